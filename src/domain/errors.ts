@@ -1,0 +1,119 @@
+/** Why a call is refused. One reason has one gRPC code, in rpc/errors.ts; proto/spool/v1/errors.proto documents them. */
+export type Reason =
+  | "INVALID_ARGUMENT"
+  | "KIND_UNKNOWN"
+  | "TASK_NOT_FOUND"
+  | "TASK_NOT_TERMINAL"
+  | "REQUEST_ID_REUSED"
+  | "LEASE_LOST"
+  | "STORE_UNAVAILABLE"
+  | "DRAINING"
+  | "OVERLOADED"
+  | "UNAUTHENTICATED"
+  | "CALL_DEADLINE_EXCEEDED"
+  | "CALL_CANCELLED"
+  | "INTERNAL";
+
+/** A field of a request and what it must be. */
+export interface Violation {
+  /** The path in the request, in the names of the proto: `params.count`. */
+  field: string;
+  /** What is wrong, with the bound. */
+  description: string;
+}
+
+interface Details {
+  metadata?: Readonly<Record<string, string>>;
+  violations?: readonly Violation[];
+  /** A hint that the same call may do better after so long. */
+  retryAfterMs?: number;
+  cause?: unknown;
+}
+
+/** An error that callers are told of, with a reason for programs and a message for people. */
+export class SpoolError extends Error {
+  readonly reason: Reason;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly violations: readonly Violation[];
+  readonly retryAfterMs: number | undefined;
+
+  constructor(reason: Reason, message: string, { metadata = {}, violations = [], retryAfterMs, cause }: Details = {}) {
+    super(message, { cause });
+    this.name = new.target.name;
+    this.reason = reason;
+    this.metadata = metadata;
+    this.violations = violations;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+export class InvalidArgument extends SpoolError {
+  constructor(violations: readonly Violation[]) {
+    super("INVALID_ARGUMENT", violations.map(({ field, description }) => `${field}: ${description}`).join("; "), {
+      violations,
+    });
+  }
+}
+
+export class KindUnknown extends SpoolError {
+  constructor(kind: string, known: readonly string[]) {
+    super("KIND_UNKNOWN", `kind: nothing here runs ${JSON.stringify(kind)}; known are ${known.join(", ")}`, {
+      metadata: { kind },
+      violations: [{ field: "kind", description: `must be one of ${known.join(", ")}` }],
+    });
+  }
+}
+
+export class TaskNotFound extends SpoolError {
+  constructor(taskId: string) {
+    super("TASK_NOT_FOUND", `there is no task ${taskId}`, { metadata: { task_id: taskId } });
+  }
+}
+
+export class TaskNotTerminal extends SpoolError {
+  constructor(taskId: string, status: string) {
+    super("TASK_NOT_TERMINAL", `task ${taskId} is ${status}: it has no result yet`, {
+      metadata: { task_id: taskId, current_status: status },
+    });
+  }
+}
+
+export class RequestIdReused extends SpoolError {
+  constructor(requestId: string, taskId: string) {
+    super("REQUEST_ID_REUSED", `request_id ${JSON.stringify(requestId)} started task ${taskId} with other content`, {
+      metadata: { request_id: requestId, task_id: taskId },
+    });
+  }
+}
+
+/** The attempt no longer owns its task: it may stop, nothing that it writes is taken. */
+export class LeaseLost extends SpoolError {
+  constructor(taskId: string) {
+    super("LEASE_LOST", `this attempt no longer owns task ${taskId}`, { metadata: { task_id: taskId } });
+  }
+}
+
+/** The database cannot be reached, or dropped the connection. What was acknowledged before stays. */
+export class StoreUnavailable extends SpoolError {
+  constructor(cause: unknown) {
+    super("STORE_UNAVAILABLE", "the database cannot be reached", { retryAfterMs: 1_000, cause });
+  }
+}
+
+export class Draining extends SpoolError {
+  constructor() {
+    super("DRAINING", "the server is shutting down", { retryAfterMs: 1_000 });
+  }
+}
+
+export class Overloaded extends SpoolError {
+  constructor(what: string) {
+    super("OVERLOADED", `too much at once: ${what}`, { retryAfterMs: 250 });
+  }
+}
+
+export class Unauthenticated extends SpoolError {
+  constructor() {
+    super("UNAUTHENTICATED", "this server wants a bearer token: authorization: Bearer TOKEN");
+  }
+}

@@ -1,0 +1,51 @@
+import type { TerminalStatus } from "./task.ts";
+import type { JsonObject } from "./json.ts";
+
+/** Why an attempt or a task failed, as it stands on the tape. */
+export interface TaskFailure {
+  /** UPPER_SNAKE_CASE, for programs. */
+  reason: string;
+  /** For people; never a stack trace. */
+  message: string;
+  details?: JsonObject;
+}
+
+export const LOG_LEVELS = ["DEBUG", "INFO", "WARN", "ERROR"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What each type of event says, as it is stored in `task_events.body`. */
+export interface EventBodies {
+  started: { kind: string; attempt: number };
+  progress: { phase: string; current: number; total: number; detail?: JsonObject };
+  log: { level: LogLevel; message: string };
+  partial: { kind: string; payload: JsonObject };
+  cancel_requested: { reason: string };
+  retrying: { error: TaskFailure; next_attempt_at: string };
+  final: { status: TerminalStatus; result?: JsonObject; error?: TaskFailure };
+}
+
+export type EventType = keyof EventBodies;
+
+/**
+ * An event that has no place on a tape yet. The body is JSON text, made when the event was emitted: what the code
+ * does to its objects afterwards changes nothing, and a replay gives the same text as the live tape.
+ */
+export interface NewEvent {
+  type: EventType;
+  body: string;
+}
+
+/** An event on a tape. */
+export interface TapeEvent extends NewEvent {
+  seq: bigint;
+  time: Date;
+}
+
+export function newEvent<Type extends EventType>(type: Type, body: EventBodies[Type]): NewEvent {
+  return { type, body: JSON.stringify(body) };
+}
+
+/** Reads a body back. Only for an event whose type the caller has looked at. */
+export function bodyOf<Type extends EventType>(event: NewEvent & { type: Type }): EventBodies[Type] {
+  return JSON.parse(event.body) as EventBodies[Type];
+}

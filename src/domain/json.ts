@@ -1,0 +1,85 @@
+import { createHash } from "node:crypto";
+
+export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
+export interface JsonObject {
+  [key: string]: JsonValue;
+}
+
+/** A value that JSON or protobuf cannot carry exactly, with the path to it. */
+export class NotJson extends Error {
+  readonly path: string;
+  readonly problem: string;
+
+  constructor(path: string, problem: string) {
+    super(path === "" ? problem : `${path}: ${problem}`);
+    this.name = "NotJson";
+    this.path = path;
+    this.problem = problem;
+  }
+}
+
+/**
+ * Checks that a value is JSON that every door carries exactly, and measures it.
+ *
+ * @returns its size as a google.protobuf.Struct or Value, in bytes. The same value as JSON text may be smaller
+ *   (numbers) or larger (escapes), so a bound holds for both.
+ * @throws NotJson for what would be mangled: a number that is not finite, an unpaired surrogate, undefined,
+ *   a class instance, anything nested deeper than depthMax.
+ */
+export function measureJson(value: unknown, depthMax: number, path = ""): number {
+  switch (typeof value) {
+    case "boolean":
+      return 2;
+    case "number":
+      if (!Number.isFinite(value)) throw new NotJson(path, "must be a finite number");
+      return 9;
+    case "string":
+      return delimited(utf8Bytes(value, path));
+    case "object":
+      break;
+    default:
+      throw new NotJson(path, `must be JSON, not ${typeof value}`);
+  }
+  if (value === null) return 2;
+  if (depthMax === 0) throw new NotJson(path, "must not nest deeper");
+  let bytes = 0;
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) {
+      bytes += delimited(measureJson(value[index], depthMax - 1, `${path}[${index}]`));
+    }
+    return delimited(bytes);
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) throw new NotJson(path, "must be a plain object");
+  for (const [key, member] of Object.entries(value)) {
+    const memberPath = path === "" ? key : `${path}.${key}`;
+    bytes += delimited(delimited(utf8Bytes(key, memberPath)) + delimited(measureJson(member, depthMax - 1, memberPath)));
+  }
+  return delimited(bytes);
+}
+
+/** A string's length in UTF-8. Throws NotJson for an unpaired surrogate, which UTF-8 cannot carry. */
+function utf8Bytes(text: string, path: string): number {
+  if (!text.isWellFormed()) throw new NotJson(path, "must not hold an unpaired surrogate");
+  return Buffer.byteLength(text);
+}
+
+/** The size of a protobuf field that holds so many bytes: tag, length, content. */
+function delimited(bytes: number): number {
+  return 1 + (bytes < 0x80 ? 1 : bytes < 0x4000 ? 2 : bytes < 0x20_0000 ? 3 : 4) + bytes;
+}
+
+/** The same text for the same value: keys sorted by code unit, no white space (RFC 8785). */
+export function canonicalJson(value: JsonValue): string {
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  const members = Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key]!)}`);
+  return `{${members.join(",")}}`;
+}
+
+/** SHA-256 of the canonical JSON, in hex: equal exactly for equal values. */
+export function digestJson(value: JsonValue): string {
+  return createHash("sha256").update(canonicalJson(value)).digest("hex");
+}

@@ -1,0 +1,72 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { InvalidArgument } from "./errors.ts";
+import type { Violation } from "./errors.ts";
+import type { LogLevel } from "./event.ts";
+import type { JsonObject } from "./json.ts";
+
+/**
+ * What the code of a kind is given for one attempt at one task.
+ *
+ * What it emits is put on the tape in the order of the calls. A call resolves as soon as there is room, so that a
+ * loop may await each without paying a commit each; nobody sees an event before it is durable, `flush` waits until
+ * all so far are, and the task's end waits too. A call rejects with LeaseLost once the task is not this attempt's
+ * any more, and with InvalidArgument for what an event cannot carry; such an event is not recorded.
+ */
+export interface TaskContext<Params = JsonObject> {
+  readonly taskId: string;
+  readonly params: Params;
+  /** From 1. */
+  readonly attempt: number;
+  /** Fires when the task is cancelled, timed out, lost or the server stops. Its reason is an Error that says which. */
+  readonly signal: AbortSignal;
+  /**
+   * How far a phase has come.
+   *
+   * @param current units done, an integer from 0 to 2^53 - 1
+   * @param total units to do; 0 where that is not known
+   */
+  progress(phase: string, current?: number, total?: number, detail?: JsonObject): Promise<void>;
+  log(level: LogLevel, message: string): Promise<void>;
+  /** A piece of the outcome before the end. */
+  partial(kind: string, payload: JsonObject): Promise<void>;
+  /** Resolves when everything emitted so far is durable. */
+  flush(): Promise<void>;
+}
+
+/** A kind of task: a name, the params it takes and the code that runs it. Made by defineKind. */
+export interface Kind {
+  readonly name: string;
+  /** The params with defaults filled in. Throws InvalidArgument naming `params.FIELD`. */
+  parseParams(params: JsonObject): unknown;
+  /** Of all the tasks of a namespace that give the same key, one runs at a time; null: no such rule. */
+  exclusiveKey(params: unknown): string | null;
+  /** Returns the result, an object of at most 3 MiB, or nothing. Throws TaskError to fail with a reason of its own. */
+  run(context: TaskContext<unknown>): Promise<JsonObject | void>;
+}
+
+/** Thrown by a kind: the task fails with this reason, message and details. */
+export class TaskError extends Error {
+  readonly reason: string;
+  readonly details: JsonObject | undefined;
+
+  /** @param reason UPPER_SNAKE_CASE, at most 63 characters */
+  constructor(reason: string, message: string, { details, cause }: { details?: JsonObject; cause?: unknown } = {}) {
+    super(message, { cause });
+    this.name = "TaskError";
+    this.reason = reason;
+    this.details = details;
+  }
+}
+
+/** Checks a value by any Standard Schema (valibot, zod, arktype, …). Throws InvalidArgument with a field for each issue. */
+export function parseBySchema<Output>(schema: StandardSchemaV1<unknown, Output>, value: unknown, field: string): Output {
+  const outcome = schema["~standard"].validate(value);
+  if (outcome instanceof Promise) throw new TypeError(`the schema of ${field} must not be asynchronous`);
+  if (outcome.issues === undefined) return outcome.value;
+  throw new InvalidArgument(
+    outcome.issues.map((issue): Violation => {
+      const path = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part));
+      return { field: [field, ...path].join("."), description: issue.message };
+    }),
+  );
+}

@@ -1,0 +1,62 @@
+import type { JsonObject } from "./json.ts";
+
+export const TASK_STATUSES = ["pending", "running", "succeeded", "failed", "cancelled"] as const;
+
+/** Where a task stands. It is born pending or running, and ends in exactly one of the last three. */
+export type TaskStatus = (typeof TASK_STATUSES)[number];
+
+export type TerminalStatus = Exclude<TaskStatus, "pending" | "running">;
+
+export function isTerminal(status: TaskStatus): status is TerminalStatus {
+  return status !== "pending" && status !== "running";
+}
+
+/** What a caller asks for. Checked and complete: defaults are filled in. */
+export interface TaskRequest {
+  kind: string;
+  params: JsonObject;
+  /** Makes the start safe to retry, within the namespace. */
+  requestId: string | null;
+  labels: Readonly<Record<string, string>>;
+  /** How long one attempt may run; null: without end. */
+  timeoutMs: number | null;
+  maxAttempts: number;
+  /** Not to be run before; null: at once. */
+  runAt: Date | null;
+}
+
+/** A task as it is stored. The tape is the truth; this is its index. */
+export interface Task {
+  /** UUIDv7, so that ids sort by creation. */
+  taskId: string;
+  kind: string;
+  status: TaskStatus;
+  /** null where the reader did not ask for them (lists). */
+  params: JsonObject | null;
+  /** SHA-256 over the canonical JSON of the params, in hex. */
+  paramsDigest: string;
+  labels: Readonly<Record<string, string>>;
+  requestId: string | null;
+  createdAt: Date;
+  startedAt: Date | null;
+  finishedAt: Date | null;
+  runAt: Date | null;
+  deadlineAt: Date | null;
+  timeoutMs: number | null;
+  attempt: number;
+  maxAttempts: number;
+  cancelRequestedAt: Date | null;
+  /** What the first cancel gave as its reason. */
+  cancelReason: string | null;
+  /** The session that owns it; set exactly while it runs. */
+  lease: string | null;
+  lastSeq: bigint;
+}
+
+/** One attempt's right to write: every writing statement carries it in its WHERE. */
+export interface Fence {
+  taskId: string;
+  /** The session that owns the attempt. */
+  lease: string;
+  attempt: number;
+}

@@ -1,0 +1,44 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { InvalidArgument } from "../domain/errors.ts";
+import type { JsonObject } from "../domain/json.ts";
+import { parseBySchema } from "../domain/kind.ts";
+import type { Kind, TaskContext } from "../domain/kind.ts";
+import { KIND_CHARS_MAX } from "../domain/limits.ts";
+
+export { TaskError } from "../domain/kind.ts";
+export type { Kind, TaskContext } from "../domain/kind.ts";
+export type { JsonObject, JsonValue } from "../domain/json.ts";
+
+const KIND_NAME = new RegExp(`^[A-Za-z0-9._-]{1,${KIND_CHARS_MAX}}$`);
+
+/**
+ * Makes a kind of task that `spool serve --kinds ./file.ts` can run.
+ *
+ * @param name 1 to 128 characters of [A-Za-z0-9._-]; what StartTask names
+ * @param params any Standard Schema (valibot, zod, arktype, …), synchronous. StartTask refuses what it refuses, with
+ *   `params.FIELD` for each issue. A strict object refuses unknown params too.
+ * @param exclusive a key for params of which one task of a namespace may run at a time
+ * @param run the work. It looks at `signal` between units of work and returns the result, a JSON object of at most
+ *   3 MiB, or nothing, which stands for `{}`. To fail with a reason of its own it throws TaskError.
+ */
+export function defineKind<Params>({
+  name,
+  params: schema,
+  exclusive,
+  run,
+}: {
+  name: string;
+  params: StandardSchemaV1<unknown, Params>;
+  exclusive?: (params: Params) => string | null;
+  run: (task: TaskContext<Params>) => Promise<JsonObject | void>;
+}): Kind {
+  if (!KIND_NAME.test(name)) {
+    throw new InvalidArgument([{ field: "name", description: `must be 1 to ${KIND_CHARS_MAX} of [A-Za-z0-9._-]` }]);
+  }
+  return {
+    name,
+    parseParams: (params) => parseBySchema(schema, params, "params"),
+    exclusiveKey: (params) => exclusive?.(params as Params) ?? null,
+    run: (context) => run(context as TaskContext<Params>),
+  };
+}
