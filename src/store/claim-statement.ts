@@ -1,0 +1,53 @@
+import { sql } from "kysely";
+import type { Kysely } from "kysely";
+import type { Task } from "../domain/task.ts";
+import type { Database } from "./schema.ts";
+import { TASK_COLUMNS, toTask } from "./task-queries.ts";
+import type { TaskRow } from "./task-queries.ts";
+
+/**
+ * Takes up to `limit` waiting tasks for a session, oldest first: each is running from its next attempt on, with its
+ * `started` event, in one commit. Two sessions never get the same task: the update repeats that it is pending. A task
+ * with an exclusive key is taken only with the key; those whose key is held do not stand in the way of others.
+ */
+export async function claimTasks(
+  db: Kysely<Database>,
+  { namespace, kinds, lease, limit }: { namespace: string; kinds: readonly string[]; lease: string; limit: number },
+): Promise<Task[]> {
+  const { rows } = await sql<TaskRow>`/* spool_claim */
+with candidate as materialized (
+  select t.task_id, t.exclusive_key, now() as at, now() + t.timeout_ms * interval '1 millisecond' as deadline_at
+  from tasks t
+  where t.namespace = ${namespace} and t.status = 'pending' and t.kind = any(${sql.val(kinds)}::text[])
+    and (t.run_at is null or t.run_at <= now())
+    and not exists (
+      select from task_exclusives x where x.namespace = t.namespace and x.exclusive_key = t.exclusive_key
+    )
+  order by t.task_id
+  limit ${limit}::int
+  for update skip locked
+),
+held as (
+  insert into task_exclusives (namespace, exclusive_key, task_id)
+  select distinct on (exclusive_key) ${namespace}, exclusive_key, task_id
+  from candidate where exclusive_key is not null order by exclusive_key, task_id
+  on conflict do nothing
+  returning task_id
+),
+claimed as (
+  update tasks t
+  set status = 'running', lease = ${lease}::uuid, attempt = t.attempt + 1, appended = 0, last_seq = t.last_seq + 1,
+      started_at = case when t.started_at is null then c.at else t.started_at end, deadline_at = c.deadline_at
+  from candidate c
+  where t.task_id = c.task_id and t.status = 'pending'
+    and (c.exclusive_key is null or c.task_id in (select task_id from held))
+  returning ${sql.join(TASK_COLUMNS.map((column) => sql.ref(`t.${column}`)))}
+),
+recorded as (
+  insert into task_events (task_id, seq, time, type, body)
+  select task_id, last_seq, now(), 'started', json_build_object('kind', kind, 'attempt', attempt)
+  from claimed
+)
+select * from claimed order by task_id`.execute(db);
+  return rows.map(toTask);
+}

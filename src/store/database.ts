@@ -1,0 +1,147 @@
+import { join } from "node:path";
+import { PGlite } from "@electric-sql/pglite";
+import { Kysely, PGliteDialect, PostgresDialect } from "kysely";
+import type { DatabaseConnection, Dialect, Driver } from "kysely";
+import pg from "pg";
+import { translateStoreError } from "./errors.ts";
+import { lockDataDir } from "./data-dir-lock.ts";
+import type { Database } from "./schema.ts";
+
+const INT8 = 20;
+/** A statement that opens with this comment is prepared once a connection, under its name. */
+const NAMED_STATEMENT = /^\/\* (\w+) \*\//;
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** Where the data lives: a Postgres server, or Postgres in this process on a folder (null: in memory). */
+export type DatabaseLocation = { url: string; connectionsMax?: number } | { dataDir: string | null };
+
+export interface Store {
+  readonly db: Kysely<Database>;
+  /** Whether no other process can be on this database: leftovers of earlier processes need not be waited for. */
+  readonly exclusive: boolean;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the database. A server is first reached by the first statement, so that one that is down now may come later.
+ * Every statement that fails because the database cannot be reached throws StoreUnavailable.
+ *
+ * @throws Error when another process has the data folder open
+ */
+export async function openDatabase(location: DatabaseLocation): Promise<Store> {
+  return "url" in location ? openServer(location) : openEmbedded(location.dataDir);
+}
+
+function openServer({ url, connectionsMax = 16 }: { url: string; connectionsMax?: number }): Store {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: connectionsMax,
+    Client: NamedClient as unknown as typeof pg.Client,
+    types: BIGINT_TYPES,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    application_name: "spool",
+  });
+  // An idle connection that breaks says so here; the next statement opens another.
+  pool.on("error", () => {});
+  const db = new Kysely<Database>({ dialect: translating(new PostgresDialect({ pool })) });
+  return { db, exclusive: false, close: () => db.destroy() };
+}
+
+async function openEmbedded(dataDir: string | null): Promise<Store> {
+  const lock = dataDir === null ? null : await lockDataDir(dataDir);
+  try {
+    const pglite = await PGlite.create({
+      ...(dataDir === null ? {} : { dataDir: join(dataDir, "postgres") }),
+      parsers: { [INT8]: BigInt },
+    });
+    const db = new Kysely<Database>({ dialect: translating(new PGliteDialect({ pglite })) });
+    return {
+      db,
+      exclusive: true,
+      async close() {
+        await db.destroy();
+        await lock?.release();
+      },
+    };
+  } catch (error) {
+    await lock?.release();
+    throw error;
+  }
+}
+
+/** int8 is bigint from column to wire; node-pg would give a string. */
+const BIGINT_TYPES: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: "text" | "binary") =>
+    oid === INT8 ? BigInt : pg.types.getTypeParser(oid, format as "text")) as pg.CustomTypesConfig["getTypeParser"],
+};
+
+/** Kysely names no statement, so nothing would be prepared: this names the hot ones by their leading comment. */
+class NamedClient extends pg.Client {
+  // @ts-expect-error The overloads of query cannot be written in one signature; Kysely uses this one.
+  override query(text: unknown, values?: unknown[], ...rest: unknown[]): unknown {
+    const name = typeof text === "string" ? NAMED_STATEMENT.exec(text)?.[1] : undefined;
+    const query = super.query as (...args: unknown[]) => unknown;
+    return name === undefined
+      ? query.call(this, text, values, ...rest)
+      : query.call(this, { name, text, values }, ...rest);
+  }
+}
+
+/** The same dialect, whose failures are named where they arise. */
+function translating(dialect: Dialect): Dialect {
+  return {
+    createAdapter: () => dialect.createAdapter(),
+    createIntrospector: (db) => dialect.createIntrospector(db),
+    createQueryCompiler: () => dialect.createQueryCompiler(),
+    createDriver: () => new TranslatingDriver(dialect.createDriver()),
+  };
+}
+
+class TranslatingDriver implements Driver {
+  readonly #driver: Driver;
+  /** Kysely's drivers know their connections by identity: each keeps its one translated twin. */
+  readonly #twins = new WeakMap<DatabaseConnection, DatabaseConnection>();
+  readonly #originals = new WeakMap<DatabaseConnection, DatabaseConnection>();
+
+  constructor(driver: Driver) {
+    this.#driver = driver;
+  }
+
+  init: Driver["init"] = () => translated(this.#driver.init());
+  destroy: Driver["destroy"] = () => this.#driver.destroy();
+  beginTransaction: Driver["beginTransaction"] = (connection, settings) =>
+    translated(this.#driver.beginTransaction(this.#original(connection), settings));
+  commitTransaction: Driver["commitTransaction"] = (connection) =>
+    translated(this.#driver.commitTransaction(this.#original(connection)));
+  rollbackTransaction: Driver["rollbackTransaction"] = (connection) =>
+    translated(this.#driver.rollbackTransaction(this.#original(connection)));
+  releaseConnection: Driver["releaseConnection"] = (connection) =>
+    this.#driver.releaseConnection(this.#original(connection));
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    const connection = await translated(this.#driver.acquireConnection());
+    let twin = this.#twins.get(connection);
+    if (twin === undefined) {
+      twin = {
+        executeQuery: (...args) => translated(connection.executeQuery(...args)),
+        streamQuery: (...args) => connection.streamQuery(...args),
+      };
+      this.#twins.set(connection, twin);
+      this.#originals.set(twin, connection);
+    }
+    return twin;
+  }
+
+  #original(twin: DatabaseConnection): DatabaseConnection {
+    return this.#originals.get(twin) ?? twin;
+  }
+}
+
+async function translated<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    throw translateStoreError(error);
+  }
+}

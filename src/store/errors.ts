@@ -1,0 +1,51 @@
+import { StoreUnavailable } from "../domain/errors.ts";
+
+/** Codes of Postgres (and of the sockets below) that say that the server, not the statement, is the trouble. */
+const UNAVAILABLE = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "57P01", // admin_shutdown
+  "57P02", // crash_shutdown
+  "57P03", // cannot_connect_now
+  "57P05", // idle_session_timeout
+  "53300", // too_many_connections
+  "25006", // read_only_sql_transaction: the primary has moved
+]);
+
+/** node-pg has no codes for a connection that broke under a query or could not be had in time. */
+const UNAVAILABLE_MESSAGES = [
+  "Connection terminated",
+  "Client has encountered a connection error",
+  "timeout exceeded when trying to connect",
+  "timeout expired",
+  "Query read timeout",
+];
+
+/** Two transactions stood in each other's way and one was undone: the same statement sent again succeeds. */
+const RETRYABLE = new Set(["40001", "40P01"]);
+
+/** Names what a driver threw: StoreUnavailable where the database cannot be reached, else the error as it is. */
+export function translateStoreError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const code = codeOf(error);
+  const unavailable =
+    UNAVAILABLE.has(code) ||
+    code.startsWith("08") ||
+    UNAVAILABLE_MESSAGES.some((message) => error.message.startsWith(message));
+  return unavailable ? new StoreUnavailable(error) : error;
+}
+
+/** Whether nothing was written and the same statement may be sent again at once. */
+export function isSerializationFailure(error: unknown): boolean {
+  return error instanceof Error && RETRYABLE.has(codeOf(error));
+}
+
+function codeOf(error: Error): string {
+  return "code" in error && typeof error.code === "string" ? error.code : "";
+}

@@ -1,0 +1,71 @@
+import { sql } from "kysely";
+import type { Kysely } from "kysely";
+import { TaskNotFound } from "../domain/errors.ts";
+import type { EventType, TapeEvent } from "../domain/event.ts";
+import { PAGE_BYTES_MAX } from "../domain/limits.ts";
+import type { TaskStatus } from "../domain/task.ts";
+import type { Database } from "./schema.ts";
+
+/** A stretch of a tape with the task's state, all of one snapshot. */
+export interface StoredPage {
+  taskId: string;
+  status: TaskStatus;
+  lastSeq: bigint;
+  events: TapeEvent[];
+}
+
+interface PageRow {
+  status: TaskStatus;
+  last_seq: bigint;
+  seq: bigint | null;
+  time: Date;
+  type: EventType;
+  body: string;
+}
+
+/**
+ * Reads a page in one statement, so that its events, status and last_seq are of one snapshot.
+ *
+ * @param fromSeq the first seq wanted, from 1
+ * @param limit how many events at the most. A page also ends where the bodies pass PAGE_BYTES_MAX, but holds at least
+ *   one event where there is one.
+ * @throws TaskNotFound
+ */
+export async function readPage(
+  db: Kysely<Database>,
+  { namespace, taskId, fromSeq, limit }: { namespace: string; taskId: string; fromSeq: bigint; limit: number },
+): Promise<StoredPage> {
+  // The sizes are known without reading the bodies, so the ones past the bound are never read.
+  const { rows } = await sql<PageRow>`/* spool_page */
+select t.status, t.last_seq, e.seq, e.time, e.type, e.body::text as body
+from tasks t
+left join lateral (
+  select seq, time, type, body from (
+    select seq, time, type, body,
+           sum(pg_column_size(body)) over (order by seq rows between unbounded preceding and 1 preceding) as before
+    from task_events where task_id = t.task_id and seq >= ${fromSeq}::bigint order by seq limit ${limit}::int
+  ) sized
+  where before is null or before < ${PAGE_BYTES_MAX}::int
+) e on true
+where t.task_id = ${taskId}::uuid and t.namespace = ${namespace}
+order by e.seq`.execute(db);
+  const first = rows[0];
+  if (first === undefined) throw new TaskNotFound(taskId);
+  return {
+    taskId,
+    status: first.status,
+    lastSeq: first.last_seq,
+    events: rows.flatMap(({ seq, time, type, body }) => (seq === null ? [] : [{ seq, time, type, body }])),
+  };
+}
+
+/** The last event of a task: `final` once it has ended. Undefined on an empty tape. */
+export async function readLastEvent(db: Kysely<Database>, taskId: string): Promise<TapeEvent | undefined> {
+  return db
+    .selectFrom("task_events")
+    .select(["seq", "time", "type", sql<string>`body::text`.as("body")])
+    .where("task_id", "=", taskId)
+    .orderBy("seq", "desc")
+    .limit(1)
+    .executeTakeFirst();
+}

@@ -1,0 +1,182 @@
+import { sql } from "kysely";
+import type { Kysely } from "kysely";
+import type { NewEvent } from "../domain/event.ts";
+import type { Fence, TaskRequest, TerminalStatus } from "../domain/task.ts";
+import type { Database } from "./schema.ts";
+
+/** A task to be created, in the same commit as its request_id. */
+export interface NewTask {
+  taskId: string;
+  namespace: string;
+  request: TaskRequest;
+  /** The params as JSON text, and their digest. */
+  params: string;
+  paramsDigest: string;
+  exclusiveKey: string | null;
+  /** The session under which its first attempt starts in the same commit; null: it waits to be claimed. */
+  lease: string | null;
+}
+
+/** Events of a running task, and perhaps its end, written where the fence still holds. */
+export interface Append {
+  fence: Fence;
+  /** How many events this attempt had appended before these. */
+  appended: bigint;
+  events: readonly NewEvent[];
+  /** The last of the events is `final` and this is its status; null: the task goes on. */
+  end: TerminalStatus | null;
+}
+
+/** What one flush writes: each task at most once in all of it. */
+export interface Flush {
+  creates: readonly { task: NewTask; events: readonly NewEvent[] }[];
+  appends: readonly Append[];
+}
+
+/** An item that was applied: its events stand at firstSeq and on. */
+export interface Applied {
+  taskId: string;
+  firstSeq: bigint;
+}
+
+export interface FlushResult {
+  applied: Applied[];
+  /** The database's time of the commit: of every event in it. */
+  at: Date;
+}
+
+/**
+ * Writes a flush in one statement and one commit: creates tasks with their request_ids, advances each appended task
+ * where its fence holds, numbers and inserts the events, and ends tasks; status and `final` are in it together.
+ * What is not in the result was not written at all: the fence did not hold, the request_id was taken, or the same
+ * item had been applied before. Who sends it again writes nothing twice.
+ */
+export async function writeFlush(db: Kysely<Database>, flush: Flush): Promise<FlushResult> {
+  const creates = createColumns(flush);
+  const appends = appendColumns(flush);
+  const events = eventColumns(flush);
+  const { rows } = await sql<{ task_id: string | null; base: bigint | null; at: Date }>`/* spool_flush */
+with moment as materialized (
+  select now() as at
+),
+fresh as materialized (
+  select * from unnest(
+    ${creates.taskId}::uuid[], ${creates.namespace}::text[], ${creates.kind}::text[], ${creates.params}::text[],
+    ${creates.digest}::text[], ${creates.labels}::text[], ${creates.requestId}::text[], ${creates.exclusive}::text[],
+    ${creates.runAt}::timestamptz[], ${creates.timeoutMs}::bigint[], ${creates.maxAttempts}::int[],
+    ${creates.lease}::uuid[], ${creates.events}::int[]
+  ) as f (task_id, namespace, kind, params, params_digest, labels, request_id, exclusive_key,
+          run_at, timeout_ms, max_attempts, lease, events)
+),
+requested as (
+  insert into task_requests (namespace, request_id, task_id)
+  select namespace, request_id, task_id from fresh where request_id is not null
+  on conflict do nothing
+  returning task_id
+),
+created as (
+  insert into tasks (task_id, namespace, kind, status, params, params_digest, labels, request_id, exclusive_key,
+                     created_at, started_at, run_at, deadline_at, timeout_ms, attempt, max_attempts, lease, last_seq)
+  select f.task_id, f.namespace, f.kind, case when f.lease is null then 'pending' else 'running' end,
+         f.params::json, f.params_digest, f.labels::jsonb, f.request_id, f.exclusive_key,
+         m.at, case when f.lease is not null then m.at end, f.run_at,
+         case when f.lease is not null then m.at + f.timeout_ms * interval '1 millisecond' end,
+         f.timeout_ms, case when f.lease is null then 0 else 1 end, f.max_attempts, f.lease, f.events
+  from fresh f cross join moment m
+  where f.request_id is null or f.task_id in (select task_id from requested)
+  on conflict do nothing
+  returning task_id
+),
+item as materialized (
+  select i.*, m.at, case when i.status is not null then m.at end as finished_at
+  from unnest(
+    ${appends.taskId}::uuid[], ${appends.lease}::uuid[], ${appends.attempt}::int[], ${appends.appended}::bigint[],
+    ${appends.events}::int[], ${appends.status}::text[]
+  ) as i (task_id, lease, attempt, appended, events, status)
+  cross join moment m
+),
+moved as (
+  update tasks t
+  set last_seq = t.last_seq + i.events,
+      appended = t.appended + i.events,
+      status = coalesce(i.status, t.status),
+      finished_at = i.finished_at,
+      lease = case when i.status is null then t.lease end
+  from item i
+  where t.task_id = i.task_id and t.status = 'running'
+    and t.lease = i.lease and t.attempt = i.attempt and t.appended = i.appended
+  returning t.task_id, t.last_seq - i.events as base, t.exclusive_key, t.finished_at
+),
+released as (
+  delete from task_exclusives
+  where task_id in (select task_id from moved where exclusive_key is not null and finished_at is not null)
+),
+placed as (
+  select task_id, base from moved
+  union all
+  select task_id, 0 from created
+),
+recorded as (
+  insert into task_events (task_id, seq, time, type, body)
+  select p.task_id, p.base + e.ordinal, m.at, e.type, e.body::json
+  from unnest(${events.taskId}::uuid[], ${events.ordinal}::int[], ${events.type}::text[], ${events.body}::text[])
+    as e (task_id, ordinal, type, body)
+  join placed p using (task_id)
+  cross join moment m
+)
+select m.at, p.task_id, p.base from moment m left join placed p on true`.execute(db);
+  return {
+    at: rows[0]!.at,
+    applied: rows.flatMap(({ task_id: taskId, base }) =>
+      taskId === null || base === null ? [] : [{ taskId, firstSeq: base + 1n }],
+    ),
+  };
+}
+
+function createColumns({ creates }: Flush) {
+  return {
+    taskId: creates.map(({ task }) => task.taskId),
+    namespace: creates.map(({ task }) => task.namespace),
+    kind: creates.map(({ task }) => task.request.kind),
+    params: creates.map(({ task }) => task.params),
+    digest: creates.map(({ task }) => task.paramsDigest),
+    labels: creates.map(({ task }) => JSON.stringify(task.request.labels)),
+    requestId: creates.map(({ task }) => task.request.requestId),
+    exclusive: creates.map(({ task }) => task.exclusiveKey),
+    runAt: creates.map(({ task }) => task.request.runAt?.toISOString() ?? null),
+    timeoutMs: creates.map(({ task }) => task.request.timeoutMs),
+    maxAttempts: creates.map(({ task }) => task.request.maxAttempts),
+    lease: creates.map(({ task }) => task.lease),
+    events: creates.map(({ events }) => events.length),
+  };
+}
+
+function appendColumns({ appends }: Flush) {
+  return {
+    taskId: appends.map(({ fence }) => fence.taskId),
+    lease: appends.map(({ fence }) => fence.lease),
+    attempt: appends.map(({ fence }) => fence.attempt),
+    appended: appends.map(({ appended }) => appended),
+    events: appends.map(({ events }) => events.length),
+    status: appends.map(({ end }) => end),
+  };
+}
+
+function eventColumns({ creates, appends }: Flush) {
+  const taskId: string[] = [];
+  const ordinal: number[] = [];
+  const type: string[] = [];
+  const body: string[] = [];
+  const add = (id: string, events: readonly NewEvent[]) => {
+    for (let index = 0; index < events.length; index++) {
+      const event = events[index]!;
+      taskId.push(id);
+      ordinal.push(index + 1);
+      type.push(event.type);
+      body.push(event.body);
+    }
+  };
+  for (const { task, events } of creates) add(task.taskId, events);
+  for (const { fence, events } of appends) add(fence.taskId, events);
+  return { taskId, ordinal, type, body };
+}

@@ -1,0 +1,75 @@
+import type { Kysely } from "kysely";
+import { Migrator } from "kysely/migration";
+import * as tasks from "./migrations/0001-tasks.ts";
+import * as documents from "./migrations/0002-documents.ts";
+import type { Database } from "./schema.ts";
+
+/** Every step of the schema, in order. Steps only go forward, and one that was released never changes. */
+const MIGRATIONS = { "0001-tasks": tasks, "0002-documents": documents };
+
+/** The newest step that this program knows. */
+export const SCHEMA_VERSION = Object.keys(MIGRATIONS).at(-1)!;
+
+/** The database was migrated by a newer program than this one, which must not touch it. */
+export class DatabaseTooNew extends Error {
+  constructor(found: string) {
+    super(`the database is at schema ${found}, newer than this program's ${SCHEMA_VERSION}: run a newer Spool`);
+    this.name = "DatabaseTooNew";
+  }
+}
+
+/** The database lacks steps that this program needs. */
+export class DatabaseTooOld extends Error {
+  constructor(found: string) {
+    super(`the database is at schema ${found}, older than this program's ${SCHEMA_VERSION}: run spool migrate`);
+    this.name = "DatabaseTooOld";
+  }
+}
+
+/**
+ * Brings the schema up to date in one transaction; safe from several processes at once.
+ *
+ * @returns the steps that were applied now
+ * @throws DatabaseTooNew
+ */
+export async function migrate(db: Kysely<Database>): Promise<string[]> {
+  refuseNewer(await appliedVersions(db));
+  const { error, results = [] } = await migrator(db).migrateToLatest();
+  if (error !== undefined) throw error;
+  return results.filter(({ status }) => status === "Success").map(({ migrationName }) => migrationName);
+}
+
+/** Makes sure that the schema is this program's, for a server that may not change it. @throws DatabaseTooNew, DatabaseTooOld */
+export async function requireCurrentSchema(db: Kysely<Database>): Promise<void> {
+  const applied = await appliedVersions(db);
+  refuseNewer(applied);
+  if (applied.at(-1) !== SCHEMA_VERSION) throw new DatabaseTooOld(applied.at(-1) ?? "none");
+}
+
+function refuseNewer(applied: readonly string[]): void {
+  const unknown = applied.filter((name) => !Object.hasOwn(MIGRATIONS, name)).at(-1);
+  if (unknown !== undefined) throw new DatabaseTooNew(unknown);
+}
+
+async function appliedVersions(db: Kysely<Database>): Promise<string[]> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some(({ name }) => name === MIGRATION_TABLE)) return [];
+  const rows = await db
+    .withTables<{ [MIGRATION_TABLE]: { name: string } }>()
+    .selectFrom(MIGRATION_TABLE)
+    .select("name")
+    .orderBy("name")
+    .execute();
+  return rows.map(({ name }) => name);
+}
+
+const MIGRATION_TABLE = "spool_migrations";
+
+function migrator(db: Kysely<Database>): Migrator {
+  return new Migrator({
+    db,
+    provider: { getMigrations: () => Promise.resolve(MIGRATIONS) },
+    migrationTableName: MIGRATION_TABLE,
+    migrationLockTableName: "spool_migrations_lock",
+  });
+}

@@ -1,0 +1,75 @@
+import type { ColumnType, Generated } from "kysely";
+import type { EventType } from "../domain/event.ts";
+import type { JsonObject } from "../domain/json.ts";
+import type { TaskStatus } from "../domain/task.ts";
+import type { DocumentTables } from "./documents.ts";
+
+/** `json`, not jsonb: it keeps the text exactly (jsonb refuses \u0000), costs less to write and is open to SQL. */
+type Json<Value> = ColumnType<Value, string, string>;
+
+export interface TaskTable {
+  task_id: string;
+  namespace: string;
+  kind: string;
+  status: TaskStatus;
+  params: Json<JsonObject>;
+  params_digest: string;
+  labels: ColumnType<Record<string, string>, string, never>;
+  request_id: string | null;
+  exclusive_key: string | null;
+  created_at: Generated<Date>;
+  started_at: Date | null;
+  finished_at: Date | null;
+  run_at: Date | null;
+  deadline_at: Date | null;
+  timeout_ms: bigint | null;
+  attempt: Generated<number>;
+  max_attempts: number;
+  lease: string | null;
+  cancel_requested_at: Date | null;
+  cancel_reason: string | null;
+  last_seq: Generated<bigint>;
+  /** How many events the owner of this attempt has appended: recognises a flush that is sent again. */
+  appended: Generated<bigint>;
+  traceparent: string | null;
+}
+
+export interface TaskEventTable {
+  task_id: string;
+  seq: bigint;
+  time: Date;
+  type: EventType;
+  body: Json<unknown>;
+}
+
+/** Which task a request_id started. A table of its own, so that its key holds without the tasks table's shard key. */
+export interface TaskRequestTable {
+  namespace: string;
+  request_id: string;
+  task_id: string;
+}
+
+/** Which running task holds an exclusive key. */
+export interface TaskExclusiveTable {
+  namespace: string;
+  exclusive_key: string;
+  task_id: string;
+}
+
+/** The processes that own leases; alive until expires_at. */
+export interface SessionTable {
+  session_id: string;
+  namespace: string;
+  host: string;
+  pid: number;
+  started_at: Generated<Date>;
+  expires_at: Date;
+}
+
+export interface Database extends DocumentTables {
+  tasks: TaskTable;
+  task_events: TaskEventTable;
+  task_requests: TaskRequestTable;
+  task_exclusives: TaskExclusiveTable;
+  sessions: SessionTable;
+}

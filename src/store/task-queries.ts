@@ -1,0 +1,140 @@
+import { sql } from "kysely";
+import type { Kysely, Selectable, Transaction } from "kysely";
+import { TaskNotFound } from "../domain/errors.ts";
+import type { Task, TaskStatus } from "../domain/task.ts";
+import type { Database, TaskTable } from "./schema.ts";
+
+const SUMMARY_COLUMNS = [
+  "task_id",
+  "kind",
+  "status",
+  "params_digest",
+  "labels",
+  "request_id",
+  "created_at",
+  "started_at",
+  "finished_at",
+  "run_at",
+  "deadline_at",
+  "timeout_ms",
+  "attempt",
+  "max_attempts",
+  "cancel_requested_at",
+  "cancel_reason",
+  "lease",
+  "last_seq",
+] as const satisfies (keyof TaskTable)[];
+
+/** The columns of a whole Task. */
+export const TASK_COLUMNS = [...SUMMARY_COLUMNS, "params"] as const;
+
+type SummaryRow = Pick<Selectable<TaskTable>, (typeof SUMMARY_COLUMNS)[number]>;
+export type TaskRow = SummaryRow & Partial<Pick<Selectable<TaskTable>, "params">>;
+
+export function toTask(row: TaskRow): Task {
+  return {
+    taskId: row.task_id,
+    kind: row.kind,
+    status: row.status,
+    params: row.params ?? null,
+    paramsDigest: row.params_digest,
+    labels: row.labels,
+    requestId: row.request_id,
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    runAt: row.run_at,
+    deadlineAt: row.deadline_at,
+    timeoutMs: row.timeout_ms === null ? null : Number(row.timeout_ms),
+    attempt: row.attempt,
+    maxAttempts: row.max_attempts,
+    cancelRequestedAt: row.cancel_requested_at,
+    cancelReason: row.cancel_reason,
+    lease: row.lease,
+    lastSeq: row.last_seq,
+  };
+}
+
+/** One task of the namespace. @throws TaskNotFound */
+export async function readTask(
+  db: Kysely<Database>,
+  { namespace, taskId }: { namespace: string; taskId: string },
+): Promise<Task> {
+  const row = await db
+    .selectFrom("tasks")
+    .select(TASK_COLUMNS)
+    .where("task_id", "=", taskId)
+    .where("namespace", "=", namespace)
+    .executeTakeFirst();
+  if (row === undefined) throw new TaskNotFound(taskId);
+  return toTask(row);
+}
+
+/** Several tasks, without their params; ids that do not exist are left out. */
+export async function readTaskStates(
+  db: Kysely<Database>,
+  taskIds: readonly string[],
+): Promise<{ taskId: string; status: TaskStatus; lease: string | null; attempt: number; lastSeq: bigint; appended: bigint }[]> {
+  return db
+    .selectFrom("tasks")
+    .select(["task_id as taskId", "status", "lease", "attempt", "last_seq as lastSeq", "appended"])
+    .where("task_id", "=", sql<string>`any(${sql.val(taskIds)}::uuid[])`)
+    .execute();
+}
+
+/** The task that a request_id started, or undefined. */
+export async function readTaskByRequest(
+  db: Kysely<Database>,
+  { namespace, requestId }: { namespace: string; requestId: string },
+): Promise<Task | undefined> {
+  const row = await db
+    .selectFrom("task_requests")
+    .innerJoin("tasks", "tasks.task_id", "task_requests.task_id")
+    .select(TASK_COLUMNS.map((column) => `tasks.${column}` as const))
+    .where("task_requests.namespace", "=", namespace)
+    .where("task_requests.request_id", "=", requestId)
+    .executeTakeFirst();
+  return row === undefined ? undefined : toTask(row);
+}
+
+/** The task, locked until the transaction ends. @throws TaskNotFound */
+export async function lockTask(
+  trx: Transaction<Database>,
+  { namespace, taskId }: { namespace: string; taskId: string },
+): Promise<Task> {
+  const row = await trx
+    .selectFrom("tasks")
+    .select(TASK_COLUMNS)
+    .where("task_id", "=", taskId)
+    .where("namespace", "=", namespace)
+    .forUpdate()
+    .executeTakeFirst();
+  if (row === undefined) throw new TaskNotFound(taskId);
+  return toTask(row);
+}
+
+export interface TaskFilter {
+  limit: number;
+  /** Only tasks older than this one; null: from the newest. */
+  beforeTaskId: string | null;
+  statuses: readonly TaskStatus[];
+  kinds: readonly string[];
+  labels: Readonly<Record<string, string>>;
+}
+
+/** Tasks of the namespace, newest first, without their params. */
+export async function listTasks(db: Kysely<Database>, namespace: string, filter: TaskFilter): Promise<Task[]> {
+  let query = db
+    .selectFrom("tasks")
+    .select(SUMMARY_COLUMNS)
+    .where("namespace", "=", namespace)
+    .orderBy("task_id", "desc")
+    .limit(filter.limit);
+  if (filter.beforeTaskId !== null) query = query.where("task_id", "<", filter.beforeTaskId);
+  if (filter.statuses.length > 0) query = query.where("status", "in", filter.statuses);
+  if (filter.kinds.length > 0) query = query.where("kind", "in", filter.kinds);
+  if (Object.keys(filter.labels).length > 0) {
+    query = query.where(sql<boolean>`labels @> ${JSON.stringify(filter.labels)}::jsonb`);
+  }
+  return (await query.execute()).map(toTask);
+}
