@@ -1,0 +1,95 @@
+import type { Kysely } from "kysely";
+import type { Logger } from "pino";
+import { claimTasks } from "../store/claim-statement.ts";
+import type { Database } from "../store/schema.ts";
+import type { Executor } from "./executor.ts";
+import type { Feed } from "./feed.ts";
+import { Loop } from "./loop.ts";
+
+const CLAIM_MAX = 100;
+const POLL_MS = 1_000;
+
+/**
+ * Brings waiting tasks into free slots, oldest first. It looks when a task was stored as pending, when a slot has
+ * become free while tasks were known to wait, and every second, for what others stored or a delay let go.
+ */
+export class Claimer {
+  readonly #db: Kysely<Database>;
+  readonly #claim: { namespace: string; kinds: readonly string[] };
+  readonly #lease: () => string;
+  readonly #executor: Executor;
+  readonly #feed: Feed;
+  readonly #loop: Loop;
+  /** More may wait than the last look has found room for. */
+  #hasBacklog = true;
+
+  constructor(parts: {
+    db: Kysely<Database>;
+    namespace: string;
+    kinds: readonly string[];
+    lease: () => string;
+    executor: Executor;
+    feed: Feed;
+    log: Logger;
+  }) {
+    this.#db = parts.db;
+    this.#claim = { namespace: parts.namespace, kinds: parts.kinds };
+    this.#lease = parts.lease;
+    this.#executor = parts.executor;
+    this.#feed = parts.feed;
+    this.#loop = new Loop({ name: "claimer", everyMs: POLL_MS, log: parts.log, turn: (signal) => this.#fill(signal) });
+  }
+
+  /** Whether older tasks may be waiting for a slot: a new one must not pass them. */
+  get hasBacklog(): boolean {
+    return this.#hasBacklog;
+  }
+
+  start(): void {
+    this.#loop.start();
+    this.#loop.kick();
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  /** A task was stored that waits. */
+  onWaiting(): void {
+    this.#hasBacklog = true;
+    this.#loop.kick();
+  }
+
+  onFreeSlot(): void {
+    if (this.#hasBacklog) this.#loop.kick();
+  }
+
+  async #fill(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const slots = this.#executor.reserve(CLAIM_MAX);
+      if (slots === 0) return;
+      // Set before the look, so that what is stored meanwhile asks for another.
+      this.#hasBacklog = false;
+      try {
+        const taken = await this.#take(slots);
+        if (taken < slots) return;
+        this.#hasBacklog = true;
+      } catch (error) {
+        this.#hasBacklog = true;
+        throw error;
+      } finally {
+        this.#executor.release(slots);
+      }
+    }
+  }
+
+  async #take(limit: number): Promise<number> {
+    const lease = this.#lease();
+    const tasks = await claimTasks(this.#db, { ...this.#claim, lease, limit });
+    for (const task of tasks) {
+      this.#feed.observe(task.taskId, task);
+      this.#executor.run(task, lease);
+    }
+    return tasks.length;
+  }
+}

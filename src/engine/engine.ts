@@ -1,0 +1,235 @@
+import type { Kysely } from "kysely";
+import type { Logger } from "pino";
+import { v7 as uuidv7 } from "uuid";
+import { Draining, KindUnknown, StoreUnavailable, TaskNotTerminal } from "../domain/errors.ts";
+import { bodyOf, newEvent } from "../domain/event.ts";
+import { digestJson } from "../domain/json.ts";
+import type { Kind } from "../domain/kind.ts";
+import { requestCancel } from "../domain/lifecycle.ts";
+import { isTerminal } from "../domain/task.ts";
+import type { Task, TaskRequest } from "../domain/task.ts";
+import { readLastEvent, readPage } from "../store/event-queries.ts";
+import type { NewTask } from "../store/journal-statement.ts";
+import type { Database } from "../store/schema.ts";
+import { closeAllSessions } from "../store/session-queries.ts";
+import type { Store } from "../store/database.ts";
+import { listTasks, readTask } from "../store/task-queries.ts";
+import { Claimer } from "./claimer.ts";
+import { Control } from "./control.ts";
+import { Executor } from "./executor.ts";
+import { Feed } from "./feed.ts";
+import { followTape, readEvents, waitForEnd } from "./follow.ts";
+import type { TapeSource } from "./follow.ts";
+import { Journal } from "./journal.ts";
+import { Observer } from "./observer.ts";
+import { Session } from "./session.ts";
+import { Sweeper } from "./sweeper.ts";
+import type { TaskEngine, TaskOutcome, TapePage } from "./task-engine.ts";
+
+export interface EngineSettings {
+  /** Tasks of other namespaces read as not found. */
+  namespace: string;
+  /** How many tasks run here at once, at the most. */
+  slots: number;
+  /** How long code may go on after its task was cancelled or timed out, before the task is taken from it. */
+  cancelGraceMs: number;
+  /** How long after its death a process's tasks become anybody's. */
+  leaseMs: number;
+}
+
+/** What runs only between start and stop. */
+interface Running {
+  session: Session;
+  claimer: Claimer;
+  sweeper: Sweeper;
+  observer: Observer;
+}
+
+/**
+ * The whole of the service without its doors: stores tasks, runs the kinds of this process, serves the tapes.
+ *
+ *   startTask ─▶ journal ─▶ one commit ─▶ feed ─▶ followTape
+ *       └▶ executor ─▶ a kind's code ─▶ journal …
+ */
+export class Engine implements TaskEngine {
+  readonly #db: Kysely<Database>;
+  readonly #isExclusive: boolean;
+  readonly #kinds: ReadonlyMap<string, Kind>;
+  readonly #settings: EngineSettings;
+  readonly #log: Logger;
+  readonly #source: TapeSource;
+  readonly #journal: Journal;
+  readonly #control: Control;
+  readonly #executor: Executor;
+  #running: Running | null = null;
+  #isDraining = false;
+
+  constructor({ store, kinds, settings, log }: { store: Store; kinds: readonly Kind[]; settings: EngineSettings; log: Logger }) {
+    const { db } = store;
+    const { namespace } = settings;
+    const feed = new Feed();
+    this.#db = db;
+    this.#isExclusive = store.exclusive;
+    this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]));
+    this.#settings = settings;
+    this.#log = log;
+    this.#source = { feed, readStore: (query) => readPage(db, { namespace, ...query }) };
+    this.#journal = new Journal({ db, feed, log });
+    this.#control = new Control({ db, namespace, feed });
+    this.#executor = new Executor({
+      kinds: this.#kinds,
+      slots: settings.slots,
+      graceMs: settings.cancelGraceMs,
+      journal: this.#journal,
+      control: this.#control,
+      log,
+      onFree: () => this.#running?.claimer.onFreeSlot(),
+    });
+  }
+
+  /** Joins the service: from here on tasks are taken and run. The schema must be there. @throws StoreUnavailable */
+  async start(): Promise<void> {
+    const { namespace, leaseMs, cancelGraceMs } = this.#settings;
+    const parts = { db: this.#db, namespace, log: this.#log, executor: this.#executor, control: this.#control };
+    // Nobody else can have this database open: what earlier processes owned need not wait for their lease to run out.
+    if (this.#isExclusive) await closeAllSessions(this.#db);
+    const session = await Session.open({
+      ...parts,
+      leaseMs,
+      onLost: () => void this.#executor.stopAll("lost"),
+    });
+    const lease = () => session.id;
+    const claimer = new Claimer({ ...parts, kinds: [...this.#kinds.keys()], lease, feed: this.#source.feed });
+    const sweeper = new Sweeper({
+      ...parts,
+      graceMs: cancelGraceMs,
+      owner: { lease, isFresh: () => session.isFresh, has: (taskId) => this.#executor.has(taskId) },
+    });
+    const observer = new Observer({ ...parts, feed: this.#source.feed });
+    this.#running = { session, claimer, sweeper, observer };
+    for (const part of [claimer, sweeper, observer]) part.start();
+  }
+
+  /**
+   * Leaves the service: takes no more tasks, lets the running ones end by themselves for drainMs, tells the code of the
+   * rest to stop and waits until the end of each is durable. Reading goes on.
+   *
+   * @param halt gives up waiting: the database may be away, and what is left is ended by others as WORKER_LOST
+   */
+  async stop({ drainMs, halt }: { drainMs: number; halt: AbortSignal }): Promise<void> {
+    this.#isDraining = true;
+    const running = this.#running;
+    if (running === null) return;
+    await running.claimer.stop();
+    await this.#executor.whenIdle(drainMs);
+    await this.#executor.stopAll("shutdown", halt);
+    await this.#journal.stop(halt);
+    await Promise.all([running.sweeper.stop(), running.observer.stop()]);
+    this.#running = null;
+    await running.session.close();
+  }
+
+  async startTask(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
+    const { session, claimer } = this.#join();
+    const kind = this.#kinds.get(request.kind);
+    if (kind === undefined) throw new KindUnknown(request.kind, [...this.#kinds.keys()]);
+    const exclusiveKey = kind.exclusiveKey(kind.parseParams(request.params));
+    const mayRunNow = request.runAt === null && exclusiveKey === null && !claimer.hasBacklog;
+    const slots = mayRunNow ? this.#executor.reserve(1) : 0;
+    const lease = slots === 1 ? session.id : null;
+    const newTask: NewTask = {
+      taskId: uuidv7(),
+      namespace: this.#settings.namespace,
+      request,
+      params: JSON.stringify(request.params),
+      paramsDigest: digestJson(request.params),
+      exclusiveKey,
+      lease,
+    };
+    try {
+      const started = lease === null ? [] : [newEvent("started", { kind: kind.name, attempt: 1 })];
+      const outcome = await this.#journal.create(newTask, started);
+      if (!outcome.created) return { task: outcome.task, alreadyStarted: true };
+      const task = asStored(newTask, outcome.at);
+      if (lease === null) claimer.onWaiting();
+      else this.#executor.run(task, lease);
+      return { task, alreadyStarted: false };
+    } finally {
+      this.#executor.release(slots);
+    }
+  }
+
+  getTask(taskId: string): Promise<Task> {
+    return readTask(this.#db, { namespace: this.#settings.namespace, taskId });
+  }
+
+  async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): Promise<{ tasks: Task[]; hasMore: boolean }> {
+    const { limit } = filter;
+    const tasks = await listTasks(this.#db, this.#settings.namespace, { ...filter, limit: limit + 1 });
+    return { tasks: tasks.slice(0, limit), hasMore: tasks.length > limit };
+  }
+
+  async cancelTask(taskId: string, reason: string): ReturnType<TaskEngine["cancelTask"]> {
+    const { task, transition } = await this.#control.change(taskId, (stored) => requestCancel(stored, reason));
+    if (transition?.type === "end") return { task, outcome: "cancelled" };
+    if (isTerminal(task.status)) return { task, outcome: "already_terminal" };
+    this.#executor.stop(taskId, "cancel");
+    return { task, outcome: "requested" };
+  }
+
+  readEvents(query: Parameters<TaskEngine["readEvents"]>[0], signal: AbortSignal): Promise<TapePage> {
+    return readEvents(this.#source, query, signal);
+  }
+
+  followTape(query: Parameters<TaskEngine["followTape"]>[0], signal: AbortSignal): AsyncIterable<TapePage> {
+    return followTape(this.#source, query, signal);
+  }
+
+  async waitForResult(query: { taskId: string; waitMs: number }, signal: AbortSignal): Promise<TaskOutcome> {
+    const { taskId, status, startedAt, finishedAt } = await waitForEnd(
+      this.#source.feed,
+      () => this.getTask(query.taskId),
+      query,
+      signal,
+    );
+    if (!isTerminal(status) || finishedAt === null) throw new TaskNotTerminal(taskId, status);
+    const final = await readLastEvent(this.#db, taskId);
+    if (final?.type !== "final") throw new Error(`task ${taskId} is ${status} without a final event`);
+    const { result, error } = bodyOf({ ...final, type: "final" });
+    return {
+      taskId,
+      status,
+      startedAt,
+      finishedAt,
+      ...(result === undefined ? {} : { result }),
+      ...(error === undefined ? {} : { error }),
+    };
+  }
+
+  /** @throws Draining, StoreUnavailable before the start */
+  #join(): Running {
+    if (this.#isDraining) throw new Draining();
+    if (this.#running === null) throw new StoreUnavailable(new Error("the engine has not started yet"));
+    return this.#running;
+  }
+}
+
+/** A task just created, as its row says. */
+function asStored({ taskId, request, paramsDigest, lease }: NewTask, at: Date): Task {
+  const { timeoutMs } = request;
+  return {
+    ...request,
+    taskId,
+    paramsDigest,
+    status: lease === null ? "pending" : "running",
+    createdAt: at,
+    startedAt: lease === null ? null : at,
+    finishedAt: null,
+    deadlineAt: lease === null || timeoutMs === null ? null : new Date(at.getTime() + timeoutMs),
+    attempt: lease === null ? 0 : 1,
+    cancelRequestedAt: null,
+    cancelReason: null,
+    lease,
+    lastSeq: lease === null ? 0n : 1n,
+  };
+}

@@ -1,0 +1,208 @@
+import type { NewEvent, TapeEvent } from "../domain/event.ts";
+import { PAGE_BYTES_MAX } from "../domain/limits.ts";
+import { isTerminal } from "../domain/task.ts";
+import type { TaskStatus } from "../domain/task.ts";
+import type { TapePage } from "./task-engine.ts";
+
+/** How many committed events of one followed tape are kept at the most, and how many bytes of bodies. */
+const RING_EVENTS_MAX = 1_024;
+const RING_BYTES_MAX = 1024 * 1024;
+/** The bodies that all rings together keep; past it the ring that was quiet longest is let go. */
+const FEED_BYTES_MAX = 128 * 1024 * 1024;
+
+/** What a commit put on one tape, and the state it left the task in. */
+export interface Committed {
+  taskId: string;
+  /** The seq of the first of the events. */
+  firstSeq: bigint;
+  events: readonly NewEvent[];
+  time: Date;
+  status: TaskStatus;
+}
+
+export interface Subscription extends Disposable {
+  /**
+   * Resolves with true once something was published since the last call, with false after timeoutMs without.
+   * Throws the signal's reason when that fires. Never misses what was published between two calls.
+   */
+  next(timeoutMs: number): Promise<boolean>;
+}
+
+/** A followed tape: what is known of it, its last events in order, and who waits. */
+interface Tape {
+  /** null until a commit or a read has told. */
+  status: TaskStatus | null;
+  lastSeq: bigint;
+  /** The events up to lastSeq without a gap; empty where they were let go. */
+  ring: TapeEvent[];
+  ringBytes: number;
+  subscribers: Set<Subscriber>;
+}
+
+/**
+ * The live end of the tapes that somebody follows. A follower whose cursor is in a tape's ring reads memory; one that
+ * fell behind, or came before the first commit was seen, reads the store until it has caught up. Followers pull: there
+ * is no queue for each, so a slow one costs nothing. Only commits are published, so nobody sees what is not durable.
+ */
+export class Feed {
+  readonly #tapes = new Map<string, Tape>();
+  #bytes = 0;
+
+  /** Subscribe before the first read, and nothing falls between the two. */
+  subscribe(taskId: string, signal: AbortSignal): Subscription {
+    let tape = this.#tapes.get(taskId);
+    if (tape === undefined) {
+      tape = { status: null, lastSeq: 0n, ring: [], ringBytes: 0, subscribers: new Set() };
+      this.#tapes.set(taskId, tape);
+    }
+    return new Subscriber(tape.subscribers, signal, () => {
+      if (tape.subscribers.size > 0) return;
+      this.#dropRing(tape);
+      this.#tapes.delete(taskId);
+    });
+  }
+
+  /** The tapes that somebody follows and that have not ended, as far as is known here. */
+  followed(): string[] {
+    return [...this.#tapes].filter(([, { status }]) => status === null || !isTerminal(status)).map(([taskId]) => taskId);
+  }
+
+  /** What is known of a followed task; undefined where nothing is. */
+  state(taskId: string): { status: TaskStatus; lastSeq: bigint } | undefined {
+    const tape = this.#tapes.get(taskId);
+    return tape === undefined || tape.status === null ? undefined : { status: tape.status, lastSeq: tape.lastSeq };
+  }
+
+  /** Takes what was committed by this process. Commits of one task may be published in another order than they were made. */
+  publish({ taskId, firstSeq, events, time, status }: Committed): void {
+    const tape = this.#tapes.get(taskId);
+    if (tape === undefined) return;
+    const lastSeq = firstSeq + BigInt(events.length) - 1n;
+    if (lastSeq <= tape.lastSeq) return;
+    if (firstSeq !== tape.lastSeq + 1n) this.#dropRing(tape);
+    for (let index = 0; index < events.length; index++) {
+      const event = events[index]!;
+      tape.ring.push({ seq: firstSeq + BigInt(index), time, type: event.type, body: event.body });
+      tape.ringBytes += event.body.length;
+      this.#bytes += event.body.length;
+    }
+    tape.lastSeq = lastSeq;
+    tape.status = status;
+    this.#bound(taskId, tape);
+    wake(tape);
+  }
+
+  /** Takes what was learnt of a task elsewhere: from a page of the store, or from a poll. Older knowledge is ignored. */
+  observe(taskId: string, { status, lastSeq }: { status: TaskStatus; lastSeq: bigint }): void {
+    const tape = this.#tapes.get(taskId);
+    if (tape === undefined || lastSeq < tape.lastSeq) return;
+    if (lastSeq === tape.lastSeq) {
+      // The same tape: a status that is already terminal is never taken back.
+      tape.status ??= status;
+      return;
+    }
+    this.#dropRing(tape);
+    tape.lastSeq = lastSeq;
+    tape.status = status;
+    wake(tape);
+  }
+
+  /** A page from memory; null where the store has to be read. Status and last_seq are of the same commit as its events. */
+  read(taskId: string, fromSeq: bigint, limit: number): TapePage | null {
+    const tape = this.#tapes.get(taskId);
+    if (tape === undefined || tape.status === null) return null;
+    const { status, lastSeq, ring } = tape;
+    if (fromSeq > lastSeq) return { taskId, status, events: [], nextFromSeq: fromSeq, lastSeq, hasMore: false };
+    const start = ring.length - 1 - Number(lastSeq - fromSeq);
+    if (start < 0) return null;
+    let end = start;
+    for (let bytes = 0; end < ring.length && end - start < limit && bytes < PAGE_BYTES_MAX; end++) {
+      bytes += ring[end]!.body.length;
+    }
+    const events = ring.slice(start, end);
+    const nextFromSeq = fromSeq + BigInt(events.length);
+    return { taskId, status, events, nextFromSeq, lastSeq, hasMore: nextFromSeq <= lastSeq };
+  }
+
+  #bound(taskId: string, tape: Tape): void {
+    if (tape.ring.length > 2 * RING_EVENTS_MAX || tape.ringBytes > 2 * RING_BYTES_MAX) {
+      let keep = tape.ring.length;
+      for (let bytes = 0; keep > 0 && tape.ring.length - keep < RING_EVENTS_MAX && bytes < RING_BYTES_MAX; keep--) {
+        bytes += tape.ring[keep - 1]!.body.length;
+      }
+      const kept = tape.ring.slice(keep);
+      this.#dropRing(tape);
+      tape.ring = kept;
+      tape.ringBytes = kept.reduce((sum, { body }) => sum + body.length, 0);
+      this.#bytes += tape.ringBytes;
+    }
+    if (this.#bytes <= FEED_BYTES_MAX) return;
+    // Insertion order is the order of the last time a tape was over the bound: the first is let go.
+    this.#tapes.delete(taskId);
+    this.#tapes.set(taskId, tape);
+    for (const quiet of this.#tapes.values()) {
+      if (this.#bytes <= FEED_BYTES_MAX) break;
+      this.#dropRing(quiet);
+    }
+  }
+
+  #dropRing(tape: Tape): void {
+    this.#bytes -= tape.ringBytes;
+    tape.ring = [];
+    tape.ringBytes = 0;
+  }
+}
+
+function wake({ subscribers }: Tape): void {
+  for (const subscriber of subscribers) subscriber.wake();
+}
+
+class Subscriber implements Subscription {
+  readonly #others: Set<Subscriber>;
+  readonly #signal: AbortSignal;
+  readonly #onDispose: () => void;
+  /** Something was published since the last next(). */
+  #fresh = false;
+  #settle: ((woken: boolean) => void) | null = null;
+  #fail: ((reason: unknown) => void) | null = null;
+
+  constructor(others: Set<Subscriber>, signal: AbortSignal, onDispose: () => void) {
+    this.#others = others;
+    this.#signal = signal;
+    this.#onDispose = onDispose;
+    others.add(this);
+    signal.addEventListener("abort", this.#abort);
+  }
+
+  wake(): void {
+    this.#fresh = true;
+    this.#settle?.(true);
+  }
+
+  async next(timeoutMs: number): Promise<boolean> {
+    this.#signal.throwIfAborted();
+    if (!this.#fresh) {
+      const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+      this.#settle = resolve;
+      this.#fail = reject;
+      const timer = setTimeout(resolve, timeoutMs, false);
+      try {
+        if (!(await promise)) return false;
+      } finally {
+        clearTimeout(timer);
+        this.#settle = null;
+        this.#fail = null;
+      }
+    }
+    this.#fresh = false;
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal.removeEventListener("abort", this.#abort);
+    this.#others.delete(this);
+    this.#onDispose();
+  }
+
+  readonly #abort = (): void => this.#fail?.(this.#signal.reason);
+}

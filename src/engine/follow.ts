@@ -1,0 +1,97 @@
+import { PAGE_EVENTS_MAX } from "../domain/limits.ts";
+import { isTerminal } from "../domain/task.ts";
+import type { Task } from "../domain/task.ts";
+import type { StoredPage } from "../store/event-queries.ts";
+import type { Feed } from "./feed.ts";
+import type { TapePage } from "./task-engine.ts";
+
+/** Where pages come from: the feed where it has them, else the store. */
+export interface TapeSource {
+  feed: Feed;
+  /** @throws TaskNotFound, StoreUnavailable */
+  readStore(query: { taskId: string; fromSeq: bigint; limit: number }): Promise<StoredPage>;
+}
+
+/**
+ * Gives a tape from a position on, then live: pages in order, each event once. The first page comes at once, even
+ * with no event; after heartbeatMs without an event comes an empty page. Ends after `final`, and at once when fromSeq
+ * is past the end of a finished tape.
+ *
+ * @param fromSeq the first seq wanted, from 1
+ * @throws TaskNotFound, StoreUnavailable, or the signal's reason
+ */
+export async function* followTape(
+  source: TapeSource,
+  { taskId, fromSeq, heartbeatMs }: { taskId: string; fromSeq: bigint; heartbeatMs: number },
+  signal: AbortSignal,
+): AsyncGenerator<TapePage> {
+  using wakeup = source.feed.subscribe(taskId, signal); // Before the first read: nothing falls between.
+  let owed = true; // The first page, and a heartbeat, are given though they be empty.
+  for (let cursor = fromSeq; ; ) {
+    const page = await readPage(source, { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX });
+    signal.throwIfAborted();
+    if (owed || page.events.length > 0) yield page;
+    cursor = page.nextFromSeq;
+    owed = false;
+    if (page.hasMore) continue;
+    if (isTerminal(page.status)) return; // Sound, because status and final commit together.
+    owed = !(await wakeup.next(heartbeatMs));
+  }
+}
+
+/**
+ * Gives one page, waiting up to waitMs where there is no event at fromSeq and the task has not ended.
+ *
+ * @throws TaskNotFound, StoreUnavailable, or the signal's reason
+ */
+export async function readEvents(
+  source: TapeSource,
+  { waitMs, ...query }: { taskId: string; fromSeq: bigint; limit: number; waitMs: number },
+  signal: AbortSignal,
+): Promise<TapePage> {
+  if (waitMs === 0) return readPage(source, query);
+  using wakeup = source.feed.subscribe(query.taskId, signal);
+  const until = performance.now() + waitMs;
+  for (;;) {
+    const page = await readPage(source, query);
+    const leftMs = until - performance.now();
+    if (page.events.length > 0 || isTerminal(page.status) || leftMs <= 0) return page;
+    await wakeup.next(leftMs);
+  }
+}
+
+/**
+ * Gives a task as soon as it is terminal, or as it is after waitMs.
+ *
+ * @param readTask reads the task from the store
+ */
+export async function waitForEnd(
+  feed: Feed,
+  readTask: () => Promise<Task>,
+  { taskId, waitMs }: { taskId: string; waitMs: number },
+  signal: AbortSignal,
+): Promise<Task> {
+  using wakeup = feed.subscribe(taskId, signal);
+  const until = performance.now() + waitMs;
+  const task = await readTask();
+  feed.observe(taskId, task);
+  for (;;) {
+    const { status } = feed.state(taskId) ?? task;
+    if (isTerminal(status)) return isTerminal(task.status) ? task : readTask();
+    const leftMs = until - performance.now();
+    if (leftMs <= 0) return readTask();
+    await wakeup.next(leftMs);
+  }
+}
+
+async function readPage(
+  { feed, readStore }: TapeSource,
+  query: { taskId: string; fromSeq: bigint; limit: number },
+): Promise<TapePage> {
+  const live = feed.read(query.taskId, query.fromSeq, query.limit);
+  if (live !== null) return live;
+  const { taskId, status, lastSeq, events } = await readStore(query);
+  feed.observe(taskId, { status, lastSeq });
+  const nextFromSeq = (events.at(-1)?.seq ?? query.fromSeq - 1n) + 1n;
+  return { taskId, status, events, nextFromSeq, lastSeq, hasMore: nextFromSeq <= lastSeq };
+}

@@ -1,0 +1,264 @@
+import type { Kysely } from "kysely";
+import type { Logger } from "pino";
+import { Overloaded, RequestIdReused, StoreUnavailable } from "../domain/errors.ts";
+import type { NewEvent } from "../domain/event.ts";
+import type { Fence, Task } from "../domain/task.ts";
+import { isSerializationFailure } from "../store/errors.ts";
+import { writeFlush } from "../store/journal-statement.ts";
+import type { NewTask } from "../store/journal-statement.ts";
+import { readTaskByRequest, readTaskStates } from "../store/task-queries.ts";
+import type { Database } from "../store/schema.ts";
+import { backoff } from "./backoff.ts";
+import type { Feed } from "./feed.ts";
+import { TapeWriter } from "./tape-writer.ts";
+import type { TakenEvents } from "./tape-writer.ts";
+
+/** How many flushes may be under way at once, each with tasks of its own. */
+const LANES = 2;
+/** What one flush takes at the most, before the item that passes the bound. */
+const FLUSH_EVENTS_MAX = 8_192;
+const FLUSH_BYTES_MAX = 4 * 1024 * 1024;
+const FLUSH_CREATES_MAX = 1_024;
+/** Starts that may wait for a flush; past it StartTask answers OVERLOADED. */
+const WAITING_CREATES_MAX = 16_384;
+/** How long a start is held while the database is away, before its caller is told so. */
+const CREATE_PATIENCE_MS = 3_000;
+
+/** What became of a start: the task is new, or its request_id had started this one before. */
+export type CreateOutcome = { created: true; at: Date } | { created: false; task: Task };
+
+interface Create {
+  task: NewTask;
+  events: readonly NewEvent[];
+  since: number;
+  done: PromiseWithResolvers<CreateOutcome>;
+}
+
+interface Batch {
+  creates: Create[];
+  appends: { writer: TapeWriter; taken: TakenEvents }[];
+}
+
+/**
+ * The group commit: while a flush is under way, what arrives waits and becomes the next one; an idle journal flushes at
+ * once. Whoever is told that something is written is told after its commit, and followers are told then too.
+ *
+ * A flush whose answer was lost is sent again: what it had written is recognised and acknowledged, never written twice.
+ */
+export class Journal {
+  readonly #db: Kysely<Database>;
+  readonly #feed: Feed;
+  readonly #log: Logger;
+  readonly #creates: Create[] = [];
+  readonly #writers = new Set<TapeWriter>();
+  readonly #busy = new Set<TapeWriter>();
+  readonly #stopped = new AbortController();
+  #lanes = 0;
+  #scheduled = false;
+  #idle: PromiseWithResolvers<void> | null = null;
+
+  constructor({ db, feed, log }: { db: Kysely<Database>; feed: Feed; log: Logger }) {
+    this.#db = db;
+    this.#feed = feed;
+    this.#log = log;
+  }
+
+  /**
+   * Opens the tape of an attempt for writing, once an attempt.
+   *
+   * @param onLost is told when it turns out that the task is not the attempt's any more
+   */
+  open(fence: Fence, onLost: () => void): TapeWriter {
+    const onEvents = (writer: TapeWriter) => {
+      this.#writers.add(writer);
+      this.#schedule();
+    };
+    return new TapeWriter(fence, { onEvents, onLost });
+  }
+
+  /**
+   * Creates a task with its first events. Resolves when it is durable.
+   *
+   * @throws RequestIdReused, Overloaded, and StoreUnavailable when the database stayed away; a task whose start was
+   *   answered so may exist all the same, and a retry with its request_id finds it
+   */
+  create(task: NewTask, events: readonly NewEvent[]): Promise<CreateOutcome> {
+    if (this.#creates.length >= WAITING_CREATES_MAX) return Promise.reject(new Overloaded("tasks waiting to be stored"));
+    const done = Promise.withResolvers<CreateOutcome>();
+    this.#creates.push({ task, events, since: performance.now(), done });
+    this.#schedule();
+    return done.promise;
+  }
+
+  /** Waits until everything that was handed in is settled, or the signal fires; then nothing is sent any more. */
+  async stop(signal: AbortSignal): Promise<void> {
+    if (this.#lanes > 0 || this.#creates.length > 0 || this.#writers.size > 0) {
+      this.#idle ??= Promise.withResolvers();
+      const giveUp = () => this.#stopped.abort(signal.reason);
+      signal.addEventListener("abort", giveUp, { once: true });
+      if (signal.aborted) giveUp();
+      await this.#idle.promise;
+      signal.removeEventListener("abort", giveUp);
+    }
+  }
+
+  /** What the other I/O of this turn of the event loop brings shares the flush. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    while (this.#lanes < LANES) {
+      const batch = this.#takeBatch();
+      if (batch === null) break;
+      this.#lanes++;
+      const taken = batch.appends.map(({ writer }) => writer);
+      void this.#flush(batch).finally(() => {
+        this.#lanes--;
+        for (const writer of taken) this.#busy.delete(writer);
+        this.#schedule();
+      });
+    }
+    if (this.#lanes === 0) {
+      this.#idle?.resolve();
+      this.#idle = null;
+    }
+  }
+
+  /** Each task at most once, and none that another lane holds. */
+  #takeBatch(): Batch | null {
+    const creates = this.#creates.splice(0, FLUSH_CREATES_MAX);
+    const appends: Batch["appends"] = [];
+    let events = 0;
+    let bytes = creates.reduce((sum, { task }) => sum + task.params.length, 0);
+    for (const writer of this.#writers) {
+      if (events >= FLUSH_EVENTS_MAX || bytes >= FLUSH_BYTES_MAX) break;
+      if (this.#busy.has(writer)) continue;
+      this.#writers.delete(writer);
+      if (writer.isEmpty) continue;
+      this.#busy.add(writer);
+      const taken = writer.take();
+      appends.push({ writer, taken });
+      events += taken.events.length;
+      bytes += taken.bytes;
+    }
+    return creates.length + appends.length === 0 ? null : { creates, appends };
+  }
+
+  /** Sends a batch until it is settled. */
+  async #flush(batch: Batch): Promise<void> {
+    for (let failures = 0; batch.creates.length + batch.appends.length > 0; ) {
+      try {
+        await this.#write(batch);
+        return;
+      } catch (error) {
+        if (isSerializationFailure(error) && (await backoff(1, this.#stopped.signal))) continue;
+        if (!(error instanceof StoreUnavailable)) return this.#flushEach(batch, error);
+        if (failures++ === 0) this.#log.warn({ err: error.cause }, "the journal cannot reach the database");
+        this.#giveUpLateCreates(batch, error);
+        batch.appends = batch.appends.filter(({ writer }) => !writer.isLost);
+        if (!(await backoff(failures, this.#stopped.signal))) return this.#giveUp(batch, error);
+      }
+    }
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    const { applied, at } = await writeFlush(this.#db, {
+      creates: batch.creates,
+      appends: batch.appends.map(({ writer: { fence }, taken: { appended, events, end } }) => ({
+        fence,
+        appended,
+        events,
+        end,
+      })),
+    });
+    const firstSeqs = new Map(applied.map(({ taskId, firstSeq }) => [taskId, firstSeq]));
+    const missed: Batch = { creates: [], appends: [] };
+    for (const create of batch.creates) {
+      if (firstSeqs.has(create.task.taskId)) create.done.resolve({ created: true, at });
+      else missed.creates.push(create);
+    }
+    for (const append of batch.appends) {
+      const { writer, taken } = append;
+      const { taskId } = writer.fence;
+      const firstSeq = firstSeqs.get(taskId);
+      if (firstSeq === undefined) {
+        missed.appends.push(append);
+        continue;
+      }
+      this.#feed.publish({ taskId, firstSeq, events: taken.events, time: at, status: taken.end ?? "running" });
+      writer.commit(taken.events.length);
+    }
+    // The rest settles by itself: only it is sent again, should reading it fail.
+    batch.creates = missed.creates;
+    batch.appends = missed.appends;
+    await Promise.all([this.#resolveAppends(missed.appends), ...missed.creates.map((create) => this.#resolveCreate(create))]);
+  }
+
+  /** Why an append was not applied: it had been before, and its answer was lost; or the fence does not hold any more. */
+  async #resolveAppends(appends: Batch["appends"]): Promise<void> {
+    if (appends.length === 0) return;
+    const states = await readTaskStates(
+      this.#db,
+      appends.map(({ writer }) => writer.fence.taskId),
+    );
+    for (const { writer, taken } of appends) {
+      const state = states.find(({ taskId }) => taskId === writer.fence.taskId);
+      const appended = taken.appended + BigInt(taken.events.length);
+      if (state?.attempt === writer.fence.attempt && state.appended === appended) {
+        this.#feed.observe(state.taskId, state);
+        writer.commit(taken.events.length);
+      } else {
+        writer.revoke();
+      }
+    }
+  }
+
+  /** Why a create was not applied: its request_id is taken, or it had been applied before and its answer was lost. */
+  async #resolveCreate({ task: { namespace, taskId, paramsDigest, request }, done }: Create): Promise<void> {
+    const { requestId } = request;
+    if (requestId === null) {
+      const [state] = await readTaskStates(this.#db, [taskId]);
+      if (state === undefined) throw new Error(`task ${taskId} was neither created nor found`);
+      return done.resolve({ created: true, at: new Date() });
+    }
+    const existing = await readTaskByRequest(this.#db, { namespace, requestId });
+    if (existing === undefined) throw new Error(`request ${requestId} is taken, but by no task`);
+    if (existing.taskId === taskId) return done.resolve({ created: true, at: existing.createdAt });
+    if (existing.kind !== request.kind || existing.paramsDigest !== paramsDigest) {
+      return done.reject(new RequestIdReused(requestId, existing.taskId));
+    }
+    done.resolve({ created: false, task: existing });
+  }
+
+  /** Something in the batch is not to the database's liking: alone, each item harms only itself. */
+  async #flushEach({ creates, appends }: Batch, error: unknown): Promise<void> {
+    if (creates.length + appends.length > 1) {
+      for (const create of creates) await this.#flush({ creates: [create], appends: [] });
+      for (const append of appends) await this.#flush({ creates: [], appends: [append] });
+      return;
+    }
+    this.#log.error({ err: error }, "the database refused a write of the journal");
+    for (const { done } of creates) done.reject(error);
+    for (const { writer } of appends) writer.revoke(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  #giveUpLateCreates(batch: Batch, error: StoreUnavailable): void {
+    const before = performance.now() - CREATE_PATIENCE_MS;
+    const isLate = ({ since }: Create) => since <= before;
+    const late = [...batch.creates.filter(isLate), ...this.#creates.filter(isLate)];
+    batch.creates = batch.creates.filter((create) => !late.includes(create));
+    this.#creates.splice(0, this.#creates.filter(isLate).length);
+    for (const { done } of late) done.reject(error);
+  }
+
+  #giveUp({ creates, appends }: Batch, error: StoreUnavailable): void {
+    for (const { done } of creates) done.reject(error);
+    for (const { writer } of appends) writer.revoke(error);
+  }
+}

@@ -1,0 +1,69 @@
+import type { Logger } from "pino";
+import { StoreUnavailable } from "../domain/errors.ts";
+
+/**
+ * Work that is repeated: a turn at a time, after a pause, or sooner when it is kicked. A turn that fails is logged and
+ * the next one comes all the same. stop() waits until the turn under way has ended.
+ */
+export class Loop {
+  readonly #name: string;
+  readonly #everyMs: number;
+  readonly #log: Logger;
+  readonly #turn: (signal: AbortSignal) => Promise<void>;
+  readonly #stopped = new AbortController();
+  #kicked = false;
+  #wake: (() => void) | null = null;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(parts: { name: string; everyMs: number; log: Logger; turn: (signal: AbortSignal) => Promise<void> }) {
+    this.#name = parts.name;
+    this.#everyMs = parts.everyMs;
+    this.#log = parts.log;
+    this.#turn = parts.turn;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Asks for a turn now, or right after the one under way. */
+  kick(): void {
+    this.#kicked = true;
+    this.#wake?.();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#wake?.();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    let isDown = false;
+    while (!this.#stopped.signal.aborted) {
+      await this.#pause();
+      if (this.#stopped.signal.aborted) return;
+      try {
+        await this.#turn(this.#stopped.signal);
+        isDown = false;
+      } catch (error) {
+        const isOutage = error instanceof StoreUnavailable;
+        // An outage is one line, not one a turn.
+        if (!isOutage || !isDown) this.#log.warn({ err: error, loop: this.#name }, "a turn failed");
+        isDown = isOutage;
+      }
+    }
+  }
+
+  async #pause(): Promise<void> {
+    if (!this.#kicked) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      const timer = setTimeout(resolve, this.#everyMs);
+      await promise;
+      clearTimeout(timer);
+      this.#wake = null;
+    }
+    this.#kicked = false;
+  }
+}

@@ -1,0 +1,34 @@
+import type { Kysely } from "kysely";
+import type { Logger } from "pino";
+import type { Database } from "../store/schema.ts";
+import { readTaskStates } from "../store/task-queries.ts";
+import type { Executor } from "./executor.ts";
+import type { Feed } from "./feed.ts";
+import { Loop } from "./loop.ts";
+
+const POLL_MS = 1_000;
+
+/**
+ * The floor under every wait: looks once a second how far the followed tapes have come whose tasks run elsewhere, or
+ * nowhere, and wakes the followers of those that have moved.
+ */
+export class Observer {
+  readonly #loop: Loop;
+
+  constructor({ db, feed, executor, log }: { db: Kysely<Database>; feed: Feed; executor: Executor; log: Logger }) {
+    const look = async () => {
+      const taskIds = feed.followed().filter((taskId) => !executor.has(taskId));
+      if (taskIds.length === 0) return;
+      for (const state of await readTaskStates(db, taskIds)) feed.observe(state.taskId, state);
+    };
+    this.#loop = new Loop({ name: "observer", everyMs: POLL_MS, log, turn: look });
+  }
+
+  start(): void {
+    this.#loop.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+}

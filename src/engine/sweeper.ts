@@ -1,0 +1,98 @@
+import type { Kysely } from "kysely";
+import type { Logger } from "pino";
+import { stopAttempt } from "../domain/lifecycle.ts";
+import type { Database } from "../store/schema.ts";
+import { removeExpiredSessions } from "../store/session-queries.ts";
+import { findOverdueTasks, findOwnedTasks } from "../store/sweep-queries.ts";
+import type { OverdueReason } from "../store/sweep-queries.ts";
+import type { Control } from "./control.ts";
+import { Loop } from "./loop.ts";
+
+const SWEEP_MS = 1_000;
+const BATCH_MAX = 100;
+/** Owners end their own overdue tasks; the sweeper is for those that do not, and leaves them this much time to. */
+const OWNERS_TIME_MS = 2_000;
+
+/**
+ * Ends or requeues the running tasks that their owner does not: it died, or it does not come back from a cancel or a
+ * deadline. Every process sweeps, with no leader: each task is looked at again under its lock before it is taken.
+ */
+export class Sweeper {
+  readonly #db: Kysely<Database>;
+  readonly #namespace: string;
+  readonly #control: Control;
+  readonly #graceMs: number;
+  readonly #owner: SweepingOwner;
+  readonly #log: Logger;
+  readonly #loop: Loop;
+  /** Tasks that looked as if nobody here ran them; taken when they still do at the next sweep. */
+  #suspects = new Set<string>();
+
+  constructor(parts: {
+    db: Kysely<Database>;
+    namespace: string;
+    control: Control;
+    /** How long code may go on after it was told to stop. */
+    graceMs: number;
+    owner: SweepingOwner;
+    log: Logger;
+  }) {
+    this.#db = parts.db;
+    this.#namespace = parts.namespace;
+    this.#control = parts.control;
+    this.#graceMs = parts.graceMs;
+    this.#owner = parts.owner;
+    this.#log = parts.log;
+    this.#loop = new Loop({ name: "sweeper", everyMs: SWEEP_MS, log: parts.log, turn: () => this.#sweep() });
+  }
+
+  start(): void {
+    this.#loop.start();
+    this.#loop.kick();
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  async #sweep(): Promise<void> {
+    // After an outage every session has run out, this one too: first each live process gets to renew its own.
+    if (!this.#owner.isFresh()) return;
+    await this.#takeOverdue("lost", 0);
+    await this.#takeOverdue("cancel", this.#graceMs + OWNERS_TIME_MS);
+    await this.#takeOverdue("deadline", this.#graceMs + OWNERS_TIME_MS);
+    await this.#takeOrphans();
+    await removeExpiredSessions(this.#db);
+  }
+
+  async #takeOverdue(reason: OverdueReason, graceMs: number): Promise<void> {
+    const found = await findOverdueTasks(this.#db, { namespace: this.#namespace, reason, graceMs, limit: BATCH_MAX });
+    for (const taskId of found) {
+      const { task, transition } = await this.#control.changeOverdue({ taskId, reason, graceMs }, (stored) =>
+        stopAttempt(stored, reason),
+      );
+      if (transition !== null) this.#log.warn({ task_id: taskId, reason, status: task.status }, "took an overdue task");
+    }
+    // A full batch: there may be more.
+    if (found.length === BATCH_MAX) this.#loop.kick();
+  }
+
+  /** Tasks stored as running in this process that it does not run: the answer to their start or claim was lost. */
+  async #takeOrphans(): Promise<void> {
+    const lease = this.#owner.lease();
+    const owned = await findOwnedTasks(this.#db, lease);
+    const unknown = owned.filter(({ taskId }) => !this.#owner.has(taskId));
+    for (const { taskId, attempt } of unknown.filter((task) => this.#suspects.has(task.taskId))) {
+      const fence = { taskId, lease, attempt };
+      await this.#control.changeOwned(fence, (stored) => stopAttempt(stored, "lost"));
+    }
+    this.#suspects = new Set(unknown.map(({ taskId }) => taskId));
+  }
+}
+
+/** This process as the sweeper sees it. */
+interface SweepingOwner {
+  lease(): string;
+  isFresh(): boolean;
+  has(taskId: string): boolean;
+}

@@ -1,0 +1,132 @@
+import { LeaseLost, Overloaded } from "../domain/errors.ts";
+import type { NewEvent } from "../domain/event.ts";
+import type { Fence, TerminalStatus } from "../domain/task.ts";
+
+/** What one writer may hold before its producer has to wait. */
+const BUFFER_EVENTS_MAX = 1_024;
+const BUFFER_BYTES_MAX = 1024 * 1024;
+/** A producer that does not wait is refused past this many times the bound. */
+const IMPATIENCE_MAX = 16;
+
+const ROOM = Promise.resolve();
+
+/** What a flush takes from a writer. */
+export interface TakenEvents {
+  appended: bigint;
+  events: readonly NewEvent[];
+  bytes: number;
+  end: TerminalStatus | null;
+}
+
+/**
+ * The end of the journal that one attempt writes to. It keeps the attempt's events in order until a flush takes them,
+ * at most one flush at a time; how many are durable is the number that the fence compares, so that a flush that is
+ * sent again writes nothing twice.
+ */
+export class TapeWriter {
+  readonly fence: Fence;
+  readonly #onEvents: (writer: TapeWriter) => void;
+  readonly #onLost: () => void;
+  #buffer: NewEvent[] = [];
+  #bytes = 0;
+  #end: TerminalStatus | null = null;
+  #accepted = 0n;
+  #durable = 0n;
+  #lost: Error | null = null;
+  #room: PromiseWithResolvers<void> | null = null;
+  #flushes: { upTo: bigint; done: PromiseWithResolvers<void> }[] = [];
+
+  /**
+   * @param onEvents is told when there is something to take again
+   * @param onLost is told once when the journal finds that the task is not this attempt's any more
+   */
+  constructor(fence: Fence, { onEvents, onLost }: { onEvents: (writer: TapeWriter) => void; onLost: () => void }) {
+    this.fence = fence;
+    this.#onEvents = onEvents;
+    this.#onLost = onLost;
+  }
+
+  get isEmpty(): boolean {
+    return this.#buffer.length === 0;
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== null;
+  }
+
+  /** Resolves when there is room for another event. @throws LeaseLost, Overloaded; the event is not taken then */
+  append(event: NewEvent): Promise<void> {
+    if (this.#lost !== null) return rejected(this.#lost);
+    if (this.#end !== null) return rejected(new LeaseLost(this.fence.taskId));
+    if (this.#buffer.length >= BUFFER_EVENTS_MAX * IMPATIENCE_MAX || this.#bytes >= BUFFER_BYTES_MAX * IMPATIENCE_MAX) {
+      return rejected(new Overloaded("the task emits without waiting for room"));
+    }
+    this.#push(event);
+    if (this.#buffer.length < BUFFER_EVENTS_MAX && this.#bytes < BUFFER_BYTES_MAX) return ROOM;
+    this.#room ??= Promise.withResolvers();
+    return quiet(this.#room.promise);
+  }
+
+  /** Ends the task with its final event. Resolves when that is durable. @throws LeaseLost */
+  end(final: NewEvent, status: TerminalStatus): Promise<void> {
+    if (this.#lost === null && this.#end === null) {
+      this.#end = status;
+      this.#push(final);
+    }
+    return this.flush();
+  }
+
+  /** Resolves when everything appended so far is durable. @throws LeaseLost */
+  flush(): Promise<void> {
+    if (this.#lost !== null) return rejected(this.#lost);
+    if (this.#durable === this.#accepted) return ROOM;
+    const done = Promise.withResolvers<void>();
+    this.#flushes.push({ upTo: this.#accepted, done });
+    return quiet(done.promise);
+  }
+
+  /** For the journal: everything that waits, to be in one flush. */
+  take(): TakenEvents {
+    const taken = { appended: this.#durable, events: this.#buffer, bytes: this.#bytes, end: this.#end };
+    this.#buffer = [];
+    this.#bytes = 0;
+    this.#room?.resolve();
+    this.#room = null;
+    return taken;
+  }
+
+  /** For the journal: what was taken is durable. */
+  commit(events: number): void {
+    this.#durable += BigInt(events);
+    while (this.#flushes[0] !== undefined && this.#flushes[0].upTo <= this.#durable) this.#flushes.shift()!.done.resolve();
+  }
+
+  /** The task is not this attempt's any more, or is ended by somebody else: nothing further is taken. */
+  revoke(error: Error = new LeaseLost(this.fence.taskId)): void {
+    if (this.#lost !== null) return;
+    this.#lost = error;
+    this.#buffer = [];
+    this.#bytes = 0;
+    this.#room?.reject(error);
+    for (const { done } of this.#flushes) done.reject(error);
+    this.#flushes = [];
+    this.#onLost();
+  }
+
+  #push(event: NewEvent): void {
+    this.#buffer.push(event);
+    this.#bytes += event.body.length;
+    this.#accepted += 1n;
+    if (this.#buffer.length === 1) this.#onEvents(this);
+  }
+}
+
+function rejected(error: Error): Promise<never> {
+  return quiet(Promise.reject(error));
+}
+
+/** Code that emits without awaiting must not bring the process down with an unhandled rejection. */
+function quiet<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => {});
+  return promise;
+}

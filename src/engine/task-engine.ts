@@ -1,0 +1,106 @@
+import type { TaskFailure, TapeEvent } from "../domain/event.ts";
+import type { JsonObject } from "../domain/json.ts";
+import type { Task, TaskRequest, TaskStatus, TerminalStatus } from "../domain/task.ts";
+
+/** A stretch of a tape. Everything in it is of one snapshot. */
+export interface TapePage {
+  taskId: string;
+  status: TaskStatus;
+  /** In order, without a gap. Each object stands for one event for good: nobody changes it. */
+  events: readonly TapeEvent[];
+  /** The seq after the last event given; with no event, the fromSeq that was asked for. */
+  nextFromSeq: bigint;
+  /** The seq of the last event on the tape; 0 on an empty tape. */
+  lastSeq: bigint;
+  /** Whether there is a stored event at or past nextFromSeq. With a terminal status: false means the end. */
+  hasMore: boolean;
+}
+
+/** How a task ended. */
+export interface TaskOutcome {
+  taskId: string;
+  status: TerminalStatus;
+  /** null on a task that ended before it ever ran. */
+  startedAt: Date | null;
+  finishedAt: Date;
+  /** Of a task that succeeded. */
+  result?: JsonObject;
+  /** Of a task that failed or was cancelled. */
+  error?: TaskFailure;
+}
+
+/**
+ * What the doors call. Arguments are checked and complete. Every call may throw StoreUnavailable, and those that take
+ * a signal throw its reason when it fires. None of them ties a task to its caller: one who leaves cancels nothing.
+ */
+export interface TaskEngine {
+  /**
+   * Stores a task. It is durable when this resolves, and pending or already running.
+   *
+   * @throws KindUnknown, InvalidArgument (params.*), RequestIdReused, StoreUnavailable, Overloaded, Draining
+   */
+  startTask(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }>;
+
+  /** @throws TaskNotFound */
+  getTask(taskId: string): Promise<Task>;
+
+  /**
+   * Gives tasks, newest first, without their params.
+   *
+   * @param filter.limit 1 to LIST_TASKS_MAX
+   * @param filter.beforeTaskId only tasks older than this one; null: from the newest
+   * @param filter.statuses only tasks in one of these; empty: all
+   * @param filter.kinds only tasks of one of these kinds; empty: all
+   * @param filter.labels only tasks that carry all of these
+   */
+  listTasks(filter: {
+    limit: number;
+    beforeTaskId: string | null;
+    statuses: readonly TaskStatus[];
+    kinds: readonly string[];
+    labels: Readonly<Record<string, string>>;
+  }): Promise<{ tasks: Task[]; hasMore: boolean }>;
+
+  /**
+   * Asks a task to end. Idempotent.
+   *
+   * @returns the task as it is after the cancel. `cancelled`: it was pending and has ended; `requested`: it runs and
+   *   has been told; `already_terminal`: it had ended before and nothing was changed
+   * @throws TaskNotFound
+   */
+  cancelTask(
+    taskId: string,
+    reason: string,
+  ): Promise<{ task: Task; outcome: "cancelled" | "requested" | "already_terminal" }>;
+
+  /**
+   * Gives one page of a tape, waiting up to waitMs where there is no event at fromSeq and the task has not ended.
+   *
+   * @param query.fromSeq from 1
+   * @param query.limit 1 to PAGE_EVENTS_MAX; the page may be shorter, to stay within PAGE_BYTES_MAX
+   * @throws TaskNotFound, or the signal's reason
+   */
+  readEvents(
+    query: { taskId: string; fromSeq: bigint; limit: number; waitMs: number },
+    signal: AbortSignal,
+  ): Promise<TapePage>;
+
+  /**
+   * Gives a tape from a position on, then live. The first page comes at once, even with no event; after heartbeatMs
+   * without an event comes an empty page. Ends after `final`, and at once when fromSeq is past the end of a finished
+   * tape.
+   *
+   * @throws TaskNotFound, or the signal's reason
+   */
+  followTape(
+    query: { taskId: string; fromSeq: bigint; heartbeatMs: number },
+    signal: AbortSignal,
+  ): AsyncIterable<TapePage>;
+
+  /**
+   * Gives the outcome of a task, waiting up to waitMs for its end.
+   *
+   * @throws TaskNotFound, TaskNotTerminal, or the signal's reason
+   */
+  waitForResult(query: { taskId: string; waitMs: number }, signal: AbortSignal): Promise<TaskOutcome>;
+}
