@@ -1,0 +1,33 @@
+// `npm run check`: everything that CI holds a change to, cheapest first, stopping at the first step that fails.
+// The tests come last, so that their count is the last line.
+
+import { spawnSync } from "node:child_process";
+import { mkdtempDisposableSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { styleText } from "node:util";
+
+using fresh = mkdtempDisposableSync(join(tmpdir(), "spool-check-"));
+const freshCode = join(fresh.path, "src", "gen");
+const env = { ...process.env, BUF_CACHE_DIR: join(fresh.path, "buf") }; // Not every user that checks has a home.
+
+const STEPS = {
+  "The generated code is what the proto files say": `buf generate -o "${fresh.path}" && git --no-pager diff --no-index src/gen "${freshCode}"`,
+  "The proto files are well made": "buf lint",
+  "No caller of the last release is broken": "buf breaking --against proto/spool.v1.binpb",
+  "The types hold": "npm run --silent types",
+  "The linter finds nothing": "npm run --silent lint",
+  "The format is the house's": "prettier --check --log-level warn .",
+  "Nothing is unused": "knip",
+  "The tests pass": "npm run --silent test -- --forbid-only",
+};
+
+for (const [name, command] of Object.entries(STEPS)) {
+  console.log(styleText("bold", `\n▸ ${name}`) + styleText("dim", `  ${command}`));
+  const { status } = spawnSync(command, { shell: true, stdio: "inherit", env });
+  if (status !== 0) {
+    console.error(styleText("red", `✗ ${name}: failed`));
+    process.exitCode = 1;
+    break;
+  }
+}

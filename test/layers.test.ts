@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
+
+const ROOT = join(import.meta.dirname, "..");
+const SRC = join(ROOT, "src");
+
+const LINES_MAX = 300;
+
+/**
+ * The floors of the house, from the ground up: what a file in each folder may import from, besides its own folder.
+ * A file named here has that in addition to what its folder has.
+ */
+const FLOORS: Record<string, readonly string[]> = {
+  gen: [],
+  domain: [],
+  store: ["domain"],
+  engine: ["domain", "store"],
+  kinds: ["domain", "store"],
+  rpc: ["gen", "domain", "store", "engine"],
+  client: ["gen", "domain"],
+  console: ["gen", "domain", "client"],
+  server: ["gen", "domain", "store", "engine", "kinds", "rpc", "client", "console"],
+  cli: ["gen", "domain", "client", "server"],
+  "cli/migrate.ts": ["store"],
+};
+
+/** Static, dynamic and type imports, and re-exports, of a file by its path. */
+const IMPORT = /\b(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
+
+describe("the floors of the house", () => {
+  const files = globSync("**/*.ts", { cwd: SRC });
+  const imports = new Map(files.map((file) => [file, importsOf(file)]));
+
+  it("have files that import one another", () => {
+    assert.ok([...imports.values()].flat().length > 0);
+  });
+
+  it("are known, each one", () => {
+    assert.deepEqual(
+      files.filter((file) => !(floorOf(file) in FLOORS)),
+      [],
+    );
+  });
+
+  it("rest on floors below only", () => {
+    const climbs = edges(imports).filter(([from, to]) => !mayImport(from, to));
+    assert.deepEqual(climbs, []);
+  });
+
+  it("import files that are there, under their full names", () => {
+    const missing = edges(imports).filter(([, to]) => !existsSync(join(SRC, to)));
+    assert.deepEqual(missing, []);
+  });
+
+  it("hold no circle of files", () => {
+    assert.deepEqual(findCycle(imports), []);
+  });
+});
+
+describe("a file", () => {
+  const files = globSync("{src,test,bench,examples,scripts}/**/*.ts", { cwd: ROOT, exclude: ["src/gen/**"] });
+
+  it(`has at most ${LINES_MAX} lines`, () => {
+    const long = files.filter(
+      (file) => readFileSync(join(ROOT, file), "utf8").trimEnd().split("\n").length > LINES_MAX,
+    );
+    assert.deepEqual(long, []);
+  });
+
+  it("is named after its one concept", () => {
+    const vague = files.filter((file) => ["index", "utils"].includes(basename(file, ".ts")) || /\/utils\//.test(file));
+    assert.deepEqual(vague, []);
+  });
+});
+
+function importsOf(file: string): string[] {
+  const source = readFileSync(join(SRC, file), "utf8");
+  return [...source.matchAll(IMPORT)].map(([, path]) => relative(SRC, join(SRC, dirname(file), path!)));
+}
+
+function edges(imports: Map<string, string[]>): [from: string, to: string][] {
+  return [...imports].flatMap(([from, targets]) => targets.map((to): [string, string] => [from, to]));
+}
+
+function floorOf(file: string): string {
+  return file.split("/")[0]!;
+}
+
+function mayImport(from: string, to: string): boolean {
+  if (to === "../package.json") return true; // Where the version is.
+  const floor = floorOf(from);
+  return [floor, ...(FLOORS[floor] ?? []), ...(FLOORS[from] ?? [])].includes(floorOf(to));
+}
+
+/** The first circle found, as the files along it, or nothing. */
+function findCycle(imports: Map<string, string[]>): string[] {
+  const cleared = new Set<string>();
+
+  function walk(file: string, path: string[]): string[] {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (cleared.has(file)) return [];
+    for (const target of imports.get(file) ?? []) {
+      const cycle = walk(target, [...path, file]);
+      if (cycle.length > 0) return cycle;
+    }
+    cleared.add(file);
+    return [];
+  }
+
+  for (const file of imports.keys()) {
+    const cycle = walk(file, []);
+    if (cycle.length > 0) return cycle;
+  }
+  return [];
+}

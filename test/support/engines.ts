@@ -1,0 +1,46 @@
+import { pino } from "pino";
+import type { Kind } from "../../src/domain/kind.ts";
+import type { TaskRequest } from "../../src/domain/task.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import type { EngineSettings } from "../../src/engine/engine.ts";
+import { echo } from "../../src/kinds/echo.ts";
+import type { Store } from "../../src/store/database.ts";
+
+/** An engine that runs, in a namespace of its own. Disposing stops it; the store stays open. */
+export type TestEngine = Engine & AsyncDisposable & { readonly namespace: string };
+
+const SETTINGS: Omit<EngineSettings, "namespace"> = { slots: 64, cancelGraceMs: 5_000, leaseMs: 10_000 };
+const STOP_MS = 10_000;
+
+/** Starts an engine on an open store, with echo and the kinds given. */
+export async function startEngine(
+  store: Store,
+  { kinds = [], ...settings }: { kinds?: readonly Kind[] } & Partial<EngineSettings> = {},
+): Promise<TestEngine> {
+  const namespace = settings.namespace ?? crypto.randomUUID();
+  const engine = new Engine({
+    store,
+    kinds: [echo, ...kinds],
+    settings: { ...SETTINGS, ...settings, namespace },
+    log: pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" }),
+  });
+  await engine.start();
+  return Object.assign(engine, {
+    namespace,
+    [Symbol.asyncDispose]: () => engine.stop({ drainMs: 0, halt: AbortSignal.timeout(STOP_MS) }),
+  });
+}
+
+/** A complete request: echo once, unless said otherwise. */
+export function taskRequest(request: Partial<TaskRequest> = {}): TaskRequest {
+  return {
+    kind: "echo",
+    params: {},
+    requestId: null,
+    labels: {},
+    timeoutMs: null,
+    maxAttempts: 1,
+    runAt: null,
+    ...request,
+  };
+}

