@@ -1,0 +1,193 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import { measureJson, NotJson } from "../domain/json.ts";
+import {
+  ATTEMPTS_DEFAULT,
+  ATTEMPTS_MAX,
+  CANCEL_REASON_CHARS_MAX,
+  HEARTBEAT_MS_DEFAULT,
+  HEARTBEAT_MS_MAX,
+  HEARTBEAT_MS_MIN,
+  JSON_DEPTH_MAX,
+  LIST_KINDS_MAX,
+  LIST_TASKS_DEFAULT,
+  LIST_TASKS_MAX,
+  PAGE_EVENTS_DEFAULT,
+  PAGE_EVENTS_MAX,
+  PARAMS_BYTES_MAX,
+  PARAMS_WIRE_BYTES_MAX,
+  REQUEST_ID_CHARS_MAX,
+  RUN_AHEAD_MS_MAX,
+  TIMEOUT_MS_MAX,
+  TIMEOUT_MS_MIN,
+  WAIT_MS_MAX,
+} from "../domain/limits.ts";
+import type { TaskRequest, TaskStatus } from "../domain/task.ts";
+import type {
+  CancelTaskRequest,
+  GetEventsRequest,
+  GetResultRequest,
+  GetTaskRequest,
+  ListTasksRequest,
+  RunTaskRequest,
+  StartTaskRequest,
+  StreamEventsRequest,
+} from "../gen/spool/v1/task_service_pb.ts";
+import { Checks, inFigures, inWords } from "./checks.ts";
+import { decodePageToken } from "./page-token.ts";
+import type { ListFilter } from "./page-token.ts";
+import { fromStatusValue } from "./status.ts";
+
+// Requests become checked and complete domain values here, and nowhere else. Every function throws InvalidArgument
+// with a violation for each field that is out of its bounds, named as in the proto.
+
+/** @param now Unix time in milliseconds: run_at is bounded from here */
+export function parseStartTask(request: StartTaskRequest, now: number): TaskRequest {
+  const checks = new Checks();
+  return checks.passed(taskRequest(checks, request, now));
+}
+
+/** @param now as for parseStartTask */
+export function parseRunTask(request: RunTaskRequest, now: number): { task: TaskRequest; heartbeatMs: number } {
+  const checks = new Checks();
+  return checks.passed({ task: taskRequest(checks, request, now), heartbeatMs: heartbeatMs(checks, request) });
+}
+
+/** @returns the task's id, in lower case */
+export function parseGetTask({ taskId }: GetTaskRequest): string {
+  const checks = new Checks();
+  return checks.passed(checks.taskId(taskId));
+}
+
+/** @returns the filter, in a normal form, how many tasks to give, and the task that the page before ended with */
+export function parseListTasks(request: ListTasksRequest): {
+  limit: number;
+  beforeTaskId: string | null;
+  filter: ListFilter;
+} {
+  const checks = new Checks();
+  const limit = checks.integer("page_size", request.pageSize || LIST_TASKS_DEFAULT, [1, LIST_TASKS_MAX]);
+  const filter = {
+    statuses: statuses(checks, request),
+    kinds: kinds(checks, request),
+    labels: checks.labels(request.labels),
+  };
+  checks.passed(filter); // A token is bound to its filters: it cannot be judged by wrong ones.
+  const beforeTaskId = request.pageToken === "" ? null : decodePageToken(request.pageToken, filter);
+  if (request.pageToken !== "" && beforeTaskId === null) {
+    checks.refuse("page_token", "must be a next_page_token of a call with the same filters");
+  }
+  return checks.passed({ limit, beforeTaskId, filter });
+}
+
+export function parseCancelTask(request: CancelTaskRequest): { taskId: string; reason: string } {
+  const checks = new Checks();
+  return checks.passed({
+    taskId: checks.taskId(request.taskId),
+    reason: checks.text("reason", request.reason, CANCEL_REASON_CHARS_MAX),
+  });
+}
+
+export function parseGetEvents(request: GetEventsRequest): {
+  taskId: string;
+  fromSeq: bigint;
+  limit: number;
+  waitMs: number;
+} {
+  const checks = new Checks();
+  return checks.passed({
+    taskId: checks.taskId(request.taskId),
+    fromSeq: checks.fromSeq(request.fromSeq),
+    limit: checks.integer("limit", request.limit ?? PAGE_EVENTS_DEFAULT, [1, PAGE_EVENTS_MAX]),
+    waitMs: waitMs(checks, request),
+  });
+}
+
+export function parseStreamEvents(request: StreamEventsRequest): {
+  taskId: string;
+  fromSeq: bigint;
+  heartbeatMs: number;
+} {
+  const checks = new Checks();
+  return checks.passed({
+    taskId: checks.taskId(request.taskId),
+    fromSeq: checks.fromSeq(request.fromSeq),
+    heartbeatMs: heartbeatMs(checks, request),
+  });
+}
+
+export function parseGetResult(request: GetResultRequest): { taskId: string; waitMs: number } {
+  const checks = new Checks();
+  return checks.passed({ taskId: checks.taskId(request.taskId), waitMs: waitMs(checks, request) });
+}
+
+function taskRequest(checks: Checks, request: StartTaskRequest | RunTaskRequest, now: number): TaskRequest {
+  const { timeout, runAt } = request;
+  return {
+    kind: checks.kind("kind", request.kind),
+    params: params(checks, request.params ?? {}),
+    requestId: requestId(checks, request.requestId),
+    labels: checks.labels(request.labels),
+    timeoutMs: timeout ? checks.duration("timeout", timeout, [TIMEOUT_MS_MIN, TIMEOUT_MS_MAX]) : null,
+    maxAttempts: checks.integer("max_attempts", request.maxAttempts || ATTEMPTS_DEFAULT, [1, ATTEMPTS_MAX]),
+    runAt: runAt ? startTime(checks, checks.timestamp("run_at", runAt), now) : null,
+  };
+}
+
+function params(checks: Checks, value: JsonObject): JsonObject {
+  try {
+    const wireBytes = measureJson(value, JSON_DEPTH_MAX);
+    if (Buffer.byteLength(JSON.stringify(value)) > PARAMS_BYTES_MAX) {
+      checks.refuse("params", `must be at most ${inFigures(PARAMS_BYTES_MAX)} bytes as JSON`);
+    } else if (wireBytes > PARAMS_WIRE_BYTES_MAX) {
+      checks.refuse("params", `must be at most ${inFigures(PARAMS_WIRE_BYTES_MAX)} bytes as protobuf`);
+    }
+  } catch (error) {
+    if (!(error instanceof NotJson)) throw error;
+    const field = error.path === "" ? "params" : `params.${error.path}`;
+    checks.refuse(field, `${error.problem}; params are JSON that nests at most ${JSON_DEPTH_MAX} deep`);
+  }
+  return value;
+}
+
+/** Empty: none. An id is for logs and headers too, so control characters are refused, not only NUL. */
+function requestId(checks: Checks, text: string): string | null {
+  if (text === "") return null;
+  if (!/\p{Cc}/u.test(text)) return checks.text("request_id", text, REQUEST_ID_CHARS_MAX);
+  checks.refuse("request_id", "must not hold control characters");
+  return text;
+}
+
+function startTime(checks: Checks, runAt: Date, now: number): Date {
+  if (runAt.getTime() > now + RUN_AHEAD_MS_MAX) {
+    checks.refuse("run_at", `must be at most ${inWords(RUN_AHEAD_MS_MAX)} ahead`);
+  }
+  return runAt;
+}
+
+/** Each once, however often it is named. */
+function statuses(checks: Checks, request: ListTasksRequest): TaskStatus[] {
+  const known = request.statuses.flatMap((value, index) => {
+    const status = fromStatusValue(value);
+    if (status === undefined) checks.refuse(`statuses[${index}]`, "must be a status other than UNSPECIFIED");
+    return status ?? [];
+  });
+  return [...new Set(known)];
+}
+
+/** Each once, however often it is named. */
+function kinds(checks: Checks, request: ListTasksRequest): string[] {
+  if (request.kinds.length > LIST_KINDS_MAX) {
+    checks.refuse("kinds", `must have at most ${LIST_KINDS_MAX} entries`);
+    return [];
+  }
+  return [...new Set(request.kinds.map((kind, index) => checks.kind(`kinds[${index}]`, kind)))];
+}
+
+function waitMs(checks: Checks, { wait }: GetEventsRequest | GetResultRequest): number {
+  return wait ? checks.duration("wait", wait, [0, WAIT_MS_MAX]) : 0;
+}
+
+function heartbeatMs(checks: Checks, { heartbeatInterval }: StreamEventsRequest | RunTaskRequest): number {
+  if (heartbeatInterval === undefined) return HEARTBEAT_MS_DEFAULT;
+  return checks.duration("heartbeat_interval", heartbeatInterval, [HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX]);
+}

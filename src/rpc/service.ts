@@ -1,0 +1,40 @@
+import type {
+  DescMessage,
+  DescMethod,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  DescService,
+  MessageShape,
+} from "@bufbuild/protobuf";
+
+/** What a handler knows of its call. Connect's HandlerContext is one, and so is what the gRPC binding gives. */
+export interface CallContext {
+  /** Fires when the caller goes away, its deadline passes or the server drains. Its reason is the error to answer. */
+  readonly signal: AbortSignal;
+  readonly requestHeader: Headers;
+}
+
+export type UnaryHandler<Input extends DescMessage = DescMessage, Output extends DescMessage = DescMessage> = (
+  request: MessageShape<Input>,
+  context: CallContext,
+) => Promise<MessageShape<Output>>;
+
+export type ServerStreamingHandler<
+  Input extends DescMessage = DescMessage,
+  Output extends DescMessage = DescMessage,
+> = (request: MessageShape<Input>, context: CallContext) => AsyncIterable<MessageShape<Output>>;
+
+type Handler<Method extends DescMethod> =
+  Method extends DescMethodUnary<infer Input, infer Output>
+    ? UnaryHandler<Input, Output>
+    : Method extends DescMethodServerStreaming<infer Input, infer Output>
+      ? ServerStreamingHandler<Input, Output>
+      : never;
+
+/**
+ * An implementation of a service: plain async functions and async generators. It is written once and served by every
+ * door: it is assignable to Connect's ServiceImpl, and addService of grpc-binding.ts takes it.
+ */
+export type ServiceHandlers<Service extends DescService> = {
+  readonly [Name in keyof Service["method"]]: Handler<Service["method"][Name]>;
+};

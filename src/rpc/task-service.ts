@@ -1,0 +1,103 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { LIST_BYTES_MAX } from "../domain/limits.ts";
+import type { TaskEngine } from "../engine/task-engine.ts";
+import { TaskSchema } from "../gen/spool/v1/task_pb.ts";
+import type { Task as TaskMessage } from "../gen/spool/v1/task_pb.ts";
+import {
+  CancelTaskResponseSchema,
+  GetTaskResponseSchema,
+  ListTasksResponseSchema,
+  StartTaskResponseSchema,
+} from "../gen/spool/v1/task_service_pb.ts";
+import type { TaskService } from "../gen/spool/v1/task_service_pb.ts";
+import {
+  CANCEL_OUTCOMES,
+  toGetEventsResponse,
+  toGetResultResponse,
+  toRunTaskResponse,
+  toRunTaskStart,
+  toStreamEventsResponse,
+  toTaskMessage,
+} from "./convert.ts";
+import { cutFrames, cutPage } from "./frames.ts";
+import { encodePageToken } from "./page-token.ts";
+import {
+  parseCancelTask,
+  parseGetEvents,
+  parseGetResult,
+  parseGetTask,
+  parseListTasks,
+  parseRunTask,
+  parseStartTask,
+  parseStreamEvents,
+} from "./parse.ts";
+import type { ServiceHandlers } from "./service.ts";
+
+/**
+ * spool.v1.TaskService over an engine, for every door. A handler checks, calls and answers; the door turns what is
+ * thrown into an error, by toRpcError.
+ */
+export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskService> {
+  return {
+    async startTask(request) {
+      const { task, alreadyStarted } = await engine.startTask(parseStartTask(request, Date.now()));
+      return create(StartTaskResponseSchema, { task: toTaskMessage(task), alreadyStarted });
+    },
+
+    async getTask(request) {
+      const task = await engine.getTask(parseGetTask(request));
+      return create(GetTaskResponseSchema, { task: toTaskMessage(task) });
+    },
+
+    async *runTask(request, { signal }) {
+      const { task: wanted, heartbeatMs } = parseRunTask(request, Date.now());
+      const { task, alreadyStarted } = await engine.startTask(wanted);
+      yield toRunTaskStart(task, alreadyStarted);
+      let opening = true; // An empty first page would only repeat the frame above.
+      for await (const page of engine.followTape({ taskId: task.taskId, fromSeq: 1n, heartbeatMs }, signal)) {
+        if (!opening || page.events.length > 0) for (const frame of cutFrames(page)) yield toRunTaskResponse(frame);
+        opening = false;
+      }
+    },
+
+    async listTasks(request) {
+      const { limit, beforeTaskId, filter } = parseListTasks(request);
+      const { tasks: found, hasMore } = await engine.listTasks({ limit, beforeTaskId, ...filter });
+      const tasks = fitting(found.map(toTaskMessage));
+      const last = tasks.at(-1);
+      const ended = last === undefined || (!hasMore && tasks.length === found.length);
+      return create(ListTasksResponseSchema, {
+        tasks,
+        nextPageToken: ended ? "" : encodePageToken(last.taskId, filter),
+      });
+    },
+
+    async cancelTask(request) {
+      const { taskId, reason } = parseCancelTask(request);
+      const { task, outcome } = await engine.cancelTask(taskId, reason);
+      return create(CancelTaskResponseSchema, { task: toTaskMessage(task), outcome: CANCEL_OUTCOMES[outcome] });
+    },
+
+    async getEvents(request, { signal }) {
+      const page = await engine.readEvents(parseGetEvents(request), signal);
+      return toGetEventsResponse(cutPage(page));
+    },
+
+    async *streamEvents(request, { signal }) {
+      for await (const page of engine.followTape(parseStreamEvents(request), signal)) {
+        for (const frame of cutFrames(page)) yield toStreamEventsResponse(frame);
+      }
+    },
+
+    async getResult(request, { signal }) {
+      return toGetResultResponse(await engine.waitForResult(parseGetResult(request), signal));
+    },
+  };
+}
+
+/** The first of the tasks, as many as LIST_BYTES_MAX allows; one alone is far below it. */
+function fitting(tasks: readonly TaskMessage[]): TaskMessage[] {
+  let bytes = 0;
+  const kept = tasks.findIndex((task) => (bytes += toBinary(TaskSchema, task).length) > LIST_BYTES_MAX);
+  return tasks.slice(0, kept === -1 ? tasks.length : kept);
+}

@@ -1,0 +1,193 @@
+import { readFileSync } from "node:fs";
+import * as v from "valibot";
+import { isLoopback } from "./loopback.ts";
+
+/** How a server runs. Complete: defaults are filled in. Durations are milliseconds. */
+export interface Configuration {
+  host: string;
+  /** 0: any that is free. */
+  port: number;
+  /** What callers must carry; null: nobody is asked. Set wherever host is not loopback. */
+  token: string | null;
+  /** null: Postgres in process, in dataDir. */
+  databaseUrl: string | null;
+  dataDir: string;
+  namespace: string;
+  /** How many tasks run here at once. */
+  slots: number;
+  cancelGraceMs: number;
+  leaseMs: number;
+  drainMs: number;
+  /** Below which folder ingest may read. */
+  sourcesDir: string;
+  modelBaseUrl: string | null;
+  modelApiKey: string | null;
+  model: string | null;
+  /** Whether to bring the database to this version's schema at start. */
+  migrate: boolean;
+  logLevel: string;
+}
+
+/** Everything that is wrong with a configuration. The command line answers it with exit code 2. */
+export class ConfigurationError extends Error {
+  /** One for each setting, each named as where it came from. */
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.name = "ConfigurationError";
+    this.problems = problems;
+  }
+}
+
+interface Setting<Value> {
+  /** In the environment; the first that is set counts. */
+  variables: readonly string[];
+  schema: v.GenericSchema<unknown, Value>;
+  fallback: Value;
+}
+
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
+const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[Name]> } = {
+  host: setting("SPOOL_HOST", host(), "127.0.0.1"),
+  port: setting("SPOOL_PORT", integer(0, 65_535), 50_051),
+  // It travels in a header: no space, nothing that needs quoting.
+  token: setting("SPOOL_TOKEN", text(/^[\x21-\x7e]{1,4096}$/, "1 to 4,096 visible ASCII characters"), null),
+  databaseUrl: {
+    variables: ["SPOOL_DATABASE_URL", "DATABASE_URL"],
+    schema: text(/^postgres(ql)?:\/\/./, "a URL that begins with postgres:// or postgresql://"),
+    fallback: null,
+  },
+  dataDir: setting("SPOOL_DATA_DIR", path(), "./.spool"),
+  namespace: setting("SPOOL_NAMESPACE", text(/^[A-Za-z0-9._-]{1,63}$/, "1 to 63 of [A-Za-z0-9._-]"), "default"),
+  slots: setting("SPOOL_SLOTS", integer(1, 10_000), 64),
+  cancelGraceMs: setting("SPOOL_CANCEL_GRACE_MS", integer(0, 3_600_000), 5_000),
+  leaseMs: setting("SPOOL_LEASE_MS", integer(1_000, 600_000), 10_000),
+  drainMs: setting("SPOOL_DRAIN_MS", integer(0, 3_600_000), 5_000),
+  sourcesDir: setting("SPOOL_SOURCES_DIR", path(), "."),
+  modelBaseUrl: setting("SPOOL_MODEL_BASE_URL", text(/^https?:\/\/./, "a URL of http or https"), null),
+  modelApiKey: setting("SPOOL_MODEL_API_KEY", text(/^[\x21-\x7e]+$/, "visible ASCII characters"), null),
+  model: setting("SPOOL_MODEL", text(/^\S+$/, "the name of a model"), null),
+  migrate: setting("SPOOL_MIGRATE", flag(), true),
+  logLevel: setting("SPOOL_LOG_LEVEL", v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`), "info"),
+};
+
+const NAMES = Object.keys(SETTINGS) as (keyof Configuration)[];
+
+/** Where a value was found, in words that its owner knows. */
+interface Found {
+  from: string;
+  value: unknown;
+}
+
+/**
+ * Reads the configuration: a flag counts before the environment, that before the file, that before the default. An
+ * empty variable counts as unset. No text of an error holds a value: some are secrets.
+ *
+ * @param flags by the names of Configuration, as the command line has parsed them; `config` is the file's path, for
+ *   which SPOOL_CONFIG stands in. The file holds a JSON object with the same names
+ * @throws ConfigurationError with every problem at once
+ */
+export function readConfiguration({
+  flags = {},
+  environment = process.env,
+}: {
+  flags?: Readonly<Partial<Record<keyof Configuration, unknown>>> & { readonly config?: string };
+  environment?: Readonly<Record<string, string | undefined>>;
+} = {}): Configuration {
+  const problems: string[] = [];
+  const file = readFile(flags.config ?? (environment["SPOOL_CONFIG"] || undefined), problems);
+  const settings: Partial<Record<keyof Configuration, unknown>> = {};
+  for (const name of NAMES) {
+    const { variables, schema, fallback } = SETTINGS[name];
+    const found = find(name, variables, { flags, environment, file });
+    const parsed = found && v.safeParse(schema, found.value);
+    if (parsed === undefined) settings[name] = fallback;
+    else if (parsed.success) settings[name] = parsed.output;
+    else problems.push(`${found!.from}: ${parsed.issues[0].message}`);
+  }
+  if (typeof settings.host === "string" && !isLoopback(settings.host) && settings.token === null) {
+    problems.push("SPOOL_TOKEN: must be set for a SPOOL_HOST that is not loopback, where others reach the server");
+  }
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return settings as Configuration;
+}
+
+function find(
+  name: keyof Configuration,
+  variables: readonly string[],
+  sources: {
+    flags: Readonly<Partial<Record<string, unknown>>>;
+    environment: Readonly<Record<string, string | undefined>>;
+    file: Found | undefined;
+  },
+): Found | undefined {
+  if (sources.flags[name] !== undefined) return { from: flagName(name), value: sources.flags[name] };
+  const variable = variables.find((candidate) => sources.environment[candidate]);
+  if (variable !== undefined) return { from: variable, value: sources.environment[variable] };
+  const members = sources.file?.value as Record<string, unknown> | undefined;
+  if (members !== undefined && Object.hasOwn(members, name)) {
+    return { from: `${name} in ${sources.file!.from}`, value: members[name] };
+  }
+  return undefined;
+}
+
+/** The file's object. What is wrong with the file is a problem like any other. */
+function readFile(path: string | undefined, problems: string[]): Found | undefined {
+  if (path === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("must be a JSON object");
+    for (const key of Object.keys(value)) {
+      if (!Object.hasOwn(SETTINGS, key)) problems.push(`${key} in ${path}: there is no such setting`);
+    }
+    return { from: path, value };
+  } catch (error) {
+    // A parser's message quotes the text, and that may hold a secret.
+    const problem = error instanceof SyntaxError ? "must be JSON" : (error as Error).message;
+    problems.push(`${path}: ${problem}`);
+    return undefined;
+  }
+}
+
+/** `cancelGraceMs` is `--cancel-grace-ms`. */
+function flagName(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function setting<Value>(variable: string, schema: v.GenericSchema<unknown, Value>, fallback: Value): Setting<Value> {
+  return { variables: [variable], schema, fallback };
+}
+
+function integer(min: number, max: number): v.GenericSchema<unknown, number> {
+  const message = `must be an integer from ${min} to ${max}`;
+  const digits = v.pipe(v.string(message), v.regex(/^\d{1,15}$/, message), v.transform(Number));
+  return v.pipe(
+    v.union([v.number(), digits], message),
+    v.integer(message),
+    v.minValue(min, message),
+    v.maxValue(max, message),
+  );
+}
+
+function text(pattern: RegExp, what: string): v.GenericSchema<unknown, string> {
+  return v.pipe(v.string(`must be ${what}`), v.regex(pattern, `must be ${what}`));
+}
+
+function path(): v.GenericSchema<unknown, string> {
+  return text(/^[^\0]+$/, "a path");
+}
+
+function host(): v.GenericSchema<unknown, string> {
+  return text(/^[A-Za-z0-9_.:%-]+$/, "an address, without brackets, or a host name");
+}
+
+function flag(): v.GenericSchema<unknown, boolean> {
+  const message = "must be true or false";
+  const words = v.pipe(
+    v.picklist(["true", "false", "1", "0"], message),
+    v.transform((word) => word === "true" || word === "1"),
+  );
+  return v.union([v.boolean(), words], message);
+}

@@ -1,0 +1,116 @@
+import type { DescService } from "@bufbuild/protobuf";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { ServerInterceptor, ServerOptions } from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
+import { isIPv6 } from "node:net";
+import type { Logger } from "pino";
+import { MESSAGE_BYTES_MAX } from "../domain/limits.ts";
+import type { TaskEngine } from "../engine/task-engine.ts";
+import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
+import { file_google_rpc_status } from "../gen/google/rpc/status_pb.ts";
+import { file_grpc_health_v1_health } from "../gen/grpc/health/v1/health_pb.ts";
+import { file_spool_v1_errors } from "../gen/spool/v1/errors_pb.ts";
+import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
+import { Drain } from "../rpc/drain.ts";
+import { addService } from "../rpc/grpc-binding.ts";
+import { authentication, drainOthers } from "../rpc/interceptors.ts";
+import { taskService } from "../rpc/task-service.ts";
+import { reflectionOf } from "./reflection.ts";
+
+/** The services that the door serves as its own. Health knows each by its name, and "" stands for all. */
+const SERVICES: readonly DescService[] = [TaskService];
+
+const OPTIONS: ServerOptions = {
+  "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+  "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
+  // A follower may be quiet for hours. The ping finds out that its machine is gone; nothing else would.
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  // Bookkeeping of every call for a service that nobody asks here.
+  "grpc.enable_channelz": 0,
+};
+
+/** An open gRPC door. */
+export interface GrpcDoor {
+  /** Where it listens; the one found, where any free port was asked for. */
+  readonly port: number;
+  /** What health answers from now on. NOT_SERVING until this is called. */
+  setServing(isServing: boolean): void;
+  /**
+   * Health says NOT_SERVING, no call is taken any more, streams and waits end with DRAINING, and calls that write are
+   * left to finish. Resolves when all have ended: after graceMs at the latest, for then they are cut off.
+   */
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+/**
+ * Serves spool.v1.TaskService over gRPC, with health and server reflection, without TLS.
+ *
+ * @param host an address or a name of this machine
+ * @param port 0 for any that is free
+ * @param token what every call but those to health must carry as its bearer; undefined: nobody is asked
+ * @throws where the address cannot be listened on
+ */
+export async function openGrpcDoor({
+  engine,
+  host,
+  port,
+  token,
+  log,
+}: {
+  engine: TaskEngine;
+  host: string;
+  port: number;
+  token?: string | undefined;
+  log: Logger;
+}): Promise<GrpcDoor> {
+  const drain = new Drain();
+  const interceptors: ServerInterceptor[] = [drainOthers(drain, isOurs, log)];
+  if (token !== undefined) interceptors.unshift(authentication(token, log));
+  const server = new Server({ ...OPTIONS, interceptors });
+  addService(server, TaskService, taskService(engine), { drain, log });
+
+  const health = new HealthImplementation();
+  const setServing = (isServing: boolean) => {
+    const status = isServing ? "SERVING" : "NOT_SERVING";
+    for (const name of ["", ...SERVICES.map(({ typeName }) => typeName)]) health.setStatus(name, status);
+  };
+  setServing(false);
+  health.addToServer(server);
+  const others = [file_spool_v1_errors, file_google_rpc_status, file_google_rpc_error_details];
+  reflectionOf([...SERVICES.map(({ file }) => file), file_grpc_health_v1_health, ...others]).addToServer(server);
+
+  const boundPort = await listen(server, host, port);
+  let closed: Promise<void> | undefined;
+  return {
+    port: boundPort,
+    setServing,
+    close({ graceMs }) {
+      setServing(false);
+      drain.begin();
+      closed ??= shutDown(server, graceMs);
+      return closed;
+    },
+  };
+}
+
+function isOurs(path: string): boolean {
+  return SERVICES.some(({ typeName }) => path.startsWith(`/${typeName}/`));
+}
+
+function listen(server: Server, host: string, port: number): Promise<number> {
+  const address = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, boundPort) => {
+      if (error === null) resolve(boundPort);
+      else reject(error);
+    });
+  });
+}
+
+async function shutDown(server: Server, graceMs: number): Promise<void> {
+  const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  const timer = setTimeout(() => server.forceShutdown(), graceMs);
+  await ended;
+  clearTimeout(timer);
+}

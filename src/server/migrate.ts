@@ -1,0 +1,29 @@
+import { openDatabase } from "../store/database.ts";
+import type { DatabaseLocation } from "../store/database.ts";
+import { migrate, SCHEMA_VERSION } from "../store/migrate.ts";
+import { readConfiguration } from "./configuration.ts";
+import type { Configuration } from "./configuration.ts";
+
+/** Where the configuration says that the data lives. */
+export function databaseLocation({ databaseUrl, dataDir }: Configuration): DatabaseLocation {
+  return databaseUrl === null ? { dataDir } : { url: databaseUrl };
+}
+
+/**
+ * Brings the configured database to this program's schema.
+ *
+ * @returns the steps that were applied now, and the schema that the database is at
+ * @throws ConfigurationError, DatabaseTooNew, StoreUnavailable
+ */
+export async function migrateDatabase({
+  flags,
+}: {
+  flags: Record<string, string | undefined>;
+}): Promise<{ applied: string[]; version: string }> {
+  const store = await openDatabase(databaseLocation(readConfiguration({ flags })));
+  try {
+    return { applied: await migrate(store.db), version: SCHEMA_VERSION };
+  } finally {
+    await store.close();
+  }
+}

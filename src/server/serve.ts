@@ -1,0 +1,164 @@
+import { isIPv6 } from "node:net";
+import { setTimeout } from "node:timers/promises";
+import type { Logger } from "pino";
+import { StoreUnavailable } from "../domain/errors.ts";
+import type { Kind } from "../domain/kind.ts";
+import { Engine } from "../engine/engine.ts";
+import { echo } from "../kinds/echo.ts";
+import { ingestKind } from "../kinds/ingest/ingest.ts";
+import { synthKind } from "../kinds/synth/synth.ts";
+import { openDatabase } from "../store/database.ts";
+import type { Store } from "../store/database.ts";
+import { migrate, requireCurrentSchema } from "../store/migrate.ts";
+import { readConfiguration } from "./configuration.ts";
+import type { Configuration } from "./configuration.ts";
+import { openGrpcDoor } from "./grpc-door.ts";
+import type { GrpcDoor } from "./grpc-door.ts";
+import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
+import { openLog } from "./logging.ts";
+import { databaseLocation } from "./migrate.ts";
+
+/** While the database cannot be reached at start, it is tried again this often. */
+const JOIN_RETRY_MS = 500;
+/** For one page of synth, from the request to the last of the answer. */
+const MODEL_TIMEOUT_MS = 10 * 60_000;
+/** How long the ends of stopped tasks may take to become durable, beyond their grace. */
+const STOP_MARGIN_MS = 5_000;
+
+/** A server that runs. */
+export interface RunningServer {
+  /** Of the gRPC door: host and port. */
+  readonly address: string;
+  /** What to tell people: one line a door. */
+  readonly doors: readonly string[];
+  /** Drains: takes no more tasks, lets the running ones end for the drain time, ends the rest, closes the doors. */
+  stop(): Promise<void>;
+  /** Resolves when the server has stopped, rejects when it could not go on. */
+  readonly stopped: Promise<void>;
+}
+
+/**
+ * Starts a server: the doors, the engine behind them, the database below. A database that is down does not keep it
+ * from starting: calls are answered UNAVAILABLE until it is there.
+ *
+ * @param flags settings from the command line, by the names of Configuration; `config` is a file's path
+ * @param kindFiles modules that export kinds, besides echo, ingest and synth
+ * @throws ConfigurationError, DatabaseTooNew, DatabaseTooOld, and where the address or the data folder is taken
+ */
+export async function serve({
+  flags,
+  kindFiles,
+}: {
+  flags: Record<string, string | undefined>;
+  kindFiles: readonly string[];
+}): Promise<RunningServer> {
+  const configuration = readConfiguration({ flags });
+  const log = openLog({ level: configuration.logLevel });
+  const ownKinds = await loadKinds(kindFiles);
+  const store = await openDatabase(databaseLocation(configuration));
+  try {
+    return await openServer({ configuration, store, ownKinds, log });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function openServer(parts: {
+  configuration: Configuration;
+  store: Store;
+  ownKinds: readonly Kind[];
+  log: Logger;
+}): Promise<RunningServer> {
+  const { configuration, store, log } = parts;
+  const { host, token } = configuration;
+  const kinds = [...builtInKinds(configuration, store), ...parts.ownKinds];
+  requireDistinctNames(kinds);
+  const engine = new Engine({ store, kinds, settings: configuration, log });
+  const door = await openGrpcDoor({ engine, host, port: configuration.port, token: token ?? undefined, log });
+  const halted = new AbortController();
+  const joined = await join({ configuration, store, engine, door, log }, halted.signal).catch(async (error: unknown) => {
+    await door.close({ graceMs: 0 });
+    throw error;
+  });
+  const address = `${isIPv6(host) ? `[${host}]` : host}:${door.port}`;
+  log.info({ address, kinds: kinds.map(({ name }) => name), database: databaseName(configuration) }, "serving");
+  const { promise: stopped, resolve, reject } = Promise.withResolvers<void>();
+  joined.later.catch(reject);
+  let stopping: Promise<void> | undefined;
+  const stop = async () => {
+    halted.abort();
+    await leave({ configuration, store, engine, door, log });
+    resolve();
+  };
+  return { address, doors: [`gRPC  ${address}`], stop: () => (stopping ??= stop()), stopped };
+}
+
+function builtInKinds({ namespace, sourcesDir, ...configuration }: Configuration, { db }: Store): Kind[] {
+  const { modelBaseUrl: baseUrl, modelApiKey: apiKey, model } = configuration;
+  const isNamed = model !== null && baseUrl !== null;
+  const settings = isNamed ? { baseUrl, apiKey: apiKey ?? "", model, timeoutMs: MODEL_TIMEOUT_MS } : null;
+  return [echo, ingestKind({ db, namespace, sourcesDir }), synthKind({ db, namespace, model: settings })];
+}
+
+interface ServerParts {
+  configuration: Configuration;
+  store: Store;
+  engine: Engine;
+  door: GrpcDoor;
+  log: Logger;
+}
+
+/** Joins now where the database can be reached, else later: `later` rejects where that turns out to be impossible. */
+async function join(parts: ServerParts, signal: AbortSignal): Promise<{ later: Promise<void> }> {
+  try {
+    await joinOnce(parts);
+    return { later: Promise.resolve() };
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error;
+    parts.log.warn({ err: error.cause }, "the database cannot be reached: calls are answered UNAVAILABLE until it can");
+    return { later: joinLater(parts, signal) };
+  }
+}
+
+async function joinLater(parts: ServerParts, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await setTimeout(JOIN_RETRY_MS, undefined, { signal }).catch(() => {});
+    if (signal.aborted) return;
+    try {
+      await joinOnce(parts);
+      parts.log.info("the database can be reached now");
+      return;
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+}
+
+async function joinOnce({ configuration, store, engine, door, log }: ServerParts): Promise<void> {
+  if (configuration.migrate) {
+    const applied = await migrate(store.db);
+    if (applied.length > 0) log.info({ applied }, "the database was migrated");
+  } else {
+    await requireCurrentSchema(store.db);
+  }
+  await engine.start();
+  door.setServing(true);
+}
+
+/** Readiness turns first; followers see the ends of the tasks that are ended, and are sent elsewhere after. */
+async function leave({ configuration, store, engine, door, log }: ServerParts): Promise<void> {
+  const { drainMs, cancelGraceMs } = configuration;
+  log.info({ drain_ms: drainMs }, "stopping");
+  door.setServing(false);
+  await engine.stop({ drainMs, halt: AbortSignal.timeout(drainMs + cancelGraceMs + STOP_MARGIN_MS) }).catch((error: unknown) => {
+    log.error({ err: error }, "the engine could not stop in order: what it ran is ended by others");
+  });
+  await door.close({ graceMs: STOP_MARGIN_MS });
+  await store.close();
+  log.info("stopped");
+}
+
+function databaseName({ databaseUrl, dataDir }: Configuration): string {
+  return databaseUrl === null ? `embedded, in ${dataDir}` : new URL(databaseUrl).host;
+}

@@ -1,0 +1,59 @@
+import type { TapeEvent } from "../../src/domain/event.ts";
+import type { Task } from "../../src/domain/task.ts";
+import type { TapePage, TaskEngine } from "../../src/engine/task-engine.ts";
+
+export const TASK_ID = "018f3a5c-7b1e-7c3d-9a2b-0123456789ab";
+
+/** An engine that can do what a test of the layers above needs, and nothing else. */
+export function fakeEngine(calls: Partial<TaskEngine>): TaskEngine {
+  return new Proxy(calls as TaskEngine, {
+    get(target, name: keyof TaskEngine) {
+      if (!Object.hasOwn(target, name)) throw new Error(`${name} was not to be called`);
+      return target[name];
+    },
+  });
+}
+
+export function aTask(fields: Partial<Task> = {}): Task {
+  return {
+    taskId: TASK_ID,
+    kind: "echo",
+    status: "running",
+    params: {},
+    paramsDigest: "0".repeat(64),
+    labels: {},
+    requestId: null,
+    createdAt: new Date(1_000),
+    startedAt: new Date(2_000),
+    finishedAt: null,
+    runAt: null,
+    deadlineAt: null,
+    timeoutMs: null,
+    attempt: 1,
+    maxAttempts: 1,
+    cancelRequestedAt: null,
+    cancelReason: null,
+    lease: "a session",
+    lastSeq: 0n,
+    ...fields,
+  };
+}
+
+/** A line on a tape, by default a short one. */
+export function aLogEvent(seq: number | bigint, message = `line ${seq}`): TapeEvent {
+  return { seq: BigInt(seq), time: new Date(3_000), type: "log", body: JSON.stringify({ level: "INFO", message }) };
+}
+
+/** A page of events in order. */
+export function aPage(events: readonly TapeEvent[], fields: Partial<TapePage> = {}): TapePage {
+  const last = events.at(-1)?.seq ?? 0n;
+  return {
+    taskId: TASK_ID,
+    status: "running",
+    events,
+    nextFromSeq: last + 1n,
+    lastSeq: last,
+    hasMore: false,
+    ...fields,
+  };
+}
