@@ -1,0 +1,73 @@
+import { connect, SpoolRpcError } from "../../src/client/client.ts";
+import type { EventPage, SpoolEvent, Task } from "../../src/client/client.ts";
+import type { JsonObject } from "../../src/domain/json.ts";
+import { DoorError } from "./door.ts";
+import type { Door, DoorEvent, DoorPage, DoorTask } from "./door.ts";
+import { openServed } from "./served.ts";
+
+/** `spool/client`, over gRPC. */
+export async function openClientDoor(): Promise<Door> {
+  const served = await openServed();
+  const client = connect({ address: served.address });
+  return {
+    stage: served.stage,
+    async start(options) {
+      const { task, alreadyStarted } = await told(client.start(options));
+      return { task: toDoorTask(task), alreadyStarted };
+    },
+    get: async (taskId) => toDoorTask(await told(client.get({ taskId }))),
+    async *list(filter) {
+      for await (const task of client.list(filter)) yield toDoorTask(task);
+    },
+    async cancel(taskId, reason) {
+      const { task, outcome } = await told(client.cancel({ taskId, reason }));
+      return { status: task.status, outcome };
+    },
+    events: async (query) => toDoorPage(await told(client.events(query))),
+    async *follow(query) {
+      const events = client.follow(query)[Symbol.asyncIterator]();
+      try {
+        for (;;) {
+          const { done, value } = await told(events.next());
+          if (done) return;
+          yield toDoorEvent(value as SpoolEvent);
+        }
+      } finally {
+        await events.return?.();
+      }
+    },
+    async result(query) {
+      const { status, result, error, startedAt } = await told(client.result(query));
+      return { status, result, error, isStarted: startedAt !== null };
+    },
+    async [Symbol.asyncDispose]() {
+      client.close();
+      await served[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
+  try {
+    return await call;
+  } catch (error) {
+    if (!(error instanceof SpoolRpcError)) throw error;
+    throw new DoorError(
+      String(error.reason),
+      error.violations.map(({ field }) => field),
+      error.metadata,
+    );
+  }
+}
+
+function toDoorTask({ taskId, kind, status, lastSeq, labels, startedAt, finishedAt }: Task): DoorTask {
+  return { taskId, kind, status, lastSeq, labels, isStarted: startedAt !== null, isFinished: finishedAt !== null };
+}
+
+function toDoorPage({ status, events, nextFromSeq, lastSeq, hasMore }: EventPage): DoorPage {
+  return { status, events: events.map(toDoorEvent), nextFromSeq, lastSeq, hasMore };
+}
+
+function toDoorEvent({ seq, time: _, type, ...body }: SpoolEvent): DoorEvent {
+  return { seq, type, body: body as unknown as JsonObject };
+}

@@ -1,0 +1,22 @@
+import { openClientDoor } from "./client-door.ts";
+import type { Door } from "./door.ts";
+import { openEngineDoor } from "./engine-door.ts";
+import { openGrpcDoor } from "./grpc-door.ts";
+import { tapeContract } from "./tape-contract.ts";
+import { taskContract } from "./task-contract.ts";
+
+/** Every way in. What docs/guarantees.md promises holds at each. */
+const DOORS = { "the engine": openEngineDoor, gRPC: openGrpcDoor, "the client": openClientDoor };
+
+for (const [name, open] of Object.entries(DOORS)) {
+  describe(`at the door of ${name}`, () => {
+    let door: Door;
+    before(async () => {
+      door = await open();
+    });
+    after(() => door?.[Symbol.asyncDispose]());
+
+    describe("tape", () => tapeContract(() => door));
+    describe("task", () => taskContract(() => door));
+  });
+}

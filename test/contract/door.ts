@@ -1,0 +1,78 @@
+import type { JsonObject } from "../../src/domain/json.ts";
+import type { TaskStatus } from "../../src/domain/task.ts";
+import type { Stage } from "../support/stage.ts";
+
+/** An event as every door can tell it: the body in the words of the tape. */
+export interface DoorEvent {
+  seq: bigint;
+  type: string;
+  body: JsonObject;
+}
+
+export interface DoorPage {
+  status: TaskStatus;
+  events: DoorEvent[];
+  nextFromSeq: bigint;
+  lastSeq: bigint;
+  hasMore: boolean;
+}
+
+export interface DoorTask {
+  taskId: string;
+  kind: string;
+  status: TaskStatus;
+  lastSeq: bigint;
+  labels: Readonly<Record<string, string>>;
+  isStarted: boolean;
+  isFinished: boolean;
+}
+
+export interface DoorResult {
+  status: TaskStatus;
+  result?: JsonObject | undefined;
+  error?: { reason: string; message: string } | undefined;
+  isStarted: boolean;
+}
+
+export interface StartOptions {
+  kind: string;
+  params?: JsonObject;
+  requestId?: string;
+  labels?: Record<string, string>;
+  timeoutMs?: number;
+  maxAttempts?: number;
+  runAt?: Date;
+}
+
+/** Why a door refused: the reason, and whatever details came with it. */
+export class DoorError extends Error {
+  readonly reason: string;
+  readonly fields: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
+
+  constructor(reason: string, fields: readonly string[], metadata: Readonly<Record<string, string>>) {
+    super(`${reason} ${fields.join(", ")}`);
+    this.name = "DoorError";
+    this.reason = reason;
+    this.fields = fields;
+    this.metadata = metadata;
+  }
+}
+
+/** One way into Spool. The contract is written against this, and runs at each. Every call throws DoorError. */
+export interface Door extends AsyncDisposable {
+  /** Plays the code of the tasks of kind `stage`. */
+  readonly stage: Stage;
+  start(options: StartOptions): Promise<{ task: DoorTask; alreadyStarted: boolean }>;
+  get(taskId: string): Promise<DoorTask>;
+  list(filter: {
+    pageSize?: number;
+    statuses?: TaskStatus[];
+    kinds?: string[];
+    labels?: Record<string, string>;
+  }): AsyncIterable<DoorTask>;
+  cancel(taskId: string, reason?: string): Promise<{ status: TaskStatus; outcome: string }>;
+  events(query: { taskId: string; fromSeq?: bigint; limit?: number; waitMs?: number }): Promise<DoorPage>;
+  follow(query: { taskId: string; fromSeq?: bigint }): AsyncIterable<DoorEvent>;
+  result(query: { taskId: string; waitMs?: number }): Promise<DoorResult>;
+}

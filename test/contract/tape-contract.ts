@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import type { Door, DoorEvent } from "./door.ts";
+
+/** What docs/guarantees.md promises of a tape, at every door. */
+export function tapeContract(door: () => Door): void {
+  it("has every event of a task that succeeds, numbered 1, 2, 3, …, the final one last", async () => {
+    const { task } = await door().start({ kind: "echo", params: { count: 5 } });
+    const tape = await collect(door().follow({ taskId: task.taskId }));
+    assert.deepEqual(
+      tape.map(({ type }) => type),
+      ["started", ...Array<string>(5).fill("progress"), "partial", "final"],
+    );
+    assertGapless(tape);
+    assert.deepEqual(tape[0]!.body, { kind: "echo", attempt: 1 });
+    assert.deepEqual(tape[3]!.body, { phase: "echo", current: 3, total: 5, detail: { step: 3 } });
+    assert.deepEqual(tape[6]!.body, { kind: "echo_done", payload: { count: 5 } });
+    assert.deepEqual(tape[7]!.body, { status: "succeeded", result: { echoed: 5 } });
+  });
+
+  it("tells a follower of each event while the task runs, and ends by itself after final", async () => {
+    const actor = door().stage.actor();
+    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const running = await actor.enter();
+    const follower = door().follow({ taskId: task.taskId })[Symbol.asyncIterator]();
+    assert.equal((await next(follower)).type, "started");
+    for (let step = 1; step <= 3; step++) {
+      await running.progress("step", step);
+      assert.equal((await next(follower)).body["current"], step);
+    }
+    actor.leave();
+    assert.equal((await next(follower)).type, "final");
+    assert.equal((await follower.next()).done, true);
+  });
+
+  it("gives a follower that comes back exactly what it missed", async () => {
+    const { task } = await door().start({ kind: "echo", params: { count: 5 } });
+    const seen = await collect(take(2, door().follow({ taskId: task.taskId })));
+    const rest = await collect(door().follow({ taskId: task.taskId, fromSeq: seen.at(-1)!.seq + 1n }));
+    assert.deepEqual([...seen, ...rest], await wholeTape(door(), task.taskId));
+  });
+
+  it("replays identically after the end, to followers and pages alike", async () => {
+    const { task } = await door().start({ kind: "echo", params: { count: 4 } });
+    const live = await collect(door().follow({ taskId: task.taskId }));
+    assert.deepEqual(await collect(door().follow({ taskId: task.taskId })), live);
+    assert.deepEqual(await wholeTape(door(), task.taskId), live);
+  });
+
+  it("gives the tail alone from a seq, inclusive; 0 and 1 mean the same", async () => {
+    const taskId = await finishedEcho(door(), 4);
+    assert.deepEqual(seqs(await collect(door().follow({ taskId, fromSeq: 5n }))), [5n, 6n, 7n]);
+    assert.deepEqual(seqs((await door().events({ taskId, fromSeq: 6n })).events), [6n, 7n]);
+    assert.deepEqual(await door().events({ taskId, fromSeq: 0n }), await door().events({ taskId, fromSeq: 1n }));
+  });
+
+  it("ends a follower past the end of a finished tape at once, with no event", async () => {
+    const taskId = await finishedEcho(door(), 1);
+    assert.deepEqual(await collect(door().follow({ taskId, fromSeq: 5n })), []);
+    assert.deepEqual(await collect(door().follow({ taskId, fromSeq: 9_999n })), []);
+  });
+
+  it("pages visit every event once, three at a time", async () => {
+    const taskId = await finishedEcho(door(), 8);
+    const pages: DoorEvent[][] = [];
+    for (let fromSeq = 1n; ; ) {
+      const page = await door().events({ taskId, fromSeq, limit: 3 });
+      pages.push(page.events);
+      assert.equal(page.nextFromSeq, fromSeq + BigInt(page.events.length));
+      fromSeq = page.nextFromSeq;
+      if (!page.hasMore) break;
+    }
+    assert.deepEqual(
+      pages.map(({ length }) => length),
+      [3, 3, 3, 2],
+    );
+    assertGapless(pages.flat());
+  });
+
+  it("answers a page with limit and from_seq together, and what lies behind it", async () => {
+    const taskId = await finishedEcho(door(), 8);
+    const page = await door().events({ taskId, fromSeq: 4n, limit: 2 });
+    assert.deepEqual(seqs(page.events), [4n, 5n]);
+    assert.deepEqual([page.nextFromSeq, page.lastSeq, page.hasMore, page.status], [6n, 11n, true, "succeeded"]);
+  });
+
+  it("a page past the end is empty and leaves the cursor where it is", async () => {
+    const taskId = await finishedEcho(door(), 1);
+    const page = await door().events({ taskId, fromSeq: 9_999n });
+    assert.deepEqual([page.events, page.nextFromSeq, page.hasMore], [[], 9_999n, false]);
+  });
+
+  it("a caught-up page is empty, at once, while the task runs", async () => {
+    const actor = door().stage.actor();
+    const { task } = await door().start({ kind: "stage", params: actor.params });
+    await actor.enter();
+    const page = await door().events({ taskId: task.taskId, fromSeq: 2n });
+    assert.deepEqual([page.events, page.nextFromSeq, page.hasMore, page.status], [[], 2n, false, "running"]);
+    actor.leave();
+  });
+
+  it("a task that has not run has an empty tape", async () => {
+    const { task } = await door().start({ kind: "echo", runAt: new Date(Date.now() + 3_600_000) });
+    const page = await door().events({ taskId: task.taskId });
+    assert.deepEqual([page.events, page.lastSeq, page.nextFromSeq, page.hasMore], [[], 0n, 1n, false]);
+    await door().cancel(task.taskId);
+  });
+
+  it("a long poll returns at once with a backlog, and on a finished task", async () => {
+    const taskId = await finishedEcho(door(), 1);
+    assert.equal((await door().events({ taskId, waitMs: 60_000 })).events.length, 4);
+    assert.deepEqual((await door().events({ taskId, fromSeq: 5n, waitMs: 60_000 })).events, []);
+  });
+
+  it("a long poll wakes on an append, and on the end", async () => {
+    const actor = door().stage.actor();
+    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const { taskId } = task;
+    const running = await actor.enter();
+    const appended = door().events({ taskId, fromSeq: 2n, waitMs: 60_000 });
+    await running.log("INFO", "hello");
+    assert.deepEqual((await appended).events[0]!.body, { level: "INFO", message: "hello" });
+    const ended = door().events({ taskId, fromSeq: 3n, waitMs: 60_000 });
+    actor.leave();
+    const page = await ended;
+    assert.deepEqual([page.status, page.events.map(({ type }) => type)], ["succeeded", ["final"]]);
+  });
+
+  it("a long poll whose wait runs out is an empty page", async () => {
+    const actor = door().stage.actor();
+    const { task } = await door().start({ kind: "stage", params: actor.params });
+    await actor.enter();
+    assert.deepEqual((await door().events({ taskId: task.taskId, fromSeq: 2n, waitMs: 20 })).events, []);
+    actor.leave();
+  });
+
+  it("tapes are apart: each has its own numbers and its own events", async () => {
+    const started = await Promise.all(
+      [1, 2, 3, 4].map((count) => door().start({ kind: "echo", params: { count } })),
+    );
+    for (const [index, { task }] of started.entries()) {
+      const tape = await collect(door().follow({ taskId: task.taskId }));
+      assertGapless(tape);
+      assert.equal(tape.length, index + 1 + 3);
+    }
+  });
+
+  it("keeps what an event says exactly: NUL, emoji, deep and odd keys", async () => {
+    const actor = door().stage.actor();
+    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const payload = { "\u0000": "a\u0000b", "💾": ["\u2028", { "": null }], n: [1e308, -0.5, 2 ** 53], yes: true };
+    await (await actor.enter()).partial("odd", payload);
+    actor.leave();
+    const tape = await collect(door().follow({ taskId: task.taskId }));
+    assert.deepEqual(tape[1]!.body, { kind: "odd", payload });
+    assert.deepEqual(await wholeTape(door(), task.taskId), tape);
+  });
+
+  it("keeps a page of large events within a message, and still visits each once", async () => {
+    const actor = door().stage.actor();
+    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const running = await actor.enter();
+    const numbers = Array<number>(20_000).fill(7); // Far larger in protobuf than in JSON.
+    for (let index = 0; index < 30; index++) await running.partial("large", { index, numbers });
+    actor.leave({ numbers: Array<number>(200_000).fill(7) });
+    const tape = await collect(door().follow({ taskId: task.taskId }));
+    assertGapless(tape);
+    assert.equal(tape.length, 32);
+    assert.deepEqual(await wholeTape(door(), task.taskId, 1_000), tape);
+  });
+}
+
+async function finishedEcho(door: Door, count: number): Promise<string> {
+  const { task } = await door.start({ kind: "echo", params: { count } });
+  await door.result({ taskId: task.taskId, waitMs: 10_000 });
+  return task.taskId;
+}
+
+export async function wholeTape(door: Door, taskId: string, limit = 100): Promise<DoorEvent[]> {
+  const events: DoorEvent[] = [];
+  for (let fromSeq = 1n; ; ) {
+    const page = await door.events({ taskId, fromSeq, limit });
+    events.push(...page.events);
+    if (!page.hasMore) return events;
+    fromSeq = page.nextFromSeq;
+  }
+}
+
+export async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  return Array.fromAsync(items);
+}
+
+async function* take<Item>(count: number, items: AsyncIterable<Item>): AsyncGenerator<Item> {
+  let left = count;
+  for await (const item of items) {
+    yield item;
+    if (--left === 0) return;
+  }
+}
+
+async function next<Item>(iterator: AsyncIterator<Item>): Promise<Item> {
+  const { done, value } = await iterator.next();
+  assert.ok(!done, "the tape ended early");
+  return value;
+}
+
+export function assertGapless(tape: readonly DoorEvent[]): void {
+  assert.deepEqual(
+    seqs(tape),
+    tape.map((_, index) => BigInt(index + 1)),
+  );
+}
+
+function seqs(events: readonly DoorEvent[]): bigint[] {
+  return events.map(({ seq }) => seq);
+}
