@@ -53,7 +53,9 @@ export function measureJson(value: unknown, depthMax: number, path = ""): number
   if (prototype !== Object.prototype && prototype !== null) throw new NotJson(path, "must be a plain object");
   for (const [key, member] of Object.entries(value)) {
     const memberPath = path === "" ? key : `${path}.${key}`;
-    bytes += delimited(delimited(utf8Bytes(key, memberPath)) + delimited(measureJson(member, depthMax - 1, memberPath)));
+    bytes += delimited(
+      delimited(utf8Bytes(key, memberPath)) + delimited(measureJson(member, depthMax - 1, memberPath)),
+    );
   }
   return delimited(bytes);
 }

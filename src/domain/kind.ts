@@ -59,7 +59,11 @@ export class TaskError extends Error {
 }
 
 /** Checks a value by any Standard Schema (valibot, zod, arktype, …). Throws InvalidArgument with a field for each issue. */
-export function parseBySchema<Output>(schema: StandardSchemaV1<unknown, Output>, value: unknown, field: string): Output {
+export function parseBySchema<Output>(
+  schema: StandardSchemaV1<unknown, Output>,
+  value: unknown,
+  field: string,
+): Output {
   const outcome = schema["~standard"].validate(value);
   if (outcome instanceof Promise) throw new TypeError(`the schema of ${field} must not be asynchronous`);
   if (outcome.issues === undefined) return outcome.value;

@@ -83,7 +83,12 @@ function taskContext({
       checkName(phase, "progress.phase", PHASE_CHARS_MAX);
       checkCount(current, "progress.current");
       checkCount(total, "progress.total");
-      return emit("progress", { phase, current, total, ...(detail === undefined ? {} : { detail: asObject(detail, "progress.detail") }) });
+      return emit("progress", {
+        phase,
+        current,
+        total,
+        ...(detail === undefined ? {} : { detail: asObject(detail, "progress.detail") }),
+      });
     },
     async log(level, message) {
       if (!LOG_LEVELS.includes(level)) throw invalid("log.level", `must be one of ${LOG_LEVELS.join(", ")}`);

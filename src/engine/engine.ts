@@ -64,7 +64,17 @@ export class Engine implements TaskEngine {
   #running: Running | null = null;
   #isDraining = false;
 
-  constructor({ store, kinds, settings, log }: { store: Store; kinds: readonly Kind[]; settings: EngineSettings; log: Logger }) {
+  constructor({
+    store,
+    kinds,
+    settings,
+    log,
+  }: {
+    store: Store;
+    kinds: readonly Kind[];
+    settings: EngineSettings;
+    log: Logger;
+  }) {
     const { db } = store;
     const { namespace } = settings;
     const feed = new Feed();

@@ -64,7 +64,9 @@ export class Feed {
 
   /** The tapes that somebody follows and that have not ended, as far as is known here. */
   followed(): string[] {
-    return [...this.#tapes].filter(([, { status }]) => status === null || !isTerminal(status)).map(([taskId]) => taskId);
+    return [...this.#tapes]
+      .filter(([, { status }]) => status === null || !isTerminal(status))
+      .map(([taskId]) => taskId);
   }
 
   /** What is known of a followed task; undefined where nothing is. */

@@ -27,7 +27,7 @@ export async function* followTape(
 ): AsyncGenerator<TapePage> {
   using wakeup = source.feed.subscribe(taskId, signal); // Before the first read: nothing falls between.
   let owed = true; // The first page, and a heartbeat, are given though they be empty.
-  for (let cursor = fromSeq; ; ) {
+  for (let cursor = fromSeq; ;) {
     const page = await readPage(source, { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX });
     signal.throwIfAborted();
     if (owed || page.events.length > 0) yield page;

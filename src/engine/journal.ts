@@ -19,6 +19,8 @@ const LANES = 2;
 const FLUSH_EVENTS_MAX = 8_192;
 const FLUSH_BYTES_MAX = 4 * 1024 * 1024;
 const FLUSH_CREATES_MAX = 1_024;
+/** The params that one flush takes at the most, likewise: half, so that large starts do not keep appends out. */
+const FLUSH_CREATE_BYTES_MAX = FLUSH_BYTES_MAX / 2;
 /** Starts that may wait for a flush; past it StartTask answers OVERLOADED. */
 const WAITING_CREATES_MAX = 16_384;
 /** How long a start is held while the database is away, before its caller is told so. */
@@ -83,7 +85,8 @@ export class Journal {
    *   answered so may exist all the same, and a retry with its request_id finds it
    */
   create(task: NewTask, events: readonly NewEvent[]): Promise<CreateOutcome> {
-    if (this.#creates.length >= WAITING_CREATES_MAX) return Promise.reject(new Overloaded("tasks waiting to be stored"));
+    if (this.#creates.length >= WAITING_CREATES_MAX)
+      return Promise.reject(new Overloaded("tasks waiting to be stored"));
     const done = Promise.withResolvers<CreateOutcome>();
     this.#creates.push({ task, events, since: performance.now(), done });
     this.#schedule();
@@ -132,10 +135,16 @@ export class Journal {
 
   /** Each task at most once, and none that another lane holds. */
   #takeBatch(): Batch | null {
-    const creates = this.#creates.splice(0, FLUSH_CREATES_MAX);
     const appends: Batch["appends"] = [];
     let events = 0;
-    let bytes = creates.reduce((sum, { task }) => sum + task.params.length, 0);
+    let bytes = 0;
+    let starts = 0;
+    for (const { task } of this.#creates) {
+      if (starts >= FLUSH_CREATES_MAX || bytes >= FLUSH_CREATE_BYTES_MAX) break;
+      bytes += task.params.length;
+      starts++;
+    }
+    const creates = this.#creates.splice(0, starts);
     for (const writer of this.#writers) {
       if (events >= FLUSH_EVENTS_MAX || bytes >= FLUSH_BYTES_MAX) break;
       if (this.#busy.has(writer)) continue;
@@ -152,7 +161,7 @@ export class Journal {
 
   /** Sends a batch until it is settled. */
   async #flush(batch: Batch): Promise<void> {
-    for (let failures = 0; batch.creates.length + batch.appends.length > 0; ) {
+    for (let failures = 0; batch.creates.length + batch.appends.length > 0;) {
       try {
         await this.#write(batch);
         return;
@@ -197,7 +206,10 @@ export class Journal {
     // The rest settles by itself: only it is sent again, should reading it fail.
     batch.creates = missed.creates;
     batch.appends = missed.appends;
-    await Promise.all([this.#resolveAppends(missed.appends), ...missed.creates.map((create) => this.#resolveCreate(create))]);
+    await Promise.all([
+      this.#resolveAppends(missed.appends),
+      ...missed.creates.map((create) => this.#resolveCreate(create)),
+    ]);
   }
 
   /** Why an append was not applied: it had been before, and its answer was lost; or the fence does not hold any more. */

@@ -81,7 +81,10 @@ export class Session {
       this.#renewedAt = askedAt;
       return;
     }
-    this.#log.warn({ session_id: this.#id }, "the session had run out and its tasks were taken: going on under a new one");
+    this.#log.warn(
+      { session_id: this.#id },
+      "the session had run out and its tasks were taken: going on under a new one",
+    );
     this.#id = uuidv7();
     this.#onLost();
     await this.#open();

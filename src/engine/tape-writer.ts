@@ -98,7 +98,8 @@ export class TapeWriter {
   /** For the journal: what was taken is durable. */
   commit(events: number): void {
     this.#durable += BigInt(events);
-    while (this.#flushes[0] !== undefined && this.#flushes[0].upTo <= this.#durable) this.#flushes.shift()!.done.resolve();
+    while (this.#flushes[0] !== undefined && this.#flushes[0].upTo <= this.#durable)
+      this.#flushes.shift()!.done.resolve();
   }
 
   /** The task is not this attempt's any more, or is ended by somebody else: nothing further is taken. */

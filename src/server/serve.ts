@@ -77,10 +77,12 @@ async function openServer(parts: {
   const engine = new Engine({ store, kinds, settings: configuration, log });
   const door = await openGrpcDoor({ engine, host, port: configuration.port, token: token ?? undefined, log });
   const halted = new AbortController();
-  const joined = await join({ configuration, store, engine, door, log }, halted.signal).catch(async (error: unknown) => {
-    await door.close({ graceMs: 0 });
-    throw error;
-  });
+  const joined = await join({ configuration, store, engine, door, log }, halted.signal).catch(
+    async (error: unknown) => {
+      await door.close({ graceMs: 0 });
+      throw error;
+    },
+  );
   const address = `${isIPv6(host) ? `[${host}]` : host}:${door.port}`;
   log.info({ address, kinds: kinds.map(({ name }) => name), database: databaseName(configuration) }, "serving");
   const { promise: stopped, resolve, reject } = Promise.withResolvers<void>();
@@ -151,9 +153,11 @@ async function leave({ configuration, store, engine, door, log }: ServerParts): 
   const { drainMs, cancelGraceMs } = configuration;
   log.info({ drain_ms: drainMs }, "stopping");
   door.setServing(false);
-  await engine.stop({ drainMs, halt: AbortSignal.timeout(drainMs + cancelGraceMs + STOP_MARGIN_MS) }).catch((error: unknown) => {
-    log.error({ err: error }, "the engine could not stop in order: what it ran is ended by others");
-  });
+  await engine
+    .stop({ drainMs, halt: AbortSignal.timeout(drainMs + cancelGraceMs + STOP_MARGIN_MS) })
+    .catch((error: unknown) => {
+      log.error({ err: error }, "the engine could not stop in order: what it ran is ended by others");
+    });
   await door.close({ graceMs: STOP_MARGIN_MS });
   await store.close();
   log.info("stopped");

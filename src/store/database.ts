@@ -78,6 +78,13 @@ const BIGINT_TYPES: pg.CustomTypesConfig = {
 
 /** Kysely names no statement, so nothing would be prepared: this names the hot ones by their leading comment. */
 class NamedClient extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super(config);
+    // A connection that breaks while it is lent out has failed its statement already. The pool listens only to idle
+    // ones, and an error event that nobody hears would end the process.
+    this.on("error", () => {});
+  }
+
   // @ts-expect-error The overloads of query cannot be written in one signature; Kysely uses this one.
   override query(text: unknown, values?: unknown[], ...rest: unknown[]): unknown {
     const name = typeof text === "string" ? NAMED_STATEMENT.exec(text)?.[1] : undefined;

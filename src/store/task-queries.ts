@@ -74,7 +74,9 @@ export async function readTask(
 export async function readTaskStates(
   db: Kysely<Database>,
   taskIds: readonly string[],
-): Promise<{ taskId: string; status: TaskStatus; lease: string | null; attempt: number; lastSeq: bigint; appended: bigint }[]> {
+): Promise<
+  { taskId: string; status: TaskStatus; lease: string | null; attempt: number; lastSeq: bigint; appended: bigint }[]
+> {
   return db
     .selectFrom("tasks")
     .select(["task_id as taskId", "status", "lease", "attempt", "last_seq as lastSeq", "appended"])

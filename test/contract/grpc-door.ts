@@ -32,7 +32,7 @@ export async function openGrpcDoor(): Promise<Door> {
     },
     get: async (taskId) => toDoorTask((await wire.unary(method.getTask, { taskId })).task!),
     async *list({ statuses = [], ...filter }) {
-      for (let pageToken = ""; ; ) {
+      for (let pageToken = ""; ;) {
         const wanted = statuses.map((status) => TaskStatus[status.toUpperCase() as keyof typeof TaskStatus]);
         const page = await wire.unary(method.listTasks, { ...filter, statuses: wanted, pageToken });
         yield* page.tasks.map(toDoorTask);
@@ -46,7 +46,10 @@ export async function openGrpcDoor(): Promise<Door> {
     },
     async events({ waitMs, ...query }) {
       const wait = waitMs === undefined ? {} : { wait: durationFromMs(waitMs) };
-      const { status, events, nextFromSeq, lastSeq, hasMore } = await wire.unary(method.getEvents, { ...query, ...wait });
+      const { status, events, nextFromSeq, lastSeq, hasMore } = await wire.unary(method.getEvents, {
+        ...query,
+        ...wait,
+      });
       const name = nameOf(TaskStatus, status) as Status;
       return { status: name, events: events.map(toDoorEvent), nextFromSeq, lastSeq, hasMore };
     },
@@ -56,7 +59,8 @@ export async function openGrpcDoor(): Promise<Door> {
     async result({ taskId, waitMs }) {
       const wait = waitMs === undefined ? {} : { wait: durationFromMs(waitMs) };
       const { status, outcome, startedAt } = await wire.unary(method.getResult, { taskId, ...wait });
-      const error = outcome.case === "error" ? { reason: outcome.value.reason, message: outcome.value.message } : undefined;
+      const error =
+        outcome.case === "error" ? { reason: outcome.value.reason, message: outcome.value.message } : undefined;
       const result = outcome.case === "result" ? outcome.value : undefined;
       return { status: nameOf(TaskStatus, status) as Status, result, error, isStarted: startedAt !== undefined };
     },
@@ -136,7 +140,11 @@ function toDoorTask({ taskId, kind, status, lastSeq, labels, startedAt, finished
 }
 
 function toDoorEvent({ seq, body }: Event): DoorEvent {
-  return { seq, type: (body.case ?? "unknown").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), body: toBody(body) };
+  return {
+    seq,
+    type: (body.case ?? "unknown").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    body: toBody(body),
+  };
 }
 
 function toBody(body: Event["body"]): JsonObject {

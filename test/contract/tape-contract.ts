@@ -62,7 +62,7 @@ export function tapeContract(door: () => Door): void {
   it("pages visit every event once, three at a time", async () => {
     const taskId = await finishedEcho(door(), 8);
     const pages: DoorEvent[][] = [];
-    for (let fromSeq = 1n; ; ) {
+    for (let fromSeq = 1n; ;) {
       const page = await door().events({ taskId, fromSeq, limit: 3 });
       pages.push(page.events);
       assert.equal(page.nextFromSeq, fromSeq + BigInt(page.events.length));
@@ -134,9 +134,7 @@ export function tapeContract(door: () => Door): void {
   });
 
   it("tapes are apart: each has its own numbers and its own events", async () => {
-    const started = await Promise.all(
-      [1, 2, 3, 4].map((count) => door().start({ kind: "echo", params: { count } })),
-    );
+    const started = await Promise.all([1, 2, 3, 4].map((count) => door().start({ kind: "echo", params: { count } })));
     for (const [index, { task }] of started.entries()) {
       const tape = await collect(door().follow({ taskId: task.taskId }));
       assertGapless(tape);
@@ -177,7 +175,7 @@ async function finishedEcho(door: Door, count: number): Promise<string> {
 
 export async function wholeTape(door: Door, taskId: string, limit = 100): Promise<DoorEvent[]> {
   const events: DoorEvent[] = [];
-  for (let fromSeq = 1n; ; ) {
+  for (let fromSeq = 1n; ;) {
     const page = await door.events({ taskId, fromSeq, limit });
     events.push(...page.events);
     if (!page.hasMore) return events;

@@ -165,7 +165,8 @@ export function taskContract(door: () => Door): void {
       ids.unshift(task.taskId);
       await door().result({ taskId: task.taskId, waitMs: 10_000 });
     }
-    const list = async (filter: object) => (await collect(door().list({ labels, ...filter }))).map((task) => task.taskId);
+    const list = async (filter: object) =>
+      (await collect(door().list({ labels, ...filter }))).map((task) => task.taskId);
     assert.deepEqual(await list({ pageSize: 3 }), ids);
     assert.deepEqual(await list({ statuses: ["succeeded"], kinds: ["echo"] }), ids);
     assert.deepEqual(await list({ statuses: ["failed", "running"] }), []);
@@ -191,7 +192,9 @@ export function taskContract(door: () => Door): void {
   it("an unknown kind is refused, and params that the kind refuses, each field by name", async () => {
     const unknown = await refusal(door().start({ kind: "nope" }));
     assert.deepEqual([unknown.reason, unknown.metadata["kind"]], ["KIND_UNKNOWN", "nope"]);
-    const refused = await refusal(door().start({ kind: "echo", params: { count: -1, delay_ms: 10_001, colour: "red" } }));
+    const refused = await refusal(
+      door().start({ kind: "echo", params: { count: -1, delay_ms: 10_001, colour: "red" } }),
+    );
     assert.equal(refused.reason, "INVALID_ARGUMENT");
     assert.deepEqual([...refused.fields].sort(), ["params.colour", "params.count", "params.delay_ms"]);
   });

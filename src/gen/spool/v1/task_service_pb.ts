@@ -30,7 +30,8 @@ export type StartTaskRequest = Message<"spool.v1.StartTaskRequest"> & {
   kind: string;
 
   /**
-   * What the kind is given: checked by the kind before the task is stored. At most 1 MiB as JSON.
+   * What the kind is given: checked by the kind before the task is stored. At most 1 MiB as JSON and 3 MiB as
+   * protobuf, and nested at most 32 deep.
    *
    * @generated from field: google.protobuf.Struct params = 2;
    */
@@ -45,7 +46,8 @@ export type StartTaskRequest = Message<"spool.v1.StartTaskRequest"> & {
   requestId: string;
 
   /**
-   * At most 32, for finding tasks by. Keys: 1 to 63 characters of [A-Za-z0-9._/-]. Values: at most 255 characters.
+   * At most 32, for finding tasks by. Keys: 1 to 63 characters of [A-Za-z0-9._/-]. Values: at most 255 characters,
+   * none of them NUL.
    *
    * @generated from field: map<string, string> labels = 4;
    */
@@ -297,7 +299,7 @@ export type ListTasksRequest = Message<"spool.v1.ListTasksRequest"> & {
   kinds: string[];
 
   /**
-   * Only tasks that carry all of these. Empty: all.
+   * Only tasks that carry all of these, at most 32. Empty: all.
    *
    * @generated from field: map<string, string> labels = 5;
    */
@@ -349,7 +351,7 @@ export type CancelTaskRequest = Message<"spool.v1.CancelTaskRequest"> & {
   taskId: string;
 
   /**
-   * For people, on the tape and in the task's error. At most 1,024 characters.
+   * For people, on the tape and in the task's error. At most 1,024 characters, none of them NUL.
    *
    * @generated from field: string reason = 2;
    */

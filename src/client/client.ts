@@ -1,0 +1,203 @@
+import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { ChannelCredentials } from "@grpc/grpc-js";
+import { HEARTBEAT_MS_DEFAULT } from "../domain/limits.ts";
+import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
+import { ADDRESS_DEFAULT, readAddress } from "./address.ts";
+import { toCancelledTask, toEventPage, toFrame, toResult, toTask } from "./convert.ts";
+import { brokenPromise } from "./errors.ts";
+import { followFrames } from "./follow.ts";
+import type { ReconnectNotice } from "./follow.ts";
+import { openGrpcTransport } from "./grpc-transport.ts";
+import { checkText, duration, eventsRequest, int64, listRequest, startRequest } from "./requests.ts";
+import { RETRY_MS_DEFAULT, withRetries } from "./retry.ts";
+import { waitFinal } from "./waiter.ts";
+import type { GetEvents } from "./waiter.ts";
+import type {
+  CancelledTask,
+  EventPage,
+  FinalEvent,
+  Frame,
+  SpoolEvent,
+  StartedTask,
+  StartRequest,
+  Task,
+  TaskFilter,
+  TaskPage,
+  TaskResult,
+} from "./types.ts";
+
+export { SpoolRpcError } from "./errors.ts";
+export type { RpcCode } from "./errors.ts";
+export type { ReconnectNotice } from "./follow.ts";
+export { WaitTimeout } from "./waiter.ts";
+export type * from "./types.ts";
+export type { JsonObject, JsonValue } from "../domain/json.ts";
+export type { TaskFailure, LogLevel } from "../domain/event.ts";
+export type { TaskStatus, TerminalStatus } from "../domain/task.ts";
+
+/** How long one attempt at a call may go without an answer, besides the wait that was asked of the server. */
+const ANSWER_MS_MAX = 20_000;
+/** A stream is sent a frame at least every heartbeat. Two missed and a half: the connection is lost. */
+const SILENT_HEARTBEATS = 2.5;
+
+export interface ConnectOptions {
+  /** `host:port`, or `https://host:port` for TLS. Left out: SPOOL_ADDRESS, or 127.0.0.1:50051. */
+  address?: string | undefined;
+  /** Sent as a bearer token with every call. Left out: SPOOL_TOKEN, or none. */
+  token?: string | undefined;
+  /** How long a call or a follower keeps trying without success, in ms; 0: one try, Infinity: for ever. Default 60 s. */
+  retryMs?: number | undefined;
+  /** How often a quiet stream is to show that it lives, 1 to 60 s, in ms. Default 15 s. */
+  heartbeatMs?: number | undefined;
+  /** For mutual TLS and the like: from @grpc/grpc-js, instead of those that the address implies. */
+  credentials?: ChannelCredentials | undefined;
+}
+
+export interface CallOptions {
+  /** Ends the wait, never the task. The call throws the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface FollowOptions extends CallOptions {
+  /** How long to come back without progress, in ms; Infinity: for ever. Default: the client's. */
+  retryMs?: number | undefined;
+  /** Told when the connection was lost, at each try that failed, and when the tape goes on. */
+  onReconnect?: ((notice: ReconnectNotice) => void) | undefined;
+}
+
+/**
+ * A connection to a Spool service. Every call throws SpoolRpcError. Calls are sent again while the server is
+ * UNAVAILABLE, which is safe for all of them, and for a start because its request id finds the task again.
+ */
+export interface SpoolClient extends Disposable {
+  /** Starts a task: durable when this returns, and started once however often the client had to ask. */
+  start(request: StartRequest, options?: CallOptions): Promise<StartedTask>;
+  /** Starts a task, and follows it from its first event. */
+  run(request: StartRequest, options?: FollowOptions): Promise<StartedTask & { events: AsyncIterable<SpoolEvent> }>;
+  /**
+   * The tape from `fromSeq` (inclusive; default 1n), replayed and then live: every event once and in order, over lost
+   * connections and restarts. Ends after `final`, at once where fromSeq is past the end of a finished tape. Throws
+   * DATA_LOSS for a server that repeats or skips events.
+   */
+  follow(tape: { taskId: string; fromSeq?: bigint | undefined }, options?: FollowOptions): AsyncIterable<SpoolEvent>;
+  /** As `follow`, frame by frame: with heartbeats, the status and the last seq. */
+  followFrames(tape: { taskId: string; fromSeq?: bigint | undefined }, options?: FollowOptions): AsyncIterable<Frame>;
+  /** One page of a tape. @param waitMs how long to wait for a first event, 0 to 60 s */
+  events(
+    page: { taskId: string; fromSeq?: bigint | undefined; limit?: number | undefined; waitMs?: number | undefined },
+    options?: CallOptions,
+  ): Promise<EventPage>;
+  /**
+   * Waits until the last event of the tape is `final`, and returns that, of a failed task too.
+   * @param timeoutMs then it throws WaitTimeout, which says what was seen last
+   */
+  waitFinal(wait: { taskId: string; timeoutMs: number }, options?: CallOptions): Promise<FinalEvent>;
+  /**
+   * The outcome of a task that has ended; of another: reason TASK_NOT_TERMINAL.
+   * @param waitMs how long to wait for the end, 0 to 60 s
+   */
+  result(wait: { taskId: string; waitMs?: number | undefined }, options?: CallOptions): Promise<TaskResult>;
+  /** Asks a task to end. A finished one stays as it is, and the outcome says so. */
+  cancel(cancel: { taskId: string; reason?: string | undefined }, options?: CallOptions): Promise<CancelledTask>;
+  get(task: { taskId: string }, options?: CallOptions): Promise<Task>;
+  /** Every task that the filter takes, newest first, page by page as the caller goes on. */
+  list(filter?: TaskFilter, options?: CallOptions): AsyncIterable<Task>;
+  listPage(filter?: TaskFilter & { pageToken?: string | undefined }, options?: CallOptions): Promise<TaskPage>;
+  /** Ends everything under way with an error. Tasks run on. */
+  close(): void;
+}
+
+/** Connects when the first call is made. A client is meant to be kept and shared; close it when done. */
+export function connect(options: ConnectOptions = {}): SpoolClient {
+  const { retryMs = RETRY_MS_DEFAULT, heartbeatMs = HEARTBEAT_MS_DEFAULT } = options;
+  const { token = process.env["SPOOL_TOKEN"] || undefined } = options;
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new TypeError("token: must be printable ASCII");
+  const { target, credentials } = readAddress(options.address ?? (process.env["SPOOL_ADDRESS"] || ADDRESS_DEFAULT));
+  const transport = openGrpcTransport(target, options.credentials ?? credentials, token);
+  const method = TaskService.method;
+
+  /** @param waitMs how long the server was asked to wait before it answers */
+  function call<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    { signal, waitMs = 0 }: CallOptions & { waitMs?: number | undefined } = {},
+  ): Promise<MessageShape<O>> {
+    const timeoutMs = waitMs + ANSWER_MS_MAX;
+    return withRetries(() => transport.unary(method, request, { timeoutMs, signal }), { retryMs, signal });
+  }
+
+  async function* openStream(tape: { taskId: string; fromSeq: bigint }, signal?: AbortSignal): AsyncGenerator<Frame> {
+    const request = { ...tape, heartbeatInterval: duration("heartbeat_interval", heartbeatMs) };
+    const stream = { silenceMs: heartbeatMs * SILENT_HEARTBEATS, signal };
+    for await (const message of transport.stream(method.streamEvents, request, stream)) yield toFrame(message);
+  }
+
+  const client: SpoolClient = {
+    async start(request, options) {
+      const { task, alreadyStarted } = await call(method.startTask, startRequest(request), options);
+      return { task: toTask(task), alreadyStarted };
+    },
+
+    async run(request, follow) {
+      const started = await client.start(request, follow);
+      return { ...started, events: client.follow({ taskId: started.task.taskId }, follow) };
+    },
+
+    async *follow(tape, follow) {
+      for await (const frame of client.followFrames(tape, follow)) yield* frame.events;
+    },
+
+    followFrames({ taskId, fromSeq = 1n }, follow = {}) {
+      const open = (nextSeq: bigint) => openStream({ taskId, fromSeq: int64("from_seq", nextSeq) }, follow.signal);
+      return followFrames(open, { ...follow, taskId, fromSeq, retryMs: follow.retryMs ?? retryMs });
+    },
+
+    async events({ taskId, fromSeq = 1n, limit, waitMs = 0 }, options) {
+      const request = eventsRequest({ taskId, fromSeq, limit, waitMs });
+      return toEventPage(await call(method.getEvents, request, { ...options, waitMs }));
+    },
+
+    waitFinal(wait, { signal } = {}) {
+      const getEvents: GetEvents = async (page, { signal }) => {
+        const timeoutMs = page.waitMs + ANSWER_MS_MAX;
+        return toEventPage(await transport.unary(method.getEvents, eventsRequest(page), { timeoutMs, signal }));
+      };
+      return waitFinal(getEvents, { ...wait, retryMs, signal });
+    },
+
+    async result({ taskId, waitMs = 0 }, options) {
+      const request = { taskId, wait: duration("wait", waitMs) };
+      return toResult(await call(method.getResult, request, { ...options, waitMs }));
+    },
+
+    async cancel({ taskId, reason = "" }, options) {
+      checkText("reason", reason);
+      return toCancelledTask(await call(method.cancelTask, { taskId, reason }, options));
+    },
+
+    async get({ taskId }, options) {
+      return toTask((await call(method.getTask, { taskId }, options)).task);
+    },
+
+    async *list(filter = {}, options) {
+      let pageToken = "";
+      do {
+        const page = await client.listPage({ ...filter, pageToken }, options);
+        yield* page.tasks;
+        if (page.nextPageToken !== "" && page.nextPageToken === pageToken) {
+          throw brokenPromise("the list of tasks goes round: a page names itself as the next");
+        }
+        pageToken = page.nextPageToken;
+      } while (pageToken !== "");
+    },
+
+    async listPage({ pageToken = "", ...filter } = {}, options) {
+      const { tasks, nextPageToken } = await call(method.listTasks, listRequest(filter, pageToken), options);
+      return { tasks: tasks.map(toTask), nextPageToken };
+    },
+
+    close: transport.close,
+    [Symbol.dispose]: transport.close,
+  };
+  return client;
+}

@@ -1,0 +1,184 @@
+import { durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { LogLevel, TaskFailure } from "../domain/event.ts";
+import { isTerminal } from "../domain/task.ts";
+import type { TaskStatus, TerminalStatus } from "../domain/task.ts";
+import { LogLevel as LogLevelCode } from "../gen/spool/v1/event_pb.ts";
+import type { Event, Final } from "../gen/spool/v1/event_pb.ts";
+import { TaskStatus as StatusCode } from "../gen/spool/v1/task_pb.ts";
+import type { TaskError, Task as TaskMessage } from "../gen/spool/v1/task_pb.ts";
+import { CancelOutcome as OutcomeCode } from "../gen/spool/v1/task_service_pb.ts";
+import type {
+  CancelTaskResponse,
+  GetEventsResponse,
+  GetResultResponse,
+  StreamEventsResponse,
+} from "../gen/spool/v1/task_service_pb.ts";
+import { brokenPromise } from "./errors.ts";
+import type {
+  CancelledTask,
+  CancelOutcome,
+  EventPage,
+  FinalEvent,
+  Frame,
+  SpoolEvent,
+  Task,
+  TaskResult,
+} from "./types.ts";
+
+// Messages of the wire to the plain objects that callers get.
+
+export const STATUS_CODES = {
+  pending: StatusCode.PENDING,
+  running: StatusCode.RUNNING,
+  succeeded: StatusCode.SUCCEEDED,
+  failed: StatusCode.FAILED,
+  cancelled: StatusCode.CANCELLED,
+} as const satisfies Record<TaskStatus, StatusCode>;
+
+const STATUSES = new Map<StatusCode, TaskStatus>(
+  Object.entries(STATUS_CODES).map(([status, code]) => [code, status as TaskStatus]),
+);
+
+const LOG_LEVELS = new Map<LogLevelCode, LogLevel>([
+  [LogLevelCode.DEBUG, "DEBUG"],
+  [LogLevelCode.INFO, "INFO"],
+  [LogLevelCode.WARN, "WARN"],
+  [LogLevelCode.ERROR, "ERROR"],
+]);
+
+const CANCEL_OUTCOMES = new Map<OutcomeCode, CancelOutcome>([
+  [OutcomeCode.CANCELLED, "cancelled"],
+  [OutcomeCode.REQUESTED, "requested"],
+  [OutcomeCode.ALREADY_TERMINAL, "already_terminal"],
+]);
+
+export function toTask(message: TaskMessage | undefined): Task {
+  if (!message) throw brokenPromise("the answer holds no task");
+  return {
+    taskId: message.taskId,
+    kind: message.kind,
+    status: toStatus(message.status),
+    params: message.params ?? null,
+    paramsDigest: message.paramsDigest,
+    labels: message.labels,
+    requestId: message.requestId === "" ? null : message.requestId,
+    createdAt: toDate(message.createdAt, "created_at"),
+    startedAt: toDateOrNull(message.startedAt),
+    finishedAt: toDateOrNull(message.finishedAt),
+    runAt: toDateOrNull(message.runAt),
+    deadlineAt: toDateOrNull(message.deadlineAt),
+    timeoutMs: message.timeout ? durationMs(message.timeout) : null,
+    attempt: message.attempt,
+    maxAttempts: message.maxAttempts,
+    cancelRequestedAt: toDateOrNull(message.cancelRequestedAt),
+    lastSeq: message.lastSeq,
+  };
+}
+
+export function toFrame({ events, lastSeq, status }: StreamEventsResponse): Frame {
+  return { events: events.map(toEvent), lastSeq, status: toStatus(status) };
+}
+
+export function toEventPage(message: GetEventsResponse): EventPage {
+  return {
+    taskId: message.taskId,
+    events: message.events.map(toEvent),
+    nextFromSeq: message.nextFromSeq,
+    lastSeq: message.lastSeq,
+    status: toStatus(message.status),
+    hasMore: message.hasMore,
+  };
+}
+
+export function toEvent({ seq, time: recorded, body }: Event): SpoolEvent {
+  const time = toDate(recorded, "time");
+  switch (body.case) {
+    case "started":
+      return { seq, time, type: "started", kind: body.value.kind, attempt: body.value.attempt };
+    case "progress": {
+      const { phase, current, total, detail } = body.value;
+      const counts = { phase, current: Number(current), total: Number(total) };
+      return { seq, time, type: "progress", ...counts, ...(detail && { detail }) };
+    }
+    case "log":
+      // A level that this client does not know is no reason to lose the line.
+      return { seq, time, type: "log", level: LOG_LEVELS.get(body.value.level) ?? "INFO", message: body.value.message };
+    case "partial":
+      return { seq, time, type: "partial", kind: body.value.kind, payload: body.value.payload ?? {} };
+    case "cancelRequested":
+      return { seq, time, type: "cancel_requested", reason: body.value.reason };
+    case "retrying": {
+      const { error, nextAttemptAt } = body.value;
+      return {
+        seq,
+        time,
+        type: "retrying",
+        error: toFailure(error),
+        nextAttemptAt: toDate(nextAttemptAt, "next_attempt_at"),
+      };
+    }
+    case "final":
+      return toFinal(seq, time, body.value);
+    case undefined:
+      return { seq, time, type: "unknown" };
+  }
+}
+
+function toFinal(seq: bigint, time: Date, { status, outcome }: Final): FinalEvent {
+  const head = { seq, time, type: "final" as const, status: toTerminalStatus(status) };
+  return { ...head, ...toOutcome(outcome) };
+}
+
+export function toResult(message: GetResultResponse): TaskResult {
+  return {
+    taskId: message.taskId,
+    status: toTerminalStatus(message.status),
+    startedAt: toDateOrNull(message.startedAt),
+    finishedAt: toDate(message.finishedAt, "finished_at"),
+    ...toOutcome(message.outcome),
+  };
+}
+
+export function toCancelledTask({ task, outcome }: CancelTaskResponse): CancelledTask {
+  const known = CANCEL_OUTCOMES.get(outcome);
+  if (!known) throw brokenPromise(`the answer holds cancel outcome ${outcome}, which this client does not know`);
+  return { task: toTask(task), outcome: known };
+}
+
+function toOutcome(outcome: Final["outcome"] | GetResultResponse["outcome"]): Pick<TaskResult, "result" | "error"> {
+  switch (outcome.case) {
+    case "result":
+      return { result: outcome.value };
+    case "error":
+      return { error: toFailure(outcome.value) };
+    case undefined:
+      return {};
+  }
+}
+
+function toFailure(error: TaskError | undefined): TaskFailure {
+  if (!error) throw brokenPromise("the answer holds a failure without its error");
+  return { reason: error.reason, message: error.message, ...(error.details && { details: error.details }) };
+}
+
+function toStatus(code: StatusCode): TaskStatus {
+  const status = STATUSES.get(code);
+  if (!status) throw brokenPromise(`the answer holds task status ${code}, which this client does not know`);
+  return status;
+}
+
+function toTerminalStatus(code: StatusCode): TerminalStatus {
+  const status = toStatus(code);
+  if (!isTerminal(status)) throw brokenPromise(`the answer holds an outcome with status ${status}`);
+  return status;
+}
+
+function toDate(time: Timestamp | undefined, field: string): Date {
+  if (!time) throw brokenPromise(`the answer holds no ${field}`);
+  return timestampDate(time);
+}
+
+function toDateOrNull(time: Timestamp | undefined): Date | null {
+  return time ? timestampDate(time) : null;
+}

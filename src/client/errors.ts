@@ -1,0 +1,106 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { anyUnpack, durationMs } from "@bufbuild/protobuf/wkt";
+import type { Any } from "@bufbuild/protobuf/wkt";
+import { status } from "@grpc/grpc-js";
+import type { ServiceError } from "@grpc/grpc-js";
+import type { Reason, Violation } from "../domain/errors.ts";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
+
+/** A gRPC code by its name: `NOT_FOUND`, `UNAVAILABLE`, … */
+export type RpcCode = keyof typeof status;
+
+interface Details {
+  /** A reason of errors.proto; a newer server may know more of them. */
+  reason?: Reason | (string & {}) | undefined;
+  metadata?: Readonly<Record<string, string>> | undefined;
+  violations?: readonly Violation[] | undefined;
+  retryAfterMs?: number | undefined;
+}
+
+/**
+ * A call that failed: refused by the server, not reached, or refused here before it was sent. Programs look at
+ * `reason`, then at `code`; the message is for people and may change.
+ */
+export class SpoolRpcError extends Error {
+  /** UNAVAILABLE too where a connection broke before the answer, whatever the transport calls that. */
+  readonly code: RpcCode;
+  /** A reason of errors.proto; undefined where something other than Spool answered, or nothing did. */
+  readonly reason: Details["reason"];
+  /** What the reason's comment in errors.proto lists: `task_id`, `current_status`, … */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The fields that were refused, in the names of the proto. */
+  readonly violations: readonly Violation[];
+  /** The server's hint that the same call may do better after so long. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: RpcCode, message: string, details: Details = {}, { cause }: { cause?: unknown } = {}) {
+    super(message, { cause });
+    this.name = "SpoolRpcError";
+    this.code = code;
+    this.reason = details.reason;
+    this.metadata = details.metadata ?? {};
+    this.violations = details.violations ?? [];
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+/** A request refused before it was sent, in the words that the server would use. */
+export function invalidArgument(field: string, description: string): SpoolRpcError {
+  return new SpoolRpcError("INVALID_ARGUMENT", `${field}: ${description}`, {
+    reason: "INVALID_ARGUMENT",
+    violations: [{ field, description }],
+  });
+}
+
+/** An answer that breaks what the service promises. Asking again would hide it, so nothing does. */
+export function brokenPromise(message: string, { cause }: { cause?: unknown } = {}): SpoolRpcError {
+  return new SpoolRpcError("DATA_LOSS", message, {}, { cause });
+}
+
+/** Whether the same call may do better in a moment: the server says so, or was not reached. */
+export function isTransient(error: unknown): error is SpoolRpcError {
+  return error instanceof SpoolRpcError && (error.code === "UNAVAILABLE" || error.retryAfterMs !== undefined);
+}
+
+/** Reads what grpc-js throws: the code, and the details of google.rpc.Status in the trailers. */
+export function readServiceError(error: ServiceError): SpoolRpcError {
+  const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
+  const details = bytes instanceof Buffer ? detailsOf(bytes) : {};
+  const code = bytes === undefined && RESET_CODES.has(error.code) ? "UNAVAILABLE" : nameOf(error.code);
+  return new SpoolRpcError(code, error.details || `the call failed with ${code}`, details, { cause: error });
+}
+
+/**
+ * What grpc-js calls a stream that was reset without an answer, by a proxy or a server that died. Spool sends details
+ * with every error, so without them these are no answer of Spool's.
+ */
+const RESET_CODES = new Set([status.INTERNAL, status.CANCELLED]);
+
+function nameOf(code: status): RpcCode {
+  return (status[code] as RpcCode | undefined) ?? "UNKNOWN";
+}
+
+function detailsOf(bytes: Buffer): Details {
+  try {
+    return readDetails(fromBinary(StatusSchema, bytes).details);
+  } catch {
+    return {}; // Details that cannot be read must not hide the error that they came with.
+  }
+}
+
+function readDetails(packed: readonly Any[]): Details {
+  const details: Details = {};
+  for (const any of packed) {
+    const info = anyUnpack(any, ErrorInfoSchema);
+    if (info?.domain === "spool") {
+      details.reason = info.reason;
+      details.metadata = info.metadata;
+    }
+    const request = anyUnpack(any, BadRequestSchema);
+    if (request) details.violations = request.fieldViolations.map(({ field, description }) => ({ field, description }));
+    const retry = anyUnpack(any, RetryInfoSchema);
+    if (retry?.retryDelay) details.retryAfterMs = Math.max(0, durationMs(retry.retryDelay));
+  }
+  return details;
+}

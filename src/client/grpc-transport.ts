@@ -1,0 +1,170 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import { Client, Metadata } from "@grpc/grpc-js";
+import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
+import { brokenPromise, readServiceError, SpoolRpcError } from "./errors.ts";
+
+/** Calls of any service, from its protobuf-es descriptors, over one gRPC channel. */
+export interface GrpcTransport {
+  /** One attempt. Without an answer in `timeoutMs` it fails as UNAVAILABLE. */
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    options: { timeoutMs: number; signal?: AbortSignal | undefined },
+  ): Promise<MessageShape<O>>;
+  /** One attempt. It fails as UNAVAILABLE when no message comes within `silenceMs` while one is waited for. */
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+    options: { silenceMs: number; signal?: AbortSignal | undefined },
+  ): AsyncGenerator<MessageShape<O>, void, undefined>;
+  /** Ends the calls under way with an error, and every later one. */
+  close(): void;
+}
+
+/** The library would wait up to two minutes before it looks for a lost server again. */
+const RECONNECT_MS_MIN = 100;
+const RECONNECT_MS_MAX = 2_000;
+
+interface Call {
+  cancel(): void;
+}
+
+/** @param target what gRPC calls a target: `host:port`, `dns:…`, `unix:…` */
+export function openGrpcTransport(target: string, credentials: ChannelCredentials, token?: string): GrpcTransport {
+  const metadata = new Metadata();
+  if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
+  const underWay = new Map<Call, (why: Error) => void>();
+  let channel = openChannel();
+  let closed: Error | null = null;
+
+  function openChannel(): Client {
+    return new Client(target, credentials, {
+      "grpc.initial_reconnect_backoff_ms": RECONNECT_MS_MIN,
+      "grpc.max_reconnect_backoff_ms": RECONNECT_MS_MAX,
+      // A pool of its own, so that a new channel is a new connection.
+      "grpc.use_local_subchannel_pool": 1,
+    });
+  }
+
+  /**
+   * A server that says nothing may be one whose connection died without a word, and the channel would use it again.
+   * The next call gets a new connection; calls under way on the old one go on.
+   */
+  function noAnswer(used: Client, ms: number): SpoolRpcError {
+    if (channel === used && !closed) {
+      used.close();
+      channel = openChannel();
+    }
+    return new SpoolRpcError("UNAVAILABLE", `nothing came from ${target} for ${ms} ms`);
+  }
+
+  /** Registers a call so that the signal and `close` end it. `why` then says what ended it. */
+  function track(call: Call, signal: AbortSignal | undefined) {
+    const tracked = {
+      why: undefined as unknown,
+      end(why: unknown) {
+        tracked.why ??= why;
+        call.cancel();
+      },
+      [Symbol.dispose]() {
+        signal?.removeEventListener("abort", abort);
+        underWay.delete(call);
+      },
+    };
+    const abort = () => tracked.end(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    underWay.set(call, tracked.end);
+    return tracked;
+  }
+
+  function assertOpen(signal: AbortSignal | undefined) {
+    signal?.throwIfAborted();
+    if (closed) throw closed;
+  }
+
+  return {
+    async unary(method, request, { timeoutMs, signal }) {
+      assertOpen(signal);
+      const bytes = encode(method.input, request);
+      const answer = Promise.withResolvers<Buffer>();
+      const used = channel;
+      const call = used.makeUnaryRequest(pathOf(method), pass, pass, bytes, metadata, (error, message) => {
+        if (error) answer.reject(error);
+        else answer.resolve(message!);
+      });
+      using tracked = track(call, signal);
+      const timer = setTimeout(() => tracked.end(noAnswer(used, timeoutMs)), timeoutMs);
+      try {
+        return decode(method.output, await answer.promise);
+      } catch (error) {
+        throw tracked.why ?? toRpcError(error);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+
+    async *stream(method, request, { silenceMs, signal }) {
+      assertOpen(signal);
+      const bytes = encode(method.input, request);
+      const used = channel;
+      const call = used.makeServerStreamRequest(pathOf(method), pass, pass, bytes, metadata);
+      call.on("error", () => {}); // The iteration throws it; an ended iteration has no other listener left.
+      using tracked = track(call, signal);
+      let waiting = true;
+      const timer = setTimeout(() => {
+        // A slow reader is not a silent server: the timer starts again when the reader asks for more.
+        if (waiting) tracked.end(noAnswer(used, silenceMs));
+      }, silenceMs);
+      try {
+        for await (const message of call as AsyncIterable<Buffer>) {
+          waiting = false;
+          yield decode(method.output, message);
+          waiting = true;
+          timer.refresh();
+        }
+      } catch (error) {
+        throw tracked.why ?? toRpcError(error);
+      } finally {
+        clearTimeout(timer);
+        call.cancel();
+      }
+    },
+
+    close() {
+      closed ??= new Error("the client is closed");
+      for (const end of underWay.values()) end(closed);
+      channel.close();
+    },
+  };
+}
+
+function pathOf(method: DescMethodUnary | DescMethodServerStreaming): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+const pass = (bytes: Buffer) => bytes;
+
+// Encoded and decoded outside of the library, which would report what cannot be as an INTERNAL answer of the server.
+
+function encode<I extends DescMessage>(schema: I, request: MessageInitShape<I>): Buffer {
+  return Buffer.from(toBinary(schema, create(schema, request)));
+}
+
+function decode<O extends DescMessage>(schema: O, bytes: Buffer): MessageShape<O> {
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    throw brokenPromise(`the answer is no ${schema.typeName}`, { cause: error });
+  }
+}
+
+function toRpcError(error: unknown): SpoolRpcError {
+  return error instanceof SpoolRpcError ? error : readServiceError(error as ServiceError);
+}

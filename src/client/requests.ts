@@ -1,0 +1,109 @@
+import { randomUUID } from "node:crypto";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { measureJson, NotJson } from "../domain/json.ts";
+import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX } from "../domain/limits.ts";
+import type {
+  GetEventsRequestSchema,
+  ListTasksRequestSchema,
+  StartTaskRequestSchema,
+} from "../gen/spool/v1/task_service_pb.ts";
+import { STATUS_CODES } from "./convert.ts";
+import { invalidArgument } from "./errors.ts";
+import type { StartRequest, TaskFilter } from "./types.ts";
+
+// What callers ask for to messages of the wire. Only what the encoding cannot carry, or would change without a word,
+// is refused here; every other bound is the server's to check, and to name.
+
+export function startRequest(request: StartRequest): MessageInitShape<typeof StartTaskRequestSchema> {
+  const { kind, params = {}, labels = {}, timeoutMs, maxAttempts = 0, runAt } = request;
+  const requestId = request.requestId || randomUUID(); // Without one, a start that is sent again starts twice.
+  checkText("kind", kind);
+  checkParams(params);
+  checkText("request_id", requestId);
+  checkLabels(labels);
+  if (runAt && Number.isNaN(runAt.getTime())) throw invalidArgument("run_at", "must be a valid date");
+  return {
+    kind,
+    params,
+    requestId,
+    labels: { ...labels },
+    ...(timeoutMs !== undefined && { timeout: duration("timeout", timeoutMs) }),
+    maxAttempts: int32("max_attempts", maxAttempts),
+    ...(runAt && { runAt: timestampFromDate(runAt) }),
+  };
+}
+
+export function listRequest(filter: TaskFilter, pageToken: string): MessageInitShape<typeof ListTasksRequestSchema> {
+  const { statuses = [], kinds = [], labels = {}, pageSize = 0 } = filter;
+  kinds.forEach((kind, index) => checkText(`kinds[${index}]`, kind));
+  checkLabels(labels);
+  return {
+    statuses: statuses.map((status) => STATUS_CODES[status]),
+    kinds: [...kinds],
+    labels: { ...labels },
+    pageSize: int32("page_size", pageSize),
+    pageToken,
+  };
+}
+
+export function eventsRequest(page: {
+  taskId: string;
+  fromSeq: bigint;
+  limit?: number | undefined;
+  waitMs: number;
+}): MessageInitShape<typeof GetEventsRequestSchema> {
+  const { taskId, fromSeq, limit, waitMs } = page;
+  return {
+    taskId,
+    fromSeq: int64("from_seq", fromSeq),
+    ...(limit !== undefined && { limit: int32("limit", limit) }),
+    wait: duration("wait", waitMs),
+  };
+}
+
+/** Refuses what UTF-8 cannot carry: an encoder would put U+FFFD in its place. */
+export function checkText(field: string, text: string): void {
+  if (!text.isWellFormed()) throw invalidArgument(field, "must not hold an unpaired surrogate");
+}
+
+/** @param ms rounded to whole milliseconds */
+export function duration(field: string, ms: number): Duration {
+  if (!Number.isFinite(ms)) throw invalidArgument(field, "must be a finite number of milliseconds");
+  return durationFromMs(Math.round(ms));
+}
+
+function int32(field: string, value: number): number {
+  if (Number.isInteger(value) && Math.abs(value) < 2 ** 31) return value;
+  throw invalidArgument(field, `must be an integer of 32 bits, is ${value}`);
+}
+
+export function int64(field: string, value: bigint): bigint {
+  if (BigInt.asIntN(64, value) === value) return value;
+  throw invalidArgument(field, `must be an integer of 64 bits, is ${value}`);
+}
+
+function checkLabels(labels: Readonly<Record<string, string>>): void {
+  for (const [key, value] of Object.entries(labels)) {
+    checkText(`labels[${JSON.stringify(key)}]`, key);
+    checkText(`labels[${JSON.stringify(key)}]`, value);
+  }
+}
+
+function checkParams(params: unknown): void {
+  if (typeof params !== "object" || params === null || Array.isArray(params)) {
+    throw invalidArgument("params", "must be a JSON object");
+  }
+  let bytes: number;
+  try {
+    bytes = measureJson(params, JSON_DEPTH_MAX, "params");
+  } catch (error) {
+    if (error instanceof NotJson) throw invalidArgument(error.path, error.problem);
+    throw error;
+  }
+  // A message that is too large for gRPC would be refused by the library, which knows of no field.
+  if (bytes > PARAMS_WIRE_BYTES_MAX) {
+    throw invalidArgument("params", `must be at most ${PARAMS_WIRE_BYTES_MAX} bytes as protobuf, is ${bytes}`);
+  }
+}

@@ -1,0 +1,197 @@
+import type { LogLevel, TaskFailure } from "../domain/event.ts";
+import type { JsonObject } from "../domain/json.ts";
+import type { TaskStatus, TerminalStatus } from "../domain/task.ts";
+
+/** A task, as the server answered it. */
+export interface Task {
+  /** A UUID, version 7: ids sort by creation. */
+  taskId: string;
+  kind: string;
+  status: TaskStatus;
+  /** As given at the start; null in lists, which leave it out. */
+  params: JsonObject | null;
+  /** SHA-256 of the params as canonical JSON, 64 hex digits. */
+  paramsDigest: string;
+  labels: Readonly<Record<string, string>>;
+  requestId: string | null;
+  createdAt: Date;
+  /** null while pending, and on a task that ended before it ever ran. */
+  startedAt: Date | null;
+  /** Set exactly when the status is terminal. */
+  finishedAt: Date | null;
+  /** Not run before; null where the start named no time. */
+  runAt: Date | null;
+  /** When the attempt now running is ended; null where it has no timeout. */
+  deadlineAt: Date | null;
+  /** How long one attempt may run; null: without end. */
+  timeoutMs: number | null;
+  /** The attempt that runs or ran last, from 1; 0 before the first. */
+  attempt: number;
+  maxAttempts: number;
+  cancelRequestedAt: Date | null;
+  /** The seq of the last event on its tape; 0n on an empty tape. */
+  lastSeq: bigint;
+}
+
+interface Recorded {
+  /** Its position on the tape: 1n, 2n, 3n, … without gap or repeat. */
+  seq: bigint;
+  /** When it was recorded. The seq orders events; the time does not. */
+  time: Date;
+}
+
+/** An attempt began. */
+export interface StartedEvent extends Recorded {
+  type: "started";
+  kind: string;
+  /** From 1. */
+  attempt: number;
+}
+
+/** How far a phase has come. */
+export interface ProgressEvent extends Recorded {
+  type: "progress";
+  phase: string;
+  current: number;
+  /** 0 where it is not known. */
+  total: number;
+  detail?: JsonObject;
+}
+
+/** A line for people. */
+export interface LogEvent extends Recorded {
+  type: "log";
+  level: LogLevel;
+  message: string;
+}
+
+/** A piece of the outcome before the end. */
+export interface PartialEvent extends Recorded {
+  type: "partial";
+  kind: string;
+  payload: JsonObject;
+}
+
+/** Somebody asked to cancel the running task. */
+export interface CancelRequestedEvent extends Recorded {
+  type: "cancel_requested";
+  /** May be empty. */
+  reason: string;
+}
+
+/** The attempt failed, and there will be another. */
+export interface RetryingEvent extends Recorded {
+  type: "retrying";
+  error: TaskFailure;
+  nextAttemptAt: Date;
+}
+
+/** The end: exactly one a task, always its last event. */
+export interface FinalEvent extends Recorded {
+  type: "final";
+  status: TerminalStatus;
+  /** Of a task that succeeded. */
+  result?: JsonObject;
+  /** Of a task that failed or was cancelled. */
+  error?: TaskFailure;
+}
+
+/** An event of a type that this client does not know yet. It has its place on the tape; ignore it. */
+export interface UnknownEvent extends Recorded {
+  type: "unknown";
+}
+
+/** An event on a tape; its `type` says which. */
+export type SpoolEvent =
+  | StartedEvent
+  | ProgressEvent
+  | LogEvent
+  | PartialEvent
+  | CancelRequestedEvent
+  | RetryingEvent
+  | FinalEvent
+  | UnknownEvent;
+
+/** What a follower is sent at once: events, or none in a heartbeat and in the first frame of a tape without any. */
+export interface Frame {
+  events: readonly SpoolEvent[];
+  /** The seq of the last event on the tape when the frame was made. */
+  lastSeq: bigint;
+  /** The task's status in the same snapshot. */
+  status: TaskStatus;
+}
+
+/** One page of a tape, of one snapshot. */
+export interface EventPage extends Frame {
+  taskId: string;
+  /** The seq after the last event of the page; without one, the seq that was asked for. */
+  nextFromSeq: bigint;
+  /** Whether there is a stored event at or past nextFromSeq. */
+  hasMore: boolean;
+}
+
+/** What to start. */
+export interface StartRequest {
+  /** What code runs it. */
+  kind: string;
+  /** At most 1 MiB as JSON. Left out: `{}`. */
+  params?: JsonObject | undefined;
+  /** The same id with the same content gives the same task. Left out: a new one, which the client's own retries use. */
+  requestId?: string | undefined;
+  /** For finding tasks by. */
+  labels?: Readonly<Record<string, string>> | undefined;
+  /** How long one attempt may run, 1 ms to 30 days. Left out: without end. */
+  timeoutMs?: number | undefined;
+  /** 1 to 100. Left out: 1. */
+  maxAttempts?: number | undefined;
+  /** Not to be run before, at most 366 days ahead. */
+  runAt?: Date | undefined;
+}
+
+/** A task that was started, now or by the same request before. */
+export interface StartedTask {
+  task: Task;
+  /** Whether the request id had started this task before. */
+  alreadyStarted: boolean;
+}
+
+/** What a cancel did: ended a pending task, told a running one, or found it ended. */
+export type CancelOutcome = "cancelled" | "requested" | "already_terminal";
+
+export interface CancelledTask {
+  /** As it is after the cancel. */
+  task: Task;
+  outcome: CancelOutcome;
+}
+
+/** The outcome of a task that has ended. */
+export interface TaskResult {
+  taskId: string;
+  status: TerminalStatus;
+  /** null on a task that ended before it ever ran. */
+  startedAt: Date | null;
+  finishedAt: Date | null;
+  /** Of a task that succeeded. */
+  result?: JsonObject;
+  /** Of a task that failed or was cancelled. */
+  error?: TaskFailure;
+}
+
+/** Which tasks to list. */
+export interface TaskFilter {
+  /** Only tasks in one of these. Empty: all. */
+  statuses?: readonly TaskStatus[] | undefined;
+  /** Only tasks of one of these kinds, at most 100. Empty: all. */
+  kinds?: readonly string[] | undefined;
+  /** Only tasks that carry all of these. */
+  labels?: Readonly<Record<string, string>> | undefined;
+  /** 1 to 1,000. Left out: 100. */
+  pageSize?: number | undefined;
+}
+
+export interface TaskPage {
+  /** Newest first, without their params. */
+  tasks: readonly Task[];
+  /** Empty: there are no more. */
+  nextPageToken: string;
+}

@@ -1,0 +1,71 @@
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+
+/** What ends every answer of Postgres outside a transaction: ReadyForQuery, idle. */
+const ANSWERED = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
+
+/** A way to a database whose connections can be cut. */
+export interface CuttingProxy extends AsyncDisposable {
+  readonly url: string;
+  /**
+   * Cuts the connection over which the next statement with this text in it goes, when the database has committed and
+   * answered: the answer is lost. Resolves then. One is cut at a time.
+   */
+  cutAnswerTo(text: string): Promise<void>;
+}
+
+/** Starts a proxy on 127.0.0.1 before the database at `url`. */
+export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
+  const { hostname, port } = new URL(url);
+  const sockets = new Set<Socket>();
+  let order: { text: string; done: PromiseWithResolvers<void> } | null = null;
+
+  const server = createServer((client) => {
+    const upstream = connect(Number(port), hostname);
+    let cut: PromiseWithResolvers<void> | null = null;
+    let tail = Buffer.alloc(0);
+    const close = () => {
+      client.destroy();
+      upstream.destroy();
+    };
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on("error", close).on("close", () => {
+        sockets.delete(socket);
+        close();
+      });
+    }
+    client.on("data", (data) => {
+      if (order !== null && data.includes(order.text)) {
+        cut = order.done;
+        order = null;
+      }
+      upstream.write(data);
+    });
+    upstream.on("data", (data) => {
+      if (cut === null) return void client.write(data);
+      tail = Buffer.concat([tail, data]).subarray(-ANSWERED.length);
+      if (!tail.equals(ANSWERED)) return;
+      close();
+      cut.resolve();
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const proxied = new URL(url);
+  proxied.port = String((server.address() as AddressInfo).port);
+  return {
+    url: proxied.href,
+    cutAnswerTo(text) {
+      const done = Promise.withResolvers<void>();
+      order = { text, done };
+      return done.promise;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}

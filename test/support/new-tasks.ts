@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import type { Kysely } from "kysely";
+import { v7 as uuidv7 } from "uuid";
+import { newEvent } from "../../src/domain/event.ts";
+import type { NewEvent, TapeEvent } from "../../src/domain/event.ts";
+import { digestJson } from "../../src/domain/json.ts";
+import type { JsonObject } from "../../src/domain/json.ts";
+import type { Fence, TaskRequest } from "../../src/domain/task.ts";
+import { readPage } from "../../src/store/event-queries.ts";
+import { writeFlush } from "../../src/store/journal-statement.ts";
+import type { NewTask } from "../../src/store/journal-statement.ts";
+import type { Database } from "../../src/store/schema.ts";
+import { taskRequest } from "./engines.ts";
+
+type NewTaskOptions = { namespace: string; lease?: string | null; exclusiveKey?: string | null } & Partial<TaskRequest>;
+
+/** A task as a start makes it: it waits to be claimed, unless a lease is given. */
+export function newTask({ namespace, lease = null, exclusiveKey = null, ...request }: NewTaskOptions): NewTask {
+  const params: JsonObject = request.params ?? {};
+  return {
+    taskId: uuidv7(),
+    namespace,
+    request: taskRequest(request),
+    params: JSON.stringify(params),
+    paramsDigest: digestJson(params),
+    exclusiveKey,
+    lease,
+  };
+}
+
+/** Stores a task; one with a lease with its `started`, as running. */
+export async function createTask(db: Kysely<Database>, options: NewTaskOptions): Promise<NewTask> {
+  const task = newTask(options);
+  const { applied } = await writeFlush(db, { creates: [{ task, events: startedOf(task) }], appends: [] });
+  assert.equal(applied.length, 1, "the task was not stored");
+  return task;
+}
+
+/** Stores a running task of a session that nobody keeps alive, and gives the right to write to it. */
+export async function createRunning(db: Kysely<Database>, options: NewTaskOptions): Promise<Fence> {
+  const lease = options.lease ?? randomUUID();
+  const { taskId } = await createTask(db, { ...options, lease });
+  return { taskId, lease, attempt: 1 };
+}
+
+export function startedOf({ lease, request }: NewTask): NewEvent[] {
+  return lease === null ? [] : [newEvent("started", { kind: request.kind, attempt: 1 })];
+}
+
+/** The events of some steps, to be told from one another. */
+export function steps(first: number, last = first): NewEvent[] {
+  return Array.from({ length: last - first + 1 }, (_, index) =>
+    newEvent("progress", { phase: "step", current: first + index, total: 0 }),
+  );
+}
+
+export const SUCCEEDED = newEvent("final", { status: "succeeded", result: {} });
+
+/** A whole tape as it is stored. */
+export async function storedTape(
+  db: Kysely<Database>,
+  { namespace, taskId }: { namespace: string; taskId: string },
+): Promise<TapeEvent[]> {
+  const events: TapeEvent[] = [];
+  for (;;) {
+    const fromSeq = BigInt(events.length) + 1n;
+    const page = await readPage(db, { namespace, taskId, fromSeq, limit: 1_000 });
+    events.push(...page.events);
+    if (page.events.length === 0) return events;
+  }
+}
+
+/** A tape in short: the steps by their numbers, everything else by its type. Checks that it is numbered 1, 2, 3, … */
+export function outline(tape: readonly TapeEvent[]): (number | string)[] {
+  assert.deepEqual(
+    tape.map(({ seq }) => seq),
+    tape.map((_, index) => BigInt(index) + 1n),
+  );
+  return tape.map(({ type, body }) => {
+    const { current, phase } = JSON.parse(body) as { current?: number; phase?: string };
+    return type === "progress" && phase === "step" ? current! : type;
+  });
+}
