@@ -1,6 +1,6 @@
 import { InvalidArgument } from "../domain/errors.ts";
 import { LOG_LEVELS, newEvent } from "../domain/event.ts";
-import type { EventBodies, EventType, TaskFailure } from "../domain/event.ts";
+import type { EventBodies, EventType, LogLevel, TaskFailure } from "../domain/event.ts";
 import { measureJson, NotJson } from "../domain/json.ts";
 import type { JsonObject } from "../domain/json.ts";
 import { TaskError } from "../domain/kind.ts";
@@ -79,26 +79,32 @@ function taskContext({
     params,
     attempt,
     signal,
-    async progress(phase, current = 0, total = 0, detail) {
+    progress: unawaited(async (phase: string, current = 0, total = 0, detail?: JsonObject) => {
       checkName(phase, "progress.phase", PHASE_CHARS_MAX);
       checkCount(current, "progress.current");
       checkCount(total, "progress.total");
-      return emit("progress", {
-        phase,
-        current,
-        total,
-        ...(detail === undefined ? {} : { detail: asObject(detail, "progress.detail") }),
-      });
-    },
-    async log(level, message) {
+      const details = detail === undefined ? {} : { detail: asObject(detail, "progress.detail") };
+      return emit("progress", { phase, current, total, ...details });
+    }),
+    log: unawaited(async (level: LogLevel, message: string) => {
       if (!LOG_LEVELS.includes(level)) throw invalid("log.level", `must be one of ${LOG_LEVELS.join(", ")}`);
+      if (typeof message !== "string") throw invalid("log.message", "must be a string");
       return emit("log", { level, message });
-    },
-    async partial(kind, payload) {
+    }),
+    partial: unawaited(async (kind: string, payload: JsonObject) => {
       checkName(kind, "partial.kind", PARTIAL_KIND_CHARS_MAX);
       return emit("partial", { kind, payload: asObject(payload, "partial.payload") });
-    },
+    }),
     flush: () => writer.flush(),
+  };
+}
+
+/** Code that emits without awaiting must not bring the process down with an unhandled rejection. */
+function unawaited<Args extends unknown[]>(emit: (...args: Args) => Promise<void>): (...args: Args) => Promise<void> {
+  return (...args) => {
+    const taken = emit(...args);
+    taken.catch(() => {});
+    return taken;
   };
 }
 
@@ -139,8 +145,7 @@ const REASON = new RegExp(`^[A-Z][A-Z0-9_]{0,${ERROR_REASON_CHARS_MAX - 1}}$`);
 
 /** What callers are told of an error: its message, never its stack; a reason only where the kind named one. */
 function toFailure(error: unknown): TaskFailure {
-  const text = error instanceof Error ? error.message : String(error);
-  const message = text.toWellFormed().slice(0, ERROR_MESSAGE_CHARS_MAX).toWellFormed();
+  const message = messageOf(error).toWellFormed().slice(0, ERROR_MESSAGE_CHARS_MAX).toWellFormed();
   if (!(error instanceof TaskError)) return { reason: "KIND_FAILED", message };
   const reason = REASON.test(error.reason) ? error.reason : "KIND_FAILED";
   try {
@@ -149,4 +154,13 @@ function toFailure(error: unknown): TaskFailure {
     return { reason, message: `${message} (its details could not be recorded)` };
   }
   return { reason, message, ...(error.details === undefined ? {} : { details: error.details }) };
+}
+
+/** Code may throw anything, also what has no text or throws when it is asked for it. */
+function messageOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return "the code of the task threw what cannot be put in words";
+  }
 }

@@ -216,10 +216,11 @@ export class Engine implements TaskEngine {
     };
   }
 
-  /** @throws Draining, StoreUnavailable before the start */
+  /** @throws Draining, StoreUnavailable before the start, and while others may think that this process is dead */
   #join(): Running {
     if (this.#isDraining) throw new Draining();
     if (this.#running === null) throw new StoreUnavailable(new Error("the engine has not started yet"));
+    if (!this.#running.session.isFresh) throw new StoreUnavailable(new Error("the session could not be renewed in time"));
     return this.#running;
   }
 }

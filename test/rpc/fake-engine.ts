@@ -8,8 +8,10 @@ export const TASK_ID = "018f3a5c-7b1e-7c3d-9a2b-0123456789ab";
 export function fakeEngine(calls: Partial<TaskEngine>): TaskEngine {
   return new Proxy(calls as TaskEngine, {
     get(target, name: keyof TaskEngine) {
-      if (!Object.hasOwn(target, name)) throw new Error(`${name} was not to be called`);
-      return target[name];
+      if (Object.hasOwn(target, name)) return target[name];
+      return () => {
+        throw new Error(`${name} was not to be called`);
+      };
     },
   });
 }

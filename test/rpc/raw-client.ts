@@ -66,6 +66,12 @@ export class RawClient implements Disposable {
     return call;
   }
 
+  /** One message of bytes to a path, and what comes back, also of a service whose descriptor is not at hand. */
+  bytes(path: string, request: Buffer, options: CallOptions = {}): ClientReadableStream<Buffer> {
+    const asIs = (bytes: Buffer) => bytes;
+    return this.#client.makeServerStreamRequest(path, asIs, asIs, request, toMetadata(options), toOptions(options));
+  }
+
   [Symbol.dispose](): void {
     this.#client.close();
   }
