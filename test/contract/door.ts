@@ -49,10 +49,13 @@ export class DoorError extends Error {
   readonly reason: string;
   readonly fields: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
+  /** Of gRPC; 0 at a door that has none. */
+  readonly code: number;
 
-  constructor(reason: string, fields: readonly string[], metadata: Readonly<Record<string, string>>) {
+  constructor(reason: string, fields: readonly string[], metadata: Readonly<Record<string, string>>, code = 0) {
     super(`${reason} ${fields.join(", ")}`);
     this.name = "DoorError";
+    this.code = code;
     this.reason = reason;
     this.fields = fields;
     this.metadata = metadata;

@@ -126,6 +126,7 @@ function toDoorError(error: ServiceError): Error {
     info.reason,
     violations.map(({ field }) => field),
     info.metadata,
+    error.code,
   );
 }
 
