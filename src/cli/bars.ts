@@ -6,12 +6,13 @@ import { advance, barLines, newProgressView } from "./progress-view.ts";
 
 /** A task may report a thousand times a second. Nobody reads faster than this. */
 const REDRAW_MS = 50;
-const SIZE_DEFAULT = { columns: 80, rows: 24 };
 
 /** Draws a task on the terminal: one bar a phase at the bottom, in place, and what else happens above them. */
 export class Bars {
   readonly #view = newProgressView();
   #above: string[] = [];
+  /** What stands below the bars when the task has ended. */
+  #end: string | null = null;
   /** How many lines of bars stand on the terminal now. */
   #drawn = 0;
   #drawnAt = -Infinity;
@@ -21,7 +22,8 @@ export class Bars {
     advance(this.#view, frame);
     for (const event of frame.events) {
       const line = event.type === "progress" ? null : describeEvent(event, paintStdout);
-      if (line !== null) this.#above.push(line);
+      if (event.type === "final") this.#end = line;
+      else if (line !== null) this.#above.push(line);
     }
     const dueMs = this.#drawnAt + REDRAW_MS - performance.now();
     if (this.#above.length > 0 || dueMs <= 0) return await this.#draw();
@@ -29,22 +31,23 @@ export class Bars {
   }
 
   /** Takes the bars away, so that something else can be written; the next frame brings them back. */
-  async clear(): Promise<void> {
-    await writeOut(this.#erasure());
+  clear(): void {
+    process.stdout.write(this.#erasure());
     this.#drawn = 0;
   }
 
-  /** Leaves the bars as they are at the end, with the cursor below them. */
+  /** Leaves the bars as they are at the end, with the outcome and then the cursor below them. */
   async close(): Promise<void> {
     await this.#draw();
+    this.#drawn = 0;
+    if (this.#end !== null) await writeOut(`${this.#end}\n`);
   }
 
   async #draw(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#drawnAt = performance.now();
-    const { columns = SIZE_DEFAULT.columns, rows = SIZE_DEFAULT.rows } = process.stdout;
-    const bars = barLines(this.#view, { columns, rows }, paintStdout);
+    const bars = barLines(this.#view, terminalSize(), paintStdout);
     const text = this.#erasure() + [...this.#above, ...bars].map((line) => `${line}\n`).join("");
     this.#above = [];
     this.#drawn = bars.length;
@@ -55,4 +58,9 @@ export class Bars {
   #erasure(): string {
     return this.#drawn === 0 ? "" : `\u001b[${this.#drawn}A\u001b[J`;
   }
+}
+
+/** Some terminals do not know how large they are, and say 0. */
+function terminalSize(): { columns: number; rows: number } {
+  return { columns: process.stdout.columns || 80, rows: process.stdout.rows || 24 };
 }

@@ -29,7 +29,10 @@ export function describeEvent(event: SpoolEvent, paint: Paint): string | null {
     case "partial":
       return `partial ${escapeText(event.kind)}${payload(event.payload)}`;
     case "cancel_requested":
-      return paint("yellow", event.reason === "" ? "cancel requested" : `cancel requested: ${escapeText(event.reason)}`);
+      return paint(
+        "yellow",
+        event.reason === "" ? "cancel requested" : `cancel requested: ${escapeText(event.reason)}`,
+      );
     case "retrying":
       return paint("yellow", `retrying at ${event.nextAttemptAt.toISOString()} after ${failureText(event.error)}`);
     case "final":
@@ -41,7 +44,8 @@ export function describeEvent(event: SpoolEvent, paint: Paint): string | null {
 
 /** Why something failed, on one line. */
 export function failureText({ reason, message, details }: TaskFailure): string {
-  return `${escapeText(reason)}: ${escapeText(message)}${payload(details)}`;
+  const text = message === "" ? reason : `${reason}: ${message}`;
+  return `${escapeText(text)}${payload(details)}`;
 }
 
 /** `3/5 60%`; 100% only where it is done. */

@@ -36,7 +36,7 @@ export function parseTime(value: string): Date {
 }
 
 /** Gathers `--label team=search --label tier=1`. The first `=` ends the key. */
-export function parseLabel(value: string, labels: Readonly<Record<string, string>> = {}): Record<string, string> {
+export function gatherLabel(value: string, labels: Readonly<Record<string, string>> = {}): Record<string, string> {
   const end = value.indexOf("=");
   if (end <= 0) throw new InvalidArgumentError("Write a label as KEY=VALUE.");
   const key = value.slice(0, end);

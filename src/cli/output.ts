@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { escapeJson } from "./escape-text.ts";
+import { escapeJson, escapeText } from "./escape-text.ts";
 import { EXIT } from "./exit-codes.ts";
 
 /** JSON.rawJSON writes a number as it is told to: a seq that is larger than a double holds exactly. */
@@ -16,6 +16,19 @@ export async function writeOut(text: string): Promise<void> {
 
 export function writeError(text: string): void {
   process.stderr.write(text);
+}
+
+/** Tells people something on stderr, or programs, in one JSON object. */
+export function writeNotice({
+  json,
+  lines,
+  fields,
+}: {
+  json: boolean;
+  lines: readonly string[];
+  fields: Readonly<Record<string, unknown>>;
+}): void {
+  writeError(json ? `${jsonText(fields)}\n` : lines.map((line) => `${escapeText(line)}\n`).join(""));
 }
 
 /**

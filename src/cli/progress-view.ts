@@ -64,7 +64,8 @@ export function barLines(view: ProgressView, size: { columns: number; rows: numb
 function bar({ current, total }: Phase, columns: number, paint: Paint): string {
   if (total === 0) return " ".repeat(columns); // Not known how much there is: the count alone, in its column.
   const full = Math.floor(Math.min(1, current / total) * columns);
-  return paint(current < total ? "cyan" : "green", "█".repeat(full)) + paint("dim", "░".repeat(columns - full));
+  const rest = columns - full === 0 ? "" : paint("dim", "░".repeat(columns - full));
+  return paint(current < total ? "cyan" : "green", "█".repeat(full)) + rest;
 }
 
 function lastMoved({ phases }: ProgressView, limit: number): [name: string, phase: Phase][] {

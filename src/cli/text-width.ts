@@ -1,5 +1,6 @@
 const ZERO = /^[\p{M}\p{Cf}]$/u;
-const WIDE = /^[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]$/u;
+const WIDE =
+  /^[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]$/u;
 
 /** How many columns a terminal gives the text. Near enough for a bar to stay on its line. */
 export function textWidth(text: string): number {

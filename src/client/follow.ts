@@ -44,17 +44,22 @@ export async function* followFrames(
     let last: Frame | null = null;
     try {
       for await (const frame of openStream(cursor.nextSeq)) {
+        const isOver = cursor.final !== null;
         cursor.take(frame.events, frame.lastSeq);
+        if (isOver) return; // A heartbeat after final: this server would keep the stream open for ever.
         if (lost) onReconnect?.({ state: "resumed", nextFromSeq: cursor.nextSeq });
         lost = false;
         if (last !== null || frame.events.length > 0) patience.succeeded();
         last = frame;
         yield frame;
-        if (cursor.final) return;
+        // After final the stream is read to its end all the same: to leave it would be to reset it, and a connection
+        // on which a thousand streams are reset in a burst is taken for an attack.
       }
       assertEnded(cursor, last);
       return;
     } catch (error) {
+      // With final in hand only a tape that goes on after it is an error; a broken connection is none.
+      if (cursor.final && (error as SpoolRpcError).code !== "DATA_LOSS") return;
       const retryInMs = patience.nextDelayMs(error);
       if (retryInMs === null) throw error;
       lost = true;
@@ -66,6 +71,7 @@ export async function* followFrames(
 
 /** A stream that ends well without `final` is right only where the reader began past the end of a finished tape. */
 function assertEnded(cursor: TapeCursor, last: Frame | null): void {
+  if (cursor.final) return;
   const finished = last !== null && isTerminal(last.status) && last.lastSeq < cursor.nextSeq;
   if (!finished || cursor.read > 0) {
     throw cursor.broken(`the stream ended without final before event ${cursor.nextSeq}`);

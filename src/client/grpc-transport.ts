@@ -118,6 +118,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       call.on("error", () => {}); // The iteration throws it; an ended iteration has no other listener left.
       using tracked = track(call, signal);
       let waiting = true;
+      let ended = false;
       const timer = setTimeout(() => {
         // A slow reader is not a silent server: the timer starts again when the reader asks for more.
         if (waiting) tracked.end(noAnswer(used, silenceMs));
@@ -129,11 +130,12 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
           waiting = true;
           timer.refresh();
         }
+        ended = true;
       } catch (error) {
         throw tracked.why ?? toRpcError(error);
       } finally {
         clearTimeout(timer);
-        call.cancel();
+        if (!ended) call.cancel();
       }
     },
 

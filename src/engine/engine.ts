@@ -61,7 +61,10 @@ export class Engine implements TaskEngine {
   readonly #journal: Journal;
   readonly #control: Control;
   readonly #executor: Executor;
+  /** Those that are being stored. */
+  readonly #starts = new Set<Promise<unknown>>();
   #running: Running | null = null;
+  #hasStarted = false;
   #isDraining = false;
 
   constructor({
@@ -83,7 +86,7 @@ export class Engine implements TaskEngine {
     this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]));
     this.#settings = settings;
     this.#log = log;
-    this.#source = { feed, readStore: (query) => readPage(db, { namespace, ...query }) };
+    this.#source = { feed, readStore: async (query) => readPage(this.#opened(), { namespace, ...query }) };
     this.#journal = new Journal({ db, feed, log });
     this.#control = new Control({ db, namespace, feed });
     this.#executor = new Executor({
@@ -113,10 +116,11 @@ export class Engine implements TaskEngine {
     const sweeper = new Sweeper({
       ...parts,
       graceMs: cancelGraceMs,
-      owner: { lease, isFresh: () => session.isFresh, has: (taskId) => this.#executor.has(taskId) },
+      owner: { lease, isFresh: () => session.isFresh },
     });
     const observer = new Observer({ ...parts, feed: this.#source.feed });
     this.#running = { session, claimer, sweeper, observer };
+    this.#hasStarted = true;
     for (const part of [claimer, sweeper, observer]) part.start();
   }
 
@@ -130,16 +134,29 @@ export class Engine implements TaskEngine {
     this.#isDraining = true;
     const running = this.#running;
     if (running === null) return;
+    this.#journal.giveUpOn(halt);
     await running.claimer.stop();
+    // A start that is being stored runs its task as soon as it is: that task is to be ended too.
+    await Promise.allSettled(this.#starts);
     await this.#executor.whenIdle(drainMs);
     await this.#executor.stopAll("shutdown", halt);
-    await this.#journal.stop(halt);
+    await this.#journal.stop();
     await Promise.all([running.sweeper.stop(), running.observer.stop()]);
     this.#running = null;
     await running.session.close();
   }
 
   async startTask(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
+    const start = this.#startTask(request);
+    this.#starts.add(start);
+    try {
+      return await start;
+    } finally {
+      this.#starts.delete(start);
+    }
+  }
+
+  async #startTask(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
     const { session, claimer } = this.#join();
     const kind = this.#kinds.get(request.kind);
     if (kind === undefined) throw new KindUnknown(request.kind, [...this.#kinds.keys()]);
@@ -169,17 +186,18 @@ export class Engine implements TaskEngine {
     }
   }
 
-  getTask(taskId: string): Promise<Task> {
-    return readTask(this.#db, { namespace: this.#settings.namespace, taskId });
+  async getTask(taskId: string): Promise<Task> {
+    return readTask(this.#opened(), { namespace: this.#settings.namespace, taskId });
   }
 
   async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): Promise<{ tasks: Task[]; hasMore: boolean }> {
     const { limit } = filter;
-    const tasks = await listTasks(this.#db, this.#settings.namespace, { ...filter, limit: limit + 1 });
+    const tasks = await listTasks(this.#opened(), this.#settings.namespace, { ...filter, limit: limit + 1 });
     return { tasks: tasks.slice(0, limit), hasMore: tasks.length > limit };
   }
 
   async cancelTask(taskId: string, reason: string): ReturnType<TaskEngine["cancelTask"]> {
+    this.#opened();
     const { task, transition } = await this.#control.change(taskId, (stored) => requestCancel(stored, reason));
     if (transition?.type === "end") return { task, outcome: "cancelled" };
     if (isTerminal(task.status)) return { task, outcome: "already_terminal" };
@@ -216,11 +234,18 @@ export class Engine implements TaskEngine {
     };
   }
 
+  /** The database, once its schema is there. @throws StoreUnavailable before the start */
+  #opened(): Kysely<Database> {
+    if (!this.#hasStarted) throw new StoreUnavailable(new Error("the engine has not started yet"));
+    return this.#db;
+  }
+
   /** @throws Draining, StoreUnavailable before the start, and while others may think that this process is dead */
   #join(): Running {
     if (this.#isDraining) throw new Draining();
     if (this.#running === null) throw new StoreUnavailable(new Error("the engine has not started yet"));
-    if (!this.#running.session.isFresh) throw new StoreUnavailable(new Error("the session could not be renewed in time"));
+    if (!this.#running.session.isFresh)
+      throw new StoreUnavailable(new Error("the session could not be renewed in time"));
     return this.#running;
   }
 }

@@ -68,6 +68,11 @@ export class Executor {
     return this.#running.has(taskId);
   }
 
+  /** The tasks that run here. */
+  running(): string[] {
+    return [...this.#running.keys()];
+  }
+
   /** Holds up to so many slots for tasks that are about to be running. @returns how many; each is to be released */
   reserve(slotsMax: number): number {
     const slots = Math.max(0, Math.min(slotsMax, this.freeSlots));
@@ -91,12 +96,15 @@ export class Executor {
       graceTimer: undefined,
       ended: Promise.resolve(),
     };
+    // An earlier attempt of the task, which was taken from this process: its code may not have come to its end yet.
+    const former = this.#running.get(task.taskId);
+    if (former !== undefined) this.#stop(former, "lost");
     this.#running.set(task.taskId, running);
     running.ended = this.#run(kind, running)
       .catch((error: unknown) => this.#log.error({ err: error, task_id: task.taskId }, "an attempt could not be ended"))
       .finally(() => {
         clearTimeout(running.graceTimer);
-        this.#running.delete(task.taskId);
+        if (this.#running.get(task.taskId) === running) this.#running.delete(task.taskId);
         this.#onFree();
       });
   }
@@ -118,6 +126,7 @@ export class Executor {
   /** Tells all code to stop; resolves when every task's end is durable, or `halt` fires: then they are left as they are. */
   async stopAll(because: StopReason, halt?: AbortSignal): Promise<void> {
     halt?.addEventListener("abort", () => this.#halted.abort(halt.reason), { once: true });
+    if (halt?.aborted) this.#halted.abort(halt.reason);
     for (const running of this.#running.values()) this.#stop(running, because);
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
@@ -149,6 +158,8 @@ export class Executor {
     } catch (error) {
       // Lost: whoever took the task has ended it, or will.
       if (error instanceof LeaseLost) return;
+      // The database stayed away until this process was to wait no longer.
+      if (error instanceof StoreUnavailable) throw error;
       const refused = { reason: "KIND_FAILED", message: "the database refused what the code emitted" };
       await this.#change(running, (stored) => endAttempt(stored, { type: "threw", failure: refused, because: null }));
     }

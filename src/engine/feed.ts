@@ -56,7 +56,7 @@ export class Feed {
       this.#tapes.set(taskId, tape);
     }
     return new Subscriber(tape.subscribers, signal, () => {
-      if (tape.subscribers.size > 0) return;
+      if (tape.subscribers.size > 0 || this.#tapes.get(taskId) !== tape) return;
       this.#dropRing(tape);
       this.#tapes.delete(taskId);
     });

@@ -93,15 +93,18 @@ export class Journal {
     return done.promise;
   }
 
-  /** Waits until everything that was handed in is settled, or the signal fires; then nothing is sent any more. */
-  async stop(signal: AbortSignal): Promise<void> {
+  /** Once the signal fires nothing is sent again: what could not be written by then is given up. */
+  giveUpOn(signal: AbortSignal): void {
+    const giveUp = () => this.#stopped.abort(signal.reason);
+    signal.addEventListener("abort", giveUp, { once: true });
+    if (signal.aborted) giveUp();
+  }
+
+  /** Waits until everything that was handed in is settled, or given up. */
+  async stop(): Promise<void> {
     if (this.#lanes > 0 || this.#creates.length > 0 || this.#writers.size > 0) {
       this.#idle ??= Promise.withResolvers();
-      const giveUp = () => this.#stopped.abort(signal.reason);
-      signal.addEventListener("abort", giveUp, { once: true });
-      if (signal.aborted) giveUp();
       await this.#idle.promise;
-      signal.removeEventListener("abort", giveUp);
     }
   }
 

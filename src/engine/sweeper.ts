@@ -6,6 +6,7 @@ import { removeExpiredSessions } from "../store/session-queries.ts";
 import { findOverdueTasks, findOwnedTasks } from "../store/sweep-queries.ts";
 import type { OverdueReason } from "../store/sweep-queries.ts";
 import type { Control } from "./control.ts";
+import type { Executor } from "./executor.ts";
 import { Loop } from "./loop.ts";
 
 const SWEEP_MS = 1_000;
@@ -22,6 +23,7 @@ export class Sweeper {
   readonly #namespace: string;
   readonly #control: Control;
   readonly #graceMs: number;
+  readonly #executor: Executor;
   readonly #owner: SweepingOwner;
   readonly #log: Logger;
   readonly #loop: Loop;
@@ -32,6 +34,7 @@ export class Sweeper {
     db: Kysely<Database>;
     namespace: string;
     control: Control;
+    executor: Executor;
     /** How long code may go on after it was told to stop. */
     graceMs: number;
     owner: SweepingOwner;
@@ -40,6 +43,7 @@ export class Sweeper {
     this.#db = parts.db;
     this.#namespace = parts.namespace;
     this.#control = parts.control;
+    this.#executor = parts.executor;
     this.#graceMs = parts.graceMs;
     this.#owner = parts.owner;
     this.#log = parts.log;
@@ -58,10 +62,10 @@ export class Sweeper {
   async #sweep(): Promise<void> {
     // After an outage every session has run out, this one too: first each live process gets to renew its own.
     if (!this.#owner.isFresh()) return;
+    await this.#reconcile();
     await this.#takeOverdue("lost", 0);
     await this.#takeOverdue("cancel", this.#graceMs + OWNERS_TIME_MS);
     await this.#takeOverdue("deadline", this.#graceMs + OWNERS_TIME_MS);
-    await this.#takeOrphans();
     await removeExpiredSessions(this.#db);
   }
 
@@ -77,11 +81,22 @@ export class Sweeper {
     if (found.length === BATCH_MAX) this.#loop.kick();
   }
 
-  /** Tasks stored as running in this process that it does not run: the answer to their start or claim was lost. */
-  async #takeOrphans(): Promise<void> {
+  /** Compares what runs here with what is stored as this process's own. */
+  async #reconcile(): Promise<void> {
     const lease = this.#owner.lease();
+    const running = this.#executor.running(); // Before the look: all of it is stored by then.
     const owned = await findOwnedTasks(this.#db, lease);
-    const unknown = owned.filter(({ taskId }) => !this.#owner.has(taskId));
+    const stored = new Set(owned.map(({ taskId }) => taskId));
+    // Cancelled by way of another process, or taken by one: the code here is told, though it may write nothing.
+    for (const { taskId, cancelRequestedAt } of owned)
+      if (cancelRequestedAt !== null) this.#executor.stop(taskId, "cancel");
+    for (const taskId of running) if (!stored.has(taskId)) this.#executor.stop(taskId, "lost");
+    await this.#takeOrphans(lease, owned);
+  }
+
+  /** Tasks stored as running in this process that it does not run: the answer to their start or claim was lost. */
+  async #takeOrphans(lease: string, owned: { taskId: string; attempt: number }[]): Promise<void> {
+    const unknown = owned.filter(({ taskId }) => !this.#executor.has(taskId));
     for (const { taskId, attempt } of unknown.filter((task) => this.#suspects.has(task.taskId))) {
       const fence = { taskId, lease, attempt };
       await this.#control.changeOwned(fence, (stored) => stopAttempt(stored, "lost"));
@@ -94,5 +109,4 @@ export class Sweeper {
 interface SweepingOwner {
   lease(): string;
   isFresh(): boolean;
-  has(taskId: string): boolean;
 }

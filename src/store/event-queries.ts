@@ -14,6 +14,9 @@ export interface StoredPage {
   events: TapeEvent[];
 }
 
+/** The end of bigint: no tape gets there, but a caller may ask. */
+const SEQ_MAX = 2n ** 63n - 1n;
+
 interface PageRow {
   status: TaskStatus;
   last_seq: bigint;
@@ -35,7 +38,9 @@ export async function readPage(
   db: Kysely<Database>,
   { namespace, taskId, fromSeq, limit }: { namespace: string; taskId: string; fromSeq: bigint; limit: number },
 ): Promise<StoredPage> {
-  // The sizes are known without reading the bodies, so the ones past the bound are never read.
+  const end = fromSeq + BigInt(limit) < SEQ_MAX ? fromSeq + BigInt(limit) : SEQ_MAX;
+  // The sizes are known without reading the bodies, so the ones past the bound are never read. A tape has no gaps, so
+  // the range says the same as the limit, and keeps a planner without statistics from reading the rest of the tape.
   const { rows } = await sql<PageRow>`/* spool_page */
 select t.status, t.last_seq, e.seq, e.time, e.type, e.body::text as body
 from tasks t
@@ -43,7 +48,8 @@ left join lateral (
   select seq, time, type, body from (
     select seq, time, type, body,
            sum(pg_column_size(body)) over (order by seq rows between unbounded preceding and 1 preceding) as before
-    from task_events where task_id = t.task_id and seq >= ${fromSeq}::bigint order by seq limit ${limit}::int
+    from task_events where task_id = t.task_id and seq >= ${fromSeq}::bigint and seq < ${end}::bigint
+    order by seq
   ) sized
   where before is null or before < ${PAGE_BYTES_MAX}::int
 ) e on true

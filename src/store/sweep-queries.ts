@@ -59,14 +59,14 @@ export async function isOverdue(
   return row !== undefined;
 }
 
-/** The running tasks that a session owns. */
+/** The running tasks that a session owns, and whether each was asked to cancel. */
 export async function findOwnedTasks(
   db: Kysely<Database>,
   lease: string,
-): Promise<{ taskId: string; attempt: number }[]> {
+): Promise<{ taskId: string; attempt: number; cancelRequestedAt: Date | null }[]> {
   return db
     .selectFrom("tasks")
-    .select(["task_id as taskId", "attempt"])
+    .select(["task_id as taskId", "attempt", "cancel_requested_at as cancelRequestedAt"])
     .where("lease", "=", lease)
     .where("status", "=", "running")
     .execute();

@@ -1,0 +1,22 @@
+import type { SpoolEvent } from "../../src/client/client.ts";
+
+/** Of a task that emits so many events: `started` and `final` are on its tape too. */
+export function tapeLength(emitted: number): number {
+  return emitted + 2;
+}
+
+/**
+ * Reads a tape to its end.
+ *
+ * @throws if it is not as long as it has to be, or did not end well: then nothing was measured
+ */
+export async function countTape(events: AsyncIterable<SpoolEvent>, emitted: number): Promise<void> {
+  let seen = 0;
+  let last: SpoolEvent | undefined;
+  for await (const event of events) {
+    seen++;
+    last = event;
+  }
+  if (seen === tapeLength(emitted) && last?.type === "final" && last.status === "succeeded") return;
+  throw new Error(`a tape of ${seen} events that ends with ${last?.type}, instead of ${tapeLength(emitted)}`);
+}

@@ -1,0 +1,42 @@
+import type { Command } from "commander";
+import { EXIT } from "../exit-codes.ts";
+import { showLines } from "../follow-task.ts";
+import { pageJson } from "../json-shapes.ts";
+import { parseCount, parseDuration, parseSeq } from "../option-values.ts";
+import { jsonText, writeNotice, writeOut } from "../output.ts";
+import { withSession } from "../session.ts";
+import type { Session } from "../session.ts";
+
+interface EventsOptions {
+  fromSeq?: bigint;
+  limit?: number;
+  wait?: number;
+}
+
+export function addEvents(program: Command): void {
+  program
+    .command("events")
+    .description("print one page of a task's tape")
+    .argument("<task-id>")
+    .option("--from-seq <seq>", "the first event of the page (default: 1)", parseSeq)
+    .option("--limit <n>", "how many events at the most, up to 1000 (default: 100)", parseCount)
+    .option("--wait <duration>", "how long to wait for an event where there is none, up to 60s", parseDuration)
+    .action((taskId: string, options: EventsOptions, command: Command) =>
+      withSession(command, (session) => events(session, taskId, options)),
+    );
+}
+
+async function events({ client, json, commandLine }: Session, taskId: string, options: EventsOptions): Promise<number> {
+  const { fromSeq, limit, wait: waitMs } = options;
+  const page = await client.events({ taskId, fromSeq, limit, waitMs });
+  if (json) {
+    await writeOut(`${jsonText(pageJson(page))}\n`);
+    return EXIT.succeeded;
+  }
+  await showLines(page);
+  if (page.hasMore) {
+    const more = commandLine("events", taskId, "--from-seq", String(page.nextFromSeq));
+    writeNotice({ json, lines: [`there is more:  ${more}`], fields: {} });
+  }
+  return EXIT.succeeded;
+}

@@ -1,0 +1,35 @@
+import type { Command } from "commander";
+import { escapeText } from "../escape-text.ts";
+import { EXIT } from "../exit-codes.ts";
+import { taskJson } from "../json-shapes.ts";
+import { jsonText, writeOut } from "../output.ts";
+import { withSession } from "../session.ts";
+import type { Session } from "../session.ts";
+
+export function addGet(program: Command): void {
+  program
+    .command("get")
+    .description("print a task as it is now")
+    .argument("<task-id>")
+    .action((taskId: string, _options: object, command: Command) =>
+      withSession(command, (session) => get(session, taskId)),
+    );
+}
+
+async function get({ client, json }: Session, taskId: string): Promise<number> {
+  const task = taskJson(await client.get({ taskId }));
+  await writeOut(json ? `${jsonText(task)}\n` : lines(task));
+  return EXIT.succeeded;
+}
+
+/** A line for each field that is set. */
+function lines(task: ReturnType<typeof taskJson>): string {
+  const set = Object.entries(task).filter(([, value]) => value !== null);
+  const columns = Math.max(...set.map(([name]) => name.length));
+  return set.map(([name, value]) => `${name.padEnd(columns)}  ${valueText(value)}\n`).join("");
+}
+
+function valueText(value: unknown): string {
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === "string" ? escapeText(value) : jsonText(value);
+}

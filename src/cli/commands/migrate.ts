@@ -1,0 +1,26 @@
+import type { Command } from "commander";
+import { EXIT } from "../exit-codes.ts";
+import { jsonText, writeOut } from "../output.ts";
+import { reportError } from "../report-error.ts";
+import { addDatabaseOptions, serverFlags } from "../server-flags.ts";
+import type { GlobalFlags } from "../settings.ts";
+
+export function addMigrate(program: Command): void {
+  const command = program.command("migrate").description("bring the database to this version's schema");
+  addDatabaseOptions(command).action(async (_options: object, command: Command) => {
+    const { json = false } = command.optsWithGlobals<GlobalFlags>();
+    try {
+      process.exitCode = await migrate(command, json);
+    } catch (error) {
+      process.exitCode = reportError(error, { json });
+    }
+  });
+}
+
+async function migrate(command: Command, json: boolean): Promise<number> {
+  const { migrateDatabase } = await import("../../server/migrate.ts");
+  const { applied, version } = await migrateDatabase({ flags: serverFlags(command) });
+  const done = applied.length === 0 ? "nothing to do" : `applied ${applied.join(", ")}`;
+  await writeOut(json ? `${jsonText({ applied, version })}\n` : `${done}; the schema is at ${version}\n`);
+  return EXIT.succeeded;
+}

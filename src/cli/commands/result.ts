@@ -1,0 +1,66 @@
+import type { Command } from "commander";
+import { SpoolRpcError } from "../../client/client.ts";
+import type { TaskResult } from "../../client/client.ts";
+import { pause } from "../../client/timing.ts";
+import { WAIT_MS_MAX } from "../../domain/limits.ts";
+import { failureText } from "../event-lines.ts";
+import { exitCodeOf } from "../exit-codes.ts";
+import { resultJson } from "../json-shapes.ts";
+import { parseDuration } from "../option-values.ts";
+import { jsonText, resultText, writeError, writeOut } from "../output.ts";
+import { withSession } from "../session.ts";
+import type { Session } from "../session.ts";
+import { letGo, openWait } from "../wait.ts";
+
+/** The least time between two questions, for a server that does not wait as it was asked to. */
+const PAUSE_MS = 250;
+
+interface ResultOptions {
+  wait?: true;
+  timeout?: number;
+}
+
+export function addResult(program: Command): void {
+  program
+    .command("result")
+    .description("print the result of a task that has ended")
+    .argument("<task-id>")
+    .option("--wait", "wait for the end")
+    .option("--timeout <duration>", "how long this command waits (30s, 5m); the task runs on", parseDuration)
+    .action((taskId: string, options: ResultOptions, command: Command) =>
+      withSession(command, (session) => result(session, taskId, options)),
+    );
+}
+
+async function result(session: Session, taskId: string, options: ResultOptions): Promise<number> {
+  using wait = openWait(options.timeout);
+  let outcome: TaskResult;
+  try {
+    outcome = await (options.wait ? waitForResult : askForResult)(session, taskId, wait.signal);
+  } catch (error) {
+    return letGo(session, error, { wait, taskId, comeBack: session.commandLine("result", taskId, "--wait") });
+  }
+  if (session.json) {
+    await writeOut(`${jsonText(resultJson(outcome))}\n`);
+  } else if (outcome.error) {
+    writeError(`task ${taskId} ${outcome.status}: ${failureText(outcome.error)}\n`);
+  } else {
+    await writeOut(`${resultText(outcome.result ?? {})}\n`);
+  }
+  return exitCodeOf(outcome.status);
+}
+
+function askForResult({ client }: Session, taskId: string, signal: AbortSignal): Promise<TaskResult> {
+  return client.result({ taskId }, { signal });
+}
+
+async function waitForResult({ client }: Session, taskId: string, signal: AbortSignal): Promise<TaskResult> {
+  for (;;) {
+    try {
+      return await client.result({ taskId, waitMs: WAIT_MS_MAX }, { signal });
+    } catch (error) {
+      if (!(error instanceof SpoolRpcError) || error.reason !== "TASK_NOT_TERMINAL") throw error;
+      await pause(PAUSE_MS, signal);
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import type { Command } from "commander";
+import { ADDRESS_DEFAULT } from "../../client/address.ts";
+import { EXIT } from "../exit-codes.ts";
+import { gather } from "../option-values.ts";
+import { jsonText, writeOut } from "../output.ts";
+import { reportError } from "../report-error.ts";
+import { addServerOptions, serverFlags } from "../server-flags.ts";
+import type { GlobalFlags } from "../settings.ts";
+
+const SIGNALS = { SIGINT: EXIT.cancelled, SIGTERM: EXIT.terminated } as const;
+
+export function addServe(program: Command): void {
+  const command = program.command("serve").description("run a server");
+  addServerOptions(command)
+    .option("--kinds <file>", "a module that exports kinds made with defineKind; may be given again", gather)
+    .action(async ({ kinds = [] }: { kinds?: string[] }, command: Command) => {
+      const { json = false } = command.optsWithGlobals<GlobalFlags>();
+      // A server outlives whoever read its first lines.
+      process.stdout.on("error", () => {});
+      try {
+        await run(command, { json, kindFiles: kinds });
+      } catch (error) {
+        process.exitCode = reportError(error, { json });
+      }
+    });
+}
+
+/** Serves until a signal. The first one stops in order, also one that comes while the server starts. */
+async function run(command: Command, { json, kindFiles }: { json: boolean; kindFiles: string[] }): Promise<void> {
+  const stopping = Promise.withResolvers<void>();
+  let signals = 0;
+  for (const [signal, exitCode] of Object.entries(SIGNALS)) {
+    process.on(signal, () => {
+      if (++signals > 1) process.exit(exitCode);
+      stopping.resolve();
+    });
+  }
+  const flags = serverFlags(command);
+  const { serve } = await import("../../server/serve.ts");
+  const server = await serve({ flags, kindFiles });
+  await writeOut(json ? `${jsonText({ address: server.address, doors: server.doors })}\n` : welcome(server, flags));
+  await Promise.race([stopping.promise.then(() => server.stop()), server.stopped]);
+}
+
+/** The doors, and what to try at them. */
+function welcome({ address, doors }: { address: string; doors: readonly string[] }, flags: object): string {
+  const host = address.replace(/^(0\.0\.0\.0|\[::\]):/, "127.0.0.1:");
+  const start = ["spool start echo --wait", ...(host === ADDRESS_DEFAULT ? [] : ["--address", host])].join(" ");
+  const hasToken = "token" in flags || Boolean(process.env["SPOOL_TOKEN"]);
+  const token = hasToken ? ` -H "authorization: Bearer $SPOOL_TOKEN"` : "";
+  const curl = `buf curl --http2-prior-knowledge --protocol grpc${token} -d '{"kind": "echo"}' \\
+      http://${host}/spool.v1.TaskService/RunTask`;
+  return `${doors.map((door) => `${door}\n`).join("")}\nTry it:\n  ${start}\n  ${curl}\n\nCtrl-C stops it.\n`;
+}

@@ -1,0 +1,41 @@
+import type { Command } from "commander";
+
+// The options of the commands that run on the server's configuration. Their values go there as they were written: it
+// checks them all, and names every problem at once.
+
+/** Options that are no settings of the server. */
+const NO_SETTINGS: ReadonlySet<string> = new Set(["json", "address", "kinds"]);
+
+export function addDatabaseOptions(command: Command): Command {
+  return command
+    .option(
+      "--database-url <url>",
+      "Postgres to keep everything in; better in SPOOL_DATABASE_URL, where ps does not show it",
+    )
+    .option("--data-dir <folder>", "where Postgres in process keeps its files (default: ./.spool)");
+}
+
+export function addServerOptions(command: Command): Command {
+  return addDatabaseOptions(command)
+    .option("--host <host>", "where to listen (default: 127.0.0.1); anything but loopback asks for a token")
+    .option("--port <port>", "of the gRPC door (default: 50051); 0: any that is free")
+    .option("--namespace <name>", "whose tasks these are (default: default)")
+    .option("--slots <n>", "how many tasks run here at once (default: 64)")
+    .option("--no-migrate", "leave the schema of the database as it is")
+    .option("--drain-ms <ms>", "how long running tasks have at a shutdown (default: 5000)")
+    .option("--cancel-grace-ms <ms>", "how long a cancelled task has to end by itself (default: 5000)")
+    .option("--lease-ms <ms>", "how long a silent process keeps its tasks (default: 10000)")
+    .option("--sources-dir <folder>", "below which ingest may read (default: .)")
+    .option("--model-base-url <url>", "the model's API, for synth")
+    .option("--model <name>", "the model, for synth; its key is in SPOOL_MODEL_API_KEY")
+    .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent (default: info)");
+}
+
+/** What was set on the command line, by the names of the configuration. */
+export function serverFlags(command: Command): Record<string, string | undefined> {
+  const flags = Object.entries(command.optsWithGlobals<Record<string, unknown>>());
+  const set = flags.filter(
+    ([name]) => !NO_SETTINGS.has(name) && command.getOptionValueSourceWithGlobals(name) === "cli",
+  );
+  return Object.fromEntries(set.map(([name, value]) => [name, String(value)]));
+}

@@ -1,0 +1,109 @@
+import { createHash } from "node:crypto";
+import type { Kysely } from "kysely";
+import type { Logger } from "pino";
+import { listen, NOTIFICATION_BYTES_MAX, notify } from "../store/notifications.ts";
+import type { Database } from "../store/schema.ts";
+import { backoff } from "./backoff.ts";
+import { decodeWakeups, encodeWakeups } from "./wakeup-message.ts";
+import type { TaskState } from "./wakeup-message.ts";
+
+/** Commits are gathered for so long, so that however many there are, the notifications stay few. */
+const GATHER_MS = 5;
+/** Tasks that one turn tells of at the most. What is left out is found by the polls. */
+const GATHERED_MAX = 20_000;
+
+/**
+ * Tells the other processes of the service what this one has committed, and this one what they have. Hints alone: sent
+ * after the commit and not in it, gathered for some milliseconds, lost without harm, for every wait also polls. With
+ * nobody else there, nothing is sent.
+ */
+export class Wakeups {
+  readonly #db: Kysely<Database>;
+  readonly #url: string;
+  readonly #channel: string;
+  readonly #sender: string;
+  readonly #log: Logger;
+  readonly #hasPeers: () => boolean;
+  readonly #onStates: (states: readonly TaskState[]) => void;
+  readonly #onCaughtUp: () => void;
+  readonly #stopped = new AbortController();
+  #gathered = new Map<string, TaskState>();
+  #timer: NodeJS.Timeout | undefined;
+  #sending: Promise<void> = Promise.resolve();
+  #listening: Promise<void> = Promise.resolve();
+
+  constructor(parts: {
+    db: Kysely<Database>;
+    /** Of the server: listening takes a connection of its own. */
+    url: string;
+    namespace: string;
+    sender: string;
+    log: Logger;
+    /** Whether another process is there to be told. */
+    hasPeers: () => boolean;
+    /** What another process has committed. */
+    onStates: (states: readonly TaskState[]) => void;
+    /** It listens, for the first time or again: what others did before may have been missed. */
+    onCaughtUp: () => void;
+  }) {
+    this.#db = parts.db;
+    this.#url = parts.url;
+    // A channel's name is at most 63 bytes, and so may be a namespace's alone.
+    this.#channel = `spool_${createHash("sha256").update(parts.namespace).digest("hex").slice(0, 16)}`;
+    this.#sender = parts.sender;
+    this.#log = parts.log;
+    this.#hasPeers = parts.hasPeers;
+    this.#onStates = parts.onStates;
+    this.#onCaughtUp = parts.onCaughtUp;
+  }
+
+  start(): void {
+    this.#listening = this.#listen();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    clearTimeout(this.#timer);
+    this.#send();
+    await Promise.all([this.#listening, this.#sending]);
+  }
+
+  /** Something was committed here. */
+  tell(state: TaskState): void {
+    if (!this.#hasPeers() || this.#gathered.size >= GATHERED_MAX) return;
+    this.#gathered.set(state.taskId, state);
+    this.#timer ??= setTimeout(() => this.#send(), GATHER_MS);
+  }
+
+  #send(): void {
+    this.#timer = undefined;
+    const states = [...this.#gathered.values()];
+    this.#gathered = new Map();
+    const payloads = encodeWakeups({ sender: this.#sender, states }, NOTIFICATION_BYTES_MAX);
+    this.#sending = Promise.all([this.#sending, ...payloads.map((payload) => notify(this.#db, this.#channel, payload))])
+      .then(() => {})
+      .catch((error: unknown) => this.#log.debug({ err: error }, "a wakeup was not sent"));
+  }
+
+  async #listen(): Promise<void> {
+    const { signal } = this.#stopped;
+    const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    for (let failures = 0; !signal.aborted;) {
+      try {
+        const listener = await listen(this.#url, this.#channel, (payload) => this.#receive(payload));
+        failures = 0;
+        this.#onCaughtUp();
+        await Promise.race([listener.lost, stopped]);
+        await listener.close();
+      } catch (error) {
+        if (failures++ === 0) this.#log.warn({ err: error }, "wakeups cannot be received: the polls go on");
+      }
+      if (!signal.aborted) await backoff(Math.max(1, failures), signal);
+    }
+  }
+
+  #receive(payload: string): void {
+    const { sender, states } = decodeWakeups(payload);
+    if (sender !== this.#sender) this.#onStates(states);
+  }
+}

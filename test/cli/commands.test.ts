@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
+import { CancelOutcome } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { failure, final, progress, serveScript, T0, TASK_ID, taskMessage } from "../client/scripted-server.ts";
+import type { Script } from "../client/scripted-server.ts";
+import { runSpool } from "./spool-process.ts";
+
+const outcomes = {
+  succeeded: { status: TaskStatus.SUCCEEDED, outcome: { case: "result", value: { n: 1 } } },
+  failed: { status: TaskStatus.FAILED, outcome: { case: "error", value: { reason: "BROKEN", message: "it\nbroke" } } },
+  cancelled: { status: TaskStatus.CANCELLED, outcome: { case: "error", value: { reason: "CANCELLED", message: "" } } },
+} as const;
+const notTerminal = () =>
+  failure("FAILED_PRECONDITION", `task ${TASK_ID} is running: it has no result yet`, {
+    reason: "TASK_NOT_TERMINAL",
+    metadata: { task_id: TASK_ID, current_status: "running" },
+  });
+
+function resultScript(outcome: keyof typeof outcomes, { unfinished = 0 } = {}): Script {
+  return {
+    getResult: (_, { attempt }) => {
+      if (attempt <= unfinished) throw notTerminal();
+      return { taskId: TASK_ID, finishedAt: timestampFromMs(T0), ...outcomes[outcome] };
+    },
+  };
+}
+
+describe("spool result", () => {
+  it("prints the result of a task that succeeded, and ends with 0", async () => {
+    const { code, stdout, stderr } = await spool(["result", TASK_ID], resultScript("succeeded"));
+    assert.deepEqual([code, stdout, stderr], [0, '{"n":1}\n', ""]);
+  });
+
+  it("tells why a task failed, and ends with 1", async () => {
+    const { code, stdout, stderr } = await spool(["result", TASK_ID], resultScript("failed"));
+    assert.deepEqual([code, stdout, stderr], [1, "", `task ${TASK_ID} failed: BROKEN: it\\nbroke\n`]);
+  });
+
+  it("ends with 130 for a task that was cancelled", async () => {
+    assert.equal((await spool(["result", TASK_ID], resultScript("cancelled"))).code, 130);
+  });
+
+  it("prints the whole answer with --json", async () => {
+    const { code, stdout } = await spool(["result", TASK_ID, "--json"], resultScript("failed"));
+    assert.equal(code, 1);
+    assert.deepEqual(JSON.parse(stdout), {
+      task_id: TASK_ID,
+      status: "failed",
+      started_at: null,
+      finished_at: new Date(T0).toISOString(),
+      error: { reason: "BROKEN", message: "it\nbroke" },
+    });
+  });
+
+  it("says how to wait for a task that has not ended", async () => {
+    const { code, stderr } = await spool(["result", TASK_ID], resultScript("succeeded", { unfinished: 9 }));
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`FAILED_PRECONDITION, TASK_NOT_TERMINAL\\)\n.*spool result ${TASK_ID} --wait\n$`));
+  });
+
+  it("waits for the end with --wait", async () => {
+    const { code, stdout } = await spool(["result", TASK_ID, "--wait"], resultScript("succeeded", { unfinished: 2 }));
+    assert.deepEqual([code, stdout], [0, '{"n":1}\n']);
+  });
+
+  it("ends with 124 when its own time is up", async () => {
+    const script: Script = { getResult: async (_, { cancelled }) => (await cancelled, {}) };
+    const { code, stderr } = await spool(["result", TASK_ID, "--wait", "--timeout", "300ms"], script);
+    assert.equal(code, 124);
+    assert.match(stderr, /timed out: .*keeps running\n.*spool result .* --wait/s);
+  });
+});
+
+describe("spool events", () => {
+  const script: Script = {
+    getEvents: ({ fromSeq, limit, wait }) => {
+      assert.deepEqual([fromSeq, limit, wait?.seconds], [2n, 2, 5n]);
+      const status = TaskStatus.SUCCEEDED;
+      return { taskId: TASK_ID, events: [progress(2), final(3)], nextFromSeq: 4n, lastSeq: 9n, status, hasMore: true };
+    },
+  };
+  const words = ["events", TASK_ID, "--from-seq", "2", "--limit", "2", "--wait", "5s"];
+
+  it("prints a page as lines, and how to read on", async () => {
+    const { code, stdout, stderr } = await spool(words, script);
+    assert.equal(code, 0);
+    assert.match(stdout, /^\S+ 2 progress echo 2\/5 40%\n\S+ 3 succeeded\n$/);
+    assert.match(stderr, new RegExp(`^there is more: {2}spool events ${TASK_ID} --from-seq 4 --address`));
+  });
+
+  it("prints a page as it was answered with --json", async () => {
+    const { stdout, stderr } = await spool([...words, "--json"], script);
+    const { events, ...page } = JSON.parse(stdout);
+    assert.deepEqual(page, { task_id: TASK_ID, status: "succeeded", next_from_seq: 4, has_more: true, last_seq: 9 });
+    assert.equal(events.length, 2);
+    assert.equal(stderr, "");
+  });
+});
+
+describe("spool cancel", () => {
+  for (const [outcome, text] of [
+    ["REQUESTED", "is running, and has been told to end"],
+    ["CANCELLED", "was pending, and has ended as cancelled"],
+    ["ALREADY_TERMINAL", "had ended before; nothing was changed"],
+  ] as const) {
+    it(`says that the task ${text}`, async () => {
+      let reason: unknown;
+      const script: Script = {
+        cancelTask: (request) => {
+          reason = request.reason;
+          return { task: taskMessage(), outcome: CancelOutcome[outcome] };
+        },
+      };
+      const { code, stdout } = await spool(["cancel", TASK_ID, "--reason", "wrong params"], script);
+      assert.deepEqual([code, stdout, reason], [0, `task ${TASK_ID} ${text} (status running)\n`, "wrong params"]);
+      const { stdout: json } = await spool(["cancel", TASK_ID, "--json"], script);
+      assert.deepEqual(JSON.parse(json), { task_id: TASK_ID, status: "running", outcome: outcome.toLowerCase() });
+    });
+  }
+});
+
+describe("spool get", () => {
+  const script: Script = {
+    getTask: () => ({
+      task: taskMessage({ params: { a: "\u009b1m" }, labels: { l: "\u001b[2J" }, lastSeq: 2n ** 60n }),
+    }),
+  };
+
+  it("prints what is set, a line each, with nothing that drives the terminal", async () => {
+    const { code, stdout } = await spool(["get", TASK_ID], script);
+    assert.equal(code, 0);
+    assert.match(stdout, new RegExp(`^task_id +${TASK_ID}$`, "m"));
+    assert.match(stdout, /^params +\{"a":"\\u009b1m"\}$/m);
+    assert.match(stdout, /^labels +\{"l":"\\u001b\[2J"\}$/m);
+    assert.ok(!stdout.includes("finished_at"));
+  });
+
+  it("prints numbers past 2^53 exactly with --json", async () => {
+    const { stdout } = await spool(["get", TASK_ID, "--json"], script);
+    assert.match(stdout, /"last_seq":1152921504606846976\}/);
+    assert.equal(JSON.parse(stdout).finished_at, null);
+  });
+});
+
+describe("spool list", () => {
+  const tasks = Array.from({ length: 5 }, (_, index) => taskMessage({ taskId: `t${index}`, labels: { n: "\u001b" } }));
+  const script: Script = {
+    listTasks: ({ pageSize, pageToken }) => {
+      const from = Number(pageToken || 0);
+      const next = from + Math.min(pageSize, 2);
+      return { tasks: tasks.slice(from, next), nextPageToken: next < tasks.length ? String(next) : "" };
+    },
+  };
+
+  it("prints a table over pages, and says that there are more", async () => {
+    const { code, stdout, stderr } = await spool(["list", "--limit", "3"], script);
+    assert.equal(code, 0);
+    const rows = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split(/ {2,}/));
+    assert.deepEqual(rows[0], ["TASK", "KIND", "STATUS", "CREATED", "LABELS"]);
+    assert.deepEqual(rows[1], ["t0", "echo", "running", new Date(T0).toISOString(), "n=\\u001b"]);
+    assert.deepEqual(
+      rows.slice(1).map(([id]) => id),
+      ["t0", "t1", "t2"],
+    );
+    assert.match(stderr, /^there are more than 3: /);
+  });
+
+  it("prints every task with --all, a JSON object each with --json", async () => {
+    const { stdout, stderr } = await spool(["list", "--all", "--json"], script);
+    const ids = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line).task_id);
+    assert.deepEqual(ids, ["t0", "t1", "t2", "t3", "t4"]);
+    assert.equal(stderr, "");
+  });
+
+  it("says nothing of more where the limit is the end", async () => {
+    assert.equal((await spool(["list", "--limit", "5"], script)).stderr, "");
+  });
+
+  it("prints nothing where there is nothing", async () => {
+    const { code, stdout } = await spool(["list"], { listTasks: () => ({}) });
+    assert.deepEqual([code, stdout], [0, ""]);
+  });
+
+  it("passes its filters on", async () => {
+    let asked: unknown;
+    await spool(["list", "--status", "failed", "--status", "cancelled", "--kind", "echo", "--label", "a=b"], {
+      listTasks: ({ statuses, kinds, labels }) => {
+        asked = [statuses, kinds, { ...labels }];
+        return {};
+      },
+    });
+    assert.deepEqual(asked, [[TaskStatus.FAILED, TaskStatus.CANCELLED], ["echo"], { a: "b" }]);
+  });
+});
+
+async function spool(words: string[], script: Script) {
+  await using server = await serveScript(script);
+  return await runSpool([...words, "--address", server.address]);
+}

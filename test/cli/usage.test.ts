@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { serveScript, TASK_ID, taskMessage } from "../client/scripted-server.ts";
+import { runSpool } from "./spool-process.ts";
+
+describe("a wrong command line", () => {
+  for (const [words, told] of [
+    [["lst"], /unknown command 'lst'/],
+    [["follow"], /missing required argument 'task-id'/],
+    [["list", "--nope"], /unknown option '--nope'/],
+    [["list", "--status", "done"], /Allowed choices are pending, running/],
+    [["list", "--limit", "0"], /--limit <n>.*Write a number, 1 or more/],
+    [["start", "echo", "--timeout", "30"], /--timeout <duration>.*Write a duration as 500ms, 30s/],
+    [["start", "echo", "--params", "{"], /--params: must be JSON/],
+    [["start", "echo", "--params", "[]"], /--params: must be a JSON object/],
+    [["start", "echo", "--params", "@/no/such/file"], /--params: ENOENT/],
+    [["start", "echo", "--label", "novalue"], /Write a label as KEY=VALUE/],
+    [["start", "echo", "--label", "a=1", "--label", "a=2"], /The label a is there twice/],
+    [["start", "echo", "--run-at", "2027-01-31T08:00"], /Write a time as 2027-01-31T08:00:00Z/],
+    [["follow", TASK_ID, "--from-seq", "-1"], /Write a seq as a number/],
+    [["list", "--config", "/no/such/file"], /ENOENT/],
+    [["list", "--token", "two words"], /token: must be printable ASCII/],
+  ] as [string[], RegExp][]) {
+    it(`spool ${words.join(" ")} ends with 2 and says why`, async () => {
+      const { code, stdout, stderr } = await runSpool(words);
+      assert.equal(code, 2);
+      assert.equal(stdout, "");
+      assert.match(stderr, told);
+      assert.match(stderr, /^spool: /);
+    });
+  }
+
+  it("is one JSON object on stderr with --json", async () => {
+    for (const words of [
+      ["--json", "lst"],
+      ["start", "echo", "--json", "--params", "{"],
+    ]) {
+      const { code, stderr } = await runSpool(words);
+      assert.equal(code, 2);
+      assert.equal(JSON.parse(stderr).error.code, "USAGE");
+    }
+  });
+
+  it("without a command shows the help and ends with 2", async () => {
+    const { code, stderr } = await runSpool([]);
+    assert.equal(code, 2);
+    assert.match(stderr, /^Usage: spool/);
+  });
+});
+
+describe("the help", () => {
+  it("ends with 0, and lists the exit codes", async () => {
+    const { code, stdout } = await runSpool(["--help"]);
+    assert.equal(code, 0);
+    for (const line of ["  0  the task succeeded", "  3  Ctrl-C", "124  the command's own --timeout"]) {
+      assert.ok(stdout.includes(line), line);
+    }
+  });
+
+  it("of a command names the options that all commands have", async () => {
+    const { code, stdout } = await runSpool(["start", "--help"]);
+    assert.equal(code, 0);
+    for (const option of ["--task-timeout", "--request-id", "--address", "SPOOL_TOKEN"])
+      assert.ok(stdout.includes(option));
+  });
+
+  it("has a version", async () => {
+    const { code, stdout } = await runSpool(["--version"]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^\d+\.\d+\.\d+/);
+  });
+});
+
+describe("a server that is not there", () => {
+  it("is asked after by its address, and ends with 1", async () => {
+    const server = await serveScript({});
+    await server.stop();
+    const { code, stderr } = await runSpool(["get", TASK_ID, "--address", server.address]);
+    assert.equal(code, 1);
+    assert.ok(stderr.includes(`is \`spool serve\` running at ${server.address}?\n`), stderr);
+  });
+});
+
+describe("a setting", () => {
+  it("is taken from a flag before the environment, from that before the file", async () => {
+    const seen: unknown[] = [];
+    await using server = await serveScript({
+      getTask: (_, { metadata }) => {
+        seen.push(metadata.get("authorization")[0]);
+        return { task: taskMessage() };
+      },
+    });
+    const folder = await mkdtemp(join(tmpdir(), "spool-cli-"));
+    const config = join(folder, "spool.json");
+    await writeFile(config, JSON.stringify({ address: server.address, token: "of-file", slots: 3 }));
+    const get = (words: string[], environment: Record<string, string>) =>
+      runSpool(["get", TASK_ID, ...words], { environment });
+    const ends = [
+      await get(["--config", config], {}),
+      await get([], { SPOOL_CONFIG: config, SPOOL_TOKEN: "" }),
+      await get([], { SPOOL_CONFIG: config, SPOOL_TOKEN: "of-environment" }),
+      await get(["--token", "of-flag"], { SPOOL_CONFIG: config, SPOOL_TOKEN: "of-environment" }),
+      await get(["--address", server.address], { SPOOL_ADDRESS: "127.0.0.1:1" }),
+      await get([], { SPOOL_CONFIG: config, SPOOL_ADDRESS: "127.0.0.1:1" }),
+    ];
+    await rm(folder, { recursive: true });
+    assert.deepEqual(
+      ends.map(({ code }) => code),
+      [0, 0, 0, 0, 0, 1],
+    );
+    const bearers = ["of-file", "of-file", "of-environment", "of-flag"].map((token) => `Bearer ${token}`);
+    assert.deepEqual(seen, [...bearers, undefined]);
+  });
+});
+
+describe("Ctrl-C", () => {
+  it("ends the process at once when it comes twice", async () => {
+    const interrupt = join(import.meta.dirname, "../../src/cli/interrupt.ts");
+    const source = `
+      const { catchInterrupt } = await import(${JSON.stringify(interrupt)});
+      const { signal } = catchInterrupt();
+      signal.addEventListener("abort", () => console.log("once"));
+      setInterval(() => {}, 1_000);
+      console.log("ready");
+    `;
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", source]);
+    const exit = once(child, "exit");
+    for await (const said of child.stdout.setEncoding("utf8")) {
+      assert.ok(["ready\n", "once\n"].includes(said));
+      child.kill("SIGINT");
+    }
+    assert.deepEqual(await exit, [3, null]);
+  });
+});

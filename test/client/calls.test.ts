@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { readAddress } from "../../src/client/address.ts";
+import { connect, SpoolRpcError } from "../../src/client/client.ts";
+import type { SpoolClient, StartRequest } from "../../src/client/client.ts";
+import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX } from "../../src/domain/limits.ts";
+import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
+import { CancelOutcome } from "../../src/gen/spool/v1/task_service_pb.ts";
+import type { StartTaskRequest } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { failure, frame, serveScript, T0, tape, TASK_ID, taskMessage } from "./scripted-server.ts";
+import type { Script } from "./scripted-server.ts";
+
+describe("a client", () => {
+  it("runs a task: starts it, and follows it to its end", async () => {
+    await using server = await serveScript({
+      startTask: () => ({ task: taskMessage(), alreadyStarted: true }),
+      async *streamEvents() {
+        yield frame(tape(4));
+      },
+    });
+    using client = connect({ address: server.address });
+    const { task, alreadyStarted, events } = await client.run({ kind: "echo" });
+    assert.deepEqual([task.taskId, alreadyStarted], [TASK_ID, true]);
+    assert.equal((await Array.fromAsync(events)).at(-1)?.type, "final");
+  });
+
+  it("gives a task with its times as dates, and null for what is not set", async () => {
+    const running = await asking(
+      { getTask: () => ({ task: taskMessage({ params: { a: 1 }, timeout: { seconds: 2n }, lastSeq: 7n }) }) },
+      (client) => client.get({ taskId: TASK_ID }),
+    );
+    assert.deepEqual(running, {
+      taskId: TASK_ID,
+      kind: "echo",
+      status: "running",
+      params: { a: 1 },
+      paramsDigest: "0".repeat(64),
+      labels: {},
+      requestId: null,
+      createdAt: new Date(T0),
+      startedAt: null,
+      finishedAt: null,
+      runAt: null,
+      deadlineAt: null,
+      timeoutMs: 2_000,
+      attempt: 0,
+      maxAttempts: 1,
+      cancelRequestedAt: null,
+      lastSeq: 7n,
+    });
+  });
+
+  it("gives a page of events as it was asked for", async () => {
+    let asked: unknown;
+    const page = await asking(
+      {
+        getEvents: ({ fromSeq, limit, wait }) => {
+          asked = [fromSeq, limit, wait?.seconds];
+          const events = tape(9).slice(2, 5);
+          return { events, nextFromSeq: 6n, lastSeq: 9n, status: TaskStatus.RUNNING, taskId: TASK_ID, hasMore: true };
+        },
+      },
+      (client) => client.events({ taskId: TASK_ID, fromSeq: 3n, limit: 3, waitMs: 5_000 }),
+    );
+    assert.deepEqual(asked, [3n, 3, 5n]);
+    assert.equal(page.events.length, 3);
+    assert.deepEqual([page.nextFromSeq, page.lastSeq, page.status, page.hasMore], [6n, 9n, "running", true]);
+  });
+
+  it("leaves the limit of a page to the server", async () => {
+    let limit: unknown = "not asked";
+    const answer = { nextFromSeq: 1n, status: TaskStatus.PENDING, taskId: TASK_ID };
+    await asking({ getEvents: (request) => ((limit = request.limit), answer) }, (client) =>
+      client.events({ taskId: TASK_ID }),
+    );
+    assert.equal(limit, undefined);
+  });
+
+  it("gives a result, and the error of a task that failed", async () => {
+    const finishedAt = timestampFromMs(T0);
+    const head = { taskId: TASK_ID, finishedAt };
+    const ask = (client: SpoolClient) => client.result({ taskId: TASK_ID });
+    const outcome = { case: "result" as const, value: { n: 1 } };
+    const good = await asking({ getResult: () => ({ ...head, status: TaskStatus.SUCCEEDED, outcome }) }, ask);
+    assert.deepEqual(good, {
+      taskId: TASK_ID,
+      status: "succeeded",
+      startedAt: null,
+      finishedAt: new Date(T0),
+      result: { n: 1 },
+    });
+    const error = {
+      case: "error" as const,
+      value: { reason: "CANCELLED", message: "so asked", details: { by: "me" } },
+    };
+    const bad = await asking({ getResult: () => ({ ...head, status: TaskStatus.CANCELLED, outcome: error }) }, ask);
+    assert.equal(bad.status, "cancelled");
+    assert.deepEqual(bad.error, { reason: "CANCELLED", message: "so asked", details: { by: "me" } });
+  });
+
+  it("cancels, and says what that did", async () => {
+    let asked: unknown;
+    const outcome = CancelOutcome.ALREADY_TERMINAL;
+    const cancelled = await asking(
+      { cancelTask: ({ reason }) => ((asked = reason), { task: taskMessage(), outcome }) },
+      (client) => client.cancel({ taskId: TASK_ID, reason: "too late" }),
+    );
+    assert.deepEqual([asked, cancelled.outcome], ["too late", "already_terminal"]);
+  });
+
+  it("lists page after page, with the filter on each", async () => {
+    const asked: unknown[] = [];
+    const script: Script = {
+      listTasks: ({ pageToken, statuses, kinds, labels, pageSize }) => {
+        asked.push([pageToken, statuses, kinds, { ...labels }, pageSize]);
+        const taskId = pageToken === "" ? "1" : "2";
+        return { tasks: [taskMessage({ taskId })], nextPageToken: pageToken === "" ? "next" : "" };
+      },
+    };
+    const filter = { statuses: ["failed", "cancelled"], kinds: ["echo"], labels: { a: "b" }, pageSize: 1 } as const;
+    const tasks = await asking(script, (client) => Array.fromAsync(client.list(filter)));
+    const rest = [[TaskStatus.FAILED, TaskStatus.CANCELLED], ["echo"], { a: "b" }, 1];
+    assert.deepEqual(asked, [
+      ["", ...rest],
+      ["next", ...rest],
+    ]);
+    assert.deepEqual(
+      tasks.map(({ taskId }) => taskId),
+      ["1", "2"],
+    );
+  });
+
+  it("does not go round a list whose page names itself", async () => {
+    const script: Script = { listTasks: () => ({ tasks: [taskMessage()], nextPageToken: "again" }) };
+    await assert.rejects(
+      asking(script, (client) => Array.fromAsync(client.list())),
+      { code: "DATA_LOSS" },
+    );
+  });
+
+  it("waits for final over restarts of the server", async () => {
+    const script: Script = {
+      getEvents: ({ fromSeq }, { attempt }) => {
+        if (attempt % 2 === 0) throw failure("UNAVAILABLE", "restarting", { reason: "DRAINING", retryAfterMs: 1 });
+        const events = tape(5).slice(Number(fromSeq) - 1, Number(fromSeq) + 1);
+        return { events, lastSeq: 5n, status: TaskStatus.SUCCEEDED, taskId: TASK_ID };
+      },
+    };
+    const final = await asking(script, (client) => client.waitFinal({ taskId: TASK_ID, timeoutMs: 10_000 }));
+    assert.equal(final.seq, 5n);
+  });
+
+  it("throws the caller's reason when the caller leaves a call", async () => {
+    const leaving = new Error("leaving");
+    const caller = new AbortController();
+    const script: Script = {
+      getResult: async (_, { cancelled }) => {
+        caller.abort(leaving);
+        await cancelled;
+        return {};
+      },
+    };
+    const ask = (client: SpoolClient) => client.result({ taskId: TASK_ID, waitMs: 60_000 }, { signal: caller.signal });
+    await assert.rejects(asking(script, ask), leaving);
+  });
+
+  it("refuses a token that no header can carry", () => {
+    assert.throws(() => connect({ token: "two\nlines" }), { name: "TypeError", message: /^token: (?!.*two)/ });
+  });
+});
+
+async function asking<T>(script: Script, ask: (client: SpoolClient) => Promise<T>): Promise<T> {
+  await using server = await serveScript(script);
+  using client = connect({ address: server.address });
+  return await ask(client);
+}

@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { connect } from "../../src/client/client.ts";
+import type { ReconnectNotice, SpoolEvent } from "../../src/client/client.ts";
+import { follow, range, Received, seqs } from "./scripted-follow.ts";
+import { failure, final, frame, openWire, progress, serveScript, tape, TASK_ID } from "./scripted-server.ts";
+import type { Script } from "./scripted-server.ts";
+
+describe("a follower that loses its server", () => {
+  it("comes back after every event, wherever the stream is cut", async () => {
+    const whole = tape(12);
+    const asked: bigint[] = [];
+    const events = await follow(async function* ({ fromSeq }) {
+      asked.push(fromSeq);
+      yield frame([]);
+      yield frame(whole.slice(Number(fromSeq) - 1, Number(fromSeq)));
+      if (fromSeq < 12n) throw failure("UNAVAILABLE", "cut");
+    });
+    assert.deepEqual(seqs(events), range(12));
+    assert.deepEqual([...new Set(asked)], range(12));
+  });
+
+  it("tells of what was lost and that it is back", async () => {
+    const notices: ReconnectNotice[] = [];
+    const received = new Received();
+    await follow(
+      async function* (_, { attempt }) {
+        if (attempt > 1) return yield frame([final(3)]);
+        yield frame([progress(1), progress(2)]);
+        await received.until(2);
+        throw failure("UNAVAILABLE", "going down", { reason: "DRAINING", retryAfterMs: 1 });
+      },
+      { received, onReconnect: (notice) => notices.push(notice) },
+    );
+    const [lost, resumed] = notices;
+    assert.equal(notices.length, 2);
+    assert.ok(lost?.state === "lost" && resumed?.state === "resumed");
+    assert.equal(lost.error.reason, "DRAINING");
+    assert.equal(lost.nextFromSeq, 3n);
+    assert.equal(resumed.nextFromSeq, 4n);
+  });
+
+  it("waits as long as RetryInfo asks for", async () => {
+    const cutAt: number[] = [];
+    const cameAt: number[] = [];
+    await follow(async function* (_, { attempt }) {
+      cameAt.push(performance.now());
+      yield frame([]);
+      if (attempt === 2) return yield frame([final(1)]);
+      cutAt.push(performance.now());
+      throw failure("UNAVAILABLE", "later", { retryAfterMs: 700 });
+    });
+    assert.ok(cameAt[1]! - cutAt[0]! >= 690, `came back after ${cameAt[1]! - cutAt[0]!} ms`);
+  });
+
+  it("comes back to a server that was restarted on its port", async () => {
+    const whole = tape(6);
+    const first = await serveScript({
+      async *streamEvents(_, { cancelled }) {
+        yield frame(whole.slice(0, 3));
+        await cancelled;
+      },
+    });
+    using client = connect({ address: first.address });
+    const events: SpoolEvent[] = [];
+    await using servers = new AsyncDisposableStack();
+    servers.use(first);
+    for await (const next of client.follow({ taskId: TASK_ID })) {
+      events.push(next);
+      if (next.seq !== 3n) continue;
+      await first.stop();
+      const second: Script = {
+        async *streamEvents({ fromSeq }) {
+          yield frame(whole.slice(Number(fromSeq) - 1));
+        },
+      };
+      servers.use(await serveScript(second, first.port));
+    }
+    assert.deepEqual(seqs(events), range(6));
+  });
+
+  it("takes a silent connection for a lost one, and makes a new one", async () => {
+    const whole = tape(5);
+    await using server = await serveScript({
+      async *streamEvents({ fromSeq }, { cancelled }) {
+        yield frame(whole.slice(Number(fromSeq) - 1, Number(fromSeq) + 1));
+        if (fromSeq > 1n) return yield frame(whole.slice(Number(fromSeq) + 1));
+        await cancelled;
+      },
+    });
+    await using wire = await openWire(server.port);
+    using client = connect({ address: wire.address, heartbeatMs: 60 });
+    const lost: string[] = [];
+    const onReconnect = (notice: ReconnectNotice) => notice.state === "lost" && lost.push(notice.error.message);
+    const events: SpoolEvent[] = [];
+    for await (const next of client.follow({ taskId: TASK_ID }, { onReconnect })) {
+      events.push(next);
+      if (next.seq === 2n) wire.goSilent();
+    }
+    assert.deepEqual(seqs(events), range(5));
+    assert.equal(wire.connections, 2);
+    assert.match(lost[0]!, /nothing came from 127\.0\.0\.1:\d+ for 150 ms/);
+  });
+
+  it("lets the other streams of a client go on when one is silent", async () => {
+    const bothThere = Promise.withResolvers<void>();
+    const silentIsBack = Promise.withResolvers<void>();
+    await using server = await serveScript({
+      async *streamEvents({ fromSeq, taskId }, { attempt, cancelled }) {
+        yield frame([progress(Number(fromSeq))]);
+        if (attempt === 2) bothThere.resolve();
+        if (taskId === "steady") {
+          for (let beat = 0; beat < 100 && attempt <= 2; beat++) {
+            const back = await Promise.race([silentIsBack.promise.then(() => true), tick(20)]);
+            if (back) return yield frame([final(2)]);
+            yield frame([]);
+          }
+        }
+        await bothThere.promise;
+        if (attempt <= 2) return await cancelled;
+        silentIsBack.resolve();
+        yield frame([final(Number(fromSeq) + 1)]);
+      },
+    });
+    using client = connect({ address: server.address, heartbeatMs: 100 });
+    const reconnects: string[] = [];
+    const [steady, silent] = await Promise.all(
+      ["steady", "silent"].map((taskId) =>
+        Array.fromAsync(
+          client.follow({ taskId }, { onReconnect: ({ state }) => reconnects.push(`${taskId} ${state}`) }),
+        ),
+      ),
+    );
+    assert.deepEqual([seqs(steady!), seqs(silent!)], [range(2), range(3)]);
+    assert.deepEqual(reconnects, ["silent lost", "silent resumed"]);
+  });
+
+  it("does not take a slow reader for a silent server", async () => {
+    const notices: ReconnectNotice[] = [];
+    await using server = await serveScript({
+      async *streamEvents() {
+        yield frame([progress(1)]);
+        yield frame([final(2)]);
+      },
+    });
+    using client = connect({ address: server.address, heartbeatMs: 20 });
+    for await (const _ of client.follow({ taskId: TASK_ID }, { onReconnect: (notice) => notices.push(notice) })) {
+      await tick(100); // Longer than the server may be silent, and that is what is tested.
+    }
+    assert.deepEqual(notices, []);
+  });
+
+  it("comes back after a reset that carries no status", async () => {
+    // A proxy that gives up on a stream resets it; grpc-js would call that an INTERNAL error of the server.
+    let opened = 0;
+    const proxy = createServer();
+    using _closed = { [Symbol.dispose]: () => proxy.close() };
+    proxy.on("stream", (stream) => {
+      opened++;
+      stream.on("error", () => {});
+      stream.respond({ ":status": 200, "content-type": "application/grpc" });
+      stream.close(opened % 2 === 0 ? 8 : 2);
+    });
+    proxy.listen(0, "127.0.0.1");
+    await once(proxy, "listening");
+    using client = connect({ address: `127.0.0.1:${(proxy.address() as AddressInfo).port}`, retryMs: 500 });
+    await assert.rejects(Array.fromAsync(client.follow({ taskId: TASK_ID })), { code: "UNAVAILABLE" });
+    assert.ok(opened >= 2);
+  });
+
+  it("gives up after so long without progress, first frames notwithstanding", async () => {
+    let attempts = 0;
+    const following = follow(
+      async function* (_, { attempt }) {
+        attempts = attempt;
+        yield frame([]);
+        throw failure("UNAVAILABLE", "not today");
+      },
+      { retryMs: 400 },
+    );
+    await assert.rejects(following, { code: "UNAVAILABLE", message: "not today" });
+    assert.ok(attempts >= 2);
+  });
+
+  it("counts a heartbeat as progress", async () => {
+    let cut = Promise.withResolvers<void>();
+    await using server = await serveScript({
+      async *streamEvents(_, { attempt }) {
+        yield frame([]);
+        yield frame(attempt > 6 ? [final(1)] : []);
+        await cut.promise;
+        cut = Promise.withResolvers();
+        throw failure("UNAVAILABLE", "cut");
+      },
+    });
+    using client = connect({ address: server.address, retryMs: 120 }); // Enough for one cut, not for six in a row.
+    let frames = 0;
+    for await (const _ of client.followFrames({ taskId: TASK_ID })) if (++frames % 2 === 0) cut.resolve();
+    assert.equal(frames, 14);
+  });
+
+  it("tries once when it may not retry", async () => {
+    const following = follow(
+      async function* () {
+        yield frame([]);
+        throw failure("UNAVAILABLE", "no");
+      },
+      { retryMs: 0 },
+    );
+    await assert.rejects(following, { code: "UNAVAILABLE" });
+  });
+
+  it("throws the caller's reason while it waits to come back", async () => {
+    const caller = new AbortController();
+    const following = follow(
+      async function* () {
+        yield frame([]);
+        throw failure("UNAVAILABLE", "later", { retryAfterMs: 30_000 });
+      },
+      { signal: caller.signal, onReconnect: () => queueMicrotask(() => caller.abort(new Error("enough"))) },
+    );
+    await assert.rejects(following, /enough/);
+  });
+});
+
+function tick(ms: number): Promise<false> {
+  return new Promise((resolve) => setTimeout(resolve, ms, false));
+}

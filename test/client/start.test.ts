@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { connect, SpoolRpcError } from "../../src/client/client.ts";
+import type { StartRequest } from "../../src/client/client.ts";
+import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX } from "../../src/domain/limits.ts";
+import type { StartTaskRequest } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { failure, serveScript, T0, TASK_ID, taskMessage } from "./scripted-server.ts";
+
+describe("a start", () => {
+  it("sends what it was given", async () => {
+    const { sent } = await starting({
+      kind: "echo",
+      params: { n: 1, deep: [null, { ü: "\u0000" }] },
+      requestId: "mine",
+      labels: { team: "search" },
+      timeoutMs: 1_500,
+      maxAttempts: 3,
+      runAt: new Date(T0),
+    });
+    const { kind, params, requestId, labels, timeout, maxAttempts, runAt } = sent[0]!;
+    assert.deepEqual([kind, requestId, maxAttempts], ["echo", "mine", 3]);
+    assert.deepEqual(params, { n: 1, deep: [null, { ü: "\u0000" }] });
+    assert.deepEqual({ ...labels }, { team: "search" });
+    assert.deepEqual([timeout?.seconds, timeout?.nanos], [1n, 500_000_000]);
+    assert.equal(runAt?.seconds, BigInt(Math.floor(T0 / 1_000)));
+  });
+
+  it("asks with one request id of its own until it is answered", async () => {
+    const { sent, started } = await starting({ kind: "echo" }, { unavailable: 2 });
+    assert.equal(sent.length, 3);
+    assert.match(sent[0]!.requestId, /^[0-9a-f-]{36}$/);
+    assert.equal(new Set(sent.map(({ requestId }) => requestId)).size, 1);
+    assert.equal(started.task.taskId, TASK_ID);
+    assert.equal(started.alreadyStarted, false);
+  });
+
+  it("does not take an empty request id for one", async () => {
+    const { sent } = await starting({ kind: "echo", requestId: "" });
+    assert.match(sent[0]!.requestId, /^[0-9a-f-]{36}$/);
+  });
+
+  it("takes another request id for another start", async () => {
+    const [first, second] = [await starting({ kind: "echo" }), await starting({ kind: "echo" })];
+    assert.notEqual(first.sent[0]!.requestId, second.sent[0]!.requestId);
+  });
+
+  it("stops asking when its time is up", async () => {
+    await assert.rejects(starting({ kind: "echo" }, { unavailable: 1_000, retryMs: 300 }), { code: "UNAVAILABLE" });
+  });
+
+  it("does not ask again what was refused", async () => {
+    let asked = 0;
+    const refusal = failure("INVALID_ARGUMENT", "no", { reason: "KIND_UNKNOWN" });
+    await using server = await serveScript({
+      startTask: (_, { attempt }) => {
+        asked = attempt;
+        throw refusal;
+      },
+    });
+    using client = connect({ address: server.address });
+    await assert.rejects(client.start({ kind: "nope" }), { reason: "KIND_UNKNOWN" });
+    assert.equal(asked, 1);
+  });
+
+  const deep = (levels: number): StartRequest["params"] => (levels === 0 ? {} : { a: deep(levels - 1)! });
+  const refused: [string, Partial<StartRequest>, string][] = [
+    ["an unpaired surrogate in the params", { params: { a: ["x", "\ud800"] } }, "params.a[1]"],
+    ["an unpaired surrogate in a key of the params", { params: { "\udc00": 1 } }, "params.\udc00"],
+    ["a number that JSON does not have", { params: { a: Number.NaN } }, "params.a"],
+    ["params that are no object", { params: [] as unknown as Record<string, never> }, "params"],
+    ["params that nest too deep", { params: deep(JSON_DEPTH_MAX) }, `params${".a".repeat(JSON_DEPTH_MAX)}`],
+    ["params that are too large", { params: { a: "x".repeat(PARAMS_WIRE_BYTES_MAX) } }, "params"],
+    ["an unpaired surrogate in the kind", { kind: "\ud800" }, "kind"],
+    ["an unpaired surrogate in the request id", { requestId: "\ud800" }, "request_id"],
+    ["an unpaired surrogate in a label", { labels: { a: "\ud800" } }, 'labels["a"]'],
+    ["attempts that are no integer", { maxAttempts: 1.5 }, "max_attempts"],
+    ["attempts past 32 bits", { maxAttempts: 2 ** 31 }, "max_attempts"],
+    ["a timeout without end", { timeoutMs: Infinity }, "timeout"],
+    ["a date that is none", { runAt: new Date(Number.NaN) }, "run_at"],
+  ];
+  for (const [what, request, field] of refused) {
+    it(`refuses ${what}, names the field and sends nothing`, async () => {
+      await using server = await serveScript({});
+      using client = connect({ address: server.address });
+      await assert.rejects(client.start({ kind: "echo", ...request }), (error: SpoolRpcError) => {
+        assert.equal(error.code, "INVALID_ARGUMENT");
+        assert.equal(error.reason, "INVALID_ARGUMENT");
+        assert.deepEqual(
+          error.violations.map((violation) => violation.field),
+          [field],
+        );
+        return true;
+      });
+      assert.deepEqual(server.calls, {});
+    });
+  }
+
+  it("takes params at the bound of depth", async () => {
+    assert.equal((await starting({ kind: "echo", params: deep(JSON_DEPTH_MAX - 1) })).sent.length, 1);
+  });
+});
+
+/** Starts a task at a server that is unavailable so many times. */
+async function starting(request: StartRequest, { unavailable = 0, retryMs = 10_000 } = {}) {
+  const sent: StartTaskRequest[] = [];
+  await using server = await serveScript({
+    startTask: (message, { attempt }) => {
+      sent.push(message);
+      if (attempt <= unavailable) throw failure("UNAVAILABLE", "not yet", { reason: "STORE_UNAVAILABLE" });
+      return { task: taskMessage() };
+    },
+  });
+  using client = connect({ address: server.address, retryMs });
+  return { started: await client.start(request), sent };
+}

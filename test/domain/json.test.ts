@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { fromJson, toBinary } from "@bufbuild/protobuf";
+import { StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
+import fc from "fast-check";
+import { canonicalJson, digestJson, measureJson, NotJson } from "../../src/domain/json.ts";
+import type { JsonObject, JsonValue } from "../../src/domain/json.ts";
+
+const DEPTH = 32;
+
+/** JSON as it comes in: strings of any characters, keys that are special to JavaScript, numbers of any size. */
+const anyKey = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 8 }),
+  fc.constantFrom("", "__proto__", "constructor", "toString", "0", "10", "\0", "é", "\u{1f600}"),
+);
+const anyText = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.constantFrom("\0", "\u2028", "\u{10ffff}", "x".repeat(127), "x".repeat(128), "é".repeat(64), "y".repeat(20_000)),
+);
+const anyJson = fc.letrec<{ value: JsonValue }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 5, withCrossShrink: true },
+    fc.constantFrom(null, true, false),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => number + 0),
+    anyText,
+    fc.array(tie("value"), { maxLength: 5 }),
+    fc.array(fc.tuple(anyKey, tie("value")), { maxLength: 5 }).map((members) => parsed(members)),
+  ),
+})).value;
+
+/** An object as JSON.parse makes it: __proto__ is a key like any other. */
+function parsed(members: [string, JsonValue][]): JsonObject {
+  const text = members.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+  return JSON.parse(`{${text.join(",")}}`) as JsonObject;
+}
+
+const shuffled = (value: JsonValue): JsonValue => {
+  if (value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map(shuffled);
+  return parsed(
+    Object.entries(value)
+      .toReversed()
+      .map(([key, member]) => [key, shuffled(member)]),
+  );
+};
+
+const nested = (depth: number): JsonValue =>
+  depth === 0 ? 1 : depth % 2 === 0 ? [nested(depth - 1)] : { a: nested(depth - 1) };
+
+function problem(value: unknown, depth = DEPTH): [string, string] | null {
+  try {
+    measureJson(value, depth);
+    return null;
+  } catch (error) {
+    assert.ok(error instanceof NotJson);
+    return [error.path, error.problem];
+  }
+}
+
+describe("the measure of JSON", () => {
+  it("is its size as google.protobuf.Value, and of an object as the field of a Struct", () =>
+    fc.assert(
+      fc.property(anyJson, (value) => {
+        assert.equal(measureJson(value, DEPTH), toBinary(ValueSchema, fromJson(ValueSchema, value)).length);
+        if (typeof value !== "object" || value === null || Array.isArray(value)) return;
+        const struct = toBinary(StructSchema, fromJson(StructSchema, value)).length;
+        const lengthBytes = struct < 0x80 ? 1 : struct < 0x4000 ? 2 : struct < 0x20_0000 ? 3 : 4;
+        assert.equal(measureJson(value, DEPTH), 1 + lengthBytes + struct);
+      }),
+      { numRuns: 1_000 },
+    ));
+
+  it("is exact where lengths take one more byte", () => {
+    for (const length of [0, 1, 121, 122, 123, 124, 125, 126, 127, 128, 16_370, 16_383, 16_384, 2_097_151, 2_097_152]) {
+      for (const value of ["x".repeat(length), { a: "x".repeat(length) }, ["x".repeat(length)]]) {
+        assert.equal(measureJson(value, DEPTH), toBinary(ValueSchema, fromJson(ValueSchema, value)).length);
+      }
+    }
+  });
+
+  it("is of six bytes of text or fewer for each byte", () =>
+    fc.assert(
+      fc.property(anyJson, (value) => {
+        assert.ok(Buffer.byteLength(JSON.stringify(value)) <= 6 * measureJson(value, DEPTH));
+      }),
+    ));
+
+  it("refuses what JSON or protobuf would mangle, and says where it is", () => {
+    const where = (value: unknown) => problem({ a: [0, { b: value }] })?.[0];
+    for (const value of [NaN, Infinity, -Infinity, undefined, 1n, () => {}, Symbol("s"), "\ud800", "a\udc00b"]) {
+      assert.equal(where(value), "a[1].b");
+    }
+    for (const value of [new Date(0), new Map(), new (class Named {})(), Buffer.from("a"), new String("a")]) {
+      assert.equal(where(value), "a[1].b");
+    }
+    assert.equal(problem([, 1])?.[0], "[0]"); // eslint-disable-line no-sparse-arrays -- It is the subject.
+    assert.equal(problem({ "\ud800": 1 })?.[0], "\ud800");
+    assert.deepEqual(problem("\ud800")?.[0], "");
+    for (const value of [{ a: "\0" }, Object.create(null), -0, "\u{1f600}", JSON.parse('{"__proto__":{"a":1}}')]) {
+      assert.equal(problem(value), null);
+    }
+    assert.notEqual(problem(JSON.parse('{"__proto__":{"a":1e400}}')), null);
+  });
+
+  it("takes what nests as deep as it may, and nothing deeper", () => {
+    for (const depth of [0, 1, 2, DEPTH]) {
+      assert.equal(problem(nested(depth), depth), null);
+      assert.equal(problem(nested(depth + 1), depth)?.[1], "must not nest deeper");
+    }
+    const circle: { self?: unknown } = {};
+    circle.self = circle;
+    assert.notEqual(problem(circle), null);
+  });
+});
+
+describe("canonical JSON", () => {
+  it("is the same for the same value, whatever the order of its keys, and is that value", () =>
+    fc.assert(
+      fc.property(anyJson, (value) => {
+        const text = canonicalJson(value);
+        assert.equal(canonicalJson(shuffled(value)), text);
+        assert.deepEqual(JSON.parse(text), JSON.parse(JSON.stringify(value)));
+        assert.equal(digestJson(shuffled(value)), digestJson(value));
+      }),
+    ));
+
+  it("has one digest for each value", () =>
+    fc.assert(
+      fc.property(anyJson, anyJson, (one, two) => {
+        const [first, second] = [one, two].map((value) => JSON.parse(JSON.stringify(value)) as JsonValue);
+        let isSame = true;
+        try {
+          assert.deepEqual(first, second);
+        } catch {
+          isSame = false;
+        }
+        assert.equal(digestJson(one) === digestJson(two), isSame);
+      }),
+    ));
+
+  it("tells apart what looks alike", () => {
+    const values: JsonValue[] = [
+      null,
+      "null",
+      0,
+      "0",
+      false,
+      "",
+      [],
+      {},
+      [[]],
+      [{}],
+      { "": null },
+      { a: [] },
+      { a: {} },
+    ];
+    values.push(
+      { a: 1, b: 2 },
+      { a: 12 },
+      { "a:1": 2 },
+      ["a", "b"],
+      ["a,b"],
+      ['a","b'],
+      JSON.parse('{"__proto__":1}') as JsonValue,
+    );
+    assert.equal(new Set(values.map(digestJson)).size, values.length);
+    assert.equal(digestJson({ n: 1.0 }), digestJson({ n: 1 }));
+    assert.equal(digestJson({ n: -0 }), digestJson({ n: 0 }));
+    assert.equal(canonicalJson({ b: [1, { d: null, c: "\n" }], a: true }), '{"a":true,"b":[1,{"c":"\\n","d":null}]}');
+  });
+});

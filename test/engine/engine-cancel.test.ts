@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import {
+  kindOf,
+  outcomeOf,
+  start,
+  startRunning,
+  untilEvent,
+  untilStopped,
+  wholeTape,
+} from "../support/engine-tasks.ts";
+import { startEngine } from "../support/engines.ts";
+import { outline, storedTape } from "../support/new-tasks.ts";
+import { describeOnEachStore } from "../support/stores.ts";
+
+describeOnEachStore("a cancel", (store) => {
+  const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
+
+  it("ends a task that waits at once, before its first step", async () => {
+    await using engine = await startEngine(store(), { kinds: [wait], slots: 1 });
+    const first = await startRunning(engine, { kind: "wait" });
+    const second = await start(engine, { kind: "wait" });
+    const { outcome, task } = await engine.cancelTask(second, "not now");
+    assert.deepEqual([outcome, task.status, task.startedAt], ["cancelled", "cancelled", null]);
+    const { error, tape, startedAt } = await outcomeOf(engine, second);
+    assert.deepEqual([error, startedAt], [{ reason: "CANCELLED", message: "not now" }, null]);
+    assert.deepEqual(outline(tape), ["final"]);
+    await engine.cancelTask(first, "");
+    assert.deepEqual(outline(await wholeTape(engine, first)), ["started", "cancel_requested", "final"]);
+    assert.deepEqual(outline(await wholeTape(engine, second)), ["final"]);
+  });
+
+  it("is told to the code of a task that runs, which ends it", async () => {
+    const kind = kindOf("tidy", async (task) => {
+      await untilStopped(task.signal).catch(() => task.log("INFO", (task.signal.reason as Error).message));
+      task.signal.throwIfAborted();
+    });
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    const taskId = await startRunning(engine, { kind: "tidy" });
+    const { outcome, task } = await engine.cancelTask(taskId, "enough");
+    assert.deepEqual([outcome, task.status, task.cancelReason], ["requested", "running", "enough"]);
+    const { status, error, tape } = await outcomeOf(engine, taskId);
+    assert.deepEqual([status, error], ["cancelled", { reason: "CANCELLED", message: "enough" }]);
+    assert.deepEqual(outline(tape), ["started", "cancel_requested", "log", "final"]);
+    assert.deepEqual(JSON.parse(tape[1]!.body), { reason: "enough" });
+  });
+
+  it("that the code answers with a result leaves the task succeeded", async () => {
+    const kind = kindOf("stubborn", ({ signal }) => untilStopped(signal).catch(() => ({ done: true })));
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    const taskId = await startRunning(engine, { kind: "stubborn" });
+    await engine.cancelTask(taskId, "");
+    const { status, result } = await outcomeOf(engine, taskId);
+    assert.deepEqual([status, result], ["succeeded", { done: true }]);
+  });
+
+  it("beats code that fails because of it, and does not try again", async () => {
+    const kind = kindOf("fails", ({ signal }) =>
+      untilStopped(signal).catch(() => Promise.reject(new Error("broken off"))),
+    );
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    const taskId = await startRunning(engine, { kind: "fails", maxAttempts: 5 });
+    await engine.cancelTask(taskId, "");
+    const { status, error } = await outcomeOf(engine, taskId);
+    assert.deepEqual([status, error?.reason], ["cancelled", "CANCELLED"]);
+  });
+
+  it("takes the task from code that ignores it, whose events are refused from then on", async () => {
+    const release = Promise.withResolvers<void>();
+    const refusals = Promise.withResolvers<string[]>();
+    const kind = kindOf("deaf", async (task) => {
+      await task.log("INFO", "before");
+      await release.promise;
+      const emits = [task.log("INFO", "late"), task.progress("p"), task.partial("k", {}), task.flush()];
+      const outcomes = await Promise.allSettled(emits);
+      refusals.resolve(
+        outcomes.map((outcome) =>
+          outcome.status === "rejected" ? (outcome.reason as { reason: string }).reason : "taken",
+        ),
+      );
+      return { late: true };
+    });
+    await using engine = await startEngine(store(), { kinds: [kind], cancelGraceMs: 50, slots: 1 });
+    const taskId = await start(engine, { kind: "deaf" });
+    await untilEvent(engine, taskId, "log");
+    await engine.cancelTask(taskId, "now");
+    const { status, tape } = await outcomeOf(engine, taskId);
+    assert.equal(status, "cancelled");
+    assert.deepEqual(outline(tape), ["started", "log", "cancel_requested", "final"]);
+    // Its slot is free, though the code is still there.
+    await outcomeOf(engine, await start(engine, { params: { count: 0 } }));
+    release.resolve();
+    assert.deepEqual(await refusals.promise, ["LEASE_LOST", "LEASE_LOST", "LEASE_LOST", "LEASE_LOST"]);
+    const { namespace } = engine;
+    assert.deepEqual(await storedTape(store().db, { namespace, taskId }), tape);
+    assert.equal((await engine.getTask(taskId)).status, "cancelled");
+  });
+
+  it("refuses what code emits after it has returned", async () => {
+    const late = Promise.withResolvers<() => Promise<void>>();
+    const kind = kindOf("leaves", (task) => {
+      late.resolve(() => task.log("INFO", "late"));
+      return Promise.resolve({});
+    });
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    const taskId = await start(engine, { kind: "leaves" });
+    await outcomeOf(engine, taskId);
+    await assert.rejects((await late.promise)(), { reason: "LEASE_LOST" });
+    assert.deepEqual(outline(await wholeTape(engine, taskId)), ["started", "final"]);
+  });
+
+  it("given twice at once is one cancel", async () => {
+    await using engine = await startEngine(store(), { kinds: [wait] });
+    for (let round = 0; round < 10; round++) {
+      const taskId = await startRunning(engine, { kind: "wait" });
+      const answers = await Promise.all(
+        ["first", "second", "third"].map((reason) => engine.cancelTask(taskId, reason)),
+      );
+      for (const { outcome } of answers) assert.notEqual(outcome, "cancelled");
+      const { error, tape } = await outcomeOf(engine, taskId);
+      assert.deepEqual(outline(tape), ["started", "cancel_requested", "final"]);
+      assert.equal(error?.message, (JSON.parse(tape[1]!.body) as { reason: string }).reason);
+    }
+  });
+
+  it("given twice at once to a task that waits has one that ended it", async () => {
+    await using engine = await startEngine(store());
+    const runAt = new Date(Date.now() + 3_600_000);
+    for (let round = 0; round < 10; round++) {
+      const taskId = await start(engine, { runAt });
+      const answers = await Promise.all([1, 2, 3].map(() => engine.cancelTask(taskId, "")));
+      const outcomes = answers.map(({ outcome }) => outcome).sort();
+      assert.deepEqual(outcomes, ["already_terminal", "already_terminal", "cancelled"]);
+      assert.deepEqual(outline(await wholeTape(engine, taskId)), ["final"]);
+    }
+  });
+
+  it("of a finished task changes nothing, and says so", async () => {
+    await using engine = await startEngine(store());
+    const taskId = await start(engine, { params: { count: 1 } });
+    const { tape } = await outcomeOf(engine, taskId);
+    const before = await engine.getTask(taskId);
+    for (let again = 0; again < 2; again++) {
+      const { outcome, task } = await engine.cancelTask(taskId, "too late");
+      assert.deepEqual([outcome, task], ["already_terminal", before]);
+    }
+    assert.deepEqual(await wholeTape(engine, taskId), tape);
+  });
+
+  it("of a task that waits for its next attempt ends it", async () => {
+    const kind = kindOf("fails", () => Promise.reject(new Error("no")));
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    const taskId = await start(engine, { kind: "fails", maxAttempts: 10 });
+    await untilEvent(engine, taskId, "retrying");
+    assert.equal((await engine.cancelTask(taskId, "")).outcome, "cancelled");
+    const { tape, error } = await outcomeOf(engine, taskId);
+    assert.deepEqual(outline(tape), ["started", "retrying", "final"]);
+    assert.equal(error?.reason, "CANCELLED");
+  });
+
+  it("that races with the end leaves one end, which row and tape agree on", async () => {
+    await using engine = await startEngine(store());
+    const outcomes = new Map<string, number>();
+    await Promise.all(
+      Array.from({ length: 200 }, async (_, round) => {
+        const taskId = await start(engine, { params: { count: round % 20 } });
+        const cancels = [engine.cancelTask(taskId, ""), engine.cancelTask(taskId, "")];
+        const { status, tape } = await outcomeOf(engine, taskId);
+        const asked = outline(tape).filter((type) => type === "cancel_requested").length;
+        const said = (await Promise.all(cancels)).map(({ outcome }) => outcome);
+        assert.equal(asked, said.includes("requested") ? 1 : 0);
+        if (said.includes("cancelled")) assert.deepEqual(outline(tape), ["final"]);
+        if (status === "cancelled") assert.ok(said.includes("requested") || said.includes("cancelled"));
+        outcomes.set(status, (outcomes.get(status) ?? 0) + 1);
+      }),
+    );
+    assert.equal((outcomes.get("succeeded") ?? 0) + (outcomes.get("cancelled") ?? 0), 200);
+    const page = await engine.listTasks({ limit: 1_000, beforeTaskId: null, statuses: [], kinds: [], labels: {} });
+    const finals = await store()
+      .db.selectFrom("task_events")
+      .select("task_id")
+      .where("type", "=", "final")
+      .where(
+        "task_id",
+        "in",
+        page.tasks.map(({ taskId }) => taskId),
+      )
+      .execute();
+    assert.equal(finals.length, 200);
+  });
+});

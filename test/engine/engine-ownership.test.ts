@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
+import { sql } from "kysely";
+import { openDatabase } from "../../src/store/database.ts";
+import type { Store } from "../../src/store/database.ts";
+import { migrate } from "../../src/store/migrate.ts";
+import {
+  kindOf,
+  outcomeOf,
+  start,
+  startRunning,
+  untilEvent,
+  untilStopped,
+  wholeTape,
+} from "../support/engine-tasks.ts";
+import { startEngine } from "../support/engines.ts";
+import { outline, storedTape } from "../support/new-tasks.ts";
+import { createDatabase } from "../support/postgres.ts";
+import type { TestDatabase } from "../support/postgres.ts";
+
+/** Several processes share a server only. */
+describe("engines that share a database", () => {
+  let database: TestDatabase;
+  let store: Store;
+  let namespace: string;
+  before(async () => {
+    database = await createDatabase();
+    store = await openDatabase({ url: database.url });
+    await migrate(store.db);
+  });
+  after(async () => {
+    await store?.close();
+    await database?.[Symbol.asyncDispose]();
+  });
+  beforeEach(() => {
+    namespace = randomUUID();
+  });
+
+  /** Lets the sessions of the namespace run out, as if their processes had been stopped for long. */
+  const expireSessions = () =>
+    sql`update sessions set expires_at = now() - interval '1 second' where namespace = ${namespace}`.execute(store.db);
+
+  /** Starts a process with a running task, and kills it. */
+  async function startAndKill(maxAttempts: number): Promise<string> {
+    const script = join(import.meta.dirname, "../support/dying-engine.ts");
+    const child = spawn(process.execPath, [script, database.url, namespace, String(maxAttempts)], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const exit = once(child, "exit");
+    try {
+      for await (const line of createInterface({ input: child.stdout })) return line;
+      throw new Error("the process ended without a task");
+    } finally {
+      child.kill("SIGKILL");
+      await exit;
+    }
+  }
+
+  it("end the tasks of one that was killed", async () => {
+    const taskId = await startAndKill(1);
+    await using engine = await startEngine(store, { namespace, leaseMs: 1_000 });
+    const { status, error, tape } = await outcomeOf(engine, taskId);
+    assert.deepEqual([status, error?.reason], ["failed", "WORKER_LOST"]);
+    assert.deepEqual(outline(tape), ["started", "log", "final"]);
+    const sessions = await store.db
+      .selectFrom("sessions")
+      .select("session_id")
+      .where("namespace", "=", namespace)
+      .execute();
+    assert.ok(sessions.length <= 2);
+  });
+
+  it("run the tasks of one that was killed again, where they may", async () => {
+    const taskId = await startAndKill(2);
+    const wait = kindOf("wait", (task) => Promise.resolve({ attempt: task.attempt }));
+    await using engine = await startEngine(store, { namespace, leaseMs: 1_000, kinds: [wait] });
+    const { status, result, tape } = await outcomeOf(engine, taskId);
+    assert.deepEqual([status, result], ["succeeded", { attempt: 2 }]);
+    assert.deepEqual(outline(tape), ["started", "log", "retrying", "started", "final"]);
+  });
+
+  it("tell the code of one whose session ran out, and take nothing from it afterwards", async () => {
+    const told = Promise.withResolvers<string>();
+    const release = Promise.withResolvers<void>();
+    const refused = Promise.withResolvers<unknown>();
+    const kind = kindOf("deaf", async (task) => {
+      await untilStopped(task.signal).catch((reason: { because: string }) => told.resolve(reason.because));
+      await release.promise;
+      await task
+        .log("INFO", "late")
+        .then(() => task.flush())
+        .then(() => refused.resolve("taken"), refused.resolve);
+      return { late: true };
+    });
+    await using engine = await startEngine(store, { namespace, kinds: [kind], leaseMs: 1_000 });
+    await using other = await startEngine(store, { namespace, leaseMs: 60_000 });
+    const taskId = await startRunning(engine, { kind: "deaf" });
+    await sql`update sessions set expires_at = now() - interval '1 second'
+      where session_id = (select lease from tasks where task_id = ${taskId})`.execute(store.db);
+    assert.equal(await told.promise, "lost");
+    const { error, tape } = await outcomeOf(other, taskId);
+    assert.equal(error?.reason, "WORKER_LOST");
+    assert.deepEqual(outline(tape), ["started", "final"]);
+    assert.deepEqual(await wholeTape(engine, taskId), tape);
+    release.resolve();
+    assert.equal(((await refused.promise) as { reason: string }).reason, "LEASE_LOST");
+    assert.deepEqual(await storedTape(store.db, { namespace, taskId }), tape);
+  });
+
+  it("go on under a new session after one ran out", async () => {
+    const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
+    await using engine = await startEngine(store, { namespace, kinds: [wait], leaseMs: 1_000 });
+    const taskId = await startRunning(engine, { kind: "wait" });
+    await expireSessions();
+    assert.equal((await outcomeOf(engine, taskId)).error?.reason, "WORKER_LOST");
+    assert.equal((await outcomeOf(engine, await start(engine))).status, "succeeded");
+  });
+
+  it("tell code of a cancel that came to another one", async () => {
+    const kind = kindOf("polite", async (task) => {
+      await untilStopped(task.signal).catch(() => task.log("INFO", (task.signal.reason as Error).message));
+      task.signal.throwIfAborted();
+    });
+    await using engine = await startEngine(store, { namespace, kinds: [kind], leaseMs: 60_000 });
+    await using other = await startEngine(store, { namespace, leaseMs: 60_000 });
+    const taskId = await startRunning(engine, { kind: "polite" });
+    assert.equal((await other.cancelTask(taskId, "elsewhere")).outcome, "requested");
+    const { status, tape } = await outcomeOf(other, taskId);
+    assert.equal(status, "cancelled");
+    assert.deepEqual(outline(tape), ["started", "cancel_requested", "log", "final"]);
+  });
+
+  it("let go of code whose task was taken from elsewhere, though it emits nothing", async () => {
+    const told = Promise.withResolvers<void>();
+    const kind = kindOf("quiet", ({ signal }) => untilStopped(signal).finally(() => told.resolve()));
+    await using engine = await startEngine(store, { namespace, kinds: [kind], slots: 1, leaseMs: 60_000 });
+    const taskId = await startRunning(engine, { kind: "quiet" });
+    const followed = wholeTape(engine, taskId);
+    // As any other process would, that held this one for dead.
+    await store.db.transaction().execute(async (trx) => {
+      const final = JSON.stringify({ status: "failed", error: { reason: "WORKER_LOST", message: "taken" } });
+      await sql`update tasks set status = 'failed', finished_at = now(), lease = null, last_seq = 2
+        where task_id = ${taskId}`.execute(trx);
+      await sql`insert into task_events values (${taskId}, 2, now(), 'final', ${final}::json)`.execute(trx);
+    });
+    await told.promise;
+    assert.deepEqual(outline(await followed), ["started", "final"]);
+    assert.equal((await outcomeOf(engine, await start(engine))).status, "succeeded");
+  });
+
+  it("run each task once, whoever takes it, and never two of one key", async () => {
+    const running = new Map<string, number>();
+    const overlaps: string[] = [];
+    const kind = kindOf(
+      "alone",
+      async (task) => {
+        const key = task.params.key as string;
+        running.set(key, (running.get(key) ?? 0) + 1);
+        if (running.get(key)! > 1) overlaps.push(key);
+        await task.log("INFO", "in");
+        await task.flush();
+        running.set(key, running.get(key)! - 1);
+      },
+      (params) => params.key as string,
+    );
+    const settings = { namespace, kinds: [kind], slots: 4 };
+    await using one = await startEngine(store, settings);
+    await using two = await startEngine(store, settings);
+    const engines = [one, two];
+    const keys = Array.from({ length: 40 }, (_, index) => `key-${index % 16}`);
+    const exclusive = keys.map((key, index) => start(engines[index % 2]!, { kind: "alone", params: { key } }));
+    const plain = keys.map((_, index) => start(engines[index % 2]!, { params: { count: 2 } }));
+    for (const taskId of await Promise.all(plain)) {
+      assert.deepEqual(outline(await wholeTape(one, taskId)), ["started", "progress", "progress", "partial", "final"]);
+    }
+    for (const taskId of await Promise.all(exclusive)) {
+      assert.deepEqual(outline(await wholeTape(two, taskId)), ["started", "log", "final"]);
+    }
+    assert.deepEqual(overlaps, []);
+  });
+
+  it("show each other's tapes", async () => {
+    const gate = Promise.withResolvers<void>();
+    const kind = kindOf("gated", async (task) => {
+      await task.log("INFO", "one");
+      await gate.promise;
+      await task.log("INFO", "two");
+    });
+    await using engine = await startEngine(store, { namespace, kinds: [kind] });
+    await using other = await startEngine(store, { namespace });
+    const taskId = await startRunning(engine, { kind: "gated" });
+    const there = wholeTape(other, taskId);
+    await untilEvent(other, taskId, "log");
+    gate.resolve();
+    assert.deepEqual(await there, await wholeTape(engine, taskId));
+  });
+});

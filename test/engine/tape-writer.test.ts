@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { NewEvent } from "../../src/domain/event.ts";
+import { TapeWriter } from "../../src/engine/tape-writer.ts";
+import { steps, SUCCEEDED } from "../support/new-tasks.ts";
+
+const FENCE = {
+  taskId: "019a0000-0000-7000-8000-000000000000",
+  lease: "019a0000-0000-7000-8000-000000000001",
+  attempt: 1,
+};
+const KIB = 1024;
+
+function open() {
+  const told = { events: 0, lost: 0 };
+  const writer = new TapeWriter(FENCE, { onEvents: () => told.events++, onLost: () => told.lost++ });
+  return { writer, told };
+}
+
+/** Whether a promise has settled, once everything that was to run has run. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  promise.then(
+    () => (settled = true),
+    () => (settled = true),
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  return settled;
+}
+
+const append = (writer: TapeWriter, event: NewEvent = steps(1)[0]!) => writer.append(event);
+const large = (bytes: number): NewEvent => ({ type: "log", body: "x".repeat(bytes) });
+
+describe("the writer of a tape", () => {
+  it("has room for 1,024 events; the one that fills it waits until they are taken", async () => {
+    const { writer, told } = open();
+    for (let count = 1; count < 1_024; count++) assert.ok(await isSettled(append(writer)));
+    const last = append(writer);
+    assert.equal(await isSettled(last), false);
+    assert.equal(told.events, 1);
+    assert.equal(writer.take().events.length, 1_024);
+    await last;
+    await append(writer);
+    assert.equal(told.events, 2);
+  });
+
+  it("has room for 1 MiB of events", async () => {
+    const { writer } = open();
+    for (let count = 1; count < 4; count++) await append(writer, large(256 * KIB));
+    const last = append(writer, large(256 * KIB));
+    assert.equal(await isSettled(last), false);
+    assert.equal(writer.take().bytes, 1_024 * KIB);
+    await last;
+  });
+
+  it("refuses a producer that does not wait, at 16 times the room", async () => {
+    for (const [event, count] of [
+      [large(1), 16 * 1_024],
+      [large(256 * KIB), 64],
+    ] as const) {
+      const { writer } = open();
+      for (let taken = 0; taken < count; taken++) void append(writer, event);
+      await assert.rejects(append(writer, event), { reason: "OVERLOADED" });
+      assert.equal(writer.take().events.length, count);
+      await append(writer, event);
+    }
+  });
+
+  it("takes the end always, as the last", async () => {
+    const { writer } = open();
+    for (let taken = 0; taken < 16 * 1_024; taken++) void append(writer);
+    const ended = writer.end(SUCCEEDED, "succeeded");
+    await assert.rejects(append(writer), { reason: "LEASE_LOST" });
+    void writer.end(SUCCEEDED, "failed");
+    const { events, end } = writer.take();
+    assert.deepEqual([events.length, events.at(-1), end], [16 * 1_024 + 1, SUCCEEDED, "succeeded"]);
+    assert.ok(writer.isEmpty);
+    writer.commit(events.length);
+    await ended;
+  });
+
+  it("rejects everything that waits when it is revoked, and tells so once", async () => {
+    const { writer, told } = open();
+    const error = new Error("why");
+    const waiting = [writer.flush()]; // Of nothing: it is durable.
+    for (let count = 0; count < 1_024; count++) waiting.push(append(writer));
+    const rejected = [waiting.at(-1)!, writer.flush(), writer.end(SUCCEEDED, "succeeded")];
+    writer.revoke(error);
+    writer.revoke(new Error("again"));
+    for (const promise of rejected) await assert.rejects(promise, error);
+    for (const late of [append(writer), writer.flush(), writer.end(SUCCEEDED, "failed")])
+      await assert.rejects(late, error);
+    assert.deepEqual([told.lost, writer.isLost, writer.isEmpty], [1, true, true]);
+    await waiting[0];
+  });
+
+  it("gives each event once, in order, under the number of those durable before; a flush waits for its own", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom("append", "flush", "take", "commit"), { maxLength: 60 }),
+        async (calls) => {
+          const { writer } = open();
+          let accepted = 0;
+          let durable = 0;
+          let taken = 0;
+          const seen: NewEvent[] = [];
+          const flushes: { upTo: number; promise: Promise<void> }[] = [];
+          for (const call of calls) {
+            if (call === "append") void append(writer, steps(++accepted)[0]!);
+            if (call === "flush") flushes.push({ upTo: accepted, promise: writer.flush() });
+            if (call === "take" && taken === durable) {
+              const { appended, events } = writer.take();
+              assert.equal(appended, BigInt(durable));
+              taken += events.length;
+              seen.push(...events);
+            }
+            if (call === "commit" && taken > durable) {
+              writer.commit(taken - durable);
+              durable = taken;
+            }
+            for (const { upTo, promise } of flushes) assert.equal(await isSettled(promise), upTo <= durable);
+          }
+          assert.deepEqual(seen, steps(1, taken));
+        },
+      ),
+      { numRuns: 50 },
+    ));
+});

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sql } from "kysely";
+import { StoreUnavailable } from "../../src/domain/errors.ts";
+import { lockDataDir } from "../../src/store/data-dir-lock.ts";
+import { openDatabase } from "../../src/store/database.ts";
+import type { Store } from "../../src/store/database.ts";
+import { isSerializationFailure } from "../../src/store/errors.ts";
+import { migrate } from "../../src/store/migrate.ts";
+import { startCuttingProxy } from "../support/cutting-proxy.ts";
+import { eventually } from "../support/eventually.ts";
+import { startServer } from "../support/postgres.ts";
+import type { PostgresServer } from "../support/postgres.ts";
+import { describeOnEachStore, openPostgres } from "../support/stores.ts";
+
+const INT8_MAX = 2n ** 63n - 1n;
+
+describeOnEachStore("a database", (store) => {
+  const db = () => store().db;
+
+  it("takes and gives int8 as bigint", async () => {
+    for (const value of [0n, -1n, 2n ** 53n + 1n, INT8_MAX, -INT8_MAX - 1n]) {
+      const { rows } = await sql<{ v: bigint }>`select ${value}::bigint as v`.execute(db());
+      assert.equal(rows[0]?.v, value);
+    }
+    const { rows } = await sql<{ v: bigint }>`select unnest(${[1n, INT8_MAX]}::bigint[]) as v`.execute(db());
+    assert.deepEqual(
+      rows.map(({ v }) => v),
+      [1n, INT8_MAX],
+    );
+  });
+
+  it("keeps json to the byte", async () => {
+    for (const text of ['{"b":1,  "a":"\\u0000", "b":2}', '"\\ud83d\\ude00"', "1e400", " [ ] ", '"é"']) {
+      const { rows } = await sql<{ v: string }>`select ${text}::json::text as v`.execute(db());
+      assert.equal(rows[0]?.v, text);
+    }
+  });
+
+  it("gives times to the millisecond", async () => {
+    const time = new Date("2031-02-03T04:05:06.789Z");
+    const { rows } = await sql<{ v: Date }>`select ${time.toISOString()}::timestamptz as v`.execute(db());
+    assert.deepEqual(rows[0]?.v, time);
+  });
+
+  it("goes on after a statement that failed, alone and in a transaction", async () => {
+    await assert.rejects(sql`select 1/0`.execute(db()), { code: "22012" });
+    const failing = db()
+      .transaction()
+      .execute((trx) => sql`select 1/0`.execute(trx));
+    await assert.rejects(failing, (error) => !(error instanceof StoreUnavailable) && !isSerializationFailure(error));
+    await sql`select 1`.execute(db());
+  });
+});
+
+describe("a server", () => {
+  it("prepares the hot statements once a connection, under their names", async () => {
+    await using store = await openPostgres();
+    await store.db.connection().execute(async (connection) => {
+      const hot = (value: number) => sql<{ v: number }>`/* spool_test */ select ${value}::int as v`.execute(connection);
+      assert.deepEqual([(await hot(1)).rows, (await hot(2)).rows], [[{ v: 1 }], [{ v: 2 }]]);
+      const { rows } = await sql<{ name: string }>`select name from pg_prepared_statements`.execute(connection);
+      assert.deepEqual(rows, [{ name: "spool_test" }]);
+    });
+  });
+
+  it("undoes one of two transactions that wait for each other, and says that it may be tried again", async () => {
+    await using store = await openPostgres();
+    const tasks = ["00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"];
+    const held = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const lock = (index: number) =>
+      store.db.transaction().execute(async (trx) => {
+        const keys = index === 0 ? tasks : tasks.toReversed();
+        await sql`insert into task_requests values ('n', ${keys[0]}, ${tasks[0]})`.execute(trx);
+        held[index]!.resolve();
+        await held[1 - index]!.promise;
+        await sql`insert into task_requests values ('n', ${keys[1]}, ${tasks[0]}) on conflict do nothing`.execute(trx);
+      });
+    const outcomes = await Promise.allSettled([lock(0), lock(1)]);
+    const failures = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
+    assert.deepEqual(failures.map(isSerializationFailure), [true]);
+  });
+});
+
+describe("a server that goes away", () => {
+  let server: PostgresServer;
+  let store: Store;
+  before(async () => {
+    server = await startServer();
+    store = await openDatabase({ url: server.url, connectionsMax: 4 });
+  });
+  after(async () => {
+    await store?.close();
+    await server?.[Symbol.asyncDispose]();
+  });
+
+  const look = () => sql`select 1`.execute(store.db);
+  const asleep = async () => {
+    const { rows } = await sql<{ n: number }>`select count(*)::int as n from pg_stat_activity
+      where query like 'select pg_sleep%' and state = 'active'`.execute(store.db);
+    assert.equal(rows[0]?.n, 3);
+  };
+
+  for (const way of ["kill", "stop"] as const) {
+    it(`fails what is under way with STORE_UNAVAILABLE, and what comes then, until it is back (${way})`, async () => {
+      await look();
+      const sleep = () => sql`select pg_sleep(3600)`;
+      const under = [
+        sleep().execute(store.db),
+        store.db.transaction().execute((trx) => sleep().execute(trx)),
+        store.db.connection().execute((connection) => sleep().execute(connection)),
+      ].map((work) => assert.rejects(work, StoreUnavailable));
+      await eventually(asleep);
+      await server[way]();
+      await Promise.all(under);
+      for (let count = 0; count < 5; count++) await assert.rejects(look(), StoreUnavailable);
+      await assert.rejects(
+        store.db.transaction().execute((trx) => sql`select 1`.execute(trx)),
+        StoreUnavailable,
+      );
+      await server.start();
+      await Promise.all(Array.from({ length: 10 }, look));
+    });
+  }
+
+  it("breaks a transaction between two statements, and the process lives", async () => {
+    const broken = store.db.transaction().execute(async (trx) => {
+      await sql`select 1`.execute(trx);
+      await server.kill();
+      await sql`select 1`.execute(trx);
+    });
+    await assert.rejects(broken, StoreUnavailable);
+    await server.start();
+    await look();
+  });
+
+  it("cannot tell whether a commit was made whose answer was lost", async () => {
+    await using proxy = await startCuttingProxy(server.url);
+    const cut = await openDatabase({ url: proxy.url });
+    await migrate(store.db);
+    const lost = proxy.cutAnswerTo("commit");
+    const insert = cut.db
+      .transaction()
+      .execute((trx) => sql`insert into task_requests values ('n', 'r', gen_random_uuid())`.execute(trx));
+    await assert.rejects(insert, StoreUnavailable);
+    await lost;
+    const { rows } = await sql`select 1 from task_requests where request_id = 'r'`.execute(store.db);
+    assert.equal(rows.length, 1);
+    await cut.close();
+  });
+});
+
+describe("a data folder", () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "spool-data-"));
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  const isRefused = () =>
+    assert.rejects(openDatabase({ dataDir: folder }), {
+      message: `the data folder ${folder} is open in another process`,
+    });
+
+  it("keeps what is in it", async () => {
+    const first = await openDatabase({ dataDir: folder });
+    await migrate(first.db);
+    await sql`insert into task_requests values ('n', 'r', gen_random_uuid())`.execute(first.db);
+    await isRefused();
+    await first.close();
+    const second = await openDatabase({ dataDir: folder });
+    assert.equal((await sql`select 1 from task_requests`.execute(second.db)).rows.length, 1);
+    assert.equal(second.exclusive, true);
+    await second.close();
+  });
+
+  it("is one process's at a time, and free when that is killed", async () => {
+    const script = join(import.meta.dirname, "../support/folder-holder.ts");
+    const child = spawn(process.execPath, [script, folder], { stdio: ["ignore", "pipe", "inherit"] });
+    const exit = once(child, "exit");
+    try {
+      await once(child.stdout, "data");
+      await isRefused();
+    } finally {
+      child.kill("SIGKILL");
+      await exit;
+    }
+    const store = await openDatabase({ dataDir: folder });
+    await sql`select 1`.execute(store.db);
+    await store.close();
+  });
+
+  it("with a long path is locked too", async () => {
+    const lock = await lockDataDir(join(folder, "x".repeat(120)));
+    await assert.rejects(lockDataDir(join(folder, "x".repeat(120))), { message: /is open in another process$/ });
+    await lock.release();
+    await (await lockDataDir(join(folder, "x".repeat(120)))).release();
+  });
+});

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { sql } from "kysely";
+import { openDatabase } from "../../src/store/database.ts";
+import type { Store } from "../../src/store/database.ts";
+import {
+  DatabaseTooNew,
+  DatabaseTooOld,
+  migrate,
+  requireCurrentSchema,
+  SCHEMA_VERSION,
+} from "../../src/store/migrate.ts";
+import { createDatabase } from "../support/postgres.ts";
+
+/** An empty database of a test's own, and ways to open it again. */
+const EMPTY = {
+  async Postgres() {
+    const database = await createDatabase();
+    const open = () => openDatabase({ url: database.url });
+    return { open, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() };
+  },
+  async PGlite() {
+    const store = await openDatabase({ dataDir: null });
+    const open = (): Promise<Store> => Promise.resolve({ ...store, close: () => Promise.resolve() });
+    return { open, [Symbol.asyncDispose]: () => store.close() };
+  },
+};
+
+for (const [name, prepare] of Object.entries(EMPTY)) {
+  describe(`the schema, on ${name}`, () => {
+    let database: Awaited<ReturnType<typeof prepare>>;
+    let store: Store;
+    beforeEach(async () => {
+      database = await prepare();
+      store = await database.open();
+    });
+    afterEach(async () => {
+      await store?.close();
+      await database?.[Symbol.asyncDispose]();
+    });
+
+    const pretend = (step: string) =>
+      sql`insert into spool_migrations (name, timestamp) values (${step}, '2031-01-01T00:00:00Z')`.execute(store.db);
+
+    it("is made from nothing, and then left alone", async () => {
+      const steps = await migrate(store.db);
+      assert.equal(steps.at(-1), SCHEMA_VERSION);
+      assert.deepEqual(await migrate(store.db), []);
+      await requireCurrentSchema(store.db);
+    });
+
+    it("is made once by several at once", async () => {
+      const stores = await Promise.all([1, 2, 3, 4].map(() => database.open()));
+      try {
+        const applied = await Promise.all(stores.map(({ db }) => migrate(db)));
+        assert.equal(applied.filter((steps) => steps.length > 0).length, 1);
+        await requireCurrentSchema(store.db);
+      } finally {
+        await Promise.all(stores.map((other) => other.close()));
+      }
+    });
+
+    it("of a newer program is refused, with both versions", async () => {
+      await migrate(store.db);
+      await pretend("9999-future");
+      for (const check of [migrate, requireCurrentSchema]) {
+        await assert.rejects(check(store.db), (error: Error) => {
+          assert.ok(error instanceof DatabaseTooNew);
+          assert.ok(error.message.includes("9999-future") && error.message.includes(SCHEMA_VERSION), error.message);
+          return true;
+        });
+      }
+    });
+
+    it("that lacks steps is refused where it may not be changed", async () => {
+      await assert.rejects(requireCurrentSchema(store.db), DatabaseTooOld);
+      const [first] = await migrate(store.db);
+      await sql`delete from spool_migrations where name <> ${first}`.execute(store.db);
+      await assert.rejects(requireCurrentSchema(store.db), (error: Error) =>
+        error.message.includes(`schema ${first!},`),
+      );
+    });
+
+    it("is left as it was by a step that fails", async () => {
+      await sql`create table sessions (in_the_way int)`.execute(store.db);
+      await assert.rejects(migrate(store.db), { code: "42P07" });
+      await assert.rejects(requireCurrentSchema(store.db), DatabaseTooOld);
+      const { rows } = await sql`select 1 from information_schema.tables where table_name = 'tasks'`.execute(store.db);
+      assert.deepEqual(rows, []);
+      await sql`drop table sessions`.execute(store.db);
+      await migrate(store.db);
+    });
+  });
+}
