@@ -53,6 +53,13 @@ export interface Task {
   lastSeq: bigint;
 }
 
+/** Where a task stands after a commit: whoever knows less has something to read. */
+export interface TaskState {
+  taskId: string;
+  status: TaskStatus;
+  lastSeq: bigint;
+}
+
 /** One attempt's right to write: every writing statement carries it in its WHERE. */
 export interface Fence {
   taskId: string;

@@ -87,7 +87,7 @@ export class Claimer {
     const lease = this.#lease();
     const tasks = await claimTasks(this.#db, { ...this.#claim, lease, limit });
     for (const task of tasks) {
-      this.#feed.observe(task.taskId, task);
+      this.#feed.announce(task);
       this.#executor.run(task, lease);
     }
     return tasks.length;

@@ -64,7 +64,8 @@ export class Control {
       return { task: await applyTransition(trx, task, transition), transition };
     });
     // The feed learns where the tape stands now; followers read the event from the store.
-    this.#feed.observe(taskId, outcome.task);
+    if (outcome.transition === null || outcome.transition.type === "unchanged") this.#feed.observe(outcome.task);
+    else this.#feed.announce(outcome.task);
     return outcome;
   }
 }

@@ -9,40 +9,26 @@ import { requestCancel } from "../domain/lifecycle.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 import { readLastEvent, readPage } from "../store/event-queries.ts";
-import type { NewTask } from "../store/journal-statement.ts";
+import { asCreated } from "../store/new-task.ts";
+import type { NewTask } from "../store/new-task.ts";
 import type { Database } from "../store/schema.ts";
-import { closeAllSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
 import { listTasks, readTask } from "../store/task-queries.ts";
-import { Claimer } from "./claimer.ts";
 import { Control } from "./control.ts";
 import { Executor } from "./executor.ts";
 import { Feed } from "./feed.ts";
 import { followTape, readEvents, waitForEnd } from "./follow.ts";
 import type { TapeSource } from "./follow.ts";
 import { Journal } from "./journal.ts";
-import { Observer } from "./observer.ts";
-import { Session } from "./session.ts";
-import { Sweeper } from "./sweeper.ts";
+import { Membership } from "./membership.ts";
+import type { MembershipSettings } from "./membership.ts";
 import type { TaskEngine, TaskOutcome, TapePage } from "./task-engine.ts";
 
-export interface EngineSettings {
+export interface EngineSettings extends MembershipSettings {
   /** Tasks of other namespaces read as not found. */
   namespace: string;
   /** How many tasks run here at once, at the most. */
   slots: number;
-  /** How long code may go on after its task was cancelled or timed out, before the task is taken from it. */
-  cancelGraceMs: number;
-  /** How long after its death a process's tasks become anybody's. */
-  leaseMs: number;
-}
-
-/** What runs only between start and stop. */
-interface Running {
-  session: Session;
-  claimer: Claimer;
-  sweeper: Sweeper;
-  observer: Observer;
 }
 
 /**
@@ -53,7 +39,7 @@ interface Running {
  */
 export class Engine implements TaskEngine {
   readonly #db: Kysely<Database>;
-  readonly #isExclusive: boolean;
+  readonly #store: Store;
   readonly #kinds: ReadonlyMap<string, Kind>;
   readonly #settings: EngineSettings;
   readonly #log: Logger;
@@ -63,7 +49,7 @@ export class Engine implements TaskEngine {
   readonly #executor: Executor;
   /** Those that are being stored. */
   readonly #starts = new Set<Promise<unknown>>();
-  #running: Running | null = null;
+  #membership: Membership | null = null;
   #hasStarted = false;
   #isDraining = false;
 
@@ -80,9 +66,9 @@ export class Engine implements TaskEngine {
   }) {
     const { db } = store;
     const { namespace } = settings;
-    const feed = new Feed();
+    const feed = new Feed((state) => this.#membership?.wakeups?.tell(state));
     this.#db = db;
-    this.#isExclusive = store.exclusive;
+    this.#store = store;
     this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]));
     this.#settings = settings;
     this.#log = log;
@@ -96,32 +82,22 @@ export class Engine implements TaskEngine {
       journal: this.#journal,
       control: this.#control,
       log,
-      onFree: () => this.#running?.claimer.onFreeSlot(),
+      onFree: () => this.#membership?.claimer.onFreeSlot(),
     });
   }
 
   /** Joins the service: from here on tasks are taken and run. The schema must be there. @throws StoreUnavailable */
   async start(): Promise<void> {
-    const { namespace, leaseMs, cancelGraceMs } = this.#settings;
-    const parts = { db: this.#db, namespace, log: this.#log, executor: this.#executor, control: this.#control };
-    // Nobody else can have this database open: what earlier processes owned need not wait for their lease to run out.
-    if (this.#isExclusive) await closeAllSessions(this.#db);
-    const session = await Session.open({
-      ...parts,
-      leaseMs,
-      onLost: () => void this.#executor.stopAll("lost"),
+    this.#membership = await Membership.join({
+      store: this.#store,
+      settings: this.#settings,
+      kinds: [...this.#kinds.keys()],
+      feed: this.#source.feed,
+      executor: this.#executor,
+      control: this.#control,
+      log: this.#log,
     });
-    const lease = () => session.id;
-    const claimer = new Claimer({ ...parts, kinds: [...this.#kinds.keys()], lease, feed: this.#source.feed });
-    const sweeper = new Sweeper({
-      ...parts,
-      graceMs: cancelGraceMs,
-      owner: { lease, isFresh: () => session.isFresh },
-    });
-    const observer = new Observer({ ...parts, feed: this.#source.feed });
-    this.#running = { session, claimer, sweeper, observer };
     this.#hasStarted = true;
-    for (const part of [claimer, sweeper, observer]) part.start();
   }
 
   /**
@@ -132,18 +108,17 @@ export class Engine implements TaskEngine {
    */
   async stop({ drainMs, halt }: { drainMs: number; halt: AbortSignal }): Promise<void> {
     this.#isDraining = true;
-    const running = this.#running;
-    if (running === null) return;
+    const membership = this.#membership;
+    if (membership === null) return;
     this.#journal.giveUpOn(halt);
-    await running.claimer.stop();
+    await membership.stopClaiming();
     // A start that is being stored runs its task as soon as it is: that task is to be ended too.
     await Promise.allSettled(this.#starts);
     await this.#executor.whenIdle(drainMs);
     await this.#executor.stopAll("shutdown", halt);
     await this.#journal.stop();
-    await Promise.all([running.sweeper.stop(), running.observer.stop()]);
-    this.#running = null;
-    await running.session.close();
+    this.#membership = null;
+    await membership.leave();
   }
 
   async startTask(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
@@ -177,9 +152,13 @@ export class Engine implements TaskEngine {
       const started = lease === null ? [] : [newEvent("started", { kind: kind.name, attempt: 1 })];
       const outcome = await this.#journal.create(newTask, started);
       if (!outcome.created) return { task: outcome.task, alreadyStarted: true };
-      const task = asStored(newTask, outcome.at);
-      if (lease === null) claimer.onWaiting();
-      else this.#executor.run(task, lease);
+      const task = asCreated(newTask, outcome.at);
+      if (lease === null) {
+        this.#source.feed.announce(task);
+        claimer.onWaiting();
+      } else {
+        this.#executor.run(task, lease);
+      }
       return { task, alreadyStarted: false };
     } finally {
       this.#executor.release(slots);
@@ -241,31 +220,11 @@ export class Engine implements TaskEngine {
   }
 
   /** @throws Draining, StoreUnavailable before the start, and while others may think that this process is dead */
-  #join(): Running {
+  #join(): Membership {
     if (this.#isDraining) throw new Draining();
-    if (this.#running === null) throw new StoreUnavailable(new Error("the engine has not started yet"));
-    if (!this.#running.session.isFresh)
+    if (this.#membership === null) throw new StoreUnavailable(new Error("the engine has not started yet"));
+    if (!this.#membership.session.isFresh)
       throw new StoreUnavailable(new Error("the session could not be renewed in time"));
-    return this.#running;
+    return this.#membership;
   }
-}
-
-/** A task just created, as its row says. */
-function asStored({ taskId, request, paramsDigest, lease }: NewTask, at: Date): Task {
-  const { timeoutMs } = request;
-  return {
-    ...request,
-    taskId,
-    paramsDigest,
-    status: lease === null ? "pending" : "running",
-    createdAt: at,
-    startedAt: lease === null ? null : at,
-    finishedAt: null,
-    deadlineAt: lease === null || timeoutMs === null ? null : new Date(at.getTime() + timeoutMs),
-    attempt: lease === null ? 0 : 1,
-    cancelRequestedAt: null,
-    cancelReason: null,
-    lease,
-    lastSeq: lease === null ? 0n : 1n,
-  };
 }

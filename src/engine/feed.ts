@@ -1,7 +1,7 @@
 import type { NewEvent, TapeEvent } from "../domain/event.ts";
 import { PAGE_BYTES_MAX } from "../domain/limits.ts";
 import { isTerminal } from "../domain/task.ts";
-import type { TaskStatus } from "../domain/task.ts";
+import type { TaskState, TaskStatus } from "../domain/task.ts";
 import type { TapePage } from "./task-engine.ts";
 
 /** How many committed events of one followed tape are kept at the most, and how many bytes of bodies. */
@@ -46,7 +46,13 @@ interface Tape {
  */
 export class Feed {
   readonly #tapes = new Map<string, Tape>();
+  readonly #onCommit: (state: TaskState) => void;
   #bytes = 0;
+
+  /** @param onCommit is told of every commit of this process, followed or not */
+  constructor(onCommit: (state: TaskState) => void = () => {}) {
+    this.#onCommit = onCommit;
+  }
 
   /** Subscribe before the first read, and nothing falls between the two. */
   subscribe(taskId: string, signal: AbortSignal): Subscription {
@@ -77,9 +83,10 @@ export class Feed {
 
   /** Takes what was committed by this process. Commits of one task may be published in another order than they were made. */
   publish({ taskId, firstSeq, events, time, status }: Committed): void {
+    const lastSeq = firstSeq + BigInt(events.length) - 1n;
+    this.#onCommit({ taskId, status, lastSeq });
     const tape = this.#tapes.get(taskId);
     if (tape === undefined) return;
-    const lastSeq = firstSeq + BigInt(events.length) - 1n;
     if (lastSeq <= tape.lastSeq) return;
     if (firstSeq !== tape.lastSeq + 1n) this.#dropRing(tape);
     for (let index = 0; index < events.length; index++) {
@@ -94,8 +101,14 @@ export class Feed {
     wake(tape);
   }
 
+  /** Takes a commit of this process whose events followers are to read from the store. */
+  announce({ taskId, status, lastSeq }: TaskState): void {
+    this.#onCommit({ taskId, status, lastSeq });
+    this.observe({ taskId, status, lastSeq });
+  }
+
   /** Takes what was learnt of a task elsewhere: from a page of the store, or from a poll. Older knowledge is ignored. */
-  observe(taskId: string, { status, lastSeq }: { status: TaskStatus; lastSeq: bigint }): void {
+  observe({ taskId, status, lastSeq }: TaskState): void {
     const tape = this.#tapes.get(taskId);
     if (tape === undefined || lastSeq < tape.lastSeq) return;
     if (lastSeq === tape.lastSeq) {

@@ -74,7 +74,7 @@ export async function waitForEnd(
   using wakeup = feed.subscribe(taskId, signal);
   const until = performance.now() + waitMs;
   const task = await readTask();
-  feed.observe(taskId, task);
+  feed.observe(task);
   for (;;) {
     const { status } = feed.state(taskId) ?? task;
     if (isTerminal(status)) return isTerminal(task.status) ? task : readTask();
@@ -91,7 +91,7 @@ async function readPage(
   const live = feed.read(query.taskId, query.fromSeq, query.limit);
   if (live !== null) return live;
   const { taskId, status, lastSeq, events } = await readStore(query);
-  feed.observe(taskId, { status, lastSeq });
+  feed.observe({ taskId, status, lastSeq });
   const nextFromSeq = (events.at(-1)?.seq ?? query.fromSeq - 1n) + 1n;
   return { taskId, status, events, nextFromSeq, lastSeq, hasMore: nextFromSeq <= lastSeq };
 }

@@ -5,7 +5,7 @@ import type { NewEvent } from "../domain/event.ts";
 import type { Fence, Task } from "../domain/task.ts";
 import { isSerializationFailure } from "../store/errors.ts";
 import { writeFlush } from "../store/journal-statement.ts";
-import type { NewTask } from "../store/journal-statement.ts";
+import type { NewTask } from "../store/new-task.ts";
 import { readTaskByRequest, readTaskStates } from "../store/task-queries.ts";
 import type { Database } from "../store/schema.ts";
 import { backoff } from "./backoff.ts";
@@ -226,7 +226,7 @@ export class Journal {
       const state = states.find(({ taskId }) => taskId === writer.fence.taskId);
       const appended = taken.appended + BigInt(taken.events.length);
       if (state?.attempt === writer.fence.attempt && state.appended === appended) {
-        this.#feed.observe(state.taskId, state);
+        this.#feed.announce(state);
         writer.commit(taken.events.length);
       } else {
         writer.revoke();

@@ -19,13 +19,18 @@ export class Observer {
     const look = async () => {
       const taskIds = feed.followed().filter((taskId) => !executor.has(taskId));
       if (taskIds.length === 0) return;
-      for (const state of await readTaskStates(db, taskIds)) feed.observe(state.taskId, state);
+      for (const state of await readTaskStates(db, taskIds)) feed.observe(state);
     };
     this.#loop = new Loop({ name: "observer", everyMs: POLL_MS, log, turn: look });
   }
 
   start(): void {
     this.#loop.start();
+  }
+
+  /** Something may have been missed. */
+  kick(): void {
+    this.#loop.kick();
   }
 
   stop(): Promise<void> {

@@ -3,7 +3,7 @@ import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { v7 as uuidv7 } from "uuid";
 import type { Database } from "../store/schema.ts";
-import { closeSession, openSession, renewSession } from "../store/session-queries.ts";
+import { closeSession, countPeers, openSession, renewSession } from "../store/session-queries.ts";
 import { Loop } from "./loop.ts";
 
 /** A session is renewed this often within its lease. */
@@ -23,6 +23,7 @@ export class Session {
   readonly #loop: Loop;
   #id: string;
   #renewedAt = 0;
+  #peers = 0;
 
   private constructor(parts: SessionParts) {
     this.#db = parts.db;
@@ -57,6 +58,11 @@ export class Session {
     return performance.now() - this.#renewedAt < this.#leaseMs;
   }
 
+  /** Whether other processes serve the namespace, as of the last renewal. */
+  get hasPeers(): boolean {
+    return this.#peers > 0;
+  }
+
   /** Stops renewing and removes the row. Tasks that it owns still are anybody's from then on. */
   async close(): Promise<void> {
     await this.#loop.stop();
@@ -73,12 +79,14 @@ export class Session {
       leaseMs: this.#leaseMs,
     });
     this.#renewedAt = askedAt;
+    this.#peers = await countPeers(this.#db, { sessionId: this.#id, namespace: this.#namespace });
   }
 
   async #renew(): Promise<void> {
     const askedAt = performance.now();
     if (await renewSession(this.#db, { sessionId: this.#id, leaseMs: this.#leaseMs })) {
       this.#renewedAt = askedAt;
+      this.#peers = await countPeers(this.#db, { sessionId: this.#id, namespace: this.#namespace });
       return;
     }
     this.#log.warn(

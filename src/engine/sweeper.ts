@@ -3,10 +3,9 @@ import type { Logger } from "pino";
 import { stopAttempt } from "../domain/lifecycle.ts";
 import type { Database } from "../store/schema.ts";
 import { removeExpiredSessions } from "../store/session-queries.ts";
-import { findOverdueTasks, findOwnedTasks } from "../store/sweep-queries.ts";
+import { findOverdueTasks } from "../store/sweep-queries.ts";
 import type { OverdueReason } from "../store/sweep-queries.ts";
 import type { Control } from "./control.ts";
-import type { Executor } from "./executor.ts";
 import { Loop } from "./loop.ts";
 
 const SWEEP_MS = 1_000;
@@ -23,29 +22,25 @@ export class Sweeper {
   readonly #namespace: string;
   readonly #control: Control;
   readonly #graceMs: number;
-  readonly #executor: Executor;
-  readonly #owner: SweepingOwner;
+  readonly #isFresh: () => boolean;
   readonly #log: Logger;
   readonly #loop: Loop;
-  /** Tasks that looked as if nobody here ran them; taken when they still do at the next sweep. */
-  #suspects = new Set<string>();
 
   constructor(parts: {
     db: Kysely<Database>;
     namespace: string;
     control: Control;
-    executor: Executor;
     /** How long code may go on after it was told to stop. */
     graceMs: number;
-    owner: SweepingOwner;
+    /** Whether this process's own session was renewed in time. */
+    isFresh: () => boolean;
     log: Logger;
   }) {
     this.#db = parts.db;
     this.#namespace = parts.namespace;
     this.#control = parts.control;
-    this.#executor = parts.executor;
     this.#graceMs = parts.graceMs;
-    this.#owner = parts.owner;
+    this.#isFresh = parts.isFresh;
     this.#log = parts.log;
     this.#loop = new Loop({ name: "sweeper", everyMs: SWEEP_MS, log: parts.log, turn: () => this.#sweep() });
   }
@@ -61,8 +56,7 @@ export class Sweeper {
 
   async #sweep(): Promise<void> {
     // After an outage every session has run out, this one too: first each live process gets to renew its own.
-    if (!this.#owner.isFresh()) return;
-    await this.#reconcile();
+    if (!this.#isFresh()) return;
     await this.#takeOverdue("lost", 0);
     await this.#takeOverdue("cancel", this.#graceMs + OWNERS_TIME_MS);
     await this.#takeOverdue("deadline", this.#graceMs + OWNERS_TIME_MS);
@@ -80,33 +74,4 @@ export class Sweeper {
     // A full batch: there may be more.
     if (found.length === BATCH_MAX) this.#loop.kick();
   }
-
-  /** Compares what runs here with what is stored as this process's own. */
-  async #reconcile(): Promise<void> {
-    const lease = this.#owner.lease();
-    const running = this.#executor.running(); // Before the look: all of it is stored by then.
-    const owned = await findOwnedTasks(this.#db, lease);
-    const stored = new Set(owned.map(({ taskId }) => taskId));
-    // Cancelled by way of another process, or taken by one: the code here is told, though it may write nothing.
-    for (const { taskId, cancelRequestedAt } of owned)
-      if (cancelRequestedAt !== null) this.#executor.stop(taskId, "cancel");
-    for (const taskId of running) if (!stored.has(taskId)) this.#executor.stop(taskId, "lost");
-    await this.#takeOrphans(lease, owned);
-  }
-
-  /** Tasks stored as running in this process that it does not run: the answer to their start or claim was lost. */
-  async #takeOrphans(lease: string, owned: { taskId: string; attempt: number }[]): Promise<void> {
-    const unknown = owned.filter(({ taskId }) => !this.#executor.has(taskId));
-    for (const { taskId, attempt } of unknown.filter((task) => this.#suspects.has(task.taskId))) {
-      const fence = { taskId, lease, attempt };
-      await this.#control.changeOwned(fence, (stored) => stopAttempt(stored, "lost"));
-    }
-    this.#suspects = new Set(unknown.map(({ taskId }) => taskId));
-  }
-}
-
-/** This process as the sweeper sees it. */
-interface SweepingOwner {
-  lease(): string;
-  isFresh(): boolean;
 }

@@ -1,12 +1,5 @@
 import { TASK_STATUSES } from "../domain/task.ts";
-import type { TaskStatus } from "../domain/task.ts";
-
-/** Where a task stands after a commit. */
-export interface TaskState {
-  taskId: string;
-  status: TaskStatus;
-  lastSeq: bigint;
-}
+import type { TaskState } from "../domain/task.ts";
 
 /** Who says it, and of which tasks. */
 export interface WakeupMessage {

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
+import type { TaskState } from "../domain/task.ts";
 import { listen, NOTIFICATION_BYTES_MAX, notify } from "../store/notifications.ts";
 import type { Database } from "../store/schema.ts";
 import { backoff } from "./backoff.ts";
 import { decodeWakeups, encodeWakeups } from "./wakeup-message.ts";
-import type { TaskState } from "./wakeup-message.ts";
 
 /** Commits are gathered for so long, so that however many there are, the notifications stay few. */
 const GATHER_MS = 5;
@@ -21,7 +21,8 @@ export class Wakeups {
   readonly #db: Kysely<Database>;
   readonly #url: string;
   readonly #channel: string;
-  readonly #sender: string;
+  /** Tells this process's own messages from the others'. */
+  readonly #sender = crypto.randomUUID();
   readonly #log: Logger;
   readonly #hasPeers: () => boolean;
   readonly #onStates: (states: readonly TaskState[]) => void;
@@ -37,7 +38,6 @@ export class Wakeups {
     /** Of the server: listening takes a connection of its own. */
     url: string;
     namespace: string;
-    sender: string;
     log: Logger;
     /** Whether another process is there to be told. */
     hasPeers: () => boolean;
@@ -50,7 +50,6 @@ export class Wakeups {
     this.#url = parts.url;
     // A channel's name is at most 63 bytes, and so may be a namespace's alone.
     this.#channel = `spool_${createHash("sha256").update(parts.namespace).digest("hex").slice(0, 16)}`;
-    this.#sender = parts.sender;
     this.#log = parts.log;
     this.#hasPeers = parts.hasPeers;
     this.#onStates = parts.onStates;

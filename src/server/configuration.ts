@@ -23,6 +23,8 @@ export interface Configuration {
   modelBaseUrl: string | null;
   modelApiKey: string | null;
   model: string | null;
+  /** Whether servers tell each other of their commits by NOTIFY; else they look once a second. */
+  notify: boolean;
   /** Whether to bring the database to this version's schema at start. */
   migrate: boolean;
   logLevel: string;
@@ -69,6 +71,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   modelBaseUrl: setting("SPOOL_MODEL_BASE_URL", text(/^https?:\/\/./, "a URL of http or https"), null),
   modelApiKey: setting("SPOOL_MODEL_API_KEY", text(/^[\x21-\x7e]+$/, "visible ASCII characters"), null),
   model: setting("SPOOL_MODEL", text(/^\S+$/, "the name of a model"), null),
+  notify: setting("SPOOL_NOTIFY", flag(), true),
   migrate: setting("SPOOL_MIGRATE", flag(), true),
   logLevel: setting("SPOOL_LOG_LEVEL", v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`), "info"),
 };
@@ -184,10 +187,10 @@ function host(): v.GenericSchema<unknown, string> {
 }
 
 function flag(): v.GenericSchema<unknown, boolean> {
-  const message = "must be true or false";
+  const message = "must be true or false, on or off";
   const words = v.pipe(
-    v.picklist(["true", "false", "1", "0"], message),
-    v.transform((word) => word === "true" || word === "1"),
+    v.picklist(["true", "false", "on", "off", "1", "0"], message),
+    v.transform((word) => word === "true" || word === "on" || word === "1"),
   );
   return v.union([v.boolean(), words], message);
 }

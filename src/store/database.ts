@@ -17,6 +17,8 @@ export type DatabaseLocation = { url: string; connectionsMax?: number } | { data
 
 export interface Store {
   readonly db: Kysely<Database>;
+  /** Of the server, for connections of one's own; null where Postgres runs in this process. */
+  readonly url: string | null;
   /** Whether no other process can be on this database: leftovers of earlier processes need not be waited for. */
   readonly exclusive: boolean;
   close(): Promise<void>;
@@ -45,7 +47,7 @@ function openServer({ url, connectionsMax = 16 }: { url: string; connectionsMax?
   // An idle connection that breaks says so here; the next statement opens another.
   pool.on("error", () => {});
   const db = new Kysely<Database>({ dialect: translating(new PostgresDialect({ pool })) });
-  return { db, exclusive: false, close: () => db.destroy() };
+  return { db, url, exclusive: false, close: () => db.destroy() };
 }
 
 async function openEmbedded(dataDir: string | null): Promise<Store> {
@@ -58,6 +60,7 @@ async function openEmbedded(dataDir: string | null): Promise<Store> {
     const db = new Kysely<Database>({ dialect: translating(new PGliteDialect({ pglite })) });
     return {
       db,
+      url: null,
       exclusive: true,
       async close() {
         await db.destroy();

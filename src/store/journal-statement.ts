@@ -1,21 +1,9 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
 import type { NewEvent } from "../domain/event.ts";
-import type { Fence, TaskRequest, TerminalStatus } from "../domain/task.ts";
+import type { Fence, TerminalStatus } from "../domain/task.ts";
+import type { NewTask } from "./new-task.ts";
 import type { Database } from "./schema.ts";
-
-/** A task to be created, in the same commit as its request_id. */
-export interface NewTask {
-  taskId: string;
-  namespace: string;
-  request: TaskRequest;
-  /** The params as JSON text, and their digest. */
-  params: string;
-  paramsDigest: string;
-  exclusiveKey: string | null;
-  /** The session under which its first attempt starts in the same commit; null: it waits to be claimed. */
-  lease: string | null;
-}
 
 /** Events of a running task, and perhaps its end, written where the fence still holds. */
 export interface Append {

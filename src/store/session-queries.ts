@@ -39,6 +39,21 @@ export async function renewSession(
   return numUpdatedRows > 0n;
 }
 
+/** How many other sessions of the namespace are alive. */
+export async function countPeers(
+  db: Kysely<Database>,
+  { sessionId, namespace }: { sessionId: string; namespace: string },
+): Promise<number> {
+  const { peers } = await db
+    .selectFrom("sessions")
+    .select(({ fn }) => fn.countAll<bigint>().as("peers"))
+    .where("namespace", "=", namespace)
+    .where("session_id", "<>", sessionId)
+    .where(ALIVE)
+    .executeTakeFirstOrThrow();
+  return Number(peers);
+}
+
 export async function closeSession(db: Kysely<Database>, sessionId: string): Promise<void> {
   await db.deleteFrom("sessions").where("session_id", "=", sessionId).execute();
 }

@@ -69,7 +69,7 @@ describe("an engine whose database goes away", () => {
     await using engine = await startEngine(store, { kinds: [quick, broken], leaseMs: 60_000 });
     const ids = [await startRunning(engine, { kind: "quick" }), await startRunning(engine, { kind: "broken" })];
     const retried = await startRunning(engine, { kind: "broken", maxAttempts: 2 });
-    await server.kill();
+    await server.stop();
     gate.resolve();
     await server.start();
     const outcomes = await Promise.all(ids.map((taskId) => outcomeOf(engine, taskId)));
@@ -84,7 +84,7 @@ describe("an engine whose database goes away", () => {
     const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
     await using engine = await startEngine(store, { kinds: [wait], leaseMs: 60_000 });
     const taskId = await startRunning(engine, { kind: "wait" });
-    await server.kill();
+    await server.stop();
     const unavailable = { reason: "STORE_UNAVAILABLE" };
     await assert.rejects(engine.getTask(taskId), unavailable);
     await assert.rejects(engine.cancelTask(taskId, ""), unavailable);
@@ -135,10 +135,10 @@ describe("an engine whose database goes away", () => {
     const engine = await startEngine(store, { kinds: [kind, wait], leaseMs: 60_000, cancelGraceMs: 50 });
     await startRunning(engine, { kind: "late" });
     await startRunning(engine, { kind: "wait" });
-    await server.kill();
+    await server.stop();
     gate.resolve();
-    const halt = AbortSignal.timeout(200);
-    await engine.stop({ drainMs: 0, halt }).catch((error: { reason: string }) => {
+    const halt = AbortSignal.timeout(100); // Fires while it lets the tasks come to their end.
+    await engine.stop({ drainMs: 300, halt }).catch((error: { reason: string }) => {
       assert.equal(error.reason, "STORE_UNAVAILABLE"); // Its session could not be removed.
     });
   });

@@ -71,10 +71,10 @@ describe("the feed", () => {
     feed.publish(commit(3, 4));
     feed.publish(commit(5));
     assert.deepEqual(read(feed, 3), [3, 4, 5]);
-    feed.observe(TASK, { status: "running", lastSeq: 2n });
+    feed.observe({ taskId: TASK, status: "running", lastSeq: 2n });
     assert.deepEqual(feed.state(TASK), { status: "running", lastSeq: 5n });
     feed.publish(commit(6, 6, "succeeded"));
-    feed.observe(TASK, { status: "running", lastSeq: 6n });
+    feed.observe({ taskId: TASK, status: "running", lastSeq: 6n });
     assert.deepEqual(feed.state(TASK), { status: "succeeded", lastSeq: 6n });
     assert.deepEqual(feed.followed(), []);
   });
@@ -83,7 +83,7 @@ describe("the feed", () => {
     const feed = new Feed();
     using _ = feed.subscribe(TASK, NEVER);
     assert.deepEqual(feed.followed(), [TASK]);
-    feed.observe(TASK, { status: "pending", lastSeq: 0n });
+    feed.observe({ taskId: TASK, status: "pending", lastSeq: 0n });
     assert.deepEqual([feed.state(TASK), read(feed, 1)], [{ status: "pending", lastSeq: 0n }, []]);
   });
 
@@ -116,7 +116,7 @@ describe("the feed", () => {
     feed.publish(commit(3));
     assert.equal(await one.next(FAR_MS), true);
     assert.equal(await one.next(1), false);
-    feed.observe(TASK, { status: "running", lastSeq: 3n });
+    feed.observe({ taskId: TASK, status: "running", lastSeq: 3n });
     assert.equal(await one.next(1), false);
     assert.equal(await two.next(1), false);
   });
@@ -164,7 +164,7 @@ describe("the feed", () => {
             // The commit is there; that it is, is heard later, and perhaps after that of a later one.
             return scheduler.schedule(Promise.resolve()).then(() => {
               if (isOurs) feed.publish(made);
-              else feed.observe(TASK, { status, lastSeq });
+              else feed.observe({ taskId: TASK, status, lastSeq });
             });
           };
           const readStore = async ({ fromSeq, limit }: { fromSeq: bigint; limit: number }) => {

@@ -126,11 +126,11 @@ describe("a journal whose database goes away", () => {
 
   it("holds a start through a short outage, and refuses it in a long one", async () => {
     const short = newTask({ namespace });
-    await server.kill();
+    await server.stop();
     const held = create(short);
     await server.start();
     assert.equal((await held).created, true);
-    await server.kill();
+    await server.stop();
     const late = newTask({ namespace });
     await assert.rejects(create(late), { reason: "STORE_UNAVAILABLE" });
     await server.start();
@@ -139,7 +139,7 @@ describe("a journal whose database goes away", () => {
 
   it("gives up what waits when its stop is told to", async () => {
     const writer = await open();
-    await server.kill();
+    await server.stop();
     void writer.append(steps(1)[0]!);
     const flushed = assert.rejects(writer.flush(), { reason: "STORE_UNAVAILABLE" });
     const started = assert.rejects(create(newTask({ namespace })), { reason: "STORE_UNAVAILABLE" });

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { Feed } from "../../src/engine/feed.ts";
 import { Journal } from "../../src/engine/journal.ts";
-import type { NewTask } from "../../src/store/journal-statement.ts";
+import type { NewTask } from "../../src/store/new-task.ts";
 import { readTask } from "../../src/store/task-queries.ts";
 import { createRunning, newTask, outline, startedOf, steps, storedTape, SUCCEEDED } from "../support/new-tasks.ts";
 import { describeOnEachStore } from "../support/stores.ts";

@@ -9,7 +9,7 @@ import type { JsonObject } from "../../src/domain/json.ts";
 import type { Fence, TaskRequest } from "../../src/domain/task.ts";
 import { readPage } from "../../src/store/event-queries.ts";
 import { writeFlush } from "../../src/store/journal-statement.ts";
-import type { NewTask } from "../../src/store/journal-statement.ts";
+import type { NewTask } from "../../src/store/new-task.ts";
 import type { Database } from "../../src/store/schema.ts";
 import { taskRequest } from "./engines.ts";
 
