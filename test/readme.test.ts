@@ -69,5 +69,7 @@ describe("the README", () => {
 });
 
 function blocksOf(markdown: string, language: string): string[] {
-  return [...markdown.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].filter(([, tag]) => tag === language).map(([, , text]) => text!);
+  return [...markdown.matchAll(/^```(\w+)\n([^]*?)^```$/gm)]
+    .filter(([, tag]) => tag === language)
+    .map(([, , text]) => text!);
 }

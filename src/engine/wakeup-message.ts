@@ -11,7 +11,7 @@ const UUID_BYTES = 16;
 
 /**
  * Puts states into as few payloads as their bound allows: the sender, then for each task its id as base64url, the
- * status as a digit and the seq in base 36, a colon before each.
+ * status as a digit and the seq, a colon before each.
  */
 export function encodeWakeups({ sender, states }: WakeupMessage, bytesMax: number): string[] {
   const payloads: string[] = [];
@@ -35,10 +35,10 @@ export function decodeWakeups(payload: string): WakeupMessage {
 
 function encodeState({ taskId, status, lastSeq }: TaskState): string {
   const id = Buffer.from(taskId.replaceAll("-", ""), "hex").toString("base64url");
-  return `${id}${TASK_STATUSES.indexOf(status)}${lastSeq.toString(36)}`;
+  return `${id}${TASK_STATUSES.indexOf(status)}${lastSeq}`;
 }
 
-const ITEM = /^([\w-]{22})(\d)([0-9a-z]{1,13})$/;
+const ITEM = /^([\w-]{22})(\d)(\d{1,19})$/;
 
 function decodeState(item: string): TaskState[] {
   const [, id, digit, seq] = ITEM.exec(item) ?? [];
@@ -46,7 +46,5 @@ function decodeState(item: string): TaskState[] {
   const bytes = Buffer.from(id ?? "", "base64url");
   if (status === undefined || bytes.length !== UUID_BYTES) return [];
   const taskId = bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-  return [
-    { taskId, status, lastSeq: [...seq!].reduce((sum, digit36) => sum * 36n + BigInt(parseInt(digit36, 36)), 0n) },
-  ];
+  return [{ taskId, status, lastSeq: BigInt(seq!) }];
 }

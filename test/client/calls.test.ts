@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { readAddress } from "../../src/client/address.ts";
-import { connect, SpoolRpcError } from "../../src/client/client.ts";
-import type { SpoolClient, StartRequest } from "../../src/client/client.ts";
-import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX } from "../../src/domain/limits.ts";
+import { connect } from "../../src/client/client.ts";
+import type { SpoolClient } from "../../src/client/client.ts";
 import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
 import { CancelOutcome } from "../../src/gen/spool/v1/task_service_pb.ts";
-import type { StartTaskRequest } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { failure, frame, serveScript, T0, tape, TASK_ID, taskMessage } from "./scripted-server.ts";
 import type { Script } from "./scripted-server.ts";
 

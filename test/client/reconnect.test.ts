@@ -138,18 +138,35 @@ describe("a follower that loses its server", () => {
   });
 
   it("does not take a slow reader for a silent server", async () => {
-    const notices: ReconnectNotice[] = [];
+    const read = Promise.withResolvers<void>();
     await using server = await serveScript({
       async *streamEvents() {
         yield frame([progress(1)]);
+        await read.promise;
         yield frame([final(2)]);
       },
     });
-    using client = connect({ address: server.address, heartbeatMs: 20 });
-    for await (const _ of client.follow({ taskId: TASK_ID }, { onReconnect: (notice) => notices.push(notice) })) {
-      await tick(100); // Longer than the server may be silent, and that is what is tested.
+    using client = connect({ address: server.address, heartbeatMs: 100 });
+    const onReconnect = () => assert.fail("the connection was not lost");
+    for await (const _ of client.follow({ taskId: TASK_ID }, { onReconnect })) {
+      await tick(400); // Longer than the server may be silent, and that is what is tested.
+      read.resolve();
     }
-    assert.deepEqual(notices, []);
+  });
+
+  it("notices a server that is silent after a slow reader", async () => {
+    const notices: string[] = [];
+    await using server = await serveScript({
+      async *streamEvents(_, { attempt, cancelled }) {
+        if (attempt > 1) return yield frame([final(2)]);
+        yield frame([progress(1)]);
+        await cancelled;
+      },
+    });
+    using client = connect({ address: server.address, heartbeatMs: 40 });
+    const onReconnect = ({ state }: ReconnectNotice) => notices.push(state);
+    for await (const _ of client.follow({ taskId: TASK_ID }, { onReconnect })) await tick(150);
+    assert.deepEqual(notices, ["lost", "resumed"]);
   });
 
   it("comes back after a reset that carries no status", async () => {

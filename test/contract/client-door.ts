@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { connect, SpoolRpcError } from "../../src/client/client.ts";
 import type { EventPage, SpoolEvent, Task } from "../../src/client/client.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
@@ -68,6 +69,9 @@ function toDoorPage({ status, events, nextFromSeq, lastSeq, hasMore }: EventPage
   return { status, events: events.map(toDoorEvent), nextFromSeq, lastSeq, hasMore };
 }
 
-function toDoorEvent({ seq, time: _, type, ...body }: SpoolEvent): DoorEvent {
+function toDoorEvent(event: SpoolEvent): DoorEvent {
+  const { seq, type, ...rest } = event;
+  const { time, ...body } = rest;
+  assert.ok(time instanceof Date);
   return { seq, type, body: body as unknown as JsonObject };
 }

@@ -84,7 +84,11 @@ async function main(): Promise<void> {
 }
 
 console.log(`${TASKS} tasks of ${EVENTS_A_TASK} progress events, ${AT_ONCE} at once, each read by two pollers`);
-await main().finally(stopPostgres);
+try {
+  await main();
+} finally {
+  await stopPostgres();
+}
 for (const [name, count] of Object.entries(counts)) console.log(`${name}: ${count}`);
 const isSound = counts.violations === 0 && counts.tasks === TASKS && counts["SQL snapshots"] > 0;
 console.log(`status-and-final: ${isSound ? "ok" : `BROKEN (${counts.violations} violations, ${counts.tasks} tasks)`}`);

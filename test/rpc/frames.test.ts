@@ -3,16 +3,14 @@ import * as fc from "fast-check";
 import type { TapeEvent } from "../../src/domain/event.ts";
 import { FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, PAGE_BYTES_MAX, RESULT_BYTES_MAX } from "../../src/domain/limits.ts";
 import { GetEventsResponseSchema, StreamEventsResponseSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { toEventMessage, toGetEventsResponse, toStreamEventsResponse } from "../../src/rpc/convert.ts";
-import { encoderOf, eventFieldBytes } from "../../src/rpc/encode.ts";
+import { toGetEventsResponse, toStreamEventsResponse } from "../../src/rpc/convert.ts";
+import { encodeEvents } from "../../src/rpc/event-encoding.ts";
 import { cutFrames, cutPage } from "../../src/rpc/frames.ts";
+import { encodeMessage } from "../../src/rpc/tape-message.ts";
 import { aLogEvent, aPage } from "./fake-engine.ts";
 
-const encodePage = encoderOf(GetEventsResponseSchema);
-const encodeFrame = encoderOf(StreamEventsResponseSchema);
-
 function bytesOf(events: readonly TapeEvent[]): number {
-  return events.reduce((bytes, event) => bytes + eventFieldBytes(toEventMessage(event)), 0);
+  return encodeEvents(events, Infinity).bytes.length;
 }
 
 /** Events whose JSON together is about a page's, and several times that as protobuf. */
@@ -27,7 +25,7 @@ describe("a page cut to a message", () => {
   it("stays whole at its bound and loses its last event one byte below", () => {
     const page = aPage([aLogEvent(1), aLogEvent(2), aLogEvent(3)]);
     const bytes = bytesOf(page.events);
-    assert.equal(cutPage(page, bytes), page);
+    assert.deepEqual({ ...cutPage(page, bytes), encodedEvents: null }, { ...page, encodedEvents: null });
     const cut = cutPage(page, bytes - 1);
     assert.deepEqual([cut.events.length, cut.nextFromSeq, cut.lastSeq, cut.hasMore], [2, 3n, 3n, true]);
   });
@@ -39,17 +37,20 @@ describe("a page cut to a message", () => {
 
   it("is left alone without an event", () => {
     const page = aPage([], { nextFromSeq: 9_999n, lastSeq: 5n });
-    assert.equal(cutPage(page), page);
-    assert.deepEqual([...cutFrames(page)], [page]);
+    const frame = { ...page, encodedEvents: Buffer.alloc(0) };
+    assert.deepEqual(cutPage(page), frame);
+    assert.deepEqual([...cutFrames(page)], [frame]);
   });
 
   it("keeps every message below 4 MiB where JSON of 1 MiB is more than that as protobuf", () => {
     const page = aPage(pageOfNumbers());
     assert.ok(bytesOf(page.events) > MESSAGE_BYTES_MAX);
-    assert.ok(encodePage(toGetEventsResponse(cutPage(page))).length <= MESSAGE_BYTES_MAX);
+    assert.ok(encodeMessage(GetEventsResponseSchema, toGetEventsResponse(cutPage(page))).length <= MESSAGE_BYTES_MAX);
     const frames = [...cutFrames(page)];
     assert.equal(frames.length, 2);
-    for (const frame of frames) assert.ok(encodeFrame(toStreamEventsResponse(frame)).length <= MESSAGE_BYTES_MAX);
+    for (const frame of frames) {
+      assert.ok(encodeMessage(StreamEventsResponseSchema, toStreamEventsResponse(frame)).length <= MESSAGE_BYTES_MAX);
+    }
   });
 
   it("has room for the largest result, and for an event beside it or not", () => {

@@ -12,8 +12,8 @@ import {
   TaskService,
 } from "../../src/gen/spool/v1/task_service_pb.ts";
 import type { RunTaskResponse } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { encoderOf } from "../../src/rpc/encode.ts";
 import type { CallContext } from "../../src/rpc/service.ts";
+import { encodeMessage } from "../../src/rpc/tape-message.ts";
 import { taskService } from "../../src/rpc/task-service.ts";
 import { aLogEvent, aPage, aTask, fakeEngine, TASK_ID } from "./fake-engine.ts";
 
@@ -107,7 +107,7 @@ describe("TaskService", () => {
       for (let pageToken = ""; pages === 0 || pageToken !== ""; pages++) {
         const page = await service.listTasks(create(ListTasksRequestSchema, { pageToken, pageSize: 200 }), CONTEXT);
         assert.ok(
-          encoderOf(ListTasksResponseSchema)(page).length <= Math.min(LIST_BYTES_MAX + 2_000, MESSAGE_BYTES_MAX),
+          encodeMessage(ListTasksResponseSchema, page).length <= Math.min(LIST_BYTES_MAX + 2_000, MESSAGE_BYTES_MAX),
         );
         seen.push(...page.tasks.map(({ taskId }) => taskId));
         pageToken = page.nextPageToken;

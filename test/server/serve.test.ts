@@ -93,7 +93,10 @@ describe("spool serve", () => {
     const store = await openDatabase(database);
     await sql`insert into spool_migrations (name, timestamp) values ('9999-later', '')`.execute(store.db);
     await store.close();
-    await assert.rejects(startServerProcess({ environment }), new RegExp(`ended with 1:[^]*9999-later[^]*${SCHEMA_VERSION}`));
+    await assert.rejects(
+      startServerProcess({ environment }),
+      new RegExp(`ended with 1:[^]*9999-later[^]*${SCHEMA_VERSION}`),
+    );
   }).timeout(SERVER_MS);
 
   it("wants a token of everybody where others can reach it: exit 2 without, UNAUTHENTICATED for a wrong one", async () => {

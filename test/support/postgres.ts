@@ -47,7 +47,7 @@ export interface TestDatabase extends AsyncDisposable {
 let shared: Promise<PostgresServer> | undefined;
 
 /** The server that this process shares: `SPOOL_TEST_DATABASE_URL`, or else one that is started at the first call. */
-export async function postgresUrl(): Promise<string> {
+async function postgresUrl(): Promise<string> {
   if (process.env.SPOOL_TEST_DATABASE_URL) return process.env.SPOOL_TEST_DATABASE_URL;
   shared ??= startServer();
   return (await shared).url;
