@@ -62,6 +62,7 @@ export class Membership {
             namespace,
             log,
             hasPeers: () => session.hasPeers,
+            onPeer: () => session.onPeer(),
             onStates(states) {
               for (const state of states) feed.observe(state);
               if (states.some(({ taskId }) => executor.has(taskId))) reconciler.onTouched();

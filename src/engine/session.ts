@@ -58,9 +58,13 @@ export class Session {
     return performance.now() - this.#renewedAt < this.#leaseMs;
   }
 
-  /** Whether other processes serve the namespace, as of the last renewal. */
+  /** Whether other processes serve the namespace: as of the last renewal, or because one has shown itself since. */
   get hasPeers(): boolean {
     return this.#peers > 0;
+  }
+
+  onPeer(): void {
+    this.#peers = Math.max(1, this.#peers);
   }
 
   /** Stops renewing and removes the row. Tasks that it owns still are anybody's from then on. */

@@ -25,6 +25,7 @@ export class Wakeups {
   readonly #sender = crypto.randomUUID();
   readonly #log: Logger;
   readonly #hasPeers: () => boolean;
+  readonly #onPeer: () => void;
   readonly #onStates: (states: readonly TaskState[]) => void;
   readonly #onCaughtUp: () => void;
   readonly #stopped = new AbortController();
@@ -41,6 +42,8 @@ export class Wakeups {
     log: Logger;
     /** Whether another process is there to be told. */
     hasPeers: () => boolean;
+    /** Another process has shown itself. */
+    onPeer: () => void;
     /** What another process has committed. */
     onStates: (states: readonly TaskState[]) => void;
     /** It listens, for the first time or again: what others did before may have been missed. */
@@ -52,6 +55,7 @@ export class Wakeups {
     this.#channel = `spool_${createHash("sha256").update(parts.namespace).digest("hex").slice(0, 16)}`;
     this.#log = parts.log;
     this.#hasPeers = parts.hasPeers;
+    this.#onPeer = parts.onPeer;
     this.#onStates = parts.onStates;
     this.#onCaughtUp = parts.onCaughtUp;
   }
@@ -92,6 +96,8 @@ export class Wakeups {
         const listener = await listen(this.#url, this.#channel, (payload) => this.#receive(payload));
         failures = 0;
         this.#onCaughtUp();
+        // Shows itself: a process that was alone tells nobody anything until it knows that somebody is there.
+        await notify(this.#db, this.#channel, this.#sender);
         await Promise.race([listener.lost, stopped]);
         await listener.close();
       } catch (error) {
@@ -103,6 +109,8 @@ export class Wakeups {
 
   #receive(payload: string): void {
     const { sender, states } = decodeWakeups(payload);
-    if (sender !== this.#sender) this.#onStates(states);
+    if (sender === this.#sender) return;
+    this.#onPeer();
+    this.#onStates(states);
   }
 }

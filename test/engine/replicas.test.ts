@@ -54,15 +54,24 @@ for (const notify of [true, false]) {
 
     it("a task waits where there is no room, and runs where there is", async () => {
       const full = await startEngine(store, { kinds: [stage.kind], notify, slots: 1, namespace: first.namespace });
-      const [blocking, waiting] = [stage.actor(), stage.actor()];
-      await full.startTask(taskRequest({ kind: "stage", params: blocking.params }));
-      await blocking.enter();
-      const { task } = await full.startTask(taskRequest({ kind: "stage", params: waiting.params }));
-      assert.equal(task.status, "pending");
-      await waiting.enter();
-      blocking.leave();
-      waiting.leave();
-      const { status } = await full.waitForResult({ taskId: task.taskId, waitMs: 10_000 }, never());
+      const start = async () => {
+        const actor = stage.actor();
+        return { actor, ...(await full.startTask(taskRequest({ kind: "stage", params: actor.params }))) };
+      };
+      // The first ones may be taken by the others, as long as this process has not looked whether older ones wait.
+      const blocking = await eventually(async () => {
+        const started = await start();
+        if (started.task.status !== "running") started.actor.leave();
+        assert.equal(started.task.status, "running");
+        return started;
+      });
+      const waiting = await start();
+      assert.equal(waiting.task.status, "pending");
+      await waiting.actor.enter();
+      blocking.actor.leave();
+      waiting.actor.leave();
+      const { taskId } = waiting.task;
+      const { status } = await full.waitForResult({ taskId, waitMs: 10_000 }, never());
       assert.ok(isTerminal(status));
       await full[Symbol.asyncDispose]();
     });
