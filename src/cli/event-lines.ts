@@ -53,7 +53,7 @@ export function count(current: number, total: number): string {
   return total > 0 ? `${current}/${total} ${percent(current, total)}%` : String(current);
 }
 
-export function percent(current: number, total: number): number {
+function percent(current: number, total: number): number {
   return Math.min(100, Math.floor((100 * current) / total));
 }
 

@@ -91,7 +91,7 @@ export function toEventPage(message: GetEventsResponse): EventPage {
   };
 }
 
-export function toEvent({ seq, time: recorded, body }: Event): SpoolEvent {
+function toEvent({ seq, time: recorded, body }: Event): SpoolEvent {
   const time = toDate(recorded, "time");
   switch (body.case) {
     case "started":

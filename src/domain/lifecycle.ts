@@ -77,6 +77,8 @@ function retryOrFail(task: Deciding, error: TaskFailure): Transition {
   if (task.attempt >= task.maxAttempts) {
     return { type: "end", status: "failed", event: newEvent("final", { status: "failed", error }) };
   }
+  // It failed before it heard of the cancel: another attempt would run, after its delay, what nobody wants any more.
+  if (task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
   return {
     type: "requeue",
     delayMs: retryDelayMs(task.attempt),

@@ -76,6 +76,9 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   logLevel: setting("SPOOL_LOG_LEVEL", v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`), "info"),
 };
 
+/** What the same file may say to the command line's calls. */
+const OF_CLIENTS: ReadonlySet<string> = new Set(["address"]);
+
 const NAMES = Object.keys(SETTINGS) as (keyof Configuration)[];
 
 /** Where a value was found, in words that its owner knows. */
@@ -143,7 +146,7 @@ function readFile(path: string | undefined, problems: string[]): Found | undefin
     const value: unknown = JSON.parse(readFileSync(path, "utf8"));
     if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("must be a JSON object");
     for (const key of Object.keys(value)) {
-      if (!Object.hasOwn(SETTINGS, key)) problems.push(`${key} in ${path}: there is no such setting`);
+      if (!Object.hasOwn(SETTINGS, key) && !OF_CLIENTS.has(key)) problems.push(`${key} in ${path}: there is no such setting`);
     }
     return { from: path, value };
   } catch (error) {

@@ -73,6 +73,8 @@ describe("the life of a task", () => {
       assert.equal(short(decide(asked())), wanted);
       assert.equal(short(decide(task({ maxAttempts: 2 }))), retriable);
       assert.equal(short(decide(task({ maxAttempts: 2, attempt: 2 }))), running);
+      // Nothing that was asked to cancel is tried again.
+      assert.notEqual(short(decide(asked({ maxAttempts: 2 }))), "requeue");
       if (OWNED.includes(happening)) return;
       for (const status of TASK_STATUSES.filter(isTerminal)) {
         for (const life of [task({ status }), asked({ status }), task({ status, maxAttempts: 9 })]) {
