@@ -17,6 +17,7 @@ export class Claimer {
   readonly #db: Kysely<Database>;
   readonly #claim: { namespace: string; kinds: readonly string[] };
   readonly #lease: () => string;
+  readonly #isFresh: () => boolean;
   readonly #executor: Executor;
   readonly #feed: Feed;
   readonly #loop: Loop;
@@ -28,6 +29,8 @@ export class Claimer {
     namespace: string;
     kinds: readonly string[];
     lease: () => string;
+    /** Whether this process's own session was renewed in time. */
+    isFresh: () => boolean;
     executor: Executor;
     feed: Feed;
     log: Logger;
@@ -35,6 +38,7 @@ export class Claimer {
     this.#db = parts.db;
     this.#claim = { namespace: parts.namespace, kinds: parts.kinds };
     this.#lease = parts.lease;
+    this.#isFresh = parts.isFresh;
     this.#executor = parts.executor;
     this.#feed = parts.feed;
     this.#loop = new Loop({ name: "claimer", everyMs: POLL_MS, log: parts.log, turn: (signal) => this.#fill(signal) });
@@ -65,7 +69,8 @@ export class Claimer {
   }
 
   async #fill(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    // Under a session that has run out, or is not stored yet, a task would at once be taken for lost.
+    while (!signal.aborted && this.#isFresh()) {
       const slots = this.#executor.reserve(CLAIM_MAX);
       if (slots === 0) return;
       // Set before the look, so that what is stored meanwhile asks for another.

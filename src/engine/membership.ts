@@ -46,9 +46,10 @@ export class Membership {
     const { db, url } = store;
     const { namespace } = settings;
     const lease = () => session.id;
-    const claimer = new Claimer({ db, namespace, kinds: parts.kinds, lease, executor, feed, log });
     const isFresh = () => session.isFresh;
-    const sweeper = new Sweeper({ db, namespace, control, graceMs: settings.cancelGraceMs, isFresh, log });
+    const maySweep = () => session.maySweep;
+    const claimer = new Claimer({ db, namespace, kinds: parts.kinds, lease, isFresh, executor, feed, log });
+    const sweeper = new Sweeper({ db, namespace, control, graceMs: settings.cancelGraceMs, maySweep, log });
     const reconciler = new Reconciler({ db, control, executor, lease, log });
     const observer = new Observer({ db, feed, executor, log });
     this.session = session;

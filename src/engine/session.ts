@@ -23,6 +23,8 @@ export class Session {
   readonly #loop: Loop;
   #id: string;
   #renewedAt = 0;
+  /** When it was renewed again after it had run out. */
+  #resumedAt = -Infinity;
   #peers = 0;
 
   private constructor(parts: SessionParts) {
@@ -58,6 +60,14 @@ export class Session {
     return performance.now() - this.#renewedAt < this.#leaseMs;
   }
 
+  /**
+   * Whether others that look dead are dead. After an outage every session has run out: each process that lives gets the
+   * time to renew its own before any takes tasks from another.
+   */
+  get maySweep(): boolean {
+    return this.isFresh && performance.now() - this.#resumedAt > this.#leaseMs / 2;
+  }
+
   /** Whether other processes serve the namespace: as of the last renewal, or because one has shown itself since. */
   get hasPeers(): boolean {
     return this.#peers > 0;
@@ -89,6 +99,7 @@ export class Session {
   async #renew(): Promise<void> {
     const askedAt = performance.now();
     if (await renewSession(this.#db, { sessionId: this.#id, leaseMs: this.#leaseMs })) {
+      if (!this.isFresh) this.#resumedAt = performance.now();
       this.#renewedAt = askedAt;
       this.#peers = await countPeers(this.#db, { sessionId: this.#id, namespace: this.#namespace });
       return;

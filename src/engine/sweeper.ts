@@ -22,7 +22,7 @@ export class Sweeper {
   readonly #namespace: string;
   readonly #control: Control;
   readonly #graceMs: number;
-  readonly #isFresh: () => boolean;
+  readonly #maySweep: () => boolean;
   readonly #log: Logger;
   readonly #loop: Loop;
 
@@ -32,15 +32,15 @@ export class Sweeper {
     control: Control;
     /** How long code may go on after it was told to stop. */
     graceMs: number;
-    /** Whether this process's own session was renewed in time. */
-    isFresh: () => boolean;
+    /** Whether the sessions of others that have run out are those of the dead. */
+    maySweep: () => boolean;
     log: Logger;
   }) {
     this.#db = parts.db;
     this.#namespace = parts.namespace;
     this.#control = parts.control;
     this.#graceMs = parts.graceMs;
-    this.#isFresh = parts.isFresh;
+    this.#maySweep = parts.maySweep;
     this.#log = parts.log;
     this.#loop = new Loop({ name: "sweeper", everyMs: SWEEP_MS, log: parts.log, turn: () => this.#sweep() });
   }
@@ -55,8 +55,7 @@ export class Sweeper {
   }
 
   async #sweep(): Promise<void> {
-    // After an outage every session has run out, this one too: first each live process gets to renew its own.
-    if (!this.#isFresh()) return;
+    if (!this.#maySweep()) return;
     await this.#takeOverdue("lost", 0);
     await this.#takeOverdue("cancel", this.#graceMs + OWNERS_TIME_MS);
     await this.#takeOverdue("deadline", this.#graceMs + OWNERS_TIME_MS);

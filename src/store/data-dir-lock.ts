@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, realpath, rm } from "node:fs/promises";
+import { mkdir, realpath, rename, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import type { Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -22,17 +22,32 @@ export interface DataDirLock {
 export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
   await mkdir(dataDir, { recursive: true });
   const path = await socketPath(dataDir);
-  if (await isAnswered(path)) throw new Error(`the data folder ${dataDir} is open in another process`);
-  await rm(path, { force: true });
-  const server = createServer((socket) => socket.destroy());
-  await listen(server, path, dataDir);
+  const server = (await listen(path)) ?? ((await removeDead(path)) ? await listen(path) : null);
+  if (server === null) throw new Error(`the data folder ${dataDir} is open in another process`);
   server.unref();
-  return {
-    release: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-      }),
-  };
+  return { release: () => new Promise((resolve) => server.close(() => resolve())) };
+}
+
+/**
+ * Removes the socket of a process that is gone. It is moved aside first, which one process alone can do, and looked at
+ * there: another that came in between and listens gets its own back.
+ *
+ * @returns whether the path is free
+ */
+async function removeDead(path: string): Promise<boolean> {
+  if (await isAnswered(path)) return false;
+  const aside = `${path}.${crypto.randomUUID().slice(0, 8)}`;
+  try {
+    await rename(path, aside);
+  } catch {
+    return true; // Another process was faster: whoever listens first has it.
+  }
+  if (await isAnswered(aside)) {
+    await rename(aside, path);
+    return false;
+  }
+  await rm(aside, { force: true });
+  return true;
 }
 
 async function socketPath(dataDir: string): Promise<string> {
@@ -53,9 +68,13 @@ function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-function listen(server: Server, path: string, dataDir: string): Promise<void> {
+/** @returns null where the path is taken */
+function listen(path: string): Promise<Server | null> {
+  const server = createServer((socket) => socket.destroy());
   return new Promise((resolve, reject) => {
-    server.once("error", (cause) => reject(new Error(`the data folder ${dataDir} cannot be locked`, { cause })));
-    server.listen(path, resolve);
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      error.code === "EADDRINUSE" ? resolve(null) : reject(error),
+    );
+    server.listen(path, () => resolve(server));
   });
 }

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { Kysely, PGliteDialect, PostgresDialect } from "kysely";
@@ -11,6 +12,15 @@ const INT8 = 20;
 /** A statement that opens with this comment is prepared once a connection, under its name. */
 const NAMED_STATEMENT = /^\/\* (\w+) \*\//;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** A statement that has no answer by then is given up with its connection. Every one of them is far shorter. */
+const ANSWER_MS_MAX = 15_000;
+/** But a migration takes as long as it takes. */
+const SCHEMA_CHANGE = /^\s*(create|alter|drop)\b/i;
+/**
+ * A transaction that does nothing for so long is ended by the server: its process stands still, or is gone without a
+ * word, and the rows that it has locked would keep every other process from ending its tasks.
+ */
+const IDLE_IN_TRANSACTION_MS_MAX = 3_000;
 
 /** Where the data lives: a Postgres server, or Postgres in this process on a folder (null: in memory). */
 export type DatabaseLocation = { url: string; connectionsMax?: number } | { dataDir: string | null };
@@ -41,6 +51,7 @@ function openServer({ url, connectionsMax = 16 }: { url: string; connectionsMax?
     Client: NamedClient as unknown as typeof pg.Client,
     types: BIGINT_TYPES,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS_MAX,
     keepAlive: true,
     application_name: "spool",
   });
@@ -79,7 +90,11 @@ const BIGINT_TYPES: pg.CustomTypesConfig = {
     oid === INT8 ? BigInt : pg.types.getTypeParser(oid, format as "text")) as pg.CustomTypesConfig["getTypeParser"],
 };
 
-/** Kysely names no statement, so nothing would be prepared: this names the hot ones by their leading comment. */
+/**
+ * Kysely names no statement, so nothing would be prepared: this names the hot ones by their leading comment. It also
+ * gives up a connection on which a statement has had no answer for too long: a peer that vanished without a word would
+ * hold its caller for as long as TCP hopes.
+ */
 class NamedClient extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config);
@@ -90,11 +105,20 @@ class NamedClient extends pg.Client {
 
   // @ts-expect-error The overloads of query cannot be written in one signature; Kysely uses this one.
   override query(text: unknown, values?: unknown[], ...rest: unknown[]): unknown {
-    const name = typeof text === "string" ? NAMED_STATEMENT.exec(text)?.[1] : undefined;
     const query = super.query as (...args: unknown[]) => unknown;
-    return name === undefined
-      ? query.call(this, text, values, ...rest)
-      : query.call(this, { name, text, values }, ...rest);
+    if (typeof text !== "string") return query.call(this, text, values, ...rest);
+    const name = NAMED_STATEMENT.exec(text)?.[1];
+    const answer = query.call(this, name === undefined ? text : { name, text, values }, values, ...rest);
+    if (answer instanceof Promise && !SCHEMA_CHANGE.test(text)) this.#expect(answer);
+    return answer;
+  }
+
+  #expect(answer: Promise<unknown>): void {
+    const { stream } = (this as unknown as { connection: { stream: Socket } }).connection;
+    const silent = () => stream.destroy(new Error("Connection terminated: no answer in time"));
+    const timer = setTimeout(silent, ANSWER_MS_MAX);
+    const answered = () => clearTimeout(timer);
+    answer.then(answered, answered);
   }
 }
 

@@ -14,6 +14,7 @@ const UNAVAILABLE = new Set([
   "57P02", // crash_shutdown
   "57P03", // cannot_connect_now
   "57P05", // idle_session_timeout
+  "25P03", // idle_in_transaction_session_timeout: this process stood still for too long
   "53300", // too_many_connections
   "25006", // read_only_sql_transaction: the primary has moved
 ]);

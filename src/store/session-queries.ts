@@ -25,7 +25,12 @@ export async function openSession(
     .execute();
 }
 
-/** Keeps a session alive for leaseMs more. @returns false when it had run out, and may own nothing any more */
+/**
+ * Keeps a session alive for leaseMs more, also one that had run out: while its row is there its tasks were not all
+ * taken, and those that were have fences that do not hold for it.
+ *
+ * @returns false when it is gone, and owns nothing any more
+ */
 export async function renewSession(
   db: Kysely<Database>,
   { sessionId, leaseMs }: { sessionId: string; leaseMs: number },
@@ -34,7 +39,6 @@ export async function renewSession(
     .updateTable("sessions")
     .set({ expires_at: inMs(leaseMs) })
     .where("session_id", "=", sessionId)
-    .where(ALIVE)
     .executeTakeFirst();
   return numUpdatedRows > 0n;
 }

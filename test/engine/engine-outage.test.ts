@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { openDatabase } from "../../src/store/database.ts";
 import type { Store } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrate.ts";
+import { eventually } from "../support/eventually.ts";
 import { startCuttingProxy } from "../support/cutting-proxy.ts";
 import type { CuttingProxy } from "../support/cutting-proxy.ts";
 import { kindOf, outcomeOf, start, startRunning, untilStopped } from "../support/engine-tasks.ts";
@@ -44,6 +45,22 @@ describe("an engine whose database goes away", () => {
     });
     return { kind, reached, gates };
   }
+
+  it("keeps its tasks over an outage that is longer than the lease", async () => {
+    const { kind, reached, gates } = gated();
+    const leaseMs = 1_000;
+    await using engine = await startEngine(store, { kinds: [kind], leaseMs });
+    const taskId = await startRunning(engine, { kind: "gated" });
+    await reached[0]!.promise;
+    await server.stop();
+    const downSince = performance.now();
+    gates[0]!.resolve();
+    await eventually(() => assert.ok(performance.now() - downSince > 2 * leaseMs));
+    await server.start();
+    gates[1]!.resolve();
+    const { status, tape } = await outcomeOf(engine, taskId);
+    assert.deepEqual([status, tape.length], ["succeeded", STEPS + 2]);
+  });
 
   for (const way of ["kill", "stop"] as const) {
     it(`goes on with what runs when it is back, without a gap (${way})`, async () => {

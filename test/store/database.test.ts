@@ -198,6 +198,17 @@ describe("a data folder", () => {
     await store.close();
   });
 
+  it("has one owner when two want it at the same moment", async () => {
+    for (let round = 0; round < 50; round++) {
+      const folder = await mkdtemp(join(tmpdir(), "spool-lock-"));
+      const locks = await Promise.allSettled([lockDataDir(folder), lockDataDir(folder)]);
+      const held = locks.flatMap((lock) => (lock.status === "fulfilled" ? [lock.value] : []));
+      assert.equal(held.length, 1);
+      await held[0]!.release();
+      await rm(folder, { recursive: true });
+    }
+  });
+
   it("with a long path is locked too", async () => {
     const lock = await lockDataDir(join(folder, "x".repeat(120)));
     await assert.rejects(lockDataDir(join(folder, "x".repeat(120))), { message: /is open in another process$/ });
