@@ -74,7 +74,9 @@ export class Wakeups {
   /** Something was committed here. */
   tell(state: TaskState): void {
     if (!this.#hasPeers() || this.#gathered.size >= GATHERED_MAX) return;
-    this.#gathered.set(state.taskId, state);
+    const gathered = this.#gathered.get(state.taskId);
+    // Commits of one task may be told in another order than they were made.
+    if (gathered === undefined || gathered.lastSeq <= state.lastSeq) this.#gathered.set(state.taskId, state);
     this.#timer ??= setTimeout(() => this.#send(), GATHER_MS);
   }
 

@@ -11,15 +11,17 @@ export interface CuttingProxy extends AsyncDisposable {
   /**
    * Cuts the connection over which the next statement with this text in it goes, when the database has committed and
    * answered: the answer is lost. Resolves then. One is cut at a time.
+   *
+   * @param skip how many such statements are let through first; 0 where left out
    */
-  cutAnswerTo(text: string): Promise<void>;
+  cutAnswerTo(text: string, skip?: number): Promise<void>;
 }
 
 /** Starts a proxy on 127.0.0.1 before the database at `url`. */
 export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
   const { hostname, port } = new URL(url);
   const sockets = new Set<Socket>();
-  let order: { text: string; done: PromiseWithResolvers<void> } | null = null;
+  let order: { text: string; skip: number; done: PromiseWithResolvers<void> } | null = null;
 
   const server = createServer((client) => {
     const upstream = connect(Number(port), hostname);
@@ -37,7 +39,7 @@ export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
       });
     }
     client.on("data", (data) => {
-      if (order !== null && data.includes(order.text)) {
+      if (order !== null && data.includes(order.text) && order.skip-- === 0) {
         cut = order.done;
         order = null;
       }
@@ -57,9 +59,9 @@ export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
   proxied.port = String((server.address() as AddressInfo).port);
   return {
     url: proxied.href,
-    cutAnswerTo(text) {
+    cutAnswerTo(text, skip = 0) {
       const done = Promise.withResolvers<void>();
-      order = { text, done };
+      order = { text, skip, done };
       return done.promise;
     },
     async [Symbol.asyncDispose]() {

@@ -1,0 +1,150 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { randomInt } from "node:crypto";
+import { join } from "node:path";
+import { connect } from "../../../src/client/client.ts";
+import type { SpoolClient } from "../../../src/client/client.ts";
+import { eventually } from "../../support/eventually.ts";
+import { startServerProcess } from "../../support/server-process.ts";
+import type { ServerProcess } from "../../support/server-process.ts";
+
+const KINDS = join(import.meta.dirname, "kinds.ts");
+
+/** What must be known of a server before its kill, that `startServerProcess` gives. */
+export interface Replica {
+  readonly client: SpoolClient;
+  /** null while it is down. */
+  readonly pid: number | null;
+  /** Kills it with SIGKILL and waits until it is gone. */
+  kill(): Promise<void>;
+  /** Stops it in order and waits until it is gone. */
+  stop(): Promise<void>;
+  /** Sends SIGSTOP or SIGCONT. */
+  signal(signal: NodeJS.Signals): void;
+  /** Starts it again, on the same port. */
+  restart(): Promise<void>;
+}
+
+/** Replicas of one service. Disposing kills them. */
+export type Replicas = readonly Replica[] & AsyncDisposable;
+
+/**
+ * Starts server processes on one database, all at once, each on a port that it keeps over its restarts, with the kinds
+ * of the fault scenarios and those in `kinds`. What they log as an error is printed.
+ *
+ * @param retryMs how long their clients try again; 0: each failure is the scenario's
+ */
+export async function startReplicas({
+  count,
+  databaseUrl,
+  environment = {},
+  kinds = [],
+  retryMs,
+  heartbeatMs,
+}: {
+  count: number;
+  databaseUrl: string;
+  environment?: Record<string, string>;
+  kinds?: readonly string[];
+  retryMs?: number;
+  heartbeatMs?: number;
+}): Promise<Replicas> {
+  const args = [KINDS, ...kinds].flatMap((file) => ["--kinds", file]);
+  const settings = { SPOOL_LOG_LEVEL: "error", SPOOL_DATABASE_URL: databaseUrl, ...environment };
+  await using started = new AsyncDisposableStack();
+  const replicas = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const port = await freePort();
+      const replica = new ServerReplica(
+        port,
+        { args, environment: { ...settings, SPOOL_PORT: `${port}` } },
+        retryMs,
+        heartbeatMs,
+      );
+      started.use(replica);
+      await replica.restart();
+      return replica;
+    }),
+  );
+  const running = started.move();
+  return Object.assign(replicas, { [Symbol.asyncDispose]: () => running.disposeAsync() });
+}
+
+/**
+ * Waits until each replica runs what is started there at once: a server that has just begun first looks for older
+ * tasks. Leaves a short task for each try, of the kind echo.
+ */
+export async function untilReady(replicas: readonly Replica[]): Promise<void> {
+  const check = async ({ client }: Replica) => {
+    const { task } = await client.start({ kind: "echo", params: { count: 0 } });
+    if (task.status !== "running") throw new Error(`the task is ${task.status}`);
+  };
+  await Promise.all(replicas.map((replica) => eventually(() => check(replica), { describe: "a start runs at once" })));
+}
+
+class ServerReplica implements Replica, AsyncDisposable {
+  readonly client: SpoolClient;
+  readonly #options: Parameters<typeof startServerProcess>[0];
+  #server: ServerProcess | null = null;
+  /** Nothing is left behind where there is no time to dispose. */
+  readonly #onExit = () => this.#server?.child.kill("SIGKILL");
+
+  constructor(
+    port: number,
+    options: Parameters<typeof startServerProcess>[0],
+    retryMs: number | undefined,
+    heartbeatMs: number | undefined,
+  ) {
+    this.#options = options;
+    this.client = connect({ address: `127.0.0.1:${port}`, retryMs, heartbeatMs });
+    process.on("exit", this.#onExit);
+  }
+
+  get pid(): number | null {
+    return this.#server?.child.pid ?? null;
+  }
+
+  async restart(): Promise<void> {
+    this.#server = await startServerProcess(this.#options);
+    this.#server.child.stderr!.on("data", (chunk: Buffer) => process.stderr.write(chunk));
+  }
+
+  kill(): Promise<void> {
+    return this.#end("SIGKILL");
+  }
+
+  stop(): Promise<void> {
+    return this.#end("SIGTERM");
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#server?.child.kill(signal);
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    await server?.end(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.client.close();
+    await this.kill();
+    process.off("exit", this.#onExit);
+  }
+}
+
+/**
+ * A port that nobody listens on, below those that outgoing connections are given: a client that looks for a server
+ * that is down must not be given its port.
+ */
+async function freePort(): Promise<number> {
+  return eventually(async () => {
+    const port = randomInt(20_000, 30_000);
+    const listener = createServer().listen(port, "127.0.0.1");
+    await once(listener, "listening");
+    listener.close();
+    await once(listener, "close");
+    return port;
+  });
+}
