@@ -133,14 +133,18 @@ export class Executor {
 
   async #run(kind: Kind, running: Running): Promise<void> {
     const { task, writer, controller } = running;
-    const log = this.#log.child({ task_id: task.taskId, kind: task.kind, attempt: task.attempt });
+    // Said with the line and not by a child of the log, which every task would pay for and few write to.
+    const which = { task_id: task.taskId, kind: task.kind, attempt: task.attempt };
     using _ = this.#deadline(running);
     const code = runAttempt({ kind, task, writer }, controller.signal, (error) =>
-      log.warn({ err: error }, "the code of a task threw"),
+      this.#log.warn({ ...which, err: error }, "the code of a task threw"),
     );
     const outcome = await Promise.race([code, running.graceOver.promise]);
     if (typeof outcome !== "string") return this.#end(running, outcome);
-    log.warn({ because: outcome }, "the code of a task did not stop within its grace: the task is taken from it");
+    this.#log.warn(
+      { ...which, because: outcome },
+      "the code of a task did not stop within its grace: the task is taken from it",
+    );
     writer.revoke();
     await this.#change(running, (stored) => stopAttempt(stored, outcome));
   }

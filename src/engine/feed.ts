@@ -2,13 +2,21 @@ import type { NewEvent, TapeEvent } from "../domain/event.ts";
 import { PAGE_BYTES_MAX } from "../domain/limits.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { TaskState, TaskStatus } from "../domain/task.ts";
+import { Subscriber } from "./subscription.ts";
+import type { Subscription } from "./subscription.ts";
 import type { TapePage } from "./task-engine.ts";
 
-/** How many committed events of one followed tape are kept at the most, and how many bytes of bodies. */
-const RING_EVENTS_MAX = 1_024;
-const RING_BYTES_MAX = 1024 * 1024;
-/** The bodies that all rings together keep; past it the ring that was quiet longest is let go. */
+/** How many committed events of one followed tape are kept at the most, and how many bytes of them. */
+const RING_EVENTS_MAX = 4_096;
+const RING_BYTES_MAX = 2 * 1024 * 1024;
+/** What an event takes in memory besides its body. */
+const EVENT_OVERHEAD_BYTES = 160;
+/** What all rings together keep; past it the ring that was quiet longest is let go. */
 const FEED_BYTES_MAX = 128 * 1024 * 1024;
+
+/** How many tapes are kept from their start on for the followers who are about to come, and how much of each. */
+const UNFOLLOWED_TAPES_MAX = 1_024;
+const UNFOLLOWED_BYTES_MAX = 32 * 1024;
 
 /** What a commit put on one tape, and the state it left the task in. */
 export interface Committed {
@@ -20,15 +28,7 @@ export interface Committed {
   status: TaskStatus;
 }
 
-export interface Subscription extends Disposable {
-  /**
-   * Resolves with true once something was published since the last call, with false after timeoutMs without.
-   * Throws the signal's reason when that fires. Never misses what was published between two calls.
-   */
-  next(timeoutMs: number): Promise<boolean>;
-}
-
-/** A followed tape: what is known of it, its last events in order, and who waits. */
+/** A tape: what is known of it, its last events in order, and who waits. */
 interface Tape {
   /** null until a commit or a read has told. */
   status: TaskStatus | null;
@@ -43,11 +43,19 @@ interface Tape {
  * The live end of the tapes that somebody follows. A follower whose cursor is in a tape's ring reads memory; one that
  * fell behind, or came before the first commit was seen, reads the store until it has caught up. Followers pull: there
  * is no queue for each, so a slow one costs nothing. Only commits are published, so nobody sees what is not durable.
+ *
+ * A tape that begins here is kept for a while though nobody follows it yet: most who start a task follow it next, and a
+ * short one has ended by then. Only who subscribes is given what was kept. What others commit to a tape reaches its
+ * followers, by a wakeup or a poll; nobody would correct what was kept for a reader who does not wait.
  */
 export class Feed {
   readonly #tapes = new Map<string, Tape>();
+  /** Those of the tapes that nobody has followed yet, the oldest first. */
+  readonly #unfollowed = new Map<string, Tape>();
   readonly #onCommit: (state: TaskState) => void;
   #bytes = 0;
+  /** The last page given, with the limit it was asked under. */
+  #lastRead: { page: TapePage; limit: number } | null = null;
 
   /** @param onCommit is told of every commit of this process, followed or not */
   constructor(onCommit: (state: TaskState) => void = () => {}) {
@@ -56,11 +64,9 @@ export class Feed {
 
   /** Subscribe before the first read, and nothing falls between the two. */
   subscribe(taskId: string, signal: AbortSignal): Subscription {
-    let tape = this.#tapes.get(taskId);
-    if (tape === undefined) {
-      tape = { status: null, lastSeq: 0n, ring: [], ringBytes: 0, subscribers: new Set() };
-      this.#tapes.set(taskId, tape);
-    }
+    const tape = this.#tapes.get(taskId) ?? this.#unfollowed.get(taskId) ?? newTape();
+    this.#unfollowed.delete(taskId);
+    this.#tapes.set(taskId, tape);
     return new Subscriber(tape.subscribers, signal, () => {
       if (tape.subscribers.size > 0 || this.#tapes.get(taskId) !== tape) return;
       this.#dropRing(tape);
@@ -85,19 +91,19 @@ export class Feed {
   publish({ taskId, firstSeq, events, time, status }: Committed): void {
     const lastSeq = firstSeq + BigInt(events.length) - 1n;
     this.#onCommit({ taskId, status, lastSeq });
-    const tape = this.#tapes.get(taskId);
-    if (tape === undefined) return;
-    if (lastSeq <= tape.lastSeq) return;
+    const tape = this.#tapes.get(taskId) ?? this.#unfollowed.get(taskId) ?? (firstSeq === 1n ? newTape() : undefined);
+    if (tape === undefined || lastSeq <= tape.lastSeq) return;
     if (firstSeq !== tape.lastSeq + 1n) this.#dropRing(tape);
     for (let index = 0; index < events.length; index++) {
       const event = events[index]!;
       tape.ring.push({ seq: firstSeq + BigInt(index), time, type: event.type, body: event.body });
-      tape.ringBytes += event.body.length;
-      this.#bytes += event.body.length;
+      tape.ringBytes += bytesOf(event);
+      this.#bytes += bytesOf(event);
     }
     tape.lastSeq = lastSeq;
     tape.status = status;
-    this.#bound(taskId, tape);
+    if (tape.subscribers.size > 0) this.#bound(taskId, tape);
+    else this.#keepUnfollowed(taskId, tape);
     wake(tape);
   }
 
@@ -109,7 +115,7 @@ export class Feed {
 
   /** Takes what was learnt of a task elsewhere: from a page of the store, or from a poll. Older knowledge is ignored. */
   observe({ taskId, status, lastSeq }: TaskState): void {
-    const tape = this.#tapes.get(taskId);
+    const tape = this.#tapes.get(taskId) ?? this.#unfollowed.get(taskId);
     if (tape === undefined || lastSeq < tape.lastSeq) return;
     if (lastSeq === tape.lastSeq) {
       // The same tape: a status that is already terminal is never taken back.
@@ -122,7 +128,12 @@ export class Feed {
     wake(tape);
   }
 
-  /** A page from memory; null where the store has to be read. Status and last_seq are of the same commit as its events. */
+  /**
+   * A page from memory; null where the store has to be read. Status and last_seq are of the same commit as its events.
+   *
+   * The followers that a commit wakes stand at one position and read one after the other: they are given the very same
+   * page, so that whoever encodes it may do so once for all.
+   */
   read(taskId: string, fromSeq: bigint, limit: number): TapePage | null {
     const tape = this.#tapes.get(taskId);
     if (tape === undefined || tape.status === null) return null;
@@ -130,25 +141,45 @@ export class Feed {
     if (fromSeq > lastSeq) return { taskId, status, events: [], nextFromSeq: fromSeq, lastSeq, hasMore: false };
     const start = ring.length - 1 - Number(lastSeq - fromSeq);
     if (start < 0) return null;
+    const last = this.#lastRead;
+    if (last !== null && last.page.events[0] === ring[start] && last.page.lastSeq === lastSeq && last.limit === limit) {
+      return last.page;
+    }
     let end = start;
     for (let bytes = 0; end < ring.length && end - start < limit && bytes < PAGE_BYTES_MAX; end++) {
       bytes += ring[end]!.body.length;
     }
     const events = ring.slice(start, end);
     const nextFromSeq = fromSeq + BigInt(events.length);
-    return { taskId, status, events, nextFromSeq, lastSeq, hasMore: nextFromSeq <= lastSeq };
+    const page = { taskId, status, events, nextFromSeq, lastSeq, hasMore: nextFromSeq <= lastSeq };
+    this.#lastRead = { page, limit };
+    return page;
+  }
+
+  #keepUnfollowed(taskId: string, tape: Tape): void {
+    this.#unfollowed.set(taskId, tape);
+    if (tape.ringBytes > UNFOLLOWED_BYTES_MAX) this.#forgetUnfollowed(taskId, tape);
+    else if (this.#unfollowed.size > UNFOLLOWED_TAPES_MAX) {
+      const [oldest] = this.#unfollowed;
+      this.#forgetUnfollowed(...oldest!);
+    }
+  }
+
+  #forgetUnfollowed(taskId: string, tape: Tape): void {
+    this.#dropRing(tape);
+    this.#unfollowed.delete(taskId);
   }
 
   #bound(taskId: string, tape: Tape): void {
     if (tape.ring.length > 2 * RING_EVENTS_MAX || tape.ringBytes > 2 * RING_BYTES_MAX) {
       let keep = tape.ring.length;
       for (let bytes = 0; keep > 0 && tape.ring.length - keep < RING_EVENTS_MAX && bytes < RING_BYTES_MAX; keep--) {
-        bytes += tape.ring[keep - 1]!.body.length;
+        bytes += bytesOf(tape.ring[keep - 1]!);
       }
       const kept = tape.ring.slice(keep);
       this.#dropRing(tape);
       tape.ring = kept;
-      tape.ringBytes = kept.reduce((sum, { body }) => sum + body.length, 0);
+      tape.ringBytes = kept.reduce((sum, event) => sum + bytesOf(event), 0);
       this.#bytes += tape.ringBytes;
     }
     if (this.#bytes <= FEED_BYTES_MAX) return;
@@ -168,56 +199,14 @@ export class Feed {
   }
 }
 
-function wake({ subscribers }: Tape): void {
-  for (const subscriber of subscribers) subscriber.wake();
+function bytesOf({ body }: NewEvent): number {
+  return body.length + EVENT_OVERHEAD_BYTES;
 }
 
-class Subscriber implements Subscription {
-  readonly #others: Set<Subscriber>;
-  readonly #signal: AbortSignal;
-  readonly #onDispose: () => void;
-  /** Something was published since the last next(). */
-  #fresh = false;
-  #settle: ((woken: boolean) => void) | null = null;
-  #fail: ((reason: unknown) => void) | null = null;
+function newTape(): Tape {
+  return { status: null, lastSeq: 0n, ring: [], ringBytes: 0, subscribers: new Set() };
+}
 
-  constructor(others: Set<Subscriber>, signal: AbortSignal, onDispose: () => void) {
-    this.#others = others;
-    this.#signal = signal;
-    this.#onDispose = onDispose;
-    others.add(this);
-    signal.addEventListener("abort", this.#abort);
-  }
-
-  wake(): void {
-    this.#fresh = true;
-    this.#settle?.(true);
-  }
-
-  async next(timeoutMs: number): Promise<boolean> {
-    this.#signal.throwIfAborted();
-    if (!this.#fresh) {
-      const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-      this.#settle = resolve;
-      this.#fail = reject;
-      const timer = setTimeout(resolve, timeoutMs, false);
-      try {
-        if (!(await promise)) return false;
-      } finally {
-        clearTimeout(timer);
-        this.#settle = null;
-        this.#fail = null;
-      }
-    }
-    this.#fresh = false;
-    return true;
-  }
-
-  [Symbol.dispose](): void {
-    this.#signal.removeEventListener("abort", this.#abort);
-    this.#others.delete(this);
-    this.#onDispose();
-  }
-
-  readonly #abort = (): void => this.#fail?.(this.#signal.reason);
+function wake({ subscribers }: Tape): void {
+  for (const subscriber of subscribers) subscriber.wake();
 }

@@ -192,8 +192,14 @@ export class Journal {
     const firstSeqs = new Map(applied.map(({ taskId, firstSeq }) => [taskId, firstSeq]));
     const missed: Batch = { creates: [], appends: [] };
     for (const create of batch.creates) {
-      if (firstSeqs.has(create.task.taskId)) create.done.resolve({ created: true, at });
-      else missed.creates.push(create);
+      const { task, events, done } = create;
+      if (!firstSeqs.has(task.taskId)) {
+        missed.creates.push(create);
+        continue;
+      }
+      if (events.length > 0)
+        this.#feed.publish({ taskId: task.taskId, firstSeq: 1n, events, time: at, status: "running" });
+      done.resolve({ created: true, at });
     }
     for (const append of batch.appends) {
       const { writer, taken } = append;

@@ -14,10 +14,10 @@ import type { Logger } from "pino";
 import { SpoolError } from "../domain/errors.ts";
 import { WRITE_AHEAD_BYTES_MAX } from "../domain/limits.ts";
 import type { Drain } from "./drain.ts";
-import { encoderOf } from "./encode.ts";
 import { callCancelled, callDeadlineExceeded, toRpcError } from "./errors.ts";
 import { toGrpcStatus } from "./grpc-status.ts";
 import type { CallContext, ServerStreamingHandler, ServiceHandlers, UnaryHandler } from "./service.ts";
+import { encodeMessage } from "./tape-message.ts";
 
 interface BindingOptions {
   /** When it begins, the signal of every open call fires with Draining, and calls that come after are refused. */
@@ -85,12 +85,10 @@ function serveUnary(
   handler: UnaryHandler,
   { drain, log }: BindingOptions,
 ): handleUnaryCall<Buffer, Buffer> {
-  const encode = encoderOf(output);
-
   async function answer(call: Call): Promise<Buffer> {
     using context = openCall(call, drain);
     context.signal.throwIfAborted();
-    return encode(await handler(decode(input, call.request), context));
+    return encodeMessage(output, await handler(decode(input, call.request), context));
   }
 
   return (call, callback) => {
@@ -108,8 +106,6 @@ function serveServerStreaming(
   handler: ServerStreamingHandler,
   { drain, log }: BindingOptions,
 ): handleServerStreamingCall<Buffer, Buffer> {
-  const encode = encoderOf(output);
-
   async function answer(call: ServerWritableStream<Buffer, Buffer>): Promise<void> {
     using context = openCall(call, drain);
     context.signal.throwIfAborted();
@@ -117,7 +113,7 @@ function serveServerStreaming(
     // Leaving this loop in any way returns the generator, so that what it holds is let go.
     for await (const message of handler(decode(input, call.request), context)) {
       if (isGone(call)) throw context.signal.reason;
-      await writer.write(encode(message));
+      await writer.write(encodeMessage(output, message));
     }
   }
 

@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { LIST_BYTES_MAX } from "../domain/limits.ts";
-import type { TaskEngine } from "../engine/task-engine.ts";
+import type { TapePage, TaskEngine } from "../engine/task-engine.ts";
 import { TaskSchema } from "../gen/spool/v1/task_pb.ts";
 import type { Task as TaskMessage } from "../gen/spool/v1/task_pb.ts";
 import {
@@ -9,7 +9,7 @@ import {
   ListTasksResponseSchema,
   StartTaskResponseSchema,
 } from "../gen/spool/v1/task_service_pb.ts";
-import type { TaskService } from "../gen/spool/v1/task_service_pb.ts";
+import type { StreamEventsResponse, TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import {
   CANCEL_OUTCOMES,
   toGetEventsResponse,
@@ -85,7 +85,7 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
 
     async *streamEvents(request, { signal }) {
       for await (const page of engine.followTape(parseStreamEvents(request), signal)) {
-        for (const frame of cutFrames(page)) yield toStreamEventsResponse(frame);
+        yield* streamFrames(page);
       }
     },
 
@@ -93,6 +93,18 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
       return toGetResultResponse(await engine.waitForResult(parseGetResult(request), signal));
     },
   };
+}
+
+const streamFramesOf = new WeakMap<TapePage, readonly StreamEventsResponse[]>();
+
+/** A page as frames. Followers who stand at one position are given the same page: it is encoded once for all of them. */
+function streamFrames(page: TapePage): readonly StreamEventsResponse[] {
+  let frames = streamFramesOf.get(page);
+  if (frames === undefined) {
+    frames = Array.from(cutFrames(page), toStreamEventsResponse);
+    streamFramesOf.set(page, frames);
+  }
+  return frames;
 }
 
 /** The first of the tasks, as many as LIST_BYTES_MAX allows; one alone is far below it. */

@@ -146,7 +146,8 @@ function readFile(path: string | undefined, problems: string[]): Found | undefin
     const value: unknown = JSON.parse(readFileSync(path, "utf8"));
     if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("must be a JSON object");
     for (const key of Object.keys(value)) {
-      if (!Object.hasOwn(SETTINGS, key) && !OF_CLIENTS.has(key)) problems.push(`${key} in ${path}: there is no such setting`);
+      if (!Object.hasOwn(SETTINGS, key) && !OF_CLIENTS.has(key))
+        problems.push(`${key} in ${path}: there is no such setting`);
     }
     return { from: path, value };
   } catch (error) {

@@ -26,17 +26,57 @@ function read(feed: Feed, fromSeq: number, limit = 1_000): number[] | null {
 const range = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
 describe("the feed", () => {
-  it("keeps nothing of a tape that nobody follows", () => {
+  it("keeps nothing of a tape that nobody follows any more", () => {
+    const feed = new Feed();
+    feed.publish(commit(4, 6));
+    const first = feed.subscribe(TASK, NEVER);
+    assert.equal(read(feed, 4), null);
+    const second = feed.subscribe(TASK, NEVER);
+    feed.publish(commit(7, 8));
+    first[Symbol.dispose]();
+    assert.deepEqual(read(feed, 7), [7, 8]);
+    second[Symbol.dispose]();
+    assert.deepEqual([read(feed, 7), feed.state(TASK), feed.followed()], [null, undefined, []]);
+    using _ = feed.subscribe(TASK, NEVER);
+    assert.equal(read(feed, 7), null);
+  });
+
+  it("keeps a tape that begins here for who subscribes next, and shows it to nobody else", () => {
+    const feed = new Feed();
+    feed.publish(commit(1));
+    feed.publish(commit(2, 4));
+    feed.publish(commit(5, 5, "succeeded"));
+    assert.deepEqual([read(feed, 1), feed.state(TASK), feed.followed()], [null, undefined, []]);
+    const first = feed.subscribe(TASK, NEVER);
+    assert.deepEqual([read(feed, 1), feed.state(TASK)], [range(1, 5), { status: "succeeded", lastSeq: 5n }]);
+    first[Symbol.dispose]();
+    using _ = feed.subscribe(TASK, NEVER);
+    assert.equal(read(feed, 1), null);
+  });
+
+  it("takes what others commit to a tape that it keeps", () => {
     const feed = new Feed();
     feed.publish(commit(1, 3));
-    assert.equal(read(feed, 1), null);
-    const first = feed.subscribe(TASK, NEVER);
-    const second = feed.subscribe(TASK, NEVER);
-    feed.publish(commit(4, 5));
-    first[Symbol.dispose]();
-    assert.deepEqual(read(feed, 4), [4, 5]);
-    second[Symbol.dispose]();
-    assert.deepEqual([read(feed, 4), feed.state(TASK), feed.followed()], [null, undefined, []]);
+    feed.observe({ taskId: TASK, status: "running", lastSeq: 4n });
+    feed.publish(commit(5));
+    using _ = feed.subscribe(TASK, NEVER);
+    assert.deepEqual([read(feed, 1), read(feed, 5), read(feed, 6)], [null, [5], []]);
+  });
+
+  it("keeps 1,024 tapes that nobody follows yet, the last ones, and 32 KiB of each", () => {
+    const feed = new Feed();
+    const kept = (taskId: string) => {
+      using _ = feed.subscribe(taskId, NEVER);
+      return feed.read(taskId, 1n, 1_000)?.events.length ?? null;
+    };
+    for (const number of range(0, 1_024)) feed.publish({ ...commit(1), taskId: `task ${number}` });
+    assert.deepEqual([kept("task 0"), kept("task 1"), kept("task 1024")], [null, 1, 1]);
+    const large = (bytes: number) => [{ type: "log" as const, body: "x".repeat(bytes) }];
+    feed.publish({ ...commit(1), taskId: "at the bound", events: large(32 * 1024 - 160) });
+    feed.publish({ ...commit(1), taskId: "past it", events: large(32 * 1024 - 321) });
+    feed.publish({ ...commit(2), taskId: "past it", events: large(2) });
+    feed.publish({ ...commit(3), taskId: "past it" });
+    assert.deepEqual([kept("at the bound"), kept("past it")], [1, null]);
   });
 
   it("keeps a tape for those who came after somebody left twice", () => {
@@ -47,6 +87,17 @@ describe("the feed", () => {
     feed.publish(commit(1));
     gone[Symbol.dispose]();
     assert.deepEqual(read(feed, 1), [1]);
+  });
+
+  it("gives those who stand at one position the very same page, until something is added to it", () => {
+    const feed = new Feed();
+    using _ = feed.subscribe(TASK, NEVER);
+    feed.publish(commit(1, 5));
+    const page = feed.read(TASK, 2n, 1_000);
+    assert.equal(feed.read(TASK, 2n, 1_000), page);
+    assert.deepEqual([read(feed, 2, 3), read(feed, 3)], [range(2, 4), range(3, 5)]);
+    feed.publish(commit(6, 6, "succeeded"));
+    assert.deepEqual([read(feed, 2), feed.read(TASK, 2n, 1_000)?.status], [range(2, 6), "succeeded"]);
   });
 
   it("gives pages from its ring, and none that would have a gap", () => {
@@ -90,19 +141,19 @@ describe("the feed", () => {
   it("bounds its ring in events and in bytes, and keeps the last", () => {
     const feed = new Feed();
     using _ = feed.subscribe(TASK, NEVER);
-    for (const seq of range(1, 2_049)) feed.publish(commit(seq));
-    assert.deepEqual([read(feed, 2_049 - 1_024), read(feed, 2_049 - 1_023)?.length], [null, 1_000]);
-    const body = "x".repeat(256 * 1024);
-    for (const seq of range(2_050, 2_058)) {
+    for (const seq of range(1, 8_192)) feed.publish(commit(seq));
+    assert.equal(read(feed, 1)?.length, 1_000);
+    feed.publish(commit(8_193));
+    assert.deepEqual([read(feed, 8_193 - 4_096), read(feed, 8_193 - 4_095)?.length], [null, 1_000]);
+    const body = "x".repeat(256 * 1024 - 160);
+    for (const seq of range(8_194, 8_210)) {
       feed.publish({ ...commit(seq), events: [{ type: "log", body }] });
     }
-    assert.equal(read(feed, 2_053), null);
-    const page = feed.read(TASK, 2_054n, 1_000);
-    assert.equal(
-      page!.events.reduce((sum, event) => sum + event.body.length, 0),
-      PAGE_BYTES_MAX,
-    );
-    assert.deepEqual([page!.nextFromSeq, page!.lastSeq, page!.hasMore], [2_058n, 2_058n, true]);
+    // It was cut to its last 2 MiB by the thirteenth of these, which took it past 4.
+    assert.equal(read(feed, 8_198), null);
+    const page = feed.read(TASK, 8_199n, 1_000);
+    assert.ok(page!.events.reduce((sum, event) => sum + event.body.length, 0) >= PAGE_BYTES_MAX);
+    assert.deepEqual([page!.nextFromSeq, page!.lastSeq, page!.hasMore], [8_204n, 8_210n, true]);
   });
 
   it("wakes who waits, once for what was published since the last time, and nobody else", async () => {
@@ -148,7 +199,8 @@ describe("the feed", () => {
         fc.scheduler(),
         fc.array(fc.record({ events: fc.integer({ min: 1, max: 1_100 }), isOurs: fc.boolean() }), { maxLength: 12 }),
         fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 3 }),
-        async (scheduler, commits, cursors) => {
+        fc.nat({ max: 12 }),
+        async (scheduler, commits, cursors, early) => {
           const feed = new Feed();
           const stored: StoredPage = { taskId: TASK, status: "running", lastSeq: 0n, events: [] };
           const write = ({ events, isOurs }: (typeof commits)[number], status: TaskStatus) => {
@@ -182,10 +234,12 @@ describe("the feed", () => {
             }
             return seen;
           };
+          // Some are committed, and perhaps published, before anybody follows.
+          const publishing = commits.slice(0, early).map((made) => write(made, "running"));
+          await scheduler.waitNext(Math.min(publishing.length, early >> 1));
           const followers = cursors.map((cursor) => follow(cursor));
-          const publishing: Promise<void>[] = [];
           const writer = scheduler.scheduleSequence([
-            ...commits.map((made) => async () => void publishing.push(write(made, "running"))),
+            ...commits.slice(early).map((made) => async () => void publishing.push(write(made, "running"))),
             async () => void publishing.push(write({ events: 1, isOurs: true }, "succeeded")),
           ]);
           await scheduler.waitFor(Promise.all([writer.task, ...followers]));

@@ -3,7 +3,7 @@ import { LOG_LEVELS } from "../../src/domain/event.ts";
 import type { EventBodies, TapeEvent } from "../../src/domain/event.ts";
 
 /** Any text, at every length around those where a length takes another byte, and often what is special to somebody. */
-export const text = fc.oneof(
+const text = fc.oneof(
   fc.string({ unit: "binary", maxLength: 300 }),
   fc.constantFrom("", "\0", "naïve", "😀", "x".repeat(48), "x".repeat(49), "é".repeat(24), "x".repeat(127)),
 );
@@ -42,7 +42,7 @@ function object(members: Record<string, fc.Arbitrary<string>>, required: readonl
 
 const quoted = text.map((value) => JSON.stringify(value));
 const count = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 127, 128, 2 ** 31, 2 ** 32, 2 ** 53 - 1)).map(String);
-export const time = fc.date({ min: new Date(-1e12), max: new Date("9999-01-01"), noInvalidDate: true });
+const time = fc.date({ min: new Date(-1e12), max: new Date("9999-01-01"), noInvalidDate: true });
 const failure = object({ reason: quoted, message: quoted, details: jsonObject }, ["reason", "message"]);
 
 const BODIES: { [Type in keyof EventBodies]: fc.Arbitrary<string> } = {

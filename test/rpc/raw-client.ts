@@ -78,7 +78,7 @@ export class RawClient implements Disposable {
 }
 
 /** What google.rpc.Status says of an error. */
-export function detailsOf(error: unknown): {
+function detailsOf(error: unknown): {
   code: number;
   message: string;
   domain: string | undefined;

@@ -100,6 +100,18 @@ describeOnEachStore("a page of a tape", (store) => {
     assert.equal((await readLastEvent(store().db, fence.taskId))?.body, "[]");
   });
 
+  it("tells the times as the commits did, to the millisecond", async () => {
+    const fence = await createRunning(store().db, { namespace });
+    const told: number[] = [];
+    for (let appended = 0; appended < 40; appended++) {
+      const append = { fence, appended: BigInt(appended), events: steps(appended), end: null };
+      told.push((await writeFlush(store().db, { creates: [], appends: [append] })).at.getTime());
+    }
+    const times = (await read(fence.taskId, 2)).events.map(({ time }) => time.getTime());
+    assert.deepEqual(times, told);
+    assert.equal((await readLastEvent(store().db, fence.taskId))?.time.getTime(), told.at(-1));
+  });
+
   it("is of one snapshot, whatever is written meanwhile", async () => {
     const FLUSHES = 150;
     const fence = await createRunning(store().db, { namespace });
