@@ -9,15 +9,15 @@ import { Loop } from "./loop.ts";
 const POLL_MS = 1_000;
 
 /**
- * The floor under every wait: looks once a second how far the followed tapes have come whose tasks run elsewhere, or
- * nowhere, and wakes the followers of those that have moved.
+ * The floor under every wait: looks once a second how far the followed tapes have come that others may write, and wakes
+ * the followers of those that have moved. A process that is alone knows all of its running tasks' events first.
  */
 export class Observer {
   readonly #loop: Loop;
 
-  constructor({ db, feed, executor, log }: { db: Kysely<Database>; feed: Feed; executor: Executor; log: Logger }) {
+  constructor({ db, feed, executor, hasPeers, log }: ObserverParts) {
     const look = async () => {
-      const taskIds = feed.followed().filter((taskId) => !executor.has(taskId));
+      const taskIds = feed.followed().filter((taskId) => hasPeers() || !executor.has(taskId));
       if (taskIds.length === 0) return;
       for (const state of await readTaskStates(db, taskIds)) feed.observe(state);
     };
@@ -36,4 +36,13 @@ export class Observer {
   stop(): Promise<void> {
     return this.#loop.stop();
   }
+}
+
+interface ObserverParts {
+  db: Kysely<Database>;
+  feed: Feed;
+  executor: Executor;
+  /** Whether other processes serve the namespace. */
+  hasPeers: () => boolean;
+  log: Logger;
 }

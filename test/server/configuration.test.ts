@@ -39,6 +39,7 @@ describe("a configuration", () => {
       databaseUrl: null,
       dataDir: "./.spool",
       namespace: "default",
+      notify: true,
       slots: 64,
       cancelGraceMs: 5_000,
       leaseMs: 10_000,
