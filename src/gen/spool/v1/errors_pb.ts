@@ -14,7 +14,8 @@ export const file_spool_v1_errors: GenFile = /*@__PURE__*/
 
 /**
  * The reason in the google.rpc.ErrorInfo (domain "spool") that every error of this service carries,
- * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND.
+ * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. What the gRPC library refuses
+ * before this service sees it (an unknown method, a message over 4 MiB, a deadline that has passed) has a code alone.
  *
  * @generated from enum spool.v1.ErrorReason
  */
@@ -120,7 +121,8 @@ export const ErrorReason = {
 
 /**
  * The reason in the google.rpc.ErrorInfo (domain "spool") that every error of this service carries,
- * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND.
+ * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. What the gRPC library refuses
+ * before this service sees it (an unknown method, a message over 4 MiB, a deadline that has passed) has a code alone.
  *
  * @generated from enum spool.v1.ErrorReason
  */
