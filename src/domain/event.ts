@@ -45,6 +45,16 @@ export function newEvent<Type extends EventType>(type: Type, body: EventBodies[T
   return { type, body: JSON.stringify(body) };
 }
 
+const CHECKPOINT_BODY = JSON.stringify({ kind: "checkpoint" }).slice(0, -1);
+
+/**
+ * Whether an event made by newEvent is a partial of kind `checkpoint`, which the next attempt at its task is given. Its
+ * body begins with its kind, and need not be read.
+ */
+export function isCheckpoint({ type, body }: NewEvent): boolean {
+  return type === "partial" && body.startsWith(CHECKPOINT_BODY);
+}
+
 /** Reads a body back. Only for an event whose type the caller has looked at. */
 export function bodyOf<Type extends EventType>(event: NewEvent & { type: Type }): EventBodies[Type] {
   return JSON.parse(event.body) as EventBodies[Type];

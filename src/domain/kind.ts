@@ -3,6 +3,7 @@ import { InvalidArgument } from "./errors.ts";
 import type { Violation } from "./errors.ts";
 import type { LogLevel } from "./event.ts";
 import type { JsonObject } from "./json.ts";
+import type { RetrySettings } from "./retry.ts";
 
 /**
  * What the code of a kind is given for one attempt at one task.
@@ -27,8 +28,13 @@ export interface TaskContext<Params = JsonObject> {
    */
   progress(phase: string, current?: number, total?: number, detail?: JsonObject): Promise<void>;
   log(level: LogLevel, message: string): Promise<void>;
-  /** A piece of the outcome before the end. */
+  /** A piece of the outcome before the end. One of kind `checkpoint` is also what a later attempt is given. */
   partial(kind: string, payload: JsonObject): Promise<void>;
+  /**
+   * What an earlier attempt at the task recorded last as a partial of kind `checkpoint`; null where none did. Rejects
+   * with the signal's reason when that fires first.
+   */
+  lastCheckpoint(): Promise<JsonObject | null>;
   /** Resolves when everything emitted so far is durable. */
   flush(): Promise<void>;
 }
@@ -40,21 +46,34 @@ export interface Kind {
   parseParams(params: JsonObject): unknown;
   /** Of all the tasks of a namespace that give the same key, one runs at a time; null: no such rule. */
   exclusiveKey(params: unknown): string | null;
+  /** What becomes of failed attempts, where the start does not say. */
+  readonly retry: RetrySettings;
+  /** Whether an attempt that was cut short may be made again: a process that stops hands its tasks on, at no cost. */
+  readonly resumable: boolean;
   /** Returns the result, an object of at most 3 MiB, or nothing. Throws TaskError to fail with a reason of its own. */
   run(context: TaskContext<unknown>): Promise<JsonObject | void>;
 }
 
-/** Thrown by a kind: the task fails with this reason, message and details. */
+interface TaskErrorOptions {
+  details?: JsonObject;
+  /** false: the task fails now, whatever attempts it has left. */
+  retryable?: boolean;
+  cause?: unknown;
+}
+
+/** Thrown by a kind: the attempt fails with this reason, message and details. */
 export class TaskError extends Error {
   readonly reason: string;
   readonly details: JsonObject | undefined;
+  readonly retryable: boolean;
 
   /** @param reason UPPER_SNAKE_CASE, at most 63 characters */
-  constructor(reason: string, message: string, { details, cause }: { details?: JsonObject; cause?: unknown } = {}) {
+  constructor(reason: string, message: string, { details, retryable = true, cause }: TaskErrorOptions = {}) {
     super(message, { cause });
     this.name = "TaskError";
     this.reason = reason;
     this.details = details;
+    this.retryable = retryable;
   }
 }
 

@@ -1,6 +1,7 @@
 import { newEvent } from "./event.ts";
 import type { NewEvent, TaskFailure } from "./event.ts";
 import type { JsonObject } from "./json.ts";
+import { retryDelayMs } from "./retry.ts";
 import type { Task, TerminalStatus } from "./task.ts";
 
 /**
@@ -17,23 +18,55 @@ export type Transition =
   | { type: "unchanged" }
   /** The wish to cancel is recorded; the owner is told. */
   | { type: "ask"; reason: string; event: NewEvent }
-  /** Back to pending for another attempt, after a delay. The event needs the time of the commit. */
-  | { type: "requeue"; delayMs: number; event: (nextAttemptAt: Date) => NewEvent }
-  | { type: "end"; status: TerminalStatus; event: NewEvent };
+  /** Back to pending for another attempt, not before nextAttemptAt. A handover does not use the attempt up. */
+  | { type: "requeue"; nextAttemptAt: Date; isHandover: boolean; event: NewEvent }
+  | End;
+
+export interface End {
+  type: "end";
+  status: TerminalStatus;
+  event: NewEvent;
+}
 
 /** How the code of an attempt came to its end. */
 export type AttemptOutcome =
   | { type: "returned"; result: JsonObject }
-  /** It threw. `because` is why its signal had fired before, where it had. */
-  | { type: "threw"; failure: TaskFailure; because: StopReason | null };
+  /**
+   * It threw. `because` is why its signal had fired before, where it had; `isFinal`: it says itself that trying again
+   * is of no use.
+   */
+  | { type: "threw"; failure: TaskFailure; because: StopReason | null; isFinal: boolean };
 
-/** Why the code of a running attempt is told to stop. */
-export type StopReason = "cancel" | "deadline" | "shutdown" | "lost";
+/** Why the code of a running attempt is told to stop. `handover`: the server stops, and another can resume the task. */
+export type StopReason = "cancel" | "deadline" | "shutdown" | "handover" | "lost";
 
-type Deciding = Pick<Task, "status" | "attempt" | "maxAttempts" | "cancelRequestedAt" | "cancelReason">;
+/** When a decision is made. */
+export interface Moment {
+  /** By the database's clock. */
+  at: Date;
+  /** 0 to 1, drawn for this decision. */
+  random: number;
+}
 
-const RETRY_MS_FIRST = 1_000;
-const RETRY_MS_MAX = 5 * 60_000;
+type Deciding = Pick<
+  Task,
+  | "status"
+  | "attempt"
+  | "maxAttempts"
+  | "handovers"
+  | "retryPolicy"
+  | "deadlineAt"
+  | "cancelRequestedAt"
+  | "cancelReason"
+>;
+
+const DEADLINE_PASSED: TaskFailure = { reason: "DEADLINE_EXCEEDED", message: "the task has passed its deadline" };
+const SHUTDOWN: TaskFailure = { reason: "SERVER_SHUTDOWN", message: "the server that ran the task was shut down" };
+const STOP_FAILURES = {
+  deadline: { reason: "DEADLINE_EXCEEDED", message: "the attempt ran longer than its timeout" },
+  shutdown: SHUTDOWN,
+  lost: { reason: "WORKER_LOST", message: "the process that ran the task is gone" },
+} satisfies Partial<Record<StopReason, TaskFailure>>;
 
 /** What a cancel does. A pending task ends at once; a running one is asked; a finished one stays as it is. */
 export function requestCancel(task: Deciding, reason: string): Transition {
@@ -52,46 +85,74 @@ export function requestCancel(task: Deciding, reason: string): Transition {
 }
 
 /** What the end of an attempt's code does. A result counts however late it comes, while the task is still its own. */
-export function endAttempt(task: Deciding, outcome: AttemptOutcome): Transition {
-  if (outcome.type === "returned") {
-    const event = newEvent("final", { status: "succeeded", result: outcome.result });
-    return { type: "end", status: "succeeded", event };
-  }
-  return outcome.because === null ? retryOrFail(task, outcome.failure) : stopAttempt(task, outcome.because);
+export function endAttempt(task: Deciding, outcome: AttemptOutcome, moment: Moment): Transition {
+  if (outcome.type === "returned") return succeeded(outcome.result);
+  if (outcome.because !== null) return stopAttempt(task, outcome.because, moment);
+  return outcome.isFinal ? failed(outcome.failure) : retryOrFail(task, outcome.failure, moment);
+}
+
+/** The end that an outcome is, whatever became of the task since its attempt began and whenever; null: those decide. */
+export function certainEnd(task: Pick<Deciding, Budget>, outcome: AttemptOutcome): End | null {
+  if (outcome.type === "returned") return succeeded(outcome.result);
+  if (outcome.because !== null) return null;
+  return outcome.isFinal || !hasAttemptsLeft(task) ? failed(outcome.failure) : null;
 }
 
 /** What becomes of a running task whose code was told to stop and has, or has let its grace pass, or is gone. */
-export function stopAttempt(task: Deciding, because: StopReason): Transition {
+export function stopAttempt(task: Deciding, because: StopReason, moment: Moment): Transition {
   if (task.status !== "running") return { type: "unchanged" };
   if (because === "cancel" || task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
-  return retryOrFail(task, STOP_FAILURES[because]);
+  if (hasPassed(task.deadlineAt, moment.at)) return failed(DEADLINE_PASSED);
+  return because === "handover"
+    ? requeued(SHUTDOWN, moment.at, { isHandover: true })
+    : retryOrFail(task, STOP_FAILURES[because], moment);
 }
 
-const STOP_FAILURES = {
-  deadline: { reason: "DEADLINE_EXCEEDED", message: "the attempt ran longer than its timeout" },
-  shutdown: { reason: "SERVER_SHUTDOWN", message: "the server that ran the task was shut down" },
-  lost: { reason: "WORKER_LOST", message: "the process that ran the task is gone" },
-} satisfies Record<Exclude<StopReason, "cancel">, TaskFailure>;
+/** What becomes of a task that waits past its deadline. */
+export function expire(task: Deciding, { at }: Moment): Transition {
+  const isOver = task.status === "pending" && hasPassed(task.deadlineAt, at);
+  return isOver ? failed(DEADLINE_PASSED) : { type: "unchanged" };
+}
 
-function retryOrFail(task: Deciding, error: TaskFailure): Transition {
-  if (task.attempt >= task.maxAttempts) {
-    return { type: "end", status: "failed", event: newEvent("final", { status: "failed", error }) };
-  }
+function retryOrFail(task: Deciding, error: TaskFailure, { at, random }: Moment): Transition {
+  if (!hasAttemptsLeft(task)) return failed(error);
   // It failed before it heard of the cancel: another attempt would run, after its delay, what nobody wants any more.
   if (task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
-  return {
-    type: "requeue",
-    delayMs: retryDelayMs(task.attempt),
-    event: (nextAttemptAt) => newEvent("retrying", { error, next_attempt_at: nextAttemptAt.toISOString() }),
-  };
+  const delayMs = retryDelayMs(task.retryPolicy, attemptsUsed(task), random);
+  const nextAttemptAt = new Date(at.getTime() + delayMs);
+  // An attempt that could only begin too late: why this one failed says more than a deadline passed in waiting.
+  if (hasPassed(task.deadlineAt, nextAttemptAt)) return failed(error);
+  return requeued(error, nextAttemptAt, { isHandover: false });
 }
 
-/** One second after the first attempt, doubled with each, five minutes at the most. */
-export function retryDelayMs(attempt: number): number {
-  return Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** (attempt - 1));
+type Budget = "attempt" | "handovers" | "maxAttempts";
+
+function hasAttemptsLeft(task: Pick<Deciding, Budget>): boolean {
+  return attemptsUsed(task) < task.maxAttempts;
 }
 
-function cancelled(reason: string | null): Transition {
+function attemptsUsed({ attempt, handovers }: Pick<Deciding, Budget>): number {
+  return attempt - handovers;
+}
+
+function hasPassed(deadlineAt: Date | null, at: Date): boolean {
+  return deadlineAt !== null && deadlineAt <= at;
+}
+
+function requeued(error: TaskFailure, nextAttemptAt: Date, { isHandover }: { isHandover: boolean }): Transition {
+  const event = newEvent("retrying", { error, next_attempt_at: nextAttemptAt.toISOString() });
+  return { type: "requeue", nextAttemptAt, isHandover, event };
+}
+
+function succeeded(result: JsonObject): End {
+  return { type: "end", status: "succeeded", event: newEvent("final", { status: "succeeded", result }) };
+}
+
+function failed(error: TaskFailure): End {
+  return { type: "end", status: "failed", event: newEvent("final", { status: "failed", error }) };
+}
+
+function cancelled(reason: string | null): End {
   const error = { reason: "CANCELLED", message: reason || "the task was cancelled" };
   return { type: "end", status: "cancelled", event: newEvent("final", { status: "cancelled", error }) };
 }

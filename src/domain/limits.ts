@@ -21,7 +21,12 @@ export const TIMEOUT_MS_MIN = 1;
 export const TIMEOUT_MS_MAX = 30 * DAY_MS;
 export const ATTEMPTS_DEFAULT = 1;
 export const ATTEMPTS_MAX = 100;
+/** Of a retry policy: each wait, and what one is multiplied by for the next. */
+export const BACKOFF_MS_MIN = 1;
+export const BACKOFF_MS_MAX = 30 * DAY_MS;
+export const BACKOFF_MULTIPLIER_MAX = 100;
 export const RUN_AHEAD_MS_MAX = 366 * DAY_MS;
+export const DEADLINE_AHEAD_MS_MAX = 2 * RUN_AHEAD_MS_MAX;
 export const CANCEL_REASON_CHARS_MAX = 1_024;
 
 /** One event's body, and the payloads in it, as JSON text and as protobuf. */

@@ -1,4 +1,5 @@
 import type { JsonObject } from "./json.ts";
+import type { RetryPolicy } from "./retry.ts";
 
 export const TASK_STATUSES = ["pending", "running", "succeeded", "failed", "cancelled"] as const;
 
@@ -11,7 +12,7 @@ export function isTerminal(status: TaskStatus): status is TerminalStatus {
   return status !== "pending" && status !== "running";
 }
 
-/** What a caller asks for. Checked and complete: defaults are filled in. */
+/** What a caller asks for, checked. */
 export interface TaskRequest {
   kind: string;
   params: JsonObject;
@@ -20,9 +21,14 @@ export interface TaskRequest {
   labels: Readonly<Record<string, string>>;
   /** How long one attempt may run; null: without end. */
   timeoutMs: number | null;
-  maxAttempts: number;
+  /** null: as the kind says. */
+  maxAttempts: number | null;
+  /** What differs from what the kind says. */
+  retryPolicy: Partial<RetryPolicy>;
   /** Not to be run before; null: at once. */
   runAt: Date | null;
+  /** When the task as a whole is ended, however far it has come; null: never. */
+  deadlineAt: Date | null;
 }
 
 /** A task as it is stored. The tape is the truth; this is its index. */
@@ -37,14 +43,25 @@ export interface Task {
   paramsDigest: string;
   labels: Readonly<Record<string, string>>;
   requestId: string | null;
+  /** Of the tasks of a namespace with the same key one runs at a time; null: no such rule. */
+  exclusiveKey: string | null;
   createdAt: Date;
   startedAt: Date | null;
   finishedAt: Date | null;
+  /** Not run before: as the start said, or when the next attempt is due. */
   runAt: Date | null;
+  /** When the task as a whole is ended. */
   deadlineAt: Date | null;
+  /** When the attempt that runs is ended: by its timeout or with the task. */
+  attemptDeadlineAt: Date | null;
   timeoutMs: number | null;
   attempt: number;
   maxAttempts: number;
+  /** How many attempts were handed on by a process that stopped: they do not count against maxAttempts. */
+  handovers: number;
+  retryPolicy: Readonly<RetryPolicy>;
+  /** The last checkpoint on the tape, for the next attempt; null: there is none. */
+  checkpointSeq: bigint | null;
   cancelRequestedAt: Date | null;
   /** What the first cancel gave as its reason. */
   cancelReason: string | null;

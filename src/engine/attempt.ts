@@ -20,8 +20,9 @@ import type { TapeWriter } from "./tape-writer.ts";
 
 const STOP_MESSAGES = {
   cancel: "the task was cancelled",
-  deadline: "the attempt ran longer than its timeout",
+  deadline: "the attempt ran longer than its timeout, or the task has passed its deadline",
   shutdown: "the server shuts down",
+  handover: "the server shuts down: another will resume the task",
   lost: "the attempt no longer owns the task",
 } satisfies Record<StopReason, string>;
 
@@ -43,33 +44,33 @@ export class AttemptStopped extends Error {
  * @param onFailure is told what the code threw, for the log; callers get the message alone
  */
 export async function runAttempt(
-  { kind, task, writer }: { kind: Kind; task: Task; writer: TapeWriter },
+  { kind, ...parts }: AttemptParts & { kind: Kind },
   signal: AbortSignal,
   onFailure: (error: unknown) => void,
 ): Promise<AttemptOutcome> {
   try {
-    const params = kind.parseParams(task.params ?? {});
-    const result = (await kind.run(taskContext({ task, params, writer, signal }))) ?? {};
+    const params = kind.parseParams(parts.task.params ?? {});
+    const result = (await kind.run(taskContext(parts, { params, signal }))) ?? {};
     checkJson(result, "result", RESULT_BYTES_MAX);
     return { type: "returned", result };
   } catch (error) {
     const because = signal.aborted ? (signal.reason as AttemptStopped).because : null;
     if (because === null) onFailure(error);
-    return { type: "threw", failure: toFailure(error), because };
+    return { type: "threw", failure: toFailure(error), because, isFinal: isFinal(error) };
   }
 }
 
-function taskContext({
-  task: { taskId, attempt },
-  params,
-  writer,
-  signal,
-}: {
+interface AttemptParts {
   task: Task;
-  params: unknown;
   writer: TapeWriter;
-  signal: AbortSignal;
-}): TaskContext<unknown> {
+  /** Reads what an earlier attempt has left. */
+  lastCheckpoint: () => Promise<JsonObject | null>;
+}
+
+function taskContext(
+  { task: { taskId, attempt }, writer, lastCheckpoint }: AttemptParts,
+  { params, signal }: { params: unknown; signal: AbortSignal },
+): TaskContext<unknown> {
   const emit = <Type extends EventType>(type: Type, body: EventBodies[Type]): Promise<void> => {
     checkJson(body, type, EVENT_BYTES_MAX);
     return writer.append(newEvent(type, body));
@@ -95,6 +96,7 @@ function taskContext({
       checkName(kind, "partial.kind", PARTIAL_KIND_CHARS_MAX);
       return emit("partial", { kind, payload: asObject(payload, "partial.payload") });
     }),
+    lastCheckpoint,
     flush: () => writer.flush(),
   };
 }
@@ -154,6 +156,11 @@ function toFailure(error: unknown): TaskFailure {
     return { reason, message: `${message} (its details could not be recorded)` };
   }
   return { reason, message, ...(error.details === undefined ? {} : { details: error.details }) };
+}
+
+/** Whether the code says that another attempt is of no use. */
+function isFinal(error: unknown): boolean {
+  return error instanceof TaskError && !error.retryable;
 }
 
 /** Code may throw anything, also what has no text or throws when it is asked for it. */

@@ -64,7 +64,9 @@ export class Claimer {
     this.#loop.kick();
   }
 
-  onFreeSlot(): void {
+  /** @param isTurnOver whether a task that held an exclusive key has left: the next in turn may be waiting */
+  onFreeSlot({ isTurnOver }: { isTurnOver: boolean }): void {
+    if (isTurnOver) this.#hasBacklog = true;
     if (this.#hasBacklog) this.#loop.kick();
   }
 
@@ -90,10 +92,10 @@ export class Claimer {
 
   async #take(limit: number): Promise<number> {
     const lease = this.#lease();
-    const tasks = await claimTasks(this.#db, { ...this.#claim, lease, limit });
+    const { tasks, at } = await claimTasks(this.#db, { ...this.#claim, lease, limit });
     for (const task of tasks) {
       this.#feed.announce(task);
-      this.#executor.run(task, lease);
+      this.#executor.run(task, { lease, at });
     }
     return tasks.length;
   }

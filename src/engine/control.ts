@@ -1,23 +1,25 @@
-import type { Kysely } from "kysely";
-import type { Transition } from "../domain/lifecycle.ts";
+import type { Kysely, Transaction } from "kysely";
+import type { Moment, Transition } from "../domain/lifecycle.ts";
 import type { Fence, Task } from "../domain/task.ts";
 import type { Database } from "../store/schema.ts";
-import { isOverdue } from "../store/sweep-queries.ts";
+import { lockOverdueTasks } from "../store/sweep-queries.ts";
 import type { OverdueReason } from "../store/sweep-queries.ts";
-import { lockTask } from "../store/task-queries.ts";
-import { applyTransition } from "../store/transitions.ts";
+import { lockTask, writeTransitions } from "../store/transitions.ts";
+import type { LockedTasks, TaskChange } from "../store/transitions.ts";
 import type { Feed } from "./feed.ts";
 
 export interface ControlOutcome {
   /** As it is after the commit. */
   task: Task;
-  /** What was done; null where the condition did not hold any more. */
+  /** What was done; null where it was not the deciding one's to do any more. */
   transition: Transition | null;
 }
 
+type Decide = (task: Task, moment: Moment) => Transition;
+
 /**
- * The control path: cancels, retries, tasks taken from their owner. Short transactions, each of one task: lock the row,
- * let the domain decide on what is stored, write row and event. Whoever commits a terminal status first wins.
+ * The control path: cancels, retries, tasks taken from their owner. Short transactions: lock the row, let the domain
+ * decide on what is stored, write row and event. Whoever commits a terminal status first wins.
  */
 export class Control {
   readonly #db: Kysely<Database>;
@@ -31,41 +33,56 @@ export class Control {
   }
 
   /** Decides on a task, whoever owns it. @throws TaskNotFound, StoreUnavailable */
-  change(taskId: string, decide: (task: Task) => Transition): Promise<ControlOutcome> {
-    return this.#transact(taskId, (task) => Promise.resolve(decide(task)));
+  change(taskId: string, decide: Decide): Promise<ControlOutcome> {
+    return this.#changeOne(taskId, decide);
   }
 
-  /** Decides on a task while the attempt still owns it. */
-  changeOwned({ taskId, lease, attempt }: Fence, decide: (task: Task) => Transition): Promise<ControlOutcome> {
-    return this.#transact(taskId, (task) => {
+  /** Decides on a task while the attempt still owns it. @throws TaskNotFound, StoreUnavailable */
+  changeOwned({ taskId, lease, attempt }: Fence, decide: Decide): Promise<ControlOutcome> {
+    return this.#changeOne(taskId, (task, moment) => {
       const isOwned = task.status === "running" && task.lease === lease && task.attempt === attempt;
-      return Promise.resolve(isOwned ? decide(task) : null);
+      return isOwned ? decide(task, moment) : null;
     });
   }
 
-  /** Decides on a running task while it is overdue. */
+  /**
+   * Decides on tasks that are overdue, in one commit; those that somebody else is deciding on are left out.
+   *
+   * @returns an outcome for each, up to the limit
+   */
   changeOverdue(
-    { taskId, reason, graceMs }: { taskId: string; reason: OverdueReason; graceMs: number },
-    decide: (task: Task) => Transition,
-  ): Promise<ControlOutcome> {
-    return this.#transact(taskId, async (task, trx) =>
-      (await isOverdue(trx, { taskId, reason, graceMs })) ? decide(task) : null,
-    );
+    query: { reason: OverdueReason; graceMs: number; limit: number },
+    decide: Decide,
+  ): Promise<ControlOutcome[]> {
+    return this.#transact((trx) => lockOverdueTasks(trx, { namespace: this.#namespace, ...query }), decide);
+  }
+
+  async #changeOne(taskId: string, decide: (task: Task, moment: Moment) => Transition | null): Promise<ControlOutcome> {
+    const [outcome] = await this.#transact((trx) => lockTask(trx, { namespace: this.#namespace, taskId }), decide);
+    return outcome!;
   }
 
   async #transact(
-    taskId: string,
-    decide: (task: Task, trx: Parameters<typeof lockTask>[0]) => Promise<Transition | null>,
-  ): Promise<ControlOutcome> {
-    const outcome = await this.#db.transaction().execute(async (trx) => {
-      const task = await lockTask(trx, { namespace: this.#namespace, taskId });
-      const transition = await decide(task, trx);
-      if (transition === null || transition.type === "unchanged") return { task, transition };
-      return { task: await applyTransition(trx, task, transition), transition };
+    lock: (trx: Transaction<Database>) => Promise<LockedTasks>,
+    decide: (task: Task, moment: Moment) => Transition | null,
+  ): Promise<ControlOutcome[]> {
+    const outcomes = await this.#db.transaction().execute(async (trx) => {
+      const { tasks, at } = await lock(trx);
+      const decided = tasks.map((task) => ({ task, transition: decide(task, { at, random: Math.random() }) }));
+      const changes = decided.filter(isChange);
+      if (changes.length === 0) return decided;
+      const changed = new Map((await writeTransitions(trx, changes, at)).map((task) => [task.taskId, task]));
+      return decided.map(({ task, transition }) => ({ task: changed.get(task.taskId) ?? task, transition }));
     });
-    // The feed learns where the tape stands now; followers read the event from the store.
-    if (outcome.transition === null || outcome.transition.type === "unchanged") this.#feed.observe(outcome.task);
-    else this.#feed.announce(outcome.task);
-    return outcome;
+    // The feed learns where each tape stands now; followers read the event from the store.
+    for (const outcome of outcomes) {
+      if (isChange(outcome)) this.#feed.announce(outcome.task);
+      else this.#feed.observe(outcome.task);
+    }
+    return outcomes;
   }
+}
+
+function isChange(outcome: ControlOutcome): outcome is TaskChange {
+  return outcome.transition !== null && outcome.transition.type !== "unchanged";
 }

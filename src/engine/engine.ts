@@ -4,11 +4,13 @@ import { v7 as uuidv7 } from "uuid";
 import { Draining, KindUnknown, StoreUnavailable, TaskNotTerminal } from "../domain/errors.ts";
 import { bodyOf, newEvent } from "../domain/event.ts";
 import { digestJson } from "../domain/json.ts";
+import type { JsonObject } from "../domain/json.ts";
 import type { Kind } from "../domain/kind.ts";
 import { requestCancel } from "../domain/lifecycle.ts";
+import { resolveRetry } from "../domain/retry.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
-import { readLastEvent, readPage } from "../store/event-queries.ts";
+import { readEvent, readLastEvent, readPage } from "../store/event-queries.ts";
 import { asCreated } from "../store/new-task.ts";
 import type { NewTask } from "../store/new-task.ts";
 import type { Database } from "../store/schema.ts";
@@ -82,7 +84,8 @@ export class Engine implements TaskEngine {
       journal: this.#journal,
       control: this.#control,
       log,
-      onFree: () => this.#membership?.claimer.onFreeSlot(),
+      readCheckpoint: (task) => this.#readCheckpoint(task),
+      onFree: (freed) => this.#membership?.claimer.onFreeSlot(freed),
     });
   }
 
@@ -136,7 +139,8 @@ export class Engine implements TaskEngine {
     const kind = this.#kinds.get(request.kind);
     if (kind === undefined) throw new KindUnknown(request.kind, [...this.#kinds.keys()]);
     const exclusiveKey = kind.exclusiveKey(kind.parseParams(request.params));
-    const mayRunNow = request.runAt === null && exclusiveKey === null && !claimer.hasBacklog;
+    const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
+    const mayRunNow = isDue && exclusiveKey === null && !claimer.hasBacklog;
     const slots = mayRunNow ? this.#executor.reserve(1) : 0;
     const lease = slots === 1 ? session.id : null;
     const newTask: NewTask = {
@@ -145,6 +149,7 @@ export class Engine implements TaskEngine {
       request,
       params: JSON.stringify(request.params),
       paramsDigest: digestJson(request.params),
+      ...resolveRetry(request, kind.retry),
       exclusiveKey,
       lease,
     };
@@ -157,7 +162,7 @@ export class Engine implements TaskEngine {
         this.#source.feed.announce(task);
         claimer.onWaiting();
       } else {
-        this.#executor.run(task, lease);
+        this.#executor.run(task, { lease, at: outcome.at });
       }
       return { task, alreadyStarted: false };
     } finally {
@@ -211,6 +216,13 @@ export class Engine implements TaskEngine {
       ...(result === undefined ? {} : { result }),
       ...(error === undefined ? {} : { error }),
     };
+  }
+
+  async #readCheckpoint({ taskId, checkpointSeq }: Task): Promise<JsonObject | null> {
+    if (checkpointSeq === null) return null;
+    const event = await readEvent(this.#db, { taskId, seq: checkpointSeq });
+    if (event?.type !== "partial") throw new Error(`task ${taskId} has no checkpoint at ${checkpointSeq}`);
+    return bodyOf({ ...event, type: "partial" }).payload;
   }
 
   /** The database, once its schema is there. @throws StoreUnavailable before the start */

@@ -1,8 +1,9 @@
 import type { Logger } from "pino";
 import { LeaseLost, StoreUnavailable } from "../domain/errors.ts";
+import type { JsonObject } from "../domain/json.ts";
 import type { Kind } from "../domain/kind.ts";
-import { endAttempt, stopAttempt } from "../domain/lifecycle.ts";
-import type { AttemptOutcome, StopReason, Transition } from "../domain/lifecycle.ts";
+import { certainEnd, endAttempt, stopAttempt } from "../domain/lifecycle.ts";
+import type { AttemptOutcome, Moment, StopReason, Transition } from "../domain/lifecycle.ts";
 import type { Fence, Task } from "../domain/task.ts";
 import { AttemptStopped, runAttempt } from "./attempt.ts";
 import { backoff } from "./backoff.ts";
@@ -12,6 +13,9 @@ import type { TapeWriter } from "./tape-writer.ts";
 
 interface Running {
   task: Task;
+  kind: Kind;
+  /** How long the attempt may run, from its beginning; Infinity: without end. */
+  timeoutMs: number;
   writer: TapeWriter;
   controller: AbortController;
   /** Resolves when the code was told to stop and its grace has passed. */
@@ -35,8 +39,11 @@ export class Executor {
   readonly #journal: Journal;
   readonly #control: Control;
   readonly #log: Logger;
-  readonly #onFree: () => void;
+  readonly #readCheckpoint: (task: Task) => Promise<JsonObject | null>;
+  readonly #onFree: (freed: { isTurnOver: boolean }) => void;
   readonly #running = new Map<string, Running>();
+  /** Attempts whose code has ended, though their end could not be stored. */
+  readonly #unended = new Set<string>();
   readonly #halted = new AbortController();
   #reserved = 0;
 
@@ -47,8 +54,10 @@ export class Executor {
     journal: Journal;
     control: Control;
     log: Logger;
-    /** Called whenever a slot has become free. */
-    onFree: () => void;
+    /** Reads what an earlier attempt has left. @throws StoreUnavailable */
+    readCheckpoint: (task: Task) => Promise<JsonObject | null>;
+    /** Called whenever a slot has become free, and told whether an exclusive key has with it. */
+    onFree: (freed: { isTurnOver: boolean }) => void;
   }) {
     this.#kinds = parts.kinds;
     this.#slots = parts.slots;
@@ -56,6 +65,7 @@ export class Executor {
     this.#journal = parts.journal;
     this.#control = parts.control;
     this.#log = parts.log;
+    this.#readCheckpoint = parts.readCheckpoint;
     this.#onFree = parts.onFree;
   }
 
@@ -66,6 +76,11 @@ export class Executor {
 
   has(taskId: string): boolean {
     return this.#running.has(taskId);
+  }
+
+  /** Whether the code of an attempt that is stored as this process's has been run by it. */
+  hasRun({ taskId, attempt }: { taskId: string; attempt: number }): boolean {
+    return this.#running.has(taskId) || this.#unended.has(attemptKey({ taskId, attempt }));
   }
 
   /** The tasks that run here. */
@@ -84,12 +99,17 @@ export class Executor {
     this.#reserved -= slots;
   }
 
-  /** Runs an attempt that is stored as running under the lease. */
-  run(task: Task, lease: string): void {
-    const kind = this.#kinds.get(task.kind)!;
+  /**
+   * Runs an attempt that is stored as running under the lease.
+   *
+   * @param at when it began, by the database's clock
+   */
+  run(task: Task, { lease, at }: { lease: string; at: Date }): void {
     const fence: Fence = { taskId: task.taskId, lease, attempt: task.attempt };
     const running: Running = {
       task,
+      kind: this.#kinds.get(task.kind)!,
+      timeoutMs: task.attemptDeadlineAt === null ? Infinity : task.attemptDeadlineAt.getTime() - at.getTime(),
       writer: this.#journal.open(fence, () => this.#stop(running, "lost")),
       controller: new AbortController(),
       graceOver: Promise.withResolvers(),
@@ -100,12 +120,15 @@ export class Executor {
     const former = this.#running.get(task.taskId);
     if (former !== undefined) this.#stop(former, "lost");
     this.#running.set(task.taskId, running);
-    running.ended = this.#run(kind, running)
-      .catch((error: unknown) => this.#log.error({ err: error, task_id: task.taskId }, "an attempt could not be ended"))
+    running.ended = this.#run(running)
+      .catch((error: unknown) => {
+        this.#log.error({ err: error, task_id: task.taskId }, "an attempt could not be ended");
+        this.#unended.add(attemptKey(task));
+      })
       .finally(() => {
         clearTimeout(running.graceTimer);
         if (this.#running.get(task.taskId) === running) this.#running.delete(task.taskId);
-        this.#onFree();
+        this.#onFree({ isTurnOver: task.exclusiveKey !== null });
       });
   }
 
@@ -127,16 +150,19 @@ export class Executor {
   async stopAll(because: StopReason, halt?: AbortSignal): Promise<void> {
     halt?.addEventListener("abort", () => this.#halted.abort(halt.reason), { once: true });
     if (halt?.aborted) this.#halted.abort(halt.reason);
-    for (const running of this.#running.values()) this.#stop(running, because);
+    for (const running of this.#running.values()) {
+      this.#stop(running, because === "shutdown" && running.kind.resumable ? "handover" : because);
+    }
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
-  async #run(kind: Kind, running: Running): Promise<void> {
-    const { task, writer, controller } = running;
+  async #run(running: Running): Promise<void> {
+    const { task, kind, writer, controller } = running;
     // Said with the line and not by a child of the log, which every task would pay for and few write to.
     const which = { task_id: task.taskId, kind: task.kind, attempt: task.attempt };
     using _ = this.#deadline(running);
-    const code = runAttempt({ kind, task, writer }, controller.signal, (error) =>
+    const lastCheckpoint = () => this.#lastCheckpoint(running);
+    const code = runAttempt({ kind, task, writer, lastCheckpoint }, controller.signal, (error) =>
       this.#log.warn({ ...which, err: error }, "the code of a task threw"),
     );
     const outcome = await Promise.race([code, running.graceOver.promise]);
@@ -146,37 +172,50 @@ export class Executor {
       "the code of a task did not stop within its grace: the task is taken from it",
     );
     writer.revoke();
-    await this.#change(running, (stored) => stopAttempt(stored, outcome));
+    await this.#change(running, (stored, moment) => stopAttempt(stored, outcome, moment));
   }
 
   /** Makes the end of the code the end of the attempt. */
   async #end(running: Running, outcome: AttemptOutcome): Promise<void> {
     const { task, writer } = running;
-    const isStopped = outcome.type === "threw" && outcome.because !== null;
-    const transition = endAttempt({ ...task, status: "running" }, outcome);
+    const end = certainEnd(task, outcome);
     try {
-      if (transition.type === "end" && !isStopped) return await writer.end(transition.event, transition.status);
+      if (end !== null) return await writer.end(end.event, end.status);
       // What is stored decides: it may have been asked to cancel by somebody else in the meantime.
       await writer.flush();
-      await this.#change(running, (stored) => endAttempt(stored, outcome));
+      await this.#change(running, (stored, moment) => endAttempt(stored, outcome, moment));
     } catch (error) {
       // Lost: whoever took the task has ended it, or will.
       if (error instanceof LeaseLost) return;
       // The database stayed away until this process was to wait no longer.
       if (error instanceof StoreUnavailable) throw error;
-      const refused = { reason: "KIND_FAILED", message: "the database refused what the code emitted" };
-      await this.#change(running, (stored) => endAttempt(stored, { type: "threw", failure: refused, because: null }));
+      const failure = { reason: "KIND_FAILED", message: "the database refused what the code emitted" };
+      await this.#change(running, (stored, moment) =>
+        endAttempt(stored, { type: "threw", failure, because: null, isFinal: false }, moment),
+      );
     }
   }
 
   /** Sees a transition of an owned task through a database that may be away for a while. */
-  async #change({ writer: { fence } }: Running, decide: (task: Task) => Transition): Promise<void> {
+  async #change({ writer: { fence } }: Running, decide: (task: Task, moment: Moment) => Transition): Promise<void> {
     for (let failures = 1; ; failures++) {
       try {
         await this.#control.changeOwned(fence, decide);
         return;
       } catch (error) {
         if (!(error instanceof StoreUnavailable) || !(await backoff(failures, this.#halted.signal))) throw error;
+      }
+    }
+  }
+
+  /** Reads through a database that may be away for a while. */
+  async #lastCheckpoint({ task, controller: { signal } }: Running): Promise<JsonObject | null> {
+    for (let failures = 1; ; failures++) {
+      try {
+        return await this.#readCheckpoint(task);
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+        if (!(await backoff(failures, signal))) throw signal.reason;
       }
     }
   }
@@ -189,9 +228,13 @@ export class Executor {
   }
 
   #deadline(running: Running): Disposable {
-    const { timeoutMs } = running.task;
-    const isTimed = timeoutMs !== null && timeoutMs <= TIMER_MS_MAX;
+    const { timeoutMs } = running;
+    const isTimed = timeoutMs <= TIMER_MS_MAX;
     const timer = isTimed ? setTimeout(() => this.#stop(running, "deadline"), timeoutMs) : undefined;
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
+}
+
+function attemptKey({ taskId, attempt }: { taskId: string; attempt: number }): string {
+  return `${taskId} ${attempt}`;
 }

@@ -1,14 +1,16 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
-import { Overloaded, RequestIdReused, StoreUnavailable } from "../domain/errors.ts";
+import { RequestIdReused, StoreUnavailable } from "../domain/errors.ts";
 import type { NewEvent } from "../domain/event.ts";
-import type { Fence, Task } from "../domain/task.ts";
+import type { Fence } from "../domain/task.ts";
 import { isSerializationFailure } from "../store/errors.ts";
 import { writeFlush } from "../store/journal-statement.ts";
 import type { NewTask } from "../store/new-task.ts";
 import { readTaskByRequest, readTaskStates } from "../store/task-queries.ts";
 import type { Database } from "../store/schema.ts";
 import { backoff } from "./backoff.ts";
+import { CreateQueue } from "./create-queue.ts";
+import type { Create, CreateOutcome } from "./create-queue.ts";
 import type { Feed } from "./feed.ts";
 import { TapeWriter } from "./tape-writer.ts";
 import type { TakenEvents } from "./tape-writer.ts";
@@ -18,23 +20,8 @@ const LANES = 2;
 /** What one flush takes at the most, before the item that passes the bound. */
 const FLUSH_EVENTS_MAX = 8_192;
 const FLUSH_BYTES_MAX = 4 * 1024 * 1024;
-const FLUSH_CREATES_MAX = 1_024;
-/** The params that one flush takes at the most, likewise: half, so that large starts do not keep appends out. */
-const FLUSH_CREATE_BYTES_MAX = FLUSH_BYTES_MAX / 2;
-/** Starts that may wait for a flush; past it StartTask answers OVERLOADED. */
-const WAITING_CREATES_MAX = 16_384;
 /** How long a start is held while the database is away, before its caller is told so. */
 const CREATE_PATIENCE_MS = 3_000;
-
-/** What became of a start: the task is new, or its request_id had started this one before. */
-export type CreateOutcome = { created: true; at: Date } | { created: false; task: Task };
-
-interface Create {
-  task: NewTask;
-  events: readonly NewEvent[];
-  since: number;
-  done: PromiseWithResolvers<CreateOutcome>;
-}
 
 interface Batch {
   creates: Create[];
@@ -51,7 +38,7 @@ export class Journal {
   readonly #db: Kysely<Database>;
   readonly #feed: Feed;
   readonly #log: Logger;
-  readonly #creates: Create[] = [];
+  readonly #creates = new CreateQueue();
   readonly #writers = new Set<TapeWriter>();
   readonly #busy = new Set<TapeWriter>();
   readonly #stopped = new AbortController();
@@ -85,12 +72,9 @@ export class Journal {
    *   answered so may exist all the same, and a retry with its request_id finds it
    */
   create(task: NewTask, events: readonly NewEvent[]): Promise<CreateOutcome> {
-    if (this.#creates.length >= WAITING_CREATES_MAX)
-      return Promise.reject(new Overloaded("tasks waiting to be stored"));
-    const done = Promise.withResolvers<CreateOutcome>();
-    this.#creates.push({ task, events, since: performance.now(), done });
+    const created = this.#creates.add(task, events);
     this.#schedule();
-    return done.promise;
+    return created;
   }
 
   /** Once the signal fires nothing is sent again: what could not be written by then is given up. */
@@ -102,7 +86,7 @@ export class Journal {
 
   /** Waits until everything that was handed in is settled, or given up. */
   async stop(): Promise<void> {
-    if (this.#lanes > 0 || this.#creates.length > 0 || this.#writers.size > 0) {
+    if (this.#lanes > 0 || !this.#creates.isEmpty || this.#writers.size > 0) {
       this.#idle ??= Promise.withResolvers();
       await this.#idle.promise;
     }
@@ -139,15 +123,9 @@ export class Journal {
   /** Each task at most once, and none that another lane holds. */
   #takeBatch(): Batch | null {
     const appends: Batch["appends"] = [];
+    const { creates, bytes: createBytes } = this.#creates.take();
+    let bytes = createBytes;
     let events = 0;
-    let bytes = 0;
-    let starts = 0;
-    for (const { task } of this.#creates) {
-      if (starts >= FLUSH_CREATES_MAX || bytes >= FLUSH_CREATE_BYTES_MAX) break;
-      bytes += task.params.length;
-      starts++;
-    }
-    const creates = this.#creates.splice(0, starts);
     for (const writer of this.#writers) {
       if (events >= FLUSH_EVENTS_MAX || bytes >= FLUSH_BYTES_MAX) break;
       if (this.#busy.has(writer)) continue;
@@ -272,9 +250,8 @@ export class Journal {
   #giveUpLateCreates(batch: Batch, error: StoreUnavailable): void {
     const before = performance.now() - CREATE_PATIENCE_MS;
     const isLate = ({ since }: Create) => since <= before;
-    const late = [...batch.creates.filter(isLate), ...this.#creates.filter(isLate)];
-    batch.creates = batch.creates.filter((create) => !late.includes(create));
-    this.#creates.splice(0, this.#creates.filter(isLate).length);
+    const late = [...batch.creates.filter(isLate), ...this.#creates.takeLate(before)];
+    batch.creates = batch.creates.filter((create) => !isLate(create));
     for (const { done } of late) done.reject(error);
   }
 

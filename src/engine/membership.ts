@@ -49,8 +49,8 @@ export class Membership {
     const isFresh = () => session.isFresh;
     const maySweep = () => session.maySweep;
     const claimer = new Claimer({ db, namespace, kinds: parts.kinds, lease, isFresh, executor, feed, log });
-    const sweeper = new Sweeper({ db, namespace, control, graceMs: settings.cancelGraceMs, maySweep, log });
-    const reconciler = new Reconciler({ db, control, executor, lease, log });
+    const sweeper = new Sweeper({ db, control, graceMs: settings.cancelGraceMs, maySweep, log });
+    const reconciler = new Reconciler({ db, executor, lease, log });
     const observer = new Observer({ db, feed, executor, hasPeers: () => session.hasPeers, log });
     this.session = session;
     this.claimer = claimer;

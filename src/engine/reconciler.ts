@@ -1,33 +1,29 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
-import { stopAttempt } from "../domain/lifecycle.ts";
 import type { Database } from "../store/schema.ts";
-import { findOwnedTasks } from "../store/sweep-queries.ts";
-import type { Control } from "./control.ts";
+import { findOwnedTasks, readOwnedTask } from "../store/owned-tasks.ts";
 import type { Executor } from "./executor.ts";
 import { Loop } from "./loop.ts";
 
 const RECONCILE_MS = 1_000;
 /** How long a task may be stored as this process's without running here: its start or claim may just be on its way. */
-const ORPHAN_MS = 3_000;
+const ORPHAN_MS = 2_000;
 
 /**
  * Holds what runs in this process against what is stored as its own, every second and whenever another process has
  * touched one of its tasks. Code whose task was cancelled or taken by way of another process is told to stop; a task
- * that nobody here runs, because the answer to its start or claim was lost, is given up as its process's death would.
+ * that nobody here has run, because the answer to its start or claim was lost, is run now.
  */
 export class Reconciler {
   readonly #db: Kysely<Database>;
-  readonly #control: Control;
   readonly #executor: Executor;
   readonly #lease: () => string;
   readonly #loop: Loop;
   /** Since when tasks look as if nobody here ran them. */
   #suspects = new Map<string, number>();
 
-  constructor(parts: { db: Kysely<Database>; control: Control; executor: Executor; lease: () => string; log: Logger }) {
+  constructor(parts: { db: Kysely<Database>; executor: Executor; lease: () => string; log: Logger }) {
     this.#db = parts.db;
-    this.#control = parts.control;
     this.#executor = parts.executor;
     this.#lease = parts.lease;
     this.#loop = new Loop({ name: "reconciler", everyMs: RECONCILE_MS, log: parts.log, turn: () => this.#reconcile() });
@@ -55,16 +51,19 @@ export class Reconciler {
       if (cancelRequestedAt !== null) this.#executor.stop(taskId, "cancel");
     }
     for (const taskId of running) if (!stored.has(taskId)) this.#executor.stop(taskId, "lost");
-    await this.#giveUpOrphans(lease, owned);
+    await this.#runOrphans(lease, owned);
   }
 
-  async #giveUpOrphans(lease: string, owned: readonly { taskId: string; attempt: number }[]): Promise<void> {
+  async #runOrphans(lease: string, owned: readonly { taskId: string; attempt: number }[]): Promise<void> {
     const now = performance.now();
-    const unknown = owned.filter(({ taskId }) => !this.#executor.has(taskId));
+    const unknown = owned.filter((attempt) => !this.#executor.hasRun(attempt));
     this.#suspects = new Map(unknown.map(({ taskId }) => [taskId, this.#suspects.get(taskId) ?? now]));
     for (const { taskId, attempt } of unknown) {
       if (now - this.#suspects.get(taskId)! < ORPHAN_MS) continue;
-      await this.#control.changeOwned({ taskId, lease, attempt }, (stored) => stopAttempt(stored, "lost"));
+      const found = await readOwnedTask(this.#db, { taskId, lease, attempt });
+      if (found !== undefined && !this.#executor.hasRun(found.task)) {
+        this.#executor.run(found.task, { lease, at: found.at });
+      }
     }
   }
 }

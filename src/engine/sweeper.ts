@@ -1,25 +1,25 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
-import { stopAttempt } from "../domain/lifecycle.ts";
+import { expire, stopAttempt } from "../domain/lifecycle.ts";
 import type { Database } from "../store/schema.ts";
 import { removeExpiredSessions } from "../store/session-queries.ts";
-import { findOverdueTasks } from "../store/sweep-queries.ts";
 import type { OverdueReason } from "../store/sweep-queries.ts";
 import type { Control } from "./control.ts";
 import { Loop } from "./loop.ts";
 
 const SWEEP_MS = 1_000;
+/** One commit's worth: small, so that no task stays locked for long. */
 const BATCH_MAX = 100;
 /** Owners end their own overdue tasks; the sweeper is for those that do not, and leaves them this much time to. */
 const OWNERS_TIME_MS = 2_000;
 
 /**
  * Ends or requeues the running tasks that their owner does not: it died, or it does not come back from a cancel or a
- * deadline. Every process sweeps, with no leader: each task is looked at again under its lock before it is taken.
+ * deadline; and ends those that waited past their own deadline. Every process sweeps, with no leader: each takes tasks
+ * that no other has locked, a batch a commit, and decides under the lock.
  */
 export class Sweeper {
   readonly #db: Kysely<Database>;
-  readonly #namespace: string;
   readonly #control: Control;
   readonly #graceMs: number;
   readonly #maySweep: () => boolean;
@@ -28,7 +28,6 @@ export class Sweeper {
 
   constructor(parts: {
     db: Kysely<Database>;
-    namespace: string;
     control: Control;
     /** How long code may go on after it was told to stop. */
     graceMs: number;
@@ -37,7 +36,6 @@ export class Sweeper {
     log: Logger;
   }) {
     this.#db = parts.db;
-    this.#namespace = parts.namespace;
     this.#control = parts.control;
     this.#graceMs = parts.graceMs;
     this.#maySweep = parts.maySweep;
@@ -55,6 +53,7 @@ export class Sweeper {
   }
 
   async #sweep(): Promise<void> {
+    await this.#takeOverdue("expired", 0);
     if (!this.#maySweep()) return;
     await this.#takeOverdue("lost", 0);
     await this.#takeOverdue("cancel", this.#graceMs + OWNERS_TIME_MS);
@@ -63,14 +62,14 @@ export class Sweeper {
   }
 
   async #takeOverdue(reason: OverdueReason, graceMs: number): Promise<void> {
-    const found = await findOverdueTasks(this.#db, { namespace: this.#namespace, reason, graceMs, limit: BATCH_MAX });
-    for (const taskId of found) {
-      const { task, transition } = await this.#control.changeOverdue({ taskId, reason, graceMs }, (stored) =>
-        stopAttempt(stored, reason),
-      );
-      if (transition !== null) this.#log.warn({ task_id: taskId, reason, status: task.status }, "took an overdue task");
+    const taken = await this.#control.changeOverdue({ reason, graceMs, limit: BATCH_MAX }, (task, moment) =>
+      reason === "expired" ? expire(task, moment) : stopAttempt(task, reason, moment),
+    );
+    for (const { task, transition } of taken) {
+      if (transition?.type === "unchanged") continue;
+      this.#log.warn({ task_id: task.taskId, reason, status: task.status }, "took an overdue task");
     }
     // A full batch: there may be more.
-    if (found.length === BATCH_MAX) this.#loop.kick();
+    if (taken.length === BATCH_MAX) this.#loop.kick();
   }
 }

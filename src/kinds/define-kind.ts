@@ -4,9 +4,12 @@ import type { JsonObject } from "../domain/json.ts";
 import { parseBySchema } from "../domain/kind.ts";
 import type { Kind, TaskContext } from "../domain/kind.ts";
 import { KIND_CHARS_MAX } from "../domain/limits.ts";
+import { RETRY_BOUNDS } from "../domain/retry.ts";
+import type { RetrySettings } from "../domain/retry.ts";
 
 export { TaskError } from "../domain/kind.ts";
 export type { Kind, TaskContext } from "../domain/kind.ts";
+export type { RetrySettings } from "../domain/retry.ts";
 export type { JsonObject, JsonValue } from "../domain/json.ts";
 
 const KIND_NAME = new RegExp(`^[A-Za-z0-9._-]{1,${KIND_CHARS_MAX}}$`);
@@ -18,6 +21,10 @@ const KIND_NAME = new RegExp(`^[A-Za-z0-9._-]{1,${KIND_CHARS_MAX}}$`);
  * @param params any Standard Schema (valibot, zod, arktype, …), synchronous. StartTask refuses what it refuses, with
  *   `params.FIELD` for each issue. A strict object refuses unknown params too.
  * @param exclusive a key for params of which one task of a namespace may run at a time
+ * @param retry how many attempts a task has and how long it waits between them, where its start does not say: by
+ *   default one attempt; then 1 s, doubled with each, 5 min at the most, a fifth of it at random
+ * @param resumable whether an attempt that was cut short may be made again: a server that stops hands such a task on,
+ *   and the attempt does not count. By default not: the task ends, or is tried again where it has attempts left
  * @param run the work. It looks at `signal` between units of work and returns the result, a JSON object of at most
  *   3 MiB, or nothing, which stands for `{}`. To fail with a reason of its own it throws TaskError.
  */
@@ -25,11 +32,15 @@ export function defineKind<Params>({
   name,
   params: schema,
   exclusive,
+  retry = {},
+  resumable = false,
   run,
 }: {
   name: string;
   params: StandardSchemaV1<unknown, Params>;
   exclusive?: (params: Params) => string | null;
+  retry?: RetrySettings;
+  resumable?: boolean;
   run: (task: TaskContext<Params>) => Promise<JsonObject | void>;
 }): Kind {
   if (!KIND_NAME.test(name)) {
@@ -39,6 +50,20 @@ export function defineKind<Params>({
     name,
     parseParams: (params) => parseBySchema(schema, params, "params"),
     exclusiveKey: (params) => exclusive?.(params as Params) ?? null,
+    retry: checkRetry(retry),
+    resumable,
     run: (context) => run(context as TaskContext<Params>),
   };
+}
+
+/** Said where the kind is made, not when the first of its tasks fails. */
+function checkRetry(retry: RetrySettings): RetrySettings {
+  const violations = Object.entries(RETRY_BOUNDS).flatMap(([name, [min, max]]) => {
+    const value = retry[name as keyof RetrySettings];
+    const isWhole = name === "backoffMultiplier" || name === "jitter" || Number.isInteger(value);
+    const isIn = value === undefined || (value >= min && value <= max && isWhole);
+    return isIn ? [] : [{ field: `retry.${name}`, description: `must be ${min} to ${max}, is ${value}` }];
+  });
+  if (violations.length > 0) throw new InvalidArgument(violations);
+  return retry;
 }

@@ -8,20 +8,29 @@ import type { TaskRow } from "./task-queries.ts";
 /**
  * Takes up to `limit` waiting tasks for a session, oldest first: each is running from its next attempt on, with its
  * `started` event, in one commit. Two sessions never get the same task: the update repeats that it is pending. A task
- * with an exclusive key is taken only with the key; those whose key is held do not stand in the way of others.
+ * with an exclusive key is taken only with the key; those whose key is held, or whose turn it is not, do not stand in
+ * the way of others.
+ *
+ * @returns the tasks, and the moment that their attempts began
  */
 export async function claimTasks(
   db: Kysely<Database>,
   { namespace, kinds, lease, limit }: { namespace: string; kinds: readonly string[]; lease: string; limit: number },
-): Promise<Task[]> {
-  const { rows } = await sql<TaskRow>`/* spool_claim */
+): Promise<{ tasks: Task[]; at: Date }> {
+  const { rows } = await sql<TaskRow & { at: Date }>`/* spool_claim */
 with candidate as materialized (
-  select t.task_id, t.exclusive_key, now() as at, now() + t.timeout_ms * interval '1 millisecond' as deadline_at
+  select t.task_id, t.exclusive_key, now() as at,
+         least(now() + t.timeout_ms * interval '1 millisecond', t.deadline_at) as attempt_deadline_at
   from tasks t
   where t.namespace = ${namespace} and t.status = 'pending' and t.kind = any(${sql.val(kinds)}::text[])
-    and (t.run_at is null or t.run_at <= now())
+    and (t.run_at is null or t.run_at <= now()) and (t.deadline_at is null or t.deadline_at > now())
     and not exists (
       select from task_exclusives x where x.namespace = t.namespace and x.exclusive_key = t.exclusive_key
+    )
+    and not exists (
+      select from tasks o where o.namespace = t.namespace and o.exclusive_key = t.exclusive_key and o.status = 'pending'
+        and o.task_id < t.task_id and o.kind = any(${sql.val(kinds)}::text[])
+        and (o.run_at is null or o.run_at <= now()) and (o.deadline_at is null or o.deadline_at > now())
     )
   order by t.task_id
   limit ${limit}::int
@@ -29,15 +38,15 @@ with candidate as materialized (
 ),
 held as (
   insert into task_exclusives (namespace, exclusive_key, task_id)
-  select distinct on (exclusive_key) ${namespace}, exclusive_key, task_id
-  from candidate where exclusive_key is not null order by exclusive_key, task_id
+  select ${namespace}, exclusive_key, task_id from candidate where exclusive_key is not null
   on conflict do nothing
   returning task_id
 ),
 claimed as (
   update tasks t
   set status = 'running', lease = ${lease}::uuid, attempt = t.attempt + 1, appended = 0, last_seq = t.last_seq + 1,
-      started_at = case when t.started_at is null then c.at else t.started_at end, deadline_at = c.deadline_at
+      started_at = case when t.started_at is null then c.at else t.started_at end,
+      attempt_deadline_at = c.attempt_deadline_at
   from candidate c
   where t.task_id = c.task_id and t.status = 'pending'
     and (c.exclusive_key is null or c.task_id in (select task_id from held))
@@ -48,6 +57,6 @@ recorded as (
   select task_id, last_seq, now(), 'started', json_build_object('kind', kind, 'attempt', attempt)
   from claimed
 )
-select * from claimed order by task_id`.execute(db);
-  return rows.map(toTask);
+select *, now() as at from claimed order by task_id`.execute(db);
+  return { tasks: rows.map(toTask), at: rows[0]?.at ?? new Date(0) };
 }

@@ -77,6 +77,19 @@ function toEvents(rows: readonly PageRow[]): TapeEvent[] {
   return events;
 }
 
+/** One event of a task, or undefined where the tape is shorter. */
+export async function readEvent(
+  db: Kysely<Database>,
+  { taskId, seq }: { taskId: string; seq: bigint },
+): Promise<TapeEvent | undefined> {
+  return db
+    .selectFrom("task_events")
+    .select(["seq", "time", "type", sql<string>`body::text`.as("body")])
+    .where("task_id", "=", taskId)
+    .where("seq", "=", seq)
+    .executeTakeFirst();
+}
+
 /** The last event of a task: `final` once it has ended. Undefined on an empty tape. */
 export async function readLastEvent(db: Kysely<Database>, taskId: string): Promise<TapeEvent | undefined> {
   return db

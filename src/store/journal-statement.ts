@@ -1,6 +1,8 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
+import { isCheckpoint } from "../domain/event.ts";
 import type { NewEvent } from "../domain/event.ts";
+import { DEFAULT_RETRY_POLICY } from "../domain/retry.ts";
 import type { Fence, TerminalStatus } from "../domain/task.ts";
 import type { NewTask } from "./new-task.ts";
 import type { Database } from "./schema.ts";
@@ -51,10 +53,10 @@ fresh as materialized (
   select * from unnest(
     ${creates.taskId}::uuid[], ${creates.namespace}::text[], ${creates.kind}::text[], ${creates.params}::text[],
     ${creates.digest}::text[], ${creates.labels}::text[], ${creates.requestId}::text[], ${creates.exclusive}::text[],
-    ${creates.runAt}::timestamptz[], ${creates.timeoutMs}::bigint[], ${creates.maxAttempts}::int[],
-    ${creates.lease}::uuid[], ${creates.events}::int[]
+    ${creates.runAt}::timestamptz[], ${creates.deadlineAt}::timestamptz[], ${creates.timeoutMs}::bigint[],
+    ${creates.maxAttempts}::int[], ${creates.retryPolicy}::text[], ${creates.lease}::uuid[], ${creates.events}::int[]
   ) as f (task_id, namespace, kind, params, params_digest, labels, request_id, exclusive_key,
-          run_at, timeout_ms, max_attempts, lease, events)
+          run_at, deadline_at, timeout_ms, max_attempts, retry_policy, lease, events)
 ),
 requested as (
   insert into task_requests (namespace, request_id, task_id)
@@ -64,12 +66,14 @@ requested as (
 ),
 created as (
   insert into tasks (task_id, namespace, kind, status, params, params_digest, labels, request_id, exclusive_key,
-                     created_at, started_at, run_at, deadline_at, timeout_ms, attempt, max_attempts, lease, last_seq)
+                     created_at, started_at, run_at, deadline_at, attempt_deadline_at, timeout_ms,
+                     attempt, max_attempts, retry_policy, lease, last_seq)
   select f.task_id, f.namespace, f.kind, case when f.lease is null then 'pending' else 'running' end,
          f.params::json, f.params_digest, f.labels::jsonb, f.request_id, f.exclusive_key,
-         m.at, case when f.lease is not null then m.at end, f.run_at,
-         case when f.lease is not null then m.at + f.timeout_ms * interval '1 millisecond' end,
-         f.timeout_ms, case when f.lease is null then 0 else 1 end, f.max_attempts, f.lease, f.events
+         m.at, case when f.lease is not null then m.at end, f.run_at, f.deadline_at,
+         case when f.lease is not null then least(m.at + f.timeout_ms * interval '1 millisecond', f.deadline_at) end,
+         f.timeout_ms, case when f.lease is null then 0 else 1 end, f.max_attempts, f.retry_policy::json,
+         f.lease, f.events
   from fresh f cross join moment m
   where f.request_id is null or f.task_id in (select task_id from requested)
   on conflict do nothing
@@ -79,17 +83,19 @@ item as materialized (
   select i.*, m.at, case when i.status is not null then m.at end as finished_at
   from unnest(
     ${appends.taskId}::uuid[], ${appends.lease}::uuid[], ${appends.attempt}::int[], ${appends.appended}::bigint[],
-    ${appends.events}::int[], ${appends.status}::text[]
-  ) as i (task_id, lease, attempt, appended, events, status)
+    ${appends.events}::int[], ${appends.checkpoint}::int[], ${appends.status}::text[]
+  ) as i (task_id, lease, attempt, appended, events, checkpoint, status)
   cross join moment m
 ),
 moved as (
   update tasks t
   set last_seq = t.last_seq + i.events,
       appended = t.appended + i.events,
+      checkpoint_seq = case when i.checkpoint > 0 then t.last_seq + i.checkpoint else t.checkpoint_seq end,
       status = coalesce(i.status, t.status),
       finished_at = i.finished_at,
-      lease = case when i.status is null then t.lease end
+      lease = case when i.status is null then t.lease end,
+      attempt_deadline_at = case when i.status is null then t.attempt_deadline_at end
   from item i
   where t.task_id = i.task_id and t.status = 'running'
     and t.lease = i.lease and t.attempt = i.attempt and t.appended = i.appended
@@ -134,8 +140,12 @@ function createColumns({ creates }: Flush) {
     requestId: creates.map(({ task }) => task.request.requestId),
     exclusive: creates.map(({ task }) => task.exclusiveKey),
     runAt: creates.map(({ task }) => task.request.runAt?.toISOString() ?? null),
+    deadlineAt: creates.map(({ task }) => task.request.deadlineAt?.toISOString() ?? null),
     timeoutMs: creates.map(({ task }) => task.request.timeoutMs),
-    maxAttempts: creates.map(({ task }) => task.request.maxAttempts),
+    maxAttempts: creates.map(({ task }) => task.maxAttempts),
+    retryPolicy: creates.map(({ task: { retryPolicy } }) =>
+      retryPolicy === DEFAULT_RETRY_POLICY ? null : JSON.stringify(retryPolicy),
+    ),
     lease: creates.map(({ task }) => task.lease),
     events: creates.map(({ events }) => events.length),
   };
@@ -148,6 +158,7 @@ function appendColumns({ appends }: Flush) {
     attempt: appends.map(({ fence }) => fence.attempt),
     appended: appends.map(({ appended }) => appended),
     events: appends.map(({ events }) => events.length),
+    checkpoint: appends.map(({ events }) => events.findLastIndex(isCheckpoint) + 1),
     status: appends.map(({ end }) => end),
   };
 }

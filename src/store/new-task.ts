@@ -1,3 +1,4 @@
+import type { RetryPolicy } from "../domain/retry.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 
 /** A task to be created, in the same commit as its request_id. */
@@ -8,27 +9,41 @@ export interface NewTask {
   /** The params as JSON text, and their digest. */
   params: string;
   paramsDigest: string;
+  maxAttempts: number;
+  retryPolicy: Readonly<RetryPolicy>;
   exclusiveKey: string | null;
   /** The session under which its first attempt starts in the same commit; null: it waits to be claimed. */
   lease: string | null;
 }
 
 /** The task that a commit has made of it, as its row says. */
-export function asCreated({ taskId, request, paramsDigest, lease }: NewTask, at: Date): Task {
-  const { timeoutMs } = request;
+export function asCreated({ taskId, request, paramsDigest, exclusiveKey, lease, ...retry }: NewTask, at: Date): Task {
+  const isRunning = lease !== null;
   return {
     ...request,
     taskId,
     paramsDigest,
-    status: lease === null ? "pending" : "running",
+    exclusiveKey,
+    maxAttempts: retry.maxAttempts,
+    retryPolicy: retry.retryPolicy,
+    status: isRunning ? "running" : "pending",
     createdAt: at,
-    startedAt: lease === null ? null : at,
+    startedAt: isRunning ? at : null,
     finishedAt: null,
-    deadlineAt: lease === null || timeoutMs === null ? null : new Date(at.getTime() + timeoutMs),
-    attempt: lease === null ? 0 : 1,
+    attemptDeadlineAt: isRunning ? attemptDeadline(request, at) : null,
+    attempt: isRunning ? 1 : 0,
+    handovers: 0,
     cancelRequestedAt: null,
     cancelReason: null,
     lease,
-    lastSeq: lease === null ? 0n : 1n,
+    checkpointSeq: null,
+    lastSeq: isRunning ? 1n : 0n,
   };
+}
+
+/** The earlier of the attempt's own end and the task's. */
+function attemptDeadline({ timeoutMs, deadlineAt }: TaskRequest, at: Date): Date | null {
+  const timesOutAt = timeoutMs === null ? null : new Date(at.getTime() + timeoutMs);
+  if (timesOutAt === null || deadlineAt === null) return timesOutAt ?? deadlineAt;
+  return timesOutAt < deadlineAt ? timesOutAt : deadlineAt;
 }

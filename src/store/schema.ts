@@ -1,6 +1,7 @@
 import type { ColumnType, Generated } from "kysely";
 import type { EventType } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
+import type { RetryPolicy } from "../domain/retry.ts";
 import type { TaskStatus } from "../domain/task.ts";
 import type { DocumentTables } from "./documents.ts";
 
@@ -22,15 +23,21 @@ export interface TaskTable {
   finished_at: Date | null;
   run_at: Date | null;
   deadline_at: Date | null;
+  /** Of the attempt that runs. */
+  attempt_deadline_at: Date | null;
   timeout_ms: bigint | null;
   attempt: Generated<number>;
   max_attempts: number;
+  handovers: Generated<number>;
+  /** null: the default. */
+  retry_policy: ColumnType<RetryPolicy | null, string | null, never>;
   lease: string | null;
   cancel_requested_at: Date | null;
   cancel_reason: string | null;
   last_seq: Generated<bigint>;
   /** How many events the owner of this attempt has appended: recognises a flush that is sent again. */
   appended: Generated<bigint>;
+  checkpoint_seq: bigint | null;
   traceparent: string | null;
 }
 

@@ -1,73 +1,48 @@
 import { sql } from "kysely";
-import type { Kysely, RawBuilder, Transaction } from "kysely";
-import type { StopReason } from "../domain/lifecycle.ts";
+import type { RawBuilder, Transaction } from "kysely";
 import type { Database } from "./schema.ts";
+import { SUMMARY_COLUMNS, toTask } from "./task-queries.ts";
+import { readClock } from "./transitions.ts";
+import type { LockedTasks } from "./transitions.ts";
 
-/** Reasons for which a running task may be taken from its owner. */
-export type OverdueReason = Extract<StopReason, "lost" | "cancel" | "deadline">;
+/** Why a task may be taken from its owner, or from the queue. */
+export type OverdueReason = "lost" | "cancel" | "deadline" | "expired";
 
 /**
- * When a running task is overdue. `lost`: its session is gone or has run out. `cancel` and `deadline`: asked or due
- * longer ago than the grace.
+ * When a task is overdue. `lost`: it runs and its session is gone or has run out. `cancel` and `deadline`: it runs, and
+ * was asked to cancel, or its attempt was due, longer ago than the grace. `expired`: it waits, past its own deadline.
  */
 function overdue(reason: OverdueReason, graceMs: number): RawBuilder<boolean> {
   const before = sql`now() - ${graceMs}::int * interval '1 millisecond'`;
   switch (reason) {
     case "lost":
-      return sql`not exists (select from sessions s where s.session_id = tasks.lease and s.expires_at > now())`;
+      return sql`status = 'running' and not exists (
+        select from sessions s where s.session_id = tasks.lease and s.expires_at > now())`;
     case "cancel":
-      return sql`cancel_requested_at < ${before}`;
+      return sql`status = 'running' and cancel_requested_at < ${before}`;
     case "deadline":
-      return sql`deadline_at < ${before}`;
+      return sql`status = 'running' and attempt_deadline_at < ${before}`;
+    case "expired":
+      return sql`status = 'pending' and deadline_at < ${before}`;
   }
 }
 
-interface OverdueQuery {
-  namespace: string;
-  reason: OverdueReason;
-  graceMs: number;
-}
-
-/** Running tasks of the namespace that are overdue, up to a limit. */
-export async function findOverdueTasks(
-  db: Kysely<Database>,
-  { namespace, reason, graceMs, limit }: OverdueQuery & { limit: number },
-): Promise<string[]> {
-  const rows = await db
+/**
+ * Locks tasks of the namespace that are overdue, up to a limit, without their params. Those that somebody else has
+ * locked are left to him: any number of sweepers take different tasks, and none waits for a row.
+ */
+export async function lockOverdueTasks(
+  trx: Transaction<Database>,
+  { namespace, reason, graceMs, limit }: { namespace: string; reason: OverdueReason; graceMs: number; limit: number },
+): Promise<LockedTasks> {
+  const rows = await trx
     .selectFrom("tasks")
-    .select("task_id")
+    .select(SUMMARY_COLUMNS)
     .where("namespace", "=", namespace)
-    .where("status", "=", "running")
     .where(overdue(reason, graceMs))
     .limit(limit)
+    .forUpdate()
+    .skipLocked()
     .execute();
-  return rows.map((row) => row.task_id);
-}
-
-/** Whether a task that this transaction has locked is overdue still. */
-export async function isOverdue(
-  trx: Transaction<Database>,
-  { taskId, reason, graceMs }: Omit<OverdueQuery, "namespace"> & { taskId: string },
-): Promise<boolean> {
-  const row = await trx
-    .selectFrom("tasks")
-    .select("task_id")
-    .where("task_id", "=", taskId)
-    .where("status", "=", "running")
-    .where(overdue(reason, graceMs))
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
-/** The running tasks that a session owns, and whether each was asked to cancel. */
-export async function findOwnedTasks(
-  db: Kysely<Database>,
-  lease: string,
-): Promise<{ taskId: string; attempt: number; cancelRequestedAt: Date | null }[]> {
-  return db
-    .selectFrom("tasks")
-    .select(["task_id as taskId", "attempt", "cancel_requested_at as cancelRequestedAt"])
-    .where("lease", "=", lease)
-    .where("status", "=", "running")
-    .execute();
+  return rows.length === 0 ? { tasks: [], at: new Date(0) } : { tasks: rows.map(toTask), at: await readClock(trx) };
 }

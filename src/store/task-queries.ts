@@ -1,27 +1,34 @@
 import { sql } from "kysely";
-import type { Kysely, Selectable, Transaction } from "kysely";
+import type { Kysely, Selectable } from "kysely";
 import { TaskNotFound } from "../domain/errors.ts";
+import { DEFAULT_RETRY_POLICY } from "../domain/retry.ts";
 import type { Task, TaskStatus } from "../domain/task.ts";
 import type { Database, TaskTable } from "./schema.ts";
 
-const SUMMARY_COLUMNS = [
+/** The columns of a Task but for its params. */
+export const SUMMARY_COLUMNS = [
   "task_id",
   "kind",
   "status",
   "params_digest",
   "labels",
   "request_id",
+  "exclusive_key",
   "created_at",
   "started_at",
   "finished_at",
   "run_at",
   "deadline_at",
+  "attempt_deadline_at",
   "timeout_ms",
   "attempt",
   "max_attempts",
+  "handovers",
+  "retry_policy",
   "cancel_requested_at",
   "cancel_reason",
   "lease",
+  "checkpoint_seq",
   "last_seq",
 ] as const satisfies (keyof TaskTable)[];
 
@@ -40,17 +47,22 @@ export function toTask(row: TaskRow): Task {
     paramsDigest: row.params_digest,
     labels: row.labels,
     requestId: row.request_id,
+    exclusiveKey: row.exclusive_key,
     createdAt: row.created_at,
     startedAt: row.started_at,
     finishedAt: row.finished_at,
     runAt: row.run_at,
     deadlineAt: row.deadline_at,
+    attemptDeadlineAt: row.attempt_deadline_at,
     timeoutMs: row.timeout_ms === null ? null : Number(row.timeout_ms),
     attempt: row.attempt,
     maxAttempts: row.max_attempts,
+    handovers: row.handovers,
+    retryPolicy: row.retry_policy ?? DEFAULT_RETRY_POLICY,
     cancelRequestedAt: row.cancel_requested_at,
     cancelReason: row.cancel_reason,
     lease: row.lease,
+    checkpointSeq: row.checkpoint_seq,
     lastSeq: row.last_seq,
   };
 }
@@ -97,22 +109,6 @@ export async function readTaskByRequest(
     .where("task_requests.request_id", "=", requestId)
     .executeTakeFirst();
   return row === undefined ? undefined : toTask(row);
-}
-
-/** The task, locked until the transaction ends. @throws TaskNotFound */
-export async function lockTask(
-  trx: Transaction<Database>,
-  { namespace, taskId }: { namespace: string; taskId: string },
-): Promise<Task> {
-  const row = await trx
-    .selectFrom("tasks")
-    .select(TASK_COLUMNS)
-    .where("task_id", "=", taskId)
-    .where("namespace", "=", namespace)
-    .forUpdate()
-    .executeTakeFirst();
-  if (row === undefined) throw new TaskNotFound(taskId);
-  return toTask(row);
 }
 
 export interface TaskFilter {

@@ -32,7 +32,8 @@ async function attempt(
   const writer = new TapeWriter(FENCE, { onEvents: () => {}, onLost: () => {} });
   const thrown: unknown[] = [];
   const kind = kindOf("test", (task) => run(task, writer));
-  const outcome = await runAttempt({ kind, task: TASK, writer }, signal, (error) => thrown.push(error));
+  const parts = { kind, task: TASK, writer, lastCheckpoint: () => Promise.resolve(null) };
+  const outcome = await runAttempt(parts, signal, (error) => thrown.push(error));
   const events: readonly NewEvent[] = writer.take().events;
   return { outcome, thrown, events };
 }

@@ -8,6 +8,7 @@ import { sql } from "kysely";
 import { openDatabase } from "../../src/store/database.ts";
 import type { Store } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrate.ts";
+import { lockTask } from "../../src/store/transitions.ts";
 import {
   kindOf,
   outcomeOf,
@@ -18,7 +19,7 @@ import {
   wholeTape,
 } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
-import { outline, storedTape } from "../support/new-tasks.ts";
+import { createRunning, outline, storedTape } from "../support/new-tasks.ts";
 import { createDatabase } from "../support/postgres.ts";
 import type { TestDatabase } from "../support/postgres.ts";
 
@@ -40,7 +41,6 @@ describe("engines that share a database", () => {
     namespace = randomUUID();
   });
 
-  /** Lets the sessions of the namespace run out, as if their processes had been stopped for long. */
   /** Starts a process with a running task, and kills it. */
   async function startAndKill(maxAttempts: number): Promise<string> {
     const script = join(import.meta.dirname, "../support/dying-engine.ts");
@@ -78,6 +78,39 @@ describe("engines that share a database", () => {
     const { status, result, tape } = await outcomeOf(engine, taskId);
     assert.deepEqual([status, result], ["succeeded", { attempt: 2 }]);
     assert.deepEqual(outline(tape), ["started", "log", "retrying", "started", "final"]);
+  });
+
+  it("end however many tasks one has left, though somebody holds the row of one", async () => {
+    const lease = randomUUID();
+    const fences = await Promise.all(
+      Array.from({ length: 250 }, () => createRunning(store.db, { namespace, kind: "wait", lease })),
+    );
+    const [held, ...others] = fences.map(({ taskId }) => taskId);
+    await store.db.transaction().execute(async (trx) => {
+      await lockTask(trx, { namespace, taskId: held! });
+      await using one = await startEngine(store, { namespace, leaseMs: 1_000 });
+      await using two = await startEngine(store, { namespace, leaseMs: 1_000 });
+      for (const [index, taskId] of others.entries()) {
+        const { error, tape } = await outcomeOf(index % 2 === 0 ? one : two, taskId);
+        assert.deepEqual([error?.reason, outline(tape)], ["WORKER_LOST", ["started", "final"]]);
+      }
+      assert.equal((await one.getTask(held!)).status, "running");
+    });
+    await using engine = await startEngine(store, { namespace, leaseMs: 1_000 });
+    assert.equal((await outcomeOf(engine, held!)).error?.reason, "WORKER_LOST");
+  });
+
+  it("run what was claimed for them by a claim whose answer was lost", async () => {
+    const wait = kindOf("wait", (task) => Promise.resolve({ attempt: task.attempt }));
+    await using engine = await startEngine(store, { namespace, kinds: [wait] });
+    const { session_id: lease } = await store.db
+      .selectFrom("sessions")
+      .select("session_id")
+      .where("namespace", "=", namespace)
+      .executeTakeFirstOrThrow();
+    const { taskId } = await createRunning(store.db, { namespace, kind: "wait", lease });
+    const { status, result, tape } = await outcomeOf(engine, taskId);
+    assert.deepEqual([status, result, outline(tape)], ["succeeded", { attempt: 1 }, ["started", "final"]]);
   });
 
   it("tell the code of one whose session is gone, and take nothing from it afterwards", async () => {
@@ -162,7 +195,7 @@ describe("engines that share a database", () => {
         await task.flush();
         running.set(key, running.get(key)! - 1);
       },
-      (params) => params.key as string,
+      { exclusiveKey: (params) => params.key as string },
     );
     const settings = { namespace, kinds: [kind], slots: 4 };
     await using one = await startEngine(store, settings);

@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
-import { kindOf, outcomeOf, start, startRunning, untilStopped, wholeTape } from "../support/engine-tasks.ts";
+import type { JsonObject } from "../../src/domain/json.ts";
+import type { TaskContext } from "../../src/domain/kind.ts";
+import {
+  kindOf,
+  outcomeOf,
+  start,
+  startRunning,
+  untilEvent,
+  untilStopped,
+  wholeTape,
+} from "../support/engine-tasks.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
+import { eventually } from "../support/eventually.ts";
 import { outline } from "../support/new-tasks.ts";
 import { describeOnEachStore } from "../support/stores.ts";
 
@@ -47,6 +58,49 @@ describeOnEachStore("an engine that is stopped", (store) => {
     assert.deepEqual((await outcomeOf(next, first)).result, { attempt: 2 });
     assert.deepEqual((await outcomeOf(next, waiting)).result, { attempt: 1 });
     assert.deepEqual(outline(await wholeTape(next, first)), ["started", "retrying", "started", "final"]);
+  });
+
+  it("hands on what can be resumed, at once and at no cost", async () => {
+    const steps = async (task: TaskContext) => {
+      const step = Number((await task.lastCheckpoint())?.step ?? 0);
+      await task.partial("checkpoint", { step: step + 1 });
+      if (task.attempt === 3) return { step, attempt: 3 };
+      await task.flush();
+      return untilStopped(task.signal);
+    };
+    const kinds = [kindOf("steps", steps, { resumable: true })];
+    const first = await startEngine(store(), { kinds });
+    const taskId = await startRunning(first, { kind: "steps" });
+    await untilEvent(first, taskId, "partial");
+    await first.stop({ drainMs: 0, halt });
+    const waiting = await first.getTask(taskId);
+    assert.deepEqual([waiting.status, waiting.attempt, waiting.handovers, waiting.maxAttempts], ["pending", 1, 1, 1]);
+    const { namespace } = first;
+    const second = await startEngine(store(), { kinds, namespace });
+    await eventually(async () => assert.equal((await second.getTask(taskId)).lastSeq, 5n));
+    await second.stop({ drainMs: 0, halt });
+    await using third = await startEngine(store(), { kinds, namespace });
+    const { status, result, tape } = await outcomeOf(third, taskId);
+    assert.deepEqual([status, result], ["succeeded", { step: 2, attempt: 3 }]);
+    const handedOn = ["started", "partial", "retrying"];
+    assert.deepEqual(outline(tape), [...handedOn, ...handedOn, "started", "partial", "final"]);
+    const { error, next_attempt_at: next } = JSON.parse(tape[2]!.body) as {
+      error: JsonObject;
+      next_attempt_at: string;
+    };
+    assert.deepEqual([error.reason, Date.parse(next)], ["SERVER_SHUTDOWN", tape[2]!.time.getTime()]);
+    assert.equal((await third.getTask(taskId)).handovers, 2);
+  });
+
+  it("does not hand on what somebody wants to end", async () => {
+    const release = Promise.withResolvers<void>();
+    const kind = kindOf("deaf", () => release.promise, { resumable: true });
+    const engine = await startEngine(store(), { kinds: [kind], cancelGraceMs: 100 });
+    const taskId = await startRunning(engine, { kind: "deaf" });
+    await engine.cancelTask(taskId, "enough");
+    await engine.stop({ drainMs: 0, halt });
+    assert.equal((await outcomeOf(engine, taskId)).status, "cancelled");
+    release.resolve();
   });
 
   it("takes what is deaf to it away", async () => {

@@ -118,39 +118,6 @@ describeOnEachStore("the engine", (store) => {
     assert.deepEqual(outline(tape), ["started", "partial", "final"]);
   });
 
-  it("ends a task that runs longer than its timeout", async () => {
-    const kind = kindOf("wait", ({ signal }) => untilStopped(signal));
-    await using engine = await startEngine(store(), { kinds: [kind] });
-    const taskId = await start(engine, { kind: "wait", timeoutMs: 50 });
-    const { status, error } = await outcomeOf(engine, taskId);
-    assert.deepEqual([status, error?.reason], ["failed", "DEADLINE_EXCEEDED"]);
-  });
-
-  it("tries again while there are attempts left, and says so", async () => {
-    const kind = kindOf("second", async (task) => {
-      await task.log("INFO", `attempt ${task.attempt}`);
-      if (task.attempt === 1) throw new TaskError("NOT_YET", "again");
-      return { attempt: task.attempt };
-    });
-    await using engine = await startEngine(store(), { kinds: [kind] });
-    const { status, result, tape } = await outcomeOf(engine, await start(engine, { kind: "second", maxAttempts: 2 }));
-    assert.deepEqual([status, result], ["succeeded", { attempt: 2 }]);
-    assert.deepEqual(outline(tape), ["started", "log", "retrying", "started", "log", "final"]);
-    const retrying = JSON.parse(tape[2]!.body) as { error: unknown; next_attempt_at: string };
-    assert.deepEqual(retrying.error, { reason: "NOT_YET", message: "again" });
-    assert.equal(Date.parse(retrying.next_attempt_at), tape[2]!.time.getTime() + 1_000);
-    assert.ok(tape[3]!.time.getTime() >= Date.parse(retrying.next_attempt_at));
-    assert.deepEqual(JSON.parse(tape[3]!.body), { kind: "second", attempt: 2 });
-  });
-
-  it("fails with the last failure when the attempts are used up", async () => {
-    const kind = kindOf("never", (task) => Promise.reject(new TaskError("NOT_YET", `attempt ${task.attempt}`)));
-    await using engine = await startEngine(store(), { kinds: [kind] });
-    const { status, error, tape } = await outcomeOf(engine, await start(engine, { kind: "never", maxAttempts: 2 }));
-    assert.deepEqual([status, error], ["failed", { reason: "NOT_YET", message: "attempt 2" }]);
-    assert.deepEqual(outline(tape), ["started", "retrying", "started", "final"]);
-  });
-
   it("runs one task at a time of those that give the same key, and others beside it", async () => {
     const running = new Map<string, number>();
     const meets: string[] = [];
@@ -166,7 +133,7 @@ describeOnEachStore("the engine", (store) => {
       await task.flush();
       running.set(key, running.get(key)! - 1);
     };
-    const kind = kindOf("alone", run, (params) => params.key as string);
+    const kind = kindOf("alone", run, { exclusiveKey: (params) => params.key as string });
     await using engine = await startEngine(store(), { kinds: [kind] });
     const keys = ["a", "b", "a", "b", "c", "a"];
     const ids = await Promise.all(keys.map((key) => start(engine, { kind: "alone", params: { key } })));

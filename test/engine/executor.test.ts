@@ -29,12 +29,13 @@ describeOnEachStore("the executor", (store) => {
       control,
       log,
       kinds: new Map(kinds.map((kind) => [kind.name, kind])),
+      readCheckpoint: () => Promise.resolve(null),
       onFree: () => freed++,
     });
     const run = async (kind: string, options = {}) => {
       const fence = await createRunning(db, { namespace, kind, ...options });
       const task = await readTask(db, { namespace, taskId: fence.taskId });
-      executor.run(task, fence.lease);
+      executor.run(task, { lease: fence.lease, at: task.createdAt });
       return { ...fence, task };
     };
     const tapeOf = async (taskId: string) => outline(await storedTape(db, { namespace, taskId }));
@@ -99,7 +100,7 @@ describeOnEachStore("the executor", (store) => {
     const lease = randomUUID();
     const { db } = store();
     await db.updateTable("tasks").set({ lease, attempt: 2 }).where("task_id", "=", taskId).execute();
-    executor.run({ ...task, attempt: 2, lease }, lease);
+    executor.run({ ...task, attempt: 2, lease }, { lease, at: new Date() });
     assert.deepEqual(stopped, ["1 AbortError"]);
     gates[0]!.resolve();
     await left.promise;

@@ -3,6 +3,7 @@ import type { TapeEvent } from "../../src/domain/event.ts";
 import { bodyOf } from "../../src/domain/event.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import type { Kind, TaskContext } from "../../src/domain/kind.ts";
+import type { RetrySettings } from "../../src/domain/retry.ts";
 import type { TaskRequest } from "../../src/domain/task.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { TaskOutcome } from "../../src/engine/task-engine.ts";
@@ -12,16 +13,24 @@ import { outline } from "./new-tasks.ts";
 const NEVER = new AbortController().signal;
 const HEARTBEAT_MS = 1_000;
 
+interface KindOptions {
+  exclusiveKey?: (params: JsonObject) => string | null;
+  retry?: RetrySettings;
+  resumable?: boolean;
+}
+
 /** A kind that takes any params and runs this code. */
 export function kindOf(
   name: string,
   run: (task: TaskContext) => Promise<JsonObject | void>,
-  exclusiveKey: (params: JsonObject) => string | null = () => null,
+  { exclusiveKey = () => null, retry = {}, resumable = false }: KindOptions = {},
 ): Kind {
   return {
     name,
     parseParams: (params) => params,
     exclusiveKey: (params) => exclusiveKey(params as JsonObject),
+    retry,
+    resumable,
     run: (task) => run(task as TaskContext),
   };
 }

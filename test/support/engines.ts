@@ -39,8 +39,10 @@ export function taskRequest(request: Partial<TaskRequest> = {}): TaskRequest {
     requestId: null,
     labels: {},
     timeoutMs: null,
-    maxAttempts: 1,
+    maxAttempts: null,
+    retryPolicy: {},
     runAt: null,
+    deadlineAt: null,
     ...request,
   };
 }

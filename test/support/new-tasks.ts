@@ -6,6 +6,7 @@ import { newEvent } from "../../src/domain/event.ts";
 import type { NewEvent, TapeEvent } from "../../src/domain/event.ts";
 import { digestJson } from "../../src/domain/json.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
+import { resolveRetry } from "../../src/domain/retry.ts";
 import type { Fence, TaskRequest } from "../../src/domain/task.ts";
 import { readPage } from "../../src/store/event-queries.ts";
 import { writeFlush } from "../../src/store/journal-statement.ts";
@@ -24,6 +25,7 @@ export function newTask({ namespace, lease = null, exclusiveKey = null, ...reque
     request: taskRequest(request),
     params: JSON.stringify(params),
     paramsDigest: digestJson(params),
+    ...resolveRetry(taskRequest(request), {}),
     exclusiveKey,
     lease,
   };

@@ -22,7 +22,7 @@ export interface RecordedRun {
 export async function runRecorded(
   kind: Kind,
   params: JsonObject,
-  { signal = new AbortController().signal, onEvent = () => {} }: RunOptions = {},
+  { signal = new AbortController().signal, checkpoint = null, onEvent = () => {} }: RunOptions = {},
 ): Promise<RecordedRun & { result: JsonObject }> {
   const run = recording();
   const record = async (event: Recorded) => {
@@ -38,6 +38,7 @@ export async function runRecorded(
       record({ type: "progress", phase, current, total, ...(detail === undefined ? {} : { detail }) }),
     log: (level, message) => record({ type: "log", level, message }),
     partial: (partialKind, payload) => record({ type: "partial", kind: partialKind, payload }),
+    lastCheckpoint: async () => checkpoint,
     flush: async () => {},
   };
   const result = (await kind.run(context)) ?? {};
@@ -46,6 +47,8 @@ export async function runRecorded(
 
 interface RunOptions {
   signal?: AbortSignal;
+  /** What an earlier attempt has left. */
+  checkpoint?: JsonObject | null;
   onEvent?: (event: Recorded) => void | Promise<void>;
 }
 

@@ -6,7 +6,8 @@ import { readDigests, removeDocuments, replaceDocument } from "../../store/docum
 import type { DocumentTables } from "../../store/documents.ts";
 import { defineKind } from "../define-kind.ts";
 import type { TaskContext } from "../define-kind.ts";
-import { gatherErrors } from "../reported-errors.ts";
+import { ErrorReport } from "../reported-errors.ts";
+import { forEachSource } from "../source-loop.ts";
 import { ALL_SOURCES, sourcePath } from "../source-path.ts";
 import { FileError } from "./file-error.ts";
 import { parseSource } from "./parse.ts";
@@ -31,7 +32,8 @@ const params = v.strictObject({ path: sourcePath });
  *
  * What has not changed since, by its content, is skipped; what is gone is removed; a file that cannot be read becomes
  * a `file_error` partial and is in the report's `errors`, and the document that it was before stays. Each document is
- * replaced in one commit, so a cancel or a crash leaves whole ones, and running it again does the rest.
+ * replaced in one commit, so a cancel or a crash leaves whole ones, and running it again does the rest; a server that
+ * stops hands it on, and the report is of the whole all the same.
  *
  * Fails with PATH_NOT_FOUND, PATH_OUTSIDE_SOURCES or TREE_TOO_LARGE.
  */
@@ -40,6 +42,7 @@ export function ingestKind(settings: IngestSettings): Kind {
     name: "ingest",
     params,
     exclusive: ({ path }) => `ingest:${path}`,
+    resumable: true,
     run: (task) => ingest(settings, task),
   });
 }
@@ -54,7 +57,7 @@ async function ingest(
   const known = await readDigests(db, { namespace, path });
   const found = await scan(sources, task);
   const counts = { added: 0, updated: 0, unchanged: 0, chunks: 0 };
-  const errors = gatherErrors();
+  const errors = new ErrorReport();
 
   /** The error of one file goes on the tape and into the report; every other error ends the task. */
   async function ingestFile(file: Found): Promise<"added" | "updated" | "unchanged" | "error"> {
@@ -77,14 +80,7 @@ async function ingest(
     }
   }
 
-  for (const [index, file] of found.entries()) {
-    task.signal.throwIfAborted();
-    const outcome = await ingestFile(file);
-    if (outcome !== "error") counts[outcome] += 1;
-    await task.progress("ingest", index + 1, found.length, { path: file.path, outcome });
-  }
-
-  task.signal.throwIfAborted();
+  await forEachSource(task, { phase: "ingest", sources: found, comparePaths, counts, errors }, ingestFile);
   const removed = await removeDocuments(db, { namespace, paths: goneFrom(known.keys(), found) });
   return { path, scanned: found.length, ...counts, removed, ...errors.report() };
 }
@@ -97,7 +93,11 @@ async function scan(sources: string, task: TaskContext<{ path: string }>): Promi
     if (found.length % FILES_PER_SCAN_EVENT === 0) await task.progress("scan", found.length);
   }
   await task.progress("scan", found.length, found.length);
-  return found.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  return found.sort((a, b) => comparePaths(a.path, b.path));
+}
+
+function comparePaths(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /**

@@ -79,7 +79,7 @@ async function resolveRoot(sources: string, path: string): Promise<{ real: strin
   try {
     const real = await realpath(join(sources, path));
     if (!isInside(sources, real)) {
-      throw new TaskError("PATH_OUTSIDE_SOURCES", `${path} leads out of the folder of sources`);
+      throw new TaskError("PATH_OUTSIDE_SOURCES", `${path} leads out of the folder of sources`, { retryable: false });
     }
     const stats = await stat(real);
     if (stats.isDirectory() || stats.isFile()) return { real, isFolder: stats.isDirectory() };
@@ -137,5 +137,7 @@ function pathIn(folder: Folder, name: string): string {
 }
 
 function treeTooLarge(most: string): TaskError {
-  return new TaskError("TREE_TOO_LARGE", `there are more than ${most} below the path; ingest it in parts`);
+  return new TaskError("TREE_TOO_LARGE", `there are more than ${most} below the path; ingest it in parts`, {
+    retryable: false,
+  });
 }

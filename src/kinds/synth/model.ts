@@ -83,7 +83,9 @@ export async function connectModel({ baseUrl, apiKey, model, maxTokens, timeoutM
       if (error instanceof SourceFailed && !deadline.aborted) throw error;
       if (deadline.aborted) throw new SourceFailed(`the model gave no complete answer within ${timeoutMs} ms`);
       const failure = failureOf(error, OpenAI);
-      throw failure.isRefusal ? new TaskError("MODEL_REFUSED", failure.message) : new SourceFailed(failure.message);
+      throw failure.isRefusal
+        ? new TaskError("MODEL_REFUSED", failure.message, { retryable: false })
+        : new SourceFailed(failure.message);
     }
   };
 }

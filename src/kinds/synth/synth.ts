@@ -7,7 +7,8 @@ import { listPageSources, readPageSource, writePage } from "../../store/pages.ts
 import type { PageSource } from "../../store/pages.ts";
 import { defineKind, TaskError } from "../define-kind.ts";
 import type { TaskContext } from "../define-kind.ts";
-import { gatherErrors } from "../reported-errors.ts";
+import { ErrorReport } from "../reported-errors.ts";
+import { forEachSource } from "../source-loop.ts";
 import { ALL_SOURCES, sourcePath } from "../source-path.ts";
 import { SourceFailed } from "./model-failure.ts";
 import { connectModel } from "./model.ts";
@@ -40,7 +41,8 @@ const params = v.strictObject({
  *
  * A document whose page was made of the same content is skipped, unless `force_all`. One that gets no page is a
  * `source_error` partial and in the report's `errors`, and the work goes on; the next run takes it up again. A page is
- * there only when it is whole; while a model writes it, `page_delta` partials show it.
+ * there only when it is whole; while a model writes it, `page_delta` partials show it. A server that stops hands it on:
+ * no page that was written is written again.
  *
  * Fails with MODEL_NOT_CONFIGURED (where `require_model` asks for one), MODEL_REFUSED or TOO_MANY_SOURCES.
  */
@@ -49,6 +51,7 @@ export function synthKind(settings: SynthSettings): Kind {
     name: "synth",
     params,
     exclusive: ({ path }) => `synth:${path}`,
+    resumable: true,
     run: (task) => synth(settings, task),
   });
 }
@@ -60,13 +63,15 @@ async function synth(
   const { path, force_all: forceAll, require_model: requireModel } = task.params;
   if (model === null) {
     if (requireModel)
-      throw new TaskError("MODEL_NOT_CONFIGURED", "no model is configured here, and the task requires one");
+      throw new TaskError("MODEL_NOT_CONFIGURED", "no model is configured here, and the task requires one", {
+        retryable: false,
+      });
     await task.log("WARN", "no model is configured: pages are made of the documents' own sentences");
   }
   const ask = model === null ? null : await connectModel(model);
   const sources = await listSources(db, { namespace, path });
   const counts = { written: 0, skipped: 0, failed: 0 };
-  const errors = gatherErrors();
+  const errors = new ErrorReport();
 
   /** The failure of one source goes on the tape and into the report; every other error ends the task. */
   async function synthesise(source: PageSource): Promise<keyof typeof counts> {
@@ -103,12 +108,7 @@ async function synth(
     return isWritten ? "written" : "skipped";
   }
 
-  for (const [index, source] of sources.entries()) {
-    task.signal.throwIfAborted();
-    const outcome = await synthesise(source);
-    counts[outcome] += 1;
-    await task.progress("synth", index + 1, sources.length, { path: source.path, outcome });
-  }
+  await forEachSource(task, { phase: "synth", sources, comparePaths, counts, errors }, synthesise);
   return { ...counts, ...errors.report() };
 }
 
@@ -121,7 +121,13 @@ async function listSources(
   throw new TaskError(
     "TOO_MANY_SOURCES",
     `there are more than ${SOURCES_MAX} documents below ${path}; do them in parts`,
+    { retryable: false },
   );
+}
+
+/** The order in which the database lists them: by code points, as UTF-8 is. */
+function comparePaths(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /** The model's answer, which the tape shows as it comes. */

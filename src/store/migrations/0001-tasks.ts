@@ -25,14 +25,18 @@ const STATEMENTS = [
     finished_at timestamptz,
     run_at timestamptz,
     deadline_at timestamptz,
+    attempt_deadline_at timestamptz,
     timeout_ms bigint,
     attempt int not null default 0,
     max_attempts int not null check (max_attempts >= 1),
+    handovers int not null default 0,
+    retry_policy json,
     lease uuid,
     cancel_requested_at timestamptz,
     cancel_reason text,
     last_seq bigint not null default 0,
     appended bigint not null default 0,
+    checkpoint_seq bigint,
     traceparent text,
     constraint finished_when_terminal
       check ((status in ('succeeded', 'failed', 'cancelled')) = (finished_at is not null)),
@@ -44,6 +48,9 @@ const STATEMENTS = [
   `create index tasks_by_kind on tasks (namespace, kind, task_id desc)`,
   `create index tasks_by_label on tasks using gin (labels jsonb_path_ops)`,
   `create index tasks_waiting on tasks (namespace, task_id) where status = 'pending'`,
+  `create index tasks_waiting_in_turn on tasks (namespace, exclusive_key, task_id)
+    where status = 'pending' and exclusive_key is not null`,
+  `create index tasks_expiring on tasks (namespace, deadline_at) where status = 'pending' and deadline_at is not null`,
   `create index tasks_owned on tasks (lease) where status = 'running'`,
 
   `create table task_events (

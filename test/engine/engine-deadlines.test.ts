@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { kindOf, outcomeOf, start, startRunning, untilStopped, wholeTape } from "../support/engine-tasks.ts";
+import { startEngine } from "../support/engines.ts";
+import { eventually } from "../support/eventually.ts";
+import { outline } from "../support/new-tasks.ts";
+import { describeOnEachStore } from "../support/stores.ts";
+
+const inMs = (ms: number) => new Date(Date.now() + ms);
+
+describeOnEachStore("a deadline", (store) => {
+  const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
+
+  it("of an attempt ends it, and there may be another", async () => {
+    await using engine = await startEngine(store(), { kinds: [wait] });
+    const retryPolicy = { initialBackoffMs: 1 };
+    const taskId = await start(engine, { kind: "wait", timeoutMs: 50, maxAttempts: 2, retryPolicy });
+    const { status, error, tape } = await outcomeOf(engine, taskId);
+    assert.deepEqual([status, error?.reason], ["failed", "DEADLINE_EXCEEDED"]);
+    assert.deepEqual(outline(tape), ["started", "retrying", "started", "final"]);
+    assert.equal((await engine.getTask(taskId)).attemptDeadlineAt, null);
+  });
+
+  it("of a task ends it where it runs, whatever attempts it has left", async () => {
+    await using engine = await startEngine(store(), { kinds: [wait] });
+    const deadlineAt = inMs(300);
+    const taskId = await startRunning(engine, { kind: "wait", timeoutMs: 60_000, maxAttempts: 9, deadlineAt });
+    assert.deepEqual((await engine.getTask(taskId)).attemptDeadlineAt, deadlineAt);
+    const { status, error, tape } = await outcomeOf(engine, taskId);
+    assert.deepEqual([status, error?.reason], ["failed", "DEADLINE_EXCEEDED"]);
+    assert.deepEqual(outline(tape), ["started", "final"]);
+    assert.ok(tape[1]!.time.getTime() >= deadlineAt.getTime() - 1); // A timer may be a millisecond early.
+  });
+
+  it("of a task ends it where it waits, though nobody has ever run it", async () => {
+    await using engine = await startEngine(store(), { kinds: [wait], slots: 1 });
+    const running = await startRunning(engine, { kind: "wait" });
+    const taskId = await start(engine, { kind: "wait", deadlineAt: inMs(300) });
+    const { status, error, startedAt, tape } = await outcomeOf(engine, taskId);
+    assert.deepEqual([status, error?.reason, startedAt], ["failed", "DEADLINE_EXCEEDED", null]);
+    assert.deepEqual(outline(tape), ["final"]);
+    assert.equal((await engine.getTask(running)).status, "running");
+  });
+
+  it("of a task that has passed lets nothing run", async () => {
+    let runs = 0;
+    const kind = kindOf("counted", () => Promise.resolve({ runs: ++runs }));
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    await eventually(async () => assert.equal((await outcomeOf(engine, await start(engine))).status, "succeeded"));
+    const taskIds = await Promise.all(
+      [1, 2, 3].map(() => start(engine, { kind: "counted", deadlineAt: inMs(-1_000) })),
+    );
+    for (const taskId of taskIds) {
+      assert.equal((await outcomeOf(engine, taskId)).error?.reason, "DEADLINE_EXCEEDED");
+      assert.deepEqual(outline(await wholeTape(engine, taskId)), ["final"]);
+    }
+    assert.equal(runs, 0);
+  });
+
+  it("of a task keeps an attempt from being waited for that could only begin too late", async () => {
+    const kind = kindOf("fails", () => Promise.reject(new Error("broken")));
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    const retryPolicy = { initialBackoffMs: 60_000, jitter: 0 };
+    const taskId = await start(engine, { kind: "fails", maxAttempts: 9, retryPolicy, deadlineAt: inMs(50_000) });
+    const { error, tape } = await outcomeOf(engine, taskId);
+    assert.deepEqual([error?.message, outline(tape)], ["broken", ["started", "final"]]);
+  });
+});
