@@ -3,6 +3,7 @@ import type { EventPage, SpoolEvent, Task, TaskResult } from "../client/client.t
 // What `--json` prints: the names of the proto, times in ISO 8601, statuses in lower case.
 
 export function taskJson(task: Task) {
+  const { initialBackoffMs, maxBackoffMs, backoffMultiplier, jitter } = task.retryPolicy;
   return {
     task_id: task.taskId,
     kind: task.kind,
@@ -16,9 +17,17 @@ export function taskJson(task: Task) {
     finished_at: task.finishedAt,
     run_at: task.runAt,
     deadline_at: task.deadlineAt,
+    attempt_deadline_at: task.attemptDeadlineAt,
     timeout_ms: task.timeoutMs,
     attempt: task.attempt,
     max_attempts: task.maxAttempts,
+    handovers: task.handovers,
+    retry_policy: {
+      initial_backoff_ms: initialBackoffMs,
+      max_backoff_ms: maxBackoffMs,
+      backoff_multiplier: backoffMultiplier,
+      jitter,
+    },
     cancel_requested_at: task.cancelRequestedAt,
     last_seq: task.lastSeq,
   };

@@ -33,6 +33,7 @@ export { WaitTimeout } from "./waiter.ts";
 export type * from "./types.ts";
 export type { JsonObject, JsonValue } from "../domain/json.ts";
 export type { TaskFailure, LogLevel } from "../domain/event.ts";
+export type { RetryPolicy } from "../domain/retry.ts";
 export type { TaskStatus, TerminalStatus } from "../domain/task.ts";
 
 /** How long one attempt at a call may go without an answer, besides the wait that was asked of the server. */

@@ -1,12 +1,13 @@
 import { durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { LogLevel, TaskFailure } from "../domain/event.ts";
+import type { RetryPolicy } from "../domain/retry.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { TaskStatus, TerminalStatus } from "../domain/task.ts";
 import { LogLevel as LogLevelCode } from "../gen/spool/v1/event_pb.ts";
 import type { Event, Final } from "../gen/spool/v1/event_pb.ts";
 import { TaskStatus as StatusCode } from "../gen/spool/v1/task_pb.ts";
-import type { TaskError, Task as TaskMessage } from "../gen/spool/v1/task_pb.ts";
+import type { RetryPolicy as RetryPolicyMessage, TaskError, Task as TaskMessage } from "../gen/spool/v1/task_pb.ts";
 import { CancelOutcome as OutcomeCode } from "../gen/spool/v1/task_service_pb.ts";
 import type {
   CancelTaskResponse,
@@ -68,11 +69,27 @@ export function toTask(message: TaskMessage | undefined): Task {
     finishedAt: toDateOrNull(message.finishedAt),
     runAt: toDateOrNull(message.runAt),
     deadlineAt: toDateOrNull(message.deadlineAt),
+    attemptDeadlineAt: toDateOrNull(message.attemptDeadlineAt),
     timeoutMs: message.timeout ? durationMs(message.timeout) : null,
     attempt: message.attempt,
     maxAttempts: message.maxAttempts,
+    handovers: message.handovers,
+    retryPolicy: toRetryPolicy(message.retryPolicy),
     cancelRequestedAt: toDateOrNull(message.cancelRequestedAt),
     lastSeq: message.lastSeq,
+  };
+}
+
+function toRetryPolicy(message: RetryPolicyMessage | undefined): RetryPolicy {
+  const { initialBackoff, maxBackoff, backoffMultiplier = 0, jitter } = message ?? {};
+  if (!initialBackoff || !maxBackoff || backoffMultiplier === 0 || jitter === undefined) {
+    throw brokenPromise("the answer holds no whole retry policy");
+  }
+  return {
+    initialBackoffMs: durationMs(initialBackoff),
+    maxBackoffMs: durationMs(maxBackoff),
+    backoffMultiplier,
+    jitter,
   };
 }
 

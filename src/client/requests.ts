@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { Duration } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { measureJson, NotJson } from "../domain/json.ts";
 import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX } from "../domain/limits.ts";
+import type { RetryPolicySchema } from "../gen/spool/v1/task_pb.ts";
 import type {
   GetEventsRequestSchema,
   ListTasksRequestSchema,
@@ -11,19 +12,18 @@ import type {
 } from "../gen/spool/v1/task_service_pb.ts";
 import { STATUS_CODES } from "./convert.ts";
 import { invalidArgument } from "./errors.ts";
-import type { StartRequest, TaskFilter } from "./types.ts";
+import type { RetryPolicyRequest, StartRequest, TaskFilter } from "./types.ts";
 
 // What callers ask for to messages of the wire. Only what the encoding cannot carry, or would change without a word,
 // is refused here; every other bound is the server's to check, and to name.
 
 export function startRequest(request: StartRequest): MessageInitShape<typeof StartTaskRequestSchema> {
-  const { kind, params = {}, labels = {}, timeoutMs, maxAttempts = 0, runAt } = request;
+  const { kind, params = {}, labels = {}, timeoutMs, maxAttempts = 0, retryPolicy, runAt, deadlineAt } = request;
   const requestId = request.requestId || randomUUID(); // Without one, a start that is sent again starts twice.
   checkText("kind", kind);
   checkParams(params);
   checkText("request_id", requestId);
   checkLabels(labels);
-  if (runAt && Number.isNaN(runAt.getTime())) throw invalidArgument("run_at", "must be a valid date");
   return {
     kind,
     params,
@@ -31,7 +31,23 @@ export function startRequest(request: StartRequest): MessageInitShape<typeof Sta
     labels: { ...labels },
     ...(timeoutMs !== undefined && { timeout: duration("timeout", timeoutMs) }),
     maxAttempts: int32("max_attempts", maxAttempts),
-    ...(runAt && { runAt: timestampFromDate(runAt) }),
+    ...(retryPolicy && { retryPolicy: retryPolicyFields(retryPolicy) }),
+    ...(runAt && { runAt: timestamp("run_at", runAt) }),
+    ...(deadlineAt && { deadlineAt: timestamp("deadline_at", deadlineAt) }),
+  };
+}
+
+function retryPolicyFields(policy: RetryPolicyRequest): MessageInitShape<typeof RetryPolicySchema> {
+  const { initialBackoffMs, maxBackoffMs, backoffMultiplier, jitter } = policy;
+  // It would be taken for one that was left out.
+  if (backoffMultiplier === 0) throw invalidArgument("retry_policy.backoff_multiplier", "must not be 0");
+  return {
+    ...(initialBackoffMs !== undefined && {
+      initialBackoff: duration("retry_policy.initial_backoff", initialBackoffMs),
+    }),
+    ...(maxBackoffMs !== undefined && { maxBackoff: duration("retry_policy.max_backoff", maxBackoffMs) }),
+    ...(backoffMultiplier !== undefined && { backoffMultiplier }),
+    ...(jitter !== undefined && { jitter }),
   };
 }
 
@@ -72,6 +88,11 @@ export function checkText(field: string, text: string): void {
 export function duration(field: string, ms: number): Duration {
   if (!Number.isFinite(ms)) throw invalidArgument(field, "must be a finite number of milliseconds");
   return durationFromMs(Math.round(ms));
+}
+
+function timestamp(field: string, time: Date): Timestamp {
+  if (Number.isNaN(time.getTime())) throw invalidArgument(field, "must be a valid date");
+  return timestampFromDate(time);
 }
 
 function int32(field: string, value: number): number {

@@ -1,5 +1,6 @@
 import type { LogLevel, TaskFailure } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
+import type { RetryPolicy } from "../domain/retry.ts";
 import type { TaskStatus, TerminalStatus } from "../domain/task.ts";
 
 /** A task, as the server answered it. */
@@ -19,15 +20,21 @@ export interface Task {
   startedAt: Date | null;
   /** Set exactly when the status is terminal. */
   finishedAt: Date | null;
-  /** Not run before; null where the start named no time. */
+  /** Not run before: as the start said, or when the next attempt is due; null where neither is. */
   runAt: Date | null;
-  /** When the attempt now running is ended; null where it has no timeout. */
+  /** When the task as a whole is ended, however far it has come; null: never. */
   deadlineAt: Date | null;
+  /** When the attempt now running is ended, by its timeout or with the task; null where neither is, or none runs. */
+  attemptDeadlineAt: Date | null;
   /** How long one attempt may run; null: without end. */
   timeoutMs: number | null;
   /** The attempt that runs or ran last, from 1; 0 before the first. */
   attempt: number;
   maxAttempts: number;
+  /** How many attempts were handed on by a server that stopped: they do not count against maxAttempts. */
+  handovers: number;
+  /** How long it waits between attempts. */
+  retryPolicy: Readonly<RetryPolicy>;
   cancelRequestedAt: Date | null;
   /** The seq of the last event on its tape; 0n on an empty tape. */
   lastSeq: bigint;
@@ -142,11 +149,24 @@ export interface StartRequest {
   labels?: Readonly<Record<string, string>> | undefined;
   /** How long one attempt may run, 1 ms to 30 days. Left out: without end. */
   timeoutMs?: number | undefined;
-  /** 1 to 100. Left out: 1. */
+  /** 1 to 100. Left out: as the kind says, else 1. */
   maxAttempts?: number | undefined;
+  /**
+   * How long to wait between attempts: backoffs of 1 ms to 30 days, a multiplier of 1 to 100, a jitter of 0 to 1. What
+   * is left out is as the kind says, else 1 s after the first failure, doubled with each, 5 min at the most, jitter 0.2.
+   */
+  retryPolicy?: RetryPolicyRequest | undefined;
   /** Not to be run before, at most 366 days ahead. */
   runAt?: Date | undefined;
+  /**
+   * When the task is ended with DEADLINE_EXCEEDED, however far it has come: later than runAt, at most 732 days ahead.
+   * Left out: never.
+   */
+  deadlineAt?: Date | undefined;
 }
+
+/** Any part of a retry policy. */
+export type RetryPolicyRequest = { readonly [Setting in keyof RetryPolicy]?: RetryPolicy[Setting] | undefined };
 
 /** A task that was started, now or by the same request before. */
 export interface StartedTask {

@@ -75,10 +75,13 @@ export class Checks {
     return labels;
   }
 
-  integer(field: string, value: number, [min, max]: readonly [min: number, max: number]): number {
-    if (!(Number.isInteger(value) && value >= min && value <= max)) {
-      this.refuse(field, `must be ${inFigures(min)} to ${inFigures(max)}`);
-    }
+  integer(field: string, value: number, range: readonly [min: number, max: number]): number {
+    return this.number(field, Number.isInteger(value) ? value : NaN, range);
+  }
+
+  number(field: string, value: number, [min, max]: readonly [min: number, max: number]): number {
+    // Put so that NaN is refused: it is neither in the range nor out of it.
+    if (!(value >= min && value <= max)) this.refuse(field, `must be ${inFigures(min)} to ${inFigures(max)}`);
     return value;
   }
 
@@ -98,12 +101,12 @@ export class Checks {
     return Number(value.seconds) * 1_000 + Math.ceil(value.nanos / 1_000_000);
   }
 
-  /** @returns to the millisecond, rounded up so that it is not before what was asked for */
-  timestamp(field: string, { seconds, nanos }: Timestamp): Date {
+  /** @returns to the millisecond, rounded up so that it is not before what was asked for; null where it was refused */
+  timestamp(field: string, { seconds, nanos }: Timestamp): Date | null {
     const known = seconds >= TIMESTAMP_SECONDS_MIN && seconds <= TIMESTAMP_SECONDS_MAX;
     if (!known || nanos < 0 || nanos > NANOS_MAX) {
       this.refuse(field, "must be a time of the years 1 to 9999, with nanos from 0 to 999,999,999");
-      return new Date(0);
+      return null;
     }
     return new Date(Number(seconds) * 1_000 + Math.ceil(nanos / 1_000_000));
   }

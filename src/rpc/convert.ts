@@ -1,9 +1,11 @@
 import { create } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { RetryPolicy } from "../domain/retry.ts";
 import type { Task } from "../domain/task.ts";
 import type { TapePage, TaskOutcome } from "../engine/task-engine.ts";
 import { TaskSchema } from "../gen/spool/v1/task_pb.ts";
-import type { Task as TaskMessage } from "../gen/spool/v1/task_pb.ts";
+import type { RetryPolicySchema, Task as TaskMessage } from "../gen/spool/v1/task_pb.ts";
 import {
   CancelOutcome,
   GetEventsResponseSchema,
@@ -29,7 +31,8 @@ export const CANCEL_OUTCOMES = {
 } as const;
 
 export function toTaskMessage(task: Task): TaskMessage {
-  const { params, requestId, startedAt, finishedAt, runAt, deadlineAt, timeoutMs, cancelRequestedAt } = task;
+  const { params, requestId, startedAt, finishedAt, runAt, timeoutMs, cancelRequestedAt } = task;
+  const { deadlineAt, attemptDeadlineAt } = task;
   return create(TaskSchema, {
     taskId: task.taskId,
     kind: task.kind,
@@ -39,6 +42,8 @@ export function toTaskMessage(task: Task): TaskMessage {
     createdAt: timestampFromDate(task.createdAt),
     attempt: task.attempt,
     maxAttempts: task.maxAttempts,
+    handovers: task.handovers,
+    retryPolicy: retryPolicyFields(task.retryPolicy),
     lastSeq: task.lastSeq,
     ...(params && { params }),
     ...(requestId !== null && { requestId }),
@@ -46,6 +51,7 @@ export function toTaskMessage(task: Task): TaskMessage {
     ...(finishedAt && { finishedAt: timestampFromDate(finishedAt) }),
     ...(runAt && { runAt: timestampFromDate(runAt) }),
     ...(deadlineAt && { deadlineAt: timestampFromDate(deadlineAt) }),
+    ...(attemptDeadlineAt && { attemptDeadlineAt: timestampFromDate(attemptDeadlineAt) }),
     ...(timeoutMs !== null && { timeout: durationFromMs(timeoutMs) }),
     ...(cancelRequestedAt && { cancelRequestedAt: timestampFromDate(cancelRequestedAt) }),
   });
@@ -83,6 +89,12 @@ export function toGetResultResponse({ taskId, status, startedAt, ...end }: TaskO
     outcome: toOutcome({ status, ...end }),
     ...(startedAt && { startedAt: timestampFromDate(startedAt) }),
   });
+}
+
+function retryPolicyFields(policy: RetryPolicy): MessageInitShape<typeof RetryPolicySchema> {
+  const { initialBackoffMs, maxBackoffMs, backoffMultiplier, jitter } = policy;
+  const backoff = { initialBackoff: durationFromMs(initialBackoffMs), maxBackoff: durationFromMs(maxBackoffMs) };
+  return { ...backoff, backoffMultiplier, jitter };
 }
 
 function positionFields({ nextFromSeq, lastSeq, status }: TapePage) {

@@ -1,9 +1,10 @@
 import type { JsonObject } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { measureJson, NotJson } from "../domain/json.ts";
 import {
-  ATTEMPTS_DEFAULT,
   ATTEMPTS_MAX,
   CANCEL_REASON_CHARS_MAX,
+  DEADLINE_AHEAD_MS_MAX,
   HEARTBEAT_MS_DEFAULT,
   HEARTBEAT_MS_MAX,
   HEARTBEAT_MS_MIN,
@@ -21,6 +22,8 @@ import {
   TIMEOUT_MS_MIN,
   WAIT_MS_MAX,
 } from "../domain/limits.ts";
+import { RETRY_BOUNDS } from "../domain/retry.ts";
+import type { RetryPolicy } from "../domain/retry.ts";
 import type { TaskRequest, TaskStatus } from "../domain/task.ts";
 import type {
   CancelTaskRequest,
@@ -40,7 +43,7 @@ import { fromStatusValue } from "./status.ts";
 // Requests become checked and complete domain values here, and nowhere else. Every function throws InvalidArgument
 // with a violation for each field that is out of its bounds, named as in the proto.
 
-/** @param now Unix time in milliseconds: run_at is bounded from here */
+/** @param now Unix time in milliseconds: run_at and deadline_at are bounded from here */
 export function parseStartTask(request: StartTaskRequest, now: number): TaskRequest {
   const checks = new Checks();
   return checks.passed(taskRequest(checks, request, now));
@@ -121,15 +124,16 @@ export function parseGetResult(request: GetResultRequest): { taskId: string; wai
 }
 
 function taskRequest(checks: Checks, request: StartTaskRequest | RunTaskRequest, now: number): TaskRequest {
-  const { timeout, runAt } = request;
+  const { timeout } = request;
   return {
     kind: checks.kind("kind", request.kind),
     params: params(checks, request.params ?? {}),
     requestId: requestId(checks, request.requestId),
     labels: checks.labels(request.labels),
     timeoutMs: timeout ? checks.duration("timeout", timeout, [TIMEOUT_MS_MIN, TIMEOUT_MS_MAX]) : null,
-    maxAttempts: checks.integer("max_attempts", request.maxAttempts || ATTEMPTS_DEFAULT, [1, ATTEMPTS_MAX]),
-    runAt: runAt ? startTime(checks, checks.timestamp("run_at", runAt), now) : null,
+    maxAttempts: request.maxAttempts ? checks.integer("max_attempts", request.maxAttempts, [1, ATTEMPTS_MAX]) : null,
+    retryPolicy: retryPolicy(checks, request),
+    ...times(checks, request, now),
   };
 }
 
@@ -157,11 +161,48 @@ function requestId(checks: Checks, text: string): string | null {
   return text;
 }
 
-function startTime(checks: Checks, runAt: Date, now: number): Date {
-  if (runAt.getTime() > now + RUN_AHEAD_MS_MAX) {
-    checks.refuse("run_at", `must be at most ${inWords(RUN_AHEAD_MS_MAX)} ahead`);
+/** What the request says of it, and no more: the rest is the kind's to say. */
+function retryPolicy(checks: Checks, request: StartTaskRequest | RunTaskRequest): Partial<RetryPolicy> {
+  const { initialBackoff, maxBackoff, backoffMultiplier, jitter } = request.retryPolicy ?? {};
+  const policy: Partial<RetryPolicy> = {};
+  if (initialBackoff) {
+    const field = "retry_policy.initial_backoff";
+    policy.initialBackoffMs = checks.duration(field, initialBackoff, RETRY_BOUNDS.initialBackoffMs);
   }
-  return runAt;
+  if (maxBackoff) {
+    policy.maxBackoffMs = checks.duration("retry_policy.max_backoff", maxBackoff, RETRY_BOUNDS.maxBackoffMs);
+  }
+  if (backoffMultiplier !== undefined && backoffMultiplier !== 0) {
+    const field = "retry_policy.backoff_multiplier";
+    policy.backoffMultiplier = checks.number(field, backoffMultiplier, RETRY_BOUNDS.backoffMultiplier);
+  }
+  if (jitter !== undefined) policy.jitter = checks.number("retry_policy.jitter", jitter, RETRY_BOUNDS.jitter);
+  return policy;
+}
+
+/** A time that has passed is taken: what a start was once given a task for, it is given the same task for again. */
+function times(checks: Checks, { runAt, deadlineAt }: StartTaskRequest | RunTaskRequest, now: number) {
+  const checked = {
+    runAt: timeAhead(checks, "run_at", runAt, { now, aheadMsMax: RUN_AHEAD_MS_MAX }),
+    deadlineAt: timeAhead(checks, "deadline_at", deadlineAt, { now, aheadMsMax: DEADLINE_AHEAD_MS_MAX }),
+  };
+  if (checked.runAt !== null && checked.deadlineAt !== null && checked.deadlineAt <= checked.runAt) {
+    checks.refuse("deadline_at", "must be later than run_at");
+  }
+  return checked;
+}
+
+function timeAhead(
+  checks: Checks,
+  field: string,
+  value: Timestamp | undefined,
+  { now, aheadMsMax }: { now: number; aheadMsMax: number },
+): Date | null {
+  const time = value === undefined ? null : checks.timestamp(field, value);
+  if (time !== null && time.getTime() > now + aheadMsMax) {
+    checks.refuse(field, `must be at most ${inWords(aheadMsMax)} ahead`);
+  }
+  return time;
 }
 
 /** Each once, however often it is named. */

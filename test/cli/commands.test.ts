@@ -123,7 +123,12 @@ describe("spool cancel", () => {
 describe("spool get", () => {
   const script: Script = {
     getTask: () => ({
-      task: taskMessage({ params: { a: "\u009b1m" }, labels: { l: "\u001b[2J" }, lastSeq: 2n ** 60n }),
+      task: taskMessage({
+        params: { a: "\u009b1m" },
+        labels: { l: "\u001b[2J" },
+        deadlineAt: timestampFromMs(T0),
+        lastSeq: 2n ** 60n,
+      }),
     }),
   };
 
@@ -133,7 +138,35 @@ describe("spool get", () => {
     assert.match(stdout, new RegExp(`^task_id +${TASK_ID}$`, "m"));
     assert.match(stdout, /^params +\{"a":"\\u009b1m"\}$/m);
     assert.match(stdout, /^labels +\{"l":"\\u001b\[2J"\}$/m);
-    assert.ok(!stdout.includes("finished_at"));
+    assert.match(stdout, new RegExp(`^deadline_at +${new Date(T0).toISOString()}$`, "m"));
+    assert.ok(!stdout.includes("finished_at") && !stdout.includes("attempt_deadline_at"));
+  });
+
+  it("prints with --json every field in the names of the proto", async () => {
+    const { stdout } = await spool(["get", TASK_ID, "--json"], script);
+    const time = new Date(T0).toISOString();
+    const { last_seq: _, ...task } = JSON.parse(stdout);
+    assert.deepEqual(task, {
+      task_id: TASK_ID,
+      kind: "echo",
+      status: "running",
+      params: { a: "\u009b1m" },
+      params_digest: "0".repeat(64),
+      labels: { l: "\u001b[2J" },
+      request_id: null,
+      created_at: time,
+      started_at: null,
+      finished_at: null,
+      run_at: null,
+      deadline_at: time,
+      attempt_deadline_at: null,
+      timeout_ms: null,
+      attempt: 0,
+      max_attempts: 1,
+      handovers: 0,
+      retry_policy: { initial_backoff_ms: 1_000, max_backoff_ms: 300_000, backoff_multiplier: 2, jitter: 0.2 },
+      cancel_requested_at: null,
+    });
   });
 
   it("prints numbers past 2^53 exactly with --json", async () => {

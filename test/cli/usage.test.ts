@@ -21,6 +21,8 @@ describe("a wrong command line", () => {
     [["start", "echo", "--label", "novalue"], /Write a label as KEY=VALUE/],
     [["start", "echo", "--label", "a=1", "--label", "a=2"], /The label a is there twice/],
     [["start", "echo", "--run-at", "2027-01-31T08:00"], /Write a time as 2027-01-31T08:00:00Z/],
+    [["start", "echo", "--deadline", "tomorrow"], /--deadline <time>.*Write a time as 2027-01-31T08:00:00Z/],
+    [["start", "echo", "--retry-backoff", "2"], /--retry-backoff <duration>.*Write a duration as 500ms, 30s/],
     [["follow", TASK_ID, "--from-seq", "-1"], /Write a seq as a number/],
     [["list", "--config", "/no/such/file"], /ENOENT/],
     [["list", "--token", "two words"], /token: must be printable ASCII/],

@@ -39,12 +39,36 @@ describe("a client", () => {
       finishedAt: null,
       runAt: null,
       deadlineAt: null,
+      attemptDeadlineAt: null,
       timeoutMs: 2_000,
       attempt: 0,
       maxAttempts: 1,
+      handovers: 0,
+      retryPolicy: { initialBackoffMs: 1_000, maxBackoffMs: 300_000, backoffMultiplier: 2, jitter: 0.2 },
       cancelRequestedAt: null,
       lastSeq: 7n,
     });
+  });
+
+  it("gives what a task's attempts may still do: how they are spaced, and when they and it are ended", async () => {
+    const second = { seconds: 1n };
+    const given = { initialBackoff: second, maxBackoff: { nanos: 2_000_000 }, backoffMultiplier: 1.5, jitter: 0 };
+    const times = { deadlineAt: timestampFromMs(T0 + 2), attemptDeadlineAt: timestampFromMs(T0 + 1) };
+    const { retryPolicy, ...task } = await asking(
+      { getTask: () => ({ task: taskMessage({ ...times, retryPolicy: given, handovers: 2 }) }) },
+      (client) => client.get({ taskId: TASK_ID }),
+    );
+    assert.deepEqual(retryPolicy, { initialBackoffMs: 1_000, maxBackoffMs: 2, backoffMultiplier: 1.5, jitter: 0 });
+    assert.deepEqual([task.deadlineAt, task.attemptDeadlineAt], [new Date(T0 + 2), new Date(T0 + 1)]);
+    assert.equal(task.handovers, 2);
+  });
+
+  it("does not make up a retry policy that the answer leaves out", async () => {
+    const get = (client: SpoolClient) => client.get({ taskId: TASK_ID });
+    for (const retryPolicy of [undefined, { backoffMultiplier: 2, jitter: 0 }]) {
+      const getTask = () => ({ task: taskMessage({ retryPolicy }) });
+      await assert.rejects(asking({ getTask }, get), { code: "DATA_LOSS" });
+    }
   });
 
   it("gives a page of events as it was asked for", async () => {

@@ -10,7 +10,7 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../src/ge
 import { StatusSchema } from "../../src/gen/google/rpc/status_pb.ts";
 import type { EventSchema } from "../../src/gen/spool/v1/event_pb.ts";
 import { LogLevel } from "../../src/gen/spool/v1/event_pb.ts";
-import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
+import { RetryPolicySchema, TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
 import type { TaskSchema } from "../../src/gen/spool/v1/task_pb.ts";
 import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import type { StreamEventsResponseSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
@@ -144,6 +144,13 @@ export function failure(code: keyof typeof status, message: string, details: Fai
 export const TASK_ID = "01930d5a-1111-7000-8000-000000000001";
 export const T0 = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 
+const RETRY_POLICY = create(RetryPolicySchema, {
+  initialBackoff: durationFromMs(1_000),
+  maxBackoff: durationFromMs(300_000),
+  backoffMultiplier: 2,
+  jitter: 0.2,
+});
+
 export function taskMessage(task: MessageInitShape<typeof TaskSchema> = {}): MessageInitShape<typeof TaskSchema> {
   return {
     taskId: TASK_ID,
@@ -152,6 +159,7 @@ export function taskMessage(task: MessageInitShape<typeof TaskSchema> = {}): Mes
     paramsDigest: "0".repeat(64),
     createdAt: timestampFromMs(T0),
     maxAttempts: 1,
+    retryPolicy: RETRY_POLICY,
     ...task,
   };
 }

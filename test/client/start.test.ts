@@ -14,14 +14,29 @@ describe("a start", () => {
       labels: { team: "search" },
       timeoutMs: 1_500,
       maxAttempts: 3,
+      retryPolicy: { initialBackoffMs: 1_500, maxBackoffMs: 2, backoffMultiplier: 1.5, jitter: 0 },
       runAt: new Date(T0),
+      deadlineAt: new Date(T0 + 1_000),
     });
-    const { kind, params, requestId, labels, timeout, maxAttempts, runAt } = sent[0]!;
+    const { kind, params, requestId, labels, timeout, maxAttempts, retryPolicy, runAt, deadlineAt } = sent[0]!;
     assert.deepEqual([kind, requestId, maxAttempts], ["echo", "mine", 3]);
     assert.deepEqual(params, { n: 1, deep: [null, { ü: "\u0000" }] });
     assert.deepEqual({ ...labels }, { team: "search" });
     assert.deepEqual([timeout?.seconds, timeout?.nanos], [1n, 500_000_000]);
-    assert.equal(runAt?.seconds, BigInt(Math.floor(T0 / 1_000)));
+    assert.deepEqual([retryPolicy?.backoffMultiplier, retryPolicy?.jitter], [1.5, 0]);
+    const { initialBackoff, maxBackoff } = retryPolicy!;
+    assert.deepEqual([initialBackoff?.seconds, initialBackoff?.nanos, maxBackoff?.nanos], [1n, 500_000_000, 2_000_000]);
+    const second = BigInt(Math.floor(T0 / 1_000));
+    assert.deepEqual([runAt?.seconds, deadlineAt?.seconds], [second, second + 1n]);
+  });
+
+  it("leaves out what it was not given", async () => {
+    const { sent } = await starting({ kind: "echo", retryPolicy: { jitter: 1, maxBackoffMs: undefined } });
+    const { retryPolicy, timeout, maxAttempts, runAt, deadlineAt } = sent[0]!;
+    const { initialBackoff, maxBackoff, backoffMultiplier, jitter } = retryPolicy!;
+    assert.deepEqual([initialBackoff, maxBackoff, backoffMultiplier, jitter], [undefined, undefined, 0, 1]);
+    assert.deepEqual([timeout, maxAttempts, runAt, deadlineAt], [undefined, 0, undefined, undefined]);
+    assert.equal((await starting({ kind: "echo" })).sent[0]!.retryPolicy, undefined);
   });
 
   it("asks with one request id of its own until it is answered", async () => {
@@ -75,7 +90,11 @@ describe("a start", () => {
     ["attempts that are no integer", { maxAttempts: 1.5 }, "max_attempts"],
     ["attempts past 32 bits", { maxAttempts: 2 ** 31 }, "max_attempts"],
     ["a timeout without end", { timeoutMs: Infinity }, "timeout"],
+    ["a first wait without end", { retryPolicy: { initialBackoffMs: Infinity } }, "retry_policy.initial_backoff"],
+    ["a longest wait that is no number", { retryPolicy: { maxBackoffMs: NaN } }, "retry_policy.max_backoff"],
+    ["a multiplier of 0", { retryPolicy: { backoffMultiplier: 0 } }, "retry_policy.backoff_multiplier"],
     ["a date that is none", { runAt: new Date(Number.NaN) }, "run_at"],
+    ["a deadline that is none", { deadlineAt: new Date(Number.NaN) }, "deadline_at"],
   ];
   for (const [what, request, field] of refused) {
     it(`refuses ${what}, names the field and sends nothing`, async () => {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { connect, SpoolRpcError } from "../../src/client/client.ts";
-import type { EventPage, SpoolEvent, Task } from "../../src/client/client.ts";
+import type { EventPage, SpoolEvent } from "../../src/client/client.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
-import { DoorError } from "./door.ts";
-import type { Door, DoorEvent, DoorPage, DoorTask } from "./door.ts";
+import { DoorError, doorTask } from "./door.ts";
+import type { Door, DoorEvent, DoorPage } from "./door.ts";
 import { openServed } from "./served.ts";
 
 /** `spool/client`, over gRPC. */
@@ -14,11 +14,11 @@ export async function openClientDoor(): Promise<Door> {
     stage: served.stage,
     async start(options) {
       const { task, alreadyStarted } = await told(client.start(options));
-      return { task: toDoorTask(task), alreadyStarted };
+      return { task: doorTask(task), alreadyStarted };
     },
-    get: async (taskId) => toDoorTask(await told(client.get({ taskId }))),
+    get: async (taskId) => doorTask(await told(client.get({ taskId }))),
     async *list(filter) {
-      for await (const task of client.list(filter)) yield toDoorTask(task);
+      for await (const task of client.list(filter)) yield doorTask(task);
     },
     async cancel(taskId, reason) {
       const { task, outcome } = await told(client.cancel({ taskId, reason }));
@@ -59,10 +59,6 @@ async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
       error.metadata,
     );
   }
-}
-
-function toDoorTask({ taskId, kind, status, lastSeq, labels, startedAt, finishedAt }: Task): DoorTask {
-  return { taskId, kind, status, lastSeq, labels, isStarted: startedAt !== null, isFinished: finishedAt !== null };
 }
 
 function toDoorPage({ status, events, nextFromSeq, lastSeq, hasMore }: EventPage): DoorPage {

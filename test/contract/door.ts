@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../src/domain/json.ts";
-import type { TaskStatus } from "../../src/domain/task.ts";
+import type { RetryPolicy } from "../../src/domain/retry.ts";
+import type { Task, TaskStatus } from "../../src/domain/task.ts";
 import type { Stage } from "../support/stage.ts";
 
 /** An event as every door can tell it: the body in the words of the tape. */
@@ -17,14 +18,29 @@ export interface DoorPage {
   hasMore: boolean;
 }
 
-export interface DoorTask {
-  taskId: string;
-  kind: string;
-  status: TaskStatus;
-  lastSeq: bigint;
-  labels: Readonly<Record<string, string>>;
-  isStarted: boolean;
-  isFinished: boolean;
+/** What every door tells of a task. */
+export type DoorTask = Pick<
+  Task,
+  | "taskId"
+  | "kind"
+  | "status"
+  | "lastSeq"
+  | "labels"
+  | "startedAt"
+  | "runAt"
+  | "deadlineAt"
+  | "attemptDeadlineAt"
+  | "maxAttempts"
+  | "handovers"
+  | "retryPolicy"
+>;
+
+/** That and no more of a task which has more, in the words of the domain. */
+export function doorTask(task: DoorTask): DoorTask {
+  const { taskId, kind, status, lastSeq, labels, startedAt, runAt, deadlineAt, attemptDeadlineAt } = task;
+  const { maxAttempts, handovers, retryPolicy } = task;
+  const times = { startedAt, runAt, deadlineAt, attemptDeadlineAt };
+  return { taskId, kind, status, lastSeq, labels, ...times, maxAttempts, handovers, retryPolicy };
 }
 
 export interface DoorResult {
@@ -41,7 +57,9 @@ export interface StartOptions {
   labels?: Record<string, string>;
   timeoutMs?: number;
   maxAttempts?: number;
+  retryPolicy?: Partial<RetryPolicy>;
   runAt?: Date;
+  deadlineAt?: Date;
 }
 
 /** Why a door refused: the reason, and whatever details came with it. */

@@ -6,8 +6,8 @@ import type { TapeEvent } from "../../src/domain/event.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
 import { Stage } from "../support/stage.ts";
 import { openPostgres } from "../support/stores.ts";
-import { DoorError } from "./door.ts";
-import type { Door, DoorEvent, DoorPage, DoorTask, StartOptions } from "./door.ts";
+import { DoorError, doorTask } from "./door.ts";
+import type { Door, DoorEvent, DoorPage, StartOptions } from "./door.ts";
 
 const HEARTBEAT_MS = 15_000;
 
@@ -19,17 +19,17 @@ export async function openEngineDoor(): Promise<Door> {
   const { signal } = new AbortController();
   return {
     stage,
-    async start({ runAt, ...options }: StartOptions) {
-      const { task, alreadyStarted } = await told(engine.startTask(taskRequest({ ...options, runAt: runAt ?? null })));
-      return { task: toDoorTask(task), alreadyStarted };
+    async start(options: StartOptions) {
+      const { task, alreadyStarted } = await told(engine.startTask(taskRequest(options)));
+      return { task: doorTask(task), alreadyStarted };
     },
-    get: async (taskId) => toDoorTask(await told(engine.getTask(taskId))),
+    get: async (taskId) => doorTask(await told(engine.getTask(taskId))),
     async *list({ pageSize = 100, statuses = [], kinds = [], labels = {} }) {
       let beforeTaskId: string | null = null;
       do {
         const filter = { limit: pageSize, beforeTaskId, statuses, kinds, labels };
         const page: { tasks: Task[]; hasMore: boolean } = await told(engine.listTasks(filter));
-        yield* page.tasks.map(toDoorTask);
+        yield* page.tasks.map(doorTask);
         beforeTaskId = page.hasMore ? page.tasks.at(-1)!.taskId : null;
       } while (beforeTaskId !== null);
     },
@@ -75,10 +75,6 @@ async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
       error.metadata,
     );
   }
-}
-
-function toDoorTask({ taskId, kind, status, lastSeq, labels, startedAt, finishedAt }: Task): DoorTask {
-  return { taskId, kind, status, lastSeq, labels, isStarted: startedAt !== null, isFinished: finishedAt !== null };
 }
 
 function toDoorPage({ status, events, nextFromSeq, lastSeq, hasMore }: TapePage): DoorPage {

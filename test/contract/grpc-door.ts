@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { DescMethod, JsonObject, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import { anyIs, anyUnpack, durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { anyIs, anyUnpack, durationFromMs, durationMs, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Client, credentials } from "@grpc/grpc-js";
 import type { ServiceError } from "@grpc/grpc-js";
 import { BadRequestSchema, ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
@@ -10,9 +10,10 @@ import type { Event } from "../../src/gen/spool/v1/event_pb.ts";
 import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
 import type { Task } from "../../src/gen/spool/v1/task_pb.ts";
 import { CancelOutcome, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
+import type { StartTaskRequestSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
 import type { TaskStatus as Status } from "../../src/domain/task.ts";
-import { DoorError } from "./door.ts";
-import type { Door, DoorEvent, DoorTask } from "./door.ts";
+import { DoorError, doorTask } from "./door.ts";
+import type { Door, DoorEvent, DoorTask, StartOptions } from "./door.ts";
 import { openServed } from "./served.ts";
 
 /** Bare grpc-js and the messages of the proto: what the wire says, without Spool's own client. */
@@ -22,12 +23,8 @@ export async function openGrpcDoor(): Promise<Door> {
   const { method } = TaskService;
   return {
     stage: served.stage,
-    async start({ timeoutMs, runAt, ...options }) {
-      const { task, alreadyStarted } = await wire.unary(method.startTask, {
-        ...options,
-        ...(timeoutMs === undefined ? {} : { timeout: durationFromMs(timeoutMs) }),
-        ...(runAt === undefined ? {} : { runAt: timestampFromDate(runAt) }),
-      });
+    async start(options) {
+      const { task, alreadyStarted } = await wire.unary(method.startTask, toStartRequest(options));
       return { task: toDoorTask(task!), alreadyStarted };
     },
     get: async (taskId) => toDoorTask((await wire.unary(method.getTask, { taskId })).task!),
@@ -134,10 +131,38 @@ function nameOf(names: Record<string, string | number>, value: number): string {
   return String(Object.keys(names).find((name) => names[name] === value)).toLowerCase();
 }
 
-function toDoorTask({ taskId, kind, status, lastSeq, labels, startedAt, finishedAt }: Task): DoorTask {
-  const name = nameOf(TaskStatus, status) as Status;
-  const times = { isStarted: startedAt !== undefined, isFinished: finishedAt !== undefined };
-  return { taskId, kind, status: name, lastSeq, labels, ...times };
+function toStartRequest(options: StartOptions): MessageInitShape<typeof StartTaskRequestSchema> {
+  const { timeoutMs, retryPolicy, runAt, deadlineAt, ...rest } = options;
+  const { initialBackoffMs, maxBackoffMs, ...factors } = retryPolicy ?? {};
+  const backoffs = {
+    ...(initialBackoffMs === undefined ? {} : { initialBackoff: durationFromMs(initialBackoffMs) }),
+    ...(maxBackoffMs === undefined ? {} : { maxBackoff: durationFromMs(maxBackoffMs) }),
+  };
+  return {
+    ...rest,
+    ...(timeoutMs === undefined ? {} : { timeout: durationFromMs(timeoutMs) }),
+    ...(retryPolicy === undefined ? {} : { retryPolicy: { ...backoffs, ...factors } }),
+    ...(runAt === undefined ? {} : { runAt: timestampFromDate(runAt) }),
+    ...(deadlineAt === undefined ? {} : { deadlineAt: timestampFromDate(deadlineAt) }),
+  };
+}
+
+function toDoorTask({ status, startedAt, runAt, deadlineAt, attemptDeadlineAt, retryPolicy, ...task }: Task): DoorTask {
+  const { initialBackoff, maxBackoff, backoffMultiplier, jitter } = retryPolicy!;
+  return doorTask({
+    ...task,
+    status: nameOf(TaskStatus, status) as Status,
+    startedAt: startedAt ? timestampDate(startedAt) : null,
+    runAt: runAt ? timestampDate(runAt) : null,
+    deadlineAt: deadlineAt ? timestampDate(deadlineAt) : null,
+    attemptDeadlineAt: attemptDeadlineAt ? timestampDate(attemptDeadlineAt) : null,
+    retryPolicy: {
+      initialBackoffMs: durationMs(initialBackoff!),
+      maxBackoffMs: durationMs(maxBackoff!),
+      backoffMultiplier,
+      jitter: jitter!,
+    },
+  });
 }
 
 function toDoorEvent({ seq, body }: Event): DoorEvent {

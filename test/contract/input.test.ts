@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { DescMethod } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
-import { EVENT_BYTES_MAX, PARAMS_BYTES_MAX, RESULT_BYTES_MAX } from "../../src/domain/limits.ts";
+import { DEADLINE_AHEAD_MS_MAX, EVENT_BYTES_MAX, PARAMS_BYTES_MAX, RESULT_BYTES_MAX } from "../../src/domain/limits.ts";
 import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { CODES } from "../../src/rpc/errors.ts";
 import { DoorError } from "./door.ts";
@@ -11,6 +12,13 @@ import type { Served } from "./served.ts";
 
 const { startTask, getTask, getEvents, streamEvents, listTasks, cancelTask, getResult, runTask } = TaskService.method;
 const TASK_ID = "01890a5d-ac96-774b-bcce-b302099a8057";
+const POLICY = "retry_policy";
+const MULTIPLIER = `${POLICY}.backoff_multiplier`;
+const DAY_S = 24 * 60 * 60;
+const DAYS_30 = { seconds: BigInt(30 * DAY_S), nanos: 1 };
+const TOMORROW = timestampFromMs(Date.now() + DAY_S * 1_000);
+/** By an hour, so that it is still too late when the tests come to it. */
+const TOO_LATE = timestampFromMs(Date.now() + DEADLINE_AHEAD_MS_MAX + 3_600_000);
 
 /** What is wrong, the call, its request, and the reason and field that the answer must name. */
 const REFUSED: readonly [string, DescMethod, Record<string, unknown>, string, string?][] = [
@@ -27,6 +35,24 @@ const REFUSED: readonly [string, DescMethod, Record<string, unknown>, string, st
   ["params over the bound", startTask, echoWith("x".repeat(PARAMS_BYTES_MAX)), "INVALID_ARGUMENT", "params"],
   ["NUL in a label", startTask, { kind: "echo", labels: { a: "\0" } }, "INVALID_ARGUMENT", `labels["a"]`],
   ["NUL in a request_id", startTask, { kind: "echo", requestId: "a\0" }, "INVALID_ARGUMENT", "request_id"],
+  ["a first wait of none", startTask, policy({ initialBackoff: {} }), "INVALID_ARGUMENT", `${POLICY}.initial_backoff`],
+  ["a wait past 30 days", startTask, policy({ maxBackoff: DAYS_30 }), "INVALID_ARGUMENT", `${POLICY}.max_backoff`],
+  ["a multiplier below 1", startTask, policy({ backoffMultiplier: 0.99 }), "INVALID_ARGUMENT", MULTIPLIER],
+  ["a multiplier past 100", startTask, policy({ backoffMultiplier: 100.01 }), "INVALID_ARGUMENT", MULTIPLIER],
+  ["a multiplier that is no number", startTask, policy({ backoffMultiplier: NaN }), "INVALID_ARGUMENT", MULTIPLIER],
+  ["an endless multiplier", startTask, policy({ backoffMultiplier: Infinity }), "INVALID_ARGUMENT", MULTIPLIER],
+  ["a jitter below 0", startTask, policy({ jitter: -0.01 }), "INVALID_ARGUMENT", `${POLICY}.jitter`],
+  ["a jitter past 1", startTask, policy({ jitter: 1.01 }), "INVALID_ARGUMENT", `${POLICY}.jitter`],
+  ["a jitter that is no number", startTask, policy({ jitter: NaN }), "INVALID_ARGUMENT", `${POLICY}.jitter`],
+  ["101 attempts", startTask, { kind: "echo", maxAttempts: 101 }, "INVALID_ARGUMENT", "max_attempts"],
+  ["a deadline past 732 days", startTask, { kind: "echo", deadlineAt: TOO_LATE }, "INVALID_ARGUMENT", "deadline_at"],
+  [
+    "a deadline at its run_at",
+    startTask,
+    { kind: "echo", runAt: TOMORROW, deadlineAt: TOMORROW },
+    "INVALID_ARGUMENT",
+    "deadline_at",
+  ],
   ["a malformed task id", getTask, { taskId: "nonsense" }, "INVALID_ARGUMENT", "task_id"],
   ["an unknown task id", getTask, { taskId: TASK_ID }, "TASK_NOT_FOUND"],
   ["a negative from_seq", getEvents, { taskId: TASK_ID, fromSeq: -1n }, "INVALID_ARGUMENT", "from_seq"],
@@ -44,6 +70,8 @@ const REFUSED_STREAMS: typeof REFUSED = [
   ["an unknown task", streamEvents, { taskId: TASK_ID }, "TASK_NOT_FOUND"],
   ["a heartbeat of 61 s", streamEvents, heartbeat(61n), "INVALID_ARGUMENT", "heartbeat_interval"],
   ["an unknown kind", runTask, { kind: "nope" }, "KIND_UNKNOWN", "kind"],
+  ["a jitter past 1", runTask, policy({ jitter: 1.01 }), "INVALID_ARGUMENT", `${POLICY}.jitter`],
+  ["a deadline past 732 days", runTask, { kind: "echo", deadlineAt: TOO_LATE }, "INVALID_ARGUMENT", "deadline_at"],
 ];
 
 describe("bad input at the gRPC door is refused with a code, a reason and the field", () => {
@@ -101,6 +129,10 @@ async function assertRefused(call: Promise<unknown>, reason: string, field?: str
 
 function echoWith(text: string) {
   return { kind: "echo", params: { text } };
+}
+
+function policy(retryPolicy: Record<string, unknown>) {
+  return { kind: "echo", retryPolicy };
 }
 
 function heartbeat(seconds: bigint) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { TaskError } from "../../src/domain/kind.ts";
+import { attemptContract } from "./attempt-contract.ts";
 import { DoorError } from "./door.ts";
 import type { Door } from "./door.ts";
 import { assertGapless, collect, wholeTape } from "./tape-contract.ts";
@@ -8,6 +9,8 @@ const UNKNOWN_ID = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 /** What docs/guarantees.md promises of starting, ending and cancelling tasks, at every door. */
 export function taskContract(door: () => Door): void {
+  describe("attempts", () => attemptContract(door));
+
   it("a start is answered with a task that can be read, listed and followed", async () => {
     const labels = { team: crypto.randomUUID() };
     const { task, alreadyStarted } = await door().start({ kind: "echo", labels });
@@ -129,32 +132,6 @@ export function taskContract(door: () => Door): void {
       );
       if (outcome === "already_terminal") assert.equal(status, "succeeded");
     }
-  });
-
-  it("a timeout ends the attempt with DEADLINE_EXCEEDED", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params, timeoutMs: 20 });
-    const { signal } = await actor.enter();
-    signal.addEventListener("abort", () => actor.fail(signal.reason as Error));
-    const { status, error } = await door().result({ taskId: task.taskId, waitMs: 10_000 });
-    assert.deepEqual([status, error?.reason], ["failed", "DEADLINE_EXCEEDED"]);
-  });
-
-  it("a failed attempt is tried again as often as was asked", async () => {
-    const first = door().stage.actor();
-    const second = door().stage.actor(first.params.key, 2);
-    const { task } = await door().start({ kind: "stage", params: first.params, maxAttempts: 2 });
-    await first.enter();
-    first.fail(new TaskError("FLAKY", "try again"));
-    await second.enter();
-    second.leave({ attempt: 2 });
-    const tape = await collect(door().follow({ taskId: task.taskId }));
-    assert.deepEqual(
-      tape.map(({ type }) => type),
-      ["started", "retrying", "started", "final"],
-    );
-    assert.deepEqual(tape[2]!.body, { kind: "stage", attempt: 2 });
-    assert.deepEqual(tape[3]!.body, { status: "succeeded", result: { attempt: 2 } });
   });
 
   it("lists tasks newest first, by status and kind, and page by page each once", async () => {

@@ -1,4 +1,5 @@
 import type { TapeEvent } from "../../src/domain/event.ts";
+import { DEFAULT_RETRY_POLICY } from "../../src/domain/retry.ts";
 import type { Task } from "../../src/domain/task.ts";
 import type { TapePage, TaskEngine } from "../../src/engine/task-engine.ts";
 
@@ -25,14 +26,19 @@ export function aTask(fields: Partial<Task> = {}): Task {
     paramsDigest: "0".repeat(64),
     labels: {},
     requestId: null,
+    exclusiveKey: null,
     createdAt: new Date(1_000),
     startedAt: new Date(2_000),
     finishedAt: null,
     runAt: null,
     deadlineAt: null,
+    attemptDeadlineAt: null,
     timeoutMs: null,
     attempt: 1,
     maxAttempts: 1,
+    handovers: 0,
+    retryPolicy: DEFAULT_RETRY_POLICY,
+    checkpointSeq: null,
     cancelRequestedAt: null,
     cancelReason: null,
     lease: "a session",

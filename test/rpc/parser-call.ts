@@ -46,3 +46,17 @@ export class Call<Desc extends DescMessage, Parsed> {
     });
   }
 }
+
+/** A google.protobuf.Duration or Timestamp. */
+export function seconds(count: number, nanos = 0) {
+  return { seconds: BigInt(count), nanos };
+}
+
+export function times<Value>(count: number, value: Value): Value[] {
+  return Array.from({ length: count }, () => value);
+}
+
+/** So many labels, each of them valid. */
+export function labels(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, "value"]));
+}

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { create } from "@bufbuild/protobuf";
+import { create, toJson } from "@bufbuild/protobuf";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { LIST_BYTES_MAX, MESSAGE_BYTES_MAX } from "../../src/domain/limits.ts";
 import type { Task } from "../../src/domain/task.ts";
 import {
   CancelOutcome,
+  GetTaskRequestSchema,
+  GetTaskResponseSchema,
   ListTasksRequestSchema,
   ListTasksResponseSchema,
   RunTaskRequestSchema,
@@ -34,6 +36,50 @@ describe("TaskService", () => {
     );
     const { task, outcome } = await client.cancelTask({ taskId: TASK_ID, reason: "enough" });
     assert.deepEqual([task!.taskId, task!.kind, outcome], [TASK_ID, "enough", CancelOutcome.REQUESTED]);
+  });
+
+  it("answers with all of a task but what is the service's own", async () => {
+    const retryPolicy = { initialBackoffMs: 1, maxBackoffMs: 1_500, backoffMultiplier: 1.5, jitter: 0 };
+    const secrets = { lease: "a session", exclusiveKey: "a key", checkpointSeq: 3n, cancelReason: "a reason" };
+    const task = aTask({
+      ...secrets,
+      params: { a: 1 },
+      labels: { team: "search" },
+      requestId: "mine",
+      startedAt: null,
+      runAt: new Date(4_000),
+      deadlineAt: new Date(5_000),
+      attemptDeadlineAt: new Date(4_500),
+      timeoutMs: 500,
+      attempt: 3,
+      maxAttempts: 2,
+      handovers: 2,
+      retryPolicy,
+      lastSeq: 9n,
+    });
+    const service = taskService(fakeEngine({ getTask: async () => task }));
+    const answer = await service.getTask(create(GetTaskRequestSchema, { taskId: TASK_ID }), CONTEXT);
+    assert.deepEqual(toJson(GetTaskResponseSchema, create(GetTaskResponseSchema, answer)), {
+      task: {
+        taskId: TASK_ID,
+        kind: "echo",
+        status: "TASK_STATUS_RUNNING",
+        params: { a: 1 },
+        paramsDigest: "0".repeat(64),
+        labels: { team: "search" },
+        requestId: "mine",
+        createdAt: "1970-01-01T00:00:01Z",
+        runAt: "1970-01-01T00:00:04Z",
+        deadlineAt: "1970-01-01T00:00:05Z",
+        attemptDeadlineAt: "1970-01-01T00:00:04.500Z",
+        timeout: "0.500s",
+        attempt: 3,
+        maxAttempts: 2,
+        handovers: 2,
+        retryPolicy: { initialBackoff: "0.001s", maxBackoff: "1.500s", backoffMultiplier: 1.5, jitter: 0 },
+        lastSeq: "9",
+      },
+    });
   });
 
   describe("RunTask", () => {

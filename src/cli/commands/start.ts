@@ -21,7 +21,9 @@ interface StartOptions {
   label?: Record<string, string>;
   taskTimeout?: number;
   maxAttempts?: number;
+  retryBackoff?: number;
   runAt?: Date;
+  deadline?: Date;
 }
 
 export function addStart(program: Command): void {
@@ -37,8 +39,10 @@ export function addStart(program: Command): void {
     .option("--request-id <id>", "the same id with the same content gives the same task: safe to run again")
     .option("--label <key=value>", "to find the task by; may be given again", gatherLabel)
     .option("--task-timeout <duration>", "how long an attempt at the task may run", parseDuration)
-    .option("--max-attempts <n>", "how many attempts the task may use (default: 1)", parseCount)
+    .option("--max-attempts <n>", "how many attempts the task may use (default: as the kind says, else 1)", parseCount)
+    .option("--retry-backoff <duration>", "how long the task waits after its first failed attempt", parseDuration)
     .option("--run-at <time>", "not before, as 2027-01-31T08:00:00Z", parseTime)
+    .option("--deadline <time>", "when the task is ended, however far it has come", parseTime)
     .action((kind: string, options: StartOptions, command: Command) =>
       withSession(command, (session) => start(session, kind, options)),
     );
@@ -54,7 +58,9 @@ async function start(session: Session, kind: string, options: StartOptions): Pro
     labels: options.label,
     timeoutMs: options.taskTimeout,
     maxAttempts: options.maxAttempts,
+    retryPolicy: { initialBackoffMs: options.retryBackoff },
     runAt: options.runAt,
+    deadlineAt: options.deadline,
   };
   using wait = openWait(options.timeout);
   let started: StartedTask;

@@ -190,7 +190,7 @@ export const LogSchema: GenMessage<Log> = /*@__PURE__*/
  */
 export type Partial$ = Message<"spool.v1.Partial"> & {
   /**
-   * Names the sort of piece, 1 to 128 characters.
+   * Names the sort of piece, 1 to 128 characters. The last `checkpoint` is what a later attempt is given.
    *
    * @generated from field: string kind = 1;
    */
@@ -231,13 +231,13 @@ export const CancelRequestedSchema: GenMessage<CancelRequested> = /*@__PURE__*/
   messageDesc(file_spool_v1_event, 5);
 
 /**
- * The attempt failed, and the task will be tried again.
+ * The attempt failed, or was handed on by a server that stopped, and the task will be tried again.
  *
  * @generated from message spool.v1.Retrying
  */
 export type Retrying = Message<"spool.v1.Retrying"> & {
   /**
-   * Why the attempt failed.
+   * Why the attempt failed; SERVER_SHUTDOWN where it was handed on.
    *
    * @generated from field: spool.v1.TaskError error = 1;
    */

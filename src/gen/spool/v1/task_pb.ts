@@ -12,7 +12,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file spool/v1/task.proto.
  */
 export const file_spool_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChNzcG9vbC92MS90YXNrLnByb3RvEghzcG9vbC52MSKGBQoEVGFzaxIPCgd0YXNrX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSJAoGc3RhdHVzGAMgASgOMhQuc3Bvb2wudjEuVGFza1N0YXR1cxInCgZwYXJhbXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhUKDXBhcmFtc19kaWdlc3QYBSABKAkSKgoGbGFiZWxzGAYgAygLMhouc3Bvb2wudjEuVGFzay5MYWJlbHNFbnRyeRISCgpyZXF1ZXN0X2lkGAcgASgJEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZydW5fYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2RlYWRsaW5lX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgd0aW1lb3V0GA0gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB2F0dGVtcHQYDiABKAUSFAoMbWF4X2F0dGVtcHRzGA8gASgFEjcKE2NhbmNlbF9yZXF1ZXN0ZWRfYXQYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGxhc3Rfc2VxGBEgASgDGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiVgoJVGFza0Vycm9yEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEigKB2RldGFpbHMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0KqkBCgpUYXNrU3RhdHVzEhsKF1RBU0tfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFwoTVEFTS19TVEFUVVNfUEVORElORxABEhcKE1RBU0tfU1RBVFVTX1JVTk5JTkcQAhIZChVUQVNLX1NUQVRVU19TVUNDRUVERUQQAxIWChJUQVNLX1NUQVRVU19GQUlMRUQQBBIZChVUQVNLX1NUQVRVU19DQU5DRUxMRUQQBWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChNzcG9vbC92MS90YXNrLnByb3RvEghzcG9vbC52MSL/BQoEVGFzaxIPCgd0YXNrX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSJAoGc3RhdHVzGAMgASgOMhQuc3Bvb2wudjEuVGFza1N0YXR1cxInCgZwYXJhbXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhUKDXBhcmFtc19kaWdlc3QYBSABKAkSKgoGbGFiZWxzGAYgAygLMhouc3Bvb2wudjEuVGFzay5MYWJlbHNFbnRyeRISCgpyZXF1ZXN0X2lkGAcgASgJEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZydW5fYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2RlYWRsaW5lX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgd0aW1lb3V0GA0gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB2F0dGVtcHQYDiABKAUSFAoMbWF4X2F0dGVtcHRzGA8gASgFEjcKE2NhbmNlbF9yZXF1ZXN0ZWRfYXQYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGxhc3Rfc2VxGBEgASgDEjcKE2F0dGVtcHRfZGVhZGxpbmVfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKDHJldHJ5X3BvbGljeRgTIAEoCzIVLnNwb29sLnYxLlJldHJ5UG9saWN5EhEKCWhhbmRvdmVycxgUIAEoBRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIq0BCgtSZXRyeVBvbGljeRIyCg9pbml0aWFsX2JhY2tvZmYYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbWF4X2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGgoSYmFja29mZl9tdWx0aXBsaWVyGAMgASgBEhMKBmppdHRlchgEIAEoAUgAiAEBQgkKB19qaXR0ZXIiVgoJVGFza0Vycm9yEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEigKB2RldGFpbHMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0KqkBCgpUYXNrU3RhdHVzEhsKF1RBU0tfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFwoTVEFTS19TVEFUVVNfUEVORElORxABEhcKE1RBU0tfU1RBVFVTX1JVTk5JTkcQAhIZChVUQVNLX1NUQVRVU19TVUNDRUVERUQQAxIWChJUQVNLX1NUQVRVU19GQUlMRUQQBBIZChVUQVNLX1NUQVRVU19DQU5DRUxMRUQQBWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A unit of work. Its tape is read by GetEvents and StreamEvents, its result by GetResult.
@@ -89,14 +89,15 @@ export type Task = Message<"spool.v1.Task"> & {
   finishedAt?: Timestamp | undefined;
 
   /**
-   * It is not run before this time. Set where StartTask named one.
+   * It is not run before this time: as given at StartTask, or when the next attempt is due.
    *
    * @generated from field: google.protobuf.Timestamp run_at = 11;
    */
   runAt?: Timestamp | undefined;
 
   /**
-   * When the attempt now running is ended with DEADLINE_EXCEEDED. Unset where it has no timeout.
+   * When the task as a whole is ended with DEADLINE_EXCEEDED, however far it has come: as given at StartTask.
+   * Unset: never.
    *
    * @generated from field: google.protobuf.Timestamp deadline_at = 12;
    */
@@ -117,7 +118,7 @@ export type Task = Message<"spool.v1.Task"> & {
   attempt: number;
 
   /**
-   * How many attempts the task may use.
+   * How many attempts the task may use. Those that were handed on do not count: see handovers.
    *
    * @generated from field: int32 max_attempts = 15;
    */
@@ -136,6 +137,28 @@ export type Task = Message<"spool.v1.Task"> & {
    * @generated from field: int64 last_seq = 17;
    */
   lastSeq: bigint;
+
+  /**
+   * When the attempt now running is ended with DEADLINE_EXCEEDED: by its timeout, or with the task. Unset where it has
+   * neither, and while none runs.
+   *
+   * @generated from field: google.protobuf.Timestamp attempt_deadline_at = 18;
+   */
+  attemptDeadlineAt?: Timestamp | undefined;
+
+  /**
+   * What counts for this task: every field is set.
+   *
+   * @generated from field: spool.v1.RetryPolicy retry_policy = 19;
+   */
+  retryPolicy?: RetryPolicy | undefined;
+
+  /**
+   * How many attempts were handed on by a server that stopped. They do not count against max_attempts.
+   *
+   * @generated from field: int32 handovers = 20;
+   */
+  handovers: number;
 };
 
 /**
@@ -144,6 +167,50 @@ export type Task = Message<"spool.v1.Task"> & {
  */
 export const TaskSchema: GenMessage<Task> = /*@__PURE__*/
   messageDesc(file_spool_v1_task, 0);
+
+/**
+ * How long a task waits after a failed attempt: longer with each, and a little at random. In a request, what is left
+ * out is as the kind says, else the default.
+ *
+ * @generated from message spool.v1.RetryPolicy
+ */
+export type RetryPolicy = Message<"spool.v1.RetryPolicy"> & {
+  /**
+   * The wait after the first failure: 1 ms to 30 days. Default: 1 s.
+   *
+   * @generated from field: google.protobuf.Duration initial_backoff = 1;
+   */
+  initialBackoff?: Duration | undefined;
+
+  /**
+   * The longest wait, the first included: 1 ms to 30 days. Default: 5 min.
+   *
+   * @generated from field: google.protobuf.Duration max_backoff = 2;
+   */
+  maxBackoff?: Duration | undefined;
+
+  /**
+   * What each further failure multiplies the wait by: 1 to 100. 0 or unset: left out. Default: 2.
+   *
+   * @generated from field: double backoff_multiplier = 3;
+   */
+  backoffMultiplier: number;
+
+  /**
+   * The share of the wait that is left to chance, so that tasks that failed together do not come back together: 0 to 1.
+   * A task waits between 1 - jitter and 1 of what the fields above say. Default: 0.2.
+   *
+   * @generated from field: optional double jitter = 4;
+   */
+  jitter?: number | undefined;
+};
+
+/**
+ * Describes the message spool.v1.RetryPolicy.
+ * Use `create(RetryPolicySchema)` to create a new message.
+ */
+export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
+  messageDesc(file_spool_v1_task, 1);
 
 /**
  * Why a task did not succeed.
@@ -179,7 +246,7 @@ export type TaskError = Message<"spool.v1.TaskError"> & {
  * Use `create(TaskErrorSchema)` to create a new message.
  */
 export const TaskErrorSchema: GenMessage<TaskError> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task, 1);
+  messageDesc(file_spool_v1_task, 2);
 
 /**
  * Where a task stands. A task is born PENDING or RUNNING and ends in exactly one of the last three.
