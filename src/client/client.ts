@@ -10,6 +10,7 @@ import type { ReconnectNotice } from "./follow.ts";
 import { openGrpcTransport } from "./grpc-transport.ts";
 import { checkText, duration, eventsRequest, int64, listRequest, startRequest } from "./requests.ts";
 import { RETRY_MS_DEFAULT, withRetries } from "./retry.ts";
+import { openRun } from "./run.ts";
 import { waitFinal } from "./waiter.ts";
 import type { GetEvents } from "./waiter.ts";
 import type {
@@ -73,7 +74,10 @@ export interface FollowOptions extends CallOptions {
 export interface SpoolClient extends Disposable {
   /** Starts a task: durable when this returns, and started once however often the client had to ask. */
   start(request: StartRequest, options?: CallOptions): Promise<StartedTask>;
-  /** Starts a task, and follows it from its first event. */
+  /**
+   * Starts a task, as `start`, and follows it from its first event, as `follow`, in one call. The stream is open when
+   * this returns: who will not read the events calls `start`.
+   */
   run(request: StartRequest, options?: FollowOptions): Promise<StartedTask & { events: AsyncIterable<SpoolEvent> }>;
   /**
    * The tape from `fromSeq` (inclusive; default 1n), replayed and then live: every event once and in order, over lost
@@ -116,6 +120,7 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
   const { target, credentials } = readAddress(options.address ?? (process.env["SPOOL_ADDRESS"] || ADDRESS_DEFAULT));
   const transport = openGrpcTransport(target, options.credentials ?? credentials, token);
   const method = TaskService.method;
+  const silenceMs = heartbeatMs * SILENT_HEARTBEATS;
 
   /** @param waitMs how long the server was asked to wait before it answers */
   function call<I extends DescMessage, O extends DescMessage>(
@@ -129,8 +134,8 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
 
   async function* openStream(tape: { taskId: string; fromSeq: bigint }, signal?: AbortSignal): AsyncGenerator<Frame> {
     const request = { ...tape, heartbeatInterval: duration("heartbeat_interval", heartbeatMs) };
-    const stream = { silenceMs: heartbeatMs * SILENT_HEARTBEATS, signal };
-    for await (const message of transport.stream(method.streamEvents, request, stream)) yield toFrame(message);
+    const stream = transport.stream(method.streamEvents, request, { silenceMs, signal });
+    for await (const message of stream) yield toFrame(message);
   }
 
   const client: SpoolClient = {
@@ -139,13 +144,21 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
       return { task: toTask(task), alreadyStarted };
     },
 
-    async run(request, follow) {
-      const started = await client.start(request, follow);
-      return { ...started, events: client.follow({ taskId: started.task.taskId }, follow) };
+    async run(request, follow = {}) {
+      const { signal, retryMs: patienceMs = retryMs } = follow;
+      const wanted = { ...startRequest(request), heartbeatInterval: duration("heartbeat_interval", heartbeatMs) };
+      const open = () => openRun(transport.stream(method.runTask, wanted, { silenceMs, signal }));
+      const { started, frames } = await withRetries(open, { retryMs: patienceMs, signal });
+      const { taskId } = started.task;
+      // The first stream is there; those that come in its place when it breaks begin where it broke.
+      const streams = [frames];
+      const next = (fromSeq: bigint) => streams.pop() ?? openStream({ taskId, fromSeq }, signal);
+      const options = { ...follow, taskId, fromSeq: 1n, retryMs: patienceMs };
+      return { ...started, events: eventsOf(followFrames(next, options)) };
     },
 
-    async *follow(tape, follow) {
-      for await (const frame of client.followFrames(tape, follow)) yield* frame.events;
+    follow(tape, follow) {
+      return eventsOf(client.followFrames(tape, follow));
     },
 
     followFrames({ taskId, fromSeq = 1n }, follow = {}) {
@@ -201,4 +214,8 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
     [Symbol.dispose]: transport.close,
   };
   return client;
+}
+
+async function* eventsOf(frames: AsyncIterable<Frame>): AsyncGenerator<SpoolEvent, void, undefined> {
+  for await (const frame of frames) yield* frame.events;
 }

@@ -93,7 +93,7 @@ function toRetryPolicy(message: RetryPolicyMessage | undefined): RetryPolicy {
   };
 }
 
-export function toFrame({ events, lastSeq, status }: StreamEventsResponse): Frame {
+export function toFrame({ events, lastSeq, status }: Pick<StreamEventsResponse, keyof Frame>): Frame {
   return { events: events.map(toEvent), lastSeq, status: toStatus(status) };
 }
 

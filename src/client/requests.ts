@@ -17,7 +17,8 @@ import type { RetryPolicyRequest, StartRequest, TaskFilter } from "./types.ts";
 // What callers ask for to messages of the wire. Only what the encoding cannot carry, or would change without a word,
 // is refused here; every other bound is the server's to check, and to name.
 
-export function startRequest(request: StartRequest): MessageInitShape<typeof StartTaskRequestSchema> {
+/** The fields of StartTaskRequest, which are those of RunTaskRequest too. */
+export function startRequest(request: StartRequest) {
   const { kind, params = {}, labels = {}, timeoutMs, maxAttempts = 0, retryPolicy, runAt, deadlineAt } = request;
   const requestId = request.requestId || randomUUID(); // Without one, a start that is sent again starts twice.
   checkText("kind", kind);
@@ -34,7 +35,7 @@ export function startRequest(request: StartRequest): MessageInitShape<typeof Sta
     ...(retryPolicy && { retryPolicy: retryPolicyFields(retryPolicy) }),
     ...(runAt && { runAt: timestamp("run_at", runAt) }),
     ...(deadlineAt && { deadlineAt: timestamp("deadline_at", deadlineAt) }),
-  };
+  } satisfies MessageInitShape<typeof StartTaskRequestSchema>;
 }
 
 function retryPolicyFields(policy: RetryPolicyRequest): MessageInitShape<typeof RetryPolicySchema> {

@@ -10,15 +10,56 @@ import type { Script } from "./scripted-server.ts";
 describe("a client", () => {
   it("runs a task: starts it, and follows it to its end", async () => {
     await using server = await serveScript({
-      startTask: () => ({ task: taskMessage(), alreadyStarted: true }),
-      async *streamEvents() {
+      async *runTask() {
+        yield { task: taskMessage(), alreadyStarted: true };
         yield frame(tape(4));
       },
     });
     using client = connect({ address: server.address });
     const { task, alreadyStarted, events } = await client.run({ kind: "echo" });
     assert.deepEqual([task.taskId, alreadyStarted], [TASK_ID, true]);
-    assert.equal((await Array.fromAsync(events)).at(-1)?.type, "final");
+    assert.deepEqual(
+      (await Array.fromAsync(events)).map(({ seq }) => seq),
+      [1n, 2n, 3n, 4n],
+    );
+    assert.deepEqual(server.calls, { runTask: 1 });
+  });
+
+  it("runs a task once though the start had to be sent again, and follows it over a broken stream", async () => {
+    const requestIds = new Set<string>();
+    const seen = Promise.withResolvers<void>();
+    await using server = await serveScript({
+      async *runTask({ requestId }, { attempt }) {
+        requestIds.add(requestId);
+        if (attempt === 1) throw failure("UNAVAILABLE", "not yet", { retryAfterMs: 1 });
+        yield { task: taskMessage(), alreadyStarted: false };
+        yield frame(tape(4).slice(0, 2));
+        await seen.promise;
+        throw failure("UNAVAILABLE", "draining", { retryAfterMs: 1 });
+      },
+      async *streamEvents({ fromSeq }) {
+        yield frame(tape(4).slice(Number(fromSeq) - 1));
+      },
+    });
+    using client = connect({ address: server.address });
+    const { events } = await client.run({ kind: "echo" });
+    const seqs: bigint[] = [];
+    for await (const { seq } of events) {
+      seqs.push(seq);
+      if (seq === 2n) seen.resolve();
+    }
+    assert.deepEqual(seqs, [1n, 2n, 3n, 4n]);
+    assert.deepEqual([requestIds.size, server.calls], [1, { runTask: 2, streamEvents: 1 }]);
+  });
+
+  it("does not take a run that begins without its task", async () => {
+    await using server = await serveScript({
+      async *runTask() {
+        yield frame(tape(4));
+      },
+    });
+    using client = connect({ address: server.address });
+    await assert.rejects(client.run({ kind: "echo" }), { code: "DATA_LOSS" });
   });
 
   it("gives a task with its times as dates, and null for what is not set", async () => {

@@ -23,6 +23,11 @@ type Unary<M extends keyof Method> = (
   call: { metadata: Metadata; attempt: number; cancelled: Promise<void> },
 ) => MessageInitShape<Method[M]["output"]> | Promise<MessageInitShape<Method[M]["output"]>>;
 
+type Streaming<M extends keyof Method> = (
+  request: MessageShape<Method[M]["input"]>,
+  call: { metadata: Metadata; attempt: number; cancelled: Promise<void> },
+) => AsyncIterable<MessageInitShape<Method[M]["output"]>>;
+
 /** How to answer. Each is told which try of its method this is, from 1; to fail, it throws `failure(…)`. */
 export interface Script {
   startTask?: Unary<"startTask">;
@@ -35,10 +40,9 @@ export interface Script {
    * The stream ends well after the last frame, and with what this throws. A client drops the frames that it has not
    * read when an error comes, so a script that depends on them waits until they have been.
    */
-  streamEvents?: (
-    request: MessageShape<Method["streamEvents"]["input"]>,
-    call: { metadata: Metadata; attempt: number; cancelled: Promise<void> },
-  ) => AsyncIterable<MessageInitShape<typeof StreamEventsResponseSchema>>;
+  streamEvents?: Streaming<"streamEvents">;
+  /** As streamEvents. */
+  runTask?: Streaming<"runTask">;
 }
 
 export interface ScriptedServer extends AsyncDisposable {
@@ -101,7 +105,10 @@ function unary(answer: Unary<"getTask"> | undefined, count: () => number): handl
   };
 }
 
-function streaming(answer: Script["streamEvents"], count: () => number): handleServerStreamingCall<never, unknown> {
+function streaming(
+  answer: Streaming<"streamEvents"> | undefined,
+  count: () => number,
+): handleServerStreamingCall<never, unknown> {
   return (call) => {
     const cancelled = new Promise<void>((resolve) => call.once("cancelled", resolve));
     const run = async () => {
@@ -190,7 +197,7 @@ export const final = (seq: number, status: TaskStatus = TaskStatus.SUCCEEDED): E
   });
 
 /** A frame of a running task, or of a finished one if it holds `final`. */
-export function frame(events: EventInit[], lastSeq = 100): MessageInitShape<typeof StreamEventsResponseSchema> {
+export function frame(events: EventInit[], lastSeq = 100) {
   const last = events.at(-1);
   const ended = last?.body?.case === "final";
   return {
@@ -198,7 +205,7 @@ export function frame(events: EventInit[], lastSeq = 100): MessageInitShape<type
     nextFromSeq: (last?.seq ?? 0n) + 1n,
     lastSeq: ended ? last!.seq! : BigInt(lastSeq),
     status: ended ? (last.body!.value as { status: TaskStatus }).status : TaskStatus.RUNNING,
-  };
+  } satisfies MessageInitShape<typeof StreamEventsResponseSchema>;
 }
 
 /** The events of a tape of so many, `final` last. */

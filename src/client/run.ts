@@ -1,0 +1,25 @@
+import { toFrame, toTask } from "./convert.ts";
+import { brokenPromise } from "./errors.ts";
+import type { RunTaskResponse } from "../gen/spool/v1/task_service_pb.ts";
+import type { Frame, StartedTask } from "./types.ts";
+
+/** A task that was started, with the stream that its start has opened: its tape from the first event on. */
+export interface OpenRun {
+  started: StartedTask;
+  frames: AsyncGenerator<Frame, void, undefined>;
+}
+
+/** Waits for the first frame of RunTask, which says that the task is durable. The frames behind it are left to be read. */
+export async function openRun(stream: AsyncGenerator<RunTaskResponse, void, undefined>): Promise<OpenRun> {
+  const { value: opening } = await stream.next();
+  if (opening?.task === undefined) {
+    await stream.return();
+    throw brokenPromise("RunTask began without the task");
+  }
+  const started = { task: toTask(opening.task), alreadyStarted: opening.alreadyStarted };
+  return { started, frames: framesOf(stream) };
+}
+
+async function* framesOf(stream: AsyncGenerator<RunTaskResponse, void, undefined>) {
+  for await (const message of stream) yield toFrame(message);
+}
