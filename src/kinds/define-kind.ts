@@ -61,9 +61,9 @@ function checkRetry(retry: RetrySettings): RetrySettings {
   const violations = Object.entries(RETRY_BOUNDS).flatMap(([name, [min, max]]) => {
     const value = retry[name as keyof RetrySettings];
     const isWhole = name === "backoffMultiplier" || name === "jitter" || Number.isInteger(value);
-    const isIn = value === undefined || (value >= min && value <= max && isWhole);
+    const isIn = value === undefined || (typeof value === "number" && value >= min && value <= max && isWhole);
     return isIn ? [] : [{ field: `retry.${name}`, description: `must be ${min} to ${max}, is ${value}` }];
   });
   if (violations.length > 0) throw new InvalidArgument(violations);
-  return retry;
+  return Object.fromEntries(Object.entries(retry).filter(([, value]) => value !== undefined));
 }

@@ -18,20 +18,24 @@ export async function claimTasks(
   { namespace, kinds, lease, limit }: { namespace: string; kinds: readonly string[]; lease: string; limit: number },
 ): Promise<{ tasks: Task[]; at: Date }> {
   const { rows } = await sql<TaskRow & { at: Date }>`/* spool_claim */
-with candidate as materialized (
+with turn as materialized (
+  select distinct on (o.exclusive_key) o.task_id
+  from tasks o
+  where o.namespace = ${namespace} and o.status = 'pending' and o.kind = any(${sql.val(kinds)}::text[])
+    and o.exclusive_key is not null
+    and (o.run_at is null or o.run_at <= now()) and (o.deadline_at is null or o.deadline_at > now())
+    and not exists (
+      select from task_exclusives x where x.namespace = o.namespace and x.exclusive_key = o.exclusive_key
+    )
+  order by o.exclusive_key, o.task_id
+),
+candidate as materialized (
   select t.task_id, t.exclusive_key, now() as at,
          least(now() + t.timeout_ms * interval '1 millisecond', t.deadline_at) as attempt_deadline_at
   from tasks t
   where t.namespace = ${namespace} and t.status = 'pending' and t.kind = any(${sql.val(kinds)}::text[])
     and (t.run_at is null or t.run_at <= now()) and (t.deadline_at is null or t.deadline_at > now())
-    and not exists (
-      select from task_exclusives x where x.namespace = t.namespace and x.exclusive_key = t.exclusive_key
-    )
-    and not exists (
-      select from tasks o where o.namespace = t.namespace and o.exclusive_key = t.exclusive_key and o.status = 'pending'
-        and o.task_id < t.task_id and o.kind = any(${sql.val(kinds)}::text[])
-        and (o.run_at is null or o.run_at <= now()) and (o.deadline_at is null or o.deadline_at > now())
-    )
+    and (t.exclusive_key is null or t.task_id in (select task_id from turn))
   order by t.task_id
   limit ${limit}::int
   for update skip locked

@@ -2,7 +2,6 @@ import { sql } from "kysely";
 import type { RawBuilder, Transaction } from "kysely";
 import type { Database } from "./schema.ts";
 import { SUMMARY_COLUMNS, toTask } from "./task-queries.ts";
-import { readClock } from "./transitions.ts";
 import type { LockedTasks } from "./transitions.ts";
 
 /** Why a task may be taken from its owner, or from the queue. */
@@ -35,14 +34,23 @@ export async function lockOverdueTasks(
   trx: Transaction<Database>,
   { namespace, reason, graceMs, limit }: { namespace: string; reason: OverdueReason; graceMs: number; limit: number },
 ): Promise<LockedTasks> {
-  const rows = await trx
+  const locked = await trx
     .selectFrom("tasks")
-    .select(SUMMARY_COLUMNS)
+    .select("task_id")
     .where("namespace", "=", namespace)
     .where(overdue(reason, graceMs))
     .limit(limit)
     .forUpdate()
     .skipLocked()
     .execute();
-  return rows.length === 0 ? { tasks: [], at: new Date(0) } : { tasks: rows.map(toTask), at: await readClock(trx) };
+  if (locked.length === 0) return { tasks: [], at: new Date(0) };
+  // Looked at again under the lock: of a row that has changed hands since the first look, Postgres checks its own
+  // columns once more and not the sessions, so that a live session's task would be taken for lost.
+  const rows = await trx
+    .selectFrom("tasks")
+    .select([...SUMMARY_COLUMNS, sql<Date>`clock_timestamp()`.as("at")])
+    .where("task_id", "=", sql<string>`any(${sql.val(locked.map((row) => row.task_id))}::uuid[])`)
+    .where(overdue(reason, graceMs))
+    .execute();
+  return { tasks: rows.map(toTask), at: rows[0]?.at ?? new Date(0) };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as v from "valibot";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { InvalidArgument } from "../../src/domain/errors.ts";
-import { parseBySchema } from "../../src/domain/kind.ts";
+import { parseBySchema, TaskError } from "../../src/domain/kind.ts";
 
 /** A schema that finds these issues, or gives this value. */
 function schema(outcome: unknown): StandardSchemaV1<unknown, unknown> {
@@ -57,5 +57,20 @@ describe("params by a schema", () => {
 
   it("are not checked by a schema that answers later", () => {
     assert.throws(() => parseBySchema(schema(Promise.resolve({ value: 1 })), {}, "params"), TypeError);
+  });
+});
+
+describe("a failure that a kind gives itself", () => {
+  it("may be tried again unless it says otherwise", () => {
+    assert.equal(new TaskError("NOT_YET", "again").retryable, true);
+    assert.equal(new TaskError("NOT_YET", "again", { details: { a: 1 } }).retryable, true);
+    assert.equal(new TaskError("NEVER", "no use", { retryable: false }).retryable, false);
+  });
+
+  it("keeps its reason, message, details and cause", () => {
+    const cause = new Error("within");
+    const error = new TaskError("NEVER", "no use", { details: { a: 1 }, cause });
+    assert.deepEqual([error.reason, error.message, error.details, error.cause], ["NEVER", "no use", { a: 1 }, cause]);
+    assert.equal(new TaskError("NEVER", "no use").details, undefined);
   });
 });

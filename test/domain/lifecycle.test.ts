@@ -1,83 +1,161 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { bodyOf } from "../../src/domain/event.ts";
-import type { NewEvent, TaskFailure } from "../../src/domain/event.ts";
-import { endAttempt, requestCancel, retryDelayMs, stopAttempt } from "../../src/domain/lifecycle.ts";
+import { requestCancel, stopAttempt } from "../../src/domain/lifecycle.ts";
 import type { StopReason, Transition } from "../../src/domain/lifecycle.ts";
 import { isTerminal, TASK_STATUSES } from "../../src/domain/task.ts";
-import type { Task, TaskStatus } from "../../src/domain/task.ts";
+import {
+  after,
+  ALL_HAPPENINGS,
+  asked,
+  AT,
+  FAILURE,
+  HAPPENINGS,
+  MOMENT,
+  next,
+  OWNED,
+  short,
+  task,
+} from "./happenings.ts";
+import type { Happening, Life } from "./happenings.ts";
 
-type Life = Pick<Task, "status" | "attempt" | "maxAttempts" | "cancelRequestedAt" | "cancelReason">;
+const STOP_REASONS: StopReason[] = ["cancel", "deadline", "shutdown", "handover", "lost"];
 
-const TIME = new Date("2031-02-03T04:05:06.789Z");
-const FAILURE: TaskFailure = { reason: "NOT_YET", message: "again" };
-const STOP_REASONS: StopReason[] = ["cancel", "deadline", "shutdown", "lost"];
+/** The tasks that each of the happenings is tried on. */
+const LIVES = {
+  waiting: task({ status: "pending", attempt: 0 }),
+  running: task(),
+  asked: asked(),
+  retriable: task({ maxAttempts: 2 }),
+  /** Its deadline is this very moment. It has attempts left. */
+  late: task({ maxAttempts: 2, deadlineAt: AT }),
+  "late, waiting": task({ status: "pending", attempt: 0, deadlineAt: AT }),
+} satisfies Record<string, Life>;
 
-/** All that can happen to a task, by what it is called. */
-const HAPPENINGS = {
-  cancel: (task: Life) => requestCancel(task, "enough"),
-  returned: (task: Life) => endAttempt(task, { type: "returned", result: { a: 1 } }),
-  threw: (task: Life) => endAttempt(task, { type: "threw", failure: FAILURE, because: null }),
-  "threw, cancelled": (task: Life) => endAttempt(task, { type: "threw", failure: FAILURE, because: "cancel" }),
-  "threw, overdue": (task: Life) => endAttempt(task, { type: "threw", failure: FAILURE, because: "deadline" }),
-  "cancel overdue": (task: Life) => stopAttempt(task, "cancel"),
-  deadline: (task: Life) => stopAttempt(task, "deadline"),
-  shutdown: (task: Life) => stopAttempt(task, "shutdown"),
-  lost: (task: Life) => stopAttempt(task, "lost"),
+/** What each does to them; null where it cannot happen. */
+const TABLE: Record<Happening, Record<keyof typeof LIVES, string | null>> = {
+  cancel: {
+    waiting: "cancelled CANCELLED",
+    running: "ask",
+    asked: "unchanged",
+    retriable: "ask",
+    late: "ask",
+    "late, waiting": "cancelled CANCELLED",
+  },
+  returned: {
+    waiting: null,
+    running: "succeeded",
+    asked: "succeeded",
+    retriable: "succeeded",
+    late: "succeeded",
+    "late, waiting": null,
+  },
+  threw: {
+    waiting: null,
+    running: "failed NOT_YET",
+    asked: "failed NOT_YET",
+    retriable: "requeue",
+    late: "failed NOT_YET",
+    "late, waiting": null,
+  },
+  "threw, final": {
+    waiting: null,
+    running: "failed NOT_YET",
+    asked: "failed NOT_YET",
+    retriable: "failed NOT_YET",
+    late: "failed NOT_YET",
+    "late, waiting": null,
+  },
+  "threw, cancelled": {
+    waiting: null,
+    running: "cancelled CANCELLED",
+    asked: "cancelled CANCELLED",
+    retriable: "cancelled CANCELLED",
+    late: "cancelled CANCELLED",
+    "late, waiting": null,
+  },
+  "threw, overdue": {
+    waiting: null,
+    running: "failed DEADLINE_EXCEEDED",
+    asked: "cancelled CANCELLED",
+    retriable: "requeue",
+    late: "failed DEADLINE_EXCEEDED",
+    "late, waiting": null,
+  },
+  "threw, handed over": {
+    waiting: null,
+    running: "handover",
+    asked: "cancelled CANCELLED",
+    retriable: "handover",
+    late: "failed DEADLINE_EXCEEDED",
+    "late, waiting": null,
+  },
+  "cancel overdue": {
+    waiting: "unchanged",
+    running: "cancelled CANCELLED",
+    asked: "cancelled CANCELLED",
+    retriable: "cancelled CANCELLED",
+    late: "cancelled CANCELLED",
+    "late, waiting": "unchanged",
+  },
+  deadline: {
+    waiting: "unchanged",
+    running: "failed DEADLINE_EXCEEDED",
+    asked: "cancelled CANCELLED",
+    retriable: "requeue",
+    late: "failed DEADLINE_EXCEEDED",
+    "late, waiting": "unchanged",
+  },
+  shutdown: {
+    waiting: "unchanged",
+    running: "failed SERVER_SHUTDOWN",
+    asked: "cancelled CANCELLED",
+    retriable: "requeue",
+    late: "failed DEADLINE_EXCEEDED",
+    "late, waiting": "unchanged",
+  },
+  handover: {
+    waiting: "unchanged",
+    running: "handover",
+    asked: "cancelled CANCELLED",
+    retriable: "handover",
+    late: "failed DEADLINE_EXCEEDED",
+    "late, waiting": "unchanged",
+  },
+  lost: {
+    waiting: "unchanged",
+    running: "failed WORKER_LOST",
+    asked: "cancelled CANCELLED",
+    retriable: "requeue",
+    late: "failed DEADLINE_EXCEEDED",
+    "late, waiting": "unchanged",
+  },
+  expired: {
+    waiting: "unchanged",
+    running: "unchanged",
+    asked: "unchanged",
+    retriable: "unchanged",
+    late: "unchanged",
+    "late, waiting": "failed DEADLINE_EXCEEDED",
+  },
 };
-type Happening = keyof typeof HAPPENINGS;
-
-/** What only the owner of a running task can bring about: the engine asks for it under its fence alone. */
-const OWNED: Happening[] = ["returned", "threw", "threw, cancelled", "threw, overdue"];
-
-function task(life: Partial<Life> = {}): Life {
-  return { status: "running", attempt: 1, maxAttempts: 1, cancelRequestedAt: null, cancelReason: null, ...life };
-}
-
-const asked = (life: Partial<Life> = {}) => task({ cancelRequestedAt: TIME, cancelReason: "enough", ...life });
-
-function eventOf(transition: Transition): NewEvent | null {
-  if (transition.type === "unchanged") return null;
-  return transition.type === "requeue" ? transition.event(TIME) : transition.event;
-}
-
-/** A transition in short: what becomes of the task, and why. */
-function short(transition: Transition): string {
-  if (transition.type !== "end") return transition.type;
-  const event = transition.event as NewEvent & { type: "final" };
-  const { status, error } = bodyOf(event);
-  assert.deepEqual([event.type, status], ["final", transition.status]);
-  return error === undefined ? status : `${status} ${error.reason}`;
-}
 
 describe("the life of a task", () => {
-  /** What each does to a pending task, to a running one, to one that was asked to cancel, and to one with attempts left. */
-  const TABLE: Record<Happening, [pending: string | null, running: string, asked: string, retriable: string]> = {
-    cancel: ["cancelled CANCELLED", "ask", "unchanged", "ask"],
-    returned: [null, "succeeded", "succeeded", "succeeded"],
-    threw: [null, "failed NOT_YET", "failed NOT_YET", "requeue"],
-    "threw, cancelled": [null, "cancelled CANCELLED", "cancelled CANCELLED", "cancelled CANCELLED"],
-    "threw, overdue": [null, "failed DEADLINE_EXCEEDED", "cancelled CANCELLED", "requeue"],
-    "cancel overdue": ["unchanged", "cancelled CANCELLED", "cancelled CANCELLED", "cancelled CANCELLED"],
-    deadline: ["unchanged", "failed DEADLINE_EXCEEDED", "cancelled CANCELLED", "requeue"],
-    shutdown: ["unchanged", "failed SERVER_SHUTDOWN", "cancelled CANCELLED", "requeue"],
-    lost: ["unchanged", "failed WORKER_LOST", "cancelled CANCELLED", "requeue"],
-  };
-
-  for (const happening of Object.keys(HAPPENINGS) as Happening[]) {
+  for (const happening of ALL_HAPPENINGS) {
     it(`is changed as the table says by: ${happening}`, () => {
       const decide = HAPPENINGS[happening];
-      const [pending, running, wanted, retriable] = TABLE[happening];
-      if (pending !== null) assert.equal(short(decide(task({ status: "pending", attempt: 0 }))), pending);
-      assert.equal(short(decide(task())), running);
-      assert.equal(short(decide(asked())), wanted);
-      assert.equal(short(decide(task({ maxAttempts: 2 }))), retriable);
+      for (const [name, expected] of Object.entries(TABLE[happening])) {
+        if (expected !== null) assert.equal(short(decide(LIVES[name as keyof typeof LIVES])), expected, name);
+      }
+      // Attempts used up are as one attempt that was the only one, also where some of them were handed on.
+      const { running, retriable } = TABLE[happening];
       assert.equal(short(decide(task({ maxAttempts: 2, attempt: 2 }))), running);
-      // Nothing that was asked to cancel is tried again.
-      assert.notEqual(short(decide(asked({ maxAttempts: 2 }))), "requeue");
+      assert.equal(short(decide(task({ maxAttempts: 2, attempt: 5, handovers: 3 }))), running);
+      assert.equal(short(decide(task({ maxAttempts: 2, attempt: 5, handovers: 4 }))), retriable);
+      // A deadline that is yet to come changes nothing: the next attempt can begin a second from now.
+      assert.equal(short(decide(task({ maxAttempts: 2, deadlineAt: after(1_001) }))), retriable);
       if (OWNED.includes(happening)) return;
       for (const status of TASK_STATUSES.filter(isTerminal)) {
-        for (const life of [task({ status }), asked({ status }), task({ status, maxAttempts: 9 })]) {
+        for (const life of [task({ status }), asked({ status }), task({ status, maxAttempts: 9, deadlineAt: AT })]) {
           assert.deepEqual(decide(life), { type: "unchanged" });
         }
       }
@@ -85,79 +163,100 @@ describe("the life of a task", () => {
   }
 
   it("says on the tape what happened", () => {
-    const bodies = (transition: Transition) => JSON.parse(eventOf(transition)!.body) as unknown;
-    assert.deepEqual(bodies(requestCancel(task(), "")), { reason: "" });
-    assert.deepEqual(bodies(HAPPENINGS.returned(task())), { status: "succeeded", result: { a: 1 } });
-    assert.deepEqual(bodies(HAPPENINGS.threw(task())), { status: "failed", error: FAILURE });
-    assert.deepEqual(bodies(HAPPENINGS.threw(task({ maxAttempts: 2 }))), {
+    assert.deepEqual(bodyIn(requestCancel(task(), "")), { reason: "" });
+    assert.deepEqual(bodyIn(HAPPENINGS.returned(task())), { status: "succeeded", result: { a: 1 } });
+    for (const happening of ["threw", "threw, final"] as const) {
+      assert.deepEqual(bodyIn(HAPPENINGS[happening](task())), { status: "failed", error: FAILURE });
+    }
+    assert.deepEqual(bodyIn(HAPPENINGS.threw(task({ maxAttempts: 2 }))), {
       error: FAILURE,
-      next_attempt_at: TIME.toISOString(),
+      next_attempt_at: after(1_000).toISOString(),
     });
-    const message = (cancelReason: string | null) =>
-      bodies(stopAttempt(asked({ cancelReason }), "lost")) as { error: { message: string } };
-    assert.equal(message("enough").error.message, "enough");
-    for (const none of ["", null]) assert.equal(message(none).error.message, "the task was cancelled");
+    assert.deepEqual(bodyIn(HAPPENINGS.handover(task())), {
+      error: { reason: "SERVER_SHUTDOWN", message: "the server that ran the task was shut down" },
+      next_attempt_at: AT.toISOString(),
+    });
+    const message = (life: Life) => (bodyIn(HAPPENINGS.lost(life)) as { error: { message: string } }).error.message;
+    assert.equal(message(asked({ cancelReason: "enough" })), "enough");
+    for (const none of ["", null]) assert.equal(message(asked({ cancelReason: none })), "the task was cancelled");
   });
 
-  it("has pauses between attempts: a second, doubled each time, five minutes at the most", () => {
-    assert.deepEqual(
-      [1, 2, 3, 4, 9, 10, 100, 2_000].map(retryDelayMs),
-      [1, 2, 4, 8, 256, 300, 300, 300].map((s) => s * 1_000),
-    );
+  it("says which deadline it was: the attempt's or the task's", () => {
+    const message = (transition: Transition) => (bodyIn(transition) as { error: { message: string } }).error.message;
+    assert.equal(message(HAPPENINGS.deadline(LIVES.running)), "the attempt ran longer than its timeout");
+    for (const passed of [HAPPENINGS.deadline(LIVES.late), HAPPENINGS.expired(LIVES["late, waiting"])]) {
+      assert.equal(message(passed), "the task has passed its deadline");
+    }
   });
 
-  it("has at most one end, behind which nothing changes, whatever happens", () =>
+  it("is over at its deadline, and not a millisecond before", () => {
+    const waiting = (deadlineAt: Date) =>
+      short(HAPPENINGS.expired(task({ status: "pending", attempt: 0, deadlineAt })));
+    const running = (deadlineAt: Date) => short(HAPPENINGS.handover(task({ deadlineAt })));
+    assert.deepEqual([waiting(AT), running(AT)], ["failed DEADLINE_EXCEEDED", "failed DEADLINE_EXCEEDED"]);
+    assert.deepEqual([waiting(after(-1)), running(after(-1))], [waiting(AT), running(AT)]);
+    assert.deepEqual([waiting(after(1)), running(after(1))], ["unchanged", "handover"]);
+  });
+
+  it("is cancelled by who asked for it, though its deadline has passed", () => {
+    for (const because of STOP_REASONS) {
+      const late = asked({ deadlineAt: AT, maxAttempts: 2 });
+      assert.equal(short(stopAttempt(late, because, MOMENT)), "cancelled CANCELLED");
+    }
+  });
+
+  it("has at most one end, behind which nothing changes, whatever happens", () => {
+    const happening = fc.constantFrom(...ALL_HAPPENINGS, "claimed" as const);
     fc.assert(
       fc.property(
-        fc.array(fc.constantFrom(...(Object.keys(HAPPENINGS) as Happening[]), "claimed" as const), { maxLength: 40 }),
+        fc.array(fc.tuple(happening, fc.integer({ min: 0, max: 3_000 })), { maxLength: 40 }),
         fc.integer({ min: 1, max: 4 }),
-        (happenings, maxAttempts) => {
-          let life: Life = task({ status: "pending", attempt: 0, maxAttempts });
+        fc.option(fc.integer({ min: 0, max: 20_000 })),
+        (happenings, maxAttempts, deadlineMs) => {
+          const deadlineAt = deadlineMs === null ? null : after(deadlineMs);
+          let life: Life = task({ status: "pending", attempt: 0, maxAttempts, deadlineAt });
+          let [at, runAt] = [AT, AT];
           const tape: string[] = [];
-          for (const happening of happenings) {
+          for (const [name, ms] of happenings) {
             const before = life;
-            if (happening === "claimed") {
-              if (life.status !== "pending") continue;
+            at = after(ms, at);
+            if (name === "claimed") {
+              if (life.status !== "pending" || runAt > at || (deadlineAt !== null && deadlineAt <= at)) continue;
               life = { ...life, status: "running", attempt: life.attempt + 1 };
               tape.push("started");
               continue;
             }
-            if (OWNED.includes(happening) && life.status !== "running") continue;
-            const transition = HAPPENINGS[happening](life);
+            if (OWNED.includes(name) && life.status !== "running") continue;
+            const transition = HAPPENINGS[name](life, { at, random: 0.5 });
             if (transition.type === "unchanged") continue;
             assert.ok(!isTerminal(before.status), "a terminal task has changed");
-            tape.push(eventOf(transition)!.type);
-            life = next(life, transition);
+            tape.push(transition.event.type);
+            if (transition.type === "requeue") runAt = transition.nextAttemptAt;
+            life = next(life, transition, at);
           }
           const finals = tape.filter((type) => type === "final").length;
           assert.equal(finals, isTerminal(life.status) ? 1 : 0);
           if (finals === 1) assert.equal(tape.at(-1), "final");
-          assert.ok(life.attempt <= maxAttempts);
+          assert.ok(life.attempt - life.handovers <= maxAttempts);
           assert.equal(tape.filter((type) => type === "started").length, life.attempt);
         },
       ),
       { numRuns: 2_000 },
-    ));
+    );
+  });
 });
-
-/** The task as the store would leave it. */
-function next(life: Life, transition: Exclude<Transition, { type: "unchanged" }>): Life {
-  switch (transition.type) {
-    case "ask":
-      return { ...life, cancelRequestedAt: TIME, cancelReason: transition.reason };
-    case "requeue":
-      return { ...life, status: "pending" satisfies TaskStatus };
-    case "end":
-      return { ...life, status: transition.status };
-  }
-}
 
 describe("a reason to stop", () => {
   it("ends a running task, or sends it back: never nothing", () => {
     for (const because of STOP_REASONS) {
-      for (const life of [task(), asked(), task({ maxAttempts: 2 })]) {
-        assert.notEqual(stopAttempt(life, because).type, "unchanged");
+      for (const life of [task(), asked(), task({ maxAttempts: 2 }), task({ maxAttempts: 2, deadlineAt: AT })]) {
+        assert.match(stopAttempt(life, because, MOMENT).type, /^(end|requeue)$/);
       }
     }
   });
 });
+
+function bodyIn(transition: Transition): unknown {
+  assert.ok(transition.type !== "unchanged");
+  return JSON.parse(transition.event.body);
+}

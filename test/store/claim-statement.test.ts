@@ -15,19 +15,21 @@ describeOnEachStore("a claim", (store) => {
   const db = () => store().db;
   const create = (options: Partial<Parameters<typeof createTask>[1]> = {}) =>
     createTask(db(), { namespace, ...options });
-  const claim = (limit: number, { lease = randomUUID(), kinds = ["echo"] } = {}) =>
+  const claimAt = (limit: number, { lease = randomUUID(), kinds = ["echo"] } = {}) =>
     claimTasks(db(), { namespace, kinds, lease, limit });
+  const claim = async (...query: Parameters<typeof claimAt>) => (await claimAt(...query)).tasks;
   const ids = (tasks: { taskId: string }[]) => tasks.map(({ taskId }) => taskId);
 
   it("takes the oldest, so many, each running with its started, once", async () => {
     const tasks: { taskId: string }[] = [];
     for (let count = 0; count < 5; count++) tasks.push(await create({ timeoutMs: 1_000, params: { count } }));
     const lease = randomUUID();
-    const claimed = await claim(3, { lease });
+    const { tasks: claimed, at } = await claimAt(3, { lease });
     assert.deepEqual(ids(claimed), ids(tasks.slice(0, 3)));
     for (const task of claimed) {
       assert.deepEqual([task.status, task.lease, task.attempt, task.lastSeq], ["running", lease, 1, 1n]);
-      assert.equal(task.deadlineAt!.getTime(), task.startedAt!.getTime() + 1_000);
+      assert.deepEqual([task.startedAt, task.deadlineAt], [at, null]);
+      assert.equal(task.attemptDeadlineAt!.getTime(), at.getTime() + 1_000);
       assert.deepEqual(await readTask(db(), { namespace, taskId: task.taskId }), task);
       const tape = await storedTape(db(), { namespace, taskId: task.taskId });
       assert.deepEqual(outline(tape), ["started"]);
@@ -59,11 +61,12 @@ describeOnEachStore("a claim", (store) => {
 
   it("starts the next attempt of a task that was given back, numbered on", async () => {
     const { taskId } = await create({ maxAttempts: 2 });
-    const [first] = await claim(1);
+    const { tasks: first, at } = await claimAt(1);
     const rows = db().updateTable("tasks").where("task_id", "=", taskId);
     await rows.set({ status: "pending", lease: null, appended: 7n }).execute();
     const [second] = await claim(1);
-    assert.deepEqual([second!.attempt, second!.lastSeq, second!.startedAt], [2, 2n, first!.startedAt]);
+    assert.deepEqual([second!.attempt, second!.lastSeq, second!.startedAt], [2, 2n, first[0]!.startedAt]);
+    assert.deepEqual(second!.startedAt, at);
     const fence = { taskId, lease: second!.lease!, attempt: 2 };
     const end = { fence, appended: 0n, events: [SUCCEEDED], end: "succeeded" as const };
     assert.equal((await writeFlush(db(), { creates: [], appends: [end] })).applied.length, 1);

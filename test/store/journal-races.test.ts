@@ -2,15 +2,16 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { requestCancel, stopAttempt } from "../../src/domain/lifecycle.ts";
-import type { Transition } from "../../src/domain/lifecycle.ts";
-import type { Fence, Task } from "../../src/domain/task.ts";
+import type { Fence } from "../../src/domain/task.ts";
 import { writeFlush } from "../../src/store/journal-statement.ts";
-import { lockTask, readTask } from "../../src/store/task-queries.ts";
-import { applyTransition } from "../../src/store/transitions.ts";
+import { readTask } from "../../src/store/task-queries.ts";
+import { lockTask } from "../../src/store/transitions.ts";
 import { eventually } from "../support/eventually.ts";
 import { createRunning, newTask, outline, steps, storedTape, SUCCEEDED } from "../support/new-tasks.ts";
 import { openPostgres } from "../support/stores.ts";
 import type { TestStore } from "../support/stores.ts";
+import { decideOn } from "./decisions.ts";
+import type { Decide } from "./decisions.ts";
 
 /** Only a server has connections that can stand in each other's way. */
 describe("a flush that meets another transaction, on Postgres", () => {
@@ -35,9 +36,9 @@ describe("a flush that meets another transaction, on Postgres", () => {
     );
 
   /** Holds the row, lets a flush run into it, then makes the transition and commits. */
-  async function race(fence: Fence, decide: (task: Task) => Exclude<Transition, { type: "unchanged" }>, ends = false) {
+  async function race(fence: Fence, decide: Decide, ends = false) {
     const held = await store.db.transaction().execute(async (trx) => {
-      const task = await lockTask(trx, { namespace, taskId: fence.taskId });
+      const locked = await lockTask(trx, { namespace, taskId: fence.taskId });
       const events = ends ? [...steps(1), SUCCEEDED] : steps(1);
       const flush = writeFlush(store.db, {
         creates: [],
@@ -45,15 +46,15 @@ describe("a flush that meets another transaction, on Postgres", () => {
       });
       flush.catch(() => {});
       await waiting(1);
-      await applyTransition(trx, task, decide(task));
+      await decideOn(trx, locked, decide);
       return { flush }; // Not awaited here: it goes on when this has committed.
     });
     const { applied } = await held.flush;
     return { applied, tape: outline(await storedTape(store.db, { namespace, taskId: fence.taskId })) };
   }
 
-  const asked = (task: Task) => requestCancel(task, "enough") as Exclude<Transition, { type: "unchanged" }>;
-  const ended = (task: Task) => stopAttempt(task, "lost") as Exclude<Transition, { type: "unchanged" }>;
+  const asked: Decide = (task) => requestCancel(task, "enough");
+  const ended: Decide = (task, moment) => stopAttempt(task, "lost", moment);
 
   it("waits, checks its fence again and writes nothing behind an end", async () => {
     for (const ends of [false, true]) {
@@ -108,10 +109,8 @@ describe("a flush that meets another transaction, on Postgres", () => {
         });
       const cancel = () =>
         store.db.transaction().execute(async (trx) => {
-          const task = await lockTask(trx, { namespace, taskId: fence.taskId });
-          const transition = stopAttempt(task, "cancel");
-          if (transition.type !== "unchanged") await applyTransition(trx, task, transition);
-          return transition.type === "end" ? 1 : 0;
+          const locked = await lockTask(trx, { namespace, taskId: fence.taskId });
+          return (await decideOn(trx, locked, (task, moment) => stopAttempt(task, "cancel", moment))).length;
         });
       const flushed = async () => (await flush()).applied.length;
       const ends = await Promise.all([flushed(), cancel(), flushed(), cancel()]);

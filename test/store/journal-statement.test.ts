@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { DEFAULT_RETRY_POLICY } from "../../src/domain/retry.ts";
 import type { TerminalStatus } from "../../src/domain/task.ts";
 import { writeFlush } from "../../src/store/journal-statement.ts";
 import type { Append } from "../../src/store/journal-statement.ts";
@@ -37,10 +38,14 @@ describeOnEachStore("the statement of a flush", (store) => {
       taskId: task.taskId,
       status: "pending",
       paramsDigest: task.paramsDigest,
+      exclusiveKey: null,
       startedAt: null,
       finishedAt: null,
-      deadlineAt: null,
+      attemptDeadlineAt: null,
       attempt: 0,
+      handovers: 0,
+      retryPolicy: DEFAULT_RETRY_POLICY,
+      checkpointSeq: null,
       cancelRequestedAt: null,
       cancelReason: null,
       lease: null,
@@ -56,7 +61,7 @@ describeOnEachStore("the statement of a flush", (store) => {
     const stored = await read(task);
     assert.deepEqual([stored.status, stored.lease, stored.attempt, stored.lastSeq], ["running", lease, 1, 1n]);
     assert.deepEqual([stored.createdAt, stored.startedAt], [at, at]);
-    assert.equal(stored.deadlineAt?.getTime(), at.getTime() + 1_500);
+    assert.equal(stored.attemptDeadlineAt?.getTime(), at.getTime() + 1_500);
     const [started] = await storedTape(db(), { namespace, taskId: task.taskId });
     assert.deepEqual([started?.type, started?.time], ["started", at]);
   });
@@ -117,10 +122,11 @@ describeOnEachStore("the statement of a flush", (store) => {
 
   for (const end of ["succeeded", "failed", "cancelled"] satisfies TerminalStatus[]) {
     it(`makes ${end} and its final one commit, after which nothing is written`, async () => {
-      const fence = await running();
+      const fence = await running({ timeoutMs: 1_500 });
       const { at } = await append({ fence, events: [...steps(1), SUCCEEDED], end });
       const stored = await read(fence);
       assert.deepEqual([stored.status, stored.finishedAt, stored.lease, stored.lastSeq], [end, at, null, 3n]);
+      assert.equal(stored.attemptDeadlineAt, null);
       assert.deepEqual((await append({ fence, appended: 2n })).applied, []);
       assert.deepEqual((await append({ fence, appended: 2n, events: [SUCCEEDED], end })).applied, []);
       assert.deepEqual(await tapeOf(fence), ["started", 1, "final"]);

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { bodyOf } from "../../src/domain/event.ts";
+import type { NewEvent, TaskFailure } from "../../src/domain/event.ts";
+import { endAttempt, expire, requestCancel, stopAttempt } from "../../src/domain/lifecycle.ts";
+import type { AttemptOutcome, Moment, StopReason, Transition } from "../../src/domain/lifecycle.ts";
+import { DEFAULT_RETRY_POLICY } from "../../src/domain/retry.ts";
+
+/** What the life of a task is decided on. */
+export type Life = Parameters<typeof requestCancel>[0];
+
+export type Change = Exclude<Transition, { type: "unchanged" }>;
+
+export const AT = new Date("2031-02-03T04:05:06.789Z");
+export const MOMENT: Moment = { at: AT, random: 0 };
+export const FAILURE: TaskFailure = { reason: "NOT_YET", message: "again" };
+
+/** A running task on its one attempt, unless said otherwise. */
+export function task(life: Partial<Life> = {}): Life {
+  return {
+    status: "running",
+    attempt: 1,
+    maxAttempts: 1,
+    handovers: 0,
+    retryPolicy: DEFAULT_RETRY_POLICY,
+    deadlineAt: null,
+    cancelRequestedAt: null,
+    cancelReason: null,
+    ...life,
+  };
+}
+
+/** A running task that was asked to cancel. */
+export function asked(life: Partial<Life> = {}): Life {
+  return task({ cancelRequestedAt: AT, cancelReason: "enough", ...life });
+}
+
+export function after(ms: number, at = AT): Date {
+  return new Date(at.getTime() + ms);
+}
+
+function threw(because: StopReason | null, { isFinal = false } = {}): AttemptOutcome {
+  return { type: "threw", failure: FAILURE, because, isFinal };
+}
+
+type Decide = (task: Life, moment?: Moment) => Transition;
+
+const ends =
+  (outcome: AttemptOutcome): Decide =>
+  (life, moment = MOMENT) =>
+    endAttempt(life, outcome, moment);
+const stops =
+  (because: StopReason): Decide =>
+  (life, moment = MOMENT) =>
+    stopAttempt(life, because, moment);
+
+/** All that can happen to a task, by what it is called. */
+export const HAPPENINGS = {
+  cancel: (life) => requestCancel(life, "enough"),
+  returned: ends({ type: "returned", result: { a: 1 } }),
+  threw: ends(threw(null)),
+  "threw, final": ends(threw(null, { isFinal: true })),
+  "threw, cancelled": ends(threw("cancel")),
+  "threw, overdue": ends(threw("deadline")),
+  "threw, handed over": ends(threw("handover")),
+  "cancel overdue": stops("cancel"),
+  deadline: stops("deadline"),
+  shutdown: stops("shutdown"),
+  handover: stops("handover"),
+  lost: stops("lost"),
+  expired: (life, moment = MOMENT) => expire(life, moment),
+} satisfies Record<string, Decide>;
+
+export type Happening = keyof typeof HAPPENINGS;
+
+export const ALL_HAPPENINGS = Object.keys(HAPPENINGS) as Happening[];
+
+/** What only the owner of a running task can bring about: the engine asks for it under its fence alone. */
+export const OWNED: readonly Happening[] = [
+  "returned",
+  "threw",
+  "threw, final",
+  "threw, cancelled",
+  "threw, overdue",
+  "threw, handed over",
+];
+
+/** A transition in short: what becomes of the task, and why. */
+export function short(transition: Transition): string {
+  if (transition.type === "requeue" && transition.isHandover) return "handover";
+  if (transition.type !== "end") return transition.type;
+  const event = transition.event as NewEvent & { type: "final" };
+  const { status, error } = bodyOf(event);
+  assert.deepEqual([event.type, status], ["final", transition.status]);
+  return error === undefined ? status : `${status} ${error.reason}`;
+}
+
+/** The task as the store would leave it. */
+export function next(life: Life, transition: Change, at = AT): Life {
+  switch (transition.type) {
+    case "ask":
+      return { ...life, cancelRequestedAt: at, cancelReason: transition.reason };
+    case "requeue":
+      return { ...life, status: "pending", handovers: life.handovers + (transition.isHandover ? 1 : 0) };
+    case "end":
+      return { ...life, status: transition.status };
+  }
+}
