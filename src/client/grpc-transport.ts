@@ -36,37 +36,66 @@ interface Call {
   cancel(): void;
 }
 
+/** One connection at a time. */
+interface Channel {
+  readonly client: Client;
+  /** How many calls are under way on it. */
+  calls: number;
+}
+
 /** @param target what gRPC calls a target: `host:port`, `dns:…`, `unix:…` */
 export function openGrpcTransport(target: string, credentials: ChannelCredentials, token?: string): GrpcTransport {
   const metadata = new Metadata();
   if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
   const underWay = new Map<Call, (why: Error) => void>();
+  /** The one for the next call, and those that were left while calls were under way. */
+  const channels = new Set<Channel>();
   let channel = openChannel();
   let closed: Error | null = null;
 
-  function openChannel(): Client {
-    return new Client(target, credentials, {
+  function openChannel(): Channel {
+    const client = new Client(target, credentials, {
       "grpc.initial_reconnect_backoff_ms": RECONNECT_MS_MIN,
       "grpc.max_reconnect_backoff_ms": RECONNECT_MS_MAX,
       // A pool of its own, so that a new channel is a new connection.
       "grpc.use_local_subchannel_pool": 1,
     });
+    const opened = { client, calls: 0 };
+    channels.add(opened);
+    return opened;
   }
 
   /**
-   * A server that says nothing may be one whose connection died without a word, and the channel would use it again.
-   * The next call gets a new connection; calls under way on the old one go on.
+   * The next call gets a new connection. The old one is closed when its last call has ended, and not before: the server
+   * would be told, and one on grpc-js cuts off what is under way on such a connection at its next keepalive.
    */
-  function noAnswer(used: Client, ms: number): SpoolRpcError {
-    if (channel === used && !closed) {
-      used.close();
-      channel = openChannel();
-    }
+  function leave(used: Channel): void {
+    if (channel !== used || closed) return;
+    channel = openChannel();
+    closeIfDone(used);
+  }
+
+  function closeIfDone(used: Channel): void {
+    if (used.calls > 0 || used === channel || !channels.delete(used)) return;
+    used.client.close();
+  }
+
+  /** A server that says nothing may be one whose connection died without a word, and the channel would use it again. */
+  function noAnswer(used: Channel, ms: number): SpoolRpcError {
+    leave(used);
     return new SpoolRpcError("UNAVAILABLE", `nothing came from ${target} for ${ms} ms`);
   }
 
+  /** A server that drains refuses until it exits, and the channel would ask it again: a balancer may have others. */
+  function refused(used: Channel, error: unknown): SpoolRpcError {
+    const failure = toRpcError(error);
+    if (failure.reason === "DRAINING") leave(used);
+    return failure;
+  }
+
   /** Registers a call so that the signal and `close` end it. `why` then says what ended it. */
-  function track(call: Call, signal: AbortSignal | undefined) {
+  function track(used: Channel, call: Call, signal: AbortSignal | undefined) {
+    used.calls++;
     const tracked = {
       why: undefined as unknown,
       end(why: unknown) {
@@ -76,6 +105,8 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       [Symbol.dispose]() {
         signal?.removeEventListener("abort", abort);
         underWay.delete(call);
+        used.calls--;
+        closeIfDone(used);
       },
     };
     const abort = () => tracked.end(signal?.reason);
@@ -95,16 +126,16 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       const bytes = encode(method.input, request);
       const answer = Promise.withResolvers<Buffer>();
       const used = channel;
-      const call = used.makeUnaryRequest(pathOf(method), pass, pass, bytes, metadata, (error, message) => {
+      const call = used.client.makeUnaryRequest(pathOf(method), pass, pass, bytes, metadata, (error, message) => {
         if (error) answer.reject(error);
         else answer.resolve(message!);
       });
-      using tracked = track(call, signal);
+      using tracked = track(used, call, signal);
       const timer = setTimeout(() => tracked.end(noAnswer(used, timeoutMs)), timeoutMs);
       try {
         return decode(method.output, await answer.promise);
       } catch (error) {
-        throw tracked.why ?? toRpcError(error);
+        throw tracked.why ?? refused(used, error);
       } finally {
         clearTimeout(timer);
       }
@@ -114,9 +145,9 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       assertOpen(signal);
       const bytes = encode(method.input, request);
       const used = channel;
-      const call = used.makeServerStreamRequest(pathOf(method), pass, pass, bytes, metadata);
+      const call = used.client.makeServerStreamRequest(pathOf(method), pass, pass, bytes, metadata);
       call.on("error", () => {}); // The iteration throws it; an ended iteration has no other listener left.
-      using tracked = track(call, signal);
+      using tracked = track(used, call, signal);
       let waiting = true;
       let ended = false;
       const timer = setTimeout(() => {
@@ -132,7 +163,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
         }
         ended = true;
       } catch (error) {
-        throw tracked.why ?? toRpcError(error);
+        throw tracked.why ?? refused(used, error);
       } finally {
         clearTimeout(timer);
         if (!ended) call.cancel();
@@ -142,7 +173,8 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
     close() {
       closed ??= new Error("the client is closed");
       for (const end of underWay.values()) end(closed);
-      channel.close();
+      for (const { client } of channels) client.close();
+      channels.clear();
     },
   };
 }

@@ -53,7 +53,9 @@ export class Engine implements TaskEngine {
   readonly #starts = new Set<Promise<unknown>>();
   #membership: Membership | null = null;
   #hasStarted = false;
+  /** It runs nothing new: what is started here is left to others. */
   #isDraining = false;
+  #isStopped = false;
 
   constructor({
     store,
@@ -104,8 +106,9 @@ export class Engine implements TaskEngine {
   }
 
   /**
-   * Leaves the service: takes no more tasks, lets the running ones end by themselves for drainMs, tells the code of the
-   * rest to stop and waits until the end of each is durable. Reading goes on.
+   * Leaves the service: runs no more tasks, lets the running ones end by themselves for drainMs, tells the code of the
+   * rest to stop and waits until the end of each is durable. Until then starts are stored for others to run, where
+   * there are others. Reading goes on.
    *
    * @param halt gives up waiting: the database may be away, and what is left is ended by others as WORKER_LOST
    */
@@ -119,6 +122,7 @@ export class Engine implements TaskEngine {
     await Promise.allSettled(this.#starts);
     await this.#executor.whenIdle(drainMs);
     await this.#executor.stopAll("shutdown", halt);
+    this.#isStopped = true;
     await this.#journal.stop();
     this.#membership = null;
     await membership.leave();
@@ -140,7 +144,7 @@ export class Engine implements TaskEngine {
     if (kind === undefined) throw new KindUnknown(request.kind, [...this.#kinds.keys()]);
     const exclusiveKey = kind.exclusiveKey(kind.parseParams(request.params));
     const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
-    const mayRunNow = isDue && exclusiveKey === null && !claimer.hasBacklog;
+    const mayRunNow = isDue && exclusiveKey === null && !claimer.hasBacklog && !this.#isDraining;
     const slots = mayRunNow ? this.#executor.reserve(1) : 0;
     const lease = slots === 1 ? session.id : null;
     const newTask: NewTask = {
@@ -233,7 +237,8 @@ export class Engine implements TaskEngine {
 
   /** @throws Draining, StoreUnavailable before the start, and while others may think that this process is dead */
   #join(): Membership {
-    if (this.#isDraining) throw new Draining();
+    const hasLeft = this.#isStopped || (this.#isDraining && !this.#membership?.session.hasPeers);
+    if (hasLeft) throw new Draining();
     if (this.#membership === null) throw new StoreUnavailable(new Error("the engine has not started yet"));
     if (!this.#membership.session.isFresh)
       throw new StoreUnavailable(new Error("the session could not be renewed in time"));

@@ -5,7 +5,17 @@ import type { AddressInfo } from "node:net";
 import { connect } from "../../src/client/client.ts";
 import type { ReconnectNotice, SpoolEvent } from "../../src/client/client.ts";
 import { follow, range, Received, seqs } from "./scripted-follow.ts";
-import { failure, final, frame, openWire, progress, serveScript, tape, TASK_ID } from "./scripted-server.ts";
+import {
+  failure,
+  final,
+  frame,
+  openWire,
+  progress,
+  serveScript,
+  tape,
+  TASK_ID,
+  taskMessage,
+} from "./scripted-server.ts";
 import type { Script } from "./scripted-server.ts";
 
 describe("a follower that loses its server", () => {
@@ -135,6 +145,33 @@ describe("a follower that loses its server", () => {
     );
     assert.deepEqual([seqs(steady!), seqs(silent!)], [range(2), range(3)]);
     assert.deepEqual(reconnects, ["silent lost", "silent resumed"]);
+  });
+
+  it("stays where it is while its server drains, though other calls of its client go elsewhere", async () => {
+    const isStarted = Promise.withResolvers<void>();
+    await using server = await serveScript({
+      startTask(_, { attempt }) {
+        if (attempt === 1) throw failure("UNAVAILABLE", "it drains", { reason: "DRAINING", retryAfterMs: 1 });
+        return { task: taskMessage() };
+      },
+      async *streamEvents() {
+        yield frame([progress(1)]);
+        await isStarted.promise;
+        yield frame([final(2)]);
+      },
+    });
+    await using wire = await openWire(server.port);
+    using client = connect({ address: wire.address });
+    const onReconnect = () => assert.fail("the connection was not lost");
+    const events: SpoolEvent[] = [];
+    for await (const next of client.follow({ taskId: TASK_ID }, { onReconnect })) {
+      events.push(next);
+      if (next.seq > 1n) continue;
+      await client.start({ kind: "echo" });
+      assert.deepEqual([server.calls["startTask"], wire.connections], [2, 2]);
+      isStarted.resolve();
+    }
+    assert.deepEqual(seqs(events), range(2));
   });
 
   it("does not take a slow reader for a silent server", async () => {

@@ -213,6 +213,22 @@ describe("engines that share a database", () => {
     assert.deepEqual(overlaps, []);
   });
 
+  it("run what is started at one that is about to stop, which runs nothing new", async () => {
+    const gate = Promise.withResolvers<void>();
+    const gated = kindOf("gated", () => gate.promise.then(() => ({})));
+    const where = (name: string) => kindOf("where", () => Promise.resolve({ name }));
+    await using other = await startEngine(store, { namespace, kinds: [where("other")] });
+    const engine = await startEngine(store, { namespace, kinds: [gated, where("engine")] });
+    const running = await startRunning(engine, { kind: "gated" });
+    const stopped = engine.stop({ drainMs: 60_000, halt: new AbortController().signal });
+    const taskIds = await Promise.all([1, 2, 3].map(() => start(engine, { kind: "where" })));
+    for (const taskId of taskIds) assert.deepEqual((await outcomeOf(other, taskId)).result, { name: "other" });
+    gate.resolve();
+    await stopped;
+    assert.equal((await outcomeOf(other, running)).status, "succeeded");
+    await assert.rejects(start(engine, { kind: "where" }), { reason: "DRAINING" });
+  });
+
   it("show each other's tapes", async () => {
     const gate = Promise.withResolvers<void>();
     const kind = kindOf("gated", async (task) => {

@@ -5,12 +5,13 @@
 import { setTimeout } from "node:timers/promises";
 import type { SpoolClient, StartRequest } from "../../src/client/client.ts";
 import { createDatabase } from "../support/postgres.ts";
-import { followAnywhere, isAway } from "./support/followers.ts";
+import { callAnywhere } from "./support/anywhere.ts";
+import { followAnywhere } from "./support/followers.ts";
 import type { Followed } from "./support/followers.ts";
 import { exclusive, flaky, steps } from "./support/kinds.ts";
 import { startReplicas } from "./support/replicas.ts";
 import type { Replicas } from "./support/replicas.ts";
-import { inParallel, pick, runScenario } from "./support/scenario.ts";
+import { inParallel, runScenario } from "./support/scenario.ts";
 import type { Findings } from "./support/scenario.ts";
 import { faultsOf, followerFaults, overlaps, readTapes } from "./support/tapes.ts";
 
@@ -22,7 +23,6 @@ const KILL_EVERY_MS = 2_000;
 const KILLING_MS = 36_000;
 const FOLLOWED_EVERY = 6;
 const STARTED_TWICE_EVERY = 5;
-const RETRY_MS = 50;
 const EXCLUSIVE_KEYS = 40;
 
 /** What the nth task is. */
@@ -57,18 +57,14 @@ async function startAnywhere(
   findings: Findings,
   request: StartRequest,
 ): Promise<string> {
-  for (;;) {
-    try {
-      const { task, alreadyStarted } = await pick(clients).start(request);
-      findings.count("starts answered");
-      if (alreadyStarted) findings.count("starts that found their task");
-      return task.taskId;
-    } catch (error) {
-      if (!isAway(error)) throw error;
-      findings.count("starts that failed and were sent again");
-      await setTimeout(RETRY_MS); // The replica is down; another is asked.
-    }
-  }
+  const { task, alreadyStarted } = await callAnywhere(
+    clients,
+    (client) => client.start(request),
+    () => findings.count("starts that failed and were sent again"),
+  );
+  findings.count("starts answered");
+  if (alreadyStarted) findings.count("starts that found their task");
+  return task.taskId;
 }
 
 async function startTasks(clients: readonly SpoolClient[], findings: Findings, follow: (taskId: string) => void) {
@@ -141,7 +137,7 @@ await runScenario("replicas", async (findings) => {
   for (let index = 0; index < TASKS; index++) {
     // Asked again by its request, each task says its id, though its first owner be long dead.
     const taskId = await startAnywhere(clients, findings, requestOf(index));
-    await pick(clients).waitFinal({ taskId, timeoutMs: 30_000 });
+    await callAnywhere(clients, (client) => client.waitFinal({ taskId, timeoutMs: 30_000 }));
   }
   await check(database.url, await Promise.all(followers), findings);
 });

@@ -1,11 +1,10 @@
 import { setTimeout } from "node:timers/promises";
 import type { SpoolClient, SpoolEvent } from "../../../src/client/client.ts";
-import { SpoolRpcError } from "../../../src/client/client.ts";
+import { isAway, RETRY_MS } from "./anywhere.ts";
 import { pick } from "./scenario.ts";
 
 /** After so many of the events it leaves. */
 const LEAVE_SHARE = 0.05;
-const RETRY_MS = 100;
 
 /** What a follower was given of a tape, and how often it came back. */
 export interface Followed {
@@ -35,9 +34,4 @@ export async function followAnywhere(clients: readonly SpoolClient[], taskId: st
   }
   followed.reconnects--;
   return followed;
-}
-
-/** Whether the server is not there, for now. */
-export function isAway(error: unknown): boolean {
-  return error instanceof SpoolRpcError && (error.code === "UNAVAILABLE" || error.code === "RESOURCE_EXHAUSTED");
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { appendFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import * as v from "valibot";
@@ -64,5 +65,39 @@ export const stubborn = defineKind({
       }
       await setTimeout(20);
     }
+  },
+});
+
+const lastingParams = v.strictObject({ every_ms: ms, until_file: v.string() });
+
+/** Emits a step in so many milliseconds until there is a file: as long as its scenario wants. Begins anew when retried. */
+export const lasting = defineKind({
+  name: "fault-lasting",
+  params: lastingParams,
+  async run({ params: { every_ms: everyMs, until_file: file }, signal, ...task }) {
+    let step = 0;
+    for (; !existsSync(file); await setTimeout(everyMs, undefined, { signal })) {
+      await task.progress("lasting", ++step, 0, { step, pid: process.pid });
+    }
+    return { emitted: step };
+  },
+});
+
+/** As `lasting`, and goes on where it was stopped. */
+export const resumable = defineKind({
+  name: "fault-resumable",
+  params: lastingParams,
+  resumable: true,
+  async run({ params: { every_ms: everyMs, until_file: file }, signal, ...task }) {
+    let step = Number((await task.lastCheckpoint())?.["step"] ?? 0);
+    for (; !existsSync(file); await setTimeout(everyMs, undefined, { signal }).catch(() => {})) {
+      if (signal.aborted) {
+        await task.partial("checkpoint", { step });
+        await task.flush();
+        throw signal.reason;
+      }
+      await task.progress("resumable", ++step, 0, { step, pid: process.pid });
+    }
+    return { emitted: step };
   },
 });

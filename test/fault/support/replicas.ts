@@ -12,13 +12,15 @@ const KINDS = join(import.meta.dirname, "kinds.ts");
 
 /** What must be known of a server before its kill, that `startServerProcess` gives. */
 export interface Replica {
+  /** `127.0.0.1:port`, the same after a restart. */
+  readonly address: string;
   readonly client: SpoolClient;
   /** null while it is down. */
   readonly pid: number | null;
   /** Kills it with SIGKILL and waits until it is gone. */
   kill(): Promise<void>;
-  /** Stops it in order and waits until it is gone. */
-  stop(): Promise<void>;
+  /** Sends SIGTERM, which stops it in order, and waits until it is gone. @returns its exit code; null: it was down */
+  stop(): Promise<number | null>;
   /** Sends SIGSTOP or SIGCONT. */
   signal(signal: NodeJS.Signals): void;
   /** Starts it again, on the same port. */
@@ -83,6 +85,7 @@ export async function untilReady(replicas: readonly Replica[]): Promise<void> {
 }
 
 class ServerReplica implements Replica, AsyncDisposable {
+  readonly address: string;
   readonly client: SpoolClient;
   readonly #options: Parameters<typeof startServerProcess>[0];
   #server: ServerProcess | null = null;
@@ -96,7 +99,8 @@ class ServerReplica implements Replica, AsyncDisposable {
     heartbeatMs: number | undefined,
   ) {
     this.#options = options;
-    this.client = connect({ address: `127.0.0.1:${port}`, retryMs, heartbeatMs });
+    this.address = `127.0.0.1:${port}`;
+    this.client = connect({ address: this.address, retryMs, heartbeatMs });
     process.on("exit", this.#onExit);
   }
 
@@ -109,11 +113,11 @@ class ServerReplica implements Replica, AsyncDisposable {
     this.#server.child.stderr!.on("data", (chunk: Buffer) => process.stderr.write(chunk));
   }
 
-  kill(): Promise<void> {
-    return this.#end("SIGKILL");
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
   }
 
-  stop(): Promise<void> {
+  stop(): Promise<number | null> {
     return this.#end("SIGTERM");
   }
 
@@ -121,10 +125,10 @@ class ServerReplica implements Replica, AsyncDisposable {
     this.#server?.child.kill(signal);
   }
 
-  async #end(signal: NodeJS.Signals): Promise<void> {
+  async #end(signal: NodeJS.Signals): Promise<number | null> {
     const server = this.#server;
     this.#server = null;
-    await server?.end(signal);
+    return server === null ? null : server.end(signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

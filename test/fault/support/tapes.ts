@@ -11,6 +11,8 @@ export interface StoredTape {
   kind: string;
   status: TaskStatus;
   attempt: number;
+  maxAttempts: number;
+  handovers: number;
   lastSeq: number;
   requestId: string | null;
   exclusiveKey: string | null;
@@ -32,8 +34,8 @@ export async function readTapes(url: string): Promise<Map<string, StoredTape>> {
   try {
     await client.query("begin isolation level repeatable read");
     const tasks = await client.query<Omit<StoredTape, "events">>(
-      `select task_id "taskId", kind, status, attempt, last_seq::float "lastSeq", request_id "requestId",
-              exclusive_key "exclusiveKey" from tasks`,
+      `select task_id "taskId", kind, status, attempt, max_attempts "maxAttempts", handovers, last_seq::float "lastSeq",
+              request_id "requestId", exclusive_key "exclusiveKey" from tasks`,
     );
     const events = await client.query<StoredEvent & { taskId: string }>(
       `select task_id "taskId", seq::float, type, body, (extract(epoch from time) * 1e6)::float "timeUs"
@@ -65,12 +67,16 @@ export function faultsOf(tape: StoredTape): string[] {
   return [...faults, ...attemptFaults(tape)];
 }
 
-/** Attempts ascend by one, one at a time; all that an attempt emits lies within it, in the order of its code. */
+/**
+ * Attempts ascend by one, one at a time; all that an attempt emits lies within it, in the order of its code, from the
+ * step of the last checkpoint on.
+ */
 function attemptFaults({ events, attempt: attempts, status }: StoredTape): string[] {
   const faults: string[] = [];
   let attempt = 0;
   let isRunning = false;
   let step = 0;
+  let checkpoint = 0;
   let asked = 0;
   for (const { seq, type, body } of events) {
     switch (type) {
@@ -79,7 +85,7 @@ function attemptFaults({ events, attempt: attempts, status }: StoredTape): strin
           faults.push(`event ${seq} starts attempt ${String(body["attempt"])}`);
         attempt++;
         isRunning = true;
-        step = 0;
+        step = checkpoint;
         break;
       case "retrying":
         if (!isRunning) faults.push(`event ${seq}: retrying, with no attempt under way`);
@@ -99,6 +105,8 @@ function attemptFaults({ events, attempt: attempts, status }: StoredTape): strin
         if (!isRunning) faults.push(`event ${seq}: ${type}, with no attempt under way`);
         if (type === "progress" && body["current"] !== ++step)
           faults.push(`event ${seq} is step ${String(body["current"])}, not ${step}`);
+        if (type === "partial" && body["kind"] === "checkpoint")
+          checkpoint = Number((body["payload"] as { step: number }).step);
     }
     if (asked > 0 && (type === "started" || type === "retrying")) faults.push(`event ${seq}: ${type}, after a cancel`);
   }
