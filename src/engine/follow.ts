@@ -29,12 +29,13 @@ export async function* followTape(
   let owed = true; // The first page, and a heartbeat, are given though they be empty.
   for (let cursor = fromSeq; ;) {
     const page = await readPage(source, { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX });
-    signal.throwIfAborted();
+    const isLast = !page.hasMore && isTerminal(page.status);
+    if (!isLast) signal.throwIfAborted(); // The end is given to whoever was there for it, though the server stops.
     if (owed || page.events.length > 0) yield page;
     cursor = page.nextFromSeq;
     owed = false;
+    if (isLast) return; // Sound, because status and final commit together.
     if (page.hasMore) continue;
-    if (isTerminal(page.status)) return; // Sound, because status and final commit together.
     owed = !(await wakeup.next(heartbeatMs));
   }
 }

@@ -1,7 +1,7 @@
 export interface Subscription extends Disposable {
   /**
    * Resolves with true once something was published since the last call, with false after timeoutMs without.
-   * Throws the signal's reason when that fires. Never misses what was published between two calls.
+   * Throws the signal's reason when it has to wait and that fires. Never misses what was published between two calls.
    */
   next(timeoutMs: number): Promise<boolean>;
 }
@@ -30,8 +30,8 @@ export class Subscriber implements Subscription {
   }
 
   async next(timeoutMs: number): Promise<boolean> {
-    this.#signal.throwIfAborted();
     if (!this.#fresh) {
+      this.#signal.throwIfAborted();
       const { promise, resolve, reject } = Promise.withResolvers<boolean>();
       this.#settle = resolve;
       this.#fail = reject;

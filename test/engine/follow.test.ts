@@ -114,6 +114,23 @@ describeOnEachStore("a read that waits", (store) => {
     await Promise.all(rejections);
     end();
   });
+
+  it("gives the end of the tape all the same, where that was there before", async () => {
+    const { kind, end } = remote();
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    const taskId = await startRunning(engine, { kind: "remote" });
+    const controller = new AbortController();
+    const pages = engine.followTape({ taskId, fromSeq: 1n, heartbeatMs: FAR_MS }, controller.signal);
+    const types: string[] = [];
+    for await (const page of pages) {
+      types.push(...page.events.map(({ type }) => type));
+      if (controller.signal.aborted) continue;
+      end();
+      assert.equal((await engine.waitForResult({ taskId, waitMs: FAR_MS }, NEVER)).status, "succeeded");
+      controller.abort(new Error("the server stops"));
+    }
+    assert.equal(types.at(-1), "final");
+  });
 });
 
 describeOnEachStore("a follower", (store) => {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { connect, SpoolRpcError } from "../../src/client/client.ts";
-import type { SpoolClient } from "../../src/client/client.ts";
+import type { SpoolClient, SpoolEvent } from "../../src/client/client.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { SCHEMA_VERSION } from "../../src/store/migrate.ts";
 import { eventually } from "../support/eventually.ts";
@@ -117,9 +117,11 @@ describe("spool serve", () => {
     const server = await startServerProcess({ environment });
     using client = connect({ address: server.address });
     const { task } = await client.start(LONG);
-    const following = Array.fromAsync(client.follow({ taskId: task.taskId }));
-    assert.equal(await server.end("SIGTERM"), 0);
-    const final = (await following).at(-1)!;
+    let last: SpoolEvent | undefined;
+    let exit: Promise<number | null> | undefined;
+    for await (last of client.follow({ taskId: task.taskId })) exit ??= server.end("SIGTERM");
+    assert.equal(await exit, 0);
+    const final = last!;
     assert.deepEqual(final.type === "final" && [final.status, final.error?.reason], ["failed", "SERVER_SHUTDOWN"]);
   }).timeout(SERVER_MS);
 
