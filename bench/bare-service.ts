@@ -9,25 +9,38 @@ import { StreamEventsResponseSchema } from "../src/gen/spool/v1/task_service_pb.
 
 /** Answers nothing to nothing. */
 export const EMPTY = method("/bench.Bare/Empty", { responseStream: false });
-/** Sends the same frame over and over. The request is a StreamRequest as JSON. */
+/** Sends frames that it has. The request is a StreamRequest as JSON. */
 export const STREAM = method("/bench.Bare/Stream", { responseStream: true });
+/** Lets the streams go on that wait. Answers nothing to nothing. */
+export const RELEASE = method("/bench.Bare/Release", { responseStream: false });
 
 export interface StreamRequest {
   frames: number;
   /** How many events each frame holds. */
   events: number;
+  /** Whether it sends an empty frame, and the others once it is released. */
+  waits?: boolean;
 }
 
-/** A frame as Spool sends it, full of progress events, encoded. */
-export function encodedFrame(events: number): Buffer {
+/** A tape as Spool sends it, in frames full of progress events, encoded. */
+export function encodedTape({ frames, events }: { frames: number; events: number }): Buffer[] {
+  return Array.from({ length: frames }, (_, index) => {
+    const firstSeq = index * events + 1;
+    return encodedFrame({ firstSeq, events, lastSeq: frames * events });
+  });
+}
+
+function encodedFrame({ firstSeq, events, lastSeq }: { firstSeq: number; events: number; lastSeq: number }): Buffer {
   const time = timestampFromDate(new Date());
-  const body = { phase: "burst", current: 12_345n, total: 20_000n };
+  const total = BigInt(lastSeq);
   const message = create(StreamEventsResponseSchema, {
-    events: Array.from({ length: events }, (_, index) =>
-      create(EventSchema, { seq: BigInt(index + 1), time, body: { case: "progress", value: body } }),
-    ),
-    nextFromSeq: BigInt(events + 1),
-    lastSeq: BigInt(events),
+    events: Array.from({ length: events }, (_, index) => {
+      const seq = BigInt(firstSeq + index);
+      const value = { phase: "burst", current: seq, total };
+      return create(EventSchema, { seq, time, body: { case: "progress", value } });
+    }),
+    nextFromSeq: BigInt(firstSeq + events),
+    lastSeq: total,
     status: TaskStatus.RUNNING,
   });
   return Buffer.from(toBinary(StreamEventsResponseSchema, message));

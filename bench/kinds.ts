@@ -1,11 +1,13 @@
-import { setTimeout } from "node:timers/promises";
+import { once } from "node:events";
 import * as v from "valibot";
 import { defineKind } from "../src/kinds/define-kind.ts";
 import { machineMs } from "./clock.ts";
+import { pace } from "./pace.ts";
 
 // The tasks that the benchmark starts: `spool serve --kinds bench/kinds.ts`.
 
 const events = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1_000_000));
+const gate = v.string();
 
 /** Emits so many events as fast as there is room for them. */
 export const burst = defineKind({
@@ -21,12 +23,35 @@ export const paced = defineKind({
   name: "bench-paced",
   params: v.strictObject({ events, per_second: v.pipe(v.number(), v.minValue(1)) }),
   async run({ params: { events: total, per_second: perSecond }, ...task }) {
-    const startedAt = machineMs();
-    for (let step = 1; step <= total;) {
-      // A timer is late by up to a millisecond, so the pace is kept against the clock and not from event to event.
-      await setTimeout(1);
-      const due = ((machineMs() - startedAt) * perSecond) / 1_000;
-      for (; step <= Math.min(due, total); step++) await task.progress("paced", step, total, { at: machineMs() });
+    for await (const step of pace({ total, perSecond })) {
+      await task.progress("paced", step, total, { at: machineMs() });
     }
   },
+});
+
+/** The gates that gated tasks wait at, in this process as they are. */
+const gates = new Map<string, PromiseWithResolvers<void>>();
+
+function gateOf(name: string): PromiseWithResolvers<void> {
+  const gate = gates.get(name) ?? Promise.withResolvers<void>();
+  gates.set(name, gate);
+  return gate;
+}
+
+/** As a burst, once the gate is open: its followers are there before its events. */
+export const gated = defineKind({
+  name: "bench-gated",
+  params: v.strictObject({ gate, events }),
+  async run({ params, ...task }) {
+    await Promise.race([gateOf(params.gate).promise, once(task.signal, "abort")]);
+    task.signal.throwIfAborted();
+    for (let step = 1; step <= params.events; step++) await task.progress("burst", step, params.events);
+  },
+});
+
+/** Opens a gate, for good. */
+export const openGate = defineKind({
+  name: "bench-open-gate",
+  params: v.strictObject({ gate }),
+  run: async ({ params }) => gateOf(params.gate).resolve(),
 });

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 
 /** Where and of what the figures were taken: without it they mean nothing to the next reader. */
@@ -6,19 +7,28 @@ export interface Machine {
   processor: string;
   cores: number;
   memoryGib: number;
-  node: string;
-  postgres: string;
+  /** Of Node, Postgres, and what else takes part. */
+  versions: Record<string, string>;
   /** Of the checkout; with "+" where it holds more than was committed. */
   commit: string;
 }
 
-export function describeMachine(postgres: string): Machine {
+/** @param versions of what package.json does not say */
+export function describeMachine(versions: Readonly<Record<string, string>>): Machine {
+  const { version, dependencies } = JSON.parse(
+    readFileSync(new URL(import.meta.resolve("../package.json")), "utf8"),
+  ) as { version: string; dependencies: Record<"@grpc/grpc-js" | "pg", string> };
   return {
     processor: cpus()[0]?.model.trim() ?? process.arch,
     cores: cpus().length,
     memoryGib: Math.round(totalmem() / 1024 ** 3),
-    node: process.versions.node,
-    postgres,
+    versions: {
+      spool: version,
+      node: process.versions.node,
+      "@grpc/grpc-js": dependencies["@grpc/grpc-js"],
+      pg: dependencies.pg,
+      ...versions,
+    },
     commit: readCommit(),
   };
 }

@@ -1,26 +1,10 @@
-import type { Comparison } from "./measure.ts";
+import { describeBar, holds } from "./bar.ts";
+import type { Bar } from "./bar.ts";
+import { formatFigure, formatRatio, formatSpread } from "./format.ts";
+import type { Result } from "./results.ts";
 
-/** A measure after its rounds. */
-export interface Result {
-  name: string;
-  unit: string;
-  about: string;
-  median: number;
-  /** In the order of the rounds. */
-  rounds: number[];
-  comparisons: Compared[];
-}
-
-/** A figure beside another: what is left of the bar in the ratio. */
-export interface Compared extends Pick<Comparison, "with" | "bar"> {
-  figure: number;
-  /** Whether the other figure is of the same run. */
-  sameRun: boolean;
-  ratio: number;
-}
-
-const HEADS = ["measure", "figure", "spread", "unit", "against", "its figure", "ratio", "bar"] as const;
-const TO_THE_RIGHT: ReadonlySet<number> = new Set([1, 2, 5, 6]);
+const HEADS = ["figure", "value", "rounds", "spread", "unit", "against", "its value", "ratio", "bar"] as const;
+const TO_THE_RIGHT: ReadonlySet<number> = new Set([1, 2, 3, 6, 7]);
 
 /** The results as a table, each comparison on a line of its own. */
 export function formatTable(results: readonly Result[]): string {
@@ -36,35 +20,18 @@ export function formatTable(results: readonly Result[]): string {
   return [lines[0], rule, ...lines.slice(1)].join("\n");
 }
 
-function rowsOf({ name, unit, median, rounds, comparisons }: Result): string[][] {
-  const head = [name, formatFigure(median), formatSpread(median, rounds), unit];
-  if (comparisons.length === 0) return [[...head, "", "", "", ""]];
-  return comparisons.map((compared, index) => [
-    ...(index === 0 ? head : head.map(() => "")),
+function rowsOf({ name, unit, median, rounds, bar, comparisons }: Result): string[][] {
+  const head = [name, formatFigure(median), `${rounds.length}`, formatSpread(median, rounds), unit];
+  const held = comparisons.map((compared) => [
     compared.sameRun ? compared.with : `${compared.with} *`,
     formatFigure(compared.figure),
     formatRatio(compared.ratio),
-    formatBar(compared),
+    formatBar(compared.bar, compared.ratio),
   ]);
+  if (bar !== undefined || held.length === 0) held.unshift(["", "", "", formatBar(bar, median)]);
+  return held.map((cells, index) => [...(index === 0 ? head : head.map(() => "")), ...cells]);
 }
 
-/** Three digits that mean something. */
-function formatFigure(figure: number): string {
-  return figure.toLocaleString("en", figure >= 1_000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 });
-}
-
-/** How far the rounds lie apart, of their median: what a difference has to be larger than to mean something. */
-function formatSpread(median: number, rounds: readonly number[]): string {
-  if (rounds.length < 2) return "";
-  return `±${Math.round(((Math.max(...rounds) - Math.min(...rounds)) / 2 / median) * 100)} %`;
-}
-
-function formatRatio(ratio: number): string {
-  return ratio.toLocaleString("en", ratio >= 10 ? { maximumFractionDigits: 1 } : { maximumSignificantDigits: 2 });
-}
-
-function formatBar({ ratio, bar }: Compared): string {
-  if (bar === undefined) return "";
-  if ("atLeast" in bar) return `${ratio >= bar.atLeast ? "✓" : "✗"} at least ${bar.atLeast}`;
-  return `${ratio <= bar.atMost ? "✓" : "✗"} at most ${bar.atMost}`;
+function formatBar(bar: Bar | undefined, value: number): string {
+  return bar === undefined ? "" : `${holds(bar, value) ? "✓" : "✗"} ${describeBar(bar)}`;
 }

@@ -1,3 +1,4 @@
+import { single } from "../measure.ts";
 import type { Measure } from "../measure.ts";
 import { rateOf } from "../rate.ts";
 import { batchWriter, openBareTable } from "./bare-table.ts";
@@ -11,7 +12,7 @@ export const postgres256 = batches(256);
 export const postgres1024 = batches(1_024);
 
 function batches(rows: number): Measure {
-  return {
+  return single({
     name: `postgres-${rows}`,
     unit: "events/s",
     about: `ceiling: a bare script inserts events, ${rows.toLocaleString("en")} a statement, on ${CONNECTIONS} connections`,
@@ -22,5 +23,5 @@ function batches(rows: number): Measure {
       const times = Math.round(ROWS / rows);
       return { run: async () => (await rateOf(work, { times, atOnce: CONNECTIONS })) * rows, close: () => pool.end() };
     },
-  };
+  });
 }

@@ -1,14 +1,14 @@
-import type { Measure } from "../measure.ts";
+import { single } from "../measure.ts";
 import { perSecond } from "../rate.ts";
 import { openBareTable, pageReader } from "./bare-table.ts";
 
-const ROWS = 100_000;
+const ROWS = 200_000;
 const PAGE = 1_000;
 
-export const postgresRead: Measure = {
+export const postgresRead = single({
   name: "postgres-read",
   unit: "events/s",
-  about: "ceiling: a bare script reads a tape of 100,000 events, page after page of 1,000",
+  about: "ceiling: a bare script reads a tape of 200,000 events, page after page of 1,000",
   async prepare({ bareDatabaseUrl }) {
     const pool = await openBareTable(bareDatabaseUrl, 1);
     const readPage = await pageReader(pool, { rows: ROWS, limit: PAGE });
@@ -23,4 +23,4 @@ export const postgresRead: Measure = {
       close: () => pool.end(),
     };
   },
-};
+});

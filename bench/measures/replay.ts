@@ -1,16 +1,20 @@
 import { connect } from "../../src/client/client.ts";
 import { burst } from "../kinds.ts";
-import type { Measure } from "../measure.ts";
+import { single } from "../measure.ts";
 import { perSecond } from "../rate.ts";
 import { countTape } from "./tapes.ts";
 
-const EVENTS = 100_000;
+const EVENTS = 200_000;
 
-export const replay: Measure = {
+export const replay = single({
   name: "replay",
   unit: "events/s",
-  about: "one client reads the finished tape of a task that emitted 100,000 events",
-  comparisons: [{ with: "grpc-stream", bar: { atLeast: 0.4 } }, { with: "postgres-read" }],
+  about: "one client reads the finished tape of a task that emitted 200,000 events",
+  comparisons: [
+    { with: "grpc-stream", bar: { atLeast: 0.4 } },
+    { with: "grpc-stream-bytes" },
+    { with: "postgres-read" },
+  ],
   async prepare({ spoolAddress }) {
     const client = connect({ address: spoolAddress });
     const { task } = await client.start({ kind: burst.name, params: { events: EVENTS } });
@@ -24,4 +28,4 @@ export const replay: Measure = {
       close: () => client.close(),
     };
   },
-};
+});

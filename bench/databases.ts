@@ -1,0 +1,39 @@
+import pg from "pg";
+
+/** A database of a measure's own. Disposing drops it, whoever is still connected. */
+export interface OwnDatabase extends AsyncDisposable {
+  readonly url: string;
+}
+
+let made = 0;
+
+export async function createDatabase(serverUrl: string): Promise<OwnDatabase> {
+  const name = `bench_${++made}`;
+  await query(serverUrl, `create database ${name}`);
+  const url = new URL(serverUrl);
+  url.pathname = name;
+  return {
+    url: url.href,
+    async [Symbol.asyncDispose]() {
+      await query(serverUrl, `drop database ${name} with (force)`);
+    },
+  };
+}
+
+export async function readVersion(url: string): Promise<string> {
+  const [row] = await query<{ server_version: string }>(url, "show server_version");
+  return row!.server_version;
+}
+
+/** Runs statements on a connection of their own. @returns the rows of the last */
+export async function query<Row extends object>(url: string, ...statements: string[]): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    let rows: Row[] = [];
+    for (const statement of statements) ({ rows } = await client.query<Row>(statement));
+    return rows;
+  } finally {
+    await client.end();
+  }
+}

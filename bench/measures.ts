@@ -1,0 +1,52 @@
+import type { Measure } from "./measure.ts";
+import { events1, events16 } from "./measures/events.ts";
+import { fanOut, fanOutBehind } from "./measures/fan-out.ts";
+import { getEvents, postgresPages } from "./measures/get-events.ts";
+import { growth } from "./measures/growth.ts";
+import { grpcStream, grpcStream16, grpcStreamBytes } from "./measures/grpc-stream.ts";
+import { grpcUnary } from "./measures/grpc-unary.ts";
+import { latency } from "./measures/latency.ts";
+import { listTasks } from "./measures/list-tasks.ts";
+import { million } from "./measures/million.ts";
+import { dbos, graphileWorker, pgBoss } from "./measures/peers.ts";
+import { postgres1024, postgres256 } from "./measures/postgres-batches.ts";
+import { postgresRead } from "./measures/postgres-read.ts";
+import { postgresInsertP50, postgresRows } from "./measures/postgres-rows.ts";
+import { replay } from "./measures/replay.ts";
+import { shortTasks } from "./measures/short-tasks.ts";
+import { startAndEnd } from "./measures/start-and-end.ts";
+import { startTask } from "./measures/start-task.ts";
+import { stoppedFollowers } from "./measures/stopped-followers.ts";
+import { waitingFollowers } from "./measures/waiting-followers.ts";
+
+/** In the order of a round: each near what it is compared with. */
+export const MEASURES: readonly Measure[] = [
+  shortTasks,
+  dbos,
+  startAndEnd,
+  graphileWorker,
+  pgBoss,
+  startTask,
+  grpcUnary,
+  getEvents,
+  postgresPages,
+  events16,
+  postgres1024,
+  postgres256,
+  grpcStream16,
+  events1,
+  fanOut,
+  fanOutBehind,
+  stoppedFollowers,
+  latency,
+  postgresInsertP50,
+  postgresRows,
+  replay,
+  grpcStream,
+  grpcStreamBytes,
+  postgresRead,
+  waitingFollowers,
+  listTasks,
+  million,
+  growth,
+];

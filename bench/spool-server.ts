@@ -1,0 +1,63 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import { connect } from "../src/client/client.ts";
+import { keep } from "./children.ts";
+import { burst } from "./kinds.ts";
+
+/** `spool serve`, with the kinds of the benchmark. */
+export interface SpoolServer extends AsyncDisposable {
+  readonly address: string;
+  readonly pid: number;
+}
+
+const START_TIMEOUT_MS = 20_000;
+
+/**
+ * Starts the server as its users do, and with its defaults.
+ *
+ * @param profileDir where it leaves a CPU profile when it stops; undefined: it takes none
+ */
+export async function startSpool(
+  databaseUrl: string,
+  { profileDir }: { profileDir?: string | undefined } = {},
+): Promise<SpoolServer> {
+  const port = await freePort();
+  const address = `127.0.0.1:${port}`;
+  const profiling = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
+  const kinds = fileURLToPath(import.meta.resolve("./kinds.ts"));
+  const command = [fileURLToPath(import.meta.resolve("../bin/spool.js")), "serve", "--kinds", kinds];
+  const program = spawn(process.execPath, [...profiling, ...command], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: {
+      ...withoutSettings(process.env),
+      SPOOL_DATABASE_URL: databaseUrl,
+      SPOOL_PORT: `${port}`,
+      SPOOL_LOG_LEVEL: "warn",
+    },
+  });
+  await using starting = new AsyncDisposableStack();
+  const child = starting.use(keep(program, "spool serve"));
+  using client = connect({ address, retryMs: START_TIMEOUT_MS });
+  // A start is answered UNAVAILABLE, and so sent again, until the schema is there.
+  await Promise.race([client.start({ kind: burst.name, params: { events: 0 } }), child.failed]);
+  const started = starting.move();
+  return { address, pid: child.pid, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** What this shell says of another server must not reach the one that is measured. */
+function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = Object.entries(environment).filter(([name]) => !/^(SPOOL_|DATABASE_URL$)/.test(name));
+  return Object.fromEntries(kept);
+}
+
+async function freePort(): Promise<number> {
+  const listener = createServer().listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const { port } = listener.address() as AddressInfo;
+  listener.close();
+  await once(listener, "close");
+  return port;
+}
