@@ -182,14 +182,16 @@ describe("the feed", () => {
     assert.ok(woken.includes(true));
   });
 
-  it("throws the signal's reason to who waits, or will", async () => {
+  it("throws the signal's reason to who waits, or will, but not over what is there", async () => {
     const feed = new Feed();
     const controller = new AbortController();
     using one = feed.subscribe(TASK, controller.signal);
     const rejected = assert.rejects(one.next(FAR_MS), { message: "left" });
     controller.abort(new Error("left"));
     await rejected;
+    await assert.rejects(one.next(FAR_MS), { message: "left" });
     feed.publish(commit(1));
+    assert.equal(await one.next(FAR_MS), true);
     await assert.rejects(one.next(FAR_MS), { message: "left" });
   });
 
