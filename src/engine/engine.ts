@@ -164,7 +164,7 @@ export class Engine implements TaskEngine {
       const task = asCreated(newTask, outcome.at);
       if (lease === null) {
         this.#source.feed.announce(task);
-        claimer.onWaiting();
+        if (request.runAt === null || request.runAt.getTime() <= Date.now()) claimer.onWaiting();
       } else {
         this.#executor.run(task, { lease, at: outcome.at });
       }

@@ -6,8 +6,9 @@ import { TASK_COLUMNS, toTask } from "./task-queries.ts";
 import type { TaskRow } from "./task-queries.ts";
 
 /**
- * Takes up to `limit` waiting tasks for a session, oldest first: each is running from its next attempt on, with its
- * `started` event, in one commit. Two sessions never get the same task: the update repeats that it is pending. A task
+ * Takes up to `limit` waiting tasks for a session, first those that have been due for longest: since their start, or the
+ * time before which they are not to run. Each is running from its next attempt on, with its `started` event, in one
+ * commit. What is not due yet is not looked at, however much of it waits. Two sessions never get the same task: the update repeats that it is pending. A task
  * with an exclusive key is taken only with the key; those whose key is held, or whose turn it is not, do not stand in
  * the way of others.
  *
@@ -34,9 +35,9 @@ candidate as materialized (
          least(now() + t.timeout_ms * interval '1 millisecond', t.deadline_at) as attempt_deadline_at
   from tasks t
   where t.namespace = ${namespace} and t.status = 'pending' and t.kind = any(${sql.val(kinds)}::text[])
-    and (t.run_at is null or t.run_at <= now()) and (t.deadline_at is null or t.deadline_at > now())
+    and coalesce(t.run_at, t.created_at) <= now() and (t.deadline_at is null or t.deadline_at > now())
     and (t.exclusive_key is null or t.task_id in (select task_id from turn))
-  order by t.task_id
+  order by coalesce(t.run_at, t.created_at), t.task_id
   limit ${limit}::int
   for update skip locked
 ),

@@ -47,7 +47,7 @@ const STATEMENTS = [
   `create index tasks_by_status on tasks (namespace, status, task_id desc)`,
   `create index tasks_by_kind on tasks (namespace, kind, task_id desc)`,
   `create index tasks_by_label on tasks using gin (labels jsonb_path_ops)`,
-  `create index tasks_waiting on tasks (namespace, task_id) where status = 'pending'`,
+  `create index tasks_waiting on tasks (namespace, coalesce(run_at, created_at), task_id) where status = 'pending'`,
   `create index tasks_waiting_in_turn on tasks (namespace, exclusive_key, task_id)
     where status = 'pending' and exclusive_key is not null`,
   `create index tasks_expiring on tasks (namespace, deadline_at) where status = 'pending' and deadline_at is not null`,
