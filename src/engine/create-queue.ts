@@ -40,12 +40,18 @@ export class CreateQueue {
     return done.promise;
   }
 
-  /** Takes one flush's worth. @returns it, and the bytes of its params */
-  take(): { creates: Create[]; bytes: number } {
+  /**
+   * Takes one flush's worth, and leaves their share to the other lanes that are free: while the database works on one
+   * half, callers are answered and ask again.
+   *
+   * @returns it, and the bytes of its params
+   */
+  take(lanesFree: number): { creates: Create[]; bytes: number } {
+    const share = Math.min(FLUSH_CREATES_MAX, Math.ceil(this.#waiting.length / lanesFree));
     let bytes = 0;
     let count = 0;
     for (const { task } of this.#waiting) {
-      if (count >= FLUSH_CREATES_MAX || bytes >= FLUSH_CREATE_BYTES_MAX) break;
+      if (count >= share || bytes >= FLUSH_CREATE_BYTES_MAX) break;
       bytes += task.params.length;
       count++;
     }

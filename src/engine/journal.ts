@@ -123,7 +123,7 @@ export class Journal {
   /** Each task at most once, and none that another lane holds. */
   #takeBatch(): Batch | null {
     const appends: Batch["appends"] = [];
-    const { creates, bytes: createBytes } = this.#creates.take();
+    const { creates, bytes: createBytes } = this.#creates.take(LANES - this.#lanes);
     let bytes = createBytes;
     let events = 0;
     for (const writer of this.#writers) {

@@ -13,7 +13,7 @@ describe("the queue of starts", () => {
     const task = sized(2);
     for (let count = 0; count < WAITING_CREATES_MAX; count++) void queue.add(task, []);
     await assert.rejects(queue.add(task, []), { reason: "OVERLOADED" });
-    const { creates, bytes } = queue.take();
+    const { creates, bytes } = queue.take(1);
     assert.deepEqual([creates.length, bytes], [1_024, 2_048]);
     void queue.add(task, []);
   });
@@ -22,7 +22,7 @@ describe("the queue of starts", () => {
     const queue = new CreateQueue();
     for (let bytes = 0; bytes < WAITING_CREATE_BYTES_MAX; bytes += MIB) void queue.add(sized(MIB), []);
     await assert.rejects(queue.add(sized(2), []), { reason: "OVERLOADED" });
-    assert.equal(queue.take().bytes, 2 * MIB);
+    assert.equal(queue.take(1).bytes, 2 * MIB);
     void queue.add(sized(MIB), []);
     void queue.add(sized(MIB), []);
     await assert.rejects(queue.add(sized(2), []), { reason: "OVERLOADED" });
@@ -42,9 +42,9 @@ describe("the queue of starts", () => {
     assert.ok(queue.isEmpty);
     for (const task of tasks) void queue.add(task, []);
     assert.deepEqual(
-      idsOf(queue.take().creates),
+      idsOf(queue.take(1).creates),
       tasks.map(({ taskId }) => taskId),
     );
-    assert.deepEqual([queue.isEmpty, queue.take()], [true, { creates: [], bytes: 0 }]);
+    assert.deepEqual([queue.isEmpty, queue.take(1)], [true, { creates: [], bytes: 0 }]);
   });
 });
