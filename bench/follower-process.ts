@@ -15,7 +15,7 @@ process.on("disconnect", () => process.exit());
 const [order] = (await once(process, "message")) as [FollowOrder];
 await follow(order);
 
-async function follow({ address, path, requests, connections, reads }: FollowOrder): Promise<void> {
+async function follow({ address, path, requests, connections }: FollowOrder): Promise<void> {
   // Its own pool of connections: clients of one address would share one.
   const clients = Array.from(
     { length: connections },
@@ -25,7 +25,6 @@ async function follow({ address, path, requests, connections, reads }: FollowOrd
   const streams = requests.map((request, index) => {
     const client = clients[index % connections]!;
     const call = client.makeServerStreamRequest(path, asIs, asIs, Buffer.from(request, "base64"));
-    if (!reads) return { opened: once(call, "metadata"), ended: new Promise(() => {}) };
     const opened = once(call, "data");
     call.on("data", (frame: Buffer) => {
       arrived.frames++;

@@ -9,8 +9,6 @@ export interface FollowOrder {
   requests: readonly string[];
   /** How many connections the streams are spread over. */
   connections: number;
-  /** Whether it reads them to their end; else it opens them and never reads. */
-  reads: boolean;
 }
 
 /** What came on all the streams. */
@@ -23,14 +21,26 @@ export interface Arrived {
 export interface Followers extends AsyncDisposable {
   /** Once all the streams have ended. @throws if one failed */
   arrived(): Promise<Arrived>;
+  /** Stops the process: its streams stay open, and nobody reads them. A client that is not asked to read does all the same. */
+  freeze(): void;
 }
 
-/** Resolves when the server has answered each of the streams: with a first frame where they are read. */
+/** Resolves when the server has answered each of the streams with a first frame. */
 export async function openFollowers(order: FollowOrder): Promise<Followers> {
   await using opening = new AsyncDisposableStack();
   const child = opening.use(forkProgram(import.meta.resolve("./follower-process.ts")));
   child.send(order);
   await child.next<"opened">();
   const opened = opening.move();
-  return { arrived: () => child.next<Arrived>(), [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  let frozen = false;
+  return {
+    arrived: () => child.next<Arrived>(),
+    freeze() {
+      frozen = process.kill(child.pid, "SIGSTOP");
+    },
+    [Symbol.asyncDispose]() {
+      if (frozen) process.kill(child.pid, "SIGCONT"); // Else it would not hear that it is to end.
+      return opened.disposeAsync();
+    },
+  };
 }

@@ -91,7 +91,7 @@ async function deliver(
   open: () => Promise<unknown>,
 ): Promise<FannedOut> {
   const requests = Array.from({ length: FOLLOWERS }, () => request);
-  await using followers = await openFollowers({ ...order, requests, connections: CONNECTIONS, reads: true });
+  await using followers = await openFollowers({ ...order, requests, connections: CONNECTIONS });
   const startedAt = performance.now();
   const [arrived] = await Promise.all([followers.arrived(), open()]);
   return { ...arrived, perSecond: perSecond(arrived.events, startedAt) };

@@ -66,10 +66,9 @@ async function followAll(
 ): Promise<{ perSecond: number; peakMib: number }> {
   const { taskIds, open } = await startGated(client, { tasks: TASKS, events: EVENTS });
   const requests = Array.from({ length: stopped }, (_, index) => followRequest(taskIds[index % TASKS]!));
-  await using _stopped =
-    stopped > 0
-      ? await openFollowers({ address, path: STREAM_EVENTS, requests, connections: CONNECTIONS, reads: false })
-      : null;
+  await using followers =
+    stopped > 0 ? await openFollowers({ address, path: STREAM_EVENTS, requests, connections: CONNECTIONS }) : null;
+  followers?.freeze();
   let rate = 0;
   const peak = await peakKib(pid, async () => {
     const startedAt = performance.now();

@@ -92,7 +92,6 @@ async function openWaiting(
       ...order,
       requests: Array.from({ length: count }, (_, index) => requests[index % requests.length]!),
       connections: CONNECTIONS,
-      reads: true,
     });
   await (await open(FIRST))[Symbol.asyncDispose]();
   const before = await settledKib(pid);
