@@ -27,10 +27,14 @@ export async function* followTape(
 ): AsyncGenerator<TapePage> {
   using wakeup = source.feed.subscribe(taskId, signal); // Before the first read: nothing falls between.
   let owed = true; // The first page, and a heartbeat, are given though they be empty.
+  let ahead: Promise<TapePage> | null = null;
   for (let cursor = fromSeq; ;) {
-    const page = await readPage(source, { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX });
+    const page: TapePage = await (ahead ?? readPage(source, { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX }));
     const isLast = !page.hasMore && isTerminal(page.status);
     if (!isLast) signal.throwIfAborted(); // The end is given to whoever was there for it, though the server stops.
+    // While the reader has this page the database reads the next.
+    ahead = page.hasMore ? readPage(source, { taskId, fromSeq: page.nextFromSeq, limit: PAGE_EVENTS_MAX }) : null;
+    ahead?.catch(() => {}); // Thrown where it is awaited, if the reader comes back for it.
     if (owed || page.events.length > 0) yield page;
     cursor = page.nextFromSeq;
     owed = false;

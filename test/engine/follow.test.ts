@@ -11,16 +11,16 @@ const FAR_MS = 60_000;
 
 /** A kind that emits when it is told to, and ends when it is told to. */
 function remote() {
-  let emit: (() => Promise<void>) | undefined;
+  const emit = Promise.withResolvers<() => Promise<void>>();
   const done = Promise.withResolvers<void>();
   const kind = kindOf("remote", async (task) => {
-    emit = async () => {
+    emit.resolve(async () => {
       await task.log("INFO", "more");
       await task.flush();
-    };
+    });
     await done.promise;
   });
-  return { kind, emit: () => emit!(), end: () => done.resolve() };
+  return { kind, emit: async () => (await emit.promise)(), end: () => done.resolve() };
 }
 
 describeOnEachStore("a read that waits", (store) => {

@@ -38,6 +38,28 @@ describeOnEachStore("a page of a tape", (store) => {
     );
   });
 
+  it("keeps events apart whatever they hold, and gives each its time", async () => {
+    const messages = ["", "\x1e", "\x1f\x1e\x1f", "\0\n", "記録 😀", '","level":"WARN'];
+    const taskId = await tapeOf(...messages);
+    const { events } = await read(taskId, 2);
+    assert.deepEqual(
+      events.map(({ body }) => (JSON.parse(body) as { message: string }).message),
+      messages,
+    );
+    const stored = store().db.selectFrom("task_events").select(["seq", "time", "type"]).where("task_id", "=", taskId);
+    const rows = await stored.where("seq", ">", 1n).orderBy("seq").execute();
+    assert.deepEqual(
+      events.map(({ seq, time, type }) => ({ seq, time, type })),
+      rows,
+    );
+  });
+
+  it("is refused, not renumbered, where somebody has taken an event out of the tape", async () => {
+    const taskId = await tapeOf("one", "two", "three");
+    await store().db.deleteFrom("task_events").where("task_id", "=", taskId).where("seq", "=", 3n).execute();
+    await assert.rejects(read(taskId, 1), /has a gap/);
+  });
+
   it("past the end holds no event, and says how the task stands", async () => {
     const taskId = await tapeOf("text");
     for (const fromSeq of [3n, 9_999n, 2n ** 63n - 1n]) {
