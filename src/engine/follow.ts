@@ -29,11 +29,14 @@ export async function* followTape(
   let owed = true; // The first page, and a heartbeat, are given though they be empty.
   let ahead: Promise<TapePage> | null = null;
   for (let cursor = fromSeq; ;) {
-    const page: TapePage = await (ahead ?? readPage(source, { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX }));
+    const query = { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX };
+    const live: TapePage | null = ahead === null ? source.feed.read(taskId, cursor, PAGE_EVENTS_MAX) : null;
+    const page: TapePage = live ?? (await (ahead ?? readStored(source, query)));
     const isLast = !page.hasMore && isTerminal(page.status);
     if (!isLast) signal.throwIfAborted(); // The end is given to whoever was there for it, though the server stops.
-    // While the reader has this page the database reads the next.
-    ahead = page.hasMore ? readPage(source, { taskId, fromSeq: page.nextFromSeq, limit: PAGE_EVENTS_MAX }) : null;
+    // While the reader has this page the database reads the next. What is in memory is not read ahead: followers who
+    // stand at one position are given the same page, as long as none has asked for the next.
+    ahead = live === null && page.hasMore ? readStored(source, { ...query, fromSeq: page.nextFromSeq }) : null;
     ahead?.catch(() => {}); // Thrown where it is awaited, if the reader comes back for it.
     if (owed || page.events.length > 0) yield page;
     cursor = page.nextFromSeq;
@@ -90,11 +93,16 @@ export async function waitForEnd(
 }
 
 async function readPage(
+  source: TapeSource,
+  query: { taskId: string; fromSeq: bigint; limit: number },
+): Promise<TapePage> {
+  return source.feed.read(query.taskId, query.fromSeq, query.limit) ?? readStored(source, query);
+}
+
+async function readStored(
   { feed, readStore }: TapeSource,
   query: { taskId: string; fromSeq: bigint; limit: number },
 ): Promise<TapePage> {
-  const live = feed.read(query.taskId, query.fromSeq, query.limit);
-  if (live !== null) return live;
   const { taskId, status, lastSeq, events } = await readStore(query);
   feed.observe({ taskId, status, lastSeq });
   const nextFromSeq = (events.at(-1)?.seq ?? query.fromSeq - 1n) + 1n;

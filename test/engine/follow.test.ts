@@ -174,6 +174,26 @@ describeOnEachStore("a follower", (store) => {
     assert.ok(pages >= 5);
   });
 
+  it("is given the same page as another one who stands where it does, while the tape is in memory", async () => {
+    const gate = Promise.withResolvers<void>();
+    const kind = kindOf("many", async (task) => {
+      await gate.promise;
+      for (let step = 0; step < 2_500; step++) await task.log("INFO", "text");
+    });
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    const taskId = await startRunning(engine, { kind: "many" });
+    const open = () => engine.followTape({ taskId, fromSeq: 2n, heartbeatMs: FAR_MS }, NEVER)[Symbol.asyncIterator]();
+    const [one, other] = [open(), open()];
+    await Promise.all([one.next(), other.next()]); // They are there, and wait.
+    gate.resolve();
+    await engine.waitForResult({ taskId, waitMs: FAR_MS }, NEVER);
+    for (;;) {
+      const [mine, its] = [await one.next(), await other.next()];
+      assert.equal(mine.value, its.value);
+      if (mine.done === true) break;
+    }
+  });
+
   it("that leaves changes nothing", async () => {
     const { kind, emit, end } = remote();
     await using engine = await startEngine(store(), { kinds: [kind] });
