@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Kysely } from "kysely";
+import type { Kysely, RawBuilder } from "kysely";
 import { TaskNotFound } from "../domain/errors.ts";
 import type { EventType, TapeEvent } from "../domain/event.ts";
 import { PAGE_BYTES_MAX } from "../domain/limits.ts";
@@ -17,74 +17,136 @@ export interface StoredPage {
 /** The end of bigint: no tape gets there, but a caller may ask. */
 const SEQ_MAX = 2n ** 63n - 1n;
 
-/** Between events, and between the parts of one: JSON text holds neither, for JSON has every control character escaped. */
-const RECORD_SEPARATOR = "\x1e";
-const UNIT_SEPARATOR = "\x1f";
+/** Between the bodies of a page, and between its types: JSON text holds no control character but escaped. */
+const SEPARATOR = "\x1e";
+/** The epoch of timestamptz on the wire, and how many bytes each takes there. */
+const POSTGRES_EPOCH_MS = Date.UTC(2000, 0, 1);
+const TIME_BYTES = 8;
+
+interface PageQuery {
+  namespace: string;
+  taskId: string;
+  fromSeq: bigint;
+  limit: number;
+}
 
 interface PageRow {
   status: TaskStatus;
   last_seq: bigint;
-  /** null on a page without events. */
-  first_seq: bigint | null;
-  end_seq: bigint | null;
   count: number;
-  /** The events in order, each as its type, its time in microseconds since 1970, and its body. */
-  events: string | null;
+  /** null on a page without events, as are the following. */
+  end_seq: bigint | null;
+  /** Of the events in order, each list as one value: a driver takes a thousand rows apart in several times the time. */
+  types: string | null;
+  times: Uint8Array | null;
+  /** Only of the events that are not too large. */
+  bodies: string | null;
 }
 
 /**
  * Reads a page in one statement, so that its events, status and last_seq are of one snapshot.
  *
- * @param fromSeq the first seq wanted, from 1
- * @param limit how many events at the most. A page also ends where the bodies pass PAGE_BYTES_MAX, but holds at least
- *   one event where there is one.
+ * @param query.fromSeq the first seq wanted, from 1
+ * @param query.limit how many events at the most. A page also ends where the bodies pass PAGE_BYTES_MAX, but holds at
+ *   least one event where there is one.
  * @throws TaskNotFound
  */
-export async function readPage(
-  db: Kysely<Database>,
-  { namespace, taskId, fromSeq, limit }: { namespace: string; taskId: string; fromSeq: bigint; limit: number },
-): Promise<StoredPage> {
-  const end = fromSeq + BigInt(limit) < SEQ_MAX ? fromSeq + BigInt(limit) : SEQ_MAX;
-  // The sizes are known without reading the bodies, so the ones past the bound are never read. A tape has no gaps, so
-  // the range says the same as the limit, and keeps a planner without statistics from reading the rest of the tape. The
-  // events come as one text: a driver that takes a thousand rows apart takes several times as long as one that splits.
-  const { rows } = await sql<PageRow>`/* spool_page */
-select t.status, t.last_seq, e.first_seq, e.end_seq, e.count, e.events
-from tasks t
-cross join lateral (
-  select min(seq) as first_seq, max(seq) as end_seq, count(*)::int as count,
-         string_agg(
-           type || ${UNIT_SEPARATOR}::text || (date_part('epoch', time) * 1000000)::bigint || ${UNIT_SEPARATOR}::text || body::text,
-           ${RECORD_SEPARATOR}::text order by seq
-         ) as events
+export async function readPage(db: Kysely<Database>, query: PageQuery): Promise<StoredPage> {
+  // Most events are so small that no page of them passes the bound: then nothing has to be added up.
+  const page = toPage(query, await readSmallEvents(db, query)) ?? toPage(query, await readWithinBytes(db, query));
+  if (page === null) throw new Error(`a page of task ${query.taskId} came without its bodies`);
+  return page;
+}
+
+/** The page as it is by its limit, but bodies only of the events of which so many stay within PAGE_BYTES_MAX. */
+function readSmallEvents(db: Kysely<Database>, query: PageQuery): Promise<PageRow | undefined> {
+  const smallMax = Math.floor(PAGE_BYTES_MAX / query.limit);
+  return readPageRow(
+    db,
+    query,
+    sql`/* spool_page */
+select t.status, t.last_seq, e.* from tasks t cross join lateral (
+  select ${packed(sql`case when pg_column_size(body) <= ${smallMax}::int then body::text end`)}
+  from task_events where ${inRange(query)}
+) e`,
+  );
+}
+
+/** The page up to the event with which its bodies pass PAGE_BYTES_MAX. Sizes are known without reading the bodies. */
+function readWithinBytes(db: Kysely<Database>, query: PageQuery): Promise<PageRow | undefined> {
+  return readPageRow(
+    db,
+    query,
+    sql`/* spool_large_page */
+select t.status, t.last_seq, e.* from tasks t cross join lateral (
+  select ${packed(sql`body::text`)}
   from (
     select seq, time, type, body,
            sum(pg_column_size(body)) over (order by seq rows between unbounded preceding and 1 preceding) as before
-    from task_events where task_id = t.task_id and seq >= ${fromSeq}::bigint and seq < ${end}::bigint
+    from task_events where ${inRange(query)}
     order by seq
   ) sized
   where before is null or before < ${PAGE_BYTES_MAX}::int
-) e
-where t.task_id = ${taskId}::uuid and t.namespace = ${namespace}`.execute(db);
-  const row = rows[0];
-  if (row === undefined) throw new TaskNotFound(taskId);
-  return { taskId, status: row.status, lastSeq: row.last_seq, events: toEvents(taskId, row) };
+) e`,
+  );
 }
 
-/** The events of one commit share their time, as one object. */
-function toEvents(taskId: string, { first_seq: first, end_seq: end, count, events: packed }: PageRow): TapeEvent[] {
-  if (first === null || packed === null) return [];
-  if (end! - first !== BigInt(count - 1)) throw new Error(`the tape of task ${taskId} has a gap after ${first}`);
-  let seq = first;
-  let micros = "";
-  let time = new Date(0);
-  return packed.split(RECORD_SEPARATOR).map((event): TapeEvent => {
-    const typeEnd = event.indexOf(UNIT_SEPARATOR);
-    const timeEnd = event.indexOf(UNIT_SEPARATOR, typeEnd + 1);
-    const itsMicros = event.slice(typeEnd + 1, timeEnd);
-    if (itsMicros !== micros) time = new Date(Math.floor(Number(itsMicros) / 1_000));
+async function readPageRow(
+  db: Kysely<Database>,
+  { taskId, namespace }: PageQuery,
+  page: RawBuilder<unknown>,
+): Promise<PageRow | undefined> {
+  const { rows } = await sql<PageRow>`${page} where t.task_id = ${taskId}::uuid and t.namespace = ${namespace}`.execute(
+    db,
+  );
+  return rows[0];
+}
+
+/** A tape has no gaps, so the range says the same as the limit, and keeps a planner without statistics within it. */
+function inRange({ fromSeq, limit }: PageQuery): RawBuilder<unknown> {
+  const end = fromSeq + BigInt(limit) < SEQ_MAX ? fromSeq + BigInt(limit) : SEQ_MAX;
+  return sql`task_id = t.task_id and seq >= ${fromSeq}::bigint and seq < ${end}::bigint`;
+}
+
+function packed(body: RawBuilder<unknown>): RawBuilder<unknown> {
+  const separator = sql`${SEPARATOR}::text`;
+  return sql`count(*)::int as count, max(seq) as end_seq,
+    string_agg(type, ${separator} order by seq) as types,
+    string_agg(timestamptz_send(time), ''::bytea order by seq) as times,
+    string_agg(${body}, ${separator} order by seq) as bodies`;
+}
+
+/** @returns null where the row does not hold every body */
+function toPage({ taskId, fromSeq }: PageQuery, row: PageRow | undefined): StoredPage | null {
+  if (row === undefined) throw new TaskNotFound(taskId);
+  const { status, last_seq: lastSeq, count, end_seq: end, types, times, bodies } = row;
+  if (end === null) return { taskId, status, lastSeq, events: [] };
+  if (end - fromSeq !== BigInt(count - 1))
+    throw new Error(`the tape of task ${taskId} has a gap at ${fromSeq} or after`);
+  const bodyOfEach = bodies?.split(SEPARATOR);
+  if (bodyOfEach?.length !== count) return null;
+  const timeOfEach = toTimes(times!);
+  const typeOfEach = types!.split(SEPARATOR) as EventType[];
+  const events = bodyOfEach.map((body, index): TapeEvent => ({
+    seq: fromSeq + BigInt(index),
+    time: timeOfEach[index]!,
+    type: typeOfEach[index]!,
+    body,
+  }));
+  return { taskId, status, lastSeq, events };
+}
+
+/** Microseconds, big-endian, to the millisecond. The events of one commit share their time, as one object. */
+function toTimes(bytes: Uint8Array): Date[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let micros = NaN;
+  let time = new Date(NaN);
+  return Array.from({ length: bytes.byteLength / TIME_BYTES }, (_, index) => {
+    const at = index * TIME_BYTES;
+    const itsMicros = view.getInt32(at) * 2 ** 32 + view.getUint32(at + 4);
+    if (itsMicros !== micros) time = new Date(POSTGRES_EPOCH_MS + Math.floor(itsMicros / 1_000));
     micros = itsMicros;
-    return { seq: seq++, time, type: event.slice(0, typeEnd) as EventType, body: event.slice(timeEnd + 1) };
+    return time;
   });
 }
 
