@@ -24,6 +24,7 @@ import type { TapeSource } from "./follow.ts";
 import { Journal } from "./journal.ts";
 import { Membership } from "./membership.ts";
 import type { MembershipSettings } from "./membership.ts";
+import { StoredPages } from "./stored-pages.ts";
 import type { TaskEngine, TaskOutcome, TapePage } from "./task-engine.ts";
 
 export interface EngineSettings extends MembershipSettings {
@@ -76,7 +77,11 @@ export class Engine implements TaskEngine {
     this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]));
     this.#settings = settings;
     this.#log = log;
-    this.#source = { feed, readStore: async (query) => readPage(this.#opened(), { namespace, ...query }) };
+    const stored = new StoredPages({
+      feed,
+      readStore: async (query) => readPage(this.#opened(), { namespace, ...query }),
+    });
+    this.#source = { feed, stored };
     this.#journal = new Journal({ db, feed, log });
     this.#control = new Control({ db, namespace, feed });
     this.#executor = new Executor({

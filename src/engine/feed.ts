@@ -4,13 +4,16 @@ import { isTerminal } from "../domain/task.ts";
 import type { TaskState, TaskStatus } from "../domain/task.ts";
 import { Subscriber } from "./subscription.ts";
 import type { Subscription } from "./subscription.ts";
-import type { TapePage } from "./task-engine.ts";
+import type { PageQuery, TapePage } from "./task-engine.ts";
+import { TimingWheel } from "./timing-wheel.ts";
 
 /** How many committed events of one followed tape are kept at the most, and how many bytes of them. */
 const RING_EVENTS_MAX = 4_096;
 const RING_BYTES_MAX = 2 * 1024 * 1024;
 /** What an event takes in memory besides its body. */
 const EVENT_OVERHEAD_BYTES = 160;
+/** How many of the pages that were given of one tape are kept, for others who stand where its reader stood. */
+const GIVEN_PAGES_MAX = 8;
 /** What all rings together keep; past it the ring that was quiet longest is let go. */
 const FEED_BYTES_MAX = 128 * 1024 * 1024;
 
@@ -37,6 +40,8 @@ interface Tape {
   ring: TapeEvent[];
   ringBytes: number;
   subscribers: Set<Subscriber>;
+  /** The last pages given of it, by where they begin, with the limits that they were asked under. */
+  given: Map<bigint, { page: TapePage; limit: number }>;
 }
 
 /**
@@ -53,9 +58,8 @@ export class Feed {
   /** Those of the tapes that nobody has followed yet, the oldest first. */
   readonly #unfollowed = new Map<string, Tape>();
   readonly #onCommit: (state: TaskState) => void;
+  readonly #wheel = new TimingWheel();
   #bytes = 0;
-  /** The last page given, with the limit it was asked under. */
-  #lastRead: { page: TapePage; limit: number } | null = null;
 
   /** @param onCommit is told of every commit of this process, followed or not */
   constructor(onCommit: (state: TaskState) => void = () => {}) {
@@ -67,11 +71,17 @@ export class Feed {
     const tape = this.#tapes.get(taskId) ?? this.#unfollowed.get(taskId) ?? newTape();
     this.#unfollowed.delete(taskId);
     this.#tapes.set(taskId, tape);
-    return new Subscriber(tape.subscribers, signal, () => {
+    const onDispose = () => {
       if (tape.subscribers.size > 0 || this.#tapes.get(taskId) !== tape) return;
       this.#dropRing(tape);
       this.#tapes.delete(taskId);
-    });
+    };
+    return new Subscriber({ others: tape.subscribers, signal, wheel: this.#wheel, onDispose });
+  }
+
+  /** Whether more than one follows a tape. */
+  isShared(taskId: string): boolean {
+    return (this.#tapes.get(taskId)?.subscribers.size ?? 0) > 1;
   }
 
   /** The tapes that somebody follows and that have not ended, as far as is known here. */
@@ -131,29 +141,36 @@ export class Feed {
   /**
    * A page from memory; null where the store has to be read. Status and last_seq are of the same commit as its events.
    *
-   * The followers that a commit wakes stand at one position and read one after the other: they are given the very same
-   * page, so that whoever encodes it may do so once for all.
+   * The followers that a commit wakes stand at one position, and read on from there as their readers do: they are given
+   * the very same pages, so that whoever encodes one may do so once for all.
+   *
+   * @param seenSeq the last_seq that the reader has been told of: nothing older is given
    */
-  read(taskId: string, fromSeq: bigint, limit: number): TapePage | null {
+  read({ taskId, fromSeq, limit }: PageQuery, seenSeq: bigint): TapePage | null {
     const tape = this.#tapes.get(taskId);
     if (tape === undefined || tape.status === null) return null;
-    const { status, lastSeq, ring } = tape;
-    if (fromSeq > lastSeq) return { taskId, status, events: [], nextFromSeq: fromSeq, lastSeq, hasMore: false };
+    const given = tape.given.get(fromSeq);
+    if (given?.limit === limit && isGood(given.page, tape, seenSeq)) return given.page;
+    const page = this.#cut(tape, { taskId, fromSeq, limit });
+    if (page === null || tape.subscribers.size < 2) return page;
+    tape.given.delete(fromSeq);
+    tape.given.set(fromSeq, { page, limit });
+    if (tape.given.size > GIVEN_PAGES_MAX) tape.given.delete(tape.given.keys().next().value!);
+    return page;
+  }
+
+  #cut({ status, lastSeq, ring }: Tape, { taskId, fromSeq, limit }: PageQuery): TapePage | null {
+    if (fromSeq > lastSeq)
+      return { taskId, status: status!, events: [], nextFromSeq: fromSeq, lastSeq, hasMore: false };
     const start = ring.length - 1 - Number(lastSeq - fromSeq);
     if (start < 0) return null;
-    const last = this.#lastRead;
-    if (last !== null && last.page.events[0] === ring[start] && last.page.lastSeq === lastSeq && last.limit === limit) {
-      return last.page;
-    }
     let end = start;
     for (let bytes = 0; end < ring.length && end - start < limit && bytes < PAGE_BYTES_MAX; end++) {
       bytes += ring[end]!.body.length;
     }
     const events = ring.slice(start, end);
     const nextFromSeq = fromSeq + BigInt(events.length);
-    const page = { taskId, status, events, nextFromSeq, lastSeq, hasMore: nextFromSeq <= lastSeq };
-    this.#lastRead = { page, limit };
-    return page;
+    return { taskId, status: status!, events, nextFromSeq, lastSeq, hasMore: nextFromSeq <= lastSeq };
   }
 
   #keepUnfollowed(taskId: string, tape: Tape): void {
@@ -173,14 +190,13 @@ export class Feed {
   #bound(taskId: string, tape: Tape): void {
     if (tape.ring.length > 2 * RING_EVENTS_MAX || tape.ringBytes > 2 * RING_BYTES_MAX) {
       let keep = tape.ring.length;
-      for (let bytes = 0; keep > 0 && tape.ring.length - keep < RING_EVENTS_MAX && bytes < RING_BYTES_MAX; keep--) {
+      let bytes = 0;
+      for (; keep > 0 && tape.ring.length - keep < RING_EVENTS_MAX && bytes < RING_BYTES_MAX; keep--) {
         bytes += bytesOf(tape.ring[keep - 1]!);
       }
-      const kept = tape.ring.slice(keep);
-      this.#dropRing(tape);
-      tape.ring = kept;
-      tape.ringBytes = kept.reduce((sum, event) => sum + bytesOf(event), 0);
-      this.#bytes += tape.ringBytes;
+      tape.ring.splice(0, keep);
+      this.#bytes += bytes - tape.ringBytes;
+      tape.ringBytes = bytes;
     }
     if (this.#bytes <= FEED_BYTES_MAX) return;
     // Insertion order is the order of the last time a tape was over the bound: the first is let go.
@@ -196,6 +212,7 @@ export class Feed {
     this.#bytes -= tape.ringBytes;
     tape.ring = [];
     tape.ringBytes = 0;
+    tape.given.clear();
   }
 }
 
@@ -203,8 +220,14 @@ function bytesOf({ body }: NewEvent): number {
   return body.length + EVENT_OVERHEAD_BYTES;
 }
 
+/** Whether a page shows the tape as it is, or there is more behind it and it is no older than what its reader has seen. */
+function isGood(page: TapePage, { lastSeq, status }: Tape, seenSeq: bigint): boolean {
+  const isCurrent = page.lastSeq === lastSeq && page.status === status;
+  return isCurrent || (page.hasMore && page.lastSeq >= seenSeq);
+}
+
 function newTape(): Tape {
-  return { status: null, lastSeq: 0n, ring: [], ringBytes: 0, subscribers: new Set() };
+  return { status: null, lastSeq: 0n, ring: [], ringBytes: 0, subscribers: new Set(), given: new Map() };
 }
 
 function wake({ subscribers }: Tape): void {

@@ -1,15 +1,15 @@
+import { setImmediate } from "node:timers/promises";
 import { PAGE_EVENTS_MAX } from "../domain/limits.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task } from "../domain/task.ts";
-import type { StoredPage } from "../store/event-queries.ts";
 import type { Feed } from "./feed.ts";
-import type { TapePage } from "./task-engine.ts";
+import type { StoredPages } from "./stored-pages.ts";
+import type { PageQuery, TapePage } from "./task-engine.ts";
 
 /** Where pages come from: the feed where it has them, else the store. */
 export interface TapeSource {
   feed: Feed;
-  /** @throws TaskNotFound, StoreUnavailable */
-  readStore(query: { taskId: string; fromSeq: bigint; limit: number }): Promise<StoredPage>;
+  stored: StoredPages;
 }
 
 /**
@@ -28,16 +28,19 @@ export async function* followTape(
   using wakeup = source.feed.subscribe(taskId, signal); // Before the first read: nothing falls between.
   let owed = true; // The first page, and a heartbeat, are given though they be empty.
   let ahead: Promise<TapePage> | null = null;
+  let seenSeq = 0n;
   for (let cursor = fromSeq; ;) {
     const query = { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX };
-    const live: TapePage | null = ahead === null ? source.feed.read(taskId, cursor, PAGE_EVENTS_MAX) : null;
-    const page: TapePage = live ?? (await (ahead ?? readStored(source, query)));
+    const live: TapePage | null = ahead === null ? source.feed.read(query, seenSeq) : null;
+    const page: TapePage = live ?? (await (ahead ?? source.stored.read(query, seenSeq)));
     const isLast = !page.hasMore && isTerminal(page.status);
     if (!isLast) signal.throwIfAborted(); // The end is given to whoever was there for it, though the server stops.
+    seenSeq = page.lastSeq;
     // While the reader has this page the database reads the next. What is in memory is not read ahead: followers who
     // stand at one position are given the same page, as long as none has asked for the next.
-    ahead = live === null && page.hasMore ? readStored(source, { ...query, fromSeq: page.nextFromSeq }) : null;
+    ahead = live === null && page.hasMore ? source.stored.read({ ...query, fromSeq: page.nextFromSeq }, seenSeq) : null;
     ahead?.catch(() => {}); // Thrown where it is awaited, if the reader comes back for it.
+    if (ahead !== null) await setImmediate(); // The query is sent before the reader gets to work on this page.
     if (owed || page.events.length > 0) yield page;
     cursor = page.nextFromSeq;
     owed = false;
@@ -54,7 +57,7 @@ export async function* followTape(
  */
 export async function readEvents(
   source: TapeSource,
-  { waitMs, ...query }: { taskId: string; fromSeq: bigint; limit: number; waitMs: number },
+  { waitMs, ...query }: PageQuery & { waitMs: number },
   signal: AbortSignal,
 ): Promise<TapePage> {
   if (waitMs === 0) return readPage(source, query);
@@ -92,19 +95,6 @@ export async function waitForEnd(
   }
 }
 
-async function readPage(
-  source: TapeSource,
-  query: { taskId: string; fromSeq: bigint; limit: number },
-): Promise<TapePage> {
-  return source.feed.read(query.taskId, query.fromSeq, query.limit) ?? readStored(source, query);
-}
-
-async function readStored(
-  { feed, readStore }: TapeSource,
-  query: { taskId: string; fromSeq: bigint; limit: number },
-): Promise<TapePage> {
-  const { taskId, status, lastSeq, events } = await readStore(query);
-  feed.observe({ taskId, status, lastSeq });
-  const nextFromSeq = (events.at(-1)?.seq ?? query.fromSeq - 1n) + 1n;
-  return { taskId, status, events, nextFromSeq, lastSeq, hasMore: nextFromSeq <= lastSeq };
+async function readPage(source: TapeSource, query: PageQuery): Promise<TapePage> {
+  return source.feed.read(query, 0n) ?? source.stored.read(query, 0n);
 }

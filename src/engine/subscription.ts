@@ -1,3 +1,5 @@
+import type { Timed, TimingWheel } from "./timing-wheel.ts";
+
 export interface Subscription extends Disposable {
   /**
    * Resolves with true once something was published since the last call, with false after timeoutMs without.
@@ -6,53 +8,69 @@ export interface Subscription extends Disposable {
   next(timeoutMs: number): Promise<boolean>;
 }
 
+interface Wait {
+  resolve(isWoken: boolean): void;
+  reject(reason: unknown): void;
+}
+
 /** One who waits for a tape, among the others that do. */
-export class Subscriber implements Subscription {
+export class Subscriber implements Subscription, Timed {
+  deadlineMs = Infinity;
   readonly #others: Set<Subscriber>;
   readonly #signal: AbortSignal;
+  readonly #wheel: TimingWheel;
   readonly #onDispose: () => void;
-  /** Something was published since the last next(). */
+  /** Something was published while it did not wait. */
   #fresh = false;
-  #settle: ((woken: boolean) => void) | null = null;
-  #fail: ((reason: unknown) => void) | null = null;
+  #wait: Wait | null = null;
 
-  constructor(others: Set<Subscriber>, signal: AbortSignal, onDispose: () => void) {
-    this.#others = others;
-    this.#signal = signal;
-    this.#onDispose = onDispose;
-    others.add(this);
-    signal.addEventListener("abort", this.#abort);
+  constructor(parts: { others: Set<Subscriber>; signal: AbortSignal; wheel: TimingWheel; onDispose: () => void }) {
+    this.#others = parts.others;
+    this.#signal = parts.signal;
+    this.#wheel = parts.wheel;
+    this.#onDispose = parts.onDispose;
+    this.#others.add(this);
+    this.#signal.addEventListener("abort", this.#abort);
   }
 
   wake(): void {
-    this.#fresh = true;
-    this.#settle?.(true);
+    if (this.#wait === null) this.#fresh = true;
+    else this.#endWait().resolve(true);
   }
 
-  async next(timeoutMs: number): Promise<boolean> {
-    if (!this.#fresh) {
-      this.#signal.throwIfAborted();
-      const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-      this.#settle = resolve;
-      this.#fail = reject;
-      const timer = setTimeout(resolve, timeoutMs, false);
-      try {
-        if (!(await promise)) return false;
-      } finally {
-        clearTimeout(timer);
-        this.#settle = null;
-        this.#fail = null;
-      }
+  /** For the wheel. */
+  expire(): void {
+    this.#endWait().resolve(false);
+  }
+
+  next(timeoutMs: number): Promise<boolean> {
+    if (this.#fresh) {
+      this.#fresh = false;
+      return Promise.resolve(true);
     }
-    this.#fresh = false;
-    return true;
+    return new Promise((resolve, reject) => {
+      this.#signal.throwIfAborted();
+      this.#wait = { resolve, reject };
+      this.deadlineMs = performance.now() + timeoutMs;
+      this.#wheel.watch(this);
+    });
   }
 
   [Symbol.dispose](): void {
     this.#signal.removeEventListener("abort", this.#abort);
+    this.#wheel.remove(this);
     this.#others.delete(this);
     this.#onDispose();
   }
 
-  readonly #abort = (): void => this.#fail?.(this.#signal.reason);
+  readonly #abort = (): void => {
+    if (this.#wait !== null) this.#endWait().reject(this.#signal.reason);
+  };
+
+  #endWait(): Wait {
+    const wait = this.#wait!;
+    this.#wait = null;
+    this.deadlineMs = Infinity;
+    return wait;
+  }
 }

@@ -16,6 +16,15 @@ export interface TapePage {
   hasMore: boolean;
 }
 
+/** Which stretch of a tape is wanted. */
+export interface PageQuery {
+  taskId: string;
+  /** The first seq, from 1. */
+  fromSeq: bigint;
+  /** How many events at the most, 1 to PAGE_EVENTS_MAX; a page may be shorter, to stay within PAGE_BYTES_MAX. */
+  limit: number;
+}
+
 /** How a task ended. */
 export interface TaskOutcome {
   taskId: string;
@@ -76,14 +85,9 @@ export interface TaskEngine {
   /**
    * Gives one page of a tape, waiting up to waitMs where there is no event at fromSeq and the task has not ended.
    *
-   * @param query.fromSeq from 1
-   * @param query.limit 1 to PAGE_EVENTS_MAX; the page may be shorter, to stay within PAGE_BYTES_MAX
    * @throws TaskNotFound, or the signal's reason
    */
-  readEvents(
-    query: { taskId: string; fromSeq: bigint; limit: number; waitMs: number },
-    signal: AbortSignal,
-  ): Promise<TapePage>;
+  readEvents(query: PageQuery & { waitMs: number }, signal: AbortSignal): Promise<TapePage>;
 
   /**
    * Gives a tape from a position on, then live. The first page comes at once, even with no event; after heartbeatMs
