@@ -217,5 +217,7 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
 }
 
 async function* eventsOf(frames: AsyncIterable<Frame>): AsyncGenerator<SpoolEvent, void, undefined> {
-  for await (const frame of frames) yield* frame.events;
+  for await (const frame of frames) {
+    for (const event of frame.events) yield event; // One by one: `yield*` would ask for a promise more each.
+  }
 }

@@ -32,6 +32,9 @@ export interface GrpcTransport {
 const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 2_000;
 
+/** What a server may send of one stream before its reader has taken it: enough that neither waits for the other. */
+const FLOW_CONTROL_WINDOW_BYTES = 256 * 1024;
+
 interface Call {
   cancel(): void;
 }
@@ -59,6 +62,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       "grpc.max_reconnect_backoff_ms": RECONNECT_MS_MAX,
       // A pool of its own, so that a new channel is a new connection.
       "grpc.use_local_subchannel_pool": 1,
+      "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
     });
     const opened = { client, calls: 0 };
     channels.add(opened);
