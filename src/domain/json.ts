@@ -16,6 +16,12 @@ export class NotJson extends Error {
     this.path = path;
     this.problem = problem;
   }
+
+  /** The same, as seen from what holds the value there. */
+  within(place: string): NotJson {
+    const isBeside = place === "" || this.path === "" || this.path.startsWith("[");
+    return new NotJson(`${place}${isBeside ? "" : "."}${this.path}`, this.problem);
+  }
 }
 
 /**
@@ -27,42 +33,64 @@ export class NotJson extends Error {
  *   a class instance, anything nested deeper than depthMax.
  */
 export function measureJson(value: unknown, depthMax: number, path = ""): number {
+  try {
+    return measure(value, depthMax);
+  } catch (error) {
+    throw error instanceof NotJson ? error.within(path) : error;
+  }
+}
+
+function measure(value: unknown, depthMax: number): number {
   switch (typeof value) {
     case "boolean":
       return 2;
     case "number":
-      if (!Number.isFinite(value)) throw new NotJson(path, "must be a finite number");
+      if (!Number.isFinite(value)) throw new NotJson("", "must be a finite number");
       return 9;
     case "string":
-      return delimited(utf8Bytes(value, path));
+      return delimited(utf8Bytes(value));
     case "object":
       break;
     default:
-      throw new NotJson(path, `must be JSON, not ${typeof value}`);
+      throw new NotJson("", `must be JSON, not ${typeof value}`);
   }
   if (value === null) return 2;
-  if (depthMax === 0) throw new NotJson(path, "must not nest deeper");
-  let bytes = 0;
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) {
-      bytes += delimited(measureJson(value[index], depthMax - 1, `${path}[${index}]`));
-    }
-    return delimited(bytes);
-  }
+  if (depthMax === 0) throw new NotJson("", "must not nest deeper");
+  if (Array.isArray(value)) return delimited(measureItems(value, depthMax - 1));
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) throw new NotJson(path, "must be a plain object");
-  for (const [key, member] of Object.entries(value)) {
-    const memberPath = path === "" ? key : `${path}.${key}`;
-    bytes += delimited(
-      delimited(utf8Bytes(key, memberPath)) + delimited(measureJson(member, depthMax - 1, memberPath)),
-    );
+  if (prototype !== Object.prototype && prototype !== null) throw new NotJson("", "must be a plain object");
+  return delimited(measureMembers(value as Readonly<Record<string, unknown>>, depthMax - 1));
+}
+
+// Where something is wrong is told by who has come by there, on the way out: on the good way no path is made.
+
+function measureItems(items: readonly unknown[], depthMax: number): number {
+  let bytes = 0;
+  let index = 0;
+  try {
+    for (; index < items.length; index++) bytes += delimited(measure(items[index], depthMax));
+  } catch (error) {
+    throw error instanceof NotJson ? error.within(`[${index}]`) : error;
   }
-  return delimited(bytes);
+  return bytes;
+}
+
+function measureMembers(object: Readonly<Record<string, unknown>>, depthMax: number): number {
+  let bytes = 0;
+  let key = "";
+  try {
+    for (key of Object.keys(object)) {
+      bytes += delimited(delimited(utf8Bytes(key)) + delimited(measure(object[key], depthMax)));
+    }
+  } catch (error) {
+    throw error instanceof NotJson ? error.within(key) : error;
+  }
+  return bytes;
 }
 
 /** A string's length in UTF-8. Throws NotJson for an unpaired surrogate, which UTF-8 cannot carry. */
-function utf8Bytes(text: string, path: string): number {
-  if (!text.isWellFormed()) throw new NotJson(path, "must not hold an unpaired surrogate");
+function utf8Bytes(text: string): number {
+  if (!text.isWellFormed()) throw new NotJson("", "must not hold an unpaired surrogate");
   return Buffer.byteLength(text);
 }
 

@@ -1,6 +1,6 @@
 import { InvalidArgument } from "../domain/errors.ts";
 import { LOG_LEVELS, newEvent } from "../domain/event.ts";
-import type { EventBodies, EventType, LogLevel, TaskFailure } from "../domain/event.ts";
+import type { EventBodies, EventType, TaskFailure } from "../domain/event.ts";
 import { measureJson, NotJson } from "../domain/json.ts";
 import type { JsonObject } from "../domain/json.ts";
 import { TaskError } from "../domain/kind.ts";
@@ -80,34 +80,42 @@ function taskContext(
     params,
     attempt,
     signal,
-    progress: unawaited(async (phase: string, current = 0, total = 0, detail?: JsonObject) => {
-      checkName(phase, "progress.phase", PHASE_CHARS_MAX);
-      checkCount(current, "progress.current");
-      checkCount(total, "progress.total");
-      const details = detail === undefined ? {} : { detail: asObject(detail, "progress.detail") };
-      return emit("progress", { phase, current, total, ...details });
-    }),
-    log: unawaited(async (level: LogLevel, message: string) => {
-      if (!LOG_LEVELS.includes(level)) throw invalid("log.level", `must be one of ${LOG_LEVELS.join(", ")}`);
-      if (typeof message !== "string") throw invalid("log.message", "must be a string");
-      return emit("log", { level, message });
-    }),
-    partial: unawaited(async (kind: string, payload: JsonObject) => {
-      checkName(kind, "partial.kind", PARTIAL_KIND_CHARS_MAX);
-      return emit("partial", { kind, payload: asObject(payload, "partial.payload") });
-    }),
+    progress: (phase, current = 0, total = 0, detail) =>
+      refusing(() => {
+        checkName(phase, "progress.phase", PHASE_CHARS_MAX);
+        checkCount(current, "progress.current");
+        checkCount(total, "progress.total");
+        if (detail === undefined) return emit("progress", { phase, current, total });
+        return emit("progress", { phase, current, total, detail: asObject(detail, "progress.detail") });
+      }),
+    log: (level, message) =>
+      refusing(() => {
+        if (!LOG_LEVELS.includes(level)) throw invalid("log.level", `must be one of ${LOG_LEVELS.join(", ")}`);
+        if (typeof message !== "string") throw invalid("log.message", "must be a string");
+        return emit("log", { level, message });
+      }),
+    partial: (kind, payload) =>
+      refusing(() => {
+        checkName(kind, "partial.kind", PARTIAL_KIND_CHARS_MAX);
+        return emit("partial", { kind, payload: asObject(payload, "partial.payload") });
+      }),
     lastCheckpoint,
     flush: () => writer.flush(),
   };
 }
 
-/** Code that emits without awaiting must not bring the process down with an unhandled rejection. */
-function unawaited<Args extends unknown[]>(emit: (...args: Args) => Promise<void>): (...args: Args) => Promise<void> {
-  return (...args) => {
-    const taken = emit(...args);
-    taken.catch(() => {});
-    return taken;
-  };
+/**
+ * Emits, and rejects with what is refused: code that emits without awaiting is not to be brought down by a throw, nor
+ * the process by an unhandled rejection. Nothing is made for an event that is taken, for there are millions of them.
+ */
+function refusing(emit: () => Promise<void>): Promise<void> {
+  try {
+    return emit();
+  } catch (error) {
+    const refused = Promise.reject(error);
+    refused.catch(() => {});
+    return refused;
+  }
 }
 
 /** Refuses what no door could carry exactly, or what is too large, naming where it is. */

@@ -45,18 +45,18 @@ export async function writeFlush(db: Kysely<Database>, flush: Flush): Promise<Fl
   const creates = createColumns(flush);
   const appends = appendColumns(flush);
   const events = eventColumns(flush);
-  const { rows } = await sql<{ task_id: string | null; base: bigint | null; at: Date }>`/* spool_flush */
+  const { rows } = await sql<{ number: number | null; base: bigint | null; at: Date }>`/* spool_flush */
 with moment as materialized (
   select now() as at
 ),
 fresh as materialized (
-  select * from unnest(
+  select f.*, f.ordinality::int as number from unnest(
     ${creates.taskId}::uuid[], ${creates.namespace}::text[], ${creates.kind}::text[], ${creates.params}::text[],
     ${creates.digest}::text[], ${creates.labels}::text[], ${creates.requestId}::text[], ${creates.exclusive}::text[],
     ${creates.runAt}::timestamptz[], ${creates.deadlineAt}::timestamptz[], ${creates.timeoutMs}::bigint[],
     ${creates.maxAttempts}::int[], ${creates.retryPolicy}::text[], ${creates.lease}::uuid[], ${creates.events}::int[]
-  ) as f (task_id, namespace, kind, params, params_digest, labels, request_id, exclusive_key,
-          run_at, deadline_at, timeout_ms, max_attempts, retry_policy, lease, events)
+  ) with ordinality as f (task_id, namespace, kind, params, params_digest, labels, request_id, exclusive_key,
+          run_at, deadline_at, timeout_ms, max_attempts, retry_policy, lease, events, ordinality)
 ),
 requested as (
   insert into task_requests (namespace, request_id, task_id)
@@ -80,11 +80,12 @@ created as (
   returning task_id
 ),
 item as materialized (
-  select i.*, m.at, case when i.status is not null then m.at end as finished_at
+  select i.*, ${flush.creates.length}::int + i.ordinality::int as number, m.at,
+         case when i.status is not null then m.at end as finished_at
   from unnest(
     ${appends.taskId}::uuid[], ${appends.lease}::uuid[], ${appends.attempt}::int[], ${appends.appended}::bigint[],
     ${appends.events}::int[], ${appends.checkpoint}::int[], ${appends.status}::text[]
-  ) as i (task_id, lease, attempt, appended, events, checkpoint, status)
+  ) with ordinality as i (task_id, lease, attempt, appended, events, checkpoint, status, ordinality)
   cross join moment m
 ),
 moved as (
@@ -99,32 +100,33 @@ moved as (
   from item i
   where t.task_id = i.task_id and t.status = 'running'
     and t.lease = i.lease and t.attempt = i.attempt and t.appended = i.appended
-  returning t.task_id, t.last_seq - i.events as base, t.exclusive_key, t.finished_at
+  returning i.number, t.task_id, t.last_seq - i.events as base, t.exclusive_key, t.finished_at
 ),
 released as (
   delete from task_exclusives
   where task_id in (select task_id from moved where exclusive_key is not null and finished_at is not null)
 ),
 placed as (
-  select task_id, base from moved
+  select number, task_id, base from moved
   union all
-  select task_id, 0 from created
+  select f.number, f.task_id, 0 from created join fresh f using (task_id)
 ),
 recorded as (
   insert into task_events (task_id, seq, time, type, body)
   select p.task_id, p.base + e.ordinal, m.at, e.type, e.body
   from rows from (
-    unnest(${events.taskId}::uuid[]), unnest(${events.ordinal}::int[]), unnest(${events.type}::text[]),
+    unnest(${events.number}::int[]), unnest(${events.ordinal}::int[]), unnest(${events.type}::text[]),
     json_array_elements(${events.bodies}::json)
-  ) as e (task_id, ordinal, type, body)
-  join placed p using (task_id)
+  ) as e (number, ordinal, type, body)
+  join placed p using (number)
   cross join moment m
 )
-select m.at, p.task_id, p.base from moment m left join placed p on true`.execute(db);
+select m.at, p.number, p.base from moment m left join placed p on true`.execute(db);
+  const taskIds = [...creates.taskId, ...appends.taskId];
   return {
     at: rows[0]!.at,
-    applied: rows.flatMap(({ task_id: taskId, base }) =>
-      taskId === null || base === null ? [] : [{ taskId, firstSeq: base + 1n }],
+    applied: rows.flatMap(({ number, base }) =>
+      number === null || base === null ? [] : [{ taskId: taskIds[number - 1]!, firstSeq: base + 1n }],
     ),
   };
 }
@@ -163,23 +165,49 @@ function appendColumns({ appends }: Flush) {
   };
 }
 
+/**
+ * The events of a flush: of each the number of its item, its place among the item's events, its type and its body.
+ *
+ * They are as many as the rest of the flush is few, so their columns are written as the text that Postgres reads: a
+ * driver that makes it of lists takes more memory for that than anything else does. Neither a number nor a type holds
+ * what would have to be quoted. The bodies are one JSON array, whose elements Postgres gives back to the letter: in an
+ * array of texts each of their quotes would be escaped here and unescaped there.
+ */
 function eventColumns({ creates, appends }: Flush) {
-  const taskId: string[] = [];
-  const ordinal: number[] = [];
-  const type: string[] = [];
-  const body: string[] = [];
-  const add = (id: string, events: readonly NewEvent[]) => {
-    for (let index = 0; index < events.length; index++) {
-      const event = events[index]!;
-      taskId.push(id);
-      ordinal.push(index + 1);
-      type.push(event.type);
-      body.push(event.body);
+  const numbers: string[] = [];
+  const ordinals: string[] = [];
+  const types: string[] = [];
+  const bodies: string[] = [];
+  [...creates, ...appends].forEach(({ events }, index) => {
+    if (events.length === 0) return;
+    numbers.push(repeated(`${index + 1}`, events.length));
+    ordinals.push(countTo(events.length));
+    for (let from = 0, to = 0; from < events.length; from = to) {
+      const { type } = events[from]!;
+      while (to < events.length && events[to]!.type === type) bodies.push(events[to++]!.body);
+      types.push(repeated(type, to - from));
     }
+  });
+  return {
+    number: `{${numbers.join()}}`,
+    ordinal: `{${ordinals.join()}}`,
+    type: `{${types.join()}}`,
+    bodies: `[${bodies.join()}]`,
   };
-  for (const { task, events } of creates) add(task.taskId, events);
-  for (const { fence, events } of appends) add(fence.taskId, events);
-  // As one JSON array, whose elements Postgres gives back to the letter: in an array of texts each of their quotes would
-  // be escaped here and unescaped there, which is most of the cost of sending them.
-  return { taskId, ordinal, type, bodies: `[${body.join()}]` };
+}
+
+function repeated(text: string, times: number): string {
+  return `${text},`.repeat(times - 1) + text;
+}
+
+/** `1,2,3` and so on, as far as it was asked for until now, and where each of the numbers ends. */
+let counted = "";
+const ends: number[] = [0];
+
+function countTo(last: number): string {
+  for (let number = ends.length; number <= last; number++) {
+    counted += number === 1 ? "1" : `,${number}`;
+    ends.push(counted.length);
+  }
+  return counted.slice(0, ends[last]);
 }
