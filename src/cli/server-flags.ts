@@ -24,6 +24,7 @@ export function addServerOptions(command: Command): Command {
     .option("--no-notify", "servers on one database find out by looking, not by NOTIFY")
     .option("--no-migrate", "leave the schema of the database as it is")
     .option("--drain-ms <ms>", "how long running tasks have at a shutdown (default: 5000)")
+    .option("--write-ahead-kib <kib>", "what a stream puts ahead of its reader before it waits (default: 64)")
     .option("--cancel-grace-ms <ms>", "how long a cancelled task has to end by itself (default: 5000)")
     .option("--lease-ms <ms>", "how long a silent process keeps its tasks (default: 10000)")
     .option("--sources-dir <folder>", "below which ingest may read (default: .)")

@@ -55,10 +55,13 @@ export const LIST_BYTES_MAX = 3 * MIB;
 export const LIST_KINDS_MAX = 100;
 /** A gRPC message in either direction, the default of every gRPC library. */
 export const MESSAGE_BYTES_MAX = 4 * MIB;
-/** The encoded events of one answer or frame: below MESSAGE_BYTES_MAX, with room for the other fields. */
-export const FRAME_BYTES_MAX = 3.5 * MIB;
-/** What a stream puts ahead of its reader before it waits; one frame alone may be larger. */
-export const WRITE_AHEAD_BYTES_MAX = 64 * KIB;
+/** The encoded events of one answer: below MESSAGE_BYTES_MAX, with room for the other fields. */
+export const ANSWER_BYTES_MAX = 3.5 * MIB;
+/** The same of a stream's frame: each reader that stops leaves one in the server. One event alone may be larger. */
+export const FRAME_BYTES_MAX = 256 * KIB;
+/** What a stream puts ahead of its reader before it waits, unless it is set otherwise; one frame alone may be larger. */
+export const WRITE_AHEAD_KIB_DEFAULT = 64;
+export const WRITE_AHEAD_KIB_MAX = 64 * KIB;
 /** An error's texts, each as UTF-8, and its violations together: many clients take 8 KiB of trailers and no more. */
 export const ERROR_TEXT_BYTES_MAX = 512;
 export const ERROR_VIOLATIONS_BYTES_MAX = 2_560;

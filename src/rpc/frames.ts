@@ -1,4 +1,4 @@
-import { FRAME_BYTES_MAX } from "../domain/limits.ts";
+import { ANSWER_BYTES_MAX, FRAME_BYTES_MAX } from "../domain/limits.ts";
 import type { TapePage } from "../engine/task-engine.ts";
 import { encodeEvents } from "./event-encoding.ts";
 
@@ -12,7 +12,7 @@ export interface TapeFrame extends TapePage {
  * The start of a page, as much of it as one gRPC message may carry: the store and the feed bound pages by the size of
  * their JSON, and the same as protobuf may be several times larger. At least one event, which fits by itself.
  */
-export function cutPage(page: TapePage, bytesMax: number = FRAME_BYTES_MAX): TapeFrame {
+export function cutPage(page: TapePage, bytesMax: number = ANSWER_BYTES_MAX): TapeFrame {
   const { count, bytes } = encodeEvents(page.events, bytesMax);
   if (count === page.events.length) return { ...page, encodedEvents: bytes };
   const events = page.events.slice(0, count);
@@ -20,7 +20,7 @@ export function cutPage(page: TapePage, bytesMax: number = FRAME_BYTES_MAX): Tap
   return { ...page, events, nextFromSeq, hasMore: nextFromSeq <= page.lastSeq, encodedEvents: bytes };
 }
 
-/** A page as the frames of a stream: one for most pages, and one for a page without an event. */
+/** A page as the frames of a stream, FRAME_BYTES_MAX each: one for most pages, and one for a page without an event. */
 export function* cutFrames(page: TapePage, bytesMax: number = FRAME_BYTES_MAX): Generator<TapeFrame> {
   let given = 0;
   do {

@@ -12,7 +12,6 @@ import type {
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { SpoolError } from "../domain/errors.ts";
-import { WRITE_AHEAD_BYTES_MAX } from "../domain/limits.ts";
 import type { Drain } from "./drain.ts";
 import { callCancelled, callDeadlineExceeded, toRpcError } from "./errors.ts";
 import { toGrpcStatus } from "./grpc-status.ts";
@@ -22,6 +21,8 @@ import { encodeMessage } from "./tape-message.ts";
 interface BindingOptions {
   /** When it begins, the signal of every open call fires with Draining, and calls that come after are refused. */
   drain: Drain;
+  /** What a stream puts ahead of its reader before it waits, in bytes; one frame alone may be larger. */
+  writeAheadMax: number;
   log: Logger;
 }
 
@@ -68,8 +69,8 @@ function defineMethod(method: DescMethod): MethodDefinition<Buffer, Buffer> {
   };
 }
 
-function serve(method: DescMethod, handler: unknown, { drain, log }: BindingOptions) {
-  const options = { drain, log: log.child({ rpc: methodPath(method) }) };
+function serve(method: DescMethod, handler: unknown, { log, ...rest }: BindingOptions) {
+  const options = { ...rest, log: log.child({ rpc: methodPath(method) }) };
   switch (method.methodKind) {
     case "unary":
       return serveUnary(method, handler as UnaryHandler, options);
@@ -104,12 +105,12 @@ function serveUnary(
 function serveServerStreaming(
   { input, output }: DescMethod,
   handler: ServerStreamingHandler,
-  { drain, log }: BindingOptions,
+  { drain, writeAheadMax, log }: BindingOptions,
 ): handleServerStreamingCall<Buffer, Buffer> {
   async function answer(call: ServerWritableStream<Buffer, Buffer>): Promise<void> {
     using context = openCall(call, drain);
     context.signal.throwIfAborted();
-    const writer = new FrameWriter(call, context.signal);
+    const writer = new FrameWriter(call, { aheadMax: writeAheadMax, signal: context.signal });
     // Leaving this loop in any way returns the generator, so that what it holds is let go.
     for await (const message of handler(decode(input, call.request), context)) {
       if (isGone(call)) throw context.signal.reason;
@@ -149,12 +150,17 @@ async function settle<Answer>(
 /** Writes frames no faster than they are read: what waits in memory is bounded in bytes. */
 class FrameWriter {
   readonly #call: ServerWritableStream<Buffer, Buffer>;
+  readonly #aheadMax: number;
   readonly #signal: AbortSignal;
   #aheadBytes = 0;
   #wake: (() => void) | undefined;
 
-  constructor(call: ServerWritableStream<Buffer, Buffer>, signal: AbortSignal) {
+  constructor(
+    call: ServerWritableStream<Buffer, Buffer>,
+    { aheadMax, signal }: { aheadMax: number; signal: AbortSignal },
+  ) {
     this.#call = call;
+    this.#aheadMax = aheadMax;
     this.#signal = signal;
   }
 
@@ -168,9 +174,9 @@ class FrameWriter {
     this.#aheadBytes += frame.byteLength;
     this.#call.write(frame, () => {
       this.#aheadBytes -= frame.byteLength;
-      if (this.#aheadBytes < WRITE_AHEAD_BYTES_MAX) this.#wake?.();
+      if (this.#aheadBytes < this.#aheadMax) this.#wake?.();
     });
-    if (this.#aheadBytes >= WRITE_AHEAD_BYTES_MAX) await this.#room();
+    if (this.#aheadBytes >= this.#aheadMax) await this.#room();
   }
 
   #room(): Promise<void> {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
+import { WRITE_AHEAD_KIB_DEFAULT, WRITE_AHEAD_KIB_MAX } from "../domain/limits.ts";
 import { isLoopback } from "./loopback.ts";
 
 /** How a server runs. Complete: defaults are filled in. Durations are milliseconds. */
@@ -18,6 +19,8 @@ export interface Configuration {
   cancelGraceMs: number;
   leaseMs: number;
   drainMs: number;
+  /** What a stream puts ahead of its reader before it waits: the memory that one who stops reading costs. */
+  writeAheadKib: number;
   /** Below which folder ingest may read. */
   sourcesDir: string;
   modelBaseUrl: string | null;
@@ -67,6 +70,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   cancelGraceMs: setting("SPOOL_CANCEL_GRACE_MS", integer(0, 3_600_000), 5_000),
   leaseMs: setting("SPOOL_LEASE_MS", integer(1_000, 600_000), 10_000),
   drainMs: setting("SPOOL_DRAIN_MS", integer(0, 3_600_000), 5_000),
+  writeAheadKib: setting("SPOOL_WRITE_AHEAD_KIB", integer(1, WRITE_AHEAD_KIB_MAX), WRITE_AHEAD_KIB_DEFAULT),
   sourcesDir: setting("SPOOL_SOURCES_DIR", path(), "."),
   modelBaseUrl: setting("SPOOL_MODEL_BASE_URL", text(/^https?:\/\/./, "a URL of http or https"), null),
   modelApiKey: setting("SPOOL_MODEL_API_KEY", text(/^[\x21-\x7e]+$/, "visible ASCII characters"), null),

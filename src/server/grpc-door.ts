@@ -4,7 +4,7 @@ import type { ServerInterceptor, ServerOptions } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
-import { MESSAGE_BYTES_MAX } from "../domain/limits.ts";
+import { MESSAGE_BYTES_MAX, WRITE_AHEAD_KIB_DEFAULT } from "../domain/limits.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "../gen/google/rpc/status_pb.ts";
@@ -48,6 +48,7 @@ export interface GrpcDoor {
  * @param host an address or a name of this machine
  * @param port 0 for any that is free
  * @param token what every call but those to health must carry as its bearer; undefined: nobody is asked
+ * @param writeAheadKib what a stream puts ahead of its reader before it waits; one frame alone may be larger
  * @throws where the address cannot be listened on
  */
 export async function openGrpcDoor({
@@ -55,19 +56,21 @@ export async function openGrpcDoor({
   host,
   port,
   token,
+  writeAheadKib = WRITE_AHEAD_KIB_DEFAULT,
   log,
 }: {
   engine: TaskEngine;
   host: string;
   port: number;
   token?: string | undefined;
+  writeAheadKib?: number;
   log: Logger;
 }): Promise<GrpcDoor> {
   const drain = new Drain();
   const interceptors: ServerInterceptor[] = [drainOthers(drain, isOurs, log)];
   if (token !== undefined) interceptors.unshift(authentication(token, log));
   const server = new Server({ ...OPTIONS, interceptors });
-  addService(server, TaskService, taskService(engine), { drain, log });
+  addService(server, TaskService, taskService(engine), { drain, writeAheadMax: writeAheadKib * 1_024, log });
 
   const health = new HealthImplementation();
   const setServing = (isServing: boolean) => {

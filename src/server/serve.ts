@@ -75,7 +75,8 @@ async function openServer(parts: {
   const kinds = [...builtInKinds(configuration, store), ...parts.ownKinds];
   requireDistinctNames(kinds);
   const engine = new Engine({ store, kinds, settings: configuration, log });
-  const door = await openGrpcDoor({ engine, host, port: configuration.port, token: token ?? undefined, log });
+  const { port, writeAheadKib } = configuration;
+  const door = await openGrpcDoor({ engine, host, port, token: token ?? undefined, writeAheadKib, log });
   const halted = new AbortController();
   const joined = await join({ configuration, store, engine, door, log }, halted.signal).catch(
     async (error: unknown) => {

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import type { TapeEvent } from "../../src/domain/event.ts";
-import { FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, PAGE_BYTES_MAX, RESULT_BYTES_MAX } from "../../src/domain/limits.ts";
-import { GetEventsResponseSchema, StreamEventsResponseSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { toGetEventsResponse, toStreamEventsResponse } from "../../src/rpc/convert.ts";
+import {
+  ANSWER_BYTES_MAX,
+  FRAME_BYTES_MAX,
+  MESSAGE_BYTES_MAX,
+  PAGE_BYTES_MAX,
+  RESULT_BYTES_MAX,
+} from "../../src/domain/limits.ts";
+import { GetEventsResponseSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { toGetEventsResponse } from "../../src/rpc/convert.ts";
 import { encodeEvents } from "../../src/rpc/event-encoding.ts";
 import { cutFrames, cutPage } from "../../src/rpc/frames.ts";
 import { encodeMessage } from "../../src/rpc/tape-message.ts";
@@ -46,10 +52,15 @@ describe("a page cut to a message", () => {
     const page = aPage(pageOfNumbers());
     assert.ok(bytesOf(page.events) > MESSAGE_BYTES_MAX);
     assert.ok(encodeMessage(GetEventsResponseSchema, toGetEventsResponse(cutPage(page))).length <= MESSAGE_BYTES_MAX);
+  });
+
+  it("keeps every frame of a stream at 256 KiB of events", () => {
+    const page = aPage(pageOfNumbers());
     const frames = [...cutFrames(page)];
-    assert.equal(frames.length, 2);
+    assert.equal(frames.flatMap(({ events }) => events).length, page.events.length);
     for (const frame of frames) {
-      assert.ok(encodeMessage(StreamEventsResponseSchema, toStreamEventsResponse(frame)).length <= MESSAGE_BYTES_MAX);
+      assert.ok(bytesOf(frame.events) <= FRAME_BYTES_MAX);
+      assert.deepEqual(frame.encodedEvents.length, bytesOf(frame.events));
     }
   });
 
@@ -57,7 +68,7 @@ describe("a page cut to a message", () => {
     const result = { text: "x".repeat(RESULT_BYTES_MAX - 100) };
     const body = JSON.stringify({ status: "succeeded", result });
     const final: TapeEvent = { seq: 2n, time: new Date(), type: "final", body };
-    assert.ok(bytesOf([final]) < FRAME_BYTES_MAX);
+    assert.ok(bytesOf([final]) < ANSWER_BYTES_MAX);
     const frames = [...cutFrames(aPage([aLogEvent(1, "x".repeat(600_000)), final], { status: "succeeded" }))];
     assert.deepEqual(
       frames.map(({ events }) => events.length),

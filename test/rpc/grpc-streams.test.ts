@@ -5,7 +5,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { TaskNotFound } from "../../src/domain/errors.ts";
 import type { SpoolError } from "../../src/domain/errors.ts";
-import { MESSAGE_BYTES_MAX, WRITE_AHEAD_BYTES_MAX } from "../../src/domain/limits.ts";
+import { MESSAGE_BYTES_MAX } from "../../src/domain/limits.ts";
 import {
   GetTaskRequestSchema,
   GetTaskResponseSchema,
@@ -14,7 +14,7 @@ import {
 } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { eventually } from "../support/eventually.ts";
 import { failureOf } from "./raw-client.ts";
-import { aborted, frame, TestServer } from "./test-server.ts";
+import { aborted, frame, TestServer, WRITE_AHEAD_MAX } from "./test-server.ts";
 
 const { getTask, streamEvents } = TaskService.method;
 
@@ -85,7 +85,7 @@ describe("a stream over the gRPC binding", () => {
     const reader = stream[Symbol.asyncIterator]();
     assert.equal((await reader.next()).value!.events[0]!.seq, 1n);
     // The client itself reads up to sixteen messages ahead; past them only what is under way may be made.
-    const aheadMax = 16 + Math.ceil(WRITE_AHEAD_BYTES_MAX / FRAME_BYTES) + 3;
+    const aheadMax = 16 + Math.ceil(WRITE_AHEAD_MAX / FRAME_BYTES) + 3;
     for (let round = 0; round < 100; round++) await server.client.unary(getTask, {});
     assert.ok(pulled <= aheadMax, `pulled ${pulled} of ${FRAMES} frames for a reader of one`);
     const rest = await Array.fromAsync({ [Symbol.asyncIterator]: () => reader });

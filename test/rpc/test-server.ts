@@ -10,6 +10,9 @@ import { drainOthers } from "../../src/rpc/interceptors.ts";
 import type { ServiceHandlers } from "../../src/rpc/service.ts";
 import { RawClient } from "./raw-client.ts";
 
+/** What its streams put ahead of their readers, in bytes. */
+export const WRITE_AHEAD_MAX = 64 * 1024;
+
 export type Handlers = Partial<ServiceHandlers<typeof TaskService>>;
 
 /** A server on grpc-js with handlers made for one test, a client of it, and what it logged. */
@@ -33,7 +36,11 @@ export class TestServer implements AsyncDisposable {
     const log = pino({}, { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) });
     const drain = new Drain();
     const server = new Server({ interceptors: [drainOthers(drain, () => true, log)], ...options });
-    addService(server, TaskService, handlers as ServiceHandlers<typeof TaskService>, { drain, log });
+    addService(server, TaskService, handlers as ServiceHandlers<typeof TaskService>, {
+      drain,
+      writeAheadMax: WRITE_AHEAD_MAX,
+      log,
+    });
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
         error ? reject(error) : resolve(bound),
