@@ -8,13 +8,33 @@ import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 
 const NODE_MAJOR = 24;
+/**
+ * What holds a server's memory to what it needs: by itself V8 lets garbage grow to several times what lives, and a tape
+ * of a million events is garbage as soon as it has been read.
+ */
+const SERVER_HEAP = ["--max-semi-space-size=16", "--heap-growing-percent=100"];
 const bundled = fileURLToPath(new URL("../node_modules/node/bin/node", import.meta.url));
 
-if (Number.parseInt(process.versions.node, 10) >= NODE_MAJOR) {
-  await import("../src/cli/main.ts");
-} else if (existsSync(bundled) && realpathSync(bundled) !== process.execPath) {
-  runWith(bundled);
+const isServer = process.argv[2] === "serve";
+const heap = isServer ? SERVER_HEAP : [];
+
+if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR) {
+  if (existsSync(bundled) && realpathSync(bundled) !== process.execPath) runWith(bundled);
+  else refuse();
 } else {
+  // Such flags count from the start of a process only: it becomes another, and stays the one that it is to others.
+  if (isServer && !process.execArgv.includes(SERVER_HEAP[0])) becomeServer();
+  await import("../src/cli/main.ts");
+}
+
+/** Replaces this process, where the system can: flags of the one who started it come after, and count. */
+function becomeServer() {
+  if (process.platform === "win32" || process.execve === undefined) return;
+  process.removeAllListeners("warning"); // That the call is young is nothing to tell those who start a server.
+  process.execve(process.execPath, [process.execPath, ...heap, ...process.execArgv, ...process.argv.slice(1)]);
+}
+
+function refuse() {
   console.error(
     `spool needs Node ${NODE_MAJOR} or newer; this is Node ${process.versions.node} (${process.execPath}).`,
   );
@@ -23,7 +43,7 @@ if (Number.parseInt(process.versions.node, 10) >= NODE_MAJOR) {
 
 /** Runs this same command with another Node, and ends as that one ends. */
 function runWith(node) {
-  const child = spawn(node, process.argv.slice(1), { stdio: "inherit" });
+  const child = spawn(node, [...heap, ...process.argv.slice(1)], { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => forward(child, signal));
   child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }
