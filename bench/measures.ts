@@ -11,7 +11,7 @@ import { million } from "./measures/million.ts";
 import { dbos, graphileWorker, pgBoss } from "./measures/peers.ts";
 import { postgres1024, postgres256 } from "./measures/postgres-batches.ts";
 import { postgresRead } from "./measures/postgres-read.ts";
-import { postgresInsertP50, postgresRows } from "./measures/postgres-rows.ts";
+import { postgresInsert, postgresRows } from "./measures/postgres-rows.ts";
 import { replay } from "./measures/replay.ts";
 import { shortTasks } from "./measures/short-tasks.ts";
 import { startAndEnd } from "./measures/start-and-end.ts";
@@ -39,7 +39,7 @@ export const MEASURES: readonly Measure[] = [
   fanOutBehind,
   stoppedFollowers,
   latency,
-  postgresInsertP50,
+  postgresInsert,
   postgresRows,
   replay,
   grpcStream,

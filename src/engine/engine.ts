@@ -1,6 +1,5 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
-import { v7 as uuidv7 } from "uuid";
 import { Draining, KindUnknown, StoreUnavailable, TaskNotTerminal } from "../domain/errors.ts";
 import { bodyOf, newEvent } from "../domain/event.ts";
 import { digestJson } from "../domain/json.ts";
@@ -26,6 +25,7 @@ import { Membership } from "./membership.ts";
 import type { MembershipSettings } from "./membership.ts";
 import { StoredPages } from "./stored-pages.ts";
 import type { TaskEngine, TaskOutcome, TapePage } from "./task-engine.ts";
+import { newTaskId } from "./task-id.ts";
 
 export interface EngineSettings extends MembershipSettings {
   /** Tasks of other namespaces read as not found. */
@@ -153,7 +153,7 @@ export class Engine implements TaskEngine {
     const slots = mayRunNow ? this.#executor.reserve(1) : 0;
     const lease = slots === 1 ? session.id : null;
     const newTask: NewTask = {
-      taskId: uuidv7(),
+      taskId: newTaskId(),
       namespace: this.#settings.namespace,
       request,
       params: JSON.stringify(request.params),

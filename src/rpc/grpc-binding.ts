@@ -88,7 +88,7 @@ function serveUnary(
 ): handleUnaryCall<Buffer, Buffer> {
   async function answer(call: Call): Promise<Buffer> {
     using context = openCall(call, drain);
-    context.signal.throwIfAborted();
+    context.throwIfEnded();
     return encodeMessage(output, await handler(decode(input, call.request), context));
   }
 
@@ -109,7 +109,7 @@ function serveServerStreaming(
 ): handleServerStreamingCall<Buffer, Buffer> {
   async function answer(call: ServerWritableStream<Buffer, Buffer>): Promise<void> {
     using context = openCall(call, drain);
-    context.signal.throwIfAborted();
+    context.throwIfEnded();
     const writer = new FrameWriter(call, { aheadMax: writeAheadMax, signal: context.signal });
     // Leaving this loop in any way returns the generator, so that what it holds is let go.
     for await (const message of handler(decode(input, call.request), context)) {
@@ -193,23 +193,43 @@ class FrameWriter {
   }
 }
 
-/** The context of a call, and its end: disposed of when nothing needs its signal any more. */
-function openCall(call: Call, drain: Drain): CallContext & Disposable {
-  const controller = new AbortController();
-  const settle = drain.onBegin((reason) => controller.abort(reason));
+/**
+ * The context of a call, and its end: disposed of when nothing needs its signal any more. The signal is made for those
+ * who ask for it; most calls are over before they have anything to wait for.
+ */
+function openCall(call: Call, drain: Drain): OpenCall {
+  let controller: AbortController | undefined;
+  let ended: { reason: unknown } | undefined;
+  const end = (reason: unknown) => {
+    ended ??= { reason };
+    controller?.abort(reason);
+  };
+  const settle = drain.onBegin(end);
   // grpc-js ends a call at its deadline by itself, and says no more of it than that it was cancelled.
-  const onCancelled = () => controller.abort(isOverdue(call) ? callDeadlineExceeded() : callCancelled());
+  const onCancelled = () => end(isOverdue(call) ? callDeadlineExceeded() : callCancelled());
   call.once("cancelled", onCancelled);
   return {
-    signal: controller.signal,
+    get signal() {
+      controller ??= new AbortController();
+      if (ended !== undefined) controller.abort(ended.reason);
+      return controller.signal;
+    },
     get requestHeader() {
       return toHeaders(call.metadata);
+    },
+    throwIfEnded() {
+      if (ended !== undefined) throw ended.reason;
     },
     [Symbol.dispose]() {
       settle();
       call.off("cancelled", onCancelled);
     },
   };
+}
+
+interface OpenCall extends CallContext, Disposable {
+  /** @throws what the signal fires with, or would */
+  throwIfEnded(): void;
 }
 
 /** A timer may fire before the clock has come to its time, by a little. */
