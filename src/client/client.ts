@@ -1,16 +1,24 @@
+import { fromBinary } from "@bufbuild/protobuf";
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import { HEARTBEAT_MS_DEFAULT } from "../domain/limits.ts";
-import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
+import {
+  GetEventsResponseSchema,
+  RunTaskResponseSchema,
+  StreamEventsResponseSchema,
+  TaskService,
+} from "../gen/spool/v1/task_service_pb.ts";
 import { ADDRESS_DEFAULT, readAddress } from "./address.ts";
 import { toCancelledTask, toEventPage, toFrame, toResult, toTask } from "./convert.ts";
 import { brokenPromise } from "./errors.ts";
 import { followFrames } from "./follow.ts";
 import type { ReconnectNotice } from "./follow.ts";
 import { openGrpcTransport } from "./grpc-transport.ts";
+import type { Read } from "./grpc-transport.ts";
 import { checkText, duration, eventsRequest, int64, listRequest, startRequest } from "./requests.ts";
 import { RETRY_MS_DEFAULT, withRetries } from "./retry.ts";
 import { openRun } from "./run.ts";
+import { readTapeAnswer } from "./tape-reader.ts";
 import { waitFinal } from "./waiter.ts";
 import type { GetEvents } from "./waiter.ts";
 import type {
@@ -122,20 +130,24 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
   const method = TaskService.method;
   const silenceMs = heartbeatMs * SILENT_HEARTBEATS;
 
-  /** @param waitMs how long the server was asked to wait before it answers */
-  function call<I extends DescMessage, O extends DescMessage>(
+  /**
+   * @param waitMs how long the server was asked to wait before it answers
+   * @param read reads the answer, where that is not protobuf-es's to do
+   */
+  function call<I extends DescMessage, O extends DescMessage, Answer = MessageShape<O>>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
-    { signal, waitMs = 0 }: CallOptions & { waitMs?: number | undefined } = {},
-  ): Promise<MessageShape<O>> {
+    options: CallOptions & { waitMs?: number | undefined; read?: Read<Answer> } = {},
+  ): Promise<Answer> {
+    const { signal, waitMs = 0, read = (bytes) => fromBinary(method.output, bytes) as Answer } = options;
     const timeoutMs = waitMs + ANSWER_MS_MAX;
-    return withRetries(() => transport.unary(method, request, { timeoutMs, signal }), { retryMs, signal });
+    return withRetries(() => transport.unary(method, request, { timeoutMs, signal, read }), { retryMs, signal });
   }
 
   async function* openStream(tape: { taskId: string; fromSeq: bigint }, signal?: AbortSignal): AsyncGenerator<Frame> {
     const request = { ...tape, heartbeatInterval: duration("heartbeat_interval", heartbeatMs) };
-    const stream = transport.stream(method.streamEvents, request, { silenceMs, signal });
-    for await (const message of stream) yield toFrame(message);
+    const stream = transport.stream(method.streamEvents, request, { silenceMs, signal, read: readFrame });
+    for await (const answer of stream) yield toFrame(answer);
   }
 
   const client: SpoolClient = {
@@ -147,7 +159,7 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
     async run(request, follow = {}) {
       const { signal, retryMs: patienceMs = retryMs } = follow;
       const wanted = { ...startRequest(request), heartbeatInterval: duration("heartbeat_interval", heartbeatMs) };
-      const open = () => openRun(transport.stream(method.runTask, wanted, { silenceMs, signal }));
+      const open = () => openRun(transport.stream(method.runTask, wanted, { silenceMs, signal, read: readRun }));
       const { started, frames } = await withRetries(open, { retryMs: patienceMs, signal });
       const { taskId } = started.task;
       // The first stream is there; those that come in its place when it breaks begin where it broke.
@@ -168,13 +180,14 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
 
     async events({ taskId, fromSeq = 1n, limit, waitMs = 0 }, options) {
       const request = eventsRequest({ taskId, fromSeq, limit, waitMs });
-      return toEventPage(await call(method.getEvents, request, { ...options, waitMs }));
+      return toEventPage(await call(method.getEvents, request, { ...options, waitMs, read: readPage }));
     },
 
     waitFinal(wait, { signal } = {}) {
       const getEvents: GetEvents = async (page, { signal }) => {
         const timeoutMs = page.waitMs + ANSWER_MS_MAX;
-        return toEventPage(await transport.unary(method.getEvents, eventsRequest(page), { timeoutMs, signal }));
+        const options = { timeoutMs, signal, read: readPage };
+        return toEventPage(await transport.unary(method.getEvents, eventsRequest(page), options));
       };
       return waitFinal(getEvents, { ...wait, retryMs, signal });
     },
@@ -215,6 +228,10 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
   };
   return client;
 }
+
+const readFrame = (bytes: Buffer) => readTapeAnswer(StreamEventsResponseSchema, bytes);
+const readRun = (bytes: Buffer) => readTapeAnswer(RunTaskResponseSchema, bytes);
+const readPage = (bytes: Buffer) => readTapeAnswer(GetEventsResponseSchema, bytes);
 
 async function* eventsOf(frames: AsyncIterable<Frame>): AsyncGenerator<SpoolEvent, void, undefined> {
   for await (const frame of frames) {

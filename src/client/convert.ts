@@ -27,6 +27,12 @@ import type {
   TaskResult,
 } from "./types.ts";
 
+/** A message that carries a stretch of a tape, with its events read and not in it. */
+export interface TapeAnswer<Message> {
+  message: Message;
+  events: SpoolEvent[];
+}
+
 // Messages of the wire to the plain objects that callers get.
 
 export const STATUS_CODES = {
@@ -41,7 +47,7 @@ const STATUSES = new Map<StatusCode, TaskStatus>(
   Object.entries(STATUS_CODES).map(([status, code]) => [code, status as TaskStatus]),
 );
 
-const LOG_LEVELS = new Map<LogLevelCode, LogLevel>([
+export const LOG_LEVELS: ReadonlyMap<LogLevelCode, LogLevel> = new Map<LogLevelCode, LogLevel>([
   [LogLevelCode.DEBUG, "DEBUG"],
   [LogLevelCode.INFO, "INFO"],
   [LogLevelCode.WARN, "WARN"],
@@ -93,14 +99,14 @@ function toRetryPolicy(message: RetryPolicyMessage | undefined): RetryPolicy {
   };
 }
 
-export function toFrame({ events, lastSeq, status }: Pick<StreamEventsResponse, keyof Frame>): Frame {
-  return { events: events.map(toEvent), lastSeq, status: toStatus(status) };
+export function toFrame({ message, events }: TapeAnswer<Pick<StreamEventsResponse, "lastSeq" | "status">>): Frame {
+  return { events, lastSeq: message.lastSeq, status: toStatus(message.status) };
 }
 
-export function toEventPage(message: GetEventsResponse): EventPage {
+export function toEventPage({ message, events }: TapeAnswer<GetEventsResponse>): EventPage {
   return {
     taskId: message.taskId,
-    events: message.events.map(toEvent),
+    events,
     nextFromSeq: message.nextFromSeq,
     lastSeq: message.lastSeq,
     status: toStatus(message.status),
@@ -108,7 +114,7 @@ export function toEventPage(message: GetEventsResponse): EventPage {
   };
 }
 
-function toEvent({ seq, time: recorded, body }: Event): SpoolEvent {
+export function toEvent({ seq, time: recorded, body }: Event): SpoolEvent {
   const time = toDate(recorded, "time");
   switch (body.case) {
     case "started":

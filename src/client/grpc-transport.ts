@@ -1,29 +1,26 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type {
-  DescMessage,
-  DescMethodServerStreaming,
-  DescMethodUnary,
-  MessageInitShape,
-  MessageShape,
-} from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodServerStreaming, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
 import { Client, Metadata } from "@grpc/grpc-js";
 import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
 import { brokenPromise, readServiceError, SpoolRpcError } from "./errors.ts";
 
+/** Reads an answer from its bytes. What it throws is taken for bytes that are none. */
+export type Read<Answer> = (bytes: Buffer) => Answer;
+
 /** Calls of any service, from its protobuf-es descriptors, over one gRPC channel. */
 export interface GrpcTransport {
   /** One attempt. Without an answer in `timeoutMs` it fails as UNAVAILABLE. */
-  unary<I extends DescMessage, O extends DescMessage>(
-    method: DescMethodUnary<I, O>,
+  unary<I extends DescMessage, Answer>(
+    method: DescMethodUnary<I>,
     request: MessageInitShape<I>,
-    options: { timeoutMs: number; signal?: AbortSignal | undefined },
-  ): Promise<MessageShape<O>>;
+    options: { timeoutMs: number; signal?: AbortSignal | undefined; read: Read<Answer> },
+  ): Promise<Answer>;
   /** One attempt. It fails as UNAVAILABLE when no message comes within `silenceMs` while one is waited for. */
-  stream<I extends DescMessage, O extends DescMessage>(
-    method: DescMethodServerStreaming<I, O>,
+  stream<I extends DescMessage, Answer>(
+    method: DescMethodServerStreaming<I>,
     request: MessageInitShape<I>,
-    options: { silenceMs: number; signal?: AbortSignal | undefined },
-  ): AsyncGenerator<MessageShape<O>, void, undefined>;
+    options: { silenceMs: number; signal?: AbortSignal | undefined; read: Read<Answer> },
+  ): AsyncGenerator<Answer, void, undefined>;
   /** Ends the calls under way with an error, and every later one. */
   close(): void;
 }
@@ -128,7 +125,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
   }
 
   return {
-    async unary(method, request, { timeoutMs, signal }) {
+    async unary(method, request, { timeoutMs, signal, read }) {
       assertOpen(signal);
       const bytes = encode(method.input, request);
       const answer = Promise.withResolvers<Buffer>();
@@ -140,7 +137,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       using tracked = track(used, call, signal);
       const timer = setTimeout(() => tracked.end(noAnswer(used, timeoutMs)), timeoutMs);
       try {
-        return decode(method.output, await answer.promise);
+        return decode(method.output, await answer.promise, read);
       } catch (error) {
         throw tracked.why ?? refused(used, error);
       } finally {
@@ -148,7 +145,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       }
     },
 
-    async *stream(method, request, { silenceMs, signal }) {
+    async *stream(method, request, { silenceMs, signal, read }) {
       assertOpen(signal);
       const bytes = encode(method.input, request);
       const used = channel;
@@ -164,7 +161,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       try {
         for await (const message of call as AsyncIterable<Buffer>) {
           waiting = false;
-          yield decode(method.output, message);
+          yield decode(method.output, message, read);
           waiting = true;
           timer.refresh();
         }
@@ -198,10 +195,11 @@ function encode<I extends DescMessage>(schema: I, request: MessageInitShape<I>):
   return Buffer.from(toBinary(schema, create(schema, request)));
 }
 
-function decode<O extends DescMessage>(schema: O, bytes: Buffer): MessageShape<O> {
+function decode<Answer>(schema: DescMessage, bytes: Buffer, read: Read<Answer>): Answer {
   try {
-    return fromBinary(schema, bytes);
+    return read(bytes);
   } catch (error) {
+    if (error instanceof SpoolRpcError) throw error;
     throw brokenPromise(`the answer is no ${schema.typeName}`, { cause: error });
   }
 }

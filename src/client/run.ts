@@ -1,4 +1,5 @@
 import { toFrame, toTask } from "./convert.ts";
+import type { TapeAnswer } from "./convert.ts";
 import { brokenPromise } from "./errors.ts";
 import type { RunTaskResponse } from "../gen/spool/v1/task_service_pb.ts";
 import type { Frame, StartedTask } from "./types.ts";
@@ -10,16 +11,17 @@ export interface OpenRun {
 }
 
 /** Waits for the first frame of RunTask, which says that the task is durable. The frames behind it are left to be read. */
-export async function openRun(stream: AsyncGenerator<RunTaskResponse, void, undefined>): Promise<OpenRun> {
+export async function openRun(stream: AsyncGenerator<TapeAnswer<RunTaskResponse>, void, undefined>): Promise<OpenRun> {
   const { value: opening } = await stream.next();
-  if (opening?.task === undefined) {
+  if (opening?.message.task === undefined) {
     await stream.return();
     throw brokenPromise("RunTask began without the task");
   }
-  const started = { task: toTask(opening.task), alreadyStarted: opening.alreadyStarted };
+  const { task, alreadyStarted } = opening.message;
+  const started = { task: toTask(task), alreadyStarted };
   return { started, frames: framesOf(stream) };
 }
 
-async function* framesOf(stream: AsyncGenerator<RunTaskResponse, void, undefined>) {
-  for await (const message of stream) yield toFrame(message);
+async function* framesOf(stream: AsyncGenerator<TapeAnswer<RunTaskResponse>, void, undefined>) {
+  for await (const answer of stream) yield toFrame(answer);
 }

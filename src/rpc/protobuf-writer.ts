@@ -40,8 +40,9 @@ export class ProtobufWriter {
   integer(field: number, value: number | bigint): void {
     this.#reserve(HEAD_BYTES_MAX);
     this.#tag(field, VARINT);
-    if (value < 0 || value > Number.MAX_SAFE_INTEGER) this.#longVarint(BigInt.asUintN(64, BigInt(value)));
-    else this.#varint(Number(value));
+    const number = Number(value); // What is rounded by it is not safe either.
+    if (number >= 0 && number <= Number.MAX_SAFE_INTEGER) this.#varint(number);
+    else this.#longVarint(BigInt.asUintN(64, BigInt(value)));
   }
 
   double(field: number, value: number): void {

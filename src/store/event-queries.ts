@@ -126,14 +126,24 @@ function toPage({ taskId, fromSeq }: PageQuery, row: PageRow | undefined): Store
   const bodyOfEach = bodies?.split(SEPARATOR);
   if (bodyOfEach?.length !== count) return null;
   const timeOfEach = toTimes(times!);
-  const typeOfEach = types!.split(SEPARATOR) as EventType[];
+  const typeOfEach = toTypes(types!, count);
+  let seq = fromSeq;
   const events = bodyOfEach.map((body, index): TapeEvent => ({
-    seq: fromSeq + BigInt(index),
+    seq: seq++,
     time: timeOfEach[index]!,
-    type: typeOfEach[index]!,
+    type: typeOfEach(index),
     body,
   }));
   return { taskId, status, lastSeq, events };
+}
+
+/** Long stretches of a tape are of one type: then nothing is taken apart. */
+function toTypes(text: string, count: number): (index: number) => EventType {
+  const end = text.indexOf(SEPARATOR);
+  const first = (end === -1 ? text : text.slice(0, end)) as EventType;
+  if (text === `${first}${SEPARATOR}`.repeat(count - 1) + first) return () => first;
+  const typeOfEach = text.split(SEPARATOR) as EventType[];
+  return (index) => typeOfEach[index]!;
 }
 
 /** Microseconds, big-endian, to the millisecond. The events of one commit share their time, as one object. */

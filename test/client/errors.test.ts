@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { fromBinary } from "@bufbuild/protobuf";
 import { credentials, Metadata } from "@grpc/grpc-js";
 import { connect, SpoolRpcError } from "../../src/client/client.ts";
 import { readServiceError } from "../../src/client/errors.ts";
 import { openGrpcTransport } from "../../src/client/grpc-transport.ts";
-import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { GetTaskResponseSchema, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { failure, openWire, serveScript, TASK_ID, taskMessage } from "./scripted-server.ts";
 import type { Script } from "./scripted-server.ts";
 
@@ -71,7 +72,9 @@ describe("an error", () => {
     await using wire = await openWire(server.port);
     const transport = openGrpcTransport(wire.address, credentials.createInsecure());
     using _closed = { [Symbol.dispose]: transport.close };
-    const get = (timeoutMs: number) => transport.unary(TaskService.method.getTask, { taskId: TASK_ID }, { timeoutMs });
+    const read = (bytes: Buffer) => fromBinary(GetTaskResponseSchema, bytes);
+    const get = (timeoutMs: number) =>
+      transport.unary(TaskService.method.getTask, { taskId: TASK_ID }, { timeoutMs, read });
     await get(5_000);
     wire.goSilent();
     await assert.rejects(get(100), { code: "UNAVAILABLE", message: /nothing came from .* for 100 ms/ });

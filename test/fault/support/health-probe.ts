@@ -1,8 +1,13 @@
 import { setTimeout } from "node:timers/promises";
+import { fromBinary } from "@bufbuild/protobuf";
 import { credentials } from "@grpc/grpc-js";
 import { openGrpcTransport } from "../../../src/client/grpc-transport.ts";
 import type { GrpcTransport } from "../../../src/client/grpc-transport.ts";
-import { Health, HealthCheckResponse_ServingStatus } from "../../../src/gen/grpc/health/v1/health_pb.ts";
+import {
+  Health,
+  HealthCheckResponse_ServingStatus,
+  HealthCheckResponseSchema,
+} from "../../../src/gen/grpc/health/v1/health_pb.ts";
 import { eventually } from "../../support/eventually.ts";
 
 const PROBE_EVERY_MS = 100;
@@ -52,7 +57,8 @@ export class HealthProbe {
 
   async #ask(signal: AbortSignal): Promise<ServerHealth> {
     try {
-      const answer = await this.#transport.unary(Health.method.check, {}, { timeoutMs: ANSWER_MS_MAX, signal });
+      const read = (bytes: Buffer) => fromBinary(HealthCheckResponseSchema, bytes);
+      const answer = await this.#transport.unary(Health.method.check, {}, { timeoutMs: ANSWER_MS_MAX, signal, read });
       return answer.status === HealthCheckResponse_ServingStatus.SERVING ? "serving" : "not_serving";
     } catch {
       return "down";
