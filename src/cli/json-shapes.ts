@@ -1,4 +1,4 @@
-import type { EventPage, SpoolEvent, Task, TaskResult } from "../client/client.ts";
+import type { EventPage, Session, SpoolEvent, Task, TaskResult } from "../client/client.ts";
 
 // What `--json` prints: the names of the proto, times in ISO 8601, statuses in lower case.
 
@@ -30,6 +30,20 @@ export function taskJson(task: Task) {
     },
     cancel_requested_at: task.cancelRequestedAt,
     last_seq: task.lastSeq,
+  };
+}
+
+export function sessionJson(session: Session) {
+  return {
+    session_id: session.sessionId,
+    host: session.host,
+    pid: session.pid,
+    kinds: session.kinds,
+    capacity: session.capacity,
+    running: session.running,
+    started_at: session.startedAt,
+    seen_at: session.seenAt,
+    expires_at: session.expiresAt,
   };
 }
 

@@ -8,8 +8,9 @@ import {
   StreamEventsResponseSchema,
   TaskService,
 } from "../gen/spool/v1/task_service_pb.ts";
+import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { ADDRESS_DEFAULT, readAddress } from "./address.ts";
-import { toCancelledTask, toEventPage, toFrame, toResult, toTask } from "./convert.ts";
+import { toCancelledTask, toEventPage, toFrame, toResult, toSession, toTask } from "./convert.ts";
 import { brokenPromise } from "./errors.ts";
 import { followFrames } from "./follow.ts";
 import type { ReconnectNotice } from "./follow.ts";
@@ -26,6 +27,7 @@ import type {
   EventPage,
   FinalEvent,
   Frame,
+  Session,
   SpoolEvent,
   StartedTask,
   StartRequest,
@@ -116,6 +118,8 @@ export interface SpoolClient extends Disposable {
   /** Every task that the filter takes, newest first, page by page as the caller goes on. */
   list(filter?: TaskFilter, options?: CallOptions): AsyncIterable<Task>;
   listPage(filter?: TaskFilter & { pageToken?: string | undefined }, options?: CallOptions): Promise<TaskPage>;
+  /** Who runs the tasks of the service: at most 1,000 sessions, those that began first, first. */
+  sessions(options?: CallOptions): Promise<{ sessions: Session[]; hasMore: boolean }>;
   /** Ends everything under way with an error. Tasks run on. */
   close(): void;
 }
@@ -221,6 +225,11 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
     async listPage({ pageToken = "", ...filter } = {}, options) {
       const { tasks, nextPageToken } = await call(method.listTasks, listRequest(filter, pageToken), options);
       return { tasks: tasks.map(toTask), nextPageToken };
+    },
+
+    async sessions(options) {
+      const { sessions, hasMore } = await call(WorkerService.method.listSessions, {}, options);
+      return { sessions: sessions.map(toSession), hasMore };
     },
 
     close: transport.close,

@@ -15,6 +15,7 @@ import type {
   GetResultResponse,
   StreamEventsResponse,
 } from "../gen/spool/v1/task_service_pb.ts";
+import type { Session as SessionMessage } from "../gen/spool/v1/worker_service_pb.ts";
 import { brokenPromise } from "./errors.ts";
 import type {
   CancelledTask,
@@ -22,6 +23,7 @@ import type {
   EventPage,
   FinalEvent,
   Frame,
+  Session,
   SpoolEvent,
   Task,
   TaskResult,
@@ -83,6 +85,20 @@ export function toTask(message: TaskMessage | undefined): Task {
     retryPolicy: toRetryPolicy(message.retryPolicy),
     cancelRequestedAt: toDateOrNull(message.cancelRequestedAt),
     lastSeq: message.lastSeq,
+  };
+}
+
+export function toSession({ sessionId, host, pid, kinds, capacity, running, ...times }: SessionMessage): Session {
+  return {
+    sessionId,
+    host,
+    pid,
+    kinds,
+    capacity,
+    running,
+    startedAt: toDate(times.startedAt, "started_at"),
+    seenAt: toDate(times.seenAt, "seen_at"),
+    expiresAt: toDate(times.expiresAt, "expires_at"),
   };
 }
 

@@ -40,6 +40,25 @@ export interface Task {
   lastSeq: bigint;
 }
 
+/** A process that owns the tasks that it runs, as long as it says that it lives. */
+export interface Session {
+  /** A UUID. One that was thought dead goes on under another. */
+  sessionId: string;
+  host: string;
+  pid: number;
+  /** What it runs. */
+  kinds: readonly string[];
+  /** How many tasks it runs at once, at the most. */
+  capacity: number;
+  /** How many are running under it. */
+  running: number;
+  startedAt: Date;
+  /** When it last said that it lives. */
+  seenAt: Date;
+  /** When its tasks become anybody's, unless it says so again. */
+  expiresAt: Date;
+}
+
 interface Recorded {
   /** Its position on the tape: 1n, 2n, 3n, … without gap or repeat. */
   seq: bigint;

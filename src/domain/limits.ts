@@ -53,6 +53,7 @@ export const LIST_TASKS_DEFAULT = 100;
 export const LIST_TASKS_MAX = 1_000;
 export const LIST_BYTES_MAX = 3 * MIB;
 export const LIST_KINDS_MAX = 100;
+export const LIST_SESSIONS_MAX = 1_000;
 /** A gRPC message in either direction, the default of every gRPC library. */
 export const MESSAGE_BYTES_MAX = 4 * MIB;
 /** The encoded events of one answer: below MESSAGE_BYTES_MAX, with room for the other fields. */

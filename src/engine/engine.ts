@@ -6,13 +6,16 @@ import { digestJson } from "../domain/json.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Kind } from "../domain/kind.ts";
 import { requestCancel } from "../domain/lifecycle.ts";
+import { LIST_SESSIONS_MAX } from "../domain/limits.ts";
 import { resolveRetry } from "../domain/retry.ts";
+import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 import { readEvent, readLastEvent, readPage } from "../store/event-queries.ts";
 import { asCreated } from "../store/new-task.ts";
 import type { NewTask } from "../store/new-task.ts";
 import type { Database } from "../store/schema.ts";
+import { listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
 import { listTasks, readTask } from "../store/task-queries.ts";
 import { Control } from "./control.ts";
@@ -187,6 +190,12 @@ export class Engine implements TaskEngine {
     const { limit } = filter;
     const tasks = await listTasks(this.#opened(), this.#settings.namespace, { ...filter, limit: limit + 1 });
     return { tasks: tasks.slice(0, limit), hasMore: tasks.length > limit };
+  }
+
+  async listSessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }> {
+    const { namespace } = this.#settings;
+    const sessions = await listSessions(this.#opened(), { namespace, limit: LIST_SESSIONS_MAX + 1 });
+    return { sessions: sessions.slice(0, LIST_SESSIONS_MAX), hasMore: sessions.length > LIST_SESSIONS_MAX };
   }
 
   async cancelTask(taskId: string, reason: string): ReturnType<TaskEngine["cancelTask"]> {

@@ -34,7 +34,8 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
  */
 export class Executor {
   readonly #kinds: ReadonlyMap<string, Kind>;
-  readonly #slots: number;
+  /** How many tasks run at once, at the most. */
+  readonly slots: number;
   readonly #graceMs: number;
   readonly #journal: Journal;
   readonly #control: Control;
@@ -60,7 +61,7 @@ export class Executor {
     onFree: (freed: { isTurnOver: boolean }) => void;
   }) {
     this.#kinds = parts.kinds;
-    this.#slots = parts.slots;
+    this.slots = parts.slots;
     this.#graceMs = parts.graceMs;
     this.#journal = parts.journal;
     this.#control = parts.control;
@@ -71,7 +72,7 @@ export class Executor {
 
   /** Slots that neither run a task nor are held for one. */
   get freeSlots(): number {
-    return this.#slots - this.#running.size - this.#reserved;
+    return this.slots - this.#running.size - this.#reserved;
   }
 
   has(taskId: string): boolean {

@@ -86,6 +86,8 @@ export class Membership {
     const session = await Session.open({
       db: store.db,
       namespace: settings.namespace,
+      kinds: parts.kinds,
+      capacity: executor.slots,
       leaseMs: settings.leaseMs,
       log,
       onLost: () => void executor.stopAll("lost"),

@@ -17,6 +17,8 @@ const RENEWALS = 4;
 export class Session {
   readonly #db: Kysely<Database>;
   readonly #namespace: string;
+  readonly #kinds: readonly string[];
+  readonly #capacity: number;
   readonly #leaseMs: number;
   readonly #log: Logger;
   readonly #onLost: () => void;
@@ -30,6 +32,8 @@ export class Session {
   private constructor(parts: SessionParts) {
     this.#db = parts.db;
     this.#namespace = parts.namespace;
+    this.#kinds = parts.kinds;
+    this.#capacity = parts.capacity;
     this.#leaseMs = parts.leaseMs;
     this.#log = parts.log;
     this.#onLost = parts.onLost;
@@ -90,6 +94,8 @@ export class Session {
       namespace: this.#namespace,
       host: hostname(),
       pid: process.pid,
+      kinds: this.#kinds,
+      capacity: this.#capacity,
       leaseMs: this.#leaseMs,
     });
     this.#renewedAt = askedAt;
@@ -117,6 +123,9 @@ export class Session {
 interface SessionParts {
   db: Kysely<Database>;
   namespace: string;
+  /** What it runs, and how much of it at once: for people to see. */
+  kinds: readonly string[];
+  capacity: number;
   leaseMs: number;
   log: Logger;
   /** Called when the tasks of this process have been taken from it. */

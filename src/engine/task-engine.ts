@@ -1,5 +1,6 @@
 import type { TaskFailure, TapeEvent } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
+import type { SessionState } from "../domain/session.ts";
 import type { Task, TaskRequest, TaskStatus, TerminalStatus } from "../domain/task.ts";
 
 /** A stretch of a tape. Everything in it is of one snapshot. */
@@ -69,6 +70,9 @@ export interface TaskEngine {
     kinds: readonly string[];
     labels: Readonly<Record<string, string>>;
   }): Promise<{ tasks: Task[]; hasMore: boolean }>;
+
+  /** The sessions of the namespace, those that began first, first: up to LIST_SESSIONS_MAX. */
+  listSessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }>;
 
   /**
    * Asks a task to end. Idempotent.

@@ -11,14 +11,16 @@ import { file_google_rpc_status } from "../gen/google/rpc/status_pb.ts";
 import { file_grpc_health_v1_health } from "../gen/grpc/health/v1/health_pb.ts";
 import { file_spool_v1_errors } from "../gen/spool/v1/errors_pb.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
+import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { Drain } from "../rpc/drain.ts";
 import { addService } from "../rpc/grpc-binding.ts";
 import { authentication, drainOthers } from "../rpc/interceptors.ts";
 import { taskService } from "../rpc/task-service.ts";
+import { workerService } from "../rpc/worker-service.ts";
 import { reflectionOf } from "./reflection.ts";
 
 /** The services that the door serves as its own. Health knows each by its name, and "" stands for all. */
-const SERVICES: readonly DescService[] = [TaskService];
+const SERVICES: readonly DescService[] = [TaskService, WorkerService];
 
 const OPTIONS: ServerOptions = {
   "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
@@ -43,7 +45,7 @@ export interface GrpcDoor {
 }
 
 /**
- * Serves spool.v1.TaskService over gRPC, with health and server reflection, without TLS.
+ * Serves spool.v1.TaskService and WorkerService over gRPC, with health and server reflection, without TLS.
  *
  * @param host an address or a name of this machine
  * @param port 0 for any that is free
@@ -70,7 +72,9 @@ export async function openGrpcDoor({
   const interceptors: ServerInterceptor[] = [drainOthers(drain, isOurs, log)];
   if (token !== undefined) interceptors.unshift(authentication(token, log));
   const server = new Server({ ...OPTIONS, interceptors });
-  addService(server, TaskService, taskService(engine), { drain, writeAheadMax: writeAheadKib * 1_024, log });
+  const options = { drain, writeAheadMax: writeAheadKib * 1_024, log };
+  addService(server, TaskService, taskService(engine), options);
+  addService(server, WorkerService, workerService(engine), options);
 
   const health = new HealthImplementation();
   const setServing = (isServing: boolean) => {

@@ -2,10 +2,15 @@ import type { Kysely } from "kysely";
 import { Migrator } from "kysely/migration";
 import { up as tasks } from "./migrations/0001-tasks.ts";
 import { up as documents } from "./migrations/0002-documents.ts";
+import { up as sessionKinds } from "./migrations/0003-session-kinds.ts";
 import type { Database } from "./schema.ts";
 
 /** Every step of the schema, in order. Steps only go forward, and one that was released never changes. */
-const MIGRATIONS = { "0001-tasks": { up: tasks }, "0002-documents": { up: documents } };
+const MIGRATIONS = {
+  "0001-tasks": { up: tasks },
+  "0002-documents": { up: documents },
+  "0003-session-kinds": { up: sessionKinds },
+};
 
 /** The newest step that this program knows. */
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).at(-1)!;

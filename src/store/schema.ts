@@ -71,6 +71,9 @@ export interface SessionTable {
   pid: number;
   started_at: Generated<Date>;
   expires_at: Date;
+  kinds: string[];
+  capacity: number;
+  seen_at: Generated<Date>;
 }
 
 export interface Database extends DocumentTables {

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
+import type { SessionState } from "../domain/session.ts";
 import type { Database } from "./schema.ts";
 
 /** A session counts as alive while this holds, by the database's clock. */
@@ -9,9 +10,13 @@ function inMs(ms: number) {
   return sql<Date>`now() + ${ms}::int * interval '1 millisecond'`;
 }
 
+/** @param session.capacity how many tasks it runs at once, at the most */
 export async function openSession(
   db: Kysely<Database>,
-  session: { sessionId: string; namespace: string; host: string; pid: number; leaseMs: number },
+  session: Pick<SessionState, "sessionId" | "host" | "pid" | "kinds" | "capacity"> & {
+    namespace: string;
+    leaseMs: number;
+  },
 ): Promise<void> {
   await db
     .insertInto("sessions")
@@ -20,6 +25,8 @@ export async function openSession(
       namespace: session.namespace,
       host: session.host,
       pid: session.pid,
+      kinds: [...session.kinds],
+      capacity: session.capacity,
       expires_at: inMs(session.leaseMs),
     })
     .execute();
@@ -37,7 +44,7 @@ export async function renewSession(
 ): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable("sessions")
-    .set({ expires_at: inMs(leaseMs) })
+    .set({ expires_at: inMs(leaseMs), seen_at: sql<Date>`now()` })
     .where("session_id", "=", sessionId)
     .executeTakeFirst();
   return numUpdatedRows > 0n;
@@ -56,6 +63,33 @@ export async function countPeers(
     .where(ALIVE)
     .executeTakeFirstOrThrow();
   return Number(peers);
+}
+
+/** The sessions of a namespace, alive or not, those that began first, first: up to a limit. */
+export async function listSessions(
+  db: Kysely<Database>,
+  { namespace, limit }: { namespace: string; limit: number },
+): Promise<SessionState[]> {
+  return db
+    .selectFrom("sessions")
+    .select([
+      "session_id as sessionId",
+      "host",
+      "pid",
+      "kinds",
+      "capacity",
+      "started_at as startedAt",
+      "seen_at as seenAt",
+      "expires_at as expiresAt",
+      sql<number>`(select count(*)::int from tasks t where t.lease = sessions.session_id and t.status = 'running')`.as(
+        "running",
+      ),
+    ])
+    .where("namespace", "=", namespace)
+    .orderBy("started_at")
+    .orderBy("session_id")
+    .limit(limit)
+    .execute();
 }
 
 export async function closeSession(db: Kysely<Database>, sessionId: string): Promise<void> {

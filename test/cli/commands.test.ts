@@ -233,6 +233,44 @@ describe("spool list", () => {
   });
 });
 
+describe("spool list --workers", () => {
+  const time = timestampFromMs(T0);
+  const session = { host: "a\u001bb", pid: 7, kinds: ["echo", "ingest"], capacity: 64, running: 3 };
+  const script = (hasMore: boolean): Script => ({
+    listSessions: () => ({
+      sessions: [{ ...session, sessionId: TASK_ID, startedAt: time, seenAt: time, expiresAt: time }],
+      hasMore,
+    }),
+  });
+
+  it("prints who runs tasks, how many of how many, and what", async () => {
+    const { code, stdout, stderr } = await spool(["list", "--workers"], script(false));
+    assert.deepEqual([code, stderr], [0, ""]);
+    const rows = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split(/ {2,}/));
+    assert.deepEqual(rows, [
+      ["SESSION", "HOST", "PID", "RUNNING", "SEEN", "KINDS"],
+      [TASK_ID, "a\\u001bb", "7", "3/64", new Date(T0).toISOString(), "echo ingest"],
+    ]);
+  });
+
+  it("prints a JSON object each with --json, and says where there are more", async () => {
+    const { stdout, stderr } = await spool(["list", "--workers", "--json"], script(true));
+    const at = new Date(T0).toISOString();
+    const times = { started_at: at, seen_at: at, expires_at: at };
+    assert.deepEqual(JSON.parse(stdout), { session_id: TASK_ID, ...session, ...times });
+    assert.deepEqual(JSON.parse(stderr), { notice: "more", shown: 1 });
+  });
+
+  it("refuses to filter them as if they were tasks", async () => {
+    const { code, stderr } = await spool(["list", "--workers", "--kind", "echo"], script(false));
+    assert.equal(code, 2);
+    assert.match(stderr, /--workers/);
+  });
+});
+
 async function spool(words: string[], script: Script) {
   await using server = await serveScript(script);
   return await runSpool([...words, "--address", server.address]);

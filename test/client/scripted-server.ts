@@ -13,11 +13,12 @@ import { LogLevel } from "../../src/gen/spool/v1/event_pb.ts";
 import { RetryPolicySchema, TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
 import type { TaskSchema } from "../../src/gen/spool/v1/task_pb.ts";
 import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { WorkerService } from "../../src/gen/spool/v1/worker_service_pb.ts";
 import type { StreamEventsResponseSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
 
 // A gRPC server that answers what a test tells it to, lies and failures included.
 
-type Method = typeof TaskService.method;
+type Method = typeof TaskService.method & typeof WorkerService.method;
 type Unary<M extends keyof Method> = (
   request: MessageShape<Method[M]["input"]>,
   call: { metadata: Metadata; attempt: number; cancelled: Promise<void> },
@@ -36,6 +37,7 @@ export interface Script {
   cancelTask?: Unary<"cancelTask">;
   getEvents?: Unary<"getEvents">;
   getResult?: Unary<"getResult">;
+  listSessions?: Unary<"listSessions">;
   /**
    * The stream ends well after the last frame, and with what this throws. A client drops the frames that it has not
    * read when an error comes, so a script that depends on them waits until they have been.
@@ -57,9 +59,10 @@ export interface ScriptedServer extends AsyncDisposable {
 export async function serveScript(script: Script, port = 0): Promise<ScriptedServer> {
   const server = new Server();
   const calls: Record<string, number> = {};
-  const definition = Object.fromEntries(TaskService.methods.map((method) => [method.localName, define(method)]));
+  const methods = [...TaskService.methods, ...WorkerService.methods];
+  const definition = Object.fromEntries(methods.map((method) => [method.localName, define(method)]));
   const handlers = Object.fromEntries(
-    TaskService.methods.map(({ localName: name, methodKind }) => {
+    methods.map(({ localName: name, methodKind }) => {
       const count = () => (calls[name] = (calls[name] ?? 0) + 1);
       const answer = script[name as keyof Script] as never;
       return [name, methodKind === "unary" ? unary(answer, count) : streaming(answer, count)];

@@ -41,6 +41,10 @@ export async function openClientDoor(): Promise<Door> {
       const { status, result, error, startedAt } = await told(client.result(query));
       return { status, result, error, isStarted: startedAt !== null };
     },
+    async sessions() {
+      const { sessions, hasMore } = await told(client.sessions());
+      return { sessions, hasMore };
+    },
     async [Symbol.asyncDispose]() {
       client.close();
       await served[Symbol.asyncDispose]();

@@ -2,6 +2,7 @@ import { openClientDoor } from "./client-door.ts";
 import type { Door } from "./door.ts";
 import { openEngineDoor } from "./engine-door.ts";
 import { openGrpcDoor } from "./grpc-door.ts";
+import { sessionContract } from "./session-contract.ts";
 import { tapeContract } from "./tape-contract.ts";
 import { taskContract } from "./task-contract.ts";
 
@@ -18,5 +19,6 @@ for (const [name, open] of Object.entries(DOORS)) {
 
     describe("tape", () => tapeContract(() => door));
     describe("task", () => taskContract(() => door));
+    describe("session", () => sessionContract(() => door));
   });
 }

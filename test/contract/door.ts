@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../src/domain/json.ts";
 import type { RetryPolicy } from "../../src/domain/retry.ts";
+import type { SessionState } from "../../src/domain/session.ts";
 import type { Task, TaskStatus } from "../../src/domain/task.ts";
 import type { Stage } from "../support/stage.ts";
 
@@ -96,4 +97,5 @@ export interface Door extends AsyncDisposable {
   events(query: { taskId: string; fromSeq?: bigint; limit?: number; waitMs?: number }): Promise<DoorPage>;
   follow(query: { taskId: string; fromSeq?: bigint }): AsyncIterable<DoorEvent>;
   result(query: { taskId: string; waitMs?: number }): Promise<DoorResult>;
+  sessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }>;
 }

@@ -57,6 +57,7 @@ export async function openEngineDoor(): Promise<Door> {
       const { status, result, error, startedAt } = await told(engine.waitForResult({ taskId, waitMs }, signal));
       return { status, result, error, isStarted: startedAt !== null };
     },
+    sessions: () => told(engine.listSessions()),
     async [Symbol.asyncDispose]() {
       await engine[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();

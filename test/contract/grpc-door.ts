@@ -11,6 +11,9 @@ import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
 import type { Task } from "../../src/gen/spool/v1/task_pb.ts";
 import { CancelOutcome, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import type { StartTaskRequestSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { WorkerService } from "../../src/gen/spool/v1/worker_service_pb.ts";
+import type { Session } from "../../src/gen/spool/v1/worker_service_pb.ts";
+import type { SessionState } from "../../src/domain/session.ts";
 import type { TaskStatus as Status } from "../../src/domain/task.ts";
 import { DoorError, doorTask } from "./door.ts";
 import type { Door, DoorEvent, DoorTask, StartOptions } from "./door.ts";
@@ -60,6 +63,10 @@ export async function openGrpcDoor(): Promise<Door> {
         outcome.case === "error" ? { reason: outcome.value.reason, message: outcome.value.message } : undefined;
       const result = outcome.case === "result" ? outcome.value : undefined;
       return { status: nameOf(TaskStatus, status) as Status, result, error, isStarted: startedAt !== undefined };
+    },
+    async sessions() {
+      const { sessions, hasMore } = await wire.unary(WorkerService.method.listSessions, {});
+      return { sessions: sessions.map(toDoorSession), hasMore };
     },
     async [Symbol.asyncDispose]() {
       wire.close();
@@ -197,4 +204,19 @@ function toBody(body: Event["body"]): JsonObject {
     default:
       return {};
   }
+}
+
+function toDoorSession({ sessionId, host, pid, kinds, capacity, running, ...times }: Session): SessionState {
+  const { startedAt, seenAt, expiresAt } = times;
+  return {
+    sessionId,
+    host,
+    pid,
+    kinds,
+    capacity,
+    running,
+    startedAt: timestampDate(startedAt!),
+    seenAt: timestampDate(seenAt!),
+    expiresAt: timestampDate(expiresAt!),
+  };
 }

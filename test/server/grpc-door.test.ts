@@ -144,7 +144,11 @@ describe("the gRPC door", () => {
     it("names the services, health among them", async () => {
       await using server = await open({});
       const { stdout } = await curl(server.door, "--list-services");
-      assert.deepEqual(stdout.trim().split("\n").sort(), ["grpc.health.v1.Health", "spool.v1.TaskService"]);
+      assert.deepEqual(stdout.trim().split("\n").sort(), [
+        "grpc.health.v1.Health",
+        "spool.v1.TaskService",
+        "spool.v1.WorkerService",
+      ]);
     });
 
     for (const version of ["v1", "v1alpha"]) {

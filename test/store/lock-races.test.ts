@@ -88,7 +88,15 @@ describe("rows that somebody else has locked, on Postgres", () => {
 
   it("are not lost any more to a sweep that saw them before they changed hands", async () => {
     const [fence, lease] = [await running({ maxAttempts: 2 }), randomUUID()];
-    await openSession(store.db, { sessionId: lease, namespace, host: "host", pid: 1, leaseMs: 60_000 });
+    await openSession(store.db, {
+      sessionId: lease,
+      namespace,
+      host: "host",
+      pid: 1,
+      kinds: [],
+      capacity: 0,
+      leaseMs: 60_000,
+    });
     await using gate = await closeGate(store);
     const late = transact(async (trx) => {
       await gate.stopAt(trx);

@@ -45,7 +45,7 @@ describeOnEachStore("sessions and what they own", (store) => {
     );
   const open = async () => {
     const sessionId = randomUUID();
-    await openSession(db(), { sessionId, namespace, host: "host", pid: 1, leaseMs: LEASE_MS });
+    await openSession(db(), { sessionId, namespace, host: "host", pid: 1, kinds: [], capacity: 0, leaseMs: LEASE_MS });
     return sessionId;
   };
   const expire = (

@@ -10,7 +10,8 @@ import { gather, gatherLabel, parseCount } from "../option-values.ts";
 import { jsonText, writeNotice, writeOut } from "../output.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
-import { padText } from "../text-width.ts";
+import { tableLine } from "../table-line.ts";
+import { listWorkers } from "./list-workers.ts";
 
 interface ListOptions {
   status?: TaskStatus[];
@@ -18,21 +19,32 @@ interface ListOptions {
   label?: Record<string, string>;
   limit: number;
   all?: true;
+  workers?: true;
 }
 
 const HEADINGS = ["TASK", "KIND", "STATUS", "CREATED", "LABELS"];
-const COLUMNS = [36, 12, 9, 24, 0];
+const WIDTHS = [36, 12, 9, 24, 0];
 
 export function addList(program: Command): void {
   program
     .command("list")
-    .description("list tasks, newest first")
+    .description("list tasks, newest first, or who runs them")
     .addOption(new Option("--status <status...>", "only tasks in one of these").choices(TASK_STATUSES))
     .option("--kind <kind>", "only tasks of this kind; may be given again", gather)
     .option("--label <key=value>", "only tasks with this label; may be given again: all of them", gatherLabel)
     .option("--limit <n>", "how many", parseCount, LIST_TASKS_DEFAULT)
     .option("--all", "all of them, however many")
-    .action((options: ListOptions, command: Command) => withSession(command, (session) => list(session, options)));
+    .addOption(
+      new Option("--workers", "instead of tasks: the processes that run them").conflicts([
+        "status",
+        "kind",
+        "label",
+        "all",
+      ]),
+    )
+    .action((options: ListOptions, command: Command) =>
+      withSession(command, (session) => (options.workers ? listWorkers(session) : list(session, options))),
+    );
 }
 
 async function list({ client, json }: Session, options: ListOptions): Promise<number> {
@@ -47,8 +59,8 @@ async function list({ client, json }: Session, options: ListOptions): Promise<nu
       writeNotice({ json, lines: [`there are more than ${limit}: --limit N or --all shows them`], fields });
       break;
     }
-    if (shown++ === 0 && !json) await writeOut(tableLine(HEADINGS));
-    await writeOut(json ? `${jsonText(taskJson(task))}\n` : tableLine(cells(task)));
+    if (shown++ === 0 && !json) await writeOut(tableLine(HEADINGS, WIDTHS));
+    await writeOut(json ? `${jsonText(taskJson(task))}\n` : tableLine(cells(task), WIDTHS));
   }
   return EXIT.succeeded;
 }
@@ -56,12 +68,4 @@ async function list({ client, json }: Session, options: ListOptions): Promise<nu
 function cells({ taskId, kind, status, createdAt, labels }: Task): string[] {
   const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
   return [taskId, kind, status, createdAt.toISOString(), pairs.join(" ")].map(escapeText);
-}
-
-/** Columns of a fixed width, so that a long list begins at once and is never held whole. */
-function tableLine(row: readonly string[]): string {
-  return `${row
-    .map((cell, column) => padText(cell, COLUMNS[column]!))
-    .join("  ")
-    .trimEnd()}\n`;
 }

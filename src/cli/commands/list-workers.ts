@@ -1,0 +1,28 @@
+import type { Session as Worker } from "../../client/client.ts";
+import { escapeText } from "../escape-text.ts";
+import { EXIT } from "../exit-codes.ts";
+import { sessionJson } from "../json-shapes.ts";
+import { jsonText, writeNotice, writeOut } from "../output.ts";
+import type { Session } from "../session.ts";
+import { tableLine } from "../table-line.ts";
+
+const HEADINGS = ["SESSION", "HOST", "PID", "RUNNING", "SEEN", "KINDS"];
+const WIDTHS = [36, 20, 8, 9, 24, 0];
+
+/** Who runs the tasks: one line a session, with how many it runs of how many it could. */
+export async function listWorkers({ client, json }: Session): Promise<number> {
+  const { sessions, hasMore } = await client.sessions();
+  if (sessions.length > 0 && !json) await writeOut(tableLine(HEADINGS, WIDTHS));
+  for (const worker of sessions) {
+    await writeOut(json ? `${jsonText(sessionJson(worker))}\n` : tableLine(cells(worker), WIDTHS));
+  }
+  if (hasMore) {
+    const lines = [`there are more than ${sessions.length}`];
+    writeNotice({ json, lines, fields: { notice: "more", shown: sessions.length } });
+  }
+  return EXIT.succeeded;
+}
+
+function cells({ sessionId, host, pid, kinds, capacity, running, seenAt }: Worker): string[] {
+  return [sessionId, host, `${pid}`, `${running}/${capacity}`, seenAt.toISOString(), kinds.join(" ")].map(escapeText);
+}
