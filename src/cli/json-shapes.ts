@@ -29,6 +29,7 @@ export function taskJson(task: Task) {
       jitter,
     },
     cancel_requested_at: task.cancelRequestedAt,
+    awaits_worker: task.awaitsWorker,
     last_seq: task.lastSeq,
   };
 }

@@ -84,6 +84,7 @@ export function toTask(message: TaskMessage | undefined): Task {
     handovers: message.handovers,
     retryPolicy: toRetryPolicy(message.retryPolicy),
     cancelRequestedAt: toDateOrNull(message.cancelRequestedAt),
+    awaitsWorker: message.awaitsWorker,
     lastSeq: message.lastSeq,
   };
 }

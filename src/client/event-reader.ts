@@ -18,6 +18,7 @@ const VARINT_BYTES_MAX = 7;
 /** Shorter texts are looked at byte by byte: most are ASCII. */
 const SHORT_BYTES = 64;
 const ASCII_MAX = 0x7f;
+const NANOS_MAX = 999_999_999;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Thrown where an event is not in the form that is read here. */
@@ -79,6 +80,7 @@ export class EventReader {
   #timestamp(end: number): Date {
     const seconds = this.#integer(1, end);
     const nanos = this.#integer(2, end);
+    if (nanos > NANOS_MAX) throw OTHER_FORM; // Out of its range, and perhaps out of that of an int32.
     this.#assertAt(end);
     return new Date(seconds * 1_000 + Math.round(nanos / 1_000_000));
   }

@@ -36,6 +36,8 @@ export interface Task {
   /** How long it waits between attempts. */
   retryPolicy: Readonly<RetryPolicy>;
   cancelRequestedAt: Date | null;
+  /** It waits, and no process that lives has its kind: it is run when one comes that has. */
+  awaitsWorker: boolean;
   /** The seq of the last event on its tape; 0n on an empty tape. */
   lastSeq: bigint;
 }

@@ -46,6 +46,8 @@ export interface Kind {
   parseParams(params: JsonObject): unknown;
   /** Of all the tasks of a namespace that give the same key, one runs at a time; null: no such rule. */
   exclusiveKey(params: unknown): string | null;
+  /** Whether it gives a key for any params. */
+  readonly isExclusive: boolean;
   /** What becomes of failed attempts, where the start does not say. */
   readonly retry: RetrySettings;
   /** Whether an attempt that was cut short may be made again: a process that stops hands its tasks on, at no cost. */

@@ -1,3 +1,13 @@
+import type { RetrySettings } from "./retry.ts";
+
+/** What a session says of a kind that it runs: what a process that has not got the kind has to know to start a task. */
+export interface KindOffer {
+  name: string;
+  retry: RetrySettings;
+  /** Whether of some of its tasks only one may run at a time: which, only those can tell who have the kind. */
+  isExclusive: boolean;
+}
+
 /** A process that owns the tasks that it runs, as it is stored. It counts as alive until expiresAt. */
 export interface SessionState {
   sessionId: string;

@@ -48,8 +48,15 @@ export async function runAttempt(
   signal: AbortSignal,
   onFailure: (error: unknown) => void,
 ): Promise<AttemptOutcome> {
+  let params: unknown;
   try {
-    const params = kind.parseParams(parts.task.params ?? {});
+    // Checked at the start already, unless that came to a process that has not got the kind.
+    params = kind.parseParams(parts.task.params ?? {});
+  } catch (error) {
+    const failure = { reason: "INVALID_ARGUMENT", message: toFailure(error).message };
+    return { type: "threw", failure, because: null, isFinal: true };
+  }
+  try {
     const result = (await kind.run(taskContext(parts, { params, signal }))) ?? {};
     checkJson(result, "result", RESULT_BYTES_MAX);
     return { type: "returned", result };

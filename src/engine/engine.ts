@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
-import { Draining, KindUnknown, StoreUnavailable, TaskNotTerminal } from "../domain/errors.ts";
+import { Draining, StoreUnavailable, TaskNotTerminal } from "../domain/errors.ts";
 import { bodyOf, newEvent } from "../domain/event.ts";
 import { digestJson } from "../domain/json.ts";
 import type { JsonObject } from "../domain/json.ts";
@@ -15,7 +15,7 @@ import { readEvent, readLastEvent, readPage } from "../store/event-queries.ts";
 import { asCreated } from "../store/new-task.ts";
 import type { NewTask } from "../store/new-task.ts";
 import type { Database } from "../store/schema.ts";
-import { listSessions } from "../store/session-queries.ts";
+import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
 import { listTasks, readTask } from "../store/task-queries.ts";
 import { Control } from "./control.ts";
@@ -24,10 +24,11 @@ import { Feed } from "./feed.ts";
 import { followTape, readEvents, waitForEnd } from "./follow.ts";
 import type { TapeSource } from "./follow.ts";
 import { Journal } from "./journal.ts";
+import { KindDirectory } from "./kind-directory.ts";
 import { Membership } from "./membership.ts";
 import type { MembershipSettings } from "./membership.ts";
 import { StoredPages } from "./stored-pages.ts";
-import type { TaskEngine, TaskOutcome, TapePage } from "./task-engine.ts";
+import type { SeenTask, TaskEngine, TaskOutcome, TapePage } from "./task-engine.ts";
 import { newTaskId } from "./task-id.ts";
 
 export interface EngineSettings extends MembershipSettings {
@@ -35,6 +36,8 @@ export interface EngineSettings extends MembershipSettings {
   namespace: string;
   /** How many tasks run here at once, at the most. */
   slots: number;
+  /** What becomes of the start of a kind that no process has that lives. */
+  unknownKinds: "wait" | "refuse";
 }
 
 /**
@@ -53,6 +56,7 @@ export class Engine implements TaskEngine {
   readonly #journal: Journal;
   readonly #control: Control;
   readonly #executor: Executor;
+  readonly #directory: KindDirectory;
   /** Those that are being stored. */
   readonly #starts = new Set<Promise<unknown>>();
   #membership: Membership | null = null;
@@ -86,6 +90,11 @@ export class Engine implements TaskEngine {
     });
     this.#source = { feed, stored };
     this.#journal = new Journal({ db, feed, log });
+    this.#directory = new KindDirectory({
+      own: this.#kinds,
+      unknownKinds: settings.unknownKinds,
+      readOffer: async (kind) => findOffer(this.#opened(), { namespace, kind }),
+    });
     this.#control = new Control({ db, namespace, feed });
     this.#executor = new Executor({
       kinds: this.#kinds,
@@ -104,7 +113,7 @@ export class Engine implements TaskEngine {
     this.#membership = await Membership.join({
       store: this.#store,
       settings: this.#settings,
-      kinds: [...this.#kinds.keys()],
+      kinds: [...this.#kinds.values()],
       feed: this.#source.feed,
       executor: this.#executor,
       control: this.#control,
@@ -136,11 +145,12 @@ export class Engine implements TaskEngine {
     await membership.leave();
   }
 
-  async startTask(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
+  async startTask(request: TaskRequest): Promise<{ task: SeenTask; alreadyStarted: boolean }> {
     const start = this.#startTask(request);
     this.#starts.add(start);
     try {
-      return await start;
+      const { task, alreadyStarted } = await start;
+      return { task: await this.#directory.see(task), alreadyStarted };
     } finally {
       this.#starts.delete(start);
     }
@@ -148,11 +158,10 @@ export class Engine implements TaskEngine {
 
   async #startTask(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
     const { session, claimer } = this.#join();
-    const kind = this.#kinds.get(request.kind);
-    if (kind === undefined) throw new KindUnknown(request.kind, [...this.#kinds.keys()]);
-    const exclusiveKey = kind.exclusiveKey(kind.parseParams(request.params));
+    const { kind, retry } = await this.#directory.find(request.kind);
+    const exclusiveKey = kind === null ? null : kind.exclusiveKey(kind.parseParams(request.params));
     const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
-    const mayRunNow = isDue && exclusiveKey === null && !claimer.hasBacklog && !this.#isDraining;
+    const mayRunNow = kind !== null && isDue && exclusiveKey === null && !claimer.hasBacklog && !this.#isDraining;
     const slots = mayRunNow ? this.#executor.reserve(1) : 0;
     const lease = slots === 1 ? session.id : null;
     const newTask: NewTask = {
@@ -161,12 +170,12 @@ export class Engine implements TaskEngine {
       request,
       params: JSON.stringify(request.params),
       paramsDigest: digestJson(request.params),
-      ...resolveRetry(request, kind.retry),
+      ...resolveRetry(request, retry),
       exclusiveKey,
       lease,
     };
     try {
-      const started = lease === null ? [] : [newEvent("started", { kind: kind.name, attempt: 1 })];
+      const started = lease === null ? [] : [newEvent("started", { kind: request.kind, attempt: 1 })];
       const outcome = await this.#journal.create(newTask, started);
       if (!outcome.created) return { task: outcome.task, alreadyStarted: true };
       const task = asCreated(newTask, outcome.at);
@@ -182,14 +191,19 @@ export class Engine implements TaskEngine {
     }
   }
 
-  async getTask(taskId: string): Promise<Task> {
+  async getTask(taskId: string): Promise<SeenTask> {
+    return this.#directory.see(await this.#readTask(taskId));
+  }
+
+  #readTask(taskId: string): Promise<Task> {
     return readTask(this.#opened(), { namespace: this.#settings.namespace, taskId });
   }
 
-  async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): Promise<{ tasks: Task[]; hasMore: boolean }> {
+  async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): Promise<{ tasks: SeenTask[]; hasMore: boolean }> {
     const { limit } = filter;
     const tasks = await listTasks(this.#opened(), this.#settings.namespace, { ...filter, limit: limit + 1 });
-    return { tasks: tasks.slice(0, limit), hasMore: tasks.length > limit };
+    const seen = await Promise.all(tasks.slice(0, limit).map((task) => this.#directory.see(task)));
+    return { tasks: seen, hasMore: tasks.length > limit };
   }
 
   async listSessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }> {
@@ -200,7 +214,8 @@ export class Engine implements TaskEngine {
 
   async cancelTask(taskId: string, reason: string): ReturnType<TaskEngine["cancelTask"]> {
     this.#opened();
-    const { task, transition } = await this.#control.change(taskId, (stored) => requestCancel(stored, reason));
+    const { task: stored, transition } = await this.#control.change(taskId, (task) => requestCancel(task, reason));
+    const task = await this.#directory.see(stored);
     if (transition?.type === "end") return { task, outcome: "cancelled" };
     if (isTerminal(task.status)) return { task, outcome: "already_terminal" };
     this.#executor.stop(taskId, "cancel");
@@ -218,7 +233,7 @@ export class Engine implements TaskEngine {
   async waitForResult(query: { taskId: string; waitMs: number }, signal: AbortSignal): Promise<TaskOutcome> {
     const { taskId, status, startedAt, finishedAt } = await waitForEnd(
       this.#source.feed,
-      () => this.getTask(query.taskId),
+      () => this.#readTask(query.taskId),
       query,
       signal,
     );

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { Kind } from "../domain/kind.ts";
 import type { Store } from "../store/database.ts";
 import { closeAllSessions } from "../store/session-queries.ts";
 import { Claimer } from "./claimer.ts";
@@ -24,7 +25,7 @@ export interface MembershipSettings {
 interface MembershipParts {
   store: Store;
   settings: MembershipSettings;
-  kinds: readonly string[];
+  kinds: readonly Kind[];
   feed: Feed;
   executor: Executor;
   control: Control;
@@ -48,7 +49,16 @@ export class Membership {
     const lease = () => session.id;
     const isFresh = () => session.isFresh;
     const maySweep = () => session.maySweep;
-    const claimer = new Claimer({ db, namespace, kinds: parts.kinds, lease, isFresh, executor, feed, log });
+    const claimer = new Claimer({
+      db,
+      namespace,
+      kinds: parts.kinds.map(({ name }) => name),
+      lease,
+      isFresh,
+      executor,
+      feed,
+      log,
+    });
     const sweeper = new Sweeper({ db, control, graceMs: settings.cancelGraceMs, maySweep, log });
     const reconciler = new Reconciler({ db, executor, lease, log });
     const observer = new Observer({ db, feed, executor, hasPeers: () => session.hasPeers, log });
@@ -86,7 +96,7 @@ export class Membership {
     const session = await Session.open({
       db: store.db,
       namespace: settings.namespace,
-      kinds: parts.kinds,
+      kinds: parts.kinds.map(({ name, retry, isExclusive }) => ({ name, retry, isExclusive })),
       capacity: executor.slots,
       leaseMs: settings.leaseMs,
       log,

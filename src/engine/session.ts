@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { v7 as uuidv7 } from "uuid";
+import type { KindOffer } from "../domain/session.ts";
 import type { Database } from "../store/schema.ts";
 import { closeSession, countPeers, openSession, renewSession } from "../store/session-queries.ts";
 import { Loop } from "./loop.ts";
@@ -17,7 +18,7 @@ const RENEWALS = 4;
 export class Session {
   readonly #db: Kysely<Database>;
   readonly #namespace: string;
-  readonly #kinds: readonly string[];
+  readonly #kinds: readonly KindOffer[];
   readonly #capacity: number;
   readonly #leaseMs: number;
   readonly #log: Logger;
@@ -123,8 +124,8 @@ export class Session {
 interface SessionParts {
   db: Kysely<Database>;
   namespace: string;
-  /** What it runs, and how much of it at once: for people to see. */
-  kinds: readonly string[];
+  /** What it runs, and how much of it at once. */
+  kinds: readonly KindOffer[];
   capacity: number;
   leaseMs: number;
   log: Logger;

@@ -26,6 +26,12 @@ export interface PageQuery {
   limit: number;
 }
 
+/** A task as callers see it. */
+export interface SeenTask extends Task {
+  /** It waits, and no process that lives has its kind: as of a second ago or less. */
+  awaitsWorker: boolean;
+}
+
 /** How a task ended. */
 export interface TaskOutcome {
   taskId: string;
@@ -49,10 +55,10 @@ export interface TaskEngine {
    *
    * @throws KindUnknown, InvalidArgument (params.*), RequestIdReused, StoreUnavailable, Overloaded, Draining
    */
-  startTask(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }>;
+  startTask(request: TaskRequest): Promise<{ task: SeenTask; alreadyStarted: boolean }>;
 
   /** @throws TaskNotFound */
-  getTask(taskId: string): Promise<Task>;
+  getTask(taskId: string): Promise<SeenTask>;
 
   /**
    * Gives tasks, newest first, without their params.
@@ -69,7 +75,7 @@ export interface TaskEngine {
     statuses: readonly TaskStatus[];
     kinds: readonly string[];
     labels: Readonly<Record<string, string>>;
-  }): Promise<{ tasks: Task[]; hasMore: boolean }>;
+  }): Promise<{ tasks: SeenTask[]; hasMore: boolean }>;
 
   /** The sessions of the namespace, those that began first, first: up to LIST_SESSIONS_MAX. */
   listSessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }>;
@@ -84,7 +90,7 @@ export interface TaskEngine {
   cancelTask(
     taskId: string,
     reason: string,
-  ): Promise<{ task: Task; outcome: "cancelled" | "requested" | "already_terminal" }>;
+  ): Promise<{ task: SeenTask; outcome: "cancelled" | "requested" | "already_terminal" }>;
 
   /**
    * Gives one page of a tape, waiting up to waitMs where there is no event at fromSeq and the task has not ended.

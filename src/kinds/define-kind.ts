@@ -50,6 +50,7 @@ export function defineKind<Params>({
     name,
     parseParams: (params) => parseBySchema(schema, params, "params"),
     exclusiveKey: (params) => exclusive?.(params as Params) ?? null,
+    isExclusive: exclusive !== undefined,
     retry: checkRetry(retry),
     resumable,
     run: (context) => run(context as TaskContext<Params>),

@@ -2,8 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { RetryPolicy } from "../domain/retry.ts";
-import type { Task } from "../domain/task.ts";
-import type { TapePage, TaskOutcome } from "../engine/task-engine.ts";
+import type { SeenTask, TapePage, TaskOutcome } from "../engine/task-engine.ts";
 import { TaskSchema } from "../gen/spool/v1/task_pb.ts";
 import type { RetryPolicySchema, Task as TaskMessage } from "../gen/spool/v1/task_pb.ts";
 import {
@@ -30,7 +29,7 @@ export const CANCEL_OUTCOMES = {
   already_terminal: CancelOutcome.ALREADY_TERMINAL,
 } as const;
 
-export function toTaskMessage(task: Task): TaskMessage {
+export function toTaskMessage(task: SeenTask): TaskMessage {
   const { params, requestId, startedAt, finishedAt, runAt, timeoutMs, cancelRequestedAt } = task;
   const { deadlineAt, attemptDeadlineAt } = task;
   return create(TaskSchema, {
@@ -45,6 +44,7 @@ export function toTaskMessage(task: Task): TaskMessage {
     handovers: task.handovers,
     retryPolicy: retryPolicyFields(task.retryPolicy),
     lastSeq: task.lastSeq,
+    awaitsWorker: task.awaitsWorker,
     ...(params && { params }),
     ...(requestId !== null && { requestId }),
     ...(startedAt && { startedAt: timestampFromDate(startedAt) }),
@@ -71,7 +71,7 @@ export function toRunTaskResponse(frame: TapeFrame): RunTaskResponse {
 }
 
 /** The frame that RunTask begins with: the task, and no event. */
-export function toRunTaskStart(task: Task, alreadyStarted: boolean): RunTaskResponse {
+export function toRunTaskStart(task: SeenTask, alreadyStarted: boolean): RunTaskResponse {
   return create(RunTaskResponseSchema, {
     nextFromSeq: 1n,
     lastSeq: task.lastSeq,

@@ -28,6 +28,8 @@ export interface Configuration {
   model: string | null;
   /** Whether servers tell each other of their commits by NOTIFY; else they look once a second. */
   notify: boolean;
+  /** What becomes of the start of a kind that no process has. */
+  unknownKinds: "wait" | "refuse";
   /** Whether to bring the database to this version's schema at start. */
   migrate: boolean;
   logLevel: string;
@@ -54,6 +56,8 @@ interface Setting<Value> {
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
+const UNKNOWN_KINDS = ["wait", "refuse"] as const;
+
 const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[Name]> } = {
   host: setting("SPOOL_HOST", host(), "127.0.0.1"),
   port: setting("SPOOL_PORT", integer(0, 65_535), 50_051),
@@ -76,6 +80,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   modelApiKey: setting("SPOOL_MODEL_API_KEY", text(/^[\x21-\x7e]+$/, "visible ASCII characters"), null),
   model: setting("SPOOL_MODEL", text(/^\S+$/, "the name of a model"), null),
   notify: setting("SPOOL_NOTIFY", flag(), true),
+  unknownKinds: setting("SPOOL_UNKNOWN_KINDS", v.picklist(UNKNOWN_KINDS, "must be wait or refuse"), "wait"),
   migrate: setting("SPOOL_MIGRATE", flag(), true),
   logLevel: setting("SPOOL_LOG_LEVEL", v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`), "info"),
 };

@@ -2,6 +2,7 @@ import type { ColumnType, Generated } from "kysely";
 import type { EventType } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
+import type { KindOffer } from "../domain/session.ts";
 import type { TaskStatus } from "../domain/task.ts";
 import type { DocumentTables } from "./documents.ts";
 
@@ -71,7 +72,7 @@ export interface SessionTable {
   pid: number;
   started_at: Generated<Date>;
   expires_at: Date;
-  kinds: string[];
+  kinds: Json<readonly KindOffer[]>;
   capacity: number;
   seen_at: Generated<Date>;
 }

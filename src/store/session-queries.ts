@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
-import type { SessionState } from "../domain/session.ts";
+import type { KindOffer, SessionState } from "../domain/session.ts";
 import type { Database } from "./schema.ts";
 
 /** A session counts as alive while this holds, by the database's clock. */
@@ -13,8 +13,9 @@ function inMs(ms: number) {
 /** @param session.capacity how many tasks it runs at once, at the most */
 export async function openSession(
   db: Kysely<Database>,
-  session: Pick<SessionState, "sessionId" | "host" | "pid" | "kinds" | "capacity"> & {
+  session: Pick<SessionState, "sessionId" | "host" | "pid" | "capacity"> & {
     namespace: string;
+    kinds: readonly KindOffer[];
     leaseMs: number;
   },
 ): Promise<void> {
@@ -25,7 +26,7 @@ export async function openSession(
       namespace: session.namespace,
       host: session.host,
       pid: session.pid,
-      kinds: [...session.kinds],
+      kinds: JSON.stringify(session.kinds),
       capacity: session.capacity,
       expires_at: inMs(session.leaseMs),
     })
@@ -70,7 +71,7 @@ export async function listSessions(
   db: Kysely<Database>,
   { namespace, limit }: { namespace: string; limit: number },
 ): Promise<SessionState[]> {
-  return db
+  const rows = await db
     .selectFrom("sessions")
     .select([
       "session_id as sessionId",
@@ -90,6 +91,21 @@ export async function listSessions(
     .orderBy("session_id")
     .limit(limit)
     .execute();
+  return rows.map(({ kinds, ...session }) => ({ ...session, kinds: kinds.map(({ name }) => name) }));
+}
+
+/** What one who is alive says of a kind; undefined: nobody in the namespace who is alive has it. */
+export async function findOffer(
+  db: Kysely<Database>,
+  { namespace, kind }: { namespace: string; kind: string },
+): Promise<KindOffer | undefined> {
+  const { rows } = await sql<{ offer: KindOffer }>`
+    select offer
+    from sessions s cross join jsonb_array_elements(s.kinds) offer
+    where s.namespace = ${namespace} and s.expires_at > now() and offer ->> 'name' = ${kind}
+    order by s.started_at, s.session_id
+    limit 1`.execute(db);
+  return rows[0]?.offer;
 }
 
 export async function closeSession(db: Kysely<Database>, sessionId: string): Promise<void> {

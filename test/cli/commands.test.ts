@@ -164,6 +164,7 @@ describe("spool get", () => {
       attempt: 0,
       max_attempts: 1,
       handovers: 0,
+      awaits_worker: false,
       retry_policy: { initial_backoff_ms: 1_000, max_backoff_ms: 300_000, backoff_multiplier: 2, jitter: 0.2 },
       cancel_requested_at: null,
     });

@@ -22,6 +22,13 @@ describe("spool start", () => {
     });
   });
 
+  it("says that a task waits whose kind nobody has", async () => {
+    const waiting = () => ({ task: taskMessage({ kind: "nope", status: TaskStatus.PENDING, awaitsWorker: true }) });
+    await using server = await serveScript({ startTask: waiting });
+    const { code, stderr } = await runSpool(["start", "nope", "--address", server.address]);
+    assert.deepEqual([code, stderr], [0, "nobody here runs nope: the task waits until somebody comes who does\n"]);
+  });
+
   it("sends what its options say", async () => {
     const options = ["--params", '{"count": 3}', "--request-id", "nightly-1", "--label", "team=search"];
     const more = ["--label", "note=a=b", "--task-timeout", "1.5s", "--max-attempts", "3"];

@@ -85,6 +85,7 @@ describe("a client", () => {
       attempt: 0,
       maxAttempts: 1,
       handovers: 0,
+      awaitsWorker: false,
       retryPolicy: { initialBackoffMs: 1_000, maxBackoffMs: 300_000, backoffMultiplier: 2, jitter: 0.2 },
       cancelRequestedAt: null,
       lastSeq: 7n,

@@ -34,14 +34,14 @@ export type DoorTask = Pick<
   | "maxAttempts"
   | "handovers"
   | "retryPolicy"
->;
+> & { awaitsWorker: boolean };
 
 /** That and no more of a task which has more, in the words of the domain. */
 export function doorTask(task: DoorTask): DoorTask {
   const { taskId, kind, status, lastSeq, labels, startedAt, runAt, deadlineAt, attemptDeadlineAt } = task;
-  const { maxAttempts, handovers, retryPolicy } = task;
+  const { maxAttempts, handovers, retryPolicy, awaitsWorker } = task;
   const times = { startedAt, runAt, deadlineAt, attemptDeadlineAt };
-  return { taskId, kind, status, lastSeq, labels, ...times, maxAttempts, handovers, retryPolicy };
+  return { taskId, kind, status, lastSeq, labels, ...times, maxAttempts, handovers, retryPolicy, awaitsWorker };
 }
 
 export interface DoorResult {

@@ -1,7 +1,6 @@
 import { SpoolError } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
-import type { Task } from "../../src/domain/task.ts";
-import type { TapePage } from "../../src/engine/task-engine.ts";
+import type { SeenTask, TapePage } from "../../src/engine/task-engine.ts";
 import type { TapeEvent } from "../../src/domain/event.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
 import { Stage } from "../support/stage.ts";
@@ -28,7 +27,7 @@ export async function openEngineDoor(): Promise<Door> {
       let beforeTaskId: string | null = null;
       do {
         const filter = { limit: pageSize, beforeTaskId, statuses, kinds, labels };
-        const page: { tasks: Task[]; hasMore: boolean } = await told(engine.listTasks(filter));
+        const page: { tasks: SeenTask[]; hasMore: boolean } = await told(engine.listTasks(filter));
         yield* page.tasks.map(doorTask);
         beforeTaskId = page.hasMore ? page.tasks.at(-1)!.taskId : null;
       } while (beforeTaskId !== null);

@@ -22,7 +22,6 @@ const TOO_LATE = timestampFromMs(Date.now() + DEADLINE_AHEAD_MS_MAX + 3_600_000)
 
 /** What is wrong, the call, its request, and the reason and field that the answer must name. */
 const REFUSED: readonly [string, DescMethod, Record<string, unknown>, string, string?][] = [
-  ["an unknown kind", startTask, { kind: "nope" }, "KIND_UNKNOWN", "kind"],
   ["no kind", startTask, {}, "INVALID_ARGUMENT", "kind"],
   [
     "params that the kind refuses",
@@ -69,7 +68,6 @@ const REFUSED_STREAMS: typeof REFUSED = [
   ["a negative from_seq", streamEvents, { taskId: TASK_ID, fromSeq: -1n }, "INVALID_ARGUMENT", "from_seq"],
   ["an unknown task", streamEvents, { taskId: TASK_ID }, "TASK_NOT_FOUND"],
   ["a heartbeat of 61 s", streamEvents, heartbeat(61n), "INVALID_ARGUMENT", "heartbeat_interval"],
-  ["an unknown kind", runTask, { kind: "nope" }, "KIND_UNKNOWN", "kind"],
   ["a jitter past 1", runTask, policy({ jitter: 1.01 }), "INVALID_ARGUMENT", `${POLICY}.jitter`],
   ["a deadline past 732 days", runTask, { kind: "echo", deadlineAt: TOO_LATE }, "INVALID_ARGUMENT", "deadline_at"],
 ];

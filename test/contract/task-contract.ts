@@ -166,9 +166,17 @@ export function taskContract(door: () => Door): void {
     }
   });
 
-  it("an unknown kind is refused, and params that the kind refuses, each field by name", async () => {
-    const unknown = await refusal(door().start({ kind: "nope" }));
-    assert.deepEqual([unknown.reason, unknown.metadata["kind"]], ["KIND_UNKNOWN", "nope"]);
+  it("a task of a kind that nobody has waits for somebody who has it, and says so; a cancel ends it", async () => {
+    const { task } = await door().start({ kind: "nope" });
+    assert.deepEqual([task.status, task.awaitsWorker], ["pending", true]);
+    assert.equal((await door().get(task.taskId)).awaitsWorker, true);
+    const [listed] = await collect(door().list({ kinds: ["nope"], statuses: ["pending"] }));
+    assert.deepEqual([listed?.taskId, listed?.awaitsWorker], [task.taskId, true]);
+    assert.equal((await door().cancel(task.taskId)).outcome, "cancelled");
+    assert.equal((await door().get(task.taskId)).awaitsWorker, false);
+  });
+
+  it("params that the kind refuses are refused, each field by name", async () => {
     const refused = await refusal(
       door().start({ kind: "echo", params: { count: -1, delay_ms: 10_001, colour: "red" } }),
     );

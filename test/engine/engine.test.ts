@@ -65,9 +65,9 @@ describeOnEachStore("the engine", (store) => {
     assert.deepEqual(error, { reason: "MODEL_OVERLOADED", message: "later", details });
   });
 
-  it("refuses a kind that nobody here runs, and params that the kind refuses", async () => {
-    await using engine = await startEngine(store());
-    await assert.rejects(start(engine, { kind: "none" }), { reason: "KIND_UNKNOWN" });
+  it("refuses a kind that nobody has, where it is set to, and params that the kind refuses", async () => {
+    await using engine = await startEngine(store(), { unknownKinds: "refuse" });
+    await assert.rejects(start(engine, { kind: "none" }), { reason: "KIND_UNKNOWN", metadata: { kind: "none" } });
     const refused = { reason: "INVALID_ARGUMENT" };
     await assert.rejects(start(engine, { params: { count: -1 } }), refused);
     await assert.rejects(start(engine, { params: { counts: 1 } }), refused);

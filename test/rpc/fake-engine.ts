@@ -1,7 +1,6 @@
 import type { TapeEvent } from "../../src/domain/event.ts";
 import { DEFAULT_RETRY_POLICY } from "../../src/domain/retry.ts";
-import type { Task } from "../../src/domain/task.ts";
-import type { TapePage, TaskEngine } from "../../src/engine/task-engine.ts";
+import type { SeenTask, TapePage, TaskEngine } from "../../src/engine/task-engine.ts";
 
 export const TASK_ID = "018f3a5c-7b1e-7c3d-9a2b-0123456789ab";
 
@@ -17,7 +16,7 @@ export function fakeEngine(calls: Partial<TaskEngine>): TaskEngine {
   });
 }
 
-export function aTask(fields: Partial<Task> = {}): Task {
+export function aTask(fields: Partial<SeenTask> = {}): SeenTask {
   return {
     taskId: TASK_ID,
     kind: "echo",
@@ -43,6 +42,7 @@ export function aTask(fields: Partial<Task> = {}): Task {
     cancelReason: null,
     lease: "a session",
     lastSeq: 0n,
+    awaitsWorker: false,
     ...fields,
   };
 }

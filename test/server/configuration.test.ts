@@ -49,6 +49,7 @@ describe("a configuration", () => {
       modelBaseUrl: null,
       modelApiKey: null,
       model: null,
+      unknownKinds: "wait",
       migrate: true,
       logLevel: "info",
     });
@@ -128,6 +129,7 @@ describe("a configuration", () => {
     ["SPOOL_HOST", ["localhost", "::1", "127.0.0.1"], ["[::1]", "a b", "http://localhost"]],
     ["SPOOL_DATABASE_URL", ["postgres://h/d", "postgresql:///d"], ["mysql://h/d", "postgres://"]],
     ["SPOOL_MODEL_BASE_URL", ["https://h/v1"], ["ftp://h", "h"]],
+    ["SPOOL_UNKNOWN_KINDS", ["wait", "refuse"], ["accept"]],
     ["SPOOL_MIGRATE", ["true", "0"], ["yes"]],
     ["SPOOL_LOG_LEVEL", ["trace", "silent"], ["INFO"]],
   ];

@@ -1,26 +1,43 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { listSessions, openSession, renewSession } from "../../src/store/session-queries.ts";
+import { sql } from "kysely";
+import type { KindOffer } from "../../src/domain/session.ts";
+import { findOffer, listSessions, openSession, renewSession } from "../../src/store/session-queries.ts";
 import { createRunning, createTask } from "../support/new-tasks.ts";
 import { describeOnEachStore } from "../support/stores.ts";
 
 describeOnEachStore("the list of sessions", (store) => {
   let namespace: string;
+  let opened = 0;
   beforeEach(() => {
     namespace = randomUUID();
   });
 
-  async function open(kinds: readonly string[], leaseMs = 60_000): Promise<string> {
+  async function open(
+    names: readonly string[],
+    { leaseMs = 60_000, ...offer }: Partial<KindOffer> & { leaseMs?: number } = {},
+  ): Promise<string> {
     const sessionId = randomUUID();
-    const session = { sessionId, namespace, host: "host", pid: 7, kinds, capacity: 3, leaseMs };
-    await openSession(store().db, session);
+    const kinds = names.map((name) => ({ name, retry: {}, isExclusive: false, ...offer }));
+    await openSession(store().db, { sessionId, namespace, host: "host", pid: 7, kinds, capacity: 3, leaseMs });
+    // The clock of the database may show two of them the same time.
+    const later = sql<Date>`started_at + ${++opened}::int * interval '1 second'`;
+    await store().db.updateTable("sessions").set({ started_at: later }).where("session_id", "=", sessionId).execute();
     return sessionId;
   }
   const list = (limit = 10) => listSessions(store().db, { namespace, limit });
 
   it("has those of the namespace, in the order of their beginning, up to a limit", async () => {
-    const opened: string[] = [];
-    for (const kinds of [["echo"], [], ["b", "a"]]) opened.push(await open(kinds));
+    const sessions: string[] = [];
+    for (const kinds of [["echo"], [], ["b", "a"]]) sessions.push(await open(kinds));
+    assert.deepEqual(
+      (await list()).map(({ sessionId, kinds }) => [sessionId, kinds]),
+      [
+        [sessions[0], ["echo"]],
+        [sessions[1], []],
+        [sessions[2], ["b", "a"]],
+      ],
+    );
     namespace = randomUUID();
     assert.deepEqual(await list(), []);
     const others = [await open(["other"])];
@@ -33,7 +50,6 @@ describeOnEachStore("the list of sessions", (store) => {
       (await list(1)).map(({ sessionId }) => sessionId),
       others,
     );
-    assert.equal(opened.length, 3);
   });
 
   it("counts what runs under each, and nothing that waits", async () => {
@@ -50,7 +66,7 @@ describeOnEachStore("the list of sessions", (store) => {
   });
 
   it("tells when each was renewed, and until when it counts as alive, also of one that has run out", async () => {
-    const sessionId = await open([], 0);
+    const sessionId = await open([], { leaseMs: 0 });
     const [out] = await list();
     assert.ok(out!.expiresAt <= out!.seenAt);
     assert.equal(await renewSession(store().db, { sessionId, leaseMs: 5_000 }), true);
@@ -58,5 +74,28 @@ describeOnEachStore("the list of sessions", (store) => {
     assert.ok(renewed!.seenAt >= out!.seenAt);
     assert.equal(renewed!.expiresAt.getTime() - renewed!.seenAt.getTime(), 5_000);
     assert.deepEqual(renewed!.startedAt, out!.startedAt);
+  });
+});
+
+describeOnEachStore("what is offered of a kind", (store) => {
+  const namespace = randomUUID();
+  const find = (kind: string) => findOffer(store().db, { namespace, kind });
+
+  it("is what the first of those says who are alive and have it", async () => {
+    // Ids in the order in which they are opened: two may have the same time.
+    let opened = 0;
+    const open = (kinds: readonly KindOffer[], leaseMs = 60_000) => {
+      const sessionId = `00000000-0000-7000-8000-${String(++opened).padStart(12, "0")}`;
+      return openSession(store().db, { sessionId, namespace, host: "h", pid: 1, kinds, capacity: 1, leaseMs });
+    };
+    assert.equal(await find("ingest"), undefined);
+    const offer = { name: "ingest", retry: { maxAttempts: 3, jitter: 0.5 }, isExclusive: true };
+    await open([offer], 0);
+    assert.equal(await find("ingest"), undefined);
+    await open([{ name: "other", retry: {}, isExclusive: false }, offer]);
+    await open([{ ...offer, retry: {} }]);
+    assert.deepEqual(await find("ingest"), offer);
+    assert.equal(await find("INGEST"), undefined);
+    assert.equal(await findOffer(store().db, { namespace: randomUUID(), kind: "ingest" }), undefined);
   });
 });

@@ -23,12 +23,13 @@ interface KindOptions {
 export function kindOf(
   name: string,
   run: (task: TaskContext) => Promise<JsonObject | void>,
-  { exclusiveKey = () => null, retry = {}, resumable = false }: KindOptions = {},
+  { exclusiveKey, retry = {}, resumable = false }: KindOptions = {},
 ): Kind {
   return {
     name,
     parseParams: (params) => params,
-    exclusiveKey: (params) => exclusiveKey(params as JsonObject),
+    exclusiveKey: (params) => exclusiveKey?.(params as JsonObject) ?? null,
+    isExclusive: exclusiveKey !== undefined,
     retry,
     resumable,
     run: (task) => run(task as TaskContext),

@@ -9,7 +9,13 @@ import type { Store } from "../../src/store/database.ts";
 /** An engine that runs, in a namespace of its own. Disposing stops it; the store stays open. */
 export type TestEngine = Engine & AsyncDisposable & { readonly namespace: string };
 
-const SETTINGS: Omit<EngineSettings, "namespace"> = { slots: 64, cancelGraceMs: 5_000, leaseMs: 10_000, notify: true };
+const SETTINGS: Omit<EngineSettings, "namespace"> = {
+  slots: 64,
+  cancelGraceMs: 5_000,
+  leaseMs: 10_000,
+  notify: true,
+  unknownKinds: "wait",
+};
 const STOP_MS = 10_000;
 
 /** Starts an engine on an open store, with echo and the kinds given. */

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import { SpoolRpcError } from "../../client/client.ts";
 import type { StartedTask, StartRequest } from "../../client/client.ts";
+import { escapeText } from "../escape-text.ts";
 import { EXIT } from "../exit-codes.ts";
 import { followTask } from "../follow-task.ts";
 import { gatherLabel, parseCount, parseDuration, parseTime, readParams } from "../option-values.ts";
@@ -70,6 +71,10 @@ async function start(session: Session, kind: string, options: StartOptions): Pro
     return unanswered(session, error, { wait, requestId });
   }
   const { taskId } = started.task;
+  if (started.task.awaitsWorker) {
+    const lines = [`nobody here runs ${escapeText(kind)}: the task waits until somebody comes who does`];
+    writeNotice({ json: session.json, lines, fields: { notice: "awaits_worker", task_id: taskId, kind } });
+  }
   if (!options.wait) {
     await writeOut(`${jsonText(handle(session, started))}\n`);
     return EXIT.succeeded;

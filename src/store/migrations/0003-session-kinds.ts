@@ -5,7 +5,7 @@ import type { Kysely } from "kysely";
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     alter table sessions
-      add column kinds text[] not null default '{}',
+      add column kinds jsonb not null default '[]',
       add column capacity int not null default 0,
       add column seen_at timestamptz not null default now()`.execute(db);
 }

@@ -35,7 +35,7 @@ export const ErrorReason = {
   INVALID_ARGUMENT: 1,
 
   /**
-   * INVALID_ARGUMENT. No process of this service has ever offered the kind; metadata: kind.
+   * INVALID_ARGUMENT. Nobody has the kind and such starts are refused, or only another can check it; metadata: kind.
    *
    * @generated from enum value: ERROR_REASON_KIND_UNKNOWN = 2;
    */

@@ -23,14 +23,16 @@ export const file_spool_v1_task_service: GenFile = /*@__PURE__*/
  */
 export type StartTaskRequest = Message<"spool.v1.StartTaskRequest"> & {
   /**
-   * What code runs it. 1 to 128 characters of [A-Za-z0-9._-].
+   * What code runs it. 1 to 128 characters of [A-Za-z0-9._-]. Where no process has the kind, the task waits until one
+   * comes that has, and says so (awaits_worker); a server may be set to refuse it instead.
    *
    * @generated from field: string kind = 1;
    */
   kind: string;
 
   /**
-   * What the kind is given: checked by the kind before the task is stored. At most 1 MiB as JSON and 3 MiB as
+   * What the kind is given: checked by the kind before the task is stored, where this server has it, else before it
+   * runs. At most 1 MiB as JSON and 3 MiB as
    * protobuf, and nested at most 32 deep.
    *
    * @generated from field: google.protobuf.Struct params = 2;
