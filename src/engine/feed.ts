@@ -216,7 +216,8 @@ export class Feed {
   }
 }
 
-function bytesOf({ body }: NewEvent): number {
+/** What an event takes in memory, about. */
+export function bytesOf({ body }: NewEvent): number {
   return body.length + EVENT_OVERHEAD_BYTES;
 }
 

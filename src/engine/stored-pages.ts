@@ -1,11 +1,11 @@
 import { isTerminal } from "../domain/task.ts";
 import type { StoredPage } from "../store/event-queries.ts";
+import { bytesOf } from "./feed.ts";
 import type { Feed } from "./feed.ts";
 import type { PageQuery, TapePage } from "./task-engine.ts";
 
-/** What the pages that are kept for others may take, and what an event takes in one besides its body. */
+/** What the pages that are kept for others may take. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
-const EVENT_OVERHEAD_BYTES = 160;
 
 /** Where pages are read from, each of one snapshot. @throws TaskNotFound, StoreUnavailable */
 export type ReadStore = (query: PageQuery) => Promise<StoredPage>;
@@ -77,7 +77,7 @@ export class StoredPages {
   }
 
   #keep(key: string, reading: Reading, { events }: TapePage): void {
-    reading.bytes = events.reduce((sum, { body }) => sum + body.length + EVENT_OVERHEAD_BYTES, EVENT_OVERHEAD_BYTES);
+    reading.bytes = events.reduce((sum, event) => sum + bytesOf(event), 1);
     this.#bytes += reading.bytes;
     this.#kept.delete(key);
     this.#kept.set(key, reading); // As the newest.

@@ -8,9 +8,9 @@ import type { TaskRow } from "./task-queries.ts";
 /**
  * Takes up to `limit` waiting tasks for a session, first those that have been due for longest: since their start, or the
  * time before which they are not to run. Each is running from its next attempt on, with its `started` event, in one
- * commit. What is not due yet is not looked at, however much of it waits. Two sessions never get the same task: the update repeats that it is pending. A task
- * with an exclusive key is taken only with the key; those whose key is held, or whose turn it is not, do not stand in
- * the way of others.
+ * commit. What is not due yet is not looked at, however much of it waits. Two sessions never get the same task: the
+ * update repeats that it is pending. A task with an exclusive key is taken only with the key; those whose key is held,
+ * or whose turn it is not, do not stand in the way of others.
  *
  * @returns the tasks, and the moment that their attempts began
  */

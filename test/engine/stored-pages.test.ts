@@ -120,7 +120,7 @@ describe("pages of the store", () => {
     let reads = 0;
     const readStore = async ({ fromSeq }: { fromSeq: bigint }) => {
       reads++;
-      const events = [event(Number(fromSeq), "x".repeat(MIB - 2 * 160))];
+      const events = [event(Number(fromSeq), "x".repeat(MIB - 160 - 1))];
       return { taskId: TASK, status: "running" as const, lastSeq: 99n, events };
     };
     const pages = new StoredPages({ feed, readStore });
