@@ -16,22 +16,29 @@ const SERVER_HEAP = ["--max-semi-space-size=16", "--heap-growing-percent=100"];
 const bundled = fileURLToPath(new URL("../node_modules/node/bin/node", import.meta.url));
 
 const isServer = process.argv[2] === "serve";
-const heap = isServer ? SERVER_HEAP : [];
+/** What whoever starts it says of the same counts: in NODE_OPTIONS, or in flags, which come after these. */
+const isSaid = (flag) => process.env.NODE_OPTIONS?.includes(flag.split("=")[0]);
+const heap = isServer ? SERVER_HEAP.filter((flag) => !isSaid(flag)) : [];
 
 if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR) {
   if (existsSync(bundled) && realpathSync(bundled) !== process.execPath) runWith(bundled);
   else refuse();
 } else {
   // Such flags count from the start of a process only: it becomes another, and stays the one that it is to others.
-  if (isServer && !process.execArgv.includes(SERVER_HEAP[0])) becomeServer();
+  if (heap.some((flag) => !process.execArgv.includes(flag))) becomeServer();
   await import("../src/cli/main.ts");
 }
 
-/** Replaces this process, where the system can: flags of the one who started it come after, and count. */
+/** Replaces this process, where the system can. */
 function becomeServer() {
-  if (process.platform === "win32" || process.execve === undefined) return;
+  // A parent that talks with this process would lose it: it has to give the flags itself.
+  if (process.execve === undefined || process.platform === "win32" || process.channel != null) return;
   process.removeAllListeners("warning"); // That the call is young is nothing to tell those who start a server.
-  process.execve(process.execPath, [process.execPath, ...heap, ...process.execArgv, ...process.argv.slice(1)]);
+  try {
+    process.execve(process.execPath, [process.execPath, ...heap, ...process.execArgv, ...process.argv.slice(1)]);
+  } catch {
+    // Not allowed to: then it runs with the heap as it is.
+  }
 }
 
 function refuse() {

@@ -57,8 +57,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
     const client = new Client(target, credentials, {
       "grpc.initial_reconnect_backoff_ms": RECONNECT_MS_MIN,
       "grpc.max_reconnect_backoff_ms": RECONNECT_MS_MAX,
-      // Retries are this client's own, and nobody reads the books that the library would keep of each call.
-      "grpc.enable_retries": 0,
+      // Nobody reads the books that the library would keep of each call.
       "grpc.enable_channelz": 0,
       // A pool of its own, so that a new channel is a new connection.
       "grpc.use_local_subchannel_pool": 1,

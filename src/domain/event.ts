@@ -55,6 +55,14 @@ export function isCheckpoint({ type, body }: NewEvent): boolean {
   return type === "partial" && body.startsWith(CHECKPOINT_BODY);
 }
 
+/** What an event takes in memory besides its body, about. */
+const EVENT_OVERHEAD_BYTES = 160;
+
+/** What an event takes in memory, about. */
+export function bytesOf({ body }: Pick<NewEvent, "body">): number {
+  return body.length + EVENT_OVERHEAD_BYTES;
+}
+
 /** Reads a body back. Only for an event whose type the caller has looked at. */
 export function bodyOf<Type extends EventType>(event: NewEvent & { type: Type }): EventBodies[Type] {
   return JSON.parse(event.body) as EventBodies[Type];

@@ -8,6 +8,12 @@ export interface KindOffer {
   isExclusive: boolean;
 }
 
+/** The same as it was found in the store. */
+export interface FoundOffer extends KindOffer {
+  /** Whether the session that says so is alive. One that is late may be running such tasks all the same. */
+  isAlive: boolean;
+}
+
 /** A process that owns the tasks that it runs, as it is stored. It counts as alive until expiresAt. */
 export interface SessionState {
   sessionId: string;

@@ -136,7 +136,7 @@ export class Engine implements TaskEngine {
     this.#journal.giveUpOn(halt);
     await membership.stopClaiming();
     // A start that is being stored runs its task as soon as it is: that task is to be ended too.
-    await Promise.allSettled(this.#starts);
+    await Promise.race([Promise.allSettled(this.#starts), aborted(halt)]);
     await this.#executor.whenIdle(drainMs);
     await this.#executor.stopAll("shutdown", halt);
     this.#isStopped = true;
@@ -181,7 +181,8 @@ export class Engine implements TaskEngine {
       const task = asCreated(newTask, outcome.at);
       if (lease === null) {
         this.#source.feed.announce(task);
-        if (request.runAt === null || request.runAt.getTime() <= Date.now()) claimer.onWaiting();
+        const isOurs = kind !== null && (request.runAt === null || request.runAt.getTime() <= Date.now());
+        if (isOurs) claimer.onWaiting();
       } else {
         this.#executor.run(task, { lease, at: outcome.at });
       }
@@ -273,4 +274,11 @@ export class Engine implements TaskEngine {
       throw new StoreUnavailable(new Error("the session could not be renewed in time"));
     return this.#membership;
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }

@@ -1,7 +1,9 @@
+import { bytesOf } from "../domain/event.ts";
 import type { NewEvent, TapeEvent } from "../domain/event.ts";
 import { PAGE_BYTES_MAX } from "../domain/limits.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { TaskState, TaskStatus } from "../domain/task.ts";
+import { KeptPages } from "./kept-pages.ts";
 import { Subscriber } from "./subscription.ts";
 import type { Subscription } from "./subscription.ts";
 import type { PageQuery, TapePage } from "./task-engine.ts";
@@ -10,10 +12,8 @@ import { TimingWheel } from "./timing-wheel.ts";
 /** How many committed events of one followed tape are kept at the most, and how many bytes of them. */
 const RING_EVENTS_MAX = 4_096;
 const RING_BYTES_MAX = 2 * 1024 * 1024;
-/** What an event takes in memory besides its body. */
-const EVENT_OVERHEAD_BYTES = 160;
-/** How many of the pages that were given of one tape are kept, for others who stand where its reader stood. */
-const GIVEN_PAGES_MAX = 8;
+/** What the pages take that are kept for others who stand where their reader stood, whatever tapes they are of. */
+const GIVEN_BYTES_MAX = 32 * 1024 * 1024;
 /** What all rings together keep; past it the ring that was quiet longest is let go. */
 const FEED_BYTES_MAX = 128 * 1024 * 1024;
 
@@ -40,8 +40,6 @@ interface Tape {
   ring: TapeEvent[];
   ringBytes: number;
   subscribers: Set<Subscriber>;
-  /** The last pages given of it, by where they begin, with the limits that they were asked under. */
-  given: Map<bigint, { page: TapePage; limit: number }>;
 }
 
 /**
@@ -59,6 +57,7 @@ export class Feed {
   readonly #unfollowed = new Map<string, Tape>();
   readonly #onCommit: (state: TaskState) => void;
   readonly #wheel = new TimingWheel();
+  readonly #given = new KeptPages(GIVEN_BYTES_MAX);
   #bytes = 0;
 
   /** @param onCommit is told of every commit of this process, followed or not */
@@ -146,16 +145,14 @@ export class Feed {
    *
    * @param seenSeq the last_seq that the reader has been told of: nothing older is given
    */
-  read({ taskId, fromSeq, limit }: PageQuery, seenSeq: bigint): TapePage | null {
-    const tape = this.#tapes.get(taskId);
+  read(query: PageQuery, seenSeq: bigint): TapePage | null {
+    const tape = this.#tapes.get(query.taskId);
     if (tape === undefined || tape.status === null) return null;
-    const given = tape.given.get(fromSeq);
-    if (given?.limit === limit && isGood(given.page, tape, seenSeq)) return given.page;
-    const page = this.#cut(tape, { taskId, fromSeq, limit });
-    if (page === null || tape.subscribers.size < 2) return page;
-    tape.given.delete(fromSeq);
-    tape.given.set(fromSeq, { page, limit });
-    if (tape.given.size > GIVEN_PAGES_MAX) tape.given.delete(tape.given.keys().next().value!);
+    if (tape.subscribers.size < 2) return this.#cut(tape, query);
+    const given = this.#given.find(query);
+    if (given !== undefined && isGood(given, tape, seenSeq)) return given;
+    const page = this.#cut(tape, query);
+    if (page !== null) this.#given.keep(query, page);
     return page;
   }
 
@@ -212,13 +209,7 @@ export class Feed {
     this.#bytes -= tape.ringBytes;
     tape.ring = [];
     tape.ringBytes = 0;
-    tape.given.clear();
   }
-}
-
-/** What an event takes in memory, about. */
-export function bytesOf({ body }: NewEvent): number {
-  return body.length + EVENT_OVERHEAD_BYTES;
 }
 
 /** Whether a page shows the tape as it is, or there is more behind it and it is no older than what its reader has seen. */
@@ -228,7 +219,7 @@ function isGood(page: TapePage, { lastSeq, status }: Tape, seenSeq: bigint): boo
 }
 
 function newTape(): Tape {
-  return { status: null, lastSeq: 0n, ring: [], ringBytes: 0, subscribers: new Set(), given: new Map() };
+  return { status: null, lastSeq: 0n, ring: [], ringBytes: 0, subscribers: new Set() };
 }
 
 function wake({ subscribers }: Tape): void {

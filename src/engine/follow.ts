@@ -6,6 +6,9 @@ import type { Feed } from "./feed.ts";
 import type { StoredPages } from "./stored-pages.ts";
 import type { PageQuery, TapePage } from "./task-engine.ts";
 
+/** Past every seq: for one answer by itself, which is to show the tape as it is. */
+const NOTHING_OLDER = 2n ** 63n;
+
 /** Where pages come from: the feed where it has them, else the store. */
 export interface TapeSource {
   feed: Feed;
@@ -28,7 +31,7 @@ export async function* followTape(
   using wakeup = source.feed.subscribe(taskId, signal); // Before the first read: nothing falls between.
   let owed = true; // The first page, and a heartbeat, are given though they be empty.
   let ahead: Promise<TapePage> | null = null;
-  let seenSeq = 0n;
+  let seenSeq = source.feed.state(taskId)?.lastSeq ?? 0n; // Who comes is shown nothing older than what is known here.
   for (let cursor = fromSeq; ;) {
     const query = { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX };
     const live: TapePage | null = ahead === null ? source.feed.read(query, seenSeq) : null;
@@ -96,5 +99,5 @@ export async function waitForEnd(
 }
 
 async function readPage(source: TapeSource, query: PageQuery): Promise<TapePage> {
-  return source.feed.read(query, 0n) ?? source.stored.read(query, 0n);
+  return source.feed.read(query, NOTHING_OLDER) ?? source.stored.read(query, NOTHING_OLDER);
 }

@@ -1,11 +1,11 @@
 import { KindUnknown } from "../domain/errors.ts";
 import type { Kind } from "../domain/kind.ts";
 import type { RetrySettings } from "../domain/retry.ts";
-import type { KindOffer } from "../domain/session.ts";
+import type { FoundOffer } from "../domain/session.ts";
 import type { Task } from "../domain/task.ts";
 import type { SeenTask } from "./task-engine.ts";
 
-/** How long it is known what others offer. Processes come and go; nobody waits to the second for that to be seen. */
+/** How long it is known who has a kind, for people to see. Processes come and go. */
 const KNOWN_MS = 1_000;
 /** Of so many kinds: callers may ask for any name. */
 const KNOWN_MAX = 1_000;
@@ -17,14 +17,15 @@ const KNOWN_MAX = 1_000;
 export class KindDirectory {
   readonly #own: ReadonlyMap<string, Kind>;
   readonly #unknownKinds: "wait" | "refuse";
-  readonly #readOffer: (kind: string) => Promise<KindOffer | undefined>;
-  readonly #known = new Map<string, { offer: Promise<KindOffer | undefined>; untilMs: number }>();
+  readonly #readOffer: (kind: string) => Promise<FoundOffer | undefined>;
+  /** Of the kinds that were asked for: whether nobody who is alive has them. */
+  readonly #known = new Map<string, { isMissing: Promise<boolean>; untilMs: number }>();
 
   constructor(parts: {
     own: ReadonlyMap<string, Kind>;
     unknownKinds: "wait" | "refuse";
-    /** What one who lives says of a kind; undefined where nobody has it. @throws StoreUnavailable */
-    readOffer: (kind: string) => Promise<KindOffer | undefined>;
+    /** What a session says of a kind, one that is alive if there is one. @throws StoreUnavailable */
+    readOffer: (kind: string) => Promise<FoundOffer | undefined>;
   }) {
     this.#own = parts.own;
     this.#unknownKinds = parts.unknownKinds;
@@ -40,27 +41,32 @@ export class KindDirectory {
   async find(name: string): Promise<{ kind: Kind | null; retry: RetrySettings }> {
     const kind = this.#own.get(name);
     if (kind !== undefined) return { kind, retry: kind.retry };
-    const offer = await this.#offer(name);
+    const offer = await this.#readOffer(name);
     // A task is stored with the key that keeps it from running beside others, and that only those can tell who have it.
     const isTaken = offer === undefined ? this.#unknownKinds === "wait" : !offer.isExclusive;
     if (!isTaken) throw new KindUnknown(name, [...this.#own.keys()]);
     return { kind: null, retry: offer?.retry ?? {} };
   }
 
-  /** The task, and whether it waits for somebody to come who has its kind. @throws StoreUnavailable */
+  /** The task, and whether it waits for somebody to come who has its kind: false where that cannot be told now. */
   async see(task: Task): Promise<SeenTask> {
     const isNotOurs = task.status === "pending" && !this.#own.has(task.kind);
-    return { ...task, awaitsWorker: isNotOurs && (await this.#offer(task.kind)) === undefined };
+    return { ...task, awaitsWorker: isNotOurs && (await this.#isMissing(task.kind)) };
   }
 
-  #offer(kind: string): Promise<KindOffer | undefined> {
+  #isMissing(kind: string): Promise<boolean> {
     const known = this.#known.get(kind);
-    if (known !== undefined && performance.now() < known.untilMs) return known.offer;
-    const offer = this.#readOffer(kind);
+    if (known !== undefined && performance.now() < known.untilMs) return known.isMissing;
+    const isMissing = this.#readOffer(kind).then(
+      (offer) => offer?.isAlive !== true,
+      () => {
+        this.#known.delete(kind); // The next one asks again.
+        return false;
+      },
+    );
     this.#known.delete(kind);
-    this.#known.set(kind, { offer, untilMs: performance.now() + KNOWN_MS });
-    offer.catch(() => this.#known.delete(kind)); // The next one asks again.
+    this.#known.set(kind, { isMissing, untilMs: performance.now() + KNOWN_MS });
     if (this.#known.size > KNOWN_MAX) this.#known.delete(this.#known.keys().next().value!);
-    return offer;
+    return isMissing;
   }
 }

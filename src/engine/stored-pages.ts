@@ -1,7 +1,7 @@
 import { isTerminal } from "../domain/task.ts";
 import type { StoredPage } from "../store/event-queries.ts";
-import { bytesOf } from "./feed.ts";
 import type { Feed } from "./feed.ts";
+import { KeptPages, pageKey } from "./kept-pages.ts";
 import type { PageQuery, TapePage } from "./task-engine.ts";
 
 /** What the pages that are kept for others may take. */
@@ -13,8 +13,6 @@ export type ReadStore = (query: PageQuery) => Promise<StoredPage>;
 interface Reading {
   number: number;
   page: Promise<TapePage>;
-  /** What it takes, once it is there and kept; 0 before. */
-  bytes: number;
 }
 
 /**
@@ -28,9 +26,8 @@ interface Reading {
 export class StoredPages {
   readonly #feed: Feed;
   readonly #readStore: ReadStore;
-  /** By what was asked for: those that are being read, and those that were, the oldest first. */
-  readonly #kept = new Map<string, Reading>();
-  #bytes = 0;
+  readonly #kept = new KeptPages(KEPT_BYTES_MAX);
+  readonly #reading = new Map<string, Reading>();
   /** How many reads have begun. */
   #begun = 0;
 
@@ -45,27 +42,28 @@ export class StoredPages {
    */
   async read(query: PageQuery, seenSeq: bigint): Promise<TapePage> {
     if (!this.#feed.isShared(query.taskId)) return this.#readFresh(query);
-    const key = `${query.taskId} ${query.fromSeq} ${query.limit}`;
+    const isGood = (page: TapePage) => (page.hasMore || isTerminal(page.status)) && page.lastSeq >= seenSeq;
+    const kept = this.#kept.find(query);
+    if (kept !== undefined && isGood(kept)) return kept;
+    const key = pageKey(query);
     const arrival = this.#begun;
-    for (let reading = this.#kept.get(key); reading !== undefined; reading = this.#kept.get(key)) {
+    for (let reading = this.#reading.get(key); reading !== undefined; reading = this.#reading.get(key)) {
       const page = await reading.page;
       const isFresh = reading.number > arrival; // It began after this reader had subscribed.
-      if (isFresh || (isGoodForAll(page) && page.lastSeq >= seenSeq)) return page;
-      if (this.#kept.get(key) === reading) break;
+      if (isFresh || isGood(page)) return page;
     }
     return this.#readFor(key, query);
   }
 
   async #readFor(key: string, query: PageQuery): Promise<TapePage> {
-    this.#forget(key);
-    const reading: Reading = { number: ++this.#begun, page: this.#readFresh(query), bytes: 0 };
-    this.#kept.set(key, reading);
+    const reading: Reading = { number: ++this.#begun, page: this.#readFresh(query) };
+    this.#reading.set(key, reading);
     try {
       const page = await reading.page;
-      if (this.#kept.get(key) === reading && isGoodForAll(page)) this.#keep(key, reading, page);
+      if (page.hasMore || isTerminal(page.status)) this.#kept.keep(query, page);
       return page;
     } finally {
-      if (this.#kept.get(key) === reading && reading.bytes === 0) this.#kept.delete(key);
+      this.#reading.delete(key);
     }
   }
 
@@ -75,24 +73,4 @@ export class StoredPages {
     const nextFromSeq = (events.at(-1)?.seq ?? query.fromSeq - 1n) + 1n;
     return { taskId, status, events, nextFromSeq, lastSeq, hasMore: nextFromSeq <= lastSeq };
   }
-
-  #keep(key: string, reading: Reading, { events }: TapePage): void {
-    reading.bytes = events.reduce((sum, event) => sum + bytesOf(event), 1);
-    this.#bytes += reading.bytes;
-    this.#kept.delete(key);
-    this.#kept.set(key, reading); // As the newest.
-    for (const oldest of this.#kept.keys()) {
-      if (this.#bytes <= KEPT_BYTES_MAX) break;
-      this.#forget(oldest);
-    }
-  }
-
-  #forget(key: string): void {
-    this.#bytes -= this.#kept.get(key)?.bytes ?? 0;
-    this.#kept.delete(key);
-  }
-}
-
-function isGoodForAll({ hasMore, status }: TapePage): boolean {
-  return hasMore || isTerminal(status);
 }

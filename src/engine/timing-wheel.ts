@@ -29,11 +29,12 @@ export class TimingWheel {
 
   /** Sees to it that one is looked at when its deadline has passed. */
   watch(timed: Timed): void {
-    const turn = turnAfter(timed.deadlineMs);
+    if (this.#timer === undefined) this.#start();
+    // Not before the turn that is looked at next: what has passed already is told then.
+    const turn = Math.max(this.#turn, turnAfter(timed.deadlineMs));
     const planned = this.#turnOf.get(timed);
     if (planned !== undefined && planned <= turn) return;
     if (planned !== undefined) this.remove(timed);
-    if (this.#timer === undefined) this.#start();
     this.#plan(timed, turn);
   }
 

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
-import type { KindOffer, SessionState } from "../domain/session.ts";
+import type { FoundOffer, KindOffer, SessionState } from "../domain/session.ts";
 import type { Database } from "./schema.ts";
 
 /** A session counts as alive while this holds, by the database's clock. */
@@ -94,18 +94,18 @@ export async function listSessions(
   return rows.map(({ kinds, ...session }) => ({ ...session, kinds: kinds.map(({ name }) => name) }));
 }
 
-/** What one who is alive says of a kind; undefined: nobody in the namespace who is alive has it. */
+/** What a session of the namespace says of a kind, one that is alive if there is one; undefined: none has it. */
 export async function findOffer(
   db: Kysely<Database>,
   { namespace, kind }: { namespace: string; kind: string },
-): Promise<KindOffer | undefined> {
-  const { rows } = await sql<{ offer: KindOffer }>`
-    select offer
+): Promise<FoundOffer | undefined> {
+  const { rows } = await sql<{ offer: KindOffer; is_alive: boolean }>`
+    select offer, s.expires_at > now() as is_alive
     from sessions s cross join jsonb_array_elements(s.kinds) offer
-    where s.namespace = ${namespace} and s.expires_at > now() and offer ->> 'name' = ${kind}
-    order by s.started_at, s.session_id
+    where s.namespace = ${namespace} and offer ->> 'name' = ${kind}
+    order by is_alive desc, s.started_at, s.session_id
     limit 1`.execute(db);
-  return rows[0]?.offer;
+  return rows[0] && { ...rows[0].offer, isAlive: rows[0].is_alive };
 }
 
 export async function closeSession(db: Kysely<Database>, sessionId: string): Promise<void> {

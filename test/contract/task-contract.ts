@@ -166,7 +166,7 @@ export function taskContract(door: () => Door): void {
     }
   });
 
-  it("a task of a kind that nobody has waits for somebody who has it, and says so; a cancel ends it", async () => {
+  it("a task of a kind that nobody has waits for somebody who has it, where servers let it, and says so", async () => {
     const { task } = await door().start({ kind: "nope" });
     assert.deepEqual([task.status, task.awaitsWorker], ["pending", true]);
     assert.equal((await door().get(task.taskId)).awaitsWorker, true);

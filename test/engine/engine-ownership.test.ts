@@ -18,8 +18,7 @@ import {
   untilStopped,
   wholeTape,
 } from "../support/engine-tasks.ts";
-import { echo } from "../../src/kinds/echo.ts";
-import { startEngine, taskRequest } from "../support/engines.ts";
+import { startEngine } from "../support/engines.ts";
 import { createRunning, outline, storedTape } from "../support/new-tasks.ts";
 import { createDatabase } from "../support/postgres.ts";
 import type { TestDatabase } from "../support/postgres.ts";
@@ -228,45 +227,6 @@ describe("engines that share a database", () => {
     await stopped;
     assert.equal((await outcomeOf(other, running)).status, "succeeded");
     await assert.rejects(start(engine, { kind: "where" }), { reason: "DRAINING" });
-  });
-
-  it("store the tasks of a kind that another has, as its kind says, and that one runs them", async () => {
-    const retry = { maxAttempts: 4, jitter: 0.5 };
-    const kind = kindOf("elsewhere", ({ params }) => Promise.resolve({ params }), { retry });
-    await using owner = await startEngine(store, { namespace, kinds: [kind] });
-    await using other = await startEngine(store, { namespace, unknownKinds: "refuse" });
-    const { task } = await other.startTask(taskRequest({ kind: "elsewhere", params: { n: 1 } }));
-    const { maxAttempts, retryPolicy, awaitsWorker } = task;
-    assert.deepEqual([maxAttempts, retryPolicy.jitter, awaitsWorker], [4, 0.5, false]);
-    assert.deepEqual((await outcomeOf(owner, task.taskId)).result, { params: { n: 1 } });
-  });
-
-  it("keep a task of a kind that nobody has until somebody comes who has it", async () => {
-    await using early = await startEngine(store, { namespace });
-    const { task } = await early.startTask(taskRequest({ kind: "late" }));
-    assert.deepEqual([task.status, task.awaitsWorker], ["pending", true]);
-    await using late = await startEngine(store, { namespace, kinds: [kindOf("late", () => Promise.resolve())] });
-    assert.equal((await outcomeOf(early, task.taskId)).status, "succeeded");
-    assert.equal((await late.getTask(task.taskId)).awaitsWorker, false);
-  });
-
-  it("refuse a start that only another could give its exclusive key", async () => {
-    const alone = kindOf("alone", () => Promise.resolve(), { exclusiveKey: () => "key" });
-    await using owner = await startEngine(store, { namespace, kinds: [alone] });
-    await using other = await startEngine(store, { namespace });
-    await assert.rejects(start(other, { kind: "alone" }), { reason: "KIND_UNKNOWN" });
-    assert.equal((await outcomeOf(other, await start(owner, { kind: "alone" }))).status, "succeeded");
-  });
-
-  it("end a task whose params its kind refuses when it is to run, whatever attempts it has left", async () => {
-    const strict = { ...kindOf("strict", () => Promise.resolve()), parseParams: echo.parseParams };
-    await using owner = await startEngine(store, { namespace, kinds: [strict] });
-    await using other = await startEngine(store, { namespace });
-    const taskId = await start(other, { kind: "strict", params: { count: -1 }, maxAttempts: 5 });
-    const { status, error, tape } = await outcomeOf(owner, taskId);
-    assert.deepEqual([status, error?.reason], ["failed", "INVALID_ARGUMENT"]);
-    assert.match(error!.message, /^params\.count: /);
-    assert.deepEqual(outline(tape), ["started", "final"]);
   });
 
   it("show each other's tapes", async () => {

@@ -194,6 +194,29 @@ describeOnEachStore("a follower", (store) => {
     }
   });
 
+  it("and a page show a tape as it is, whatever others were given of it before", async () => {
+    const gate = Promise.withResolvers<void>();
+    const kind = kindOf("many", async (task) => {
+      for (let step = 0; step < 1_500; step++) await task.log("INFO", "text");
+      await task.flush();
+      await gate.promise;
+      for (let step = 0; step < 5_000; step++) await task.log("INFO", "text");
+    });
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    const taskId = await start(engine, { kind: "many" });
+    await engine.readEvents({ taskId, fromSeq: 1_501n, limit: 1, waitMs: FAR_MS }, NEVER);
+    const open = () => engine.followTape({ taskId, fromSeq: 1n, heartbeatMs: FAR_MS }, NEVER)[Symbol.asyncIterator]();
+    const followers = [open(), open()];
+    for (const follower of followers) assert.equal((await follower.next()).value!.nextFromSeq, 1_001n);
+    gate.resolve();
+    await engine.waitForResult({ taskId, waitMs: FAR_MS }, NEVER);
+    const page = await engine.readEvents({ taskId, fromSeq: 1n, limit: 1_000, waitMs: 0 }, NEVER);
+    assert.deepEqual([page.status, page.lastSeq, page.hasMore], ["succeeded", 6_502n, true]);
+    const late = open();
+    assert.equal((await late.next()).value!.lastSeq, 6_502n);
+    for (const follower of [late, ...followers]) await follower.return!();
+  });
+
   it("that leaves changes nothing", async () => {
     const { kind, emit, end } = remote();
     await using engine = await startEngine(store(), { kinds: [kind] });

@@ -114,13 +114,29 @@ describe("pages of the store", () => {
     assert.equal((await next).lastSeq, 9n);
   });
 
-  it("are kept up to 16 MiB, the last ones", async () => {
+  it("are read anew for who is to see the tape as it is, unless that has begun after they asked", async () => {
+    const { reads, feed, pages } = slowStore();
+    using _one = feed.subscribe(TASK, NEVER);
+    using _two = feed.subscribe(TASK, NEVER);
+    const first = pages.read(query, 0n);
+    reads[0]!.resolve(stored(2, 2, "succeeded"));
+    await first;
+    const both = [pages.read(query, 2n ** 63n), pages.read(query, 2n ** 63n)];
+    assert.equal(reads.length, 2);
+    reads[1]!.resolve(stored(2, 2, "succeeded"));
+    await settled();
+    reads[2]!.resolve(stored(2, 2, "succeeded"));
+    assert.notEqual(await both[0], await first);
+    assert.notEqual(await both[1], await first);
+  });
+
+  it("are kept up to 16 MiB with their encoding, the last ones", async () => {
     const feed = new Feed();
     const MIB = 1024 * 1024;
     let reads = 0;
     const readStore = async ({ fromSeq }: { fromSeq: bigint }) => {
       reads++;
-      const events = [event(Number(fromSeq), "x".repeat(MIB - 160 - 1))];
+      const events = [event(Number(fromSeq), "x".repeat(MIB / 2 - 2 * 160))];
       return { taskId: TASK, status: "running" as const, lastSeq: 99n, events };
     };
     const pages = new StoredPages({ feed, readStore });

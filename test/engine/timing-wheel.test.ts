@@ -28,6 +28,16 @@ describe("the timing wheel", () => {
     for (const { toldMs, deadlineMs } of alarms) assert.ok(toldMs! >= deadlineMs, `${toldMs} before ${deadlineMs}`);
   });
 
+  it("tells one whose deadline had passed when it was watched", async () => {
+    const wheel = new TimingWheel();
+    const alarms = [-50, -0.1].map((inMs) => new Alarm(inMs));
+    for (const alarm of alarms) wheel.watch(alarm);
+    await Promise.all(alarms.map(({ told }) => told.promise));
+    const late = new Alarm(-50);
+    wheel.watch(late);
+    await late.told.promise;
+  });
+
   it("looks at a later deadline without being told of it, and at an earlier one once it is", async () => {
     const wheel = new TimingWheel();
     const [later, earlier] = [new Alarm(10), new Alarm(60_000)];

@@ -49,7 +49,7 @@ describe("a configuration", () => {
       modelBaseUrl: null,
       modelApiKey: null,
       model: null,
-      unknownKinds: "wait",
+      unknownKinds: "refuse",
       migrate: true,
       logLevel: "info",
     });

@@ -81,7 +81,7 @@ describeOnEachStore("what is offered of a kind", (store) => {
   const namespace = randomUUID();
   const find = (kind: string) => findOffer(store().db, { namespace, kind });
 
-  it("is what the first of those says who are alive and have it", async () => {
+  it("is what the first of those says who have it, who are alive before who are not", async () => {
     // Ids in the order in which they are opened: two may have the same time.
     let opened = 0;
     const open = (kinds: readonly KindOffer[], leaseMs = 60_000) => {
@@ -90,11 +90,11 @@ describeOnEachStore("what is offered of a kind", (store) => {
     };
     assert.equal(await find("ingest"), undefined);
     const offer = { name: "ingest", retry: { maxAttempts: 3, jitter: 0.5 }, isExclusive: true };
-    await open([offer], 0);
-    assert.equal(await find("ingest"), undefined);
+    await open([{ ...offer, retry: {} }], 0);
+    assert.deepEqual(await find("ingest"), { ...offer, retry: {}, isAlive: false });
     await open([{ name: "other", retry: {}, isExclusive: false }, offer]);
     await open([{ ...offer, retry: {} }]);
-    assert.deepEqual(await find("ingest"), offer);
+    assert.deepEqual(await find("ingest"), { ...offer, isAlive: true });
     assert.equal(await find("INGEST"), undefined);
     assert.equal(await findOffer(store().db, { namespace: randomUUID(), kind: "ingest" }), undefined);
   });

@@ -23,8 +23,8 @@ export const file_spool_v1_task_service: GenFile = /*@__PURE__*/
  */
 export type StartTaskRequest = Message<"spool.v1.StartTaskRequest"> & {
   /**
-   * What code runs it. 1 to 128 characters of [A-Za-z0-9._-]. Where no process has the kind, the task waits until one
-   * comes that has, and says so (awaits_worker); a server may be set to refuse it instead.
+   * What code runs it. 1 to 128 characters of [A-Za-z0-9._-]. Where no process has the kind, it is refused with
+   * KIND_UNKNOWN, or the task waits until one comes that has, and says so (awaits_worker), as the server is set.
    *
    * @generated from field: string kind = 1;
    */

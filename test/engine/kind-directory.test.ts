@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import { echo } from "../../src/kinds/echo.ts";
+import { kindOf, outcomeOf, start } from "../support/engine-tasks.ts";
+import { startEngine, taskRequest } from "../support/engines.ts";
+import { outline } from "../support/new-tasks.ts";
+import { openPostgres } from "../support/stores.ts";
+import type { TestStore } from "../support/stores.ts";
+
+describe("engines that have different kinds", () => {
+  let store: TestStore;
+  let namespace: string;
+  before(async () => {
+    store = await openPostgres();
+  });
+  after(() => store?.[Symbol.asyncDispose]());
+  beforeEach(() => {
+    namespace = randomUUID();
+  });
+
+  it("store the tasks of a kind that another has, as its kind says, and that one runs them", async () => {
+    const retry = { maxAttempts: 4, jitter: 0.5 };
+    const kind = kindOf("elsewhere", ({ params }) => Promise.resolve({ params }), { retry });
+    await using owner = await startEngine(store, { namespace, kinds: [kind] });
+    await using other = await startEngine(store, { namespace, unknownKinds: "refuse" });
+    const { task } = await other.startTask(taskRequest({ kind: "elsewhere", params: { n: 1 } }));
+    const { maxAttempts, retryPolicy, awaitsWorker } = task;
+    assert.deepEqual([maxAttempts, retryPolicy.jitter, awaitsWorker], [4, 0.5, false]);
+    assert.deepEqual((await outcomeOf(owner, task.taskId)).result, { params: { n: 1 } });
+  });
+
+  it("run their own at once, whatever they store for others", async () => {
+    await using owner = await startEngine(store, { namespace, kinds: [kindOf("elsewhere", () => Promise.resolve())] });
+    await using other = await startEngine(store, { namespace });
+    await outcomeOf(other, await start(other)); // Its first look at what waits is over.
+    for (let count = 0; count < 10; count++) {
+      const taskId = await start(other, { kind: "elsewhere" });
+      assert.equal((await other.startTask(taskRequest())).task.status, "running");
+      await outcomeOf(owner, taskId);
+    }
+  });
+
+  it("keep a task of a kind that nobody has until somebody comes who has it", async () => {
+    await using early = await startEngine(store, { namespace });
+    const { task } = await early.startTask(taskRequest({ kind: "late" }));
+    assert.deepEqual([task.status, task.awaitsWorker], ["pending", true]);
+    await using late = await startEngine(store, { namespace, kinds: [kindOf("late", () => Promise.resolve())] });
+    assert.equal((await outcomeOf(early, task.taskId)).status, "succeeded");
+    assert.equal((await late.getTask(task.taskId)).awaitsWorker, false);
+  });
+
+  it("refuse a start that only another could give its exclusive key, though that one be late", async () => {
+    const alone = kindOf("alone", () => Promise.resolve(), { exclusiveKey: () => "key" });
+    await using other = await startEngine(store, { namespace });
+    assert.equal((await other.getTask(await start(other, { kind: "alone" }))).awaitsWorker, true);
+    await using owner = await startEngine(store, { namespace, kinds: [alone] });
+    await assert.rejects(start(other, { kind: "alone" }), { reason: "KIND_UNKNOWN" });
+    await sql`update sessions set expires_at = now() where namespace = ${namespace}`.execute(store.db);
+    await assert.rejects(start(other, { kind: "alone" }), { reason: "KIND_UNKNOWN" });
+    assert.equal((await outcomeOf(other, await start(owner, { kind: "alone" }))).status, "succeeded");
+  });
+
+  it("end a task whose params its kind refuses when it is to run, whatever attempts it has left", async () => {
+    const strict = { ...kindOf("strict", () => Promise.resolve()), parseParams: echo.parseParams };
+    await using owner = await startEngine(store, { namespace, kinds: [strict] });
+    await using other = await startEngine(store, { namespace });
+    const taskId = await start(other, { kind: "strict", params: { count: -1 }, maxAttempts: 5 });
+    const { status, error, tape } = await outcomeOf(owner, taskId);
+    assert.deepEqual([status, error?.reason], ["failed", "INVALID_ARGUMENT"]);
+    assert.match(error!.message, /^params\.count: /);
+    assert.deepEqual(outline(tape), ["started", "final"]);
+  });
+});
