@@ -33,11 +33,13 @@ if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR) {
 function becomeServer() {
   // A parent that talks with this process would lose it: it has to give the flags itself.
   if (process.execve === undefined || process.platform === "win32" || process.channel != null) return;
+  const listeners = process.listeners("warning");
   process.removeAllListeners("warning"); // That the call is young is nothing to tell those who start a server.
   try {
     process.execve(process.execPath, [process.execPath, ...heap, ...process.execArgv, ...process.argv.slice(1)]);
   } catch {
     // Not allowed to: then it runs with the heap as it is.
+    for (const listener of listeners) process.on("warning", listener);
   }
 }
 

@@ -3,6 +3,8 @@ import type { JsonObject } from "../domain/json.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import type { TaskStatus, TerminalStatus } from "../domain/task.ts";
 
+export type { SessionState as Session } from "../domain/session.ts";
+
 /** A task, as the server answered it. */
 export interface Task {
   /** A UUID, version 7: ids sort by creation. */
@@ -40,25 +42,6 @@ export interface Task {
   awaitsWorker: boolean;
   /** The seq of the last event on its tape; 0n on an empty tape. */
   lastSeq: bigint;
-}
-
-/** A process that owns the tasks that it runs, as long as it says that it lives. */
-export interface Session {
-  /** A UUID. One that was thought dead goes on under another. */
-  sessionId: string;
-  host: string;
-  pid: number;
-  /** What it runs. */
-  kinds: readonly string[];
-  /** How many tasks it runs at once, at the most. */
-  capacity: number;
-  /** How many are running under it. */
-  running: number;
-  startedAt: Date;
-  /** When it last said that it lives. */
-  seenAt: Date;
-  /** When its tasks become anybody's, unless it says so again. */
-  expiresAt: Date;
 }
 
 interface Recorded {

@@ -16,6 +16,7 @@ export interface FoundOffer extends KindOffer {
 
 /** A process that owns the tasks that it runs, as it is stored. It counts as alive until expiresAt. */
 export interface SessionState {
+  /** A UUID. One that was thought dead goes on under another. */
   sessionId: string;
   host: string;
   pid: number;
@@ -28,5 +29,6 @@ export interface SessionState {
   startedAt: Date;
   /** When it was renewed last. */
   seenAt: Date;
+  /** When its tasks become anybody's, unless it is renewed before. */
   expiresAt: Date;
 }

@@ -48,15 +48,8 @@ export async function runAttempt(
   signal: AbortSignal,
   onFailure: (error: unknown) => void,
 ): Promise<AttemptOutcome> {
-  let params: unknown;
   try {
-    // Checked at the start already, unless that came to a process that has not got the kind.
-    params = kind.parseParams(parts.task.params ?? {});
-  } catch (error) {
-    const failure = { reason: "INVALID_ARGUMENT", message: toFailure(error).message };
-    return { type: "threw", failure, because: null, isFinal: true };
-  }
-  try {
+    const params = parseStored(kind, parts.task);
     const result = (await kind.run(taskContext(parts, { params, signal }))) ?? {};
     checkJson(result, "result", RESULT_BYTES_MAX);
     return { type: "returned", result };
@@ -64,6 +57,16 @@ export async function runAttempt(
     const because = signal.aborted ? (signal.reason as AttemptStopped).because : null;
     if (because === null) onFailure(error);
     return { type: "threw", failure: toFailure(error), because, isFinal: isFinal(error) };
+  }
+}
+
+/** Checked at the start already, unless that came to a process that has not got the kind. @throws TaskError, for good */
+function parseStored(kind: Kind, { params }: Task): unknown {
+  try {
+    return kind.parseParams(params ?? {});
+  } catch (error) {
+    if (!(error instanceof InvalidArgument)) throw error;
+    throw new TaskError(error.reason, error.message, { retryable: false, cause: error });
   }
 }
 

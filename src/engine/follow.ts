@@ -39,8 +39,8 @@ export async function* followTape(
     const isLast = !page.hasMore && isTerminal(page.status);
     if (!isLast) signal.throwIfAborted(); // The end is given to whoever was there for it, though the server stops.
     seenSeq = page.lastSeq;
-    // While the reader has this page the database reads the next. What is in memory is not read ahead: followers who
-    // stand at one position are given the same page, as long as none has asked for the next.
+    // While the reader has this page the database reads the next. What is in memory takes no waiting for, and is asked
+    // for as late as can be: the more that has come by then, the fuller the page.
     ahead = live === null && page.hasMore ? source.stored.read({ ...query, fromSeq: page.nextFromSeq }, seenSeq) : null;
     ahead?.catch(() => {}); // Thrown where it is awaited, if the reader comes back for it.
     if (ahead !== null) await setImmediate(); // The query is sent before the reader gets to work on this page.

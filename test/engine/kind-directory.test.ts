@@ -41,6 +41,23 @@ describe("engines that have different kinds", () => {
     }
   });
 
+  it("take a kind whose check of the params is broken for one that failed, and try again what has attempts left", async () => {
+    let checks = 0;
+    const parseParams = () => {
+      if (++checks === 1) throw new TypeError("the schema is broken");
+      return {};
+    };
+    const broken = { ...kindOf("broken", () => Promise.resolve()), parseParams };
+    await using owner = await startEngine(store, { namespace, kinds: [broken] });
+    await using other = await startEngine(store, { namespace });
+    const { status, tape } = await outcomeOf(
+      owner,
+      await start(other, { kind: "broken", maxAttempts: 2, retryPolicy: { initialBackoffMs: 1 } }),
+    );
+    assert.deepEqual([status, outline(tape)], ["succeeded", ["started", "retrying", "started", "final"]]);
+    assert.match(tape[1]!.body, /"KIND_FAILED".*the schema is broken/);
+  });
+
   it("keep a task of a kind that nobody has until somebody comes who has it", async () => {
     await using early = await startEngine(store, { namespace });
     const { task } = await early.startTask(taskRequest({ kind: "late" }));
