@@ -21,7 +21,7 @@ export function addServerOptions(command: Command): Command {
     .option("--port <port>", "of the gRPC door (default: 50051); 0: any that is free")
     .option("--namespace <name>", "whose tasks these are (default: default)")
     .option("--slots <n>", "how many tasks run here at once (default: 64)")
-    .option("--unknown-kinds <wait|refuse>", "what becomes of the start of a kind that nobody has (default: refuse)")
+    .option("--unknown-kinds <wait|refuse>", "what becomes of the start of a kind that nobody has (default: wait)")
     .option("--no-notify", "servers on one database find out by looking, not by NOTIFY")
     .option("--no-migrate", "leave the schema of the database as it is")
     .option("--drain-ms <ms>", "how long running tasks have at a shutdown (default: 5000)")

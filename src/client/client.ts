@@ -1,6 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import type { ChannelCredentials } from "@grpc/grpc-js";
 import { HEARTBEAT_MS_DEFAULT } from "../domain/limits.ts";
 import {
   GetEventsResponseSchema,
@@ -9,12 +8,12 @@ import {
   TaskService,
 } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
-import { ADDRESS_DEFAULT, readAddress } from "./address.ts";
+import { openConnection } from "./connection.ts";
+import type { ConnectionOptions } from "./connection.ts";
 import { toCancelledTask, toEventPage, toFrame, toResult, toSession, toTask } from "./convert.ts";
 import { brokenPromise } from "./errors.ts";
 import { followFrames } from "./follow.ts";
 import type { ReconnectNotice } from "./follow.ts";
-import { openGrpcTransport } from "./grpc-transport.ts";
 import type { Read } from "./grpc-transport.ts";
 import { checkText, duration, eventsRequest, int64, listRequest, startRequest } from "./requests.ts";
 import { RETRY_MS_DEFAULT, withRetries } from "./retry.ts";
@@ -41,6 +40,9 @@ export { SpoolRpcError } from "./errors.ts";
 export type { RpcCode } from "./errors.ts";
 export type { ReconnectNotice } from "./follow.ts";
 export { WaitTimeout } from "./waiter.ts";
+export { worker } from "./worker.ts";
+export type { SpoolWorker, WorkerOptions } from "./worker.ts";
+export type { WorkerNotice } from "./worker-notice.ts";
 export type * from "./types.ts";
 export type { JsonObject, JsonValue } from "../domain/json.ts";
 export type { TaskFailure, LogLevel } from "../domain/event.ts";
@@ -52,17 +54,11 @@ const ANSWER_MS_MAX = 20_000;
 /** A stream is sent a frame at least every heartbeat. Two missed and a half: the connection is lost. */
 const SILENT_HEARTBEATS = 2.5;
 
-export interface ConnectOptions {
-  /** `host:port`, or `https://host:port` for TLS. Left out: SPOOL_ADDRESS, or 127.0.0.1:50051. */
-  address?: string | undefined;
-  /** Sent as a bearer token with every call. Left out: SPOOL_TOKEN, or none. */
-  token?: string | undefined;
+export interface ConnectOptions extends ConnectionOptions {
   /** How long a call or a follower keeps trying without success, in ms; 0: one try, Infinity: for ever. Default 60 s. */
   retryMs?: number | undefined;
   /** How often a quiet stream is to show that it lives, 1 to 60 s, in ms. Default 15 s. */
   heartbeatMs?: number | undefined;
-  /** For mutual TLS and the like: from @grpc/grpc-js, instead of those that the address implies. */
-  credentials?: ChannelCredentials | undefined;
 }
 
 export interface CallOptions {
@@ -127,10 +123,7 @@ export interface SpoolClient extends Disposable {
 /** Connects when the first call is made. A client is meant to be kept and shared; close it when done. */
 export function connect(options: ConnectOptions = {}): SpoolClient {
   const { retryMs = RETRY_MS_DEFAULT, heartbeatMs = HEARTBEAT_MS_DEFAULT } = options;
-  const { token = process.env["SPOOL_TOKEN"] || undefined } = options;
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new TypeError("token: must be printable ASCII");
-  const { target, credentials } = readAddress(options.address ?? (process.env["SPOOL_ADDRESS"] || ADDRESS_DEFAULT));
-  const transport = openGrpcTransport(target, options.credentials ?? credentials, token);
+  const transport = openConnection(options);
   const method = TaskService.method;
   const silenceMs = heartbeatMs * SILENT_HEARTBEATS;
 

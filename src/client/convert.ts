@@ -89,7 +89,16 @@ export function toTask(message: TaskMessage | undefined): Task {
   };
 }
 
-export function toSession({ sessionId, host, pid, kinds, capacity, running, ...times }: SessionMessage): Session {
+export function toSession({
+  sessionId,
+  host,
+  pid,
+  kinds,
+  capacity,
+  running,
+  isWorker,
+  ...times
+}: SessionMessage): Session {
   return {
     sessionId,
     host,
@@ -97,6 +106,7 @@ export function toSession({ sessionId, host, pid, kinds, capacity, running, ...t
     kinds,
     capacity,
     running,
+    isWorker,
     startedAt: toDate(times.startedAt, "started_at"),
     seenAt: toDate(times.seenAt, "seen_at"),
     expiresAt: toDate(times.expiresAt, "expires_at"),

@@ -1,5 +1,12 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { DescMessage, DescMethodServerStreaming, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  DescMessage,
+  DescMethod,
+  DescMethodBiDiStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+} from "@bufbuild/protobuf";
 import { Client, Metadata } from "@grpc/grpc-js";
 import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
 import { brokenPromise, readServiceError, SpoolRpcError } from "./errors.ts";
@@ -21,8 +28,26 @@ export interface GrpcTransport {
     request: MessageInitShape<I>,
     options: { silenceMs: number; signal?: AbortSignal | undefined; read: Read<Answer> },
   ): AsyncGenerator<Answer, void, undefined>;
+  /** One attempt at a stream both ways. It ends when the server ends it, or is cancelled. */
+  duplex<Answer>(
+    method: DescMethodBiDiStreaming,
+    options: { signal?: AbortSignal | undefined; read: Read<Answer> },
+  ): DuplexCall<Answer>;
   /** Ends the calls under way with an error, and every later one. */
   close(): void;
+}
+
+/** A stream that both sides write to. */
+export interface DuplexCall<Answer> {
+  /** What the server sends. Read once; leaving it cancels the call. */
+  readonly answers: AsyncGenerator<Answer, void, undefined>;
+  /** Sends a message in its bytes. @returns whether more may be sent at once; else `onRoom` says when */
+  send(bytes: Uint8Array): boolean;
+  onRoom(listener: () => void): void;
+  /** Closes this side: nothing is sent any more. */
+  end(): void;
+  /** Ends the call with an error, which `answers` throws. */
+  fail(error: Error): void;
 }
 
 /** The library would wait up to two minutes before it looks for a lost server again. */
@@ -173,6 +198,33 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       }
     },
 
+    duplex(method, { signal, read }) {
+      assertOpen(signal);
+      const used = channel;
+      const call = used.client.makeBidiStreamRequest<Uint8Array, Buffer>(pathOf(method), asBuffer, pass, metadata);
+      call.on("error", () => {}); // As above.
+      const tracked = track(used, call, signal);
+      async function* answers() {
+        using _ = tracked;
+        let ended = false;
+        try {
+          for await (const message of call as AsyncIterable<Buffer>) yield decode(method.output, message, read);
+          ended = true;
+        } catch (error) {
+          throw tracked.why ?? refused(used, error);
+        } finally {
+          if (!ended) call.cancel();
+        }
+      }
+      return {
+        answers: answers(),
+        send: (bytes) => call.write(bytes),
+        onRoom: (listener) => void call.on("drain", listener),
+        end: () => void call.end(),
+        fail: (error) => tracked.end(error),
+      };
+    },
+
     close() {
       closed ??= new Error("the client is closed");
       for (const end of underWay.values()) end(closed);
@@ -182,11 +234,12 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
   };
 }
 
-function pathOf(method: DescMethodUnary | DescMethodServerStreaming): string {
+function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
 const pass = (bytes: Buffer) => bytes;
+const asBuffer = ({ buffer, byteOffset, length }: Uint8Array) => Buffer.from(buffer, byteOffset, length);
 
 // Encoded and decoded outside of the library, which would report what cannot be as an INTERNAL answer of the server.
 

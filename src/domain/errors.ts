@@ -12,6 +12,10 @@ export type Reason =
   | "UNAUTHENTICATED"
   | "CALL_DEADLINE_EXCEEDED"
   | "CALL_CANCELLED"
+  | "APPEND_GAP"
+  | "OUT_OF_PLACE"
+  | "SESSION_LOST"
+  | "WORKER_SILENT"
   | "INTERNAL";
 
 /** A field of a request and what it must be. */
@@ -90,6 +94,36 @@ export class RequestIdReused extends SpoolError {
 export class LeaseLost extends SpoolError {
   constructor(taskId: string) {
     super("LEASE_LOST", `this attempt no longer owns task ${taskId}`, { metadata: { task_id: taskId } });
+  }
+}
+
+/** A worker's events have a gap before them. */
+export class AppendGap extends SpoolError {
+  constructor(taskId: string, appended: bigint) {
+    super("APPEND_GAP", `first_number: must be at most ${appended + 1n}, events before it are missing`, {
+      metadata: { task_id: taskId, appended: `${appended}` },
+    });
+  }
+}
+
+/** What a worker says has no place where it says it. */
+export class OutOfPlace extends SpoolError {
+  constructor(what: string) {
+    super("OUT_OF_PLACE", what);
+  }
+}
+
+/** What a stream was the voice of is over, or speaks by another. */
+export class SessionLost extends SpoolError {
+  constructor(message: string) {
+    super("SESSION_LOST", message);
+  }
+}
+
+/** A worker has not shown for too long that its stream lives. */
+export class WorkerSilent extends SpoolError {
+  constructor(silentMs: number) {
+    super("WORKER_SILENT", `nothing came from the worker for ${silentMs} ms`, { retryAfterMs: 100 });
   }
 }
 

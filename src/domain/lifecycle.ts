@@ -114,6 +114,11 @@ export function expire(task: Deciding, { at }: Moment): Transition {
   return isOver ? failed(DEADLINE_PASSED) : { type: "unchanged" };
 }
 
+/** What becomes of a task that waits and whose params its kind refuses. */
+export function refuse({ status }: Deciding, failure: TaskFailure): Transition {
+  return status === "pending" ? failed(failure) : { type: "unchanged" };
+}
+
 function retryOrFail(task: Deciding, error: TaskFailure, { at, random }: Moment): Transition {
   if (!hasAttemptsLeft(task)) return failed(error);
   // It failed before it heard of the cancel: another attempt would run, after its delay, what nobody wants any more.

@@ -40,6 +40,18 @@ export const ERROR_MESSAGE_CHARS_MAX = 16 * KIB;
 /** How deep a JSON value may nest: google.protobuf.Struct readers recurse, and most stop at 100 messages. */
 export const JSON_DEPTH_MAX = 32;
 
+/** Of a worker. */
+export const WORKER_KINDS_MAX = 100;
+export const WORKER_CAPACITY_MAX = 10_000;
+export const WORKER_HOST_CHARS_MAX = 255;
+/** How many attempts a worker says it holds when it comes back. */
+export const WORKER_RUNNING_MAX = 2 * WORKER_CAPACITY_MAX;
+export const APPEND_EVENTS_MAX = 1_000;
+/** Of one task: what a worker may have sent that is not acknowledged. */
+export const APPEND_WINDOW_EVENTS = 4_096;
+export const APPEND_WINDOW_BYTES = 4 * MIB;
+export const EXCLUSIVE_KEY_CHARS_MAX = 1_024;
+
 export const PAGE_EVENTS_DEFAULT = 100;
 export const PAGE_EVENTS_MAX = 1_000;
 /** The event bodies that one page or frame carries; one event alone may be larger, up to RESULT_BYTES_MAX. */

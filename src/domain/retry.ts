@@ -33,9 +33,17 @@ export interface RetrySettings extends Partial<RetryPolicy> {
   maxAttempts?: number;
 }
 
+/** What a start says of the attempts at its task. */
+export interface AskedRetry {
+  /** null: as the kind says. */
+  maxAttempts: number | null;
+  /** What differs from what the kind says. */
+  retryPolicy: Partial<RetryPolicy>;
+}
+
 /** What counts for a task: what its start says, else its kind, else the default. */
 export function resolveRetry(
-  asked: { maxAttempts: number | null; retryPolicy: Partial<RetryPolicy> },
+  asked: AskedRetry,
   { maxAttempts = ATTEMPTS_DEFAULT, ...byKind }: RetrySettings,
 ): { maxAttempts: number; retryPolicy: Readonly<RetryPolicy> } {
   const said = { ...byKind, ...asked.retryPolicy };

@@ -4,7 +4,10 @@ import type { RetrySettings } from "./retry.ts";
 export interface KindOffer {
   name: string;
   retry: RetrySettings;
-  /** Whether of some of its tasks only one may run at a time: which, only those can tell who have the kind. */
+  /**
+   * Whether its tasks are to be looked over before they can run, because of some only one may run at a time: which,
+   * only those can tell who have the kind.
+   */
   isExclusive: boolean;
 }
 
@@ -14,7 +17,7 @@ export interface FoundOffer extends KindOffer {
   isAlive: boolean;
 }
 
-/** A process that owns the tasks that it runs, as it is stored. It counts as alive until expiresAt. */
+/** A server or worker that owns the tasks that it runs, as it is stored. It counts as alive until expiresAt. */
 export interface SessionState {
   /** A UUID. One that was thought dead goes on under another. */
   sessionId: string;
@@ -31,4 +34,6 @@ export interface SessionState {
   seenAt: Date;
   /** When its tasks become anybody's, unless it is renewed before. */
   expiresAt: Date;
+  /** Whether it is a worker's, and not a server's. */
+  isWorker: boolean;
 }

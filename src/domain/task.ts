@@ -1,5 +1,5 @@
 import type { JsonObject } from "./json.ts";
-import type { RetryPolicy } from "./retry.ts";
+import type { AskedRetry, RetryPolicy } from "./retry.ts";
 
 export const TASK_STATUSES = ["pending", "running", "succeeded", "failed", "cancelled"] as const;
 
@@ -13,7 +13,7 @@ export function isTerminal(status: TaskStatus): status is TerminalStatus {
 }
 
 /** What a caller asks for, checked. */
-export interface TaskRequest {
+export interface TaskRequest extends AskedRetry {
   kind: string;
   params: JsonObject;
   /** Makes the start safe to retry, within the namespace. */
@@ -21,10 +21,6 @@ export interface TaskRequest {
   labels: Readonly<Record<string, string>>;
   /** How long one attempt may run; null: without end. */
   timeoutMs: number | null;
-  /** null: as the kind says. */
-  maxAttempts: number | null;
-  /** What differs from what the kind says. */
-  retryPolicy: Partial<RetryPolicy>;
   /** Not to be run before; null: at once. */
   runAt: Date | null;
   /** When the task as a whole is ended, however far it has come; null: never. */
@@ -75,6 +71,11 @@ export interface TaskState {
   taskId: string;
   status: TaskStatus;
   lastSeq: bigint;
+}
+
+/** What tells an attempt from all others. */
+export function attemptKey({ taskId, attempt }: { taskId: string; attempt: number }): string {
+  return `${taskId} ${attempt}`;
 }
 
 /** One attempt's right to write: every writing statement carries it in its WHERE. */

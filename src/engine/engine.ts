@@ -1,35 +1,36 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { Draining, StoreUnavailable, TaskNotTerminal } from "../domain/errors.ts";
-import { bodyOf, newEvent } from "../domain/event.ts";
-import { digestJson } from "../domain/json.ts";
+import { bodyOf } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Kind } from "../domain/kind.ts";
 import { requestCancel } from "../domain/lifecycle.ts";
 import { LIST_SESSIONS_MAX } from "../domain/limits.ts";
-import { resolveRetry } from "../domain/retry.ts";
 import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 import { readEvent, readLastEvent, readPage } from "../store/event-queries.ts";
-import { asCreated } from "../store/new-task.ts";
-import type { NewTask } from "../store/new-task.ts";
 import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
 import { listTasks, readTask } from "../store/task-queries.ts";
 import { Control } from "./control.ts";
-import { Executor } from "./executor.ts";
 import { Feed } from "./feed.ts";
 import { followTape, readEvents, waitForEnd } from "./follow.ts";
 import type { TapeSource } from "./follow.ts";
 import { Journal } from "./journal.ts";
 import { KindDirectory } from "./kind-directory.ts";
+import { KindHost } from "./kind-host.ts";
 import { Membership } from "./membership.ts";
 import type { MembershipSettings } from "./membership.ts";
+import { Starter } from "./starter.ts";
 import { StoredPages } from "./stored-pages.ts";
-import type { SeenTask, TaskEngine, TaskOutcome, TapePage } from "./task-engine.ts";
-import { newTaskId } from "./task-id.ts";
+import { Runner } from "./runner.ts";
+import type { RunnerSurroundings } from "./runner.ts";
+import { Runners } from "./runners.ts";
+import type { SeenTask, TaskEngine, TaskOutcome, TapePage, Worker } from "./task-engine.ts";
+import { Workers } from "./workers.ts";
+import type { Tell, WorkerHello } from "./worker-protocol.ts";
 
 export interface EngineSettings extends MembershipSettings {
   /** Tasks of other namespaces read as not found. */
@@ -44,7 +45,7 @@ export interface EngineSettings extends MembershipSettings {
  * The whole of the service without its doors: stores tasks, runs the kinds of this process, serves the tapes.
  *
  *   startTask ─▶ journal ─▶ one commit ─▶ feed ─▶ followTape
- *       └▶ executor ─▶ a kind's code ─▶ journal …
+ *       └▶ runner ─▶ a kind's code, here or at a worker ─▶ journal …
  */
 export class Engine implements TaskEngine {
   readonly #db: Kysely<Database>;
@@ -55,10 +56,12 @@ export class Engine implements TaskEngine {
   readonly #source: TapeSource;
   readonly #journal: Journal;
   readonly #control: Control;
-  readonly #executor: Executor;
+  /** Of this process's own kinds. */
+  readonly #runner: Runner;
+  readonly #runners = new Runners();
+  readonly #workers: Workers;
   readonly #directory: KindDirectory;
-  /** Those that are being stored. */
-  readonly #starts = new Set<Promise<unknown>>();
+  readonly #starter: Starter;
   #membership: Membership | null = null;
   #hasStarted = false;
   /** It runs nothing new: what is started here is left to others. */
@@ -92,20 +95,35 @@ export class Engine implements TaskEngine {
     this.#journal = new Journal({ db, feed, log });
     this.#directory = new KindDirectory({
       own: this.#kinds,
+      offerHere: (kind) => this.#runners.offerOf(kind),
       unknownKinds: settings.unknownKinds,
       readOffer: async (kind) => findOffer(this.#opened(), { namespace, kind }),
     });
     this.#control = new Control({ db, namespace, feed });
-    this.#executor = new Executor({
-      kinds: this.#kinds,
-      slots: settings.slots,
-      graceMs: settings.cancelGraceMs,
+    this.#starter = new Starter({
+      namespace,
+      directory: this.#directory,
+      runners: this.#runners,
       journal: this.#journal,
+      feed,
+    });
+    const surroundings: RunnerSurroundings = {
+      db,
+      namespace,
+      feed,
       control: this.#control,
+      journal: this.#journal,
+      graceMs: settings.cancelGraceMs,
       log,
       readCheckpoint: (task) => this.#readCheckpoint(task),
-      onFree: (freed) => this.#membership?.claimer.onFreeSlot(freed),
+    };
+    this.#runner = new Runner({
+      ...surroundings,
+      host: new KindHost({ kinds: this.#kinds, log }),
+      kinds: kinds.map(({ name, retry, isExclusive }) => ({ name, retry, isExclusive })),
+      slots: settings.slots,
     });
+    this.#workers = new Workers({ surroundings, runners: this.#runners, leaseMs: settings.leaseMs });
   }
 
   /** Joins the service: from here on tasks are taken and run. The schema must be there. @throws StoreUnavailable */
@@ -113,9 +131,10 @@ export class Engine implements TaskEngine {
     this.#membership = await Membership.join({
       store: this.#store,
       settings: this.#settings,
-      kinds: [...this.#kinds.values()],
+      kinds: this.#runner.offers,
       feed: this.#source.feed,
-      executor: this.#executor,
+      runner: this.#runner,
+      runners: this.#runners,
       control: this.#control,
       log: this.#log,
     });
@@ -125,7 +144,7 @@ export class Engine implements TaskEngine {
   /**
    * Leaves the service: runs no more tasks, lets the running ones end by themselves for drainMs, tells the code of the
    * rest to stop and waits until the end of each is durable. Until then starts are stored for others to run, where
-   * there are others. Reading goes on.
+   * there are others. Reading goes on. Workers keep what they run, and come back here or elsewhere.
    *
    * @param halt gives up waiting: the database may be away, and what is left is ended by others as WORKER_LOST
    */
@@ -134,11 +153,12 @@ export class Engine implements TaskEngine {
     const membership = this.#membership;
     if (membership === null) return;
     this.#journal.giveUpOn(halt);
-    await membership.stopClaiming();
+    await Promise.all([this.#runner.stopClaiming(), this.#workers.drain()]);
     // A start that is being stored runs its task as soon as it is: that task is to be ended too.
-    await Promise.race([Promise.allSettled(this.#starts), aborted(halt)]);
-    await this.#executor.whenIdle(drainMs);
-    await this.#executor.stopAll("shutdown", halt);
+    await Promise.race([this.#starter.whenIdle(), aborted(halt)]);
+    await this.#runner.executor.whenIdle(drainMs);
+    await this.#runner.executor.stopAll("shutdown", halt);
+    await this.#workers.close();
     this.#isStopped = true;
     await this.#journal.stop();
     this.#membership = null;
@@ -146,50 +166,9 @@ export class Engine implements TaskEngine {
   }
 
   async startTask(request: TaskRequest): Promise<{ task: SeenTask; alreadyStarted: boolean }> {
-    const start = this.#startTask(request);
-    this.#starts.add(start);
-    try {
-      const { task, alreadyStarted } = await start;
-      return { task: await this.#directory.see(task), alreadyStarted };
-    } finally {
-      this.#starts.delete(start);
-    }
-  }
-
-  async #startTask(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
-    const { session, claimer } = this.#join();
-    const { kind, retry } = await this.#directory.find(request.kind);
-    const exclusiveKey = kind === null ? null : kind.exclusiveKey(kind.parseParams(request.params));
-    const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
-    const mayRunNow = kind !== null && isDue && exclusiveKey === null && !claimer.hasBacklog && !this.#isDraining;
-    const slots = mayRunNow ? this.#executor.reserve(1) : 0;
-    const lease = slots === 1 ? session.id : null;
-    const newTask: NewTask = {
-      taskId: newTaskId(),
-      namespace: this.#settings.namespace,
-      request,
-      params: JSON.stringify(request.params),
-      paramsDigest: digestJson(request.params),
-      ...resolveRetry(request, retry),
-      exclusiveKey,
-      lease,
-    };
-    try {
-      const started = lease === null ? [] : [newEvent("started", { kind: request.kind, attempt: 1 })];
-      const outcome = await this.#journal.create(newTask, started);
-      if (!outcome.created) return { task: outcome.task, alreadyStarted: true };
-      const task = asCreated(newTask, outcome.at);
-      if (lease === null) {
-        this.#source.feed.announce(task);
-        const isOurs = kind !== null && (request.runAt === null || request.runAt.getTime() <= Date.now());
-        if (isOurs) claimer.onWaiting();
-      } else {
-        this.#executor.run(task, { lease, at: outcome.at });
-      }
-      return { task, alreadyStarted: false };
-    } finally {
-      this.#executor.release(slots);
-    }
+    this.#assertJoined();
+    const { task, alreadyStarted } = await this.#starter.start(request);
+    return { task: await this.#directory.see(task), alreadyStarted };
   }
 
   async getTask(taskId: string): Promise<SeenTask> {
@@ -207,6 +186,12 @@ export class Engine implements TaskEngine {
     return { tasks: seen, hasMore: tasks.length > limit };
   }
 
+  async connectWorker(hello: WorkerHello, tell: Tell): Promise<Worker> {
+    this.#assertJoined();
+    if (this.#isDraining) throw new Draining();
+    return this.#workers.connect(hello, tell);
+  }
+
   async listSessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }> {
     const { namespace } = this.#settings;
     const sessions = await listSessions(this.#opened(), { namespace, limit: LIST_SESSIONS_MAX + 1 });
@@ -219,7 +204,7 @@ export class Engine implements TaskEngine {
     const task = await this.#directory.see(stored);
     if (transition?.type === "end") return { task, outcome: "cancelled" };
     if (isTerminal(task.status)) return { task, outcome: "already_terminal" };
-    this.#executor.stop(taskId, "cancel");
+    this.#runners.stop(taskId, "cancel");
     return { task, outcome: "requested" };
   }
 
@@ -266,13 +251,12 @@ export class Engine implements TaskEngine {
   }
 
   /** @throws Draining, StoreUnavailable before the start, and while others may think that this process is dead */
-  #join(): Membership {
+  #assertJoined(): void {
     const hasLeft = this.#isStopped || (this.#isDraining && !this.#membership?.session.hasPeers);
     if (hasLeft) throw new Draining();
     if (this.#membership === null) throw new StoreUnavailable(new Error("the engine has not started yet"));
     if (!this.#membership.session.isFresh)
       throw new StoreUnavailable(new Error("the session could not be renewed in time"));
-    return this.#membership;
   }
 }
 

@@ -1,11 +1,12 @@
 import type { Logger } from "pino";
+import { AttemptStopped } from "../domain/attempt.ts";
 import { LeaseLost, StoreUnavailable } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { Kind } from "../domain/kind.ts";
 import { certainEnd, endAttempt, stopAttempt } from "../domain/lifecycle.ts";
 import type { AttemptOutcome, Moment, StopReason, Transition } from "../domain/lifecycle.ts";
+import { attemptKey } from "../domain/task.ts";
 import type { Fence, Task } from "../domain/task.ts";
-import { AttemptStopped, runAttempt } from "./attempt.ts";
+import type { AttemptHost } from "./attempt-host.ts";
 import { backoff } from "./backoff.ts";
 import type { Control } from "./control.ts";
 import type { Journal } from "./journal.ts";
@@ -13,7 +14,6 @@ import type { TapeWriter } from "./tape-writer.ts";
 
 interface Running {
   task: Task;
-  kind: Kind;
   /** How long the attempt may run, from its beginning; Infinity: without end. */
   timeoutMs: number;
   writer: TapeWriter;
@@ -24,16 +24,29 @@ interface Running {
   ended: Promise<void>;
 }
 
+export interface ExecutorParts {
+  host: AttemptHost;
+  slots: number;
+  /** How long code may go on after it was told to stop. */
+  graceMs: number;
+  journal: Journal;
+  control: Control;
+  log: Logger;
+  /** Reads what an earlier attempt has left. @throws StoreUnavailable */
+  readCheckpoint: (task: Task) => Promise<JsonObject | null>;
+  /** Called whenever a slot has become free, and told whether an exclusive key has with it. */
+  onFree: (freed: { isTurnOver: boolean }) => void;
+}
+
 /** The longest delay of a timer. The sweeper sees to attempts whose timeout is longer. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /**
- * Runs the attempts of this process's kinds, a bounded number at once, each from its first event to the durable end of
- * its task. Code that is told to stop has a grace; if it has not ended by then the task is taken from it, its slot is
+ * Runs attempts where their code is, a bounded number at once, each from its first event to the durable end of its task. Code that is told to stop has a grace; if it has not ended by then the task is taken from it, its slot is
  * free, and what it still emits is refused.
  */
 export class Executor {
-  readonly #kinds: ReadonlyMap<string, Kind>;
+  readonly #host: AttemptHost;
   /** How many tasks run at once, at the most. */
   readonly slots: number;
   readonly #graceMs: number;
@@ -48,19 +61,8 @@ export class Executor {
   readonly #halted = new AbortController();
   #reserved = 0;
 
-  constructor(parts: {
-    kinds: ReadonlyMap<string, Kind>;
-    slots: number;
-    graceMs: number;
-    journal: Journal;
-    control: Control;
-    log: Logger;
-    /** Reads what an earlier attempt has left. @throws StoreUnavailable */
-    readCheckpoint: (task: Task) => Promise<JsonObject | null>;
-    /** Called whenever a slot has become free, and told whether an exclusive key has with it. */
-    onFree: (freed: { isTurnOver: boolean }) => void;
-  }) {
-    this.#kinds = parts.kinds;
+  constructor(parts: ExecutorParts) {
+    this.#host = parts.host;
     this.slots = parts.slots;
     this.#graceMs = parts.graceMs;
     this.#journal = parts.journal;
@@ -103,15 +105,15 @@ export class Executor {
   /**
    * Runs an attempt that is stored as running under the lease.
    *
-   * @param at when it began, by the database's clock
+   * @param at when it began, or was found running, by the database's clock
+   * @param appended how many events it has on the tape already
    */
-  run(task: Task, { lease, at }: { lease: string; at: Date }): void {
+  run(task: Task, { lease, at, appended = 0n }: { lease: string; at: Date; appended?: bigint }): void {
     const fence: Fence = { taskId: task.taskId, lease, attempt: task.attempt };
     const running: Running = {
       task,
-      kind: this.#kinds.get(task.kind)!,
       timeoutMs: task.attemptDeadlineAt === null ? Infinity : task.attemptDeadlineAt.getTime() - at.getTime(),
-      writer: this.#journal.open(fence, () => this.#stop(running, "lost")),
+      writer: this.#journal.open(fence, { appended, onLost: () => this.#stop(running, "lost") }),
       controller: new AbortController(),
       graceOver: Promise.withResolvers(),
       graceTimer: undefined,
@@ -122,6 +124,7 @@ export class Executor {
     if (former !== undefined) this.#stop(former, "lost");
     this.#running.set(task.taskId, running);
     running.ended = this.#run(running)
+      .then((isStored) => this.#host.onEnded(fence, isStored))
       .catch((error: unknown) => {
         this.#log.error({ err: error, task_id: task.taskId }, "an attempt could not be ended");
         this.#unended.add(attemptKey(task));
@@ -147,62 +150,81 @@ export class Executor {
     clearTimeout(timer);
   }
 
+  /**
+   * Lets go of everything that runs here and leaves it as it is stored: whoever comes with the same lease goes on with
+   * it. What was emitted is still written where that takes no longer than waitMs.
+   */
+  async abandon(waitMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, waitMs);
+    const running = [...this.#running.values()];
+    await Promise.race([promise, Promise.allSettled(running.map(({ writer }) => writer.flush()))]);
+    clearTimeout(timer);
+    this.#halted.abort();
+    for (const { writer } of this.#running.values()) writer.revoke();
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
   /** Tells all code to stop; resolves when every task's end is durable, or `halt` fires: then they are left as they are. */
   async stopAll(because: StopReason, halt?: AbortSignal): Promise<void> {
     halt?.addEventListener("abort", () => this.#halted.abort(halt.reason), { once: true });
     if (halt?.aborted) this.#halted.abort(halt.reason);
     for (const running of this.#running.values()) {
-      this.#stop(running, because === "shutdown" && running.kind.resumable ? "handover" : because);
+      this.#stop(running, because === "shutdown" && this.#host.isResumable(running.task.kind) ? "handover" : because);
     }
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
-  async #run(running: Running): Promise<void> {
-    const { task, kind, writer, controller } = running;
-    // Said with the line and not by a child of the log, which every task would pay for and few write to.
-    const which = { task_id: task.taskId, kind: task.kind, attempt: task.attempt };
+  /** @returns whether how the code ended is what the attempt has ended by */
+  async #run(running: Running): Promise<boolean> {
+    const { task, writer, controller } = running;
     using _ = this.#deadline(running);
     const lastCheckpoint = () => this.#lastCheckpoint(running);
-    const code = runAttempt({ kind, task, writer, lastCheckpoint }, controller.signal, (error) =>
-      this.#log.warn({ ...which, err: error }, "the code of a task threw"),
-    );
+    const code = this.#host.run({ task, writer, lastCheckpoint }, controller.signal);
     const outcome = await Promise.race([code, running.graceOver.promise]);
     if (typeof outcome !== "string") return this.#end(running, outcome);
     this.#log.warn(
-      { ...which, because: outcome },
+      { task_id: task.taskId, kind: task.kind, attempt: task.attempt, because: outcome },
       "the code of a task did not stop within its grace: the task is taken from it",
     );
     writer.revoke();
     await this.#change(running, (stored, moment) => stopAttempt(stored, outcome, moment));
+    return false;
   }
 
-  /** Makes the end of the code the end of the attempt. */
-  async #end(running: Running, outcome: AttemptOutcome): Promise<void> {
+  /** Makes the end of the code the end of the attempt. @returns whether it was still the attempt's to end */
+  async #end(running: Running, outcome: AttemptOutcome): Promise<boolean> {
     const { task, writer } = running;
     const end = certainEnd(task, outcome);
     try {
-      if (end !== null) return await writer.end(end.event, end.status);
+      if (end !== null) {
+        await writer.end(end.event, end.status);
+        return true;
+      }
       // What is stored decides: it may have been asked to cancel by somebody else in the meantime.
       await writer.flush();
-      await this.#change(running, (stored, moment) => endAttempt(stored, outcome, moment));
+      return await this.#change(running, (stored, moment) => endAttempt(stored, outcome, moment));
     } catch (error) {
       // Lost: whoever took the task has ended it, or will.
-      if (error instanceof LeaseLost) return;
+      if (error instanceof LeaseLost) return false;
       // The database stayed away until this process was to wait no longer.
       if (error instanceof StoreUnavailable) throw error;
       const failure = { reason: "KIND_FAILED", message: "the database refused what the code emitted" };
-      await this.#change(running, (stored, moment) =>
+      return this.#change(running, (stored, moment) =>
         endAttempt(stored, { type: "threw", failure, because: null, isFinal: false }, moment),
       );
     }
   }
 
-  /** Sees a transition of an owned task through a database that may be away for a while. */
-  async #change({ writer: { fence } }: Running, decide: (task: Task, moment: Moment) => Transition): Promise<void> {
+  /**
+   * Sees a transition of an owned task through a database that may be away for a while.
+   *
+   * @returns whether the attempt owned it still
+   */
+  async #change({ writer: { fence } }: Running, decide: (task: Task, moment: Moment) => Transition): Promise<boolean> {
     for (let failures = 1; ; failures++) {
       try {
-        await this.#control.changeOwned(fence, decide);
-        return;
+        return (await this.#control.changeOwned(fence, decide)).transition !== null;
       } catch (error) {
         if (!(error instanceof StoreUnavailable) || !(await backoff(failures, this.#halted.signal))) throw error;
       }
@@ -234,8 +256,4 @@ export class Executor {
     const timer = isTimed ? setTimeout(() => this.#stop(running, "deadline"), timeoutMs) : undefined;
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
-}
-
-function attemptKey({ taskId, attempt }: { taskId: string; attempt: number }): string {
-  return `${taskId} ${attempt}`;
 }

@@ -55,14 +55,15 @@ export class Journal {
   /**
    * Opens the tape of an attempt for writing, once an attempt.
    *
+   * @param appended how many events the attempt has on the tape already
    * @param onLost is told when it turns out that the task is not the attempt's any more
    */
-  open(fence: Fence, onLost: () => void): TapeWriter {
+  open(fence: Fence, { appended = 0n, onLost }: { appended?: bigint; onLost: () => void }): TapeWriter {
     const onEvents = (writer: TapeWriter) => {
       this.#writers.add(writer);
       this.#schedule();
     };
-    return new TapeWriter(fence, { onEvents, onLost });
+    return new TapeWriter(fence, { appended, onEvents, onLost });
   }
 
   /**
@@ -199,7 +200,10 @@ export class Journal {
     ]);
   }
 
-  /** Why an append was not applied: it had been before, and its answer was lost; or the fence does not hold any more. */
+  /**
+   * Why an append was not applied: it had been before, and its answer was lost; or the first of it had, by a process
+   * that the same attempt was connected to before; or the fence does not hold any more.
+   */
   async #resolveAppends(appends: Batch["appends"]): Promise<void> {
     if (appends.length === 0) return;
     const states = await readTaskStates(
@@ -208,10 +212,9 @@ export class Journal {
     );
     for (const { writer, taken } of appends) {
       const state = states.find(({ taskId }) => taskId === writer.fence.taskId);
-      const appended = taken.appended + BigInt(taken.events.length);
-      if (state?.attempt === writer.fence.attempt && state.appended === appended) {
+      if (state?.attempt === writer.fence.attempt && state.appended > taken.appended) {
         this.#feed.announce(state);
-        writer.commit(taken.events.length);
+        writer.settle(taken, state.appended);
       } else {
         writer.revoke();
       }

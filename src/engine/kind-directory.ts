@@ -1,7 +1,7 @@
 import { KindUnknown } from "../domain/errors.ts";
 import type { Kind } from "../domain/kind.ts";
 import type { RetrySettings } from "../domain/retry.ts";
-import type { FoundOffer } from "../domain/session.ts";
+import type { FoundOffer, KindOffer } from "../domain/session.ts";
 import type { Task } from "../domain/task.ts";
 import type { SeenTask } from "./task-engine.ts";
 
@@ -16,6 +16,7 @@ const KNOWN_MAX = 1_000;
  */
 export class KindDirectory {
   readonly #own: ReadonlyMap<string, Kind>;
+  readonly #offerHere: (kind: string) => KindOffer | undefined;
   readonly #unknownKinds: "wait" | "refuse";
   readonly #readOffer: (kind: string) => Promise<FoundOffer | undefined>;
   /** Of the kinds that were asked for: whether nobody who is alive has them. */
@@ -23,11 +24,14 @@ export class KindDirectory {
 
   constructor(parts: {
     own: ReadonlyMap<string, Kind>;
+    /** What workers that are connected to this process say of a kind. */
+    offerHere: (kind: string) => KindOffer | undefined;
     unknownKinds: "wait" | "refuse";
     /** What a session says of a kind, one that is alive if there is one. @throws StoreUnavailable */
     readOffer: (kind: string) => Promise<FoundOffer | undefined>;
   }) {
     this.#own = parts.own;
+    this.#offerHere = parts.offerHere;
     this.#unknownKinds = parts.unknownKinds;
     this.#readOffer = parts.readOffer;
   }
@@ -35,23 +39,24 @@ export class KindDirectory {
   /**
    * What is to be known of a kind for a start.
    *
-   * @returns kind: null where it is not this process's: then only those who have it can check the params
+   * @returns kind: null where it is not this process's: then only those who have it can check the params.
+   *   isUnchecked: they are to do that before the task can be claimed
    * @throws KindUnknown, StoreUnavailable
    */
-  async find(name: string): Promise<{ kind: Kind | null; retry: RetrySettings }> {
+  async find(name: string): Promise<{ kind: Kind | null; retry: RetrySettings; isUnchecked: boolean }> {
     const kind = this.#own.get(name);
-    if (kind !== undefined) return { kind, retry: kind.retry };
-    const offer = await this.#readOffer(name);
-    // A task is stored with the key that keeps it from running beside others, and that only those can tell who have it.
-    const isTaken = offer === undefined ? this.#unknownKinds === "wait" : !offer.isExclusive;
-    if (!isTaken) throw new KindUnknown(name, [...this.#own.keys()]);
-    return { kind: null, retry: offer?.retry ?? {} };
+    if (kind !== undefined) return { kind, retry: kind.retry, isUnchecked: false };
+    const offer = this.#offerHere(name) ?? (await this.#readOffer(name));
+    if (offer !== undefined) return { kind: null, retry: offer.retry, isUnchecked: offer.isExclusive };
+    if (this.#unknownKinds === "refuse") throw new KindUnknown(name, [...this.#own.keys()]);
+    return { kind: null, retry: {}, isUnchecked: true };
   }
 
   /** The task, and whether it waits for somebody to come who has its kind: false where that cannot be told now. */
   async see(task: Task): Promise<SeenTask> {
-    const isNotOurs = task.status === "pending" && !this.#own.has(task.kind);
-    return { ...task, awaitsWorker: isNotOurs && (await this.#isMissing(task.kind)) };
+    const isPending = task.status === "pending" && !this.#own.has(task.kind);
+    const awaitsWorker = isPending && this.#offerHere(task.kind) === undefined && (await this.#isMissing(task.kind));
+    return { ...task, awaitsWorker };
   }
 
   #isMissing(kind: string): Promise<boolean> {

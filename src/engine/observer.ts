@@ -2,7 +2,6 @@ import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import type { Database } from "../store/schema.ts";
 import { readTaskStates } from "../store/task-queries.ts";
-import type { Executor } from "./executor.ts";
 import type { Feed } from "./feed.ts";
 import { Loop } from "./loop.ts";
 
@@ -15,9 +14,9 @@ const POLL_MS = 1_000;
 export class Observer {
   readonly #loop: Loop;
 
-  constructor({ db, feed, executor, hasPeers, log }: ObserverParts) {
+  constructor({ db, feed, isRunningHere, hasPeers, log }: ObserverParts) {
     const look = async () => {
-      const taskIds = feed.followed().filter((taskId) => hasPeers() || !executor.has(taskId));
+      const taskIds = feed.followed().filter((taskId) => hasPeers() || !isRunningHere(taskId));
       if (taskIds.length === 0) return;
       for (const state of await readTaskStates(db, taskIds)) feed.observe(state);
     };
@@ -41,8 +40,9 @@ export class Observer {
 interface ObserverParts {
   db: Kysely<Database>;
   feed: Feed;
-  executor: Executor;
-  /** Whether other processes serve the namespace. */
+  /** Whether it is this process that writes what happens to a task. */
+  isRunningHere: (taskId: string) => boolean;
+  /** Whether other servers serve the namespace. */
   hasPeers: () => boolean;
   log: Logger;
 }

@@ -10,7 +10,7 @@ const RECONCILE_MS = 1_000;
 const ORPHAN_MS = 2_000;
 
 /**
- * Holds what runs in this process against what is stored as its own, every second and whenever another process has
+ * Holds what runs under a session against what is stored as its own, every second and whenever another process has
  * touched one of its tasks. Code whose task was cancelled or taken by way of another process is told to stop; a task
  * that nobody here has run, because the answer to its start or claim was lost, is run now.
  */
@@ -18,14 +18,23 @@ export class Reconciler {
   readonly #db: Kysely<Database>;
   readonly #executor: Executor;
   readonly #lease: () => string;
+  readonly #isFresh: () => boolean;
   readonly #loop: Loop;
   /** Since when tasks look as if nobody here ran them. */
   #suspects = new Map<string, number>();
 
-  constructor(parts: { db: Kysely<Database>; executor: Executor; lease: () => string; log: Logger }) {
+  constructor(parts: {
+    db: Kysely<Database>;
+    executor: Executor;
+    lease: () => string;
+    /** Whether the session may run what it owns. */
+    isFresh: () => boolean;
+    log: Logger;
+  }) {
     this.#db = parts.db;
     this.#executor = parts.executor;
     this.#lease = parts.lease;
+    this.#isFresh = parts.isFresh;
     this.#loop = new Loop({ name: "reconciler", everyMs: RECONCILE_MS, log: parts.log, turn: () => this.#reconcile() });
   }
 
@@ -51,7 +60,7 @@ export class Reconciler {
       if (cancelRequestedAt !== null) this.#executor.stop(taskId, "cancel");
     }
     for (const taskId of running) if (!stored.has(taskId)) this.#executor.stop(taskId, "lost");
-    await this.#runOrphans(lease, owned);
+    if (this.#isFresh()) await this.#runOrphans(lease, owned);
   }
 
   async #runOrphans(lease: string, owned: readonly { taskId: string; attempt: number }[]): Promise<void> {
@@ -62,7 +71,7 @@ export class Reconciler {
       if (now - this.#suspects.get(taskId)! < ORPHAN_MS) continue;
       const found = await readOwnedTask(this.#db, { taskId, lease, attempt });
       if (found !== undefined && !this.#executor.hasRun(found.task)) {
-        this.#executor.run(found.task, { lease, at: found.at });
+        this.#executor.run(found.task, { lease, at: found.at, appended: found.appended });
       }
     }
   }

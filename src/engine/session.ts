@@ -2,67 +2,76 @@ import { hostname } from "node:os";
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { v7 as uuidv7 } from "uuid";
-import type { KindOffer } from "../domain/session.ts";
 import type { Database } from "../store/schema.ts";
-import { closeSession, countPeers, openSession, renewSession } from "../store/session-queries.ts";
+import { closeSession, countPeers, openSession, renewSession, takeSession } from "../store/session-queries.ts";
+import type { NewSession, SessionFence } from "../store/session-queries.ts";
 import { Loop } from "./loop.ts";
 
 /** A session is renewed this often within its lease. */
-const RENEWALS = 4;
+export const RENEWALS = 5;
 
 /**
- * This process as the owner of tasks: one row, renewed several times within its lease, however many tasks it owns.
- * When the row runs out any process may take the tasks; when it is gone, they have been taken, and the process goes on
- * under a new one.
+ * An owner of tasks: one row, renewed several times within its lease, however many tasks it owns. When the row runs out
+ * any server may take the tasks; when it is gone, they have been taken.
  */
 export class Session {
   readonly #db: Kysely<Database>;
-  readonly #namespace: string;
-  readonly #kinds: readonly KindOffer[];
-  readonly #capacity: number;
-  readonly #leaseMs: number;
+  readonly #row: Omit<NewSession, "sessionId">;
   readonly #log: Logger;
+  readonly #mayRenew: () => boolean;
   readonly #onLost: () => void;
   readonly #loop: Loop;
-  #id: string;
+  #fence: SessionFence = { sessionId: uuidv7(), connection: 1 };
   #renewedAt = 0;
   /** When it was renewed again after it had run out. */
   #resumedAt = -Infinity;
   #peers = 0;
 
-  private constructor(parts: SessionParts) {
-    this.#db = parts.db;
-    this.#namespace = parts.namespace;
-    this.#kinds = parts.kinds;
-    this.#capacity = parts.capacity;
-    this.#leaseMs = parts.leaseMs;
-    this.#log = parts.log;
-    this.#onLost = parts.onLost;
-    this.#id = uuidv7();
-    this.#loop = new Loop({
-      name: "session",
-      everyMs: parts.leaseMs / RENEWALS,
-      log: parts.log,
-      turn: () => this.#renew(),
-    });
+  private constructor({ db, log, mayRenew = () => true, onLost, ...row }: SessionParts) {
+    this.#db = db;
+    this.#row = row;
+    this.#log = log;
+    this.#mayRenew = mayRenew;
+    this.#onLost = onLost;
+    this.#loop = new Loop({ name: "session", everyMs: row.leaseMs / RENEWALS, log, turn: () => this.#renew() });
   }
 
-  /** @throws StoreUnavailable */
-  static async open(parts: SessionParts): Promise<Session> {
+  /** This process as one that serves: it goes on under a new session when its own is lost. @throws StoreUnavailable */
+  static async open(parts: ServerParts): Promise<Session> {
+    const session = new Session({ ...parts, host: hostname(), pid: process.pid, tokenDigest: null });
+    await session.#open();
+    session.#loop.start();
+    return session;
+  }
+
+  /** A worker that is connected to this process: when its session is lost, that is over. @throws StoreUnavailable */
+  static async openWorker(parts: WorkerParts): Promise<Session> {
     const session = new Session(parts);
     await session.#open();
     session.#loop.start();
     return session;
   }
 
-  /** What the tasks of this process carry as their lease. */
+  /** The same worker by another stream. @returns undefined: its session is gone @throws StoreUnavailable */
+  static async resumeWorker(sessionId: string, parts: WorkerParts): Promise<Session | undefined> {
+    const session = new Session(parts);
+    const askedAt = performance.now();
+    const connection = await takeSession(parts.db, { ...session.#row, tokenDigest: parts.tokenDigest, sessionId });
+    if (connection === undefined) return undefined;
+    session.#fence = { sessionId, connection };
+    session.#renewedAt = askedAt;
+    session.#loop.start();
+    return session;
+  }
+
+  /** What its tasks carry as their lease. */
   get id(): string {
-    return this.#id;
+    return this.#fence.sessionId;
   }
 
   /** Whether it was renewed within its lease, by this process's clock: else others may think that it is dead. */
   get isFresh(): boolean {
-    return performance.now() - this.#renewedAt < this.#leaseMs;
+    return performance.now() - this.#renewedAt < this.#row.leaseMs;
   }
 
   /**
@@ -70,10 +79,10 @@ export class Session {
    * time to renew its own before any takes tasks from another.
    */
   get maySweep(): boolean {
-    return this.isFresh && performance.now() - this.#resumedAt > this.#leaseMs / 2;
+    return this.isFresh && performance.now() - this.#resumedAt > this.#row.leaseMs / 2;
   }
 
-  /** Whether other processes serve the namespace: as of the last renewal, or because one has shown itself since. */
+  /** Whether other servers serve the namespace: as of the last renewal, or because one has shown itself since. */
   get hasPeers(): boolean {
     return this.#peers > 0;
   }
@@ -84,51 +93,64 @@ export class Session {
 
   /** Stops renewing and removes the row. Tasks that it owns still are anybody's from then on. */
   async close(): Promise<void> {
-    await this.#loop.stop();
-    await closeSession(this.#db, this.#id);
+    await this.leave();
+    await closeSession(this.#db, this.#fence);
+  }
+
+  /** Stops renewing: the worker may resume it elsewhere until its lease has run out. */
+  leave(): Promise<void> {
+    return this.#loop.stop();
   }
 
   async #open(): Promise<void> {
     const askedAt = performance.now();
-    await openSession(this.#db, {
-      sessionId: this.#id,
-      namespace: this.#namespace,
-      host: hostname(),
-      pid: process.pid,
-      kinds: this.#kinds,
-      capacity: this.#capacity,
-      leaseMs: this.#leaseMs,
-    });
+    await openSession(this.#db, { ...this.#row, sessionId: this.id });
     this.#renewedAt = askedAt;
-    this.#peers = await countPeers(this.#db, { sessionId: this.#id, namespace: this.#namespace });
+    await this.#lookForPeers();
   }
 
   async #renew(): Promise<void> {
+    if (!this.#mayRenew()) return;
     const askedAt = performance.now();
-    if (await renewSession(this.#db, { sessionId: this.#id, leaseMs: this.#leaseMs })) {
+    if (await renewSession(this.#db, { ...this.#fence, leaseMs: this.#row.leaseMs })) {
       if (!this.isFresh) this.#resumedAt = performance.now();
       this.#renewedAt = askedAt;
-      this.#peers = await countPeers(this.#db, { sessionId: this.#id, namespace: this.#namespace });
-      return;
+      return this.#lookForPeers();
+    }
+    if (this.#row.tokenDigest !== null) {
+      this.#log.warn({ session_id: this.id }, "a worker's session has run out, or goes on by another stream");
+      this.#renewedAt = -Infinity;
+      return this.#onLost();
     }
     this.#log.warn(
-      { session_id: this.#id },
+      { session_id: this.id },
       "the session had run out and its tasks were taken: going on under a new one",
     );
-    this.#id = uuidv7();
+    this.#fence = { sessionId: uuidv7(), connection: 1 };
     this.#onLost();
     await this.#open();
   }
+
+  /** Only servers do: they tell each other what they write. */
+  async #lookForPeers(): Promise<void> {
+    const { tokenDigest, namespace } = this.#row;
+    if (tokenDigest === null) this.#peers = await countPeers(this.#db, { sessionId: this.id, namespace });
+  }
 }
 
-interface SessionParts {
+interface ServerParts extends Pick<NewSession, "namespace" | "kinds" | "capacity" | "leaseMs"> {
   db: Kysely<Database>;
-  namespace: string;
-  /** What it runs, and how much of it at once. */
-  kinds: readonly KindOffer[];
-  capacity: number;
-  leaseMs: number;
   log: Logger;
-  /** Called when the tasks of this process have been taken from it. */
+  /** Called when its tasks have been taken from it. */
   onLost: () => void;
+}
+
+interface WorkerParts extends ServerParts, Pick<NewSession, "host" | "pid"> {
+  tokenDigest: string;
+  /** Whether the worker was heard of since it was last asked. */
+  mayRenew: () => boolean;
+}
+
+interface SessionParts extends ServerParts, Pick<NewSession, "host" | "pid" | "tokenDigest"> {
+  mayRenew?: () => boolean;
 }

@@ -1,5 +1,7 @@
+import type { EventSink } from "../domain/attempt.ts";
 import { LeaseLost, Overloaded } from "../domain/errors.ts";
-import type { NewEvent } from "../domain/event.ts";
+import { newEvent } from "../domain/event.ts";
+import type { EventBodies, EventType, NewEvent } from "../domain/event.ts";
 import type { Fence, TerminalStatus } from "../domain/task.ts";
 
 /** What one writer may hold before its producer has to wait. */
@@ -23,25 +25,37 @@ export interface TakenEvents {
  * at most one flush at a time; how many are durable is the number that the fence compares, so that a flush that is
  * sent again writes nothing twice.
  */
-export class TapeWriter {
+export class TapeWriter implements EventSink {
   readonly fence: Fence;
   readonly #onEvents: (writer: TapeWriter) => void;
   readonly #onLost: () => void;
   #buffer: NewEvent[] = [];
   #bytes = 0;
   #end: TerminalStatus | null = null;
-  #accepted = 0n;
-  #durable = 0n;
+  #accepted: bigint;
+  #durable: bigint;
   #lost: Error | null = null;
   #room: PromiseWithResolvers<void> | null = null;
   #flushes: { upTo: bigint; done: PromiseWithResolvers<void> }[] = [];
 
-  /**
-   * @param onEvents is told when there is something to take again
-   * @param onLost is told once when the journal finds that the task is not this attempt's any more
-   */
-  constructor(fence: Fence, { onEvents, onLost }: { onEvents: (writer: TapeWriter) => void; onLost: () => void }) {
+  constructor(
+    fence: Fence,
+    {
+      appended = 0n,
+      onEvents,
+      onLost,
+    }: {
+      /** How many events the attempt has on the tape already. */
+      appended?: bigint;
+      /** Told when there is something to take again. */
+      onEvents: (writer: TapeWriter) => void;
+      /** Told once when the journal finds that the task is not this attempt's any more. */
+      onLost: () => void;
+    },
+  ) {
     this.fence = fence;
+    this.#accepted = appended;
+    this.#durable = appended;
     this.#onEvents = onEvents;
     this.#onLost = onLost;
   }
@@ -52,6 +66,21 @@ export class TapeWriter {
 
   get isLost(): boolean {
     return this.#lost !== null;
+  }
+
+  /** How many events of the attempt were taken so far: those that are durable, and those that wait. */
+  get accepted(): bigint {
+    return this.#accepted;
+  }
+
+  /** How many of them are durable. */
+  get durable(): bigint {
+    return this.#durable;
+  }
+
+  /** As `append`, of an event that is yet to be made. */
+  emit<Type extends EventType>(type: Type, body: EventBodies[Type]): Promise<void> {
+    return this.append(newEvent(type, body));
   }
 
   /** Resolves when there is room for another event. @throws LeaseLost, Overloaded; the event is not taken then */
@@ -100,6 +129,20 @@ export class TapeWriter {
     this.#durable += BigInt(events);
     while (this.#flushes[0] !== undefined && this.#flushes[0].upTo <= this.#durable)
       this.#flushes.shift()!.done.resolve();
+  }
+
+  /**
+   * For the journal: so many of the attempt's events turned out to be durable. Of what was taken, and what has come
+   * since, the rest is to be taken again: an event of the same number is the same event, whoever wrote it.
+   */
+  settle(taken: TakenEvents, appended: bigint): void {
+    if (this.#lost !== null) return;
+    const left = [...taken.events, ...this.#buffer].slice(Number(appended - taken.appended));
+    this.#buffer = left;
+    this.#bytes = left.reduce((bytes, { body }) => bytes + body.length, 0);
+    if (appended > this.#accepted) this.#accepted = appended;
+    this.commit(Number(appended - this.#durable));
+    if (left.length > 0) this.#onEvents(this);
   }
 
   /** The task is not this attempt's any more, or is ended by somebody else: nothing further is taken. */

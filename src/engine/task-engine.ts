@@ -1,7 +1,9 @@
 import type { TaskFailure, TapeEvent } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
+import type { SpoolError } from "../domain/errors.ts";
 import type { SessionState } from "../domain/session.ts";
 import type { Task, TaskRequest, TaskStatus, TerminalStatus } from "../domain/task.ts";
+import type { AttemptRef, Tell, WorkerAppend, WorkerChecked, WorkerFinish, WorkerHello } from "./worker-protocol.ts";
 
 /** A stretch of a tape. Everything in it is of one snapshot. */
 export interface TapePage {
@@ -45,6 +47,25 @@ export interface TaskOutcome {
   error?: TaskFailure;
 }
 
+/** A worker that is connected: what it says goes in here, in the order in which it has come. */
+export interface Worker {
+  /** Resolves with why its stream is to end, where that is not the worker's doing. */
+  readonly over: Promise<SpoolError>;
+  /** It has shown that its stream lives. */
+  heard(): void;
+  /** @returns when there is room for more @throws StoreUnavailable */
+  append(append: WorkerAppend): Promise<void>;
+  /** @throws StoreUnavailable */
+  finish(finish: WorkerFinish): Promise<void>;
+  checked(checked: WorkerChecked): void;
+  /** Says that a message was not taken. */
+  refuse(ref: AttemptRef, error: SpoolError): void;
+  /** It wants no more tasks. */
+  stopAssigning(): Promise<void>;
+  /** Its stream has ended. @param hasLeft it will not come back */
+  close(options?: { hasLeft?: boolean }): Promise<void>;
+}
+
 /**
  * What the doors call. Arguments are checked and complete. Every call may throw StoreUnavailable, and those that take
  * a signal throw its reason when it fires. None of them ties a task to its caller: one who leaves cancels nothing.
@@ -53,7 +74,7 @@ export interface TaskEngine {
   /**
    * Stores a task. It is durable when this resolves, and pending or already running.
    *
-   * @throws KindUnknown, InvalidArgument (params.*), RequestIdReused, StoreUnavailable, Overloaded, Draining
+   * @throws KindUnknown (unless kinds that nobody has wait), InvalidArgument (params.*), RequestIdReused, StoreUnavailable, Overloaded, Draining
    */
   startTask(request: TaskRequest): Promise<{ task: SeenTask; alreadyStarted: boolean }>;
 
@@ -76,6 +97,13 @@ export interface TaskEngine {
     kinds: readonly string[];
     labels: Readonly<Record<string, string>>;
   }): Promise<{ tasks: SeenTask[]; hasMore: boolean }>;
+
+  /**
+   * Lets a worker run tasks, by a stream. It is welcomed, and told the rest, by `tell`.
+   *
+   * @throws StoreUnavailable, Draining
+   */
+  connectWorker(hello: WorkerHello, tell: Tell): Promise<Worker>;
 
   /** The sessions of the namespace, those that began first, first: up to LIST_SESSIONS_MAX. */
   listSessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }>;

@@ -37,8 +37,8 @@ export class Checks {
   }
 
   /** In lower case. */
-  taskId(text: string): string {
-    if (!UUID.test(text)) this.refuse("task_id", "must be a UUID in its form of 36 characters");
+  taskId(text: string, field = "task_id"): string {
+    if (!UUID.test(text)) this.refuse(field, "must be a UUID in its form of 36 characters");
     return text.toLowerCase();
   }
 

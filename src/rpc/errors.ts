@@ -31,6 +31,10 @@ export const CODES = {
   UNAUTHENTICATED: Code.Unauthenticated,
   CALL_DEADLINE_EXCEEDED: Code.DeadlineExceeded,
   CALL_CANCELLED: Code.Canceled,
+  APPEND_GAP: Code.FailedPrecondition,
+  OUT_OF_PLACE: Code.FailedPrecondition,
+  SESSION_LOST: Code.Aborted,
+  WORKER_SILENT: Code.Unavailable,
   INTERNAL: Code.Internal,
 } satisfies Record<Reason, Code>;
 

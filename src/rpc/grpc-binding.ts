@@ -1,11 +1,12 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { DescMessage, DescMethod, DescService, MessageShape } from "@bufbuild/protobuf";
 import type {
+  handleBidiStreamingCall,
   handleServerStreamingCall,
   handleUnaryCall,
-  Metadata,
   MethodDefinition,
   Server,
+  ServerDuplexStream,
   ServerWritableStream,
   StatusObject,
   UntypedServiceImplementation,
@@ -13,9 +14,18 @@ import type {
 import type { Logger } from "pino";
 import { SpoolError } from "../domain/errors.ts";
 import type { Drain } from "./drain.ts";
-import { callCancelled, callDeadlineExceeded, toRpcError } from "./errors.ts";
+import { toRpcError } from "./errors.ts";
+import { FrameWriter } from "./frame-writer.ts";
 import { toGrpcStatus } from "./grpc-status.ts";
-import type { CallContext, ServerStreamingHandler, ServiceHandlers, UnaryHandler } from "./service.ts";
+import { isGone, openCall } from "./open-call.ts";
+import type { StreamCall } from "./open-call.ts";
+import type {
+  BidiStreamingHandler,
+  CallContext,
+  ServerStreamingHandler,
+  ServiceHandlers,
+  UnaryHandler,
+} from "./service.ts";
 import { encodeMessage } from "./tape-message.ts";
 
 interface BindingOptions {
@@ -26,7 +36,7 @@ interface BindingOptions {
   log: Logger;
 }
 
-type Call = Parameters<handleUnaryCall<Buffer, Buffer>>[0] | ServerWritableStream<Buffer, Buffer>;
+type UnaryCall = Parameters<handleUnaryCall<Buffer, Buffer>>[0];
 
 /**
  * Serves an implementation on a grpc-js server.
@@ -76,6 +86,8 @@ function serve(method: DescMethod, handler: unknown, { log, ...rest }: BindingOp
       return serveUnary(method, handler as UnaryHandler, options);
     case "server_streaming":
       return serveServerStreaming(method, handler as ServerStreamingHandler, options);
+    case "bidi_streaming":
+      return serveBidiStreaming(method, handler as BidiStreamingHandler, options);
     default:
       throw new Error(`${methodPath(method)}: this binding does not serve ${method.methodKind} methods`);
   }
@@ -86,7 +98,7 @@ function serveUnary(
   handler: UnaryHandler,
   { drain, log }: BindingOptions,
 ): handleUnaryCall<Buffer, Buffer> {
-  async function answer(call: Call): Promise<Buffer> {
+  async function answer(call: UnaryCall): Promise<Buffer> {
     using context = openCall(call, drain);
     context.throwIfEnded();
     return encodeMessage(output, await handler(decode(input, call.request), context));
@@ -110,23 +122,66 @@ function serveServerStreaming(
   async function answer(call: ServerWritableStream<Buffer, Buffer>): Promise<void> {
     using context = openCall(call, drain);
     context.throwIfEnded();
-    const writer = new FrameWriter(call, { aheadMax: writeAheadMax, signal: context.signal });
-    // Leaving this loop in any way returns the generator, so that what it holds is let go.
-    for await (const message of handler(decode(input, call.request), context)) {
-      if (isGone(call)) throw context.signal.reason;
-      await writer.write(encodeMessage(output, message));
-    }
+    await writeAll(call, handler(decode(input, call.request), context), { output, writeAheadMax, context });
   }
 
-  return (call) => {
-    void settle(
-      answer(call),
-      () => void (isGone(call) || call.end()),
-      // To grpc-js this event is the status to end with, once the frames before it are out.
-      (status) => isGone(call) || call.emit("error", status),
-      log,
-    );
-  };
+  return (call) => settleStream(call, answer(call), log);
+}
+
+function serveBidiStreaming(
+  { input, output }: DescMethod,
+  handler: BidiStreamingHandler,
+  { drain, writeAheadMax, log }: BindingOptions,
+): handleBidiStreamingCall<Buffer, Buffer> {
+  async function answer(call: ServerDuplexStream<Buffer, Buffer>): Promise<void> {
+    using context = openCall(call, drain);
+    context.throwIfEnded();
+    const requests = readAll(call, input, context.signal);
+    await writeAll(call, handler(requests, context), { output, writeAheadMax, context });
+  }
+
+  return (call) => settleStream(call, answer(call), log);
+}
+
+/** Leaving this in any way returns the handler's generator, so that what it holds is let go. */
+async function writeAll(
+  call: StreamCall,
+  messages: AsyncIterable<MessageShape<DescMessage>>,
+  { output, writeAheadMax, context }: { output: DescMessage; writeAheadMax: number; context: CallContext },
+): Promise<void> {
+  const writer = new FrameWriter(call, { aheadMax: writeAheadMax, signal: context.signal });
+  for await (const message of messages) {
+    if (isGone(call)) throw context.signal.reason;
+    await writer.write(encodeMessage(output, message));
+  }
+}
+
+/**
+ * What the client sends, no faster than it is asked for. Ends when the client has closed its side.
+ *
+ * @throws the signal's reason once that has fired: grpc-js only says that a cancelled call was closed too early
+ */
+async function* readAll(
+  call: ServerDuplexStream<Buffer, Buffer>,
+  input: DescMessage,
+  signal: AbortSignal,
+): AsyncGenerator<MessageShape<DescMessage>, void, undefined> {
+  try {
+    // Who stops reading is not done with writing.
+    for await (const bytes of call.iterator({ destroyOnReturn: false })) yield decode(input, bytes as Buffer);
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  }
+}
+
+function settleStream(call: StreamCall, answer: Promise<void>, log: Logger): void {
+  void settle(
+    answer,
+    () => void (isGone(call) || call.end()),
+    // To grpc-js this event is the status to end with, once the frames before it are out.
+    (status) => isGone(call) || call.emit("error", status),
+    log,
+  );
 }
 
 /** Hands an answer to grpc-js, or the error that stands in its place. Never rejects. */
@@ -145,113 +200,6 @@ async function settle<Answer>(
       log.error({ err: fault }, "an error could not be handed to grpc-js");
     }
   }
-}
-
-/** Writes frames no faster than they are read: what waits in memory is bounded in bytes. */
-class FrameWriter {
-  readonly #call: ServerWritableStream<Buffer, Buffer>;
-  readonly #aheadMax: number;
-  readonly #signal: AbortSignal;
-  #aheadBytes = 0;
-  #wake: (() => void) | undefined;
-
-  constructor(
-    call: ServerWritableStream<Buffer, Buffer>,
-    { aheadMax, signal }: { aheadMax: number; signal: AbortSignal },
-  ) {
-    this.#call = call;
-    this.#aheadMax = aheadMax;
-    this.#signal = signal;
-  }
-
-  /**
-   * Resolves when there is room for the next frame. The stream's own measure, which counts messages, would let
-   * sixteen frames of megabytes pile up for a reader that has stopped.
-   *
-   * @throws the signal's reason, if that fires first
-   */
-  async write(frame: Buffer): Promise<void> {
-    this.#aheadBytes += frame.byteLength;
-    this.#call.write(frame, () => {
-      this.#aheadBytes -= frame.byteLength;
-      if (this.#aheadBytes < this.#aheadMax) this.#wake?.();
-    });
-    if (this.#aheadBytes >= this.#aheadMax) await this.#room();
-  }
-
-  #room(): Promise<void> {
-    const signal = this.#signal;
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal.reason as Error);
-      if (signal.aborted) return onAbort();
-      signal.addEventListener("abort", onAbort, { once: true });
-      this.#wake = () => {
-        signal.removeEventListener("abort", onAbort);
-        resolve();
-      };
-    });
-  }
-}
-
-/**
- * The context of a call, and its end: disposed of when nothing needs its signal any more. The signal is made for those
- * who ask for it; most calls are over before they have anything to wait for.
- */
-function openCall(call: Call, drain: Drain): OpenCall {
-  let controller: AbortController | undefined;
-  let ended: { reason: unknown } | undefined;
-  const end = (reason: unknown) => {
-    ended ??= { reason };
-    controller?.abort(reason);
-  };
-  const settle = drain.onBegin(end);
-  // grpc-js ends a call at its deadline by itself, and says no more of it than that it was cancelled.
-  const onCancelled = () => end(isOverdue(call) ? callDeadlineExceeded() : callCancelled());
-  call.once("cancelled", onCancelled);
-  return {
-    get signal() {
-      controller ??= new AbortController();
-      if (ended !== undefined) controller.abort(ended.reason);
-      return controller.signal;
-    },
-    get requestHeader() {
-      return toHeaders(call.metadata);
-    },
-    throwIfEnded() {
-      if (ended !== undefined) throw ended.reason;
-    },
-    [Symbol.dispose]() {
-      settle();
-      call.off("cancelled", onCancelled);
-    },
-  };
-}
-
-interface OpenCall extends CallContext, Disposable {
-  /** @throws what the signal fires with, or would */
-  throwIfEnded(): void;
-}
-
-/** A timer may fire before the clock has come to its time, by a little. */
-const TIMER_SLACK_MS = 5;
-
-function isOverdue(call: Call): boolean {
-  return Number(call.getDeadline()) <= Date.now() + TIMER_SLACK_MS;
-}
-
-/** Whether nobody is there any more to write to. */
-function isGone(call: ServerWritableStream<Buffer, Buffer>): boolean {
-  return call.cancelled || call.destroyed;
-}
-
-function toHeaders(metadata: Metadata): Headers {
-  const headers = new Headers();
-  for (const key of Object.keys(metadata.getMap())) {
-    for (const value of metadata.get(key)) {
-      headers.append(key, typeof value === "string" ? value : value.toString("base64"));
-    }
-  }
-  return headers;
 }
 
 /** The decoder refuses text that is not UTF-8, as it does whatever else is not a message of the type. */

@@ -25,6 +25,7 @@ import {
 import { RETRY_BOUNDS } from "../domain/retry.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import type { TaskRequest, TaskStatus } from "../domain/task.ts";
+import type { RetryPolicy as RetryPolicyMessage } from "../gen/spool/v1/task_pb.ts";
 import type {
   CancelTaskRequest,
   GetEventsRequest,
@@ -132,7 +133,7 @@ function taskRequest(checks: Checks, request: StartTaskRequest | RunTaskRequest,
     labels: checks.labels(request.labels),
     timeoutMs: timeout ? checks.duration("timeout", timeout, [TIMEOUT_MS_MIN, TIMEOUT_MS_MAX]) : null,
     maxAttempts: request.maxAttempts ? checks.integer("max_attempts", request.maxAttempts, [1, ATTEMPTS_MAX]) : null,
-    retryPolicy: retryPolicy(checks, request),
+    retryPolicy: retryPolicy(checks, "retry_policy", request.retryPolicy),
     ...times(checks, request, now),
   };
 }
@@ -162,21 +163,28 @@ function requestId(checks: Checks, text: string): string | null {
 }
 
 /** What the request says of it, and no more: the rest is the kind's to say. */
-function retryPolicy(checks: Checks, request: StartTaskRequest | RunTaskRequest): Partial<RetryPolicy> {
-  const { initialBackoff, maxBackoff, backoffMultiplier, jitter } = request.retryPolicy ?? {};
+export function retryPolicy(
+  checks: Checks,
+  field: string,
+  message: RetryPolicyMessage | undefined,
+): Partial<RetryPolicy> {
+  const { initialBackoff, maxBackoff, backoffMultiplier, jitter } = message ?? {};
   const policy: Partial<RetryPolicy> = {};
   if (initialBackoff) {
-    const field = "retry_policy.initial_backoff";
-    policy.initialBackoffMs = checks.duration(field, initialBackoff, RETRY_BOUNDS.initialBackoffMs);
+    policy.initialBackoffMs = checks.duration(
+      `${field}.initial_backoff`,
+      initialBackoff,
+      RETRY_BOUNDS.initialBackoffMs,
+    );
   }
   if (maxBackoff) {
-    policy.maxBackoffMs = checks.duration("retry_policy.max_backoff", maxBackoff, RETRY_BOUNDS.maxBackoffMs);
+    policy.maxBackoffMs = checks.duration(`${field}.max_backoff`, maxBackoff, RETRY_BOUNDS.maxBackoffMs);
   }
   if (backoffMultiplier !== undefined && backoffMultiplier !== 0) {
-    const field = "retry_policy.backoff_multiplier";
-    policy.backoffMultiplier = checks.number(field, backoffMultiplier, RETRY_BOUNDS.backoffMultiplier);
+    const path = `${field}.backoff_multiplier`;
+    policy.backoffMultiplier = checks.number(path, backoffMultiplier, RETRY_BOUNDS.backoffMultiplier);
   }
-  if (jitter !== undefined) policy.jitter = checks.number("retry_policy.jitter", jitter, RETRY_BOUNDS.jitter);
+  if (jitter !== undefined) policy.jitter = checks.number(`${field}.jitter`, jitter, RETRY_BOUNDS.jitter);
   return policy;
 }
 

@@ -1,6 +1,7 @@
 import type {
   DescMessage,
   DescMethod,
+  DescMethodBiDiStreaming,
   DescMethodServerStreaming,
   DescMethodUnary,
   DescService,
@@ -24,12 +25,19 @@ export type ServerStreamingHandler<
   Output extends DescMessage = DescMessage,
 > = (request: MessageShape<Input>, context: CallContext) => AsyncIterable<MessageShape<Output>>;
 
+export type BidiStreamingHandler<Input extends DescMessage = DescMessage, Output extends DescMessage = DescMessage> = (
+  requests: AsyncIterable<MessageShape<Input>>,
+  context: CallContext,
+) => AsyncIterable<MessageShape<Output>>;
+
 type Handler<Method extends DescMethod> =
   Method extends DescMethodUnary<infer Input, infer Output>
     ? UnaryHandler<Input, Output>
     : Method extends DescMethodServerStreaming<infer Input, infer Output>
       ? ServerStreamingHandler<Input, Output>
-      : never;
+      : Method extends DescMethodBiDiStreaming<infer Input, infer Output>
+        ? BidiStreamingHandler<Input, Output>
+        : never;
 
 /**
  * An implementation of a service: plain async functions and async generators. It is written once and served by every

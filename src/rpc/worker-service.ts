@@ -5,10 +5,13 @@ import type { TaskEngine } from "../engine/task-engine.ts";
 import { ListSessionsResponseSchema, SessionSchema } from "../gen/spool/v1/worker_service_pb.ts";
 import type { Session, WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import type { ServiceHandlers } from "./service.ts";
+import { work } from "./work.ts";
 
 /** spool.v1.WorkerService over an engine, for every door. */
 export function workerService(engine: TaskEngine): ServiceHandlers<typeof WorkerService> {
   return {
+    work: (requests, context) => work(engine, requests, context),
+
     async listSessions() {
       const { sessions, hasMore } = await engine.listSessions();
       return create(ListSessionsResponseSchema, { sessions: sessions.map(toSessionMessage), hasMore });

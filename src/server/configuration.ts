@@ -80,7 +80,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   modelApiKey: setting("SPOOL_MODEL_API_KEY", text(/^[\x21-\x7e]+$/, "visible ASCII characters"), null),
   model: setting("SPOOL_MODEL", text(/^\S+$/, "the name of a model"), null),
   notify: setting("SPOOL_NOTIFY", flag(), true),
-  unknownKinds: setting("SPOOL_UNKNOWN_KINDS", v.picklist(UNKNOWN_KINDS, "must be wait or refuse"), "refuse"),
+  unknownKinds: setting("SPOOL_UNKNOWN_KINDS", v.picklist(UNKNOWN_KINDS, "must be wait or refuse"), "wait"),
   migrate: setting("SPOOL_MIGRATE", flag(), true),
   logLevel: setting("SPOOL_LOG_LEVEL", v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`), "info"),
 };

@@ -10,7 +10,7 @@ import type { TaskRow } from "./task-queries.ts";
  * time before which they are not to run. Each is running from its next attempt on, with its `started` event, in one
  * commit. What is not due yet is not looked at, however much of it waits. Two sessions never get the same task: the
  * update repeats that it is pending. A task with an exclusive key is taken only with the key; those whose key is held,
- * or whose turn it is not, do not stand in the way of others.
+ * or whose turn it is not, do not stand in the way of others; nor do those that nobody has looked over yet.
  *
  * @returns the tasks, and the moment that their attempts began
  */
@@ -23,7 +23,7 @@ with turn as materialized (
   select distinct on (o.exclusive_key) o.task_id
   from tasks o
   where o.namespace = ${namespace} and o.status = 'pending' and o.kind = any(${sql.val(kinds)}::text[])
-    and o.exclusive_key is not null
+    and o.exclusive_key is not null and o.unchecked is null
     and (o.run_at is null or o.run_at <= now()) and (o.deadline_at is null or o.deadline_at > now())
     and not exists (
       select from task_exclusives x where x.namespace = o.namespace and x.exclusive_key = o.exclusive_key
@@ -35,6 +35,7 @@ candidate as materialized (
          least(now() + t.timeout_ms * interval '1 millisecond', t.deadline_at) as attempt_deadline_at
   from tasks t
   where t.namespace = ${namespace} and t.status = 'pending' and t.kind = any(${sql.val(kinds)}::text[])
+    and t.unchecked is null
     and coalesce(t.run_at, t.created_at) <= now() and (t.deadline_at is null or t.deadline_at > now())
     and (t.exclusive_key is null or t.task_id in (select task_id from turn))
   order by coalesce(t.run_at, t.created_at), t.task_id

@@ -3,6 +3,7 @@ import type { Kysely } from "kysely";
 import { isCheckpoint } from "../domain/event.ts";
 import type { NewEvent } from "../domain/event.ts";
 import { DEFAULT_RETRY_POLICY } from "../domain/retry.ts";
+import type { AskedRetry } from "../domain/retry.ts";
 import type { Fence, TerminalStatus } from "../domain/task.ts";
 import type { NewTask } from "./new-task.ts";
 import type { Database } from "./schema.ts";
@@ -54,9 +55,10 @@ fresh as materialized (
     ${creates.taskId}::uuid[], ${creates.namespace}::text[], ${creates.kind}::text[], ${creates.params}::text[],
     ${creates.digest}::text[], ${creates.labels}::text[], ${creates.requestId}::text[], ${creates.exclusive}::text[],
     ${creates.runAt}::timestamptz[], ${creates.deadlineAt}::timestamptz[], ${creates.timeoutMs}::bigint[],
-    ${creates.maxAttempts}::int[], ${creates.retryPolicy}::text[], ${creates.lease}::uuid[], ${creates.events}::int[]
+    ${creates.maxAttempts}::int[], ${creates.retryPolicy}::text[], ${creates.unchecked}::text[],
+    ${creates.lease}::uuid[], ${creates.events}::int[]
   ) with ordinality as f (task_id, namespace, kind, params, params_digest, labels, request_id, exclusive_key,
-          run_at, deadline_at, timeout_ms, max_attempts, retry_policy, lease, events, ordinality)
+          run_at, deadline_at, timeout_ms, max_attempts, retry_policy, unchecked, lease, events, ordinality)
 ),
 requested as (
   insert into task_requests (namespace, request_id, task_id)
@@ -67,13 +69,13 @@ requested as (
 created as (
   insert into tasks (task_id, namespace, kind, status, params, params_digest, labels, request_id, exclusive_key,
                      created_at, started_at, run_at, deadline_at, attempt_deadline_at, timeout_ms,
-                     attempt, max_attempts, retry_policy, lease, last_seq)
+                     attempt, max_attempts, retry_policy, unchecked, lease, last_seq)
   select f.task_id, f.namespace, f.kind, case when f.lease is null then 'pending' else 'running' end,
          f.params::json, f.params_digest, f.labels::jsonb, f.request_id, f.exclusive_key,
          m.at, case when f.lease is not null then m.at end, f.run_at, f.deadline_at,
          case when f.lease is not null then least(m.at + f.timeout_ms * interval '1 millisecond', f.deadline_at) end,
          f.timeout_ms, case when f.lease is null then 0 else 1 end, f.max_attempts, f.retry_policy::json,
-         f.lease, f.events
+         f.unchecked::json, f.lease, f.events
   from fresh f cross join moment m
   where f.request_id is null or f.task_id in (select task_id from requested)
   on conflict do nothing
@@ -148,9 +150,14 @@ function createColumns({ creates }: Flush) {
     retryPolicy: creates.map(({ task: { retryPolicy } }) =>
       retryPolicy === DEFAULT_RETRY_POLICY ? null : JSON.stringify(retryPolicy),
     ),
+    unchecked: creates.map(({ task: { isUnchecked, request } }) => (isUnchecked ? askedOf(request) : null)),
     lease: creates.map(({ task }) => task.lease),
     events: creates.map(({ events }) => events.length),
   };
+}
+
+function askedOf({ maxAttempts, retryPolicy }: AskedRetry): string {
+  return JSON.stringify({ maxAttempts, retryPolicy } satisfies AskedRetry);
 }
 
 function appendColumns({ appends }: Flush) {

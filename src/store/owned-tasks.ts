@@ -3,6 +3,7 @@ import type { Kysely } from "kysely";
 import type { Fence, Task } from "../domain/task.ts";
 import type { Database } from "./schema.ts";
 import { TASK_COLUMNS, toTask } from "./task-queries.ts";
+import type { TaskRow } from "./task-queries.ts";
 
 /** The running tasks that a session owns, and whether each was asked to cancel. */
 export async function findOwnedTasks(
@@ -17,18 +18,38 @@ export async function findOwnedTasks(
     .execute();
 }
 
-/** A task and the time it is, or undefined where the attempt does not own it any more. */
+/** A running task as it stands: with the time it is, and how many events its attempt has appended. */
+export interface OwnedTask {
+  task: Task;
+  at: Date;
+  appended: bigint;
+}
+
+/** One of a session's tasks, or undefined where the attempt does not own it any more. */
 export async function readOwnedTask(
   db: Kysely<Database>,
   { taskId, lease, attempt }: Fence,
-): Promise<{ task: Task; at: Date } | undefined> {
-  const row = await db
-    .selectFrom("tasks")
-    .select([...TASK_COLUMNS, sql<Date>`now()`.as("at")])
+): Promise<OwnedTask | undefined> {
+  const row = await selectOwned(db, lease)
     .where("task_id", "=", taskId)
-    .where("status", "=", "running")
-    .where("lease", "=", lease)
     .where("attempt", "=", attempt)
     .executeTakeFirst();
-  return row === undefined ? undefined : { task: toTask(row), at: row.at };
+  return row && toOwnedTask(row);
+}
+
+/** All the tasks of a session. */
+export async function readOwnedTasks(db: Kysely<Database>, lease: string): Promise<OwnedTask[]> {
+  return (await selectOwned(db, lease).execute()).map(toOwnedTask);
+}
+
+function selectOwned(db: Kysely<Database>, lease: string) {
+  return db
+    .selectFrom("tasks")
+    .select([...TASK_COLUMNS, "appended", sql<Date>`now()`.as("at")])
+    .where("lease", "=", lease)
+    .where("status", "=", "running");
+}
+
+function toOwnedTask(row: TaskRow & { at: Date; appended: bigint }): OwnedTask {
+  return { task: toTask(row), at: row.at, appended: row.appended };
 }

@@ -1,7 +1,7 @@
 import type { ColumnType, Generated } from "kysely";
 import type { EventType } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { RetryPolicy } from "../domain/retry.ts";
+import type { AskedRetry, RetryPolicy } from "../domain/retry.ts";
 import type { KindOffer } from "../domain/session.ts";
 import type { TaskStatus } from "../domain/task.ts";
 import type { DocumentTables } from "./documents.ts";
@@ -31,7 +31,7 @@ export interface TaskTable {
   max_attempts: number;
   handovers: Generated<number>;
   /** null: the default. */
-  retry_policy: ColumnType<RetryPolicy | null, string | null, never>;
+  retry_policy: ColumnType<RetryPolicy | null, string | null, string | null>;
   lease: string | null;
   cancel_requested_at: Date | null;
   cancel_reason: string | null;
@@ -40,6 +40,8 @@ export interface TaskTable {
   appended: Generated<bigint>;
   checkpoint_seq: bigint | null;
   traceparent: string | null;
+  /** What its start says of attempts, until one who has its kind has looked it over; null: it may run. */
+  unchecked: ColumnType<AskedRetry | null, string | null, null>;
 }
 
 export interface TaskEventTable {
@@ -64,7 +66,7 @@ export interface TaskExclusiveTable {
   task_id: string;
 }
 
-/** The processes that own leases; alive until expires_at. */
+/** The servers and workers that own leases; alive until expires_at. */
 export interface SessionTable {
   session_id: string;
   namespace: string;
@@ -75,6 +77,10 @@ export interface SessionTable {
   kinds: Json<readonly KindOffer[]>;
   capacity: number;
   seen_at: Generated<Date>;
+  /** SHA-256 of the token by which a worker resumes it, in hex; null: a server's. */
+  token_digest: string | null;
+  /** Which of its streams a worker is connected by, counted from 1: the one before it has no say any more. */
+  connection: Generated<number>;
 }
 
 export interface Database extends DocumentTables {

@@ -10,15 +10,22 @@ function inMs(ms: number) {
   return sql<Date>`now() + ${ms}::int * interval '1 millisecond'`;
 }
 
-/** @param session.capacity how many tasks it runs at once, at the most */
-export async function openSession(
-  db: Kysely<Database>,
-  session: Pick<SessionState, "sessionId" | "host" | "pid" | "capacity"> & {
-    namespace: string;
-    kinds: readonly KindOffer[];
-    leaseMs: number;
-  },
-): Promise<void> {
+/** What a session says of itself. */
+export interface NewSession extends Pick<SessionState, "sessionId" | "host" | "pid" | "capacity"> {
+  namespace: string;
+  kinds: readonly KindOffer[];
+  /** SHA-256 in hex of the token that resumes it; null: a server's. */
+  tokenDigest: string | null;
+  leaseMs: number;
+}
+
+/** Which stream of a session speaks: of a server's, the first and only one. */
+export interface SessionFence {
+  sessionId: string;
+  connection: number;
+}
+
+export async function openSession(db: Kysely<Database>, session: NewSession): Promise<void> {
   await db
     .insertInto("sessions")
     .values({
@@ -28,30 +35,61 @@ export async function openSession(
       pid: session.pid,
       kinds: JSON.stringify(session.kinds),
       capacity: session.capacity,
+      token_digest: session.tokenDigest,
       expires_at: inMs(session.leaseMs),
     })
     .execute();
 }
 
 /**
+ * Gives a worker's session to another of its streams, by its token, also one that had run out: while its row is there
+ * its tasks were not all taken. The stream before it has no say from then on.
+ *
+ * @returns which of its streams that is; undefined: the session is gone, or is another's
+ */
+export async function takeSession(
+  db: Kysely<Database>,
+  { sessionId, namespace, tokenDigest, ...session }: NewSession & { tokenDigest: string },
+): Promise<number | undefined> {
+  const row = await db
+    .updateTable("sessions")
+    .set(({ eb }) => ({
+      connection: eb("connection", "+", 1),
+      host: session.host,
+      pid: session.pid,
+      kinds: JSON.stringify(session.kinds),
+      capacity: session.capacity,
+      expires_at: inMs(session.leaseMs),
+      seen_at: sql<Date>`now()`,
+    }))
+    .where("session_id", "=", sessionId)
+    .where("namespace", "=", namespace)
+    .where("token_digest", "=", tokenDigest)
+    .returning("connection")
+    .executeTakeFirst();
+  return row?.connection;
+}
+
+/**
  * Keeps a session alive for leaseMs more, also one that had run out: while its row is there its tasks were not all
  * taken, and those that were have fences that do not hold for it.
  *
- * @returns false when it is gone, and owns nothing any more
+ * @returns false when it is gone, and owns nothing any more, or is another stream's
  */
 export async function renewSession(
   db: Kysely<Database>,
-  { sessionId, leaseMs }: { sessionId: string; leaseMs: number },
+  { sessionId, connection, leaseMs }: SessionFence & { leaseMs: number },
 ): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable("sessions")
     .set({ expires_at: inMs(leaseMs), seen_at: sql<Date>`now()` })
     .where("session_id", "=", sessionId)
+    .where("connection", "=", connection)
     .executeTakeFirst();
   return numUpdatedRows > 0n;
 }
 
-/** How many other sessions of the namespace are alive. */
+/** How many other servers of the namespace are alive. */
 export async function countPeers(
   db: Kysely<Database>,
   { sessionId, namespace }: { sessionId: string; namespace: string },
@@ -61,6 +99,7 @@ export async function countPeers(
     .select(({ fn }) => fn.countAll<bigint>().as("peers"))
     .where("namespace", "=", namespace)
     .where("session_id", "<>", sessionId)
+    .where("token_digest", "is", null)
     .where(ALIVE)
     .executeTakeFirstOrThrow();
   return Number(peers);
@@ -82,6 +121,7 @@ export async function listSessions(
       "started_at as startedAt",
       "seen_at as seenAt",
       "expires_at as expiresAt",
+      sql<boolean>`token_digest is not null`.as("isWorker"),
       sql<number>`(select count(*)::int from tasks t where t.lease = sessions.session_id and t.status = 'running')`.as(
         "running",
       ),
@@ -108,13 +148,17 @@ export async function findOffer(
   return rows[0] && { ...rows[0].offer, isAlive: rows[0].is_alive };
 }
 
-export async function closeSession(db: Kysely<Database>, sessionId: string): Promise<void> {
-  await db.deleteFrom("sessions").where("session_id", "=", sessionId).execute();
+/** Forgets a session, unless it is another stream's by now. */
+export async function closeSession(db: Kysely<Database>, { sessionId, connection }: SessionFence): Promise<void> {
+  await db.deleteFrom("sessions").where("session_id", "=", sessionId).where("connection", "=", connection).execute();
 }
 
-/** Forgets every session: for a database that only this process can have open, where all of them are gone. */
-export async function closeAllSessions(db: Kysely<Database>): Promise<void> {
-  await db.deleteFrom("sessions").execute();
+/**
+ * Forgets the session of every server: for a database that only this process can have open, where all of them are gone.
+ * Workers are processes of their own, and come back.
+ */
+export async function closeServerSessions(db: Kysely<Database>): Promise<void> {
+  await db.deleteFrom("sessions").where("token_digest", "is", null).execute();
 }
 
 /** Forgets sessions that ran out and own nothing any more. */

@@ -6,9 +6,14 @@ import { DoorError, doorTask } from "./door.ts";
 import type { Door, DoorEvent, DoorPage } from "./door.ts";
 import { openServed } from "./served.ts";
 
+/** `spool/client`, over gRPC, both as the caller and as the worker that runs the tasks. */
+export async function openWorkerDoor(): Promise<Door> {
+  return openClientDoor({ byWorker: true });
+}
+
 /** `spool/client`, over gRPC. */
-export async function openClientDoor(): Promise<Door> {
-  const served = await openServed();
+export async function openClientDoor({ byWorker = false } = {}): Promise<Door> {
+  const served = await openServed({ byWorker });
   const client = connect({ address: served.address });
   return {
     stage: served.stage,

@@ -206,7 +206,7 @@ function toBody(body: Event["body"]): JsonObject {
   }
 }
 
-function toDoorSession({ sessionId, host, pid, kinds, capacity, running, ...times }: Session): SessionState {
+function toDoorSession({ sessionId, host, pid, kinds, capacity, running, isWorker, ...times }: Session): SessionState {
   const { startedAt, seenAt, expiresAt } = times;
   return {
     sessionId,
@@ -215,6 +215,7 @@ function toDoorSession({ sessionId, host, pid, kinds, capacity, running, ...time
     kinds,
     capacity,
     running,
+    isWorker,
     startedAt: timestampDate(startedAt!),
     seenAt: timestampDate(seenAt!),
     expiresAt: timestampDate(expiresAt!),

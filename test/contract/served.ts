@@ -1,4 +1,6 @@
 import { pino } from "pino";
+import { worker } from "../../src/client/client.ts";
+import type { SpoolWorker, WorkerNotice } from "../../src/client/client.ts";
 import { openGrpcDoor } from "../../src/server/grpc-door.ts";
 import { startEngine } from "../support/engines.ts";
 import { Stage } from "../support/stage.ts";
@@ -10,19 +12,32 @@ export interface Served extends AsyncDisposable {
   readonly stage: Stage;
 }
 
-export async function openServed(): Promise<Served> {
+/** @param byWorker whether the code runs at a worker that is connected, and not in the server */
+export async function openServed({ byWorker = false } = {}): Promise<Served> {
   const store = await openPostgres();
   const stage = new Stage();
-  const engine = await startEngine(store, { kinds: [stage.kind] });
+  const engine = await startEngine(store, { kinds: byWorker ? [] : [stage.kind] });
   const log = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
   const door = await openGrpcDoor({ engine, host: "127.0.0.1", port: 0, log });
+  const address = `127.0.0.1:${door.port}`;
+  const connected = byWorker ? await connectWorker(address, stage) : null;
   return {
-    address: `127.0.0.1:${door.port}`,
+    address,
     stage,
     async [Symbol.asyncDispose]() {
+      await connected?.[Symbol.asyncDispose]();
       await door.close({ graceMs: 1_000 });
       await engine[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
     },
   };
+}
+
+async function connectWorker(address: string, { kind }: Stage): Promise<SpoolWorker> {
+  const { promise: isConnected, resolve } = Promise.withResolvers<void>();
+  const onNotice = ({ type }: WorkerNotice) => type === "connected" && resolve();
+  const settings = { concurrency: 64, drainMs: 0, graceMs: 0, signals: false };
+  const connected = worker({ kinds: [kind], address, onNotice, ...settings });
+  await Promise.race([isConnected, connected.stopped]);
+  return connected;
 }

@@ -10,7 +10,7 @@ export function sessionContract(door: () => Door): void {
     assert.equal(sessions.length, 1);
     const [{ sessionId, kinds, startedAt, seenAt, expiresAt, ...session }] = sessions as [(typeof sessions)[number]];
     assert.match(sessionId, /^[0-9a-f-]{36}$/);
-    assert.deepEqual(session, { host: hostname(), pid: process.pid, capacity: 64, running: 0 });
+    assert.deepEqual(session, { host: hostname(), pid: process.pid, capacity: 64, running: 0, isWorker: false });
     assert.ok(kinds.includes("echo") && kinds.includes("stage"));
     assert.ok(startedAt <= seenAt && seenAt < expiresAt);
   });

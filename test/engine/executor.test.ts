@@ -4,6 +4,7 @@ import { pino } from "pino";
 import { Control } from "../../src/engine/control.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { Feed } from "../../src/engine/feed.ts";
+import { KindHost } from "../../src/engine/kind-host.ts";
 import { Journal } from "../../src/engine/journal.ts";
 import { readTask } from "../../src/store/task-queries.ts";
 import { kindOf, untilStopped } from "../support/engine-tasks.ts";
@@ -28,7 +29,7 @@ describeOnEachStore("the executor", (store) => {
       journal,
       control,
       log,
-      kinds: new Map(kinds.map((kind) => [kind.name, kind])),
+      host: new KindHost({ kinds: new Map(kinds.map((kind) => [kind.name, kind])), log }),
       readCheckpoint: () => Promise.resolve(null),
       onFree: () => freed++,
     });

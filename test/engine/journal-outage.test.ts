@@ -43,7 +43,7 @@ describe("a journal whose database goes away", () => {
   });
 
   const tapeOf = async (taskId: string) => outline(await storedTape(store.db, { namespace, taskId }));
-  const open = async () => journal.open(await createRunning(store.db, { namespace }), () => {});
+  const open = async () => journal.open(await createRunning(store.db, { namespace }), { onLost: () => {} });
   const create = (task: ReturnType<typeof newTask>) => journal.create(task, startedOf(task));
 
   for (const way of ["kill", "stop"] as const) {

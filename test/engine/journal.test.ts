@@ -24,7 +24,7 @@ describeOnEachStore("the journal", (store) => {
 
   const create = (task: NewTask) => journal.create(task, startedOf(task));
   const tapeOf = async (taskId: string) => outline(await storedTape(store().db, { namespace, taskId }));
-  const open = async (onLost = () => {}) => journal.open(await createRunning(store().db, { namespace }), onLost);
+  const open = async (onLost = () => {}) => journal.open(await createRunning(store().db, { namespace }), { onLost });
 
   it("puts what is handed in on the tape in the order of the calls, from many tasks at once", async () => {
     const writers = await Promise.all(range(20).map(() => open()));
@@ -93,7 +93,7 @@ describeOnEachStore("the journal", (store) => {
   it("tells an attempt once that it has lost its task, and takes nothing more from it", async () => {
     let told = 0;
     const fence = await createRunning(store().db, { namespace });
-    const writer = journal.open({ ...fence, attempt: 2 }, () => told++);
+    const writer = journal.open({ ...fence, attempt: 2 }, { onLost: () => told++ });
     await writer.append(steps(1)[0]!);
     await assert.rejects(writer.flush(), { reason: "LEASE_LOST" });
     await assert.rejects(writer.append(steps(2)[0]!), { reason: "LEASE_LOST" });

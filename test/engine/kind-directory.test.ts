@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { sql } from "kysely";
 import { echo } from "../../src/kinds/echo.ts";
 import { kindOf, outcomeOf, start } from "../support/engine-tasks.ts";
@@ -67,15 +68,74 @@ describe("engines that have different kinds", () => {
     assert.equal((await late.getTask(task.taskId)).awaitsWorker, false);
   });
 
-  it("refuse a start that only another could give its exclusive key, though that one be late", async () => {
+  it("look over what was stored where nobody had its kind before they run it, whichever of them comes first", async () => {
+    const runs: string[] = [];
+    const alone = kindOf(
+      "alone",
+      async ({ taskId, attempt }) => {
+        runs.push(`${taskId} begins`);
+        await setImmediate();
+        runs.push(`${taskId} ends`);
+        if (attempt === 1) throw new Error("once more");
+      },
+      { exclusiveKey: ({ key }) => key as string, retry: { maxAttempts: 2, initialBackoffMs: 1, jitter: 0 } },
+    );
+    await using early = await startEngine(store, { namespace });
+    const params = { key: "one" };
+    const taskIds = [await start(early, { kind: "alone", params }), await start(early, { kind: "alone", params })];
+    assert.equal((await early.getTask(taskIds[0]!)).exclusiveKey, null);
+    await using first = await startEngine(store, { namespace, kinds: [alone] });
+    await using second = await startEngine(store, { namespace, kinds: [alone] });
+    for (const taskId of taskIds) {
+      assert.equal((await outcomeOf(first, taskId)).status, "succeeded");
+      const { exclusiveKey, maxAttempts, retryPolicy } = await second.getTask(taskId);
+      assert.deepEqual([exclusiveKey, maxAttempts, retryPolicy.initialBackoffMs], ["one", 2, 1]);
+    }
+    assert.equal(runs.length, 8);
+    for (let at = 0; at < runs.length; at += 2) assert.equal(runs[at]!.split(" ")[0], runs[at + 1]!.split(" ")[0]);
+  });
+
+  it("keep what a start has said of attempts when they look its task over", async () => {
+    const kind = kindOf("late", () => Promise.resolve(), {
+      retry: { maxAttempts: 5, maxBackoffMs: 60_000, jitter: 0 },
+    });
+    await using early = await startEngine(store, { namespace });
+    const taskId = await start(early, { kind: "late", maxAttempts: 3, retryPolicy: { jitter: 1 } });
+    await using _ = await startEngine(store, { namespace, kinds: [kind] });
+    await outcomeOf(early, taskId);
+    const { maxAttempts, retryPolicy } = await early.getTask(taskId);
+    assert.deepEqual([maxAttempts, retryPolicy.jitter, retryPolicy.maxBackoffMs], [3, 1, 60_000]);
+  });
+
+  it("end what they would refuse, or cannot look over, without an attempt", async () => {
+    const strict = { ...kindOf("strict", () => Promise.resolve()), parseParams: echo.parseParams };
+    const broken = kindOf("broken", () => Promise.resolve(), {
+      exclusiveKey: () => {
+        throw new TypeError("no key");
+      },
+    });
+    await using early = await startEngine(store, { namespace });
+    const refused = await start(early, { kind: "strict", params: { count: -1 }, maxAttempts: 5 });
+    const failed = await start(early, { kind: "broken", maxAttempts: 5 });
+    await using _ = await startEngine(store, { namespace, kinds: [strict, broken] });
+    for (const [taskId, reason] of [
+      [refused, "INVALID_ARGUMENT"],
+      [failed, "KIND_FAILED"],
+    ] as const) {
+      const { status, error, tape } = await outcomeOf(early, taskId);
+      assert.deepEqual([status, error?.reason, outline(tape)], ["failed", reason, ["final"]]);
+    }
+  });
+
+  it("take a start that only another can give its exclusive key, though that one be late", async () => {
     const alone = kindOf("alone", () => Promise.resolve(), { exclusiveKey: () => "key" });
-    await using other = await startEngine(store, { namespace });
-    assert.equal((await other.getTask(await start(other, { kind: "alone" }))).awaitsWorker, true);
+    await using other = await startEngine(store, { namespace, unknownKinds: "refuse" });
+    await assert.rejects(start(other, { kind: "alone" }), { reason: "KIND_UNKNOWN" });
     await using owner = await startEngine(store, { namespace, kinds: [alone] });
-    await assert.rejects(start(other, { kind: "alone" }), { reason: "KIND_UNKNOWN" });
     await sql`update sessions set expires_at = now() where namespace = ${namespace}`.execute(store.db);
-    await assert.rejects(start(other, { kind: "alone" }), { reason: "KIND_UNKNOWN" });
-    assert.equal((await outcomeOf(other, await start(owner, { kind: "alone" }))).status, "succeeded");
+    const taskId = await start(other, { kind: "alone" });
+    assert.equal((await outcomeOf(other, taskId)).status, "succeeded");
+    assert.equal((await owner.getTask(taskId)).exclusiveKey, "key");
   });
 
   it("end a task whose params its kind refuses when it is to run, whatever attempts it has left", async () => {

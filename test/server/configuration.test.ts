@@ -49,7 +49,7 @@ describe("a configuration", () => {
       modelBaseUrl: null,
       modelApiKey: null,
       model: null,
-      unknownKinds: "refuse",
+      unknownKinds: "wait",
       migrate: true,
       logLevel: "info",
     });

@@ -9,6 +9,7 @@ import { openSession } from "../../src/store/session-queries.ts";
 import { lockOverdueTasks } from "../../src/store/sweep-queries.ts";
 import { readTask } from "../../src/store/task-queries.ts";
 import { lockTask } from "../../src/store/transitions.ts";
+import { newSession } from "../support/new-sessions.ts";
 import { eventually } from "../support/eventually.ts";
 import { createRunning, createTask } from "../support/new-tasks.ts";
 import { openPostgres } from "../support/stores.ts";
@@ -88,15 +89,7 @@ describe("rows that somebody else has locked, on Postgres", () => {
 
   it("are not lost any more to a sweep that saw them before they changed hands", async () => {
     const [fence, lease] = [await running({ maxAttempts: 2 }), randomUUID()];
-    await openSession(store.db, {
-      sessionId: lease,
-      namespace,
-      host: "host",
-      pid: 1,
-      kinds: [],
-      capacity: 0,
-      leaseMs: 60_000,
-    });
+    await openSession(store.db, newSession({ namespace, sessionId: lease }));
     await using gate = await closeGate(store);
     const late = transact(async (trx) => {
       await gate.stopAt(trx);

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import type { KindOffer } from "../../src/domain/session.ts";
 import { findOffer, listSessions, openSession, renewSession } from "../../src/store/session-queries.ts";
+import { newSession } from "../support/new-sessions.ts";
 import { createRunning, createTask } from "../support/new-tasks.ts";
 import { describeOnEachStore } from "../support/stores.ts";
 
@@ -19,7 +20,7 @@ describeOnEachStore("the list of sessions", (store) => {
   ): Promise<string> {
     const sessionId = randomUUID();
     const kinds = names.map((name) => ({ name, retry: {}, isExclusive: false, ...offer }));
-    await openSession(store().db, { sessionId, namespace, host: "host", pid: 7, kinds, capacity: 3, leaseMs });
+    await openSession(store().db, newSession({ sessionId, namespace, kinds, capacity: 3, leaseMs }));
     // The clock of the database may show two of them the same time.
     const later = sql<Date>`started_at + ${++opened}::int * interval '1 second'`;
     await store().db.updateTable("sessions").set({ started_at: later }).where("session_id", "=", sessionId).execute();
@@ -69,7 +70,7 @@ describeOnEachStore("the list of sessions", (store) => {
     const sessionId = await open([], { leaseMs: 0 });
     const [out] = await list();
     assert.ok(out!.expiresAt <= out!.seenAt);
-    assert.equal(await renewSession(store().db, { sessionId, leaseMs: 5_000 }), true);
+    assert.equal(await renewSession(store().db, { sessionId, connection: 1, leaseMs: 5_000 }), true);
     const [renewed] = await list();
     assert.ok(renewed!.seenAt >= out!.seenAt);
     assert.equal(renewed!.expiresAt.getTime() - renewed!.seenAt.getTime(), 5_000);
@@ -86,7 +87,7 @@ describeOnEachStore("what is offered of a kind", (store) => {
     let opened = 0;
     const open = (kinds: readonly KindOffer[], leaseMs = 60_000) => {
       const sessionId = `00000000-0000-7000-8000-${String(++opened).padStart(12, "0")}`;
-      return openSession(store().db, { sessionId, namespace, host: "h", pid: 1, kinds, capacity: 1, leaseMs });
+      return openSession(store().db, newSession({ sessionId, namespace, kinds, leaseMs }));
     };
     assert.equal(await find("ingest"), undefined);
     const offer = { name: "ingest", retry: { maxAttempts: 3, jitter: 0.5 }, isExclusive: true };

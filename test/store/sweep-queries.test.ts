@@ -4,7 +4,7 @@ import { sql } from "kysely";
 import type { Kysely, Transaction } from "kysely";
 import type { Database } from "../../src/store/schema.ts";
 import {
-  closeAllSessions,
+  closeServerSessions,
   closeSession,
   openSession,
   removeExpiredSessions,
@@ -13,6 +13,7 @@ import {
 import { lockOverdueTasks } from "../../src/store/sweep-queries.ts";
 import type { OverdueReason } from "../../src/store/sweep-queries.ts";
 import { readTask } from "../../src/store/task-queries.ts";
+import { newSession } from "../support/new-sessions.ts";
 import { createRunning, createTask } from "../support/new-tasks.ts";
 import { describeOnEachStore } from "../support/stores.ts";
 
@@ -45,7 +46,7 @@ describeOnEachStore("sessions and what they own", (store) => {
     );
   const open = async () => {
     const sessionId = randomUUID();
-    await openSession(db(), { sessionId, namespace, host: "host", pid: 1, kinds: [], capacity: 0, leaseMs: LEASE_MS });
+    await openSession(db(), newSession({ sessionId, namespace, leaseMs: LEASE_MS }));
     return sessionId;
   };
   const expire = (
@@ -69,8 +70,8 @@ describeOnEachStore("sessions and what they own", (store) => {
   it("renews what is alive or has only run out, and nothing that was closed or never was", async () => {
     const [alive, expired, closed] = [await open(), await open(), await open()];
     await expire(expired);
-    await closeSession(db(), closed);
-    const renew = (sessionId: string) => renewSession(db(), { sessionId, leaseMs: LEASE_MS });
+    await closeSession(db(), { sessionId: closed, connection: 1 });
+    const renew = (sessionId: string) => renewSession(db(), { sessionId, connection: 1, leaseMs: LEASE_MS });
     assert.deepEqual(
       [await renew(alive), await renew(expired), await renew(closed), await renew(randomUUID())],
       [true, true, false, false],
@@ -84,7 +85,7 @@ describeOnEachStore("sessions and what they own", (store) => {
     await expire(expired);
     assert.deepEqual(await find("lost"), [late.taskId, gone.taskId].sort());
     assert.equal((await find("lost", { limit: 1 })).length, 1);
-    await closeSession(db(), alive);
+    await closeSession(db(), { sessionId: alive, connection: 1 });
     assert.ok((await find("lost")).includes(kept.taskId));
     await waiting();
     namespace = randomUUID();
@@ -157,7 +158,7 @@ describeOnEachStore("sessions and what they own", (store) => {
     for (const sessionId of [owning, idle]) await expire(sessionId);
     await removeExpiredSessions(db());
     assert.deepEqual(new Set(await sessions()), new Set([alive, owning]));
-    await closeAllSessions(db());
+    await closeServerSessions(db());
     assert.deepEqual(await sessions(), []);
   });
 });

@@ -14,10 +14,21 @@ import type { NewTask } from "../../src/store/new-task.ts";
 import type { Database } from "../../src/store/schema.ts";
 import { taskRequest } from "./engines.ts";
 
-type NewTaskOptions = { namespace: string; lease?: string | null; exclusiveKey?: string | null } & Partial<TaskRequest>;
+type NewTaskOptions = {
+  namespace: string;
+  lease?: string | null;
+  exclusiveKey?: string | null;
+  isUnchecked?: boolean;
+} & Partial<TaskRequest>;
 
 /** A task as a start makes it: it waits to be claimed, unless a lease is given. */
-export function newTask({ namespace, lease = null, exclusiveKey = null, ...request }: NewTaskOptions): NewTask {
+export function newTask({
+  namespace,
+  lease = null,
+  exclusiveKey = null,
+  isUnchecked = false,
+  ...request
+}: NewTaskOptions): NewTask {
   const params: JsonObject = request.params ?? {};
   return {
     taskId: uuidv7(),
@@ -27,6 +38,7 @@ export function newTask({ namespace, lease = null, exclusiveKey = null, ...reque
     paramsDigest: digestJson(params),
     ...resolveRetry(taskRequest(request), {}),
     exclusiveKey,
+    isUnchecked,
     lease,
   };
 }

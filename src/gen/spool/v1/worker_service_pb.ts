@@ -2,20 +2,887 @@
 // @generated from file spool/v1/worker_service.proto (package spool.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Log, Partial$, Progress } from "./event_pb.ts";
+import { file_spool_v1_event } from "./event_pb.ts";
+import type { RetryPolicy, TaskError } from "./task_pb.ts";
+import { file_spool_v1_task } from "./task_pb.ts";
+import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file spool/v1/worker_service.proto.
  */
 export const file_spool_v1_worker_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1zcG9vbC92MS93b3JrZXJfc2VydmljZS5wcm90bxIIc3Bvb2wudjEi9wEKB1Nlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoCRIMCgRob3N0GAIgASgJEgsKA3BpZBgDIAEoBRINCgVraW5kcxgEIAMoCRIQCghjYXBhY2l0eRgFIAEoBRIPCgdydW5uaW5nGAYgASgFEi4KCnN0YXJ0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3NlZW5fYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhUKE0xpc3RTZXNzaW9uc1JlcXVlc3QiTQoUTGlzdFNlc3Npb25zUmVzcG9uc2USIwoIc2Vzc2lvbnMYASADKAsyES5zcG9vbC52MS5TZXNzaW9uEhAKCGhhc19tb3JlGAIgASgIMmMKDVdvcmtlclNlcnZpY2USUgoMTGlzdFNlc3Npb25zEh0uc3Bvb2wudjEuTGlzdFNlc3Npb25zUmVxdWVzdBoeLnNwb29sLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("Ch1zcG9vbC92MS93b3JrZXJfc2VydmljZS5wcm90bxIIc3Bvb2wudjEi9AEKC1dvcmtSZXF1ZXN0EiAKBWhlbGxvGAEgASgLMg8uc3Bvb2wudjEuSGVsbG9IABIiCgZhcHBlbmQYAiABKAsyEC5zcG9vbC52MS5BcHBlbmRIABIiCgZmaW5pc2gYAyABKAsyEC5zcG9vbC52MS5GaW5pc2hIABIoCgloZWFydGJlYXQYBCABKAsyEy5zcG9vbC52MS5IZWFydGJlYXRIABIgCgVkcmFpbhgFIAEoCzIPLnNwb29sLnYxLkRyYWluSAASJAoHY2hlY2tlZBgGIAEoCzIRLnNwb29sLnYxLkNoZWNrZWRIAEIJCgdtZXNzYWdlIpIDCgxXb3JrUmVzcG9uc2USJAoHd2VsY29tZRgBIAEoCzIRLnNwb29sLnYxLldlbGNvbWVIABIiCgZhc3NpZ24YAiABKAsyEC5zcG9vbC52MS5Bc3NpZ25IABImCghhcHBlbmRlZBgDIAEoCzISLnNwb29sLnYxLkFwcGVuZGVkSAASJgoIZmluaXNoZWQYBCABKAsyEi5zcG9vbC52MS5GaW5pc2hlZEgAEh4KBHN0b3AYBSABKAsyDi5zcG9vbC52MS5TdG9wSAASKQoKbGVhc2VfbG9zdBgGIAEoCzITLnNwb29sLnYxLkxlYXNlTG9zdEgAEiQKB3JlZnVzZWQYByABKAsyES5zcG9vbC52MS5SZWZ1c2VkSAASKAoJaGVhcnRiZWF0GAggASgLMhMuc3Bvb2wudjEuSGVhcnRiZWF0SAASIAoFZHJhaW4YCSABKAsyDy5zcG9vbC52MS5EcmFpbkgAEiAKBWNoZWNrGAogASgLMg8uc3Bvb2wudjEuQ2hlY2tIAEIJCgdtZXNzYWdlIqgBCgVIZWxsbxIiCgVraW5kcxgBIAMoCzITLnNwb29sLnYxLktpbmRPZmZlchIQCghjYXBhY2l0eRgCIAEoBRIUCgxyZXN1bWVfdG9rZW4YAyABKAkSJgoHcnVubmluZxgEIAMoCzIVLnNwb29sLnYxLkhlbGRBdHRlbXB0EgwKBGhvc3QYBSABKAkSCwoDcGlkGAYgASgFEhAKCGRyYWluaW5nGAcgASgIIn8KCUtpbmRPZmZlchIMCgRuYW1lGAEgASgJEhQKDG1heF9hdHRlbXB0cxgCIAEoBRIrCgxyZXRyeV9wb2xpY3kYAyABKAsyFS5zcG9vbC52MS5SZXRyeVBvbGljeRIRCglyZXN1bWFibGUYBCABKAgSDgoGY2hlY2tzGAUgASgIIi8KC0hlbGRBdHRlbXB0Eg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBSL0AQoHV2VsY29tZRISCgpzZXNzaW9uX2lkGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCRIPCgdyZXN1bWVkGAMgASgIEiAKBGhlbGQYBCADKAsyEi5zcG9vbC52MS5IZWxkVGFzaxI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFbGVhc2UYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNd2luZG93X2V2ZW50cxgHIAEoBRIUCgx3aW5kb3dfYnl0ZXMYCCABKAUiPgoISGVsZFRhc2sSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEhAKCGFwcGVuZGVkGAMgASgDIrYCCgZBc3NpZ24SDwoHdGFza19pZBgBIAEoCRIMCgRraW5kGAIgASgJEicKBnBhcmFtcxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDwoHYXR0ZW1wdBgEIAEoBRIQCghhcHBlbmRlZBgFIAEoAxIrCgpjaGVja3BvaW50GAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI3ChNhdHRlbXB0X2RlYWRsaW5lX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgZsYWJlbHMYCCADKAsyHC5zcG9vbC52MS5Bc3NpZ24uTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJkCgZBcHBlbmQSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEhQKDGZpcnN0X251bWJlchgDIAEoAxIiCgZldmVudHMYBCADKAsyEi5zcG9vbC52MS5OZXdFdmVudCJ+CghOZXdFdmVudBImCghwcm9ncmVzcxgEIAEoCzISLnNwb29sLnYxLlByb2dyZXNzSAASHAoDbG9nGAUgASgLMg0uc3Bvb2wudjEuTG9nSAASJAoHcGFydGlhbBgGIAEoCzIRLnNwb29sLnYxLlBhcnRpYWxIAEIGCgRib2R5ItABCgZGaW5pc2gSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEg4KBm51bWJlchgDIAEoAxIpCgZyZXN1bHQYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASJAoFZXJyb3IYBSABKAsyEy5zcG9vbC52MS5UYXNrRXJyb3JIABImCghyZWxlYXNlZBgGIAEoCzISLnNwb29sLnYxLlJlbGVhc2VkSAASEAoIbm9fcmV0cnkYByABKAhCCQoHb3V0Y29tZSIKCghSZWxlYXNlZCILCglIZWFydGJlYXQiBwoFRHJhaW4iPQoIQXBwZW5kZWQSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEg8KB3Rocm91Z2gYAyABKAMiLAoIRmluaXNoZWQSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFIngKBFN0b3ASDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEiQKBnJlYXNvbhgDIAEoDjIULnNwb29sLnYxLlN0b3BSZWFzb24SKAoFZ3JhY2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iLQoJTGVhc2VMb3N0Eg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBSJeCgdSZWZ1c2VkEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRIQCghhcHBlbmRlZBgFIAEoAyJPCgVDaGVjaxIPCgd0YXNrX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSJwoGcGFyYW1zGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJkCgdDaGVja2VkEg8KB3Rhc2tfaWQYASABKAkSFwoNZXhjbHVzaXZlX2tleRgCIAEoCUgAEiQKBWVycm9yGAMgASgLMhMuc3Bvb2wudjEuVGFza0Vycm9ySABCCQoHb3V0Y29tZSKKAgoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEgwKBGhvc3QYAiABKAkSCwoDcGlkGAMgASgFEg0KBWtpbmRzGAQgAygJEhAKCGNhcGFjaXR5GAUgASgFEg8KB3J1bm5pbmcYBiABKAUSLgoKc3RhcnRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHc2Vlbl9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJaXNfd29ya2VyGAogASgIIhUKE0xpc3RTZXNzaW9uc1JlcXVlc3QiTQoUTGlzdFNlc3Npb25zUmVzcG9uc2USIwoIc2Vzc2lvbnMYASADKAsyES5zcG9vbC52MS5TZXNzaW9uEhAKCGhhc19tb3JlGAIgASgIKlsKClN0b3BSZWFzb24SGwoXU1RPUF9SRUFTT05fVU5TUEVDSUZJRUQQABIWChJTVE9QX1JFQVNPTl9DQU5DRUwQARIYChRTVE9QX1JFQVNPTl9ERUFETElORRACMp4BCg1Xb3JrZXJTZXJ2aWNlEjkKBFdvcmsSFS5zcG9vbC52MS5Xb3JrUmVxdWVzdBoWLnNwb29sLnYxLldvcmtSZXNwb25zZSgBMAESUgoMTGlzdFNlc3Npb25zEh0uc3Bvb2wudjEuTGlzdFNlc3Npb25zUmVxdWVzdBoeLnNwb29sLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_spool_v1_event, file_spool_v1_task]);
 
 /**
- * A process that owns the tasks it runs, as long as it says that it lives.
+ * What a worker says. One that is out of place, or breaks a bound, is answered with Refused where it is of a task, and
+ * harms no other; else it ends the stream with an error.
+ *
+ * @generated from message spool.v1.WorkRequest
+ */
+export type WorkRequest = Message<"spool.v1.WorkRequest"> & {
+  /**
+   * @generated from oneof spool.v1.WorkRequest.message
+   */
+  message: {
+    /**
+     * The first message, and only that.
+     *
+     * @generated from field: spool.v1.Hello hello = 1;
+     */
+    value: Hello;
+    case: "hello";
+  } | {
+    /**
+     * @generated from field: spool.v1.Append append = 2;
+     */
+    value: Append;
+    case: "append";
+  } | {
+    /**
+     * @generated from field: spool.v1.Finish finish = 3;
+     */
+    value: Finish;
+    case: "finish";
+  } | {
+    /**
+     * At least every heartbeat_interval of the Welcome: it proves that the stream lives, and not the process only.
+     *
+     * @generated from field: spool.v1.Heartbeat heartbeat = 4;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
+  } | {
+    /**
+     * The worker is given no more tasks. Those that it has go on.
+     *
+     * @generated from field: spool.v1.Drain drain = 5;
+     */
+    value: Drain;
+    case: "drain";
+  } | {
+    /**
+     * The answer to Check.
+     *
+     * @generated from field: spool.v1.Checked checked = 6;
+     */
+    value: Checked;
+    case: "checked";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message spool.v1.WorkRequest.
+ * Use `create(WorkRequestSchema)` to create a new message.
+ */
+export const WorkRequestSchema: GenMessage<WorkRequest> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 0);
+
+/**
+ * What a worker is told.
+ *
+ * @generated from message spool.v1.WorkResponse
+ */
+export type WorkResponse = Message<"spool.v1.WorkResponse"> & {
+  /**
+   * @generated from oneof spool.v1.WorkResponse.message
+   */
+  message: {
+    /**
+     * The answer to Hello.
+     *
+     * @generated from field: spool.v1.Welcome welcome = 1;
+     */
+    value: Welcome;
+    case: "welcome";
+  } | {
+    /**
+     * @generated from field: spool.v1.Assign assign = 2;
+     */
+    value: Assign;
+    case: "assign";
+  } | {
+    /**
+     * @generated from field: spool.v1.Appended appended = 3;
+     */
+    value: Appended;
+    case: "appended";
+  } | {
+    /**
+     * @generated from field: spool.v1.Finished finished = 4;
+     */
+    value: Finished;
+    case: "finished";
+  } | {
+    /**
+     * @generated from field: spool.v1.Stop stop = 5;
+     */
+    value: Stop;
+    case: "stop";
+  } | {
+    /**
+     * @generated from field: spool.v1.LeaseLost lease_lost = 6;
+     */
+    value: LeaseLost;
+    case: "leaseLost";
+  } | {
+    /**
+     * @generated from field: spool.v1.Refused refused = 7;
+     */
+    value: Refused;
+    case: "refused";
+  } | {
+    /**
+     * Every heartbeat_interval: without one for three of them the stream is dead, whatever the connection says.
+     *
+     * @generated from field: spool.v1.Heartbeat heartbeat = 8;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
+  } | {
+    /**
+     * The server is shutting down: there are no more tasks from it. The stream ends with DRAINING when it goes, and may
+     * be resumed at another or when it is back.
+     *
+     * @generated from field: spool.v1.Drain drain = 9;
+     */
+    value: Drain;
+    case: "drain";
+  } | {
+    /**
+     * @generated from field: spool.v1.Check check = 10;
+     */
+    value: Check;
+    case: "check";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message spool.v1.WorkResponse.
+ * Use `create(WorkResponseSchema)` to create a new message.
+ */
+export const WorkResponseSchema: GenMessage<WorkResponse> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 1);
+
+/**
+ * Who a worker is.
+ *
+ * @generated from message spool.v1.Hello
+ */
+export type Hello = Message<"spool.v1.Hello"> & {
+  /**
+   * What it runs, 1 to 100 kinds.
+   *
+   * @generated from field: repeated spool.v1.KindOffer kinds = 1;
+   */
+  kinds: KindOffer[];
+
+  /**
+   * How many tasks it runs at once, 1 to 10,000: it is never given more.
+   *
+   * @generated from field: int32 capacity = 2;
+   */
+  capacity: number;
+
+  /**
+   * Of the Welcome of an earlier stream, to go on with its tasks. Empty: a new session.
+   *
+   * @generated from field: string resume_token = 3;
+   */
+  resumeToken: string;
+
+  /**
+   * What it was running when the earlier stream broke, and still holds events or the end of, or works on. What else its
+   * session owns is assigned again.
+   *
+   * @generated from field: repeated spool.v1.HeldAttempt running = 4;
+   */
+  running: HeldAttempt[];
+
+  /**
+   * The name of its machine, for people; at most 255 characters.
+   *
+   * @generated from field: string host = 5;
+   */
+  host: string;
+
+  /**
+   * Its process there, for people.
+   *
+   * @generated from field: int32 pid = 6;
+   */
+  pid: number;
+
+  /**
+   * It only ends what it has: it is given no more tasks, as after Drain.
+   *
+   * @generated from field: bool draining = 7;
+   */
+  draining: boolean;
+};
+
+/**
+ * Describes the message spool.v1.Hello.
+ * Use `create(HelloSchema)` to create a new message.
+ */
+export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 2);
+
+/**
+ * A kind that a worker runs.
+ *
+ * @generated from message spool.v1.KindOffer
+ */
+export type KindOffer = Message<"spool.v1.KindOffer"> & {
+  /**
+   * As in Task.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How many attempts a task has, where its start does not say: 1 to 100. 0 or unset: 1.
+   *
+   * @generated from field: int32 max_attempts = 2;
+   */
+  maxAttempts: number;
+
+  /**
+   * How long it waits between them, where its start does not say.
+   *
+   * @generated from field: spool.v1.RetryPolicy retry_policy = 3;
+   */
+  retryPolicy?: RetryPolicy | undefined;
+
+  /**
+   * Whether an attempt that was cut short may be made again: what a worker that stops releases is handed on, and the
+   * attempt does not count against max_attempts.
+   *
+   * @generated from field: bool resumable = 4;
+   */
+  resumable: boolean;
+
+  /**
+   * Whether the worker is to look at the params of a task before that can run: it is sent a Check, and may refuse the
+   * params or give an exclusive key. Without it, params are looked at by the attempt.
+   *
+   * @generated from field: bool checks = 5;
+   */
+  checks: boolean;
+};
+
+/**
+ * Describes the message spool.v1.KindOffer.
+ * Use `create(KindOfferSchema)` to create a new message.
+ */
+export const KindOfferSchema: GenMessage<KindOffer> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 3);
+
+/**
+ * @generated from message spool.v1.HeldAttempt
+ */
+export type HeldAttempt = Message<"spool.v1.HeldAttempt"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: int32 attempt = 2;
+   */
+  attempt: number;
+};
+
+/**
+ * Describes the message spool.v1.HeldAttempt.
+ * Use `create(HeldAttemptSchema)` to create a new message.
+ */
+export const HeldAttemptSchema: GenMessage<HeldAttempt> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 4);
+
+/**
+ * The stream is a session's.
+ *
+ * @generated from message spool.v1.Welcome
+ */
+export type Welcome = Message<"spool.v1.Welcome"> & {
+  /**
+   * A UUID, as ListSessions shows it.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Says of a later stream that it is the same worker, here or at another server, until lease has passed without a
+   * stream. A secret.
+   *
+   * @generated from field: string resume_token = 2;
+   */
+  resumeToken: string;
+
+  /**
+   * Whether the token of the Hello was taken. If not, every task from before is lost: what is still sent of one is
+   * acknowledged where it had been stored, and else answered with LeaseLost.
+   *
+   * @generated from field: bool resumed = 3;
+   */
+  resumed: boolean;
+
+  /**
+   * Of those that the Hello named: what the session owns still. The events after `appended` are to be sent again.
+   *
+   * @generated from field: repeated spool.v1.HeldTask held = 4;
+   */
+  held: HeldTask[];
+
+  /**
+   * How often each side shows the other that it lives.
+   *
+   * @generated from field: google.protobuf.Duration heartbeat_interval = 5;
+   */
+  heartbeatInterval?: Duration | undefined;
+
+  /**
+   * How long after the last that was heard of the worker its tasks become anybody's, at the most.
+   *
+   * @generated from field: google.protobuf.Duration lease = 6;
+   */
+  lease?: Duration | undefined;
+
+  /**
+   * How many events of one task may be sent and not acknowledged. Past it the server reads no further until it has
+   * stored what it holds.
+   *
+   * @generated from field: int32 window_events = 7;
+   */
+  windowEvents: number;
+
+  /**
+   * The same, in bytes.
+   *
+   * @generated from field: int32 window_bytes = 8;
+   */
+  windowBytes: number;
+};
+
+/**
+ * Describes the message spool.v1.Welcome.
+ * Use `create(WelcomeSchema)` to create a new message.
+ */
+export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 5);
+
+/**
+ * @generated from message spool.v1.HeldTask
+ */
+export type HeldTask = Message<"spool.v1.HeldTask"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: int32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * The number of the last event that is stored.
+   *
+   * @generated from field: int64 appended = 3;
+   */
+  appended: bigint;
+};
+
+/**
+ * Describes the message spool.v1.HeldTask.
+ * Use `create(HeldTaskSchema)` to create a new message.
+ */
+export const HeldTaskSchema: GenMessage<HeldTask> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 6);
+
+/**
+ * A task to run: the attempt has begun.
+ *
+ * @generated from message spool.v1.Assign
+ */
+export type Assign = Message<"spool.v1.Assign"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: google.protobuf.Struct params = 3;
+   */
+  params?: JsonObject | undefined;
+
+  /**
+   * From 1. Every message of the task names it.
+   *
+   * @generated from field: int32 attempt = 4;
+   */
+  attempt: number;
+
+  /**
+   * How many events of this attempt are stored: 0, but where it is assigned again because the worker did not name it.
+   *
+   * @generated from field: int64 appended = 5;
+   */
+  appended: bigint;
+
+  /**
+   * The last partial of kind `checkpoint`, of an earlier attempt or this one. Unset: there is none.
+   *
+   * @generated from field: google.protobuf.Struct checkpoint = 6;
+   */
+  checkpoint?: JsonObject | undefined;
+
+  /**
+   * When the attempt is stopped, by the database's clock. Unset: never.
+   *
+   * @generated from field: google.protobuf.Timestamp attempt_deadline_at = 7;
+   */
+  attemptDeadlineAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: map<string, string> labels = 8;
+   */
+  labels: { [key: string]: string };
+};
+
+/**
+ * Describes the message spool.v1.Assign.
+ * Use `create(AssignSchema)` to create a new message.
+ */
+export const AssignSchema: GenMessage<Assign> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 7);
+
+/**
+ * Events for the tape, in order.
+ *
+ * @generated from message spool.v1.Append
+ */
+export type Append = Message<"spool.v1.Append"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: int32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * The number of the first one: the events of an attempt are numbered 1, 2, 3, … by the worker. What was stored before
+   * is not stored twice; a gap is refused with APPEND_GAP.
+   *
+   * @generated from field: int64 first_number = 3;
+   */
+  firstNumber: bigint;
+
+  /**
+   * 1 to 1,000.
+   *
+   * @generated from field: repeated spool.v1.NewEvent events = 4;
+   */
+  events: NewEvent[];
+};
+
+/**
+ * Describes the message spool.v1.Append.
+ * Use `create(AppendSchema)` to create a new message.
+ */
+export const AppendSchema: GenMessage<Append> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 8);
+
+/**
+ * An event as a worker appends it. Its bounds are those of Event.
+ *
+ * @generated from message spool.v1.NewEvent
+ */
+export type NewEvent = Message<"spool.v1.NewEvent"> & {
+  /**
+   * @generated from oneof spool.v1.NewEvent.body
+   */
+  body: {
+    /**
+     * @generated from field: spool.v1.Progress progress = 4;
+     */
+    value: Progress;
+    case: "progress";
+  } | {
+    /**
+     * @generated from field: spool.v1.Log log = 5;
+     */
+    value: Log;
+    case: "log";
+  } | {
+    /**
+     * @generated from field: spool.v1.Partial partial = 6;
+     */
+    value: Partial$;
+    case: "partial";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message spool.v1.NewEvent.
+ * Use `create(NewEventSchema)` to create a new message.
+ */
+export const NewEventSchema: GenMessage<NewEvent> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 9);
+
+/**
+ * The end of an attempt.
+ *
+ * @generated from message spool.v1.Finish
+ */
+export type Finish = Message<"spool.v1.Finish"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: int32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * One more than that of the last event.
+   *
+   * @generated from field: int64 number = 3;
+   */
+  number: bigint;
+
+  /**
+   * @generated from oneof spool.v1.Finish.outcome
+   */
+  outcome: {
+    /**
+     * The task has succeeded. At most 3 MiB.
+     *
+     * @generated from field: google.protobuf.Struct result = 4;
+     */
+    value: JsonObject;
+    case: "result";
+  } | {
+    /**
+     * The attempt has failed: the task is tried again where it has attempts left. Of one that was told to stop, what
+     * becomes of the task is what the stop was for.
+     *
+     * @generated from field: spool.v1.TaskError error = 5;
+     */
+    value: TaskError;
+    case: "error";
+  } | {
+    /**
+     * The worker stops and gives the task back: see KindOffer.resumable.
+     *
+     * @generated from field: spool.v1.Released released = 6;
+     */
+    value: Released;
+    case: "released";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * With an error: the task fails now, whatever attempts it has left.
+   *
+   * @generated from field: bool no_retry = 7;
+   */
+  noRetry: boolean;
+};
+
+/**
+ * Describes the message spool.v1.Finish.
+ * Use `create(FinishSchema)` to create a new message.
+ */
+export const FinishSchema: GenMessage<Finish> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 10);
+
+/**
+ * @generated from message spool.v1.Released
+ */
+export type Released = Message<"spool.v1.Released"> & {
+};
+
+/**
+ * Describes the message spool.v1.Released.
+ * Use `create(ReleasedSchema)` to create a new message.
+ */
+export const ReleasedSchema: GenMessage<Released> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 11);
+
+/**
+ * @generated from message spool.v1.Heartbeat
+ */
+export type Heartbeat = Message<"spool.v1.Heartbeat"> & {
+};
+
+/**
+ * Describes the message spool.v1.Heartbeat.
+ * Use `create(HeartbeatSchema)` to create a new message.
+ */
+export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 12);
+
+/**
+ * @generated from message spool.v1.Drain
+ */
+export type Drain = Message<"spool.v1.Drain"> & {
+};
+
+/**
+ * Describes the message spool.v1.Drain.
+ * Use `create(DrainSchema)` to create a new message.
+ */
+export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 13);
+
+/**
+ * Everything up to this number is on the tape for good.
+ *
+ * @generated from message spool.v1.Appended
+ */
+export type Appended = Message<"spool.v1.Appended"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: int32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * @generated from field: int64 through = 3;
+   */
+  through: bigint;
+};
+
+/**
+ * Describes the message spool.v1.Appended.
+ * Use `create(AppendedSchema)` to create a new message.
+ */
+export const AppendedSchema: GenMessage<Appended> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 14);
+
+/**
+ * The end of the attempt is stored. Its slot is free.
+ *
+ * @generated from message spool.v1.Finished
+ */
+export type Finished = Message<"spool.v1.Finished"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: int32 attempt = 2;
+   */
+  attempt: number;
+};
+
+/**
+ * Describes the message spool.v1.Finished.
+ * Use `create(FinishedSchema)` to create a new message.
+ */
+export const FinishedSchema: GenMessage<Finished> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 15);
+
+/**
+ * The code of the attempt is to end, and to be finished with whatever it has, within the grace; then the task is taken
+ * from it.
+ *
+ * @generated from message spool.v1.Stop
+ */
+export type Stop = Message<"spool.v1.Stop"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: int32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * @generated from field: spool.v1.StopReason reason = 3;
+   */
+  reason: StopReason;
+
+  /**
+   * @generated from field: google.protobuf.Duration grace = 4;
+   */
+  grace?: Duration | undefined;
+};
+
+/**
+ * Describes the message spool.v1.Stop.
+ * Use `create(StopSchema)` to create a new message.
+ */
+export const StopSchema: GenMessage<Stop> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 16);
+
+/**
+ * The attempt does not own the task any more: its code is to end, and nothing that is sent of it is stored.
+ *
+ * @generated from message spool.v1.LeaseLost
+ */
+export type LeaseLost = Message<"spool.v1.LeaseLost"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: int32 attempt = 2;
+   */
+  attempt: number;
+};
+
+/**
+ * Describes the message spool.v1.LeaseLost.
+ * Use `create(LeaseLostSchema)` to create a new message.
+ */
+export const LeaseLostSchema: GenMessage<LeaseLost> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 17);
+
+/**
+ * A message of a task was not taken, as a whole. The attempt goes on from `appended`.
+ *
+ * @generated from message spool.v1.Refused
+ */
+export type Refused = Message<"spool.v1.Refused"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: int32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * A reason of errors.proto: INVALID_ARGUMENT, APPEND_GAP, OUT_OF_PLACE, OVERLOADED.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * For people: which field, and what it must be.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+
+  /**
+   * The number of the last event that was taken.
+   *
+   * @generated from field: int64 appended = 5;
+   */
+  appended: bigint;
+};
+
+/**
+ * Describes the message spool.v1.Refused.
+ * Use `create(RefusedSchema)` to create a new message.
+ */
+export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 18);
+
+/**
+ * Asks what the worker makes of the params of a task that waits. Only for kinds whose offer says `checks`.
+ *
+ * @generated from message spool.v1.Check
+ */
+export type Check = Message<"spool.v1.Check"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: google.protobuf.Struct params = 3;
+   */
+  params?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message spool.v1.Check.
+ * Use `create(CheckSchema)` to create a new message.
+ */
+export const CheckSchema: GenMessage<Check> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 19);
+
+/**
+ * What a worker makes of a task's params.
+ *
+ * @generated from message spool.v1.Checked
+ */
+export type Checked = Message<"spool.v1.Checked"> & {
+  /**
+   * As in the Check.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * @generated from oneof spool.v1.Checked.outcome
+   */
+  outcome: {
+    /**
+     * The params are good. Of the tasks of the namespace that have the same key, at most 1,024 characters, one runs at a
+     * time. Empty: no such rule.
+     *
+     * @generated from field: string exclusive_key = 2;
+     */
+    value: string;
+    case: "exclusiveKey";
+  } | {
+    /**
+     * The params are refused: the task fails with this.
+     *
+     * @generated from field: spool.v1.TaskError error = 3;
+     */
+    value: TaskError;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message spool.v1.Checked.
+ * Use `create(CheckedSchema)` to create a new message.
+ */
+export const CheckedSchema: GenMessage<Checked> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 20);
+
+/**
+ * A process that owns the tasks it runs, as long as it says that it lives: a server, or a worker that is connected.
  *
  * @generated from message spool.v1.Session
  */
@@ -82,6 +949,13 @@ export type Session = Message<"spool.v1.Session"> & {
    * @generated from field: google.protobuf.Timestamp expires_at = 9;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * Whether it is a worker, and not a server.
+   *
+   * @generated from field: bool is_worker = 10;
+   */
+  isWorker: boolean;
 };
 
 /**
@@ -89,7 +963,7 @@ export type Session = Message<"spool.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 0);
+  messageDesc(file_spool_v1_worker_service, 21);
 
 /**
  * @generated from message spool.v1.ListSessionsRequest
@@ -102,7 +976,7 @@ export type ListSessionsRequest = Message<"spool.v1.ListSessionsRequest"> & {
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 1);
+  messageDesc(file_spool_v1_worker_service, 22);
 
 /**
  * @generated from message spool.v1.ListSessionsResponse
@@ -128,14 +1002,66 @@ export type ListSessionsResponse = Message<"spool.v1.ListSessionsResponse"> & {
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 2);
+  messageDesc(file_spool_v1_worker_service, 23);
 
 /**
- * Who runs the tasks. Its errors are in errors.proto.
+ * Why an attempt is to stop.
+ *
+ * @generated from enum spool.v1.StopReason
+ */
+export const StopReason = {
+  /**
+   * Never sent by the server.
+   *
+   * @generated from enum value: STOP_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Somebody asked to cancel the task.
+   *
+   * @generated from enum value: STOP_REASON_CANCEL = 1;
+   */
+  CANCEL: 1,
+
+  /**
+   * The attempt ran longer than its timeout, or the task has passed its deadline.
+   *
+   * @generated from enum value: STOP_REASON_DEADLINE = 2;
+   */
+  DEADLINE: 2,
+} as const;
+
+/**
+ * Why an attempt is to stop.
+ *
+ * @generated from enum spool.v1.StopReason
+ */
+export type StopReason = (typeof StopReason)[keyof typeof StopReason] | UnknownEnum;
+
+/**
+ * Describes the enum spool.v1.StopReason.
+ */
+export const StopReasonSchema: GenEnum<StopReason> = /*@__PURE__*/
+  enumDesc(file_spool_v1_worker_service, 0);
+
+/**
+ * Who runs the tasks. Its errors are in errors.proto; docs/workers.md tells the way of a worker, state by state.
  *
  * @generated from service spool.v1.WorkerService
  */
 export const WorkerService: GenService<{
+  /**
+   * Runs tasks in the process that calls: one stream a worker. It says hello first and is welcomed; then it is given
+   * tasks, appends their events and finishes them, until it leaves by closing its side.
+   *
+   * @generated from rpc spool.v1.WorkerService.Work
+   */
+  work: {
+    methodKind: "bidi_streaming";
+    input: typeof WorkRequestSchema;
+    output: typeof WorkResponseSchema;
+  },
   /**
    * Gives the sessions of the namespace, those that began first, first: each process that lives and each that has not
    * been found dead yet.

@@ -13,7 +13,7 @@ import {
   RESULT_BYTES_MAX,
 } from "../../src/domain/limits.ts";
 import type { Task } from "../../src/domain/task.ts";
-import { AttemptStopped, runAttempt } from "../../src/engine/attempt.ts";
+import { AttemptStopped, runAttempt } from "../../src/domain/attempt.ts";
 import { TapeWriter } from "../../src/engine/tape-writer.ts";
 import { kindOf, untilStopped } from "../support/engine-tasks.ts";
 
@@ -32,7 +32,7 @@ async function attempt(
   const writer = new TapeWriter(FENCE, { onEvents: () => {}, onLost: () => {} });
   const thrown: unknown[] = [];
   const kind = kindOf("test", (task) => run(task, writer));
-  const parts = { kind, task: TASK, writer, lastCheckpoint: () => Promise.resolve(null) };
+  const parts = { kind, task: TASK, sink: writer, lastCheckpoint: () => Promise.resolve(null) };
   const outcome = await runAttempt(parts, signal, (error) => thrown.push(error));
   const events: readonly NewEvent[] = writer.take().events;
   return { outcome, thrown, events };

@@ -1,0 +1,104 @@
+import { InvalidArgument } from "./errors.ts";
+import { LOG_LEVELS } from "./event.ts";
+import type { EventBodies } from "./event.ts";
+import { measureJson, NotJson } from "./json.ts";
+import type { JsonObject } from "./json.ts";
+import {
+  ERROR_MESSAGE_CHARS_MAX,
+  ERROR_REASON_CHARS_MAX,
+  EVENT_BYTES_MAX,
+  JSON_DEPTH_MAX,
+  PARTIAL_KIND_CHARS_MAX,
+  PHASE_CHARS_MAX,
+  RESULT_BYTES_MAX,
+} from "./limits.ts";
+
+// What the code of a task may put on its tape, wherever it runs. Every function gives the body of an event, and throws
+// InvalidArgument with the field and its bound for what no door could carry exactly, or what is too large.
+
+export type EmittedType = "progress" | "log" | "partial";
+
+export function progressBody(
+  phase: string,
+  current: number,
+  total: number,
+  detail: JsonObject | undefined,
+): EventBodies["progress"] {
+  checkName(phase, "progress.phase", PHASE_CHARS_MAX);
+  checkCount(current, "progress.current");
+  checkCount(total, "progress.total");
+  const body = { phase, current, total };
+  return checked(detail === undefined ? body : { ...body, detail: asObject(detail, "progress.detail") }, "progress");
+}
+
+export function logBody(level: EventBodies["log"]["level"], message: string): EventBodies["log"] {
+  if (!LOG_LEVELS.includes(level)) throw invalid("log.level", `must be one of ${LOG_LEVELS.join(", ")}`);
+  if (typeof message !== "string") throw invalid("log.message", "must be a string");
+  return checked({ level, message }, "log");
+}
+
+export function partialBody(kind: string, payload: JsonObject): EventBodies["partial"] {
+  checkName(kind, "partial.kind", PARTIAL_KIND_CHARS_MAX);
+  return checked({ kind, payload: asObject(payload, "partial.payload") }, "partial");
+}
+
+export function checkResult(result: JsonObject): JsonObject {
+  checkJson(result, "result", RESULT_BYTES_MAX);
+  return result;
+}
+
+/** The details of an error. */
+export function checkDetails(details: JsonObject): JsonObject {
+  checkJson(details, "details", EVENT_BYTES_MAX);
+  return details;
+}
+
+const REASON = new RegExp(`^[A-Z][A-Z0-9_]{0,${ERROR_REASON_CHARS_MAX - 1}}$`);
+
+/** Whether a reason is UPPER_SNAKE_CASE, of at most 63 characters. */
+export function isReason(reason: string): boolean {
+  return REASON.test(reason);
+}
+
+/** As much of an error's message as a tape takes. */
+export function cutMessage(message: string): string {
+  return message.toWellFormed().slice(0, ERROR_MESSAGE_CHARS_MAX).toWellFormed();
+}
+
+function checked<Body extends object>(body: Body, field: string): Body {
+  checkJson(body, field, EVENT_BYTES_MAX);
+  return body;
+}
+
+/** Refuses what no door could carry exactly, or what is too large, naming where it is. */
+function checkJson(value: unknown, field: string, bytesMax: number): void {
+  let bytes: number;
+  try {
+    bytes = measureJson(asObject(value, field), JSON_DEPTH_MAX, field);
+  } catch (error) {
+    if (error instanceof NotJson) throw invalid(error.path, error.problem);
+    throw error;
+  }
+  // The text is at most six times as long (a control character), so it is only measured where it may be over.
+  const isOver = bytes > bytesMax || (bytes * 6 > bytesMax && Buffer.byteLength(JSON.stringify(value)) > bytesMax);
+  if (isOver) throw invalid(field, `must be at most ${bytesMax} bytes as JSON and as protobuf`);
+}
+
+function asObject(value: unknown, field: string): JsonObject {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
+  throw invalid(field, "must be a JSON object");
+}
+
+function checkName(name: unknown, field: string, charsMax: number): void {
+  if (typeof name !== "string" || name.length < 1 || name.length > charsMax) {
+    throw invalid(field, `must be 1 to ${charsMax} characters`);
+  }
+}
+
+function checkCount(count: number, field: string): void {
+  if (!Number.isSafeInteger(count) || count < 0) throw invalid(field, "must be an integer from 0 to 2^53 - 1");
+}
+
+function invalid(field: string, description: string): InvalidArgument {
+  return new InvalidArgument([{ field, description }]);
+}

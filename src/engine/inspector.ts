@@ -1,0 +1,81 @@
+import type { Kysely } from "kysely";
+import type { Logger } from "pino";
+import { refuse } from "../domain/lifecycle.ts";
+import { resolveRetry } from "../domain/retry.ts";
+import type { Database } from "../store/schema.ts";
+import { findUnchecked, releaseChecked } from "../store/unchecked-tasks.ts";
+import type { UncheckedTask } from "../store/unchecked-tasks.ts";
+import type { AttemptHost } from "./attempt-host.ts";
+import type { Control } from "./control.ts";
+import { Loop } from "./loop.ts";
+
+const LOOK_MS = 1_000;
+const BATCH_MAX = 100;
+
+/**
+ * Looks over the tasks that were stored where nobody had their kind, before they can be claimed: only those who have it
+ * can tell whether the params are good, which exclusive key they have and what the kind says of attempts.
+ */
+export class Inspector {
+  readonly #db: Kysely<Database>;
+  readonly #query: { namespace: string; kinds: readonly string[] };
+  readonly #host: AttemptHost;
+  readonly #control: Control;
+  readonly #log: Logger;
+  readonly #onReleased: () => void;
+  readonly #loop: Loop;
+
+  constructor(parts: {
+    db: Kysely<Database>;
+    namespace: string;
+    kinds: readonly string[];
+    host: AttemptHost;
+    control: Control;
+    log: Logger;
+    /** Told when there are tasks to claim that could not be claimed before. */
+    onReleased: () => void;
+  }) {
+    this.#db = parts.db;
+    this.#query = { namespace: parts.namespace, kinds: parts.kinds };
+    this.#host = parts.host;
+    this.#control = parts.control;
+    this.#log = parts.log;
+    this.#onReleased = parts.onReleased;
+    this.#loop = new Loop({ name: "inspector", everyMs: LOOK_MS, log: parts.log, turn: () => this.#look() });
+  }
+
+  start(): void {
+    this.#loop.start();
+    this.#loop.kick();
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  /** A task was stored that is to be looked over. */
+  onUnchecked(): void {
+    this.#loop.kick();
+  }
+
+  async #look(): Promise<void> {
+    const tasks = await findUnchecked(this.#db, { ...this.#query, limit: BATCH_MAX });
+    if (tasks.length === 0) return;
+    const done = await Promise.all(tasks.map((task) => this.#settle(task)));
+    this.#onReleased();
+    // A full batch: there may be more. Of those that nothing could be said of now, another turn says no more.
+    if (tasks.length === BATCH_MAX && done.includes(true)) this.#loop.kick();
+  }
+
+  async #settle({ taskId, kind, params, asked }: UncheckedTask): Promise<boolean> {
+    const finding = await this.#host.check({ taskId, kind, params });
+    if (finding === null) return false;
+    if ("failure" in finding) {
+      this.#log.warn({ task_id: taskId, kind, reason: finding.failure.reason }, "a task that waited is refused");
+      await this.#control.change(taskId, (task) => refuse(task, finding.failure));
+    } else {
+      await releaseChecked(this.#db, { taskId, ...finding, ...resolveRetry(asked, this.#host.retryOf(kind)) });
+    }
+    return true;
+  }
+}

@@ -1,0 +1,115 @@
+import type { Kysely } from "kysely";
+import type { Logger } from "pino";
+import type { KindOffer } from "../domain/session.ts";
+import type { Database } from "../store/schema.ts";
+import type { AttemptHost } from "./attempt-host.ts";
+import { Claimer } from "./claimer.ts";
+import type { Control } from "./control.ts";
+import { Executor } from "./executor.ts";
+import type { ExecutorParts } from "./executor.ts";
+import type { Feed } from "./feed.ts";
+import { Inspector } from "./inspector.ts";
+import { Reconciler } from "./reconciler.ts";
+import type { Session } from "./session.ts";
+
+/** What every runner of a process has in common. */
+export interface RunnerSurroundings extends Omit<ExecutorParts, "host" | "slots" | "onFree"> {
+  db: Kysely<Database>;
+  namespace: string;
+  feed: Feed;
+  control: Control;
+  log: Logger;
+}
+
+/**
+ * Runs tasks under a session: those of this process's kinds under its own, and those of a worker that is connected
+ * under the worker's. Claims what waits for its kinds, and holds what it runs against what is stored.
+ */
+export class Runner {
+  readonly executor: Executor;
+  readonly #kinds: ReadonlyMap<string, KindOffer>;
+  readonly #parts: RunnerSurroundings;
+  readonly #host: AttemptHost;
+  /** Whether it may be given tasks at all. */
+  readonly #isReady: () => boolean;
+  #joined: { session: Session; claimer: Claimer; reconciler: Reconciler; inspector: Inspector } | null = null;
+  #isClaiming = false;
+
+  constructor({
+    host,
+    kinds,
+    slots,
+    isReady = () => true,
+    ...parts
+  }: RunnerSurroundings & { host: AttemptHost; kinds: readonly KindOffer[]; slots: number; isReady?: () => boolean }) {
+    this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]));
+    this.#parts = parts;
+    this.#host = host;
+    this.#isReady = isReady;
+    this.executor = new Executor({
+      ...parts,
+      host,
+      slots,
+      onFree: (freed) => this.#joined?.claimer.onFreeSlot(freed),
+    });
+  }
+
+  /** Begins to take tasks, under a session that is open. */
+  start(session: Session): void {
+    const { executor } = this;
+    const { db, namespace, feed, control, log } = this.#parts;
+    const kinds = [...this.#kinds.keys()];
+    const lease = () => session.id;
+    const isFresh = () => session.isFresh && this.#isReady();
+    const claimer = new Claimer({ db, namespace, kinds, lease, isFresh, executor, feed, log });
+    const reconciler = new Reconciler({ db, executor, lease, isFresh, log });
+    const onReleased = () => claimer.onWaiting();
+    const inspector = new Inspector({ db, namespace, kinds, host: this.#host, control, log, onReleased });
+    this.#joined = { session, claimer, reconciler, inspector };
+    this.#isClaiming = true;
+    for (const loop of [claimer, reconciler, inspector]) loop.start();
+  }
+
+  /** The session that a task of the kind can be started under at once: null where there is none, or something waits. */
+  leaseFor(kind: string): string | null {
+    if (this.#joined === null || !this.#isClaiming || !this.#kinds.has(kind)) return null;
+    const { session, claimer } = this.#joined;
+    return session.isFresh && this.#isReady() && !claimer.hasBacklog ? session.id : null;
+  }
+
+  /** What its session says that it runs. */
+  get offers(): KindOffer[] {
+    return [...this.#kinds.values()];
+  }
+
+  offerOf(kind: string): KindOffer | undefined {
+    return this.#kinds.get(kind);
+  }
+
+  /** A task was stored that waits. @param kind undefined: of any */
+  onWaiting(kind?: string): void {
+    if (kind === undefined || this.#kinds.has(kind)) this.#joined?.claimer.onWaiting();
+  }
+
+  /** A task was stored that is to be looked over. */
+  onUnchecked(kind: string): void {
+    if (this.#kinds.has(kind)) this.#joined?.inspector.onUnchecked();
+  }
+
+  /** Somebody else has touched a task that runs here, or may have. */
+  onTouched(): void {
+    this.#joined?.reconciler.onTouched();
+  }
+
+  /** Takes no more waiting tasks. What runs here goes on. */
+  async stopClaiming(): Promise<void> {
+    this.#isClaiming = false;
+    await Promise.all([this.#joined?.claimer.stop(), this.#joined?.inspector.stop()]);
+  }
+
+  /** Ends its loops. The session is left to who has opened it. */
+  async stop(): Promise<void> {
+    await this.stopClaiming();
+    await this.#joined?.reconciler.stop();
+  }
+}

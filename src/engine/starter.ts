@@ -1,0 +1,82 @@
+import { newEvent } from "../domain/event.ts";
+import { digestJson } from "../domain/json.ts";
+import { resolveRetry } from "../domain/retry.ts";
+import type { Task, TaskRequest } from "../domain/task.ts";
+import { asCreated } from "../store/new-task.ts";
+import type { NewTask } from "../store/new-task.ts";
+import type { Feed } from "./feed.ts";
+import type { Journal } from "./journal.ts";
+import type { KindDirectory } from "./kind-directory.ts";
+import type { Runners } from "./runners.ts";
+import { newTaskId } from "./task-id.ts";
+
+/** Stores tasks: as running where a slot is free for them, here or at a worker that is connected, else to be claimed. */
+export class Starter {
+  readonly #parts: StarterParts;
+  /** Those that are being stored. */
+  readonly #starts = new Set<Promise<unknown>>();
+
+  constructor(parts: StarterParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws KindUnknown, InvalidArgument (params.*), RequestIdReused, StoreUnavailable, Overloaded */
+  async start(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
+    const start = this.#start(request);
+    this.#starts.add(start);
+    try {
+      return await start;
+    } finally {
+      this.#starts.delete(start);
+    }
+  }
+
+  /** Waits until those that are under way are stored, or have failed. */
+  async whenIdle(): Promise<void> {
+    await Promise.allSettled(this.#starts);
+  }
+
+  async #start(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
+    const { namespace, directory, runners, journal, feed } = this.#parts;
+    const { kind, retry, isUnchecked } = await directory.find(request.kind);
+    const exclusiveKey = kind === null ? null : kind.exclusiveKey(kind.parseParams(request.params));
+    const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
+    const slot = isDue && exclusiveKey === null && !isUnchecked ? runners.reserve(request.kind) : null;
+    const lease = slot?.lease ?? null;
+    const newTask: NewTask = {
+      taskId: newTaskId(),
+      namespace,
+      request,
+      params: JSON.stringify(request.params),
+      paramsDigest: digestJson(request.params),
+      ...resolveRetry(request, retry),
+      exclusiveKey,
+      isUnchecked,
+      lease,
+    };
+    try {
+      const started = lease === null ? [] : [newEvent("started", { kind: request.kind, attempt: 1 })];
+      const outcome = await journal.create(newTask, started);
+      if (!outcome.created) return { task: outcome.task, alreadyStarted: true };
+      const task = asCreated(newTask, outcome.at);
+      if (slot === null) {
+        feed.announce(task);
+        if (isUnchecked) runners.onUnchecked(request.kind);
+        else if (request.runAt === null || request.runAt.getTime() <= Date.now()) runners.onWaiting(request.kind);
+      } else {
+        slot.runner.executor.run(task, { lease: slot.lease, at: outcome.at });
+      }
+      return { task, alreadyStarted: false };
+    } finally {
+      slot?.runner.executor.release(1);
+    }
+  }
+}
+
+interface StarterParts {
+  namespace: string;
+  directory: KindDirectory;
+  runners: Runners;
+  journal: Journal;
+  feed: Feed;
+}

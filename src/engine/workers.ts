@@ -1,0 +1,61 @@
+import { Draining, SessionLost } from "../domain/errors.ts";
+import type { RunnerSurroundings } from "./runner.ts";
+import type { Runners } from "./runners.ts";
+import type { Worker } from "./task-engine.ts";
+import { sessionOf, WorkerConnection } from "./worker-connection.ts";
+import type { Tell, WorkerHello } from "./worker-protocol.ts";
+
+/** The workers that are connected to this process. */
+export class Workers {
+  readonly #surroundings: RunnerSurroundings;
+  readonly #runners: Runners;
+  readonly #leaseMs: number;
+  readonly #connections = new Set<WorkerConnection>();
+
+  constructor({
+    surroundings,
+    runners,
+    leaseMs,
+  }: {
+    surroundings: RunnerSurroundings;
+    runners: Runners;
+    leaseMs: number;
+  }) {
+    this.#surroundings = surroundings;
+    this.#runners = runners;
+    this.#leaseMs = leaseMs;
+  }
+
+  /** @throws StoreUnavailable */
+  async connect(hello: WorkerHello, tell: Tell): Promise<Worker> {
+    await this.#endFormer(sessionOf(hello.resumeToken));
+    const connection = await WorkerConnection.open({
+      surroundings: this.#surroundings,
+      runners: this.#runners,
+      leaseMs: this.#leaseMs,
+      hello,
+      tell,
+      onClosed: (closed) => this.#connections.delete(closed),
+    });
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  /** They are given no more tasks. */
+  async drain(): Promise<void> {
+    await Promise.all([...this.#connections].map((connection) => connection.drain()));
+  }
+
+  /** Ends their streams; they resume their sessions elsewhere, or here when this process is back. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#connections].map((connection) => connection.end(new Draining())));
+  }
+
+  /** The worker is back before this process has found that its former stream is dead. */
+  async #endFormer(sessionId: string | null): Promise<void> {
+    const former = [...this.#connections].filter((connection) => connection.sessionId === sessionId);
+    await Promise.all(
+      former.map((connection) => connection.end(new SessionLost("the session goes on by another stream"))),
+    );
+  }
+}

@@ -1,0 +1,44 @@
+import type { StreamCall } from "./open-call.ts";
+
+/** Writes frames no faster than they are read: what waits in memory is bounded in bytes. */
+export class FrameWriter {
+  readonly #call: StreamCall;
+  readonly #aheadMax: number;
+  readonly #signal: AbortSignal;
+  #aheadBytes = 0;
+  #wake: (() => void) | undefined;
+
+  constructor(call: StreamCall, { aheadMax, signal }: { aheadMax: number; signal: AbortSignal }) {
+    this.#call = call;
+    this.#aheadMax = aheadMax;
+    this.#signal = signal;
+  }
+
+  /**
+   * Resolves when there is room for the next frame. The stream's own measure, which counts messages, would let
+   * sixteen frames of megabytes pile up for a reader that has stopped.
+   *
+   * @throws the signal's reason, if that fires first
+   */
+  async write(frame: Buffer): Promise<void> {
+    this.#aheadBytes += frame.byteLength;
+    this.#call.write(frame, () => {
+      this.#aheadBytes -= frame.byteLength;
+      if (this.#aheadBytes < this.#aheadMax) this.#wake?.();
+    });
+    if (this.#aheadBytes >= this.#aheadMax) await this.#room();
+  }
+
+  #room(): Promise<void> {
+    const signal = this.#signal;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason as Error);
+      if (signal.aborted) return onAbort();
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#wake = () => {
+        signal.removeEventListener("abort", onAbort);
+        resolve();
+      };
+    });
+  }
+}
