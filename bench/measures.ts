@@ -1,5 +1,5 @@
 import type { Measure } from "./measure.ts";
-import { events1, events16 } from "./measures/events.ts";
+import { events1, events16, events16Worker, events1Worker } from "./measures/events.ts";
 import { fanOut, fanOutBehind } from "./measures/fan-out.ts";
 import { getEvents, postgresPages } from "./measures/get-events.ts";
 import { growth } from "./measures/growth.ts";
@@ -13,7 +13,7 @@ import { postgres1024, postgres256 } from "./measures/postgres-batches.ts";
 import { postgresRead } from "./measures/postgres-read.ts";
 import { postgresInsert, postgresRows } from "./measures/postgres-rows.ts";
 import { replay } from "./measures/replay.ts";
-import { shortTasks } from "./measures/short-tasks.ts";
+import { shortTasks, shortTasksWorker } from "./measures/short-tasks.ts";
 import { startAndEnd } from "./measures/start-and-end.ts";
 import { startTask } from "./measures/start-task.ts";
 import { stoppedFollowers } from "./measures/stopped-followers.ts";
@@ -22,6 +22,7 @@ import { waitingFollowers } from "./measures/waiting-followers.ts";
 /** In the order of a round: each near what it is compared with. */
 export const MEASURES: readonly Measure[] = [
   shortTasks,
+  shortTasksWorker,
   dbos,
   startAndEnd,
   graphileWorker,
@@ -31,10 +32,12 @@ export const MEASURES: readonly Measure[] = [
   getEvents,
   postgresPages,
   events16,
+  events16Worker,
   postgres1024,
   postgres256,
   grpcStream16,
   events1,
+  events1Worker,
   fanOut,
   fanOutBehind,
   stoppedFollowers,
