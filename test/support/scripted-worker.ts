@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import type { SpoolError } from "../../src/domain/errors.ts";
+import { newEvent } from "../../src/domain/event.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import type { Worker } from "../../src/engine/task-engine.ts";
+import type {
+  AttemptRef,
+  WorkerFinish,
+  WorkerHello,
+  WorkerKind,
+  WorkerNotice,
+} from "../../src/engine/worker-protocol.ts";
+
+type Type = WorkerNotice["type"];
+type Notice<T extends Type> = WorkerNotice & { type: T };
+
+export function offerOf(name: string, offer: Partial<WorkerKind> = {}): WorkerKind {
+  return { name, retry: {}, isExclusive: false, resumable: false, ...offer };
+}
+
+/** A worker that is played by the test: it says what the test says, and keeps what it is told. */
+export class ScriptedWorker implements AsyncDisposable {
+  readonly #connection: Worker;
+  readonly #told: WorkerNotice[];
+  readonly #wakes: Set<() => void>;
+  error: SpoolError | null = null;
+
+  private constructor(connection: Worker, told: WorkerNotice[], wakes: Set<() => void>) {
+    this.#connection = connection;
+    this.#told = told;
+    this.#wakes = wakes;
+    void connection.over.then((error) => {
+      this.error = error;
+      for (const wake of wakes) wake();
+    });
+  }
+
+  /** Connects, and has been welcomed when this resolves. */
+  static async connect(engine: Engine, hello: Partial<WorkerHello> = {}): Promise<ScriptedWorker> {
+    const told: WorkerNotice[] = [];
+    const wakes = new Set<() => void>();
+    const whole: WorkerHello = {
+      kinds: [offerOf("remote")],
+      capacity: 8,
+      resumeToken: null,
+      running: [],
+      host: "host",
+      pid: 1,
+      isDraining: false,
+      ...hello,
+    };
+    const connection = await engine.connectWorker(whole, (notice) => {
+      told.push(notice);
+      for (const wake of wakes) wake();
+    });
+    return new ScriptedWorker(connection, told, wakes);
+  }
+
+  get welcome(): Notice<"welcome"> {
+    const [welcome] = this.told("welcome");
+    assert.ok(welcome !== undefined, "it was not welcomed");
+    return welcome;
+  }
+
+  /** Everything of a type that it was told so far. */
+  told<T extends Type>(type: T): Notice<T>[] {
+    return this.#told.filter((notice): notice is Notice<T> => notice.type === type);
+  }
+
+  /** Resolves when it was told so many of a type: the last of them. */
+  async next<T extends Type>(type: T, count = 1): Promise<Notice<T>> {
+    await this.#until(() => this.told(type).length >= count);
+    return this.told(type)[count - 1]!;
+  }
+
+  /** Resolves when the engine has ended the stream, with why. */
+  async over(): Promise<SpoolError> {
+    await this.#until(() => this.error !== null);
+    return this.error!;
+  }
+
+  heard(): void {
+    this.#connection.heard();
+  }
+
+  /** Appends progress with these steps, which are their numbers too. */
+  append({ taskId, attempt }: AttemptRef, ...steps: number[]): Promise<void> {
+    const events = steps.map((step) => newEvent("progress", { phase: "step", current: step, total: 0 }));
+    return this.#connection.append({ taskId, attempt, firstNumber: BigInt(steps[0]!), events });
+  }
+
+  finish({ taskId, attempt }: AttemptRef, number: number, end?: WorkerFinish["end"]): Promise<void> {
+    const result = { type: "result", result: { number } } as const;
+    return this.#connection.finish({ taskId, attempt, number: BigInt(number), end: end ?? result });
+  }
+
+  checked(taskId: string, exclusiveKey: string): void {
+    this.#connection.checked({ taskId, finding: { exclusiveKey } });
+  }
+
+  /** Its stream breaks. */
+  drop(): Promise<void> {
+    return this.#connection.close();
+  }
+
+  leave(): Promise<void> {
+    return this.#connection.close({ hasLeft: true });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.drop();
+  }
+
+  async #until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wakes.add(resolve);
+      await promise;
+      this.#wakes.delete(resolve);
+    }
+  }
+}
+
+/** The attempt that a task was assigned with. */
+export function refOf({ task: { taskId, attempt } }: Notice<"assign">): AttemptRef {
+  return { taskId, attempt };
+}
