@@ -24,6 +24,8 @@ export class Inspector {
   readonly #log: Logger;
   readonly #onReleased: () => void;
   readonly #loop: Loop;
+  /** Those that are being looked over, which may take as long as a worker likes: none waits for another's. */
+  readonly #looking = new Map<string, Promise<void>>();
 
   constructor(parts: {
     db: Kysely<Database>;
@@ -49,8 +51,9 @@ export class Inspector {
     this.#loop.kick();
   }
 
-  stop(): Promise<void> {
-    return this.#loop.stop();
+  async stop(): Promise<void> {
+    await this.#loop.stop();
+    await Promise.all(this.#looking.values());
   }
 
   /** A task was stored that is to be looked over. */
@@ -60,22 +63,29 @@ export class Inspector {
 
   async #look(): Promise<void> {
     const tasks = await findUnchecked(this.#db, { ...this.#query, limit: BATCH_MAX });
-    if (tasks.length === 0) return;
-    const done = await Promise.all(tasks.map((task) => this.#settle(task)));
-    this.#onReleased();
-    // A full batch: there may be more. Of those that nothing could be said of now, another turn says no more.
-    if (tasks.length === BATCH_MAX && done.includes(true)) this.#loop.kick();
+    for (const task of tasks) {
+      if (this.#looking.has(task.taskId)) continue;
+      const looking = this.#settle(task).catch((error: unknown) => {
+        this.#log.warn({ err: error, task_id: task.taskId }, "a task that waits could not be looked over");
+      });
+      this.#looking.set(task.taskId, looking);
+      void looking.then(() => {
+        this.#looking.delete(task.taskId);
+        // It was a full batch: there may be more.
+        if (tasks.length === BATCH_MAX) this.#loop.kick();
+      });
+    }
   }
 
-  async #settle({ taskId, kind, params, asked }: UncheckedTask): Promise<boolean> {
+  async #settle({ taskId, kind, params, asked }: UncheckedTask): Promise<void> {
     const finding = await this.#host.check({ taskId, kind, params });
-    if (finding === null) return false;
+    if (finding === null) return;
     if ("failure" in finding) {
       this.#log.warn({ task_id: taskId, kind, reason: finding.failure.reason }, "a task that waited is refused");
       await this.#control.change(taskId, (task) => refuse(task, finding.failure));
     } else {
       await releaseChecked(this.#db, { taskId, ...finding, ...resolveRetry(asked, this.#host.retryOf(kind)) });
+      this.#onReleased();
     }
-    return true;
   }
 }

@@ -77,6 +77,11 @@ export class RemoteHost implements AttemptHost {
     }
   }
 
+  /** The stream has ended: nothing more is heard of the worker by it. */
+  close(): void {
+    for (const resolve of this.#checks.values()) resolve(null);
+  }
+
   /** What the worker makes of a task's params. Of one that nobody has asked about, nothing. */
   checked(taskId: string, finding: Finding): void {
     this.#checks.get(taskId)?.(finding);

@@ -197,6 +197,7 @@ export class WorkerConnection {
     this.#isOpen = false;
     clearInterval(this.#timer);
     this.#parts.runners.remove(this.#runner);
+    this.#host.close();
     await this.#runner.stop();
     await this.#runner.executor.abandon(ABANDON_MS);
     await (hasLeft ? this.#session?.close() : this.#session?.leave());
@@ -220,6 +221,11 @@ export class WorkerConnection {
 
   #beat(): void {
     this.#parts.tell({ type: "heartbeat" });
+    // This process may have been held up itself: what has arrived meanwhile is to be read first.
+    if (this.#isSilentFor(SILENT_HEARTBEATS)) setImmediate(() => this.#endIfSilent());
+  }
+
+  #endIfSilent(): void {
     if (this.#isSilentFor(SILENT_HEARTBEATS)) void this.end(new WorkerSilent(SILENT_HEARTBEATS * this.#heartbeatMs));
   }
 
