@@ -108,7 +108,7 @@ export class TapeWriter implements EventSink {
   /** Resolves when everything appended so far is durable. @throws LeaseLost */
   flush(): Promise<void> {
     if (this.#lost !== null) return rejected(this.#lost);
-    if (this.#durable === this.#accepted) return ROOM;
+    if (this.#durable >= this.#accepted) return ROOM;
     const done = Promise.withResolvers<void>();
     this.#flushes.push({ upTo: this.#accepted, done });
     return quiet(done.promise);
@@ -140,7 +140,6 @@ export class TapeWriter implements EventSink {
     const left = [...taken.events, ...this.#buffer].slice(Number(appended - taken.appended));
     this.#buffer = left;
     this.#bytes = left.reduce((bytes, { body }) => bytes + body.length, 0);
-    if (appended > this.#accepted) this.#accepted = appended;
     this.commit(Number(appended - this.#durable));
     if (left.length > 0) this.#onEvents(this);
   }
@@ -158,9 +157,10 @@ export class TapeWriter implements EventSink {
   }
 
   #push(event: NewEvent): void {
+    this.#accepted += 1n;
+    if (this.#accepted <= this.#durable) return; // Another process has stored more than has come here so far.
     this.#buffer.push(event);
     this.#bytes += event.body.length;
-    this.#accepted += 1n;
     if (this.#buffer.length === 1) this.#onEvents(this);
   }
 }

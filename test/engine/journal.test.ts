@@ -56,6 +56,27 @@ describeOnEachStore("the journal", (store) => {
     assert.deepEqual(feed.state(taskId), { status: "succeeded", lastSeq: 22n });
   });
 
+  it("writes the events of an attempt once, though two processes that it was connected to write them at once", async () => {
+    const fence = await createRunning(store().db, { namespace });
+    const other = new Journal({ db: store().db, feed: new Feed(), log: pino({ level: "silent" }) });
+    const writers = [journal.open(fence, { onLost: () => {} }), other.open(fence, { onLost: () => {} })];
+    // Each has the same events under the same numbers, and comes by its own cuts.
+    await Promise.all(
+      writers.map(async (writer, index) => {
+        for (const step of range(200)) {
+          void writer.append(steps(step)[0]!);
+          if (step % (7 + 4 * index) === 0) await writer.flush();
+        }
+        await writer.flush();
+      }),
+    );
+    assert.deepEqual(await tapeOf(fence.taskId), ["started", ...range(200)]);
+    await writers[0]!.end(SUCCEEDED, "succeeded");
+    await writers[1]!.end(SUCCEEDED, "succeeded");
+    assert.deepEqual(await tapeOf(fence.taskId), ["started", ...range(200), "final"]);
+    await other.stop();
+  });
+
   it("commits many together: a few commits for a thousand starts", async () => {
     const tasks = range(1_000).map(() => newTask({ namespace }));
     const outcomes = await Promise.all(tasks.map((task) => create(task)));

@@ -126,3 +126,75 @@ describe("the writer of a tape", () => {
       { numRuns: 50 },
     ));
 });
+
+describe("what is settled of a tape by what is stored", () => {
+  const numbers = (writer: TapeWriter) => writer.take().events.map(({ body }) => JSON.parse(body).current as number);
+  const filled = async (count: number, appended = 0n) => {
+    const told = { events: 0 };
+    const writer = new TapeWriter(FENCE, { appended, onEvents: () => told.events++, onLost: () => {} });
+    for (let step = 1; step <= count; step++) await writer.append(steps(step)[0]!);
+    return { writer, told };
+  };
+
+  it("is taken no second time; the rest is taken again, with what has come since", async () => {
+    for (const stored of [1n, 2n, 3n]) {
+      const { writer, told } = await filled(3);
+      const taken = writer.take();
+      void writer.append(steps(4)[0]!);
+      const flushed = writer.flush();
+      told.events = 0;
+      writer.settle(taken, stored);
+      assert.deepEqual([writer.durable, writer.accepted, told.events], [stored, 4n, 1]);
+      assert.equal(await isSettled(flushed), false);
+      const again = writer.take();
+      assert.equal(again.appended, stored);
+      writer.commit(again.events.length);
+      await flushed;
+      assert.equal(again.events.length, 4 - Number(stored));
+    }
+  });
+
+  it("may be more than was taken: what waits is stored too, as far as it goes", async () => {
+    const { writer } = await filled(2);
+    const taken = writer.take();
+    for (const step of [3, 4]) void writer.append(steps(step)[0]!);
+    writer.settle(taken, 3n);
+    assert.deepEqual([writer.durable, numbers(writer)], [3n, [4]]);
+  });
+
+  it("may be more than has come: what comes next is stored already, up to there", async () => {
+    const { writer } = await filled(2);
+    writer.settle(writer.take(), 4n);
+    assert.deepEqual([writer.durable, writer.accepted], [4n, 2n]);
+    for (const step of [3, 4]) await append(writer, steps(step)[0]!);
+    await writer.flush();
+    assert.ok(writer.isEmpty);
+    void append(writer, steps(5)[0]!);
+    assert.deepEqual([writer.accepted, numbers(writer)], [5n, [5]]);
+  });
+
+  it("begins where the attempt stands, when it is taken up by another process", async () => {
+    const { writer } = await filled(2, 5n);
+    assert.deepEqual([writer.durable, writer.accepted], [5n, 7n]);
+    const taken = writer.take();
+    assert.equal(taken.appended, 5n);
+    writer.settle(taken, 6n);
+    assert.deepEqual([writer.durable, numbers(writer)], [6n, [2]]);
+  });
+
+  it("keeps the end where it is, and lets a lost tape be", async () => {
+    const { writer } = await filled(2);
+    const ended = writer.end(SUCCEEDED, "succeeded");
+    const taken = writer.take();
+    writer.settle(taken, 2n);
+    const again = writer.take();
+    assert.deepEqual([again.events, again.end], [[SUCCEEDED], "succeeded"]);
+    writer.commit(1);
+    await ended;
+    const lost = (await filled(2)).writer;
+    const held = lost.take();
+    lost.revoke();
+    lost.settle(held, 1n);
+    assert.deepEqual([lost.isEmpty, lost.durable], [true, 0n]);
+  });
+});

@@ -2,7 +2,17 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import type { KindOffer } from "../../src/domain/session.ts";
-import { findOffer, listSessions, openSession, renewSession } from "../../src/store/session-queries.ts";
+import {
+  closeServerSessions,
+  closeSession,
+  countPeers,
+  findOffer,
+  listSessions,
+  openSession,
+  renewSession,
+  takeSession,
+} from "../../src/store/session-queries.ts";
+import type { NewSession } from "../../src/store/session-queries.ts";
 import { newSession } from "../support/new-sessions.ts";
 import { createRunning, createTask } from "../support/new-tasks.ts";
 import { describeOnEachStore } from "../support/stores.ts";
@@ -98,5 +108,51 @@ describeOnEachStore("what is offered of a kind", (store) => {
     assert.deepEqual(await find("ingest"), { ...offer, isAlive: true });
     assert.equal(await find("INGEST"), undefined);
     assert.equal(await findOffer(store().db, { namespace: randomUUID(), kind: "ingest" }), undefined);
+  });
+});
+
+describeOnEachStore("a worker's session", (store) => {
+  const namespace = randomUUID();
+  const tokenDigest = "a digest";
+  const open = async (session: Partial<NewSession> = {}) => {
+    const opened = newSession({ namespace, tokenDigest, ...session });
+    await openSession(store().db, opened);
+    return { ...opened, tokenDigest };
+  };
+  const list = async (sessionId: string) =>
+    (await listSessions(store().db, { namespace, limit: 1_000 })).find((session) => session.sessionId === sessionId);
+
+  it("is given to one stream after the other, and only the last of them has a say", async () => {
+    const session = await open({ leaseMs: 0, capacity: 1, host: "old" });
+    const { sessionId } = session;
+    assert.equal(await takeSession(store().db, { ...session, leaseMs: 5_000, capacity: 2, host: "new" }), 2);
+    const { host, capacity, seenAt, expiresAt, isWorker } = (await list(sessionId))!;
+    assert.deepEqual([host, capacity, isWorker], ["new", 2, true]);
+    assert.equal(expiresAt.getTime() - seenAt.getTime(), 5_000);
+    const renew = (connection: number) => renewSession(store().db, { sessionId, connection, leaseMs: 1 });
+    assert.deepEqual([await renew(1), await renew(2)], [false, true]);
+    await closeSession(store().db, { sessionId, connection: 1 });
+    assert.notEqual(await list(sessionId), undefined);
+    await closeSession(store().db, { sessionId, connection: 2 });
+    assert.equal(await list(sessionId), undefined);
+    assert.equal(await takeSession(store().db, session), undefined);
+  });
+
+  it("is given to nobody without its token, in another namespace, and is no server's", async () => {
+    const session = await open();
+    const server = newSession({ namespace });
+    await openSession(store().db, server);
+    for (const wrong of [
+      { ...session, tokenDigest: "another" },
+      { ...session, namespace: randomUUID() },
+      { ...session, sessionId: server.sessionId },
+      { ...session, sessionId: randomUUID() },
+    ]) {
+      assert.equal(await takeSession(store().db, wrong), undefined);
+    }
+    assert.equal(await countPeers(store().db, { sessionId: randomUUID(), namespace }), 1);
+    await closeServerSessions(store().db);
+    assert.notEqual(await list(session.sessionId), undefined);
+    assert.equal(await list(server.sessionId), undefined);
   });
 });
