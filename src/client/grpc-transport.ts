@@ -46,8 +46,8 @@ export interface DuplexCall<Answer> {
   onRoom(listener: () => void): void;
   /** Closes this side: nothing is sent any more. */
   end(): void;
-  /** Ends the call with an error, which `answers` throws. */
-  fail(error: Error): void;
+  /** Nothing has come for so long: ends the call as UNAVAILABLE, and the next call gets another connection. */
+  giveUp(silentMs: number): void;
 }
 
 /** The library would wait up to two minutes before it looks for a lost server again. */
@@ -221,7 +221,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
         send: (bytes) => call.write(bytes),
         onRoom: (listener) => void call.on("drain", listener),
         end: () => void call.end(),
-        fail: (error) => tracked.end(error),
+        giveUp: (silentMs) => tracked.end(noAnswer(used, silentMs)),
       };
     },
 

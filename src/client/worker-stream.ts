@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { WorkerService, WorkRequestSchema, WorkResponseSchema } from "../gen/spool/v1/worker_service_pb.ts";
 import type { HelloSchema, Welcome, WorkResponse } from "../gen/spool/v1/worker_service_pb.ts";
-import { brokenPromise, SpoolRpcError } from "./errors.ts";
+import { brokenPromise } from "./errors.ts";
 import type { DuplexCall, GrpcTransport } from "./grpc-transport.ts";
 import type { WorkerAttempt } from "./worker-attempt.ts";
 
@@ -51,16 +51,16 @@ export class WorkerStream {
    */
   async *messages(): AsyncGenerator<WorkResponse["message"], void, undefined> {
     const beat = () => {
-      if (performance.now() - this.#heardAt > SILENT_HEARTBEATS * this.#heartbeatMs) {
-        this.#call.fail(new SpoolRpcError("UNAVAILABLE", "the server was silent for three heartbeats"));
-      } else this.say({ case: "heartbeat", value: {} });
+      const silentMs = SILENT_HEARTBEATS * this.#heartbeatMs;
+      if (performance.now() - this.#heardAt >= silentMs) this.#call.giveUp(silentMs);
+      else this.say({ case: "heartbeat", value: {} });
     };
-    let timer: NodeJS.Timeout | undefined = setTimeout(beat, WELCOME_MS);
+    let timer = setInterval(beat, WELCOME_MS);
     try {
       for await (const { message } of this.#call.answers) {
         this.#heardAt = performance.now();
         if (message.case === "welcome") {
-          clearTimeout(timer);
+          clearInterval(timer);
           this.#heartbeatMs = heartbeatOf(message.value);
           timer = setInterval(beat, this.#heartbeatMs);
         }
@@ -81,13 +81,10 @@ export class WorkerStream {
     this.#schedule();
   }
 
-  /** Closes this side: the worker leaves. */
+  /** Says that the worker will not come back, and closes this side. */
   leave(): void {
+    this.say({ case: "leave", value: {} });
     this.#call.end();
-  }
-
-  fail(error: Error): void {
-    this.#call.fail(error);
   }
 
   #schedule(): void {

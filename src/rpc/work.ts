@@ -32,11 +32,13 @@ export async function* work(
     else signal.addEventListener("abort", onAbort, { once: true });
     void worker.over.then((error) => outbox.fail(error));
     takeAll(reader, worker, outbox).then(
-      () => outbox.end(),
+      (left) => {
+        hasLeft = left;
+        outbox.end();
+      },
       (error: unknown) => outbox.fail(error),
     );
     yield* outbox;
-    hasLeft = true;
   } finally {
     signal.removeEventListener("abort", onAbort);
     await worker.close({ hasLeft });
@@ -58,16 +60,17 @@ async function readHello(reader: AsyncIterator<WorkRequest>, signal: AbortSignal
   }
 }
 
-/** Resolves when the worker has closed its side: it has left. */
+/** Resolves when the worker has left, or has closed its side. @returns whether it has left */
 async function takeAll(
   reader: AsyncIterator<WorkRequest>,
   worker: Worker,
   outbox: Outbox<WorkResponse>,
-): Promise<void> {
+): Promise<boolean> {
   for (;;) {
     const { done, value } = await reader.next();
-    if (done === true) return;
+    if (done === true) return false; // grpc-js says the same of a stream that was reset.
     worker.heard();
+    if (value.message.case === "leave") return true;
     await take(value, worker);
     await outbox.room();
   }
