@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { KindOffer } from "../domain/session.ts";
 import type { Store } from "../store/database.ts";
-import { closeServerSessions } from "../store/session-queries.ts";
+import { awaitWorkers, closeServerSessions } from "../store/session-queries.ts";
 import type { Control } from "./control.ts";
 import type { Feed } from "./feed.ts";
 import { Observer } from "./observer.ts";
@@ -94,6 +94,9 @@ export class Membership {
       log,
       onLost: () => void runner.executor.stopAll("lost"),
     });
+    // There may have been no server for longer than their lease.
+    const waitMs = settings.leaseMs / 2;
+    if (!session.hasPeers) await awaitWorkers(store.db, { namespace: settings.namespace, waitMs });
     const membership = new Membership(session, parts);
     for (const loop of membership.#loops) loop.start();
     runner.start(session);

@@ -161,6 +161,20 @@ export async function closeServerSessions(db: Kysely<Database>): Promise<void> {
   await db.deleteFrom("sessions").where("token_digest", "is", null).execute();
 }
 
+/** Keeps the sessions of workers for so long at least: they could not come back while no server was there. */
+export async function awaitWorkers(
+  db: Kysely<Database>,
+  { namespace, waitMs }: { namespace: string; waitMs: number },
+): Promise<void> {
+  await db
+    .updateTable("sessions")
+    .set({ expires_at: inMs(waitMs) })
+    .where("namespace", "=", namespace)
+    .where("token_digest", "is not", null)
+    .where("expires_at", "<", inMs(waitMs))
+    .execute();
+}
+
 /** Forgets sessions that ran out and own nothing any more. */
 export async function removeExpiredSessions(db: Kysely<Database>): Promise<void> {
   await db

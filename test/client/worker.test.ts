@@ -55,7 +55,7 @@ describe("a worker of spool/client", () => {
 
   /** A child that runs a worker, and what it tells. */
   async function forked(address: string) {
-    const child = fork(join(import.meta.dirname, "worker-process.ts"), [address], { execArgv: [] });
+    const child = fork(join(import.meta.dirname, "../support/steps-worker.ts"), [address], { execArgv: [] });
     const messages = on(child, "message", { close: ["exit"] });
     const ended = once(child, "exit");
     const next = async (type: string) => {

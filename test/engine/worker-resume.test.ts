@@ -198,6 +198,20 @@ describe("a worker whose stream breaks", () => {
     assert.deepEqual(outline(await wholeTape(second, ref.taskId)), ["started", 1, "final"]);
   });
 
+  it("finds its tasks when there was no server for longer than its lease", async () => {
+    const first = await engineOf({ leaseMs: 1_000 });
+    const { ref, token } = await begin(first);
+    await first[Symbol.asyncDispose]();
+    await sql`update sessions set expires_at = now() - interval '1 hour' where namespace = ${namespace}`.execute(
+      store.db,
+    );
+    await using second = await engineOf({ leaseMs: 10_000 });
+    await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [ref] });
+    assert.deepEqual(again.welcome.held, [{ ...ref, appended: 0n }]);
+    await again.finish(ref, 1);
+    await again.next("finished");
+  });
+
   it("hands its tasks on when it leaves and has released them", async () => {
     await using engine = await engineOf();
     const kinds = [offerOf("remote", { resumable: true })];

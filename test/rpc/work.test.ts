@@ -22,6 +22,7 @@ import { failureOf } from "./raw-client.ts";
 type Said = NonNullable<MessageInitShape<typeof WorkRequestSchema>["message"]>;
 type Told = Exclude<WorkResponse["message"], { case: undefined }>;
 type Case = Told["case"];
+type ValueOf<C extends Case> = { [T in Told as T["case"]]: T["value"] }[C];
 
 const PATH = "/spool.v1.WorkerService/Work";
 const HELLO: MessageInitShape<typeof HelloSchema> = { kinds: [{ name: "remote" }], capacity: 2 };
@@ -59,10 +60,10 @@ class WireWorker implements Disposable {
     }
   }
 
-  async expect<C extends Case>(wanted: C): Promise<Extract<Told, { case: C }>["value"]> {
+  async expect<C extends Case>(wanted: C): Promise<ValueOf<C>> {
     const told = await this.next();
     assert.equal(told?.case, wanted);
-    return (told as Extract<Told, { case: C }>).value;
+    return told!.value as ValueOf<C>;
   }
 
   /** The error that the stream ends with. */

@@ -3,7 +3,7 @@
 
 import { worker } from "../../src/client/client.ts";
 import type { TaskContext } from "../../src/domain/kind.ts";
-import { kindOf } from "../support/engine-tasks.ts";
+import { kindOf } from "./engine-tasks.ts";
 
 const [address] = process.argv.slice(2);
 const tell = (said: object) => process.send!(said);
