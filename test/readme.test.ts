@@ -53,12 +53,14 @@ describe("the README", () => {
   }).timeout(TOUR_MS);
 
   it("shows the examples as they are, and they run", async () => {
-    const examples = ["follow.ts", "count-words.ts"];
+    const examples = ["follow.ts", "count-words.ts", "worker.ts"];
     const files = await Promise.all(examples.map((name) => readFile(join(ROOT, "examples", name), "utf8")));
     assert.deepEqual(blocksOf(readme, "ts"), files);
     assert.match(run(`"${process.execPath}" examples/follow.ts`), /echo 3\/3[^]*echoed: 3/);
     const start = `npx spool start count-words --params '{"files": ["LICENSE"]}' --wait`;
     assert.match(run(start), /"words"/);
+    const untilThere = `until npx spool list --workers | grep -q ' worker '; do kill -0 $!; done`;
+    run(`"${process.execPath}" examples/worker.ts & ${untilThere}; ${start}; kill $!; wait $!`);
   }).timeout(TOUR_MS);
 
   it("names files that are there", async () => {

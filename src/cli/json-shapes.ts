@@ -45,6 +45,7 @@ export function sessionJson(session: Session) {
     started_at: session.startedAt,
     seen_at: session.seenAt,
     expires_at: session.expiresAt,
+    is_worker: session.isWorker,
   };
 }
 

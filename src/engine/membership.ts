@@ -95,7 +95,7 @@ export class Membership {
       onLost: () => void runner.executor.stopAll("lost"),
     });
     // There may have been no server for longer than their lease.
-    const waitMs = settings.leaseMs / 2;
+    const waitMs = Math.ceil(settings.leaseMs / 2);
     if (!session.hasPeers) await awaitWorkers(store.db, { namespace: settings.namespace, waitMs });
     const membership = new Membership(session, parts);
     for (const loop of membership.#loops) loop.start();

@@ -236,7 +236,7 @@ describe("spool list", () => {
 
 describe("spool list --workers", () => {
   const time = timestampFromMs(T0);
-  const session = { host: "a\u001bb", pid: 7, kinds: ["echo", "ingest"], capacity: 64, running: 3 };
+  const session = { host: "a\u001bb", pid: 7, kinds: ["echo", "ingest"], capacity: 64, running: 3, isWorker: true };
   const script = (hasMore: boolean): Script => ({
     listSessions: () => ({
       sessions: [{ ...session, sessionId: TASK_ID, startedAt: time, seenAt: time, expiresAt: time }],
@@ -252,8 +252,8 @@ describe("spool list --workers", () => {
       .split("\n")
       .map((line) => line.split(/ {2,}/));
     assert.deepEqual(rows, [
-      ["SESSION", "HOST", "PID", "RUNNING", "SEEN", "KINDS"],
-      [TASK_ID, "a\\u001bb", "7", "3/64", new Date(T0).toISOString(), "echo ingest"],
+      ["SESSION", "ROLE", "HOST", "PID", "RUNNING", "SEEN", "KINDS"],
+      [TASK_ID, "worker", "a\\u001bb", "7", "3/64", new Date(T0).toISOString(), "echo ingest"],
     ]);
   });
 
@@ -261,7 +261,8 @@ describe("spool list --workers", () => {
     const { stdout, stderr } = await spool(["list", "--workers", "--json"], script(true));
     const at = new Date(T0).toISOString();
     const times = { started_at: at, seen_at: at, expires_at: at };
-    assert.deepEqual(JSON.parse(stdout), { session_id: TASK_ID, ...session, ...times });
+    const { isWorker: is_worker, ...named } = session;
+    assert.deepEqual(JSON.parse(stdout), { session_id: TASK_ID, ...named, ...times, is_worker });
     assert.deepEqual(JSON.parse(stderr), { notice: "more", shown: 1 });
   });
 

@@ -6,8 +6,8 @@ import { jsonText, writeNotice, writeOut } from "../output.ts";
 import type { Session } from "../session.ts";
 import { tableLine } from "../table-line.ts";
 
-const HEADINGS = ["SESSION", "HOST", "PID", "RUNNING", "SEEN", "KINDS"];
-const WIDTHS = [36, 20, 8, 9, 24, 0];
+const HEADINGS = ["SESSION", "ROLE", "HOST", "PID", "RUNNING", "SEEN", "KINDS"];
+const WIDTHS = [36, 6, 20, 8, 9, 24, 0];
 
 /** Who runs the tasks: one line a session, with how many it runs of how many it could. */
 export async function listWorkers({ client, json }: Session): Promise<number> {
@@ -23,6 +23,9 @@ export async function listWorkers({ client, json }: Session): Promise<number> {
   return EXIT.succeeded;
 }
 
-function cells({ sessionId, host, pid, kinds, capacity, running, seenAt }: Worker): string[] {
-  return [sessionId, host, `${pid}`, `${running}/${capacity}`, seenAt.toISOString(), kinds.join(" ")].map(escapeText);
+function cells({ sessionId, isWorker, host, pid, kinds, capacity, running, seenAt }: Worker): string[] {
+  const role = isWorker ? "worker" : "server";
+  return [sessionId, role, host, `${pid}`, `${running}/${capacity}`, seenAt.toISOString(), kinds.join(" ")].map(
+    escapeText,
+  );
 }
