@@ -7,6 +7,7 @@ import { LeaseLost } from "../domain/errors.ts";
 import type { EventBodies } from "../domain/event.ts";
 import type { AttemptOutcome, StopReason } from "../domain/lifecycle.ts";
 import { APPEND_EVENTS_MAX } from "../domain/limits.ts";
+import { quiet, rejected } from "../domain/quiet.ts";
 import { WorkRequestSchema } from "../gen/spool/v1/worker_service_pb.ts";
 import type { FinishSchema } from "../gen/spool/v1/worker_service_pb.ts";
 import { encodeAppend, encodeNewEvent } from "./work-encoding.ts";
@@ -71,7 +72,7 @@ export class WorkerAttempt implements EventSink {
   }
 
   emit<Type extends EmittedType>(type: Type, body: EventBodies[Type]): Promise<void> {
-    if (this.#isOver || this.#end !== null) return quiet(Promise.reject(new LeaseLost(this.taskId)));
+    if (this.#isOver || this.#end !== null) return rejected(new LeaseLost(this.taskId));
     const bytes = encodeNewEvent(type, body);
     this.#events.push(bytes);
     this.#bytes += bytes.length;
@@ -82,7 +83,7 @@ export class WorkerAttempt implements EventSink {
   }
 
   flush(): Promise<void> {
-    if (this.#isOver) return quiet(Promise.reject(new LeaseLost(this.taskId)));
+    if (this.#isOver) return rejected(new LeaseLost(this.taskId));
     if (this.#events.length === 0) return ROOM;
     const done = Promise.withResolvers<void>();
     this.#flushes.push({ through: this.#last, done });
@@ -177,9 +178,3 @@ function finishFields(outcome: AttemptOutcome): FinishFields {
 }
 
 const ROOM = Promise.resolve();
-
-/** Code that emits without awaiting must not bring the process down with an unhandled rejection. */
-function quiet<Result>(promise: Promise<Result>): Promise<Result> {
-  promise.catch(() => {});
-  return promise;
-}

@@ -6,6 +6,7 @@ import type { JsonObject } from "./json.ts";
 import { TaskError } from "./kind.ts";
 import type { Kind, TaskContext } from "./kind.ts";
 import type { AttemptOutcome, StopReason } from "./lifecycle.ts";
+import { rejected } from "./quiet.ts";
 import type { Task } from "./task.ts";
 
 const STOP_MESSAGES = {
@@ -109,17 +110,12 @@ function taskContext(
   };
 }
 
-/**
- * Emits, and rejects with what is refused: code that emits without awaiting is not to be brought down by a throw, nor
- * the process by an unhandled rejection. Nothing is made for an event that is taken, for there are millions of them.
- */
+/** Emits, and rejects with what is refused. Nothing is made for an event that is taken, for there are millions of them. */
 function refusing(emit: () => Promise<void>): Promise<void> {
   try {
     return emit();
   } catch (error) {
-    const refused = Promise.reject(error);
-    refused.catch(() => {});
-    return refused;
+    return rejected(error);
   }
 }
 

@@ -60,6 +60,7 @@ export class Executor {
   readonly #unended = new Set<string>();
   readonly #halted = new AbortController();
   #reserved = 0;
+  #isAbandoned = false;
 
   constructor(parts: ExecutorParts) {
     this.#host = parts.host;
@@ -109,6 +110,7 @@ export class Executor {
    * @param appended how many events it has on the tape already
    */
   run(task: Task, { lease, at, appended = 0n }: { lease: string; at: Date; appended?: bigint }): void {
+    if (this.#isAbandoned) return; // Its start was on its way then: it is found by whoever goes on.
     const fence: Fence = { taskId: task.taskId, lease, attempt: task.attempt };
     const running: Running = {
       task,
@@ -155,6 +157,7 @@ export class Executor {
    * it. What was emitted is still written where that takes no longer than waitMs.
    */
   async abandon(waitMs: number): Promise<void> {
+    this.#isAbandoned = true;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, waitMs);
     const running = [...this.#running.values()];

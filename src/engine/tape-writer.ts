@@ -2,6 +2,7 @@ import type { EventSink } from "../domain/attempt.ts";
 import { LeaseLost, Overloaded } from "../domain/errors.ts";
 import { newEvent } from "../domain/event.ts";
 import type { EventBodies, EventType, NewEvent } from "../domain/event.ts";
+import { quiet, rejected } from "../domain/quiet.ts";
 import type { Fence, TerminalStatus } from "../domain/task.ts";
 
 /** What one writer may hold before its producer has to wait. */
@@ -163,14 +164,4 @@ export class TapeWriter implements EventSink {
     this.#bytes += event.body.length;
     if (this.#buffer.length === 1) this.#onEvents(this);
   }
-}
-
-function rejected(error: Error): Promise<never> {
-  return quiet(Promise.reject(error));
-}
-
-/** Code that emits without awaiting must not bring the process down with an unhandled rejection. */
-function quiet<Result>(promise: Promise<Result>): Promise<Result> {
-  promise.catch(() => {});
-  return promise;
 }

@@ -11,6 +11,9 @@ export class Workers {
   readonly #runners: Runners;
   readonly #leaseMs: number;
   readonly #connections = new Set<WorkerConnection>();
+  /** What was said to all, which those hear too that come to be connected only then. */
+  #isDraining = false;
+  #isClosed = false;
 
   constructor({
     surroundings,
@@ -38,16 +41,20 @@ export class Workers {
       onClosed: (closed) => this.#connections.delete(closed),
     });
     this.#connections.add(connection);
+    if (this.#isDraining) void connection.drain();
+    if (this.#isClosed) void connection.end(new Draining());
     return connection;
   }
 
   /** They are given no more tasks. */
   async drain(): Promise<void> {
+    this.#isDraining = true;
     await Promise.all([...this.#connections].map((connection) => connection.drain()));
   }
 
   /** Ends their streams; they resume their sessions elsewhere, or here when this process is back. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([...this.#connections].map((connection) => connection.end(new Draining())));
   }
 
