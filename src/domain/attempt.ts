@@ -120,7 +120,7 @@ function refusing(emit: () => Promise<void>): Promise<void> {
 }
 
 /** What callers are told of an error: its message, never its stack; a reason only where the kind named one. */
-function toFailure(error: unknown): TaskFailure {
+export function toFailure(error: unknown): TaskFailure {
   const message = cutMessage(messageOf(error));
   if (!(error instanceof TaskError)) return { reason: "KIND_FAILED", message };
   const reason = isReason(error.reason) ? error.reason : "KIND_FAILED";

@@ -1,3 +1,4 @@
+import { toFailure } from "../domain/attempt.ts";
 import type { AttemptStopped, Finding } from "../domain/attempt.ts";
 import { AppendGap, OutOfPlace } from "../domain/errors.ts";
 import type { SpoolError } from "../domain/errors.ts";
@@ -97,9 +98,13 @@ export class RemoteHost implements AttemptHost {
     this.#giveUp(taskId);
     this.#held.set(taskId, { attempt, isResumable: kind.resumable, writer, signal, end, ...state });
     if (!this.#known.has(attemptKey(ref))) {
-      const checkpoint = await lastCheckpoint().catch(() => null); // It is told to stop then.
+      try {
+        const checkpoint = await lastCheckpoint();
+        if (!signal.aborted) this.#tell({ type: "assign", task, appended: writer.accepted, checkpoint });
+      } catch (error) {
+        if (!signal.aborted) return { type: "threw", failure: toFailure(error), because: null, isFinal: false };
+      }
       if (signal.aborted) return stopped(reasonOf(signal)!);
-      this.#tell({ type: "assign", task, appended: writer.accepted, checkpoint });
     }
     const onStop = () => {
       const because = reasonOf(signal);
