@@ -34,13 +34,26 @@ describeOnEachStore("a worker", (store) => {
 
   it("shares the load with another by what each has free", async () => {
     await using engine = await engineOf();
-    await using large = await ScriptedWorker.connect(engine, { capacity: 12 });
-    await using small = await ScriptedWorker.connect(engine, { capacity: 4 });
-    await startMany(engine, 1); // Their first looks at what waits may not be over yet.
-    await eventually(() => assert.equal(large.told("assign").length + small.told("assign").length, 1));
-    await startMany(engine, 11);
-    await eventually(() => assert.equal(large.told("assign").length + small.told("assign").length, 12));
-    assert.deepEqual([large.told("assign").length, small.told("assign").length], [10, 2]);
+    const connect = async (capacity: number) => {
+      const own = `own-${capacity}`;
+      const worker = await ScriptedWorker.connect(engine, { capacity, kinds: [offerOf("remote"), offerOf(own)] });
+      // Until its first look at what waits is over, it is given nothing at once.
+      let started = 0;
+      await eventually(async () => {
+        started++;
+        assert.equal((await engine.startTask(taskRequest({ kind: own }))).task.status, "running");
+      });
+      await worker.next("assign", started);
+      for (const assigned of worker.told("assign")) await worker.finish(refOf(assigned), 1);
+      await worker.next("finished", started);
+      return { worker, given: () => worker.told("assign").filter(({ task }) => task.kind === "remote").length };
+    };
+    const [large, small] = [await connect(12), await connect(4)];
+    await startMany(engine, 12);
+    await eventually(() => assert.equal(large.given() + small.given(), 12));
+    assert.deepEqual([large.given(), small.given()], [10, 2]);
+    await large.worker.drop();
+    await small.worker.drop();
   });
 
   it("whose stream is silent is given nothing, and then its stream is ended, though its process lives", async () => {
