@@ -7,7 +7,7 @@ import type { ConnectionOptions } from "./connection.ts";
 import { SpoolRpcError } from "./errors.ts";
 import type { GrpcTransport } from "./grpc-transport.ts";
 import { Patience } from "./retry.ts";
-import { pause } from "./timing.ts";
+import { pause, timeLimit, unlessAborted } from "./timing.ts";
 import { WorkerAttempts } from "./worker-attempts.ts";
 import type { WorkerNotice } from "./worker-notice.ts";
 import { WorkerStream } from "./worker-stream.ts";
@@ -72,6 +72,8 @@ class ConnectedWorker implements SpoolWorker {
   #stream: WorkerStream | null = null;
   #token = "";
   #isDraining = false;
+  /** Resolves when nothing is on its way to this worker any more. */
+  readonly #drained = Promise.withResolvers<void>();
   #stopping: Promise<void> | null = null;
 
   constructor(options: WorkerOptions & { concurrency: number }) {
@@ -103,6 +105,7 @@ class ConnectedWorker implements SpoolWorker {
     const { drainMs = DRAIN_MS_DEFAULT, graceMs = GRACE_MS_DEFAULT } = this.#options;
     this.#isDraining = true;
     this.#stream?.say({ case: "drain", value: {} });
+    await this.#whenDrained(drainMs);
     await this.#attempts.whenNone(drainMs, this.#halted.signal);
     this.#attempts.stopAll();
     await this.#attempts.whenNone(graceMs, this.#halted.signal);
@@ -112,6 +115,12 @@ class ConnectedWorker implements SpoolWorker {
     // A stream that is not there, or does not end, is not waited for.
     const timer = setTimeout(() => this.#halted.abort(), this.#stream === null ? 0 : LEAVE_MS);
     await this.stopped.catch(() => {}).finally(() => clearTimeout(timer));
+  }
+
+  /** Waits until nothing is on its way to this worker, or for so long. */
+  async #whenDrained(waitMs: number): Promise<void> {
+    using limit = timeLimit(waitMs, this.#halted.signal);
+    await unlessAborted(this.#drained.promise, limit.signal).catch(() => {});
   }
 
   /** Comes back until it has left. */
@@ -152,6 +161,9 @@ class ConnectedWorker implements SpoolWorker {
           }
           case "check":
             stream.say({ case: "checked", value: this.#attempts.check(message.value) });
+            break;
+          case "drained":
+            this.#drained.resolve();
             break;
           case "drain":
             onNotice({ type: "draining" });

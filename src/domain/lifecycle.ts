@@ -61,7 +61,7 @@ type Deciding = Pick<
 >;
 
 const DEADLINE_PASSED: TaskFailure = { reason: "DEADLINE_EXCEEDED", message: "the task has passed its deadline" };
-const SHUTDOWN: TaskFailure = { reason: "SERVER_SHUTDOWN", message: "the server that ran the task was shut down" };
+const SHUTDOWN: TaskFailure = { reason: "SERVER_SHUTDOWN", message: "the process that ran the task was shut down" };
 const STOP_FAILURES = {
   deadline: { reason: "DEADLINE_EXCEEDED", message: "the attempt ran longer than its timeout" },
   shutdown: SHUTDOWN,

@@ -60,6 +60,7 @@ export class Executor {
   readonly #unended = new Set<string>();
   readonly #halted = new AbortController();
   #reserved = 0;
+  #unreserved = Promise.withResolvers<void>();
   #isAbandoned = false;
 
   constructor(parts: ExecutorParts) {
@@ -101,6 +102,15 @@ export class Executor {
 
   release(slots: number): void {
     this.#reserved -= slots;
+    if (this.#reserved === 0) this.#unreserved.resolve();
+  }
+
+  /** Resolves when no slot is held: what was about to be running is, or is not any more. */
+  async whenUnreserved(): Promise<void> {
+    while (this.#reserved > 0) {
+      this.#unreserved = Promise.withResolvers();
+      await this.#unreserved.promise;
+    }
   }
 
   /**

@@ -83,6 +83,11 @@ export class RemoteHost implements AttemptHost {
     for (const resolve of this.#checks.values()) resolve(null);
   }
 
+  /** The worker gives back what it has. */
+  releaseAll(): void {
+    for (const held of this.#held.values()) held.end.resolve(outcomeOf({ type: "released" }, held));
+  }
+
   /** What the worker makes of a task's params. Of one that nobody has asked about, nothing. */
   checked(taskId: string, finding: Finding): void {
     this.#checks.get(taskId)?.(finding);
@@ -136,14 +141,17 @@ export class RemoteHost implements AttemptHost {
     }
     if (held.isFinished) return this.refuse(ref, new OutOfPlace("events after the finish of their attempt"));
     if (firstNumber > held.last + 1n) return this.refuse(ref, new AppendGap(ref.taskId, held.last));
-    let room: Promise<void> = Promise.resolve();
-    for (const event of events.slice(Number(held.last + 1n - firstNumber))) {
-      room = held.writer.append(event);
-      held.last++;
+    try {
+      for (const event of events.slice(Number(held.last + 1n - firstNumber))) {
+        const room = held.writer.append(event);
+        // One message may hold more than a tape has room for.
+        if (!held.writer.hasRoom) await room;
+        held.last++;
+        void this.#acknowledge(ref, held);
+      }
+    } catch {
+      // A lease that is lost is told by its own way.
     }
-    void this.#acknowledge(ref, held);
-    // A lease that is lost is told by its own way.
-    await room.catch(() => {});
   }
 
   /** The end of one of the worker's attempts. It is told when that is stored. */

@@ -101,10 +101,11 @@ export class Runner {
     this.#joined?.reconciler.onTouched();
   }
 
-  /** Takes no more waiting tasks. What runs here goes on. */
+  /** Takes no more tasks. Resolves when none is on its way any more; what runs here goes on. */
   async stopClaiming(): Promise<void> {
     this.#isClaiming = false;
     await Promise.all([this.#joined?.claimer.stop(), this.#joined?.inspector.stop()]);
+    await this.executor.whenUnreserved();
   }
 
   /** Ends its loops. The session is left to who has opened it. */

@@ -65,6 +65,11 @@ export class TapeWriter implements EventSink {
     return this.#buffer.length === 0;
   }
 
+  /** Whether the next event would find room. */
+  get hasRoom(): boolean {
+    return this.#buffer.length < BUFFER_EVENTS_MAX && this.#bytes < BUFFER_BYTES_MAX;
+  }
+
   get isLost(): boolean {
     return this.#lost !== null;
   }
@@ -92,7 +97,7 @@ export class TapeWriter implements EventSink {
       return rejected(new Overloaded("the task emits without waiting for room"));
     }
     this.#push(event);
-    if (this.#buffer.length < BUFFER_EVENTS_MAX && this.#bytes < BUFFER_BYTES_MAX) return ROOM;
+    if (this.hasRoom) return ROOM;
     this.#room ??= Promise.withResolvers();
     return quiet(this.#room.promise);
   }

@@ -9,7 +9,15 @@ import { Runner } from "./runner.ts";
 import type { RunnerSurroundings } from "./runner.ts";
 import type { Runners } from "./runners.ts";
 import { RENEWALS, Session } from "./session.ts";
-import type { AttemptRef, Tell, WorkerAppend, WorkerChecked, WorkerFinish, WorkerHello } from "./worker-protocol.ts";
+import type {
+  AttemptRef,
+  Tell,
+  WorkerAppend,
+  WorkerChecked,
+  WorkerFinish,
+  WorkerHello,
+  WorkerNotice,
+} from "./worker-protocol.ts";
 
 /** How often each side shows the other that it lives, as a part of the lease. */
 const HEARTBEATS = RENEWALS;
@@ -58,9 +66,7 @@ export class WorkerConnection {
       known: hello.running,
       graceMs: surroundings.graceMs,
       readAppended: (attempt) => this.#readAppended(attempt),
-      tell: (notice) => {
-        if (this.#isOpen) parts.tell(notice);
-      },
+      tell: (notice) => this.#tell(notice),
     });
     this.#runner = new Runner({
       ...surroundings,
@@ -114,15 +120,16 @@ export class WorkerConnection {
     this.#host.refuse(ref, error);
   }
 
-  /** The worker is given no more tasks: it wants none, or this server shuts down. */
-  stopAssigning(): Promise<void> {
-    return this.#runner.stopClaiming();
+  /** The worker wants no more tasks. It is told when none is on its way to it any more. */
+  async stopAssigning(): Promise<void> {
+    await this.#runner.stopClaiming();
+    this.#tell({ type: "drained" });
   }
 
   /** This server shuts down. */
   drain(): Promise<void> {
-    this.#parts.tell({ type: "drain" });
-    return this.stopAssigning();
+    this.#tell({ type: "drain" });
+    return this.#runner.stopClaiming();
   }
 
   /** Ends the stream from this side. */
@@ -142,13 +149,13 @@ export class WorkerConnection {
   }
 
   async #open(): Promise<void> {
-    const { surroundings, runners, hello, leaseMs, tell } = this.#parts;
+    const { surroundings, runners, hello, leaseMs } = this.#parts;
     const { session, token, isResumed } = await this.#openSession();
     this.#session = session;
     const owned = isResumed ? await readOwnedTasks(surroundings.db, session.id) : [];
     const held = new Set(hello.running.map(attemptKey));
     this.heard();
-    tell({
+    this.#tell({
       type: "welcome",
       sessionId: session.id,
       resumeToken: token,
@@ -161,7 +168,7 @@ export class WorkerConnection {
     });
     for (const { task, ...state } of owned) this.#runner.executor.run(task, { lease: session.id, ...state });
     this.#runner.start(session);
-    if (hello.isDraining) void this.#runner.stopClaiming();
+    if (hello.isDraining) void this.stopAssigning();
     this.#runner.onTouched(); // Somebody may have asked to cancel one of them in the meantime.
     runners.add(this.#runner);
     this.#timer = setInterval(() => this.#beat(), this.#heartbeatMs);
@@ -199,6 +206,10 @@ export class WorkerConnection {
     this.#parts.runners.remove(this.#runner);
     this.#host.close();
     await this.#runner.stop();
+    if (hasLeft) {
+      this.#host.releaseAll();
+      await this.#runner.executor.whenIdle(ABANDON_MS);
+    }
     await this.#runner.executor.abandon(ABANDON_MS);
     await (hasLeft ? this.#session?.close() : this.#session?.leave());
     this.#parts.onClosed(this);
@@ -220,13 +231,17 @@ export class WorkerConnection {
   }
 
   #beat(): void {
-    this.#parts.tell({ type: "heartbeat" });
+    this.#tell({ type: "heartbeat" });
     // This process may have been held up itself: what has arrived meanwhile is to be read first.
     if (this.#isSilentFor(SILENT_HEARTBEATS)) setImmediate(() => this.#endIfSilent());
   }
 
   #endIfSilent(): void {
     if (this.#isSilentFor(SILENT_HEARTBEATS)) void this.end(new WorkerSilent(SILENT_HEARTBEATS * this.#heartbeatMs));
+  }
+
+  #tell(notice: WorkerNotice): void {
+    if (this.#isOpen) this.#parts.tell(notice);
   }
 
   async #readAppended({ taskId, attempt }: AttemptRef): Promise<bigint> {

@@ -70,6 +70,7 @@ export type WorkerNotice =
   | ({ type: "refused"; error: SpoolError; appended: bigint } & AttemptRef)
   | { type: "check"; taskId: string; kind: string; params: JsonObject }
   | { type: "heartbeat" }
-  | { type: "drain" };
+  | { type: "drain" }
+  | { type: "drained" };
 
 export type Tell = (notice: WorkerNotice) => void;

@@ -42,6 +42,8 @@ function toMessage(notice: WorkerNotice): Message {
       return { case: "heartbeat", value: {} };
     case "drain":
       return { case: "drain", value: {} };
+    case "drained":
+      return { case: "drained", value: {} };
   }
 }
 

@@ -86,7 +86,8 @@ async function take({ message }: WorkRequest, worker: Worker): Promise<void> {
       case "checked":
         return worker.checked(parseChecked(message.value));
       case "drain":
-        return await worker.stopAssigning();
+        void worker.stopAssigning(); // It is told when that is so, and heard meanwhile.
+        return;
       case "heartbeat":
         return;
       case "hello":

@@ -173,7 +173,7 @@ describe("the life of a task", () => {
       next_attempt_at: after(1_000).toISOString(),
     });
     assert.deepEqual(bodyIn(HAPPENINGS.handover(task())), {
-      error: { reason: "SERVER_SHUTDOWN", message: "the server that ran the task was shut down" },
+      error: { reason: "SERVER_SHUTDOWN", message: "the process that ran the task was shut down" },
       next_attempt_at: AT.toISOString(),
     });
     const message = (life: Life) => (bodyIn(HAPPENINGS.lost(life)) as { error: { message: string } }).error.message;

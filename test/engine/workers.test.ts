@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { newEvent } from "../../src/domain/event.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { kindOf, outcomeOf, start, untilEvent, wholeTape } from "../support/engine-tasks.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
@@ -120,6 +121,20 @@ describeOnEachStore("a worker", (store) => {
     assert.deepEqual(outline(await wholeTape(engine, other)), ["started", 1, "final"]);
   });
 
+  it("may append more at once than a tape has room for: it waits, and is stored", async () => {
+    await using engine = await engineOf();
+    await using worker = await ScriptedWorker.connect(engine);
+    const taskId = await start(engine, { kind: "remote" });
+    const ref = refOf(await worker.next("assign"));
+    const message = "\x01".repeat(40_000); // 240 KB as JSON: a hundred of them are 24 MB.
+    const events = range(100).map(() => newEvent("log", { level: "INFO", message }));
+    await worker.appendAll(ref, 1, events);
+    await worker.finish(ref, 101);
+    await worker.next("finished");
+    assert.equal(worker.told("appended").at(-1)!.through, 100n);
+    assert.equal((await wholeTape(engine, taskId)).length, 102);
+  });
+
   it("is told that what it appends is stored when it is", async () => {
     await using engine = await engineOf();
     await using worker = await ScriptedWorker.connect(engine);
@@ -204,6 +219,28 @@ describeOnEachStore("a worker", (store) => {
     );
     await worker.leave();
     assert.equal((await engine.listSessions()).sessions.length, 1);
+  });
+
+  it("that drains is told when nothing is on its way to it, and gives back what it has when it leaves", async () => {
+    await using engine = await engineOf();
+    const kinds = [offerOf("remote", { resumable: true })];
+    await using other = await ScriptedWorker.connect(engine, { kinds, isDraining: true });
+    await other.next("drained");
+    for (const attempt of range(20)) {
+      const worker = await ScriptedWorker.connect(engine, { kinds });
+      const starts = startMany(engine, attempt % 4);
+      await worker.stopAssigning();
+      await worker.next("drained");
+      const given = worker.told("assign").length;
+      await starts;
+      assert.equal(worker.told("assign").length, given);
+      await worker.leave();
+    }
+    await using last = await ScriptedWorker.connect(engine, { kinds, capacity: 100 });
+    await last.next("assign", 30);
+    for (const { task } of last.told("assign"))
+      assert.deepEqual([task.maxAttempts, task.attempt - task.handovers], [1, 1]);
+    assert.deepEqual(other.told("assign"), []);
   });
 
   it("that drains is given nothing more", async () => {

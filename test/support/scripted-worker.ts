@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { SpoolError } from "../../src/domain/errors.ts";
 import { newEvent } from "../../src/domain/event.ts";
+import type { NewEvent } from "../../src/domain/event.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Worker } from "../../src/engine/task-engine.ts";
 import type {
@@ -86,7 +87,15 @@ export class ScriptedWorker implements AsyncDisposable {
   /** Appends progress with these steps, which are their numbers too. */
   append({ taskId, attempt }: AttemptRef, ...steps: number[]): Promise<void> {
     const events = steps.map((step) => newEvent("progress", { phase: "step", current: step, total: 0 }));
-    return this.#connection.append({ taskId, attempt, firstNumber: BigInt(steps[0]!), events });
+    return this.appendAll({ taskId, attempt }, steps[0]!, events);
+  }
+
+  appendAll({ taskId, attempt }: AttemptRef, first: number, events: readonly NewEvent[]): Promise<void> {
+    return this.#connection.append({ taskId, attempt, firstNumber: BigInt(first), events });
+  }
+
+  stopAssigning(): Promise<void> {
+    return this.#connection.stopAssigning();
   }
 
   finish({ taskId, attempt }: AttemptRef, number: number, end?: WorkerFinish["end"]): Promise<void> {

@@ -16,7 +16,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file spool/v1/worker_service.proto.
  */
 export const file_spool_v1_worker_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1zcG9vbC92MS93b3JrZXJfc2VydmljZS5wcm90bxIIc3Bvb2wudjEilgIKC1dvcmtSZXF1ZXN0EiAKBWhlbGxvGAEgASgLMg8uc3Bvb2wudjEuSGVsbG9IABIiCgZhcHBlbmQYAiABKAsyEC5zcG9vbC52MS5BcHBlbmRIABIiCgZmaW5pc2gYAyABKAsyEC5zcG9vbC52MS5GaW5pc2hIABIoCgloZWFydGJlYXQYBCABKAsyEy5zcG9vbC52MS5IZWFydGJlYXRIABIgCgVkcmFpbhgFIAEoCzIPLnNwb29sLnYxLkRyYWluSAASJAoHY2hlY2tlZBgGIAEoCzIRLnNwb29sLnYxLkNoZWNrZWRIABIgCgVsZWF2ZRgHIAEoCzIPLnNwb29sLnYxLkxlYXZlSABCCQoHbWVzc2FnZSKSAwoMV29ya1Jlc3BvbnNlEiQKB3dlbGNvbWUYASABKAsyES5zcG9vbC52MS5XZWxjb21lSAASIgoGYXNzaWduGAIgASgLMhAuc3Bvb2wudjEuQXNzaWduSAASJgoIYXBwZW5kZWQYAyABKAsyEi5zcG9vbC52MS5BcHBlbmRlZEgAEiYKCGZpbmlzaGVkGAQgASgLMhIuc3Bvb2wudjEuRmluaXNoZWRIABIeCgRzdG9wGAUgASgLMg4uc3Bvb2wudjEuU3RvcEgAEikKCmxlYXNlX2xvc3QYBiABKAsyEy5zcG9vbC52MS5MZWFzZUxvc3RIABIkCgdyZWZ1c2VkGAcgASgLMhEuc3Bvb2wudjEuUmVmdXNlZEgAEigKCWhlYXJ0YmVhdBgIIAEoCzITLnNwb29sLnYxLkhlYXJ0YmVhdEgAEiAKBWRyYWluGAkgASgLMg8uc3Bvb2wudjEuRHJhaW5IABIgCgVjaGVjaxgKIAEoCzIPLnNwb29sLnYxLkNoZWNrSABCCQoHbWVzc2FnZSKoAQoFSGVsbG8SIgoFa2luZHMYASADKAsyEy5zcG9vbC52MS5LaW5kT2ZmZXISEAoIY2FwYWNpdHkYAiABKAUSFAoMcmVzdW1lX3Rva2VuGAMgASgJEiYKB3J1bm5pbmcYBCADKAsyFS5zcG9vbC52MS5IZWxkQXR0ZW1wdBIMCgRob3N0GAUgASgJEgsKA3BpZBgGIAEoBRIQCghkcmFpbmluZxgHIAEoCCJ/CglLaW5kT2ZmZXISDAoEbmFtZRgBIAEoCRIUCgxtYXhfYXR0ZW1wdHMYAiABKAUSKwoMcmV0cnlfcG9saWN5GAMgASgLMhUuc3Bvb2wudjEuUmV0cnlQb2xpY3kSEQoJcmVzdW1hYmxlGAQgASgIEg4KBmNoZWNrcxgFIAEoCCIvCgtIZWxkQXR0ZW1wdBIPCgd0YXNrX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKAUi9AEKB1dlbGNvbWUSEgoKc2Vzc2lvbl9pZBgBIAEoCRIUCgxyZXN1bWVfdG9rZW4YAiABKAkSDwoHcmVzdW1lZBgDIAEoCBIgCgRoZWxkGAQgAygLMhIuc3Bvb2wudjEuSGVsZFRhc2sSNQoSaGVhcnRiZWF0X2ludGVydmFsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBWxlYXNlGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKDXdpbmRvd19ldmVudHMYByABKAUSFAoMd2luZG93X2J5dGVzGAggASgFIj4KCEhlbGRUYXNrEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRIQCghhcHBlbmRlZBgDIAEoAyK2AgoGQXNzaWduEg8KB3Rhc2tfaWQYASABKAkSDAoEa2luZBgCIAEoCRInCgZwYXJhbXMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg8KB2F0dGVtcHQYBCABKAUSEAoIYXBwZW5kZWQYBSABKAMSKwoKY2hlY2twb2ludBgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSNwoTYXR0ZW1wdF9kZWFkbGluZV9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoGbGFiZWxzGAggAygLMhwuc3Bvb2wudjEuQXNzaWduLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiZAoGQXBwZW5kEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRIUCgxmaXJzdF9udW1iZXIYAyABKAMSIgoGZXZlbnRzGAQgAygLMhIuc3Bvb2wudjEuTmV3RXZlbnQifgoITmV3RXZlbnQSJgoIcHJvZ3Jlc3MYBCABKAsyEi5zcG9vbC52MS5Qcm9ncmVzc0gAEhwKA2xvZxgFIAEoCzINLnNwb29sLnYxLkxvZ0gAEiQKB3BhcnRpYWwYBiABKAsyES5zcG9vbC52MS5QYXJ0aWFsSABCBgoEYm9keSLQAQoGRmluaXNoEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRIOCgZudW1iZXIYAyABKAMSKQoGcmVzdWx0GAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiQKBWVycm9yGAUgASgLMhMuc3Bvb2wudjEuVGFza0Vycm9ySAASJgoIcmVsZWFzZWQYBiABKAsyEi5zcG9vbC52MS5SZWxlYXNlZEgAEhAKCG5vX3JldHJ5GAcgASgIQgkKB291dGNvbWUiCgoIUmVsZWFzZWQiCwoJSGVhcnRiZWF0IgcKBURyYWluIgcKBUxlYXZlIj0KCEFwcGVuZGVkEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRIPCgd0aHJvdWdoGAMgASgDIiwKCEZpbmlzaGVkEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBSJ4CgRTdG9wEg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRIkCgZyZWFzb24YAyABKA4yFC5zcG9vbC52MS5TdG9wUmVhc29uEigKBWdyYWNlGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIi0KCUxlYXNlTG9zdBIPCgd0YXNrX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKAUiXgoHUmVmdXNlZBIPCgd0YXNrX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSDgoGcmVhc29uGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSEAoIYXBwZW5kZWQYBSABKAMiTwoFQ2hlY2sSDwoHdGFza19pZBgBIAEoCRIMCgRraW5kGAIgASgJEicKBnBhcmFtcxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiZAoHQ2hlY2tlZBIPCgd0YXNrX2lkGAEgASgJEhcKDWV4Y2x1c2l2ZV9rZXkYAiABKAlIABIkCgVlcnJvchgDIAEoCzITLnNwb29sLnYxLlRhc2tFcnJvckgAQgkKB291dGNvbWUiigIKB1Nlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoCRIMCgRob3N0GAIgASgJEgsKA3BpZBgDIAEoBRINCgVraW5kcxgEIAMoCRIQCghjYXBhY2l0eRgFIAEoBRIPCgdydW5uaW5nGAYgASgFEi4KCnN0YXJ0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3NlZW5fYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWlzX3dvcmtlchgKIAEoCCIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0Ik0KFExpc3RTZXNzaW9uc1Jlc3BvbnNlEiMKCHNlc3Npb25zGAEgAygLMhEuc3Bvb2wudjEuU2Vzc2lvbhIQCghoYXNfbW9yZRgCIAEoCCpbCgpTdG9wUmVhc29uEhsKF1NUT1BfUkVBU09OX1VOU1BFQ0lGSUVEEAASFgoSU1RPUF9SRUFTT05fQ0FOQ0VMEAESGAoUU1RPUF9SRUFTT05fREVBRExJTkUQAjKeAQoNV29ya2VyU2VydmljZRI5CgRXb3JrEhUuc3Bvb2wudjEuV29ya1JlcXVlc3QaFi5zcG9vbC52MS5Xb3JrUmVzcG9uc2UoATABElIKDExpc3RTZXNzaW9ucxIdLnNwb29sLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaHi5zcG9vbC52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_spool_v1_event, file_spool_v1_task]);
+  fileDesc("Ch1zcG9vbC92MS93b3JrZXJfc2VydmljZS5wcm90bxIIc3Bvb2wudjEilgIKC1dvcmtSZXF1ZXN0EiAKBWhlbGxvGAEgASgLMg8uc3Bvb2wudjEuSGVsbG9IABIiCgZhcHBlbmQYAiABKAsyEC5zcG9vbC52MS5BcHBlbmRIABIiCgZmaW5pc2gYAyABKAsyEC5zcG9vbC52MS5GaW5pc2hIABIoCgloZWFydGJlYXQYBCABKAsyEy5zcG9vbC52MS5IZWFydGJlYXRIABIgCgVkcmFpbhgFIAEoCzIPLnNwb29sLnYxLkRyYWluSAASJAoHY2hlY2tlZBgGIAEoCzIRLnNwb29sLnYxLkNoZWNrZWRIABIgCgVsZWF2ZRgHIAEoCzIPLnNwb29sLnYxLkxlYXZlSABCCQoHbWVzc2FnZSK4AwoMV29ya1Jlc3BvbnNlEiQKB3dlbGNvbWUYASABKAsyES5zcG9vbC52MS5XZWxjb21lSAASIgoGYXNzaWduGAIgASgLMhAuc3Bvb2wudjEuQXNzaWduSAASJgoIYXBwZW5kZWQYAyABKAsyEi5zcG9vbC52MS5BcHBlbmRlZEgAEiYKCGZpbmlzaGVkGAQgASgLMhIuc3Bvb2wudjEuRmluaXNoZWRIABIeCgRzdG9wGAUgASgLMg4uc3Bvb2wudjEuU3RvcEgAEikKCmxlYXNlX2xvc3QYBiABKAsyEy5zcG9vbC52MS5MZWFzZUxvc3RIABIkCgdyZWZ1c2VkGAcgASgLMhEuc3Bvb2wudjEuUmVmdXNlZEgAEigKCWhlYXJ0YmVhdBgIIAEoCzITLnNwb29sLnYxLkhlYXJ0YmVhdEgAEiAKBWRyYWluGAkgASgLMg8uc3Bvb2wudjEuRHJhaW5IABIgCgVjaGVjaxgKIAEoCzIPLnNwb29sLnYxLkNoZWNrSAASJAoHZHJhaW5lZBgLIAEoCzIRLnNwb29sLnYxLkRyYWluZWRIAEIJCgdtZXNzYWdlIqgBCgVIZWxsbxIiCgVraW5kcxgBIAMoCzITLnNwb29sLnYxLktpbmRPZmZlchIQCghjYXBhY2l0eRgCIAEoBRIUCgxyZXN1bWVfdG9rZW4YAyABKAkSJgoHcnVubmluZxgEIAMoCzIVLnNwb29sLnYxLkhlbGRBdHRlbXB0EgwKBGhvc3QYBSABKAkSCwoDcGlkGAYgASgFEhAKCGRyYWluaW5nGAcgASgIIn8KCUtpbmRPZmZlchIMCgRuYW1lGAEgASgJEhQKDG1heF9hdHRlbXB0cxgCIAEoBRIrCgxyZXRyeV9wb2xpY3kYAyABKAsyFS5zcG9vbC52MS5SZXRyeVBvbGljeRIRCglyZXN1bWFibGUYBCABKAgSDgoGY2hlY2tzGAUgASgIIi8KC0hlbGRBdHRlbXB0Eg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBSL0AQoHV2VsY29tZRISCgpzZXNzaW9uX2lkGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCRIPCgdyZXN1bWVkGAMgASgIEiAKBGhlbGQYBCADKAsyEi5zcG9vbC52MS5IZWxkVGFzaxI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFbGVhc2UYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNd2luZG93X2V2ZW50cxgHIAEoBRIUCgx3aW5kb3dfYnl0ZXMYCCABKAUiPgoISGVsZFRhc2sSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEhAKCGFwcGVuZGVkGAMgASgDIrYCCgZBc3NpZ24SDwoHdGFza19pZBgBIAEoCRIMCgRraW5kGAIgASgJEicKBnBhcmFtcxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDwoHYXR0ZW1wdBgEIAEoBRIQCghhcHBlbmRlZBgFIAEoAxIrCgpjaGVja3BvaW50GAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI3ChNhdHRlbXB0X2RlYWRsaW5lX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgZsYWJlbHMYCCADKAsyHC5zcG9vbC52MS5Bc3NpZ24uTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJkCgZBcHBlbmQSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEhQKDGZpcnN0X251bWJlchgDIAEoAxIiCgZldmVudHMYBCADKAsyEi5zcG9vbC52MS5OZXdFdmVudCJ+CghOZXdFdmVudBImCghwcm9ncmVzcxgEIAEoCzISLnNwb29sLnYxLlByb2dyZXNzSAASHAoDbG9nGAUgASgLMg0uc3Bvb2wudjEuTG9nSAASJAoHcGFydGlhbBgGIAEoCzIRLnNwb29sLnYxLlBhcnRpYWxIAEIGCgRib2R5ItABCgZGaW5pc2gSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEg4KBm51bWJlchgDIAEoAxIpCgZyZXN1bHQYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASJAoFZXJyb3IYBSABKAsyEy5zcG9vbC52MS5UYXNrRXJyb3JIABImCghyZWxlYXNlZBgGIAEoCzISLnNwb29sLnYxLlJlbGVhc2VkSAASEAoIbm9fcmV0cnkYByABKAhCCQoHb3V0Y29tZSIKCghSZWxlYXNlZCILCglIZWFydGJlYXQiBwoFRHJhaW4iCQoHRHJhaW5lZCIHCgVMZWF2ZSI9CghBcHBlbmRlZBIPCgd0YXNrX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSDwoHdGhyb3VnaBgDIAEoAyIsCghGaW5pc2hlZBIPCgd0YXNrX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKAUieAoEU3RvcBIPCgd0YXNrX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSJAoGcmVhc29uGAMgASgOMhQuc3Bvb2wudjEuU3RvcFJlYXNvbhIoCgVncmFjZRgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiItCglMZWFzZUxvc3QSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFIl4KB1JlZnVzZWQSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEhAKCGFwcGVuZGVkGAUgASgDIk8KBUNoZWNrEg8KB3Rhc2tfaWQYASABKAkSDAoEa2luZBgCIAEoCRInCgZwYXJhbXMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0ImQKB0NoZWNrZWQSDwoHdGFza19pZBgBIAEoCRIXCg1leGNsdXNpdmVfa2V5GAIgASgJSAASJAoFZXJyb3IYAyABKAsyEy5zcG9vbC52MS5UYXNrRXJyb3JIAEIJCgdvdXRjb21lIooCCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDAoEaG9zdBgCIAEoCRILCgNwaWQYAyABKAUSDQoFa2luZHMYBCADKAkSEAoIY2FwYWNpdHkYBSABKAUSDwoHcnVubmluZxgGIAEoBRIuCgpzdGFydGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdzZWVuX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglpc193b3JrZXIYCiABKAgiFQoTTGlzdFNlc3Npb25zUmVxdWVzdCJNChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIjCghzZXNzaW9ucxgBIAMoCzIRLnNwb29sLnYxLlNlc3Npb24SEAoIaGFzX21vcmUYAiABKAgqWwoKU3RvcFJlYXNvbhIbChdTVE9QX1JFQVNPTl9VTlNQRUNJRklFRBAAEhYKElNUT1BfUkVBU09OX0NBTkNFTBABEhgKFFNUT1BfUkVBU09OX0RFQURMSU5FEAIyngEKDVdvcmtlclNlcnZpY2USOQoEV29yaxIVLnNwb29sLnYxLldvcmtSZXF1ZXN0GhYuc3Bvb2wudjEuV29ya1Jlc3BvbnNlKAEwARJSCgxMaXN0U2Vzc2lvbnMSHS5zcG9vbC52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0Gh4uc3Bvb2wudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_spool_v1_event, file_spool_v1_task]);
 
 /**
  * What a worker says. One that is out of place, or breaks a bound, is answered with Refused where it is of a task, and
@@ -58,7 +58,7 @@ export type WorkRequest = Message<"spool.v1.WorkRequest"> & {
     case: "heartbeat";
   } | {
     /**
-     * The worker is given no more tasks. Those that it has go on.
+     * The worker is to be given no more tasks. Those that it has go on. It is answered with Drained.
      *
      * @generated from field: spool.v1.Drain drain = 5;
      */
@@ -74,7 +74,7 @@ export type WorkRequest = Message<"spool.v1.WorkRequest"> & {
     case: "checked";
   } | {
     /**
-     * The worker will not come back: its session is over, and the stream ends. A stream that ends without it is one that
+     * The worker will not come back: its session is over, what it has is released, and the stream ends. A stream that ends without it is one that
      * broke, whoever closed it.
      *
      * @generated from field: spool.v1.Leave leave = 7;
@@ -167,6 +167,14 @@ export type WorkResponse = Message<"spool.v1.WorkResponse"> & {
      */
     value: Check;
     case: "check";
+  } | {
+    /**
+     * The answer to Drain: nothing is on its way to the worker any more. It may leave when nothing runs either.
+     *
+     * @generated from field: spool.v1.Drained drained = 11;
+     */
+    value: Drained;
+    case: "drained";
   } | { case: undefined; value?: undefined };
 };
 
@@ -227,7 +235,7 @@ export type Hello = Message<"spool.v1.Hello"> & {
   pid: number;
 
   /**
-   * It only ends what it has: it is given no more tasks, as after Drain.
+   * It only ends what it has: it is given no more tasks, as after Drain, and told so with Drained.
    *
    * @generated from field: bool draining = 7;
    */
@@ -662,6 +670,19 @@ export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 13);
 
 /**
+ * @generated from message spool.v1.Drained
+ */
+export type Drained = Message<"spool.v1.Drained"> & {
+};
+
+/**
+ * Describes the message spool.v1.Drained.
+ * Use `create(DrainedSchema)` to create a new message.
+ */
+export const DrainedSchema: GenMessage<Drained> = /*@__PURE__*/
+  messageDesc(file_spool_v1_worker_service, 14);
+
+/**
  * @generated from message spool.v1.Leave
  */
 export type Leave = Message<"spool.v1.Leave"> & {
@@ -672,7 +693,7 @@ export type Leave = Message<"spool.v1.Leave"> & {
  * Use `create(LeaveSchema)` to create a new message.
  */
 export const LeaveSchema: GenMessage<Leave> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 14);
+  messageDesc(file_spool_v1_worker_service, 15);
 
 /**
  * Everything up to this number is on the tape for good.
@@ -701,7 +722,7 @@ export type Appended = Message<"spool.v1.Appended"> & {
  * Use `create(AppendedSchema)` to create a new message.
  */
 export const AppendedSchema: GenMessage<Appended> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 15);
+  messageDesc(file_spool_v1_worker_service, 16);
 
 /**
  * The end of the attempt is stored. Its slot is free.
@@ -725,7 +746,7 @@ export type Finished = Message<"spool.v1.Finished"> & {
  * Use `create(FinishedSchema)` to create a new message.
  */
 export const FinishedSchema: GenMessage<Finished> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 16);
+  messageDesc(file_spool_v1_worker_service, 17);
 
 /**
  * The code of the attempt is to end, and to be finished with whatever it has, within the grace; then the task is taken
@@ -760,7 +781,7 @@ export type Stop = Message<"spool.v1.Stop"> & {
  * Use `create(StopSchema)` to create a new message.
  */
 export const StopSchema: GenMessage<Stop> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 17);
+  messageDesc(file_spool_v1_worker_service, 18);
 
 /**
  * The attempt does not own the task any more: its code is to end, and nothing that is sent of it is stored.
@@ -784,7 +805,7 @@ export type LeaseLost = Message<"spool.v1.LeaseLost"> & {
  * Use `create(LeaseLostSchema)` to create a new message.
  */
 export const LeaseLostSchema: GenMessage<LeaseLost> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 18);
+  messageDesc(file_spool_v1_worker_service, 19);
 
 /**
  * A message of a task was not taken, as a whole. The attempt goes on from `appended`.
@@ -803,7 +824,7 @@ export type Refused = Message<"spool.v1.Refused"> & {
   attempt: number;
 
   /**
-   * A reason of errors.proto: INVALID_ARGUMENT, APPEND_GAP, OUT_OF_PLACE, OVERLOADED.
+   * A reason of errors.proto: INVALID_ARGUMENT, APPEND_GAP, OUT_OF_PLACE.
    *
    * @generated from field: string reason = 3;
    */
@@ -829,7 +850,7 @@ export type Refused = Message<"spool.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 19);
+  messageDesc(file_spool_v1_worker_service, 20);
 
 /**
  * Asks what the worker makes of the params of a task that waits. Only for kinds whose offer says `checks`.
@@ -858,7 +879,7 @@ export type Check = Message<"spool.v1.Check"> & {
  * Use `create(CheckSchema)` to create a new message.
  */
 export const CheckSchema: GenMessage<Check> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 20);
+  messageDesc(file_spool_v1_worker_service, 21);
 
 /**
  * What a worker makes of a task's params.
@@ -901,7 +922,7 @@ export type Checked = Message<"spool.v1.Checked"> & {
  * Use `create(CheckedSchema)` to create a new message.
  */
 export const CheckedSchema: GenMessage<Checked> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 21);
+  messageDesc(file_spool_v1_worker_service, 22);
 
 /**
  * A process that owns the tasks it runs, as long as it says that it lives: a server, or a worker that is connected.
@@ -985,7 +1006,7 @@ export type Session = Message<"spool.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 22);
+  messageDesc(file_spool_v1_worker_service, 23);
 
 /**
  * @generated from message spool.v1.ListSessionsRequest
@@ -998,7 +1019,7 @@ export type ListSessionsRequest = Message<"spool.v1.ListSessionsRequest"> & {
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 23);
+  messageDesc(file_spool_v1_worker_service, 24);
 
 /**
  * @generated from message spool.v1.ListSessionsResponse
@@ -1024,7 +1045,7 @@ export type ListSessionsResponse = Message<"spool.v1.ListSessionsResponse"> & {
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_spool_v1_worker_service, 24);
+  messageDesc(file_spool_v1_worker_service, 25);
 
 /**
  * Why an attempt is to stop.
