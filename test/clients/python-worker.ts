@@ -155,7 +155,9 @@ async function open(spool: SpoolClient, request: StartRequest) {
     async end() {
       for (;;) {
         const event = await next();
-        if (event.type === "final") return event;
+        if (event.type !== "final") continue;
+        assert.equal((await events.next()).done, true);
+        return event;
       }
     },
   };
