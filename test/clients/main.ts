@@ -1,27 +1,46 @@
-// `npm run test:clients`: clients that nobody here wrote, against a real server on the embedded database. Installs
-// nothing; says what it needs.
+// `npm run test:clients`: clients that nobody here wrote, and the example in Python, against a real server as `npm start`
+// starts it. Installs nothing; says what it needs.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempDisposableSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startServerProcess } from "../support/server-process.ts";
 import { bufCurlSession } from "./buf-curl.ts";
+import { startProcess } from "./process.ts";
+import { pythonWorkerSession } from "./python-worker.ts";
 
 const PYTHON = "/usr/bin/python3";
+/** What has to be there, and the package of Debian's that brings it. */
+const NEEDS = [
+  { command: [PYTHON, "-c", "import grpc"], of: "python3-grpcio" },
+  { command: ["protoc", "--version"], of: "protobuf-compiler" },
+  { command: ["sh", "-c", "command -v grpc_python_plugin"], of: "protobuf-compiler-grpc" },
+];
 
-if (spawnSync(PYTHON, ["-c", "import grpc"]).status !== 0) {
-  console.error(`npm run test:clients needs Python's gRPC for ${PYTHON}: apt-get install python3-grpcio`);
+const missing = NEEDS.filter(({ command: [name, ...args] }) => spawnSync(name!, args).status !== 0);
+if (missing.length > 0) {
+  console.error(`npm run test:clients needs: apt-get install ${missing.map(({ of }) => of).join(" ")}`);
   process.exit(2);
 }
 
 using folder = mkdtempDisposableSync(join(tmpdir(), "spool-clients-"));
-await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: join(folder.path, "data") } });
+await using server = startProcess("npm", {
+  args: ["start"],
+  environment: {
+    SPOOL_PORT: "0",
+    SPOOL_DATA_DIR: join(folder.path, "data"),
+    SPOOL_LOG_LEVEL: "warn",
+    SPOOL_CANCEL_GRACE_MS: "600000", // A cancelled task ends when its code does, and by nothing else.
+  },
+});
+const [address] = await server.next(/127\.0\.0\.1:\d+/);
 
 const descriptors = join(folder.path, "spool.binpb");
 run("buf", ["build", "--as-file-descriptor-set", "-o", descriptors]);
-run(PYTHON, [join(import.meta.dirname, "caller.py"), server.address, descriptors]);
-bufCurlSession(server.address);
+run(PYTHON, [join(import.meta.dirname, "caller.py"), address, descriptors]);
+bufCurlSession(address);
+run("buf", ["generate", "--template", "examples/worker-python/buf.gen.yaml"]);
+await pythonWorkerSession(address, PYTHON);
 console.log("test:clients: ok");
 
 function run(command: string, args: readonly string[]): void {
