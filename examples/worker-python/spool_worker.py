@@ -27,7 +27,7 @@ class Task:
         self.worker, self.ref = worker, {"task_id": assign.task_id, "attempt": assign.attempt}
         self.params, self.attempt = MessageToDict(assign.params), assign.attempt
         self.checkpoint = MessageToDict(assign.checkpoint) if assign.HasField("checkpoint") else None
-        self.stored, self.kept, self.room = assign.appended, [], asyncio.Event()
+        self.stored, self.kept, self.room = 0, [], asyncio.Event()
         self.is_stopped = self.is_over = False
         self.running = asyncio.create_task(self.run(worker.kinds[assign.kind]))
 

@@ -33,26 +33,24 @@ export class WorkerAttempt implements EventSink {
   /** In their bytes, those that are not known to be stored: the first has the number after #stored. */
   #events: Uint8Array[] = [];
   #bytes = 0;
-  #stored: bigint;
+  #stored = 0n;
   /** How many of #events were sent by the stream of now. */
   #sent = 0;
   #end: { bytes: Uint8Array; isSent: boolean } | null = null;
   #isOver = false;
+  #isRefused = false;
   #room: PromiseWithResolvers<void> | null = null;
   #flushes: { through: bigint; done: PromiseWithResolvers<void> }[] = [];
 
   constructor(parts: {
     taskId: string;
     attempt: number;
-    /** How many of its events are stored. */
-    appended: bigint;
     window: Window;
     /** Told when there is something to send. */
     onUnsent: (attempt: WorkerAttempt) => void;
   }) {
     this.taskId = parts.taskId;
     this.attempt = parts.attempt;
-    this.#stored = parts.appended;
     this.#window = parts.window;
     this.#onUnsent = parts.onUnsent;
   }
@@ -139,7 +137,8 @@ export class WorkerAttempt implements EventSink {
 
   /** The server does not take what was sent after the first so many events, and never will: the attempt fails. */
   refuse(message: string, appended: bigint): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#isRefused) return; // What was sent after it is refused as well.
+    this.#isRefused = true;
     this.#events.splice(Math.max(0, Number(appended - this.#stored)));
     this.#sent = Math.min(this.#sent, this.#events.length);
     this.#end = null;

@@ -115,12 +115,12 @@ export class WorkerAttempts {
     for (const attempt of this.#attempts.values()) this.#close(attempt);
   }
 
-  #run({ taskId, attempt: number, appended, kind: name, params = {}, checkpoint }: Assign): void {
+  #run({ taskId, attempt: number, kind: name, params = {}, checkpoint }: Assign): void {
     const former = this.#attempts.get(taskId);
     if (former?.attempt === number) return former.resend();
     if (former !== undefined) this.#close(former);
     const window = this.#window;
-    const attempt = new WorkerAttempt({ taskId, attempt: number, appended, window, onUnsent: this.#onUnsent });
+    const attempt = new WorkerAttempt({ taskId, attempt: number, window, onUnsent: this.#onUnsent });
     this.#attempts.set(taskId, attempt);
     const kind = this.#kinds.get(name);
     if (kind === undefined) return attempt.finish(RELEASED);

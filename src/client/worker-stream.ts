@@ -24,6 +24,7 @@ export class WorkerStream {
   #heardAt = performance.now();
   #hasRoom = true;
   #isScheduled = false;
+  #hasLeft = false;
 
   private constructor(call: DuplexCall<WorkResponse>) {
     this.#call = call;
@@ -53,7 +54,7 @@ export class WorkerStream {
     const beat = () => {
       const silentMs = SILENT_HEARTBEATS * this.#heartbeatMs;
       if (performance.now() - this.#heardAt >= silentMs) this.#call.giveUp(silentMs);
-      else this.say({ case: "heartbeat", value: {} });
+      else if (!this.#hasLeft) this.say({ case: "heartbeat", value: {} });
     };
     let timer = setInterval(beat, WELCOME_MS);
     try {
@@ -84,6 +85,7 @@ export class WorkerStream {
   /** Says that the worker will not come back, and closes this side. */
   leave(): void {
     this.say({ case: "leave", value: {} });
+    this.#hasLeft = true;
     this.#call.end();
   }
 

@@ -3,7 +3,7 @@ import type { EmittedType } from "./emission.ts";
 import { InvalidArgument } from "./errors.ts";
 import type { EventBodies, TaskFailure } from "./event.ts";
 import type { JsonObject } from "./json.ts";
-import { TaskError } from "./kind.ts";
+import { exclusiveKeyOf, TaskError } from "./kind.ts";
 import type { Kind, TaskContext } from "./kind.ts";
 import type { AttemptOutcome, StopReason } from "./lifecycle.ts";
 import { rejected } from "./quiet.ts";
@@ -14,6 +14,7 @@ const STOP_MESSAGES = {
   deadline: "the attempt ran longer than its timeout, or the task has passed its deadline",
   shutdown: "the process that runs the task shuts down",
   handover: "the process that runs the task shuts down: another will resume it",
+  unreached: "the task did not reach the worker that it was for",
   lost: "the attempt no longer owns the task",
 } satisfies Record<StopReason, string>;
 
@@ -86,7 +87,7 @@ export type Finding = { exclusiveKey: string | null } | { failure: TaskFailure }
 /** Looks a task over. What its kind throws besides a refusal is what its attempts would fail with too. */
 export function findingOf(kind: Kind, params: JsonObject): Finding {
   try {
-    return { exclusiveKey: kind.exclusiveKey(kind.parseParams(params)) };
+    return { exclusiveKey: exclusiveKeyOf(kind, params) };
   } catch (error) {
     return { failure: toFailure(error instanceof InvalidArgument ? refusedParams(error) : error) };
   }

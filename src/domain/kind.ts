@@ -3,6 +3,7 @@ import { InvalidArgument } from "./errors.ts";
 import type { Violation } from "./errors.ts";
 import type { LogLevel } from "./event.ts";
 import type { JsonObject } from "./json.ts";
+import { EXCLUSIVE_KEY_BYTES_MAX } from "./limits.ts";
 import type { RetrySettings } from "./retry.ts";
 
 /**
@@ -54,6 +55,16 @@ export interface Kind {
   readonly resumable: boolean;
   /** Returns the result, an object of at most 3 MiB, or nothing. Throws TaskError to fail with a reason of its own. */
   run(context: TaskContext<unknown>): Promise<JsonObject | void>;
+}
+
+/** The exclusive key of params, checked. @throws InvalidArgument, and whatever else the kind's own code throws */
+export function exclusiveKeyOf(kind: Kind, params: JsonObject): string | null {
+  const key = kind.exclusiveKey(kind.parseParams(params));
+  if (key === null) return null;
+  const isKey = typeof key === "string" && key !== "" && key.isWellFormed() && !key.includes("\0");
+  if (isKey && Buffer.byteLength(key) <= EXCLUSIVE_KEY_BYTES_MAX) return key;
+  const description = `their exclusive key must be a text of 1 to ${EXCLUSIVE_KEY_BYTES_MAX} bytes, without NUL`;
+  throw new InvalidArgument([{ field: "params", description }]);
 }
 
 interface TaskErrorOptions {

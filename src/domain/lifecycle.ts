@@ -37,8 +37,9 @@ export type AttemptOutcome =
    */
   | { type: "threw"; failure: TaskFailure; because: StopReason | null; isFinal: boolean };
 
-/** Why the code of a running attempt is told to stop. `handover`: the server stops, and another can resume the task. */
-export type StopReason = "cancel" | "deadline" | "shutdown" | "handover" | "lost";
+/** Why the code of a running attempt is told to stop. `handover`: the process stops, and another can resume the task;
+ * `unreached`: it never came to the worker that it was for. */
+export type StopReason = "cancel" | "deadline" | "shutdown" | "handover" | "unreached" | "lost";
 
 /** When a decision is made. */
 export interface Moment {
@@ -62,6 +63,7 @@ type Deciding = Pick<
 
 const DEADLINE_PASSED: TaskFailure = { reason: "DEADLINE_EXCEEDED", message: "the task has passed its deadline" };
 const SHUTDOWN: TaskFailure = { reason: "SERVER_SHUTDOWN", message: "the process that ran the task was shut down" };
+const UNREACHED: TaskFailure = { reason: "WORKER_LOST", message: "the task did not reach the worker that it was for" };
 const STOP_FAILURES = {
   deadline: { reason: "DEADLINE_EXCEEDED", message: "the attempt ran longer than its timeout" },
   shutdown: SHUTDOWN,
@@ -103,9 +105,9 @@ export function stopAttempt(task: Deciding, because: StopReason, moment: Moment)
   if (task.status !== "running") return { type: "unchanged" };
   if (because === "cancel" || task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
   if (hasPassed(task.deadlineAt, moment.at)) return failed(DEADLINE_PASSED);
-  return because === "handover"
-    ? requeued(SHUTDOWN, moment.at, { isHandover: true })
-    : retryOrFail(task, STOP_FAILURES[because], moment);
+  if (because === "handover") return requeued(SHUTDOWN, moment.at, { isHandover: true });
+  if (because === "unreached") return requeued(UNREACHED, moment.at, { isHandover: true });
+  return retryOrFail(task, STOP_FAILURES[because], moment);
 }
 
 /** What becomes of a task that waits past its deadline. */

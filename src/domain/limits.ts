@@ -50,7 +50,8 @@ export const APPEND_EVENTS_MAX = 1_000;
 /** Of one task: what a worker may have sent that is not acknowledged. */
 export const APPEND_WINDOW_EVENTS = 4_096;
 export const APPEND_WINDOW_BYTES = 4 * MIB;
-export const EXCLUSIVE_KEY_CHARS_MAX = 1_024;
+/** As UTF-8: it is part of a primary key. */
+export const EXCLUSIVE_KEY_BYTES_MAX = 1_024;
 
 export const PAGE_EVENTS_DEFAULT = 100;
 export const PAGE_EVENTS_MAX = 1_000;

@@ -15,6 +15,8 @@ export interface HostedAttempt {
 
 /** Where the code of attempts runs: in this process, or in a worker's that is connected to it. */
 export interface AttemptHost {
+  /** Whether a task that is stored as its own, and that it has never heard of, is for it to run; else it is given back. */
+  readonly runsOrphans: boolean;
   /** What becomes of failed attempts at tasks of the kind, where the start does not say. */
   retryOf(kind: string): RetrySettings;
   /** Looks a task over before it can run. @returns null where that cannot be said now */

@@ -21,6 +21,8 @@ interface Running {
   /** Resolves when the code was told to stop and its grace has passed. */
   graceOver: PromiseWithResolvers<StopReason>;
   graceTimer: NodeJS.Timeout | undefined;
+  /** Resolves when it is somebody else's to go on with. */
+  abandoned: PromiseWithResolvers<"abandoned">;
   ended: Promise<void>;
 }
 
@@ -60,7 +62,7 @@ export class Executor {
   readonly #unended = new Set<string>();
   readonly #halted = new AbortController();
   #reserved = 0;
-  #unreserved = Promise.withResolvers<void>();
+  #unreserved: PromiseWithResolvers<void> | null = null;
   #isAbandoned = false;
 
   constructor(parts: ExecutorParts) {
@@ -102,15 +104,16 @@ export class Executor {
 
   release(slots: number): void {
     this.#reserved -= slots;
-    if (this.#reserved === 0) this.#unreserved.resolve();
+    if (this.#reserved > 0) return;
+    this.#unreserved?.resolve();
+    this.#unreserved = null;
   }
 
   /** Resolves when no slot is held: what was about to be running is, or is not any more. */
   async whenUnreserved(): Promise<void> {
-    while (this.#reserved > 0) {
-      this.#unreserved = Promise.withResolvers();
-      await this.#unreserved.promise;
-    }
+    if (this.#reserved === 0) return;
+    this.#unreserved ??= Promise.withResolvers();
+    await this.#unreserved.promise;
   }
 
   /**
@@ -129,6 +132,7 @@ export class Executor {
       controller: new AbortController(),
       graceOver: Promise.withResolvers(),
       graceTimer: undefined,
+      abandoned: Promise.withResolvers(),
       ended: Promise.resolve(),
     };
     // An earlier attempt of the task, which was taken from this process: its code may not have come to its end yet.
@@ -174,7 +178,10 @@ export class Executor {
     await Promise.race([promise, Promise.allSettled(running.map(({ writer }) => writer.flush()))]);
     clearTimeout(timer);
     this.#halted.abort();
-    for (const { writer } of this.#running.values()) writer.revoke();
+    for (const { writer, abandoned } of this.#running.values()) {
+      abandoned.resolve("abandoned");
+      writer.revoke();
+    }
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
@@ -194,7 +201,8 @@ export class Executor {
     using _ = this.#deadline(running);
     const lastCheckpoint = () => this.#lastCheckpoint(running);
     const code = this.#host.run({ task, writer, lastCheckpoint }, controller.signal);
-    const outcome = await Promise.race([code, running.graceOver.promise]);
+    const outcome = await Promise.race([code, running.graceOver.promise, running.abandoned.promise]);
+    if (outcome === "abandoned") return false;
     if (typeof outcome !== "string") return this.#end(running, outcome);
     this.#log.warn(
       { task_id: task.taskId, kind: task.kind, attempt: task.attempt, because: outcome },

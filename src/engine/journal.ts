@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { RequestIdReused, StoreUnavailable } from "../domain/errors.ts";
 import type { NewEvent } from "../domain/event.ts";
+import { isTerminal } from "../domain/task.ts";
 import type { Fence } from "../domain/task.ts";
 import { isSerializationFailure } from "../store/errors.ts";
 import { writeFlush } from "../store/journal-statement.ts";
@@ -214,7 +215,7 @@ export class Journal {
       const state = states.find(({ taskId }) => taskId === writer.fence.taskId);
       if (state?.attempt === writer.fence.attempt && state.appended > taken.appended) {
         this.#feed.announce(state);
-        writer.settle(taken, state.appended);
+        writer.settle(taken, { appended: state.appended, isEnded: isTerminal(state.status) });
       } else {
         writer.revoke();
       }

@@ -7,7 +7,7 @@ import type { Feed } from "./feed.ts";
 import { Observer } from "./observer.ts";
 import type { Runner } from "./runner.ts";
 import type { Runners } from "./runners.ts";
-import { Session } from "./session.ts";
+import { RENEWALS, Session } from "./session.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Wakeups } from "./wakeups.ts";
 
@@ -94,9 +94,12 @@ export class Membership {
       log,
       onLost: () => void runner.executor.stopAll("lost"),
     });
-    // There may have been no server for longer than their lease.
-    const waitMs = Math.ceil(settings.leaseMs / 2);
-    if (!session.hasPeers) await awaitWorkers(store.db, { namespace: settings.namespace, waitMs });
+    const { namespace, leaseMs } = settings;
+    const times = { waitMs: Math.ceil(leaseMs / 2), silentMs: Math.ceil((1.5 * leaseMs) / RENEWALS) };
+    await awaitWorkers(store.db, { namespace, sessionId: session.id, ...times }).catch(async (error: unknown) => {
+      await session.leave();
+      throw error;
+    });
     const membership = new Membership(session, parts);
     for (const loop of membership.#loops) loop.start();
     runner.start(session);

@@ -32,6 +32,8 @@ interface Held {
  * the journal as if it came from code in this process. What is out of place is refused and harms no other task.
  */
 export class RemoteHost implements AttemptHost {
+  // Another server may have meant it for an earlier stream of the worker's, and there may be no room for it.
+  readonly runsOrphans = false;
   readonly #kinds: ReadonlyMap<string, WorkerKind>;
   readonly #known: ReadonlySet<string>;
   readonly #graceMs: number;
@@ -39,6 +41,7 @@ export class RemoteHost implements AttemptHost {
   readonly #tell: Tell;
   readonly #held = new Map<string, Held>();
   readonly #checks = new Map<string, (finding: Finding | null) => void>();
+  #isClosed = false;
 
   constructor(parts: {
     kinds: readonly WorkerKind[];
@@ -66,6 +69,7 @@ export class RemoteHost implements AttemptHost {
 
   async check(task: { taskId: string; kind: string; params: JsonObject }): Promise<Finding | null> {
     if (!this.#kinds.get(task.kind)!.isExclusive) return { exclusiveKey: null };
+    if (this.#isClosed) return null;
     const { promise, resolve } = Promise.withResolvers<Finding | null>();
     const timer = setTimeout(resolve, CHECK_MS, null);
     this.#checks.set(task.taskId, resolve);
@@ -80,6 +84,7 @@ export class RemoteHost implements AttemptHost {
 
   /** The stream has ended: nothing more is heard of the worker by it. */
   close(): void {
+    this.#isClosed = true;
     for (const resolve of this.#checks.values()) resolve(null);
   }
 
@@ -105,7 +110,7 @@ export class RemoteHost implements AttemptHost {
     if (!this.#known.has(attemptKey(ref))) {
       try {
         const checkpoint = await lastCheckpoint();
-        if (!signal.aborted) this.#tell({ type: "assign", task, appended: writer.accepted, checkpoint });
+        if (!signal.aborted) this.#tell({ type: "assign", task, checkpoint });
       } catch (error) {
         if (!signal.aborted) return { type: "threw", failure: toFailure(error), because: null, isFinal: false };
       }

@@ -1,6 +1,8 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
+import { stopAttempt } from "../domain/lifecycle.ts";
 import type { KindOffer } from "../domain/session.ts";
+import type { OwnedTask } from "../store/owned-tasks.ts";
 import type { Database } from "../store/schema.ts";
 import type { AttemptHost } from "./attempt-host.ts";
 import { Claimer } from "./claimer.ts";
@@ -62,12 +64,28 @@ export class Runner {
     const lease = () => session.id;
     const isFresh = () => session.isFresh && this.#isReady();
     const claimer = new Claimer({ db, namespace, kinds, lease, isFresh, executor, feed, log });
-    const reconciler = new Reconciler({ db, executor, lease, isFresh, log });
+    const onOrphan = (orphan: OwnedTask, owner: string) => this.#seeToOrphan(orphan, owner);
+    const reconciler = new Reconciler({ db, executor, lease, isFresh, onOrphan, log });
     const onReleased = () => claimer.onWaiting();
     const inspector = new Inspector({ db, namespace, kinds, host: this.#host, control, log, onReleased });
     this.#joined = { session, claimer, reconciler, inspector };
     this.#isClaiming = true;
     for (const loop of [claimer, reconciler, inspector]) loop.start();
+  }
+
+  /** Goes on with an attempt that is stored as running under the session. */
+  resume({ task, ...state }: OwnedTask, lease: string): void {
+    this.executor.run(task, { lease, ...state });
+  }
+
+  /** Gives back a task that its host has never heard of. It does not count as an attempt. */
+  async handBack({ task: { taskId, attempt } }: OwnedTask, lease: string): Promise<void> {
+    const fence = { taskId, lease, attempt };
+    await this.#parts.control.changeOwned(fence, (task, moment) => stopAttempt(task, "unreached", moment));
+  }
+
+  #seeToOrphan(orphan: OwnedTask, lease: string): void | Promise<void> {
+    return this.#host.runsOrphans ? this.resume(orphan, lease) : this.handBack(orphan, lease);
   }
 
   /** The session that a task of the kind can be started under at once: null where there is none, or something waits. */

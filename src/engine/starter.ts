@@ -1,5 +1,6 @@
 import { newEvent } from "../domain/event.ts";
 import { digestJson } from "../domain/json.ts";
+import { exclusiveKeyOf } from "../domain/kind.ts";
 import { resolveRetry } from "../domain/retry.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 import { asCreated } from "../store/new-task.ts";
@@ -39,7 +40,7 @@ export class Starter {
   async #start(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
     const { namespace, directory, runners, journal, feed } = this.#parts;
     const { kind, retry, isUnchecked } = await directory.find(request.kind);
-    const exclusiveKey = kind === null ? null : kind.exclusiveKey(kind.parseParams(request.params));
+    const exclusiveKey = kind === null ? null : exclusiveKeyOf(kind, request.params);
     const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
     const slot = isDue && exclusiveKey === null && !isUnchecked ? runners.reserve(request.kind) : null;
     const lease = slot?.lease ?? null;

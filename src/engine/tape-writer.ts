@@ -36,6 +36,8 @@ export class TapeWriter implements EventSink {
   #accepted: bigint;
   #durable: bigint;
   #lost: Error | null = null;
+  /** The end of the attempt is stored, by another process. */
+  #isEnded = false;
   #room: PromiseWithResolvers<void> | null = null;
   #flushes: { upTo: bigint; done: PromiseWithResolvers<void> }[] = [];
 
@@ -104,6 +106,8 @@ export class TapeWriter implements EventSink {
 
   /** Ends the task with its final event. Resolves when that is durable. @throws LeaseLost */
   end(final: NewEvent, status: TerminalStatus): Promise<void> {
+    // More of the attempt is stored than it is to end with: it was not the same that has written it.
+    if (this.#accepted < this.#durable && !this.#isEnded) this.revoke();
     if (this.#lost === null && this.#end === null) {
       this.#end = status;
       this.#push(final);
@@ -141,8 +145,9 @@ export class TapeWriter implements EventSink {
    * For the journal: so many of the attempt's events turned out to be durable. Of what was taken, and what has come
    * since, the rest is to be taken again: an event of the same number is the same event, whoever wrote it.
    */
-  settle(taken: TakenEvents, appended: bigint): void {
+  settle(taken: TakenEvents, { appended, isEnded }: { appended: bigint; isEnded: boolean }): void {
     if (this.#lost !== null) return;
+    this.#isEnded = isEnded;
     const left = [...taken.events, ...this.#buffer].slice(Number(appended - taken.appended));
     this.#buffer = left;
     this.#bytes = left.reduce((bytes, { body }) => bytes + body.length, 0);

@@ -2,8 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { SessionLost, WorkerSilent } from "../domain/errors.ts";
 import type { SpoolError } from "../domain/errors.ts";
 import { attemptKey } from "../domain/task.ts";
-import { readOwnedTasks } from "../store/owned-tasks.ts";
-import { readTaskStates } from "../store/task-queries.ts";
+import { readAppended, readOwnedTasks } from "../store/owned-tasks.ts";
 import { RemoteHost } from "./remote-host.ts";
 import { Runner } from "./runner.ts";
 import type { RunnerSurroundings } from "./runner.ts";
@@ -166,7 +165,9 @@ export class WorkerConnection {
       heartbeatMs: this.#heartbeatMs,
       leaseMs,
     });
-    for (const { task, ...state } of owned) this.#runner.executor.run(task, { lease: session.id, ...state });
+    for (const known of owned) if (held.has(attemptKey(known.task))) this.#runner.resume(known, session.id);
+    for (const unknown of owned)
+      if (!held.has(attemptKey(unknown.task))) await this.#runner.handBack(unknown, session.id);
     this.#runner.start(session);
     if (hello.isDraining) void this.stopAssigning();
     this.#runner.onTouched(); // Somebody may have asked to cancel one of them in the meantime.
@@ -211,7 +212,12 @@ export class WorkerConnection {
       await this.#runner.executor.whenIdle(ABANDON_MS);
     }
     await this.#runner.executor.abandon(ABANDON_MS);
-    await (hasLeft ? this.#session?.close() : this.#session?.leave());
+    try {
+      await (hasLeft ? this.#session?.close() : this.#session?.leave());
+    } catch (error) {
+      // Its row is left to run out.
+      this.#parts.surroundings.log.warn({ err: error, session_id: this.#session?.id }, "a session could not be closed");
+    }
     this.#parts.onClosed(this);
   }
 
@@ -245,8 +251,8 @@ export class WorkerConnection {
   }
 
   async #readAppended({ taskId, attempt }: AttemptRef): Promise<bigint> {
-    const [state] = await readTaskStates(this.#parts.surroundings.db, [taskId]);
-    return state?.attempt === attempt ? state.appended : 0n;
+    const { db, namespace } = this.#parts.surroundings;
+    return readAppended(db, { namespace, taskId, attempt });
   }
 }
 

@@ -31,7 +31,7 @@ export class Workers {
 
   /** @throws StoreUnavailable */
   async connect(hello: WorkerHello, tell: Tell): Promise<Worker> {
-    await this.#endFormer(sessionOf(hello.resumeToken));
+    this.#endFormer(sessionOf(hello.resumeToken));
     const connection = await WorkerConnection.open({
       surroundings: this.#surroundings,
       runners: this.#runners,
@@ -59,10 +59,10 @@ export class Workers {
   }
 
   /** The worker is back before this process has found that its former stream is dead. */
-  async #endFormer(sessionId: string | null): Promise<void> {
-    const former = [...this.#connections].filter((connection) => connection.sessionId === sessionId);
-    await Promise.all(
-      former.map((connection) => connection.end(new SessionLost("the session goes on by another stream"))),
-    );
+  #endFormer(sessionId: string | null): void {
+    for (const connection of this.#connections) {
+      if (connection.sessionId !== sessionId) continue;
+      void connection.end(new SessionLost("the session goes on by another stream"));
+    }
   }
 }

@@ -15,7 +15,7 @@ import {
   APPEND_EVENTS_MAX,
   ATTEMPTS_MAX,
   ERROR_REASON_CHARS_MAX,
-  EXCLUSIVE_KEY_CHARS_MAX,
+  EXCLUSIVE_KEY_BYTES_MAX,
   WORKER_CAPACITY_MAX,
   WORKER_HOST_CHARS_MAX,
   WORKER_KINDS_MAX,
@@ -47,12 +47,14 @@ export function parseHello(hello: Hello): WorkerHello {
   if (running.length > WORKER_RUNNING_MAX) {
     checks.refuse("running", `must have at most ${inFigures(WORKER_RUNNING_MAX)} entries`);
   }
-  const names = kinds.map(({ name }) => name);
-  names.forEach((name, index) => {
-    if (names.indexOf(name) !== index) checks.refuse(`kinds[${index}].name`, "must not be there twice");
+  const few = kinds.slice(0, WORKER_KINDS_MAX);
+  const names = new Set<string>();
+  few.forEach(({ name }, index) => {
+    if (names.has(name)) checks.refuse(`kinds[${index}].name`, "must not be there twice");
+    names.add(name);
   });
   return checks.passed({
-    kinds: kinds.slice(0, WORKER_KINDS_MAX).map((kind, index) => workerKind(checks, `kinds[${index}]`, kind)),
+    kinds: few.map((kind, index) => workerKind(checks, `kinds[${index}]`, kind)),
     capacity: checks.integer("capacity", hello.capacity, [1, WORKER_CAPACITY_MAX]),
     resumeToken: hello.resumeToken || null,
     running: running.slice(0, WORKER_RUNNING_MAX).map(({ taskId, attempt }, index) => ({
@@ -96,7 +98,10 @@ export function parseChecked({ taskId, outcome }: Checked): WorkerChecked {
   const checks = new Checks();
   const id = checks.taskId(taskId);
   const key = outcome.case === "exclusiveKey" ? outcome.value : "";
-  checks.text("exclusive_key", key, EXCLUSIVE_KEY_CHARS_MAX);
+  checks.text("exclusive_key", key, EXCLUSIVE_KEY_BYTES_MAX);
+  if (Buffer.byteLength(key) > EXCLUSIVE_KEY_BYTES_MAX) {
+    checks.refuse("exclusive_key", `must have at most ${inFigures(EXCLUSIVE_KEY_BYTES_MAX)} bytes`);
+  }
   checks.passed(id);
   const finding: Finding =
     outcome.case === "error" ? { failure: failureOf(outcome.value) } : { exclusiveKey: key || null };

@@ -61,13 +61,12 @@ function welcomeFields({ heartbeatMs, leaseMs, held, ...welcome }: WorkerNotice 
   };
 }
 
-function assignFields({ task, appended, checkpoint }: WorkerNotice & { type: "assign" }) {
+function assignFields({ task, checkpoint }: WorkerNotice & { type: "assign" }) {
   const { attemptDeadlineAt } = task;
   return {
     ...refOf(task),
     kind: task.kind,
     params: task.params ?? {},
-    appended,
     labels: { ...task.labels },
     ...(checkpoint && { checkpoint }),
     ...(attemptDeadlineAt && { attemptDeadlineAt: timestampFromDate(attemptDeadlineAt) }),

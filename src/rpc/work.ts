@@ -97,6 +97,14 @@ async function take({ message }: WorkRequest, worker: Worker): Promise<void> {
     }
   } catch (error) {
     if (!isRefusal(error)) throw error;
+    if (message.case === "checked") {
+      // Nobody will give another answer: the task is not to wait for one.
+      const failure = {
+        reason: "KIND_FAILED",
+        message: `what the worker made of the params is refused: ${error.message}`,
+      };
+      worker.checked({ taskId: message.value.taskId.toLowerCase(), finding: { failure } });
+    }
     worker.refuse(refOf(message.value), error);
   }
 }

@@ -42,6 +42,21 @@ export async function readOwnedTasks(db: Kysely<Database>, lease: string): Promi
   return (await selectOwned(db, lease).execute()).map(toOwnedTask);
 }
 
+/** How many events an attempt has appended, where it is its task's last; else 0. */
+export async function readAppended(
+  db: Kysely<Database>,
+  { namespace, taskId, attempt }: { namespace: string; taskId: string; attempt: number },
+): Promise<bigint> {
+  const row = await db
+    .selectFrom("tasks")
+    .select("appended")
+    .where("task_id", "=", taskId)
+    .where("namespace", "=", namespace)
+    .where("attempt", "=", attempt)
+    .executeTakeFirst();
+  return row?.appended ?? 0n;
+}
+
 function selectOwned(db: Kysely<Database>, lease: string) {
   return db
     .selectFrom("tasks")

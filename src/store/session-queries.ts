@@ -161,17 +161,34 @@ export async function closeServerSessions(db: Kysely<Database>): Promise<void> {
   await db.deleteFrom("sessions").where("token_digest", "is", null).execute();
 }
 
-/** Keeps the sessions of workers for so long at least: they could not come back while no server was there. */
+/**
+ * Keeps the sessions of workers for waitMs at least, where no other server has shown itself for silentMs: they could not
+ * come back while no server was there.
+ */
 export async function awaitWorkers(
   db: Kysely<Database>,
-  { namespace, waitMs }: { namespace: string; waitMs: number },
+  query: { namespace: string; sessionId: string; waitMs: number; silentMs: number },
 ): Promise<void> {
+  const { namespace, sessionId, waitMs, silentMs } = query;
+  const since = sql<Date>`now() - ${silentMs}::int * interval '1 millisecond'`;
   await db
     .updateTable("sessions")
     .set({ expires_at: inMs(waitMs) })
     .where("namespace", "=", namespace)
     .where("token_digest", "is not", null)
     .where("expires_at", "<", inMs(waitMs))
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("sessions as server")
+            .select("server.session_id")
+            .where("server.namespace", "=", namespace)
+            .where("server.session_id", "<>", sessionId)
+            .where("server.token_digest", "is", null)
+            .where("server.seen_at", ">", since),
+        ),
+      ),
+    )
     .execute();
 }
 

@@ -86,20 +86,65 @@ describe("a worker whose stream breaks", () => {
     }
   });
 
-  it("is given again what it never got, with what is stored of it", async () => {
+  it("gives back what it never got: as a new attempt, which does not count, to whoever has room", async () => {
     await using engine = await engineOf();
     const { worker, ref, token } = await begin(engine);
     await worker.append(ref, 1, 2);
     await worker.next("appended");
     await worker.drop();
     await using again = await ScriptedWorker.connect(engine, { resumeToken: token });
-    assert.deepEqual(again.welcome.held, []);
-    const assigned = await again.next("assign");
-    assert.deepEqual([refOf(assigned), assigned.appended], [ref, 2n]);
-    await again.append(ref, 3);
-    await again.finish(ref, 4);
+    assert.deepEqual([again.welcome.resumed, again.welcome.held], [true, []]);
+    const { task } = await again.next("assign");
+    assert.deepEqual([task.taskId, task.attempt, task.handovers, task.maxAttempts], [ref.taskId, 2, 1, 1]);
+    await again.append(ref, 3); // Of the attempt that it has said it does not know.
+    await again.next("lease_lost");
+    await again.append({ ...ref, attempt: 2 }, 1);
+    await again.finish({ ...ref, attempt: 2 }, 2);
     await again.next("finished");
-    assert.deepEqual(outline(await wholeTape(engine, ref.taskId)), ["started", 1, 2, 3, "final"]);
+    const tape = outline(await wholeTape(engine, ref.taskId));
+    assert.deepEqual(tape, ["started", 1, 2, "retrying", "started", 1, "final"]);
+  });
+
+  it("is not given what another server still means for its former stream beyond its room", async () => {
+    await using first = await engineOf({ leaseMs: 3_000 });
+    await using second = await engineOf({ leaseMs: 3_000 });
+    const { worker, ref, token } = await begin(first, {}, { capacity: 2 });
+    const beating = setInterval(() => worker.heard(), 50); // The old stream seems alive.
+    await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [ref], capacity: 2 });
+    const still = setInterval(() => again.heard(), 50);
+    try {
+      const taskIds = await Promise.all([1, 2, 3].map(() => start(first, { kind: "remote" })));
+      let ended = 0;
+      await again.finish(ref, 1);
+      while (ended < taskIds.length) {
+        const assigned = await again.next("assign", ended + 1);
+        assert.ok(again.told("assign").length - ended <= 2);
+        await again.finish(refOf(assigned), 1);
+        ended++;
+      }
+      for (const taskId of taskIds) assert.equal((await outcomeOf(second, taskId)).status, "succeeded");
+    } finally {
+      clearInterval(beating);
+      clearInterval(still);
+    }
+  });
+
+  it("is not waited for by what it had been told to stop", async () => {
+    await using engine = await engineOf({ cancelGraceMs: 20_000, leaseMs: 2_000 });
+    const { worker, ref, token } = await begin(engine);
+    const other = await start(engine, { kind: "remote" });
+    await worker.next("assign", 2);
+    await engine.cancelTask(ref.taskId, "enough");
+    await worker.next("stop");
+    const dropped = worker.drop();
+    const running = [ref, { taskId: other, attempt: 1 }];
+    await using again = await ScriptedWorker.connect(engine, { resumeToken: token, running });
+    assert.deepEqual([again.welcome.resumed, again.welcome.held.length], [true, 2]);
+    await dropped;
+    assert.equal((await again.next("stop")).taskId, ref.taskId);
+    for (const held of running) await again.finish(held, 1);
+    await again.next("finished", 2);
+    for (const { taskId } of running) assert.equal((await outcomeOf(engine, taskId)).status, "succeeded");
   });
 
   it("is told again of an end that it did not hear of, and once", async () => {
@@ -222,7 +267,7 @@ describe("a worker whose stream breaks", () => {
     await worker.next("finished");
     await worker.leave();
     const assigned = await other.next("assign");
-    assert.deepEqual([refOf(assigned), assigned.appended], [{ ...ref, attempt: 2 }, 0n]);
+    assert.deepEqual(refOf(assigned), { ...ref, attempt: 2 });
     assert.deepEqual([assigned.task.handovers, assigned.task.maxAttempts], [1, 1]);
     await other.finish(refOf(assigned), 1);
     await other.next("finished");

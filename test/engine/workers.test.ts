@@ -221,6 +221,30 @@ describeOnEachStore("a worker", (store) => {
     assert.equal((await engine.listSessions()).sessions.length, 1);
   });
 
+  it("lets go of what it was asked to look over when its stream ends, and the next one is asked", async () => {
+    await using engine = await engineOf();
+    const kinds = [offerOf("remote", { isExclusive: true })];
+    const worker = await ScriptedWorker.connect(engine, { kinds });
+    const taskId = await start(engine, { kind: "remote" });
+    await worker.drop();
+    await using again = await ScriptedWorker.connect(engine, { kinds });
+    assert.equal((await again.next("check")).taskId, taskId);
+    again.checked(taskId, "");
+    await again.next("assign");
+  });
+
+  it("may leave or be left while the server shuts down, and holds it up in no way", async () => {
+    const engine = await engineOf();
+    const worker = await ScriptedWorker.connect(engine);
+    await start(engine, { kind: "remote" });
+    await worker.next("assign");
+    const stopped = engine.stop({ drainMs: 0, halt: AbortSignal.timeout(10_000) });
+    void worker.stopAssigning();
+    void worker.drop();
+    await start(engine, { kind: "remote" }).catch(() => {});
+    await stopped;
+  });
+
   it("that drains is told when nothing is on its way to it, and gives back what it has when it leaves", async () => {
     await using engine = await engineOf();
     const kinds = [offerOf("remote", { resumable: true })];

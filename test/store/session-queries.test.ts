@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import type { KindOffer } from "../../src/domain/session.ts";
 import {
+  awaitWorkers,
   closeServerSessions,
   closeSession,
   countPeers,
@@ -154,5 +155,31 @@ describeOnEachStore("a worker's session", (store) => {
     await closeServerSessions(store().db);
     assert.notEqual(await list(session.sessionId), undefined);
     assert.equal(await list(server.sessionId), undefined);
+  });
+
+  it("is kept for workers to come back to a server that was away, and not where another was there all the time", async () => {
+    const namespace = randomUUID();
+    const isAlive = async (sessionId: string) => {
+      const query = sql<{
+        alive: boolean;
+      }>`select expires_at > now() as alive from sessions where session_id = ${sessionId}`;
+      return (await query.execute(store().db)).rows[0]!.alive;
+    };
+    const worker = await open({ namespace, leaseMs: 0 });
+    const [own, dead, other] = [newSession({ namespace }), newSession({ namespace }), newSession({ namespace })];
+    const query = { namespace, sessionId: own.sessionId, waitMs: 60_000, silentMs: 1_000 };
+    await openSession(store().db, own);
+    await openSession(store().db, dead); // It counts as alive still, and has not shown itself for long.
+    await sql`update sessions set seen_at = now() - interval '2 seconds' where session_id = ${dead.sessionId}`.execute(
+      store().db,
+    );
+    await openSession(store().db, other);
+    await awaitWorkers(store().db, query);
+    assert.equal(await isAlive(worker.sessionId), false);
+    await closeSession(store().db, { sessionId: other.sessionId, connection: 1 });
+    await awaitWorkers(store().db, { ...query, namespace: randomUUID() });
+    assert.equal(await isAlive(worker.sessionId), false);
+    await awaitWorkers(store().db, query);
+    assert.equal(await isAlive(worker.sessionId), true);
   });
 });
