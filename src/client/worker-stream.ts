@@ -7,7 +7,7 @@ import { brokenPromise } from "./errors.ts";
 import type { DuplexCall, GrpcTransport } from "./grpc-transport.ts";
 import type { WorkerAttempt } from "./worker-attempt.ts";
 
-/** How long the server may take for its welcome. */
+/** How long the server may take for a worker's first welcome. A later one is waited for like all else: a lease runs. */
 const WELCOME_MS = 20_000;
 /** A server that was silent for so many heartbeats is not there any more. */
 const SILENT_HEARTBEATS = 3;
@@ -20,30 +20,41 @@ type Request = NonNullable<MessageInitShape<typeof WorkRequestSchema>["message"]
 export class WorkerStream {
   readonly #call: DuplexCall<WorkResponse>;
   readonly #unsent = new Set<WorkerAttempt>();
-  #heartbeatMs = WELCOME_MS / SILENT_HEARTBEATS;
+  #heartbeatMs: number;
   #heardAt = performance.now();
   #hasRoom = true;
   #isScheduled = false;
   #hasLeft = false;
 
-  private constructor(call: DuplexCall<WorkResponse>) {
+  private constructor(call: DuplexCall<WorkResponse>, heartbeatMs: number) {
     this.#call = call;
+    this.#heartbeatMs = heartbeatMs;
     call.onRoom(() => {
       this.#hasRoom = true;
       this.#schedule();
     });
   }
 
-  /** Says hello. @throws SpoolRpcError */
+  /**
+   * Says hello.
+   *
+   * @param heartbeatMs of the stream before it; left out: there was none
+   * @throws SpoolRpcError
+   */
   static open(
     transport: GrpcTransport,
     hello: MessageInitShape<typeof HelloSchema>,
-    signal: AbortSignal,
+    { heartbeatMs = WELCOME_MS / SILENT_HEARTBEATS, signal }: { heartbeatMs?: number | undefined; signal: AbortSignal },
   ): WorkerStream {
     const read = (bytes: Buffer) => fromBinary(WorkResponseSchema, bytes);
-    const stream = new WorkerStream(transport.duplex(WorkerService.method.work, { signal, read }));
+    const stream = new WorkerStream(transport.duplex(WorkerService.method.work, { signal, read }), heartbeatMs);
     stream.say({ case: "hello", value: hello });
     return stream;
+  }
+
+  /** How often each side shows the other that it lives: as the server has said, once it has. */
+  get heartbeatMs(): number {
+    return this.#heartbeatMs;
   }
 
   /**
@@ -56,7 +67,7 @@ export class WorkerStream {
       if (performance.now() - this.#heardAt >= silentMs) this.#call.giveUp(silentMs);
       else if (!this.#hasLeft) this.say({ case: "heartbeat", value: {} });
     };
-    let timer = setInterval(beat, WELCOME_MS);
+    let timer = setInterval(beat, this.#heartbeatMs);
     try {
       for await (const { message } of this.#call.answers) {
         this.#heardAt = performance.now();

@@ -71,6 +71,7 @@ class ConnectedWorker implements SpoolWorker {
   readonly #halted = new AbortController();
   #stream: WorkerStream | null = null;
   #token = "";
+  #heartbeatMs: number | undefined;
   #isDraining = false;
   /** Resolves when nothing is on its way to this worker any more. */
   readonly #drained = Promise.withResolvers<void>();
@@ -145,7 +146,8 @@ class ConnectedWorker implements SpoolWorker {
   /** One stream, to its end. */
   async #connect(patience: Patience): Promise<void> {
     const { onNotice = () => {} } = this.#options;
-    const stream = WorkerStream.open(this.#transport, this.#hello(), this.#halted.signal);
+    const options = { heartbeatMs: this.#heartbeatMs, signal: this.#halted.signal };
+    const stream = WorkerStream.open(this.#transport, this.#hello(), options);
     try {
       for await (const message of stream.messages()) {
         switch (message.case) {
@@ -153,6 +155,7 @@ class ConnectedWorker implements SpoolWorker {
             const { resumeToken, sessionId, resumed } = message.value;
             patience.succeeded();
             this.#token = resumeToken;
+            this.#heartbeatMs = stream.heartbeatMs;
             this.#stream = stream;
             this.#attempts.onWelcome(message.value);
             if (this.#isDraining) stream.say({ case: "drain", value: {} });

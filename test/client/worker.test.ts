@@ -101,6 +101,24 @@ describe("a worker of spool/client", () => {
     assert.deepEqual([...new Set(resumed(running.notices).slice(1))], [true]);
   });
 
+  it("does not wait for a welcome until its lease is over", async () => {
+    await using server = await serve({ leaseMs: 3_000 });
+    await using proxy = await startTcpProxy(() => server.address);
+    const gate = Promise.withResolvers<void>();
+    const slow = kindOf("slow", async (task) => {
+      await task.progress("step", 1);
+      await gate.promise;
+    });
+    await using running = await connected({ address: proxy.address, kinds: [slow] });
+    const taskId = await start(server.engine, { kind: "slow" });
+    await untilEvent(server.engine, taskId, "progress");
+    proxy.silenceNext();
+    proxy.cut();
+    await eventually(() => assert.deepEqual(resumed(running.notices), [false, true]));
+    gate.resolve();
+    assert.deepEqual(outline(await wholeTape(server.engine, taskId)), ["started", 1, "final"]);
+  });
+
   it("goes on when its server is gone for a while and comes back", async () => {
     const { namespace, ...first } = await serve().then((server) => ({ ...server, namespace: server.engine.namespace }));
     let address = first.address;

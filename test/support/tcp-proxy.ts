@@ -9,15 +9,19 @@ export interface TcpProxy extends AsyncDisposable {
   cut(): number;
   /** From now on nothing that is sent arrives, either way, though every connection stays open; new ones work. */
   silence(): void;
+  /** So it will be with the next connection that is made, from its beginning. */
+  silenceNext(): void;
 }
 
 /** @param target `127.0.0.1:port`; asked for each connection, so that it may change */
 export async function startTcpProxy(target: () => string): Promise<TcpProxy> {
   const open = new Map<Socket, { isSilent: boolean }>();
+  let isNextSilent = false;
   const server = createServer((client) => {
     const [host, port] = target().split(":");
     const upstream = connect(Number(port), host);
-    const way = { isSilent: false };
+    const way = { isSilent: isNextSilent };
+    isNextSilent = false;
     open.set(client, way);
     const close = () => {
       open.delete(client);
@@ -43,6 +47,9 @@ export async function startTcpProxy(target: () => string): Promise<TcpProxy> {
     },
     silence() {
       for (const way of open.values()) way.isSilent = true;
+    },
+    silenceNext() {
+      isNextSilent = true;
     },
     async [Symbol.asyncDispose]() {
       for (const client of open.keys()) client.destroy();
