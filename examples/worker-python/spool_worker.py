@@ -1,6 +1,7 @@
 """Runs tasks for a server of Spool, side by side. docs/workers.md has the protocol; worker.py the kinds of task."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -31,8 +32,9 @@ class Task:
         self.is_stopped = self.is_over = False
         self.running = asyncio.create_task(self.run(worker.kinds[assign.kind]))
 
-    async def progress(self, phase, current=0, total=0):
-        await self.emit(progress=event_pb2.Progress(phase=phase, current=current, total=total))
+    async def progress(self, phase, current=0, total=0, **detail):
+        detail = ParseDict(detail, Struct()) if detail else None
+        await self.emit(progress=event_pb2.Progress(phase=phase, current=current, total=total, detail=detail))
 
     async def log(self, level, message):
         await self.emit(log=event_pb2.Log(level=f"LOG_LEVEL_{level}", message=message))
@@ -111,12 +113,20 @@ class Worker:
         outbox.put_nowait(pb.WorkRequest(hello=self.hello))
         # A connection of its own: one that is open but dead would carry the next stream as well.
         async with grpc.aio.insecure_channel(self.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-            call = WorkerServiceStub(channel).Work(drawn_from(outbox))
-            beating = asyncio.create_task(self.beat(call, outbox))
-            async for response in call:
-                self.heard_at, name = time.monotonic(), response.WhichOneof("message")
-                self.take(name, getattr(response, name or "heartbeat"), outbox)
-            beating.cancel()
+            call = WorkerServiceStub(channel).Work()
+            speaking = [asyncio.create_task(self.send(call, outbox)), asyncio.create_task(self.beat(call, outbox))]
+            try:
+                async for response in call:
+                    self.heard_at, name = time.monotonic(), response.WhichOneof("message")
+                    self.take(name, getattr(response, name or "heartbeat"), outbox)
+            finally:
+                for task in speaking:
+                    task.cancel()
+
+    async def send(self, call, outbox):
+        with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):  # Who reads the call is told.
+            while True:
+                await call.write(await outbox.get())
 
     async def beat(self, call, outbox):
         while time.monotonic() - self.heard_at < 3 * self.heartbeat_s and not call.done():
@@ -163,8 +173,3 @@ class Worker:
         until = time.monotonic() + seconds
         while (self.tasks or not self.is_drained) and time.monotonic() < until:
             await asyncio.sleep(0.02)
-
-
-async def drawn_from(outbox):
-    while True:
-        yield await outbox.get()

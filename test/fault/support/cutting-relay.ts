@@ -100,8 +100,8 @@ class Connection {
     this.#cut = manner;
     if (manner === "torn") return; // With the next that passes.
     this.#over();
-    if (manner === "reset" || manner === "silent to the server") this.#client.resetAndDestroy();
-    if (manner === "reset" || manner === "silent to the worker") this.#upstream.resetAndDestroy();
+    if (manner === "reset" || manner === "silent to the server") reset(this.#client);
+    if (manner === "reset" || manner === "silent to the worker") reset(this.#upstream);
     // Paused by a full buffer they would not be read, which says something as well.
     for (const socket of [this.#client, this.#upstream]) socket.resume();
   }
@@ -112,7 +112,7 @@ class Connection {
     } else if (this.#cut === "torn") {
       this.#over();
       to.end(data.subarray(0, Math.floor(Math.random() * data.length)));
-      (to === this.#client ? this.#upstream : this.#client).resetAndDestroy();
+      reset(to === this.#client ? this.#upstream : this.#client);
     }
   }
 
@@ -120,4 +120,10 @@ class Connection {
     this.#isOver = true;
     this.#onOver();
   }
+}
+
+/** A socket that is reset while its end is under way stays open for good, and its process then never exits: Node 24. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }

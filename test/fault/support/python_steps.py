@@ -2,18 +2,19 @@
 its own that may be killed at any moment: `python_steps.py ADDRESS NOTES_FOLDER CONCURRENCY`, with the example and its
 stubs on PYTHONPATH. Its notes are those of worker-notes.ts. Ends when its standard input does, with who has started it."""
 
+import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import time
 
-import connection
-import task as tasks
-import worker
 from google.protobuf.duration_pb2 import Duration
 from spool.v1.task_pb2 import RetryPolicy
+from spool.v1.worker_service_pb2 import KindOffer
+from spool_worker import Task, Worker
 
 RETRY = RetryPolicy(initial_backoff=Duration(nanos=200_000_000), max_backoff=Duration(seconds=1))
 CHECKPOINT_EVERY = 10
@@ -38,51 +39,49 @@ class Emitter:
         self.number += 1
         return {"attempt": self.task.attempt, "number": self.number, "pid": os.getpid()}
 
-    def walk(self, first, checkpoint_every=None):
+    async def walk(self, first, checkpoint_every=None):
         task, total, pause_s = self.task, int(self.task.params["steps"]), self.task.params["every_ms"] / 1_000
         running.add(task)
-        count = sum(not other.stopped.is_set() for other in list(running))
+        count = sum(not other.is_stopped and not other.is_over for other in running)
         note(type="began", taskId=task.ref["task_id"], attempt=task.attempt, running=count)
         try:
             for step in range(first, total + 1):
-                task.progress("steps", step, total, **self.mark())
+                await task.progress("steps", step, total, **self.mark())
                 if checkpoint_every and step % checkpoint_every == 0:
-                    task.partial("checkpoint", step=step, **self.mark())
-                if task.stopped.wait(pause_s):
-                    raise tasks.TaskStopped
+                    await task.partial("checkpoint", step=step, **self.mark())
+                await asyncio.sleep(pause_s)
             return {"emitted": total}
         finally:
             running.discard(task)
 
 
-@tasks.kind("python-steps", retry_policy=RETRY)
-def steps(task):
-    return Emitter(task).walk(1)
+async def steps(task):
+    return await Emitter(task).walk(1)
 
 
-@tasks.kind("python-resumable", resumable=True, retry_policy=RETRY)
-def resumable(task):
+async def resumable(task):
     """Goes on where an earlier attempt had come to."""
     first = int((task.checkpoint or {"step": 0})["step"]) + 1
-    return Emitter(task).walk(first, CHECKPOINT_EVERY)
+    return await Emitter(task).walk(first, CHECKPOINT_EVERY)
 
 
-def noting_acknowledge(task, through, acknowledge=tasks.Task.acknowledge):
-    acknowledge(task, through)
-    if through > 0:
-        note(type="stored", taskId=task.ref["task_id"], attempt=task.attempt, events=through)
+class NotingWorker(Worker):
+    async def connect(self):
+        try:
+            await super().connect()
+        finally:
+            note(type="disconnected", message="")
+
+    def take(self, name, message, outbox):
+        if name == "welcome":
+            note(type="connected", sessionId=message.session_id, resumed=message.resumed)
+        super().take(name, message, outbox)
 
 
-def noting_on_welcome(self, welcome, outbox, on_welcome=connection.Worker.on_welcome):
-    note(type="connected", sessionId=welcome.session_id, resumed=welcome.resumed)
-    on_welcome(self, welcome, outbox)
-
-
-def noting_connect(self, connect=connection.Worker.connect):
-    try:
-        connect(self)
-    finally:
-        note(type="disconnected", message="")
+def noting_on_appended(task, message, on_appended=Task.on_appended):
+    on_appended(task, message)
+    if message.through > 0:
+        note(type="stored", taskId=task.ref["task_id"], attempt=task.attempt, events=message.through)
 
 
 def end_with_input():
@@ -90,10 +89,18 @@ def end_with_input():
     os._exit(1)
 
 
-tasks.Task.acknowledge = noting_acknowledge
-connection.Worker.on_welcome = noting_on_welcome
-connection.Worker.connect = noting_connect
+async def main():
+    offers = [
+        KindOffer(name="python-steps", retry_policy=RETRY),
+        KindOffer(name="python-resumable", resumable=True, retry_policy=RETRY),
+    ]
+    kinds = {"python-steps": steps, "python-resumable": resumable}
+    worker = NotingWorker(address, kinds, offers, capacity=int(concurrency), drain_s=0)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+    await worker.run()
+
+
+Task.on_appended = noting_on_appended
 threading.Thread(target=end_with_input, daemon=True).start()
-os.environ.update(SPOOL_ADDRESS=address, WORKER_CAPACITY=concurrency, WORKER_DRAIN_S="0")
 logging.basicConfig(level=logging.ERROR)  # That its connections are cut is no news here.
-worker.main()
+asyncio.run(main())

@@ -50,7 +50,7 @@ function shapeOf(index: number): Shape {
       return { kind: KIND_NAMES.flaky, params, ...many(), ends: [SUCCEEDED] };
     }
     case 6: {
-      const params = { steps: 5, every_ms: 20, failing_attempts: 3, for_good: false };
+      const params = { steps: 5, every_ms: 20, failing_attempts: ATTEMPTS_MANY, for_good: false };
       return { kind: KIND_NAMES.flaky, params, maxAttempts: 3, ends: [FAILED, LOST, STOPPED] };
     }
     case 7: {
