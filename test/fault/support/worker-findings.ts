@@ -72,7 +72,7 @@ function checkWorkersNotes(
       case "began":
         findings.count(`attempts at ${nameOf.get(note.pid)}`);
         idle.delete(nameOf.get(note.pid)!);
-        findings.expect(note.running <= concurrency, `a worker for ${concurrency} tasks ran ${note.running}`);
+        findings.expect(note.running <= concurrency, `a worker for ${concurrency} tasks ran ${note.running}`, note);
         break;
       case "refused":
         findings.violation(`a worker was refused what it sent of ${note.taskId}`, note);
