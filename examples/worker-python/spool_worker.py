@@ -114,7 +114,7 @@ class Worker:
         # A connection of its own: one that is open but dead would carry the next stream as well.
         async with grpc.aio.insecure_channel(self.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
             call = WorkerServiceStub(channel).Work()
-            speaking = [asyncio.create_task(self.send(call, outbox)), asyncio.create_task(self.beat(call, outbox))]
+            speaking = [asyncio.create_task(self.send(call, outbox)), asyncio.create_task(self.beat(call))]
             try:
                 async for response in call:
                     self.heard_at, name = time.monotonic(), response.WhichOneof("message")
@@ -128,10 +128,13 @@ class Worker:
             while True:
                 await call.write(await outbox.get())
 
-    async def beat(self, call, outbox):
+    async def beat(self, call):
+        spoken_at = 0
         while time.monotonic() - self.heard_at < 3 * self.heartbeat_s and not call.done():
-            outbox.put_nowait(pb.WorkRequest(heartbeat=pb.Heartbeat()))
-            await asyncio.sleep(self.heartbeat_s)
+            if self.outbox is not None and time.monotonic() - spoken_at > self.heartbeat_s:
+                self.say(pb.WorkRequest(heartbeat=pb.Heartbeat()))
+                spoken_at = time.monotonic()
+            await asyncio.sleep(0.05)
         call.cancel()
 
     def take(self, name, message, outbox):

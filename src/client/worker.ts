@@ -73,6 +73,8 @@ class ConnectedWorker implements SpoolWorker {
   #token = "";
   #heartbeatMs: number | undefined;
   #isDraining = false;
+  /** It has said so, whether that was heard or not: its session runs out by itself. */
+  #hasLeft = false;
   /** Resolves when nothing is on its way to this worker any more. */
   readonly #drained = Promise.withResolvers<void>();
   #stopping: Promise<void> | null = null;
@@ -112,6 +114,7 @@ class ConnectedWorker implements SpoolWorker {
     await this.#attempts.whenNone(graceMs, this.#halted.signal);
     this.#attempts.releaseAll();
     await this.#attempts.whenNone(LEAVE_MS, this.#halted.signal);
+    this.#hasLeft = true;
     this.#stream?.leave();
     // A stream that is not there, or does not end, is not waited for.
     const timer = setTimeout(() => this.#halted.abort(), this.#stream === null ? 0 : LEAVE_MS);
@@ -133,7 +136,7 @@ class ConnectedWorker implements SpoolWorker {
         await this.#connect(patience);
         if (this.#stopping !== null) return;
       } catch (error) {
-        if (this.#halted.signal.aborted) return;
+        if (this.#halted.signal.aborted || this.#hasLeft) return;
         const delayMs = patience.nextDelayMs(transient(error));
         if (delayMs === null) throw error;
         onNotice({ type: "disconnected", error: error as Error, delayMs });
@@ -158,6 +161,7 @@ class ConnectedWorker implements SpoolWorker {
             this.#heartbeatMs = stream.heartbeatMs;
             this.#stream = stream;
             this.#attempts.onWelcome(message.value);
+            stream.say({ case: "heartbeat", value: {} });
             if (this.#isDraining) stream.say({ case: "drain", value: {} });
             onNotice({ type: "connected", sessionId, resumed });
             break;

@@ -63,7 +63,10 @@ type Deciding = Pick<
 
 const DEADLINE_PASSED: TaskFailure = { reason: "DEADLINE_EXCEEDED", message: "the task has passed its deadline" };
 const SHUTDOWN: TaskFailure = { reason: "SERVER_SHUTDOWN", message: "the process that ran the task was shut down" };
-const UNREACHED: TaskFailure = { reason: "WORKER_LOST", message: "the task did not reach the worker that it was for" };
+const UNREACHED: TaskFailure = {
+  reason: "WORKER_UNREACHED",
+  message: "the task did not reach the worker that it was for",
+};
 const STOP_FAILURES = {
   deadline: { reason: "DEADLINE_EXCEEDED", message: "the attempt ran longer than its timeout" },
   shutdown: SHUTDOWN,

@@ -54,6 +54,8 @@ export class WorkerConnection {
   /** Messages that are being taken: what comes after them is not read yet. */
   #taking = 0;
   #isOpen = true;
+  /** It has said something after its welcome: until then that may have been lost, and its token with it. */
+  #isWelcomed = false;
   #closed: Promise<void> | null = null;
 
   private constructor(parts: ConnectionParts) {
@@ -72,7 +74,7 @@ export class WorkerConnection {
       host: this.#host,
       kinds: hello.kinds,
       slots: hello.capacity,
-      isReady: () => this.#isOpen && !this.#isSilentFor(DOUBTFUL_HEARTBEATS),
+      isReady: () => this.#isOpen && this.#isWelcomed && !this.#isSilentFor(DOUBTFUL_HEARTBEATS),
     });
   }
 
@@ -100,6 +102,9 @@ export class WorkerConnection {
   /** The worker has shown that its stream lives. */
   heard(): void {
     this.#heardAt = performance.now();
+    if (this.#isWelcomed || this.#session === null) return;
+    this.#isWelcomed = true;
+    this.#runner.onWaiting();
   }
 
   append(append: WorkerAppend): Promise<void> {
@@ -153,7 +158,7 @@ export class WorkerConnection {
     this.#session = session;
     const owned = isResumed ? await readOwnedTasks(surroundings.db, session.id) : [];
     const held = new Set(hello.running.map(attemptKey));
-    this.heard();
+    this.#heardAt = performance.now();
     this.#tell({
       type: "welcome",
       sessionId: session.id,

@@ -245,6 +245,19 @@ describeOnEachStore("a worker", (store) => {
     await stopped;
   });
 
+  it("is given nothing before it has answered its welcome: its token may have been lost with that", async () => {
+    await using engine = await engineOf();
+    const kinds = [offerOf("remote")];
+    const hello = { kinds, capacity: 8, resumeToken: null, running: [], host: "host", pid: 1, isDraining: false };
+    const told: string[] = [];
+    const unheard = await engine.connectWorker(hello, ({ type }) => told.push(type));
+    const taskId = await start(engine, { kind: "remote" });
+    await using worker = await ScriptedWorker.connect(engine);
+    assert.equal(refOf(await worker.next("assign")).taskId, taskId);
+    assert.deepEqual(told, ["welcome"]);
+    await unheard.close();
+  });
+
   it("that drains is told when nothing is on its way to it, and gives back what it has when it leaves", async () => {
     await using engine = await engineOf();
     const kinds = [offerOf("remote", { resumable: true })];

@@ -106,7 +106,9 @@ describe("the stream of a worker", () => {
   async function welcomed() {
     const worker = new WireWorker(door.port);
     worker.say({ case: "hello", value: HELLO });
-    return { worker, welcome: await worker.expect("welcome") };
+    const welcome = await worker.expect("welcome");
+    worker.say({ case: "heartbeat", value: {} });
+    return { worker, welcome };
   }
 
   it("begins with the hello, and with a welcome that says what holds", async () => {

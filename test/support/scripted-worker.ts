@@ -54,6 +54,7 @@ export class ScriptedWorker implements AsyncDisposable {
       told.push(notice);
       for (const wake of wakes) wake();
     });
+    connection.heard(); // As a worker that has its welcome.
     return new ScriptedWorker(connection, told, wakes);
   }
 

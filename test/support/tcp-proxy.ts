@@ -25,8 +25,11 @@ export async function startTcpProxy(target: () => string): Promise<TcpProxy> {
     open.set(client, way);
     const close = () => {
       open.delete(client);
-      client.resetAndDestroy();
-      upstream.resetAndDestroy();
+      for (const socket of [client, upstream]) {
+        // One that is reset while its end is under way would keep its process from exiting.
+        if (socket.writableEnded) socket.destroy();
+        else socket.resetAndDestroy();
+      }
     };
     for (const [from, to] of [
       [client, upstream],

@@ -237,7 +237,7 @@ export const CancelRequestedSchema: GenMessage<CancelRequested> = /*@__PURE__*/
  */
 export type Retrying = Message<"spool.v1.Retrying"> & {
   /**
-   * Why the attempt failed; SERVER_SHUTDOWN where it was handed on.
+   * Why the attempt failed; SERVER_SHUTDOWN where it was handed on, WORKER_UNREACHED where it never began.
    *
    * @generated from field: spool.v1.TaskError error = 1;
    */

@@ -50,7 +50,7 @@ export type WorkRequest = Message<"spool.v1.WorkRequest"> & {
     case: "finish";
   } | {
     /**
-     * At least every heartbeat_interval of the Welcome: it proves that the stream lives, and not the process only.
+     * In answer to the Welcome, and every heartbeat_interval: it proves that the stream lives, and not the process only.
      *
      * @generated from field: spool.v1.Heartbeat heartbeat = 4;
      */
@@ -324,7 +324,7 @@ export const HeldAttemptSchema: GenMessage<HeldAttempt> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 4);
 
 /**
- * The stream is a session's.
+ * The stream is a session's. The worker is given tasks once it has said something after this.
  *
  * @generated from message spool.v1.Welcome
  */
