@@ -13,12 +13,13 @@ const LINES_MAX = 300;
  */
 const FLOORS: Record<string, readonly string[]> = {
   gen: [],
+  wire: [],
   domain: [],
   store: ["domain"],
   engine: ["domain", "store"],
   kinds: ["domain", "store"],
-  rpc: ["gen", "domain", "store", "engine"],
-  client: ["gen", "domain"],
+  rpc: ["gen", "wire", "domain", "store", "engine"],
+  client: ["gen", "wire", "domain"],
   console: ["gen", "domain", "client"],
   server: ["gen", "domain", "store", "engine", "kinds", "rpc", "client", "console"],
   cli: ["gen", "domain", "client", "server"],

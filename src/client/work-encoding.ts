@@ -1,12 +1,21 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { EmittedType } from "../domain/emission.ts";
 import type { EventBodies } from "../domain/event.ts";
 import { LogLevel } from "../gen/spool/v1/event_pb.ts";
 import { NewEventSchema } from "../gen/spool/v1/worker_service_pb.ts";
+import { ProtobufWriter } from "../wire/protobuf-writer.ts";
 
-/** What a worker sends most of, put in bytes at once: what code does to its objects afterwards changes nothing. */
-const tagOf = (field: number) => ((field << 3) | WireType.LengthDelimited) >>> 0;
+// What a worker sends most of is put in bytes by hand, at once: what code does to its objects afterwards changes nothing.
+// `test/client/work-encoding.test.ts` holds it to what protobuf-es reads.
+
+const writer = new ProtobufWriter();
+
+/** What has been written, which is forgotten. */
+function written(): Buffer {
+  const bytes = writer.copy(writer.length);
+  writer.clear();
+  return bytes;
+}
 
 const ENCODERS: { readonly [Type in EmittedType]: (body: EventBodies[Type]) => Uint8Array } = {
   progress({ phase, current, total, detail }) {
@@ -14,16 +23,19 @@ const ENCODERS: { readonly [Type in EmittedType]: (body: EventBodies[Type]) => U
       const value = { phase, current: BigInt(current), total: BigInt(total), detail };
       return toBinary(NewEventSchema, create(NewEventSchema, { body: { case: "progress", value } }));
     }
-    const writer = new BinaryWriter().tag(4, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited);
-    writer.string(phase);
-    if (current !== 0) writer.tag(2, WireType.Varint).int64(current);
-    if (total !== 0) writer.tag(3, WireType.Varint).int64(total);
-    return writer.join().finish();
+    const progress = writer.open(4);
+    writer.string(1, phase);
+    if (current !== 0) writer.integer(2, current);
+    if (total !== 0) writer.integer(3, total);
+    writer.close(progress);
+    return written();
   },
   log({ level, message }) {
-    const writer = new BinaryWriter().tag(5, WireType.LengthDelimited).fork();
-    writer.tag(1, WireType.Varint).int32(LogLevel[level]);
-    return writer.tag(2, WireType.LengthDelimited).string(message).join().finish();
+    const log = writer.open(5);
+    writer.integer(1, LogLevel[level]);
+    if (message !== "") writer.string(2, message);
+    writer.close(log);
+    return written();
   },
   partial: (value) => toBinary(NewEventSchema, create(NewEventSchema, { body: { case: "partial", value } })),
 };
@@ -38,11 +50,12 @@ export function encodeAppend(
   { taskId, attempt }: { taskId: string; attempt: number },
   firstNumber: bigint,
   events: readonly Uint8Array[],
-): Uint8Array {
-  const writer = new BinaryWriter().tag(2, WireType.LengthDelimited).fork();
-  writer.tag(1, WireType.LengthDelimited).string(taskId);
-  writer.tag(2, WireType.Varint).int32(attempt);
-  writer.tag(3, WireType.Varint).int64(firstNumber);
-  for (const event of events) writer.uint32(tagOf(4)).bytes(event);
-  return writer.join().finish();
+): Buffer {
+  const append = writer.open(2);
+  writer.string(1, taskId);
+  writer.integer(2, attempt);
+  writer.integer(3, firstNumber);
+  for (const event of events) writer.bytes(4, event);
+  writer.close(append);
+  return written();
 }

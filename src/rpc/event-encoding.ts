@@ -2,7 +2,7 @@ import { bodyOf } from "../domain/event.ts";
 import type { EventBodies, EventType, TapeEvent, TaskFailure } from "../domain/event.ts";
 import type { JsonObject, JsonValue } from "../domain/json.ts";
 import { LogLevel } from "../gen/spool/v1/event_pb.ts";
-import { ProtobufWriter } from "./protobuf-writer.ts";
+import { ProtobufWriter } from "../wire/protobuf-writer.ts";
 import { toStatusValue } from "./status.ts";
 
 /** The field of every message that carries a stretch of a tape: `repeated Event events = 1`. */

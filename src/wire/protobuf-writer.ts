@@ -60,6 +60,15 @@ export class ProtobufWriter {
     this.#end += this.#buffer.write(value, this.#end, "utf8");
   }
 
+  /** A field that is in bytes already: a message, or text. */
+  bytes(field: number, value: Uint8Array): void {
+    this.#reserve(HEAD_BYTES_MAX + value.length);
+    this.#tag(field, DELIMITED);
+    this.#varint(value.length);
+    this.#buffer.set(value, this.#end);
+    this.#end += value.length;
+  }
+
   /** Opens a message in a field: what is written until it is closed is its content. @returns what close takes */
   open(field: number): number {
     this.#reserve(HEAD_BYTES_MAX);
