@@ -20,7 +20,7 @@ export class Reconciler {
   readonly #executor: Executor;
   readonly #lease: () => string;
   readonly #isFresh: () => boolean;
-  readonly #onOrphan: (orphan: OwnedTask, lease: string) => void | Promise<unknown>;
+  readonly #onOrphan: (orphan: OwnedTask) => Promise<void>;
   readonly #loop: Loop;
   /** Since when tasks look as if nobody here ran them. */
   #suspects = new Map<string, number>();
@@ -32,7 +32,7 @@ export class Reconciler {
     /** Whether the session may run what it owns. */
     isFresh: () => boolean;
     /** A task is stored as the session's, and nobody has run it. */
-    onOrphan: (orphan: OwnedTask, lease: string) => void | Promise<unknown>;
+    onOrphan: (orphan: OwnedTask) => Promise<void>;
     log: Logger;
   }) {
     this.#db = parts.db;
@@ -75,7 +75,7 @@ export class Reconciler {
     for (const { taskId, attempt } of unknown) {
       if (now - this.#suspects.get(taskId)! < ORPHAN_MS) continue;
       const found = await readOwnedTask(this.#db, { taskId, lease, attempt });
-      if (found !== undefined && !this.#executor.hasRun(found.task)) await this.#onOrphan(found, lease);
+      if (found !== undefined && !this.#executor.hasRun(found.task)) await this.#onOrphan(found);
     }
   }
 }

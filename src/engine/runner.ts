@@ -64,7 +64,7 @@ export class Runner {
     const lease = () => session.id;
     const isFresh = () => session.isFresh && this.#isReady();
     const claimer = new Claimer({ db, namespace, kinds, lease, isFresh, executor, feed, log });
-    const onOrphan = (orphan: OwnedTask, owner: string) => this.#seeToOrphan(orphan, owner);
+    const onOrphan = (orphan: OwnedTask) => this.#seeToOrphan(orphan, session);
     const reconciler = new Reconciler({ db, executor, lease, isFresh, onOrphan, log });
     const onReleased = () => claimer.onWaiting();
     const inspector = new Inspector({ db, namespace, kinds, host: this.#host, control, log, onReleased });
@@ -74,18 +74,20 @@ export class Runner {
   }
 
   /** Goes on with an attempt that is stored as running under the session. */
-  resume({ task, ...state }: OwnedTask, lease: string): void {
-    this.executor.run(task, { lease, ...state });
+  resume({ task, ...state }: OwnedTask): void {
+    this.executor.run(task, { lease: task.lease!, ...state });
   }
 
   /** Gives back a task that its host has never heard of. It does not count as an attempt. */
-  async handBack({ task: { taskId, attempt } }: OwnedTask, lease: string): Promise<void> {
-    const fence = { taskId, lease, attempt };
+  async handBack({ task: { taskId, attempt, lease } }: OwnedTask): Promise<void> {
+    const fence = { taskId, lease: lease!, attempt };
     await this.#parts.control.changeOwned(fence, (task, moment) => stopAttempt(task, "unreached", moment));
   }
 
-  #seeToOrphan(orphan: OwnedTask, lease: string): void | Promise<void> {
-    return this.#host.runsOrphans ? this.resume(orphan, lease) : this.handBack(orphan, lease);
+  async #seeToOrphan(orphan: OwnedTask, session: Session): Promise<void> {
+    if (this.#host.runsOrphans) this.resume(orphan);
+    // Else it may be what another server has given to the worker, by a later stream.
+    else if (await session.isCurrent()) await this.handBack(orphan);
   }
 
   /** The session that a task of the kind can be started under at once: null where there is none, or something waits. */

@@ -3,7 +3,14 @@ import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { v7 as uuidv7 } from "uuid";
 import type { Database } from "../store/schema.ts";
-import { closeSession, countPeers, openSession, renewSession, takeSession } from "../store/session-queries.ts";
+import {
+  closeSession,
+  countPeers,
+  isCurrentSession,
+  openSession,
+  renewSession,
+  takeSession,
+} from "../store/session-queries.ts";
 import type { NewSession, SessionFence } from "../store/session-queries.ts";
 import { Loop } from "./loop.ts";
 
@@ -85,6 +92,11 @@ export class Session {
   /** Whether other servers serve the namespace: as of the last renewal, or because one has shown itself since. */
   get hasPeers(): boolean {
     return this.#peers > 0;
+  }
+
+  /** Whether it is there still, and has not gone to another stream since. @throws StoreUnavailable */
+  isCurrent(): Promise<boolean> {
+    return isCurrentSession(this.#db, this.#fence);
   }
 
   onPeer(): void {

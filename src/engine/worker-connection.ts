@@ -170,9 +170,8 @@ export class WorkerConnection {
       heartbeatMs: this.#heartbeatMs,
       leaseMs,
     });
-    for (const known of owned) if (held.has(attemptKey(known.task))) this.#runner.resume(known, session.id);
-    for (const unknown of owned)
-      if (!held.has(attemptKey(unknown.task))) await this.#runner.handBack(unknown, session.id);
+    for (const known of owned) if (held.has(attemptKey(known.task))) this.#runner.resume(known);
+    for (const unknown of owned) if (!held.has(attemptKey(unknown.task))) await this.#runner.handBack(unknown);
     this.#runner.start(session);
     if (hello.isDraining) void this.stopAssigning();
     this.#runner.onTouched(); // Somebody may have asked to cancel one of them in the meantime.

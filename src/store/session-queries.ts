@@ -89,6 +89,20 @@ export async function renewSession(
   return numUpdatedRows > 0n;
 }
 
+/** Whether a session is there, and no later stream speaks for it. */
+export async function isCurrentSession(
+  db: Kysely<Database>,
+  { sessionId, connection }: SessionFence,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom("sessions")
+    .select("session_id")
+    .where("session_id", "=", sessionId)
+    .where("connection", "=", connection)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** How many other servers of the namespace are alive. */
 export async function countPeers(
   db: Kysely<Database>,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import { sql } from "kysely";
 import { outcomeOf, start, untilEvent, wholeTape } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
@@ -127,6 +128,30 @@ describe("a worker whose stream breaks", () => {
       clearInterval(beating);
       clearInterval(still);
     }
+  });
+
+  it("keeps what it was given by its new server, whatever the former one makes of that", async () => {
+    await using first = await engineOf({ leaseMs: 60_000 });
+    await using second = await engineOf({ leaseMs: 60_000 });
+    const { worker, token } = await begin(first);
+    const { taskId } = refOf(await worker.next("assign"));
+    await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [{ taskId, attempt: 1 }] });
+    const other = await start(second, { kind: "remote", maxAttempts: 2 });
+    const ref = refOf(await again.next("assign"));
+    assert.equal(ref.taskId, other);
+    // The former server does not know that the worker has gone, and looks for orphans every second.
+    const until = performance.now() + 4_500;
+    let step = 0;
+    do {
+      worker.heard();
+      await again.append(ref, ++step);
+      await again.next("appended", step);
+      await setTimeout(50);
+    } while (performance.now() < until);
+    await again.finish(ref, step + 1);
+    await again.next("finished");
+    assert.deepEqual(again.told("lease_lost"), []);
+    assert.equal((await second.getTask(other)).attempt, 1);
   });
 
   it("is not waited for by what it had been told to stop", async () => {
