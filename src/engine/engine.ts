@@ -153,7 +153,7 @@ export class Engine implements TaskEngine {
     const membership = this.#membership;
     if (membership === null) return;
     this.#journal.giveUpOn(halt);
-    await Promise.all([this.#runner.stopClaiming(), this.#workers.drain()]);
+    await Promise.race([Promise.all([this.#runner.stopClaiming(), this.#workers.drain()]), aborted(halt)]);
     // A start that is being stored runs its task as soon as it is: that task is to be ended too.
     await Promise.race([this.#starter.whenIdle(), aborted(halt)]);
     await this.#runner.executor.whenIdle(drainMs);

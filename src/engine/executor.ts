@@ -44,8 +44,9 @@ export interface ExecutorParts {
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /**
- * Runs attempts where their code is, a bounded number at once, each from its first event to the durable end of its task. Code that is told to stop has a grace; if it has not ended by then the task is taken from it, its slot is
- * free, and what it still emits is refused.
+ * Runs attempts where their code is, a bounded number at once, each from its first event to the durable end of its task.
+ * Code that is told to stop has a grace; if it has not ended by then the task is taken from it, its slot is free, and
+ * what it still emits is refused.
  */
 export class Executor {
   readonly #host: AttemptHost;
