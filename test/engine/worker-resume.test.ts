@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { setTimeout } from "node:timers/promises";
 import { sql } from "kysely";
 import { outcomeOf, start, untilEvent, wholeTape } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
 import { eventually } from "../support/eventually.ts";
 import { outline } from "../support/new-tasks.ts";
-import { offerOf, refOf, ScriptedWorker } from "../support/scripted-worker.ts";
+import { beginTask, refOf, ScriptedWorker } from "../support/scripted-worker.ts";
 import { openPostgres } from "../support/stores.ts";
 import type { TestStore } from "../support/stores.ts";
 
@@ -22,20 +21,11 @@ describe("a worker whose stream breaks", () => {
   });
   const engineOf = (settings = {}) => startEngine(store, { namespace, ...settings });
 
-  /** Connects a worker and has it run a task. */
-  async function begin(engine: Awaited<ReturnType<typeof engineOf>>, request = {}, hello = {}) {
-    const worker = await ScriptedWorker.connect(engine, hello);
-    const taskId = await start(engine, { kind: "remote", ...request });
-    const ref = refOf(await worker.next("assign"));
-    assert.equal(ref.taskId, taskId);
-    return { worker, ref, token: worker.welcome.resumeToken };
-  }
-
   for (const where of ["the same", "another"] as const) {
     it(`goes on with its tasks at ${where} server, and what it sends again is stored once`, async () => {
       await using first = await engineOf();
       await using second = where === "another" ? await engineOf() : null;
-      const { worker, ref, token } = await begin(first);
+      const { worker, ref, token } = await beginTask(first);
       await worker.append(ref, 1, 2, 3);
       assert.equal((await worker.next("appended")).through, 3n);
       await worker.append(ref, 4, 5);
@@ -56,7 +46,7 @@ describe("a worker whose stream breaks", () => {
 
   it("is believed before its server has found that the stream is dead: the former one is ended", async () => {
     await using engine = await engineOf();
-    const { worker, ref, token } = await begin(engine);
+    const { worker, ref, token } = await beginTask(engine);
     await worker.append(ref, 1);
     await using again = await ScriptedWorker.connect(engine, { resumeToken: token, running: [ref] });
     assert.equal((await worker.over()).reason, "SESSION_LOST");
@@ -68,95 +58,9 @@ describe("a worker whose stream breaks", () => {
     assert.deepEqual(worker.told("lease_lost"), []);
   });
 
-  it("ends the stream at a server that does not know yet that the worker has gone to another", async () => {
-    await using first = await engineOf({ leaseMs: 1_000 });
-    await using second = await engineOf({ leaseMs: 1_000 });
-    const { worker, ref, token } = await begin(first);
-    const beating = setInterval(() => worker.heard(), 100); // The old stream seems alive.
-    await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [ref] });
-    const still = setInterval(() => again.heard(), 100);
-    try {
-      assert.equal((await worker.over()).reason, "SESSION_LOST");
-      await again.append(ref, 1);
-      await again.finish(ref, 2);
-      await again.next("finished");
-      assert.equal((await outcomeOf(second, ref.taskId)).status, "succeeded");
-    } finally {
-      clearInterval(beating);
-      clearInterval(still);
-    }
-  });
-
-  it("gives back what it never got: as a new attempt, which does not count, to whoever has room", async () => {
-    await using engine = await engineOf();
-    const { worker, ref, token } = await begin(engine);
-    await worker.append(ref, 1, 2);
-    await worker.next("appended");
-    await worker.drop();
-    await using again = await ScriptedWorker.connect(engine, { resumeToken: token });
-    assert.deepEqual([again.welcome.resumed, again.welcome.held], [true, []]);
-    const { task } = await again.next("assign");
-    assert.deepEqual([task.taskId, task.attempt, task.handovers, task.maxAttempts], [ref.taskId, 2, 1, 1]);
-    await again.append(ref, 3); // Of the attempt that it has said it does not know.
-    await again.next("lease_lost");
-    await again.append({ ...ref, attempt: 2 }, 1);
-    await again.finish({ ...ref, attempt: 2 }, 2);
-    await again.next("finished");
-    const tape = outline(await wholeTape(engine, ref.taskId));
-    assert.deepEqual(tape, ["started", 1, 2, "retrying", "started", 1, "final"]);
-  });
-
-  it("is not given what another server still means for its former stream beyond its room", async () => {
-    await using first = await engineOf({ leaseMs: 3_000 });
-    await using second = await engineOf({ leaseMs: 3_000 });
-    const { worker, ref, token } = await begin(first, {}, { capacity: 2 });
-    const beating = setInterval(() => worker.heard(), 50); // The old stream seems alive.
-    await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [ref], capacity: 2 });
-    const still = setInterval(() => again.heard(), 50);
-    try {
-      const taskIds = await Promise.all([1, 2, 3].map(() => start(first, { kind: "remote" })));
-      let ended = 0;
-      await again.finish(ref, 1);
-      while (ended < taskIds.length) {
-        const assigned = await again.next("assign", ended + 1);
-        assert.ok(again.told("assign").length - ended <= 2);
-        await again.finish(refOf(assigned), 1);
-        ended++;
-      }
-      for (const taskId of taskIds) assert.equal((await outcomeOf(second, taskId)).status, "succeeded");
-    } finally {
-      clearInterval(beating);
-      clearInterval(still);
-    }
-  });
-
-  it("keeps what it was given by its new server, whatever the former one makes of that", async () => {
-    await using first = await engineOf({ leaseMs: 60_000 });
-    await using second = await engineOf({ leaseMs: 60_000 });
-    const { worker, token } = await begin(first);
-    const { taskId } = refOf(await worker.next("assign"));
-    await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [{ taskId, attempt: 1 }] });
-    const other = await start(second, { kind: "remote", maxAttempts: 2 });
-    const ref = refOf(await again.next("assign"));
-    assert.equal(ref.taskId, other);
-    // The former server does not know that the worker has gone, and looks for orphans every second.
-    const until = performance.now() + 4_500;
-    let step = 0;
-    do {
-      worker.heard();
-      await again.append(ref, ++step);
-      await again.next("appended", step);
-      await setTimeout(50);
-    } while (performance.now() < until);
-    await again.finish(ref, step + 1);
-    await again.next("finished");
-    assert.deepEqual(again.told("lease_lost"), []);
-    assert.equal((await second.getTask(other)).attempt, 1);
-  });
-
   it("is not waited for by what it had been told to stop", async () => {
     await using engine = await engineOf({ cancelGraceMs: 20_000, leaseMs: 2_000 });
-    const { worker, ref, token } = await begin(engine);
+    const { worker, ref, token } = await beginTask(engine);
     const other = await start(engine, { kind: "remote" });
     await worker.next("assign", 2);
     await engine.cancelTask(ref.taskId, "enough");
@@ -174,7 +78,7 @@ describe("a worker whose stream breaks", () => {
 
   it("is told again of an end that it did not hear of, and once", async () => {
     await using engine = await engineOf();
-    const { worker, ref, token } = await begin(engine);
+    const { worker, ref, token } = await beginTask(engine);
     await worker.append(ref, 1);
     await worker.finish(ref, 2);
     await worker.drop();
@@ -189,7 +93,7 @@ describe("a worker whose stream breaks", () => {
 
   it("that comes back too late has lost its tasks, by name, and goes on with new ones", async () => {
     await using engine = await engineOf({ leaseMs: 1_000 });
-    const { worker, ref, token } = await begin(engine, { maxAttempts: 2, retryPolicy: { initialBackoffMs: 1 } });
+    const { worker, ref, token } = await beginTask(engine, { maxAttempts: 2, retryPolicy: { initialBackoffMs: 1 } });
     await worker.append(ref, 1);
     await worker.next("appended");
     await worker.drop();
@@ -214,7 +118,7 @@ describe("a worker whose stream breaks", () => {
   it("is taken for who it is by the whole of its token, in its namespace alone", async () => {
     await using engine = await engineOf();
     await using stranger = await startEngine(store);
-    const { worker, token } = await begin(engine);
+    const { worker, token } = await beginTask(engine);
     await worker.drop();
     const forged = `${worker.welcome.sessionId}.${"A".repeat(43)}`;
     for (const [where, resumeToken] of [
@@ -233,7 +137,7 @@ describe("a worker whose stream breaks", () => {
 
   it("is cancelled while it is away, within the bound", async () => {
     await using engine = await engineOf({ cancelGraceMs: 50 });
-    const { worker, ref } = await begin(engine);
+    const { worker, ref } = await beginTask(engine);
     await worker.drop();
     await engine.cancelTask(ref.taskId, "enough");
     assert.deepEqual(outline(await wholeTape(engine, ref.taskId)), ["started", "cancel_requested", "final"]);
@@ -242,7 +146,7 @@ describe("a worker whose stream breaks", () => {
 
   it("hears of a cancel that came while it was away", async () => {
     await using engine = await engineOf();
-    const { worker, ref, token } = await begin(engine);
+    const { worker, ref, token } = await beginTask(engine);
     await worker.drop();
     await engine.cancelTask(ref.taskId, "enough");
     await using again = await ScriptedWorker.connect(engine, { resumeToken: token, running: [ref] });
@@ -250,52 +154,5 @@ describe("a worker whose stream breaks", () => {
     await again.finish(ref, 1, { type: "error", failure: { reason: "STOPPED", message: "" }, isFinal: false });
     await again.next("finished");
     assert.equal((await engine.getTask(ref.taskId)).status, "cancelled");
-  });
-
-  it("finds its tasks at another server when its own has shut down", async () => {
-    const first = await engineOf();
-    await using second = await engineOf();
-    const { worker, ref, token } = await begin(first);
-    await worker.append(ref, 1);
-    const stopped = first[Symbol.asyncDispose]();
-    await worker.next("drain");
-    assert.equal((await worker.over()).reason, "DRAINING");
-    await stopped;
-    await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [ref] });
-    assert.deepEqual(again.welcome.held, [{ ...ref, appended: 1n }]);
-    await again.finish(ref, 2);
-    await again.next("finished");
-    assert.deepEqual(outline(await wholeTape(second, ref.taskId)), ["started", 1, "final"]);
-  });
-
-  it("finds its tasks when there was no server for longer than its lease", async () => {
-    const first = await engineOf({ leaseMs: 1_000 });
-    const { ref, token } = await begin(first);
-    await first[Symbol.asyncDispose]();
-    await sql`update sessions set expires_at = now() - interval '1 hour' where namespace = ${namespace}`.execute(
-      store.db,
-    );
-    await using second = await engineOf({ leaseMs: 10_000 });
-    await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [ref] });
-    assert.deepEqual(again.welcome.held, [{ ...ref, appended: 0n }]);
-    await again.finish(ref, 1);
-    await again.next("finished");
-  });
-
-  it("hands its tasks on when it leaves and has released them", async () => {
-    await using engine = await engineOf();
-    const kinds = [offerOf("remote", { resumable: true })];
-    const { worker, ref } = await begin(engine, {}, { kinds });
-    await using other = await ScriptedWorker.connect(engine, { kinds });
-    await worker.append(ref, 1);
-    await worker.finish(ref, 2, { type: "released" });
-    await worker.next("finished");
-    await worker.leave();
-    const assigned = await other.next("assign");
-    assert.deepEqual(refOf(assigned), { ...ref, attempt: 2 });
-    assert.deepEqual([assigned.task.handovers, assigned.task.maxAttempts], [1, 1]);
-    await other.finish(refOf(assigned), 1);
-    await other.next("finished");
-    assert.equal((await engine.listSessions()).sessions.length, 2);
   });
 });

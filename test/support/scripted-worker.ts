@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { SpoolError } from "../../src/domain/errors.ts";
 import { newEvent } from "../../src/domain/event.ts";
 import type { NewEvent } from "../../src/domain/event.ts";
+import type { TaskRequest } from "../../src/domain/task.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Worker } from "../../src/engine/task-engine.ts";
 import type {
@@ -11,6 +12,7 @@ import type {
   WorkerKind,
   WorkerNotice,
 } from "../../src/engine/worker-protocol.ts";
+import { start } from "./engine-tasks.ts";
 
 type Type = WorkerNotice["type"];
 type Notice<T extends Type> = WorkerNotice & { type: T };
@@ -134,4 +136,13 @@ export class ScriptedWorker implements AsyncDisposable {
 /** The attempt that a task was assigned with. */
 export function refOf({ task: { taskId, attempt } }: Notice<"assign">): AttemptRef {
   return { taskId, attempt };
+}
+
+/** Connects a worker and has it run a task. */
+export async function beginTask(engine: Engine, request: Partial<TaskRequest> = {}, hello: Partial<WorkerHello> = {}) {
+  const worker = await ScriptedWorker.connect(engine, hello);
+  const taskId = await start(engine, { kind: "remote", ...request });
+  const ref = refOf(await worker.next("assign"));
+  assert.equal(ref.taskId, taskId);
+  return { worker, ref, token: worker.welcome.resumeToken };
 }
