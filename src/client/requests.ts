@@ -38,7 +38,8 @@ export function startRequest(request: StartRequest) {
   } satisfies MessageInitShape<typeof StartTaskRequestSchema>;
 }
 
-function retryPolicyFields(policy: RetryPolicyRequest): MessageInitShape<typeof RetryPolicySchema> {
+/** The parts that are said; of the others the service has its own. */
+export function retryPolicyFields(policy: RetryPolicyRequest): MessageInitShape<typeof RetryPolicySchema> {
   const { initialBackoffMs, maxBackoffMs, backoffMultiplier, jitter } = policy;
   // It would be taken for one that was left out.
   if (backoffMultiplier === 0) throw invalidArgument("retry_policy.backoff_multiplier", "must not be 0");

@@ -31,7 +31,7 @@ export class WorkerAttempts {
   readonly #onUnsent: (attempt: WorkerAttempt) => void;
   readonly #attempts = new Map<string, WorkerAttempt>();
   #window: Window = { events: APPEND_WINDOW_EVENTS, bytes: APPEND_WINDOW_BYTES };
-  #onNone: (() => void) | null = null;
+  #none: PromiseWithResolvers<void> | null = null;
 
   constructor(parts: {
     kinds: readonly Kind[];
@@ -90,15 +90,11 @@ export class WorkerAttempts {
       : { taskId, outcome: { case: "exclusiveKey", value: finding.exclusiveKey ?? "" } };
   }
 
-  /** Resolves when none is left, after so long, or when the signal fires. */
-  async whenNone(waitMs: number, signal: AbortSignal): Promise<void> {
-    if (this.#attempts.size === 0 || signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onNone = resolve;
-    const timer = setTimeout(resolve, waitMs);
-    signal.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
-    clearTimeout(timer);
+  /** Resolves when none is left. */
+  async whenNone(): Promise<void> {
+    if (this.#attempts.size === 0) return;
+    this.#none ??= Promise.withResolvers();
+    await this.#none.promise;
   }
 
   /** Tells the code of all to stop: this process does. */
@@ -139,6 +135,8 @@ export class WorkerAttempts {
   #close(attempt: WorkerAttempt): void {
     this.#attempts.delete(attempt.taskId);
     attempt.close();
-    if (this.#attempts.size === 0) this.#onNone?.();
+    if (this.#attempts.size > 0) return;
+    this.#none?.resolve();
+    this.#none = null;
   }
 }

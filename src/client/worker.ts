@@ -1,11 +1,11 @@
 import { hostname } from "node:os";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Kind } from "../domain/kind.ts";
 import { WORKER_CAPACITY_MAX } from "../domain/limits.ts";
 import { openConnection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { SpoolRpcError } from "./errors.ts";
 import type { GrpcTransport } from "./grpc-transport.ts";
+import { retryPolicyFields } from "./requests.ts";
 import { Patience } from "./retry.ts";
 import { pause, timeLimit, unlessAborted } from "./timing.ts";
 import { WorkerAttempts } from "./worker-attempts.ts";
@@ -108,12 +108,12 @@ class ConnectedWorker implements SpoolWorker {
     const { drainMs = DRAIN_MS_DEFAULT, graceMs = GRACE_MS_DEFAULT } = this.#options;
     this.#isDraining = true;
     this.#stream?.say({ case: "drain", value: {} });
-    await this.#whenDrained(drainMs);
-    await this.#attempts.whenNone(drainMs, this.#halted.signal);
+    const isIdle = this.#drained.promise.then(() => this.#attempts.whenNone());
+    await this.#within(drainMs, isIdle);
     this.#attempts.stopAll();
-    await this.#attempts.whenNone(graceMs, this.#halted.signal);
+    await this.#within(graceMs, this.#attempts.whenNone());
     this.#attempts.releaseAll();
-    await this.#attempts.whenNone(LEAVE_MS, this.#halted.signal);
+    await this.#within(LEAVE_MS, this.#attempts.whenNone());
     this.#hasLeft = true;
     this.#stream?.leave();
     // A stream that is not there, or does not end, is not waited for.
@@ -121,10 +121,10 @@ class ConnectedWorker implements SpoolWorker {
     await this.stopped.catch(() => {}).finally(() => clearTimeout(timer));
   }
 
-  /** Waits until nothing is on its way to this worker, or for so long. */
-  async #whenDrained(waitMs: number): Promise<void> {
+  /** Waits for something that may not come, for so long. */
+  async #within(waitMs: number, work: Promise<void>): Promise<void> {
     using limit = timeLimit(waitMs, this.#halted.signal);
-    await unlessAborted(this.#drained.promise, limit.signal).catch(() => {});
+    await unlessAborted(work, limit.signal).catch(() => {});
   }
 
   /** Comes back until it has left. */
@@ -192,12 +192,7 @@ class ConnectedWorker implements SpoolWorker {
         resumable,
         checks: isExclusive,
         maxAttempts: retry.maxAttempts ?? 0,
-        retryPolicy: {
-          ...(retry.initialBackoffMs !== undefined && { initialBackoff: durationFromMs(retry.initialBackoffMs) }),
-          ...(retry.maxBackoffMs !== undefined && { maxBackoff: durationFromMs(retry.maxBackoffMs) }),
-          ...(retry.backoffMultiplier !== undefined && { backoffMultiplier: retry.backoffMultiplier }),
-          ...(retry.jitter !== undefined && { jitter: retry.jitter }),
-        },
+        retryPolicy: retryPolicyFields(retry),
       })),
       capacity: concurrency,
       resumeToken: this.#token,

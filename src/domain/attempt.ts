@@ -29,6 +29,11 @@ export class AttemptStopped extends Error {
   }
 }
 
+/** Why an attempt's signal has fired; null: it has not. */
+export function stopReasonOf(signal: AbortSignal): StopReason | null {
+  return signal.aborted ? (signal.reason as AttemptStopped).because : null;
+}
+
 /** Where what an attempt emits goes: the journal in the server's process, the stream to the server in a worker's. */
 export interface EventSink {
   /** Resolves when there is room for another. @throws LeaseLost, Overloaded; the event is not taken then */
@@ -61,7 +66,7 @@ export async function runAttempt(
     const result = (await kind.run(taskContext(parts, { params, signal }))) ?? {};
     return { type: "returned", result: checkResult(result) };
   } catch (error) {
-    const because = signal.aborted ? (signal.reason as AttemptStopped).because : null;
+    const because = stopReasonOf(signal);
     if (because === null) onFailure(error);
     return { type: "threw", failure: toFailure(error), because, isFinal: isFinal(error) };
   }

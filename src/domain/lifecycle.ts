@@ -37,8 +37,10 @@ export type AttemptOutcome =
    */
   | { type: "threw"; failure: TaskFailure; because: StopReason | null; isFinal: boolean };
 
-/** Why the code of a running attempt is told to stop. `handover`: the process stops, and another can resume the task;
- * `unreached`: it never came to the worker that it was for. */
+/**
+ * Why the code of a running attempt is told to stop. `handover`: the process stops, and another can resume the task;
+ * `unreached`: it never came to the worker that it was for.
+ */
 export type StopReason = "cancel" | "deadline" | "shutdown" | "handover" | "unreached" | "lost";
 
 /** When a decision is made. */

@@ -120,7 +120,7 @@ export class Engine implements TaskEngine {
     this.#runner = new Runner({
       ...surroundings,
       host: new KindHost({ kinds: this.#kinds, log }),
-      kinds: kinds.map(({ name, retry, isExclusive }) => ({ name, retry, isExclusive })),
+      kinds,
       slots: settings.slots,
     });
     this.#workers = new Workers({ surroundings, runners: this.#runners, leaseMs: settings.leaseMs });

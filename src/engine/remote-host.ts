@@ -1,5 +1,5 @@
-import { toFailure } from "../domain/attempt.ts";
-import type { AttemptStopped, Finding } from "../domain/attempt.ts";
+import { stopReasonOf, toFailure } from "../domain/attempt.ts";
+import type { Finding } from "../domain/attempt.ts";
 import { AppendGap, OutOfPlace } from "../domain/errors.ts";
 import type { SpoolError } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
@@ -114,10 +114,10 @@ export class RemoteHost implements AttemptHost {
       } catch (error) {
         if (!signal.aborted) return { type: "threw", failure: toFailure(error), because: null, isFinal: false };
       }
-      if (signal.aborted) return stopped(reasonOf(signal)!);
+      if (signal.aborted) return stopped(stopReasonOf(signal)!);
     }
     const onStop = () => {
-      const because = reasonOf(signal);
+      const because = stopReasonOf(signal);
       if (because === "cancel" || because === "deadline") {
         this.#tell({ type: "stop", ...ref, because, graceMs: this.#graceMs });
       } else end.resolve(stopped("lost"));
@@ -218,14 +218,10 @@ function outcomeOf(end: WorkerFinish["end"], { signal, isResumable }: Held): Att
     case "result":
       return { type: "returned", result: end.result };
     case "error":
-      return { type: "threw", failure: end.failure, because: reasonOf(signal), isFinal: end.isFinal };
+      return { type: "threw", failure: end.failure, because: stopReasonOf(signal), isFinal: end.isFinal };
     case "released":
-      return stopped(reasonOf(signal) ?? (isResumable ? "handover" : "shutdown"));
+      return stopped(stopReasonOf(signal) ?? (isResumable ? "handover" : "shutdown"));
   }
-}
-
-function reasonOf(signal: AbortSignal): StopReason | null {
-  return signal.aborted ? (signal.reason as AttemptStopped).because : null;
 }
 
 /** Of an attempt that was stopped, why it was says what becomes of its task. */

@@ -44,7 +44,7 @@ export class Runner {
     isReady = () => true,
     ...parts
   }: RunnerSurroundings & { host: AttemptHost; kinds: readonly KindOffer[]; slots: number; isReady?: () => boolean }) {
-    this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]));
+    this.#kinds = new Map(kinds.map(({ name, retry, isExclusive }) => [name, { name, retry, isExclusive }]));
     this.#parts = parts;
     this.#host = host;
     this.#isReady = isReady;

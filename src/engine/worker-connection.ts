@@ -190,7 +190,7 @@ export class WorkerConnection {
       host: hello.host,
       pid: hello.pid,
       capacity: hello.capacity,
-      kinds: hello.kinds.map(({ name, retry, isExclusive }) => ({ name, retry, isExclusive })),
+      kinds: this.#runner.offers,
       mayRenew: () => !this.#isSilentFor(DOUBTFUL_HEARTBEATS),
       onLost: () => void this.end(new SessionLost("the session has run out, or goes on by another stream")),
     };
