@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { sql } from "kysely";
-import { outcomeOf, start, wholeTape } from "../support/engine-tasks.ts";
+import { outcomeOf, start, untilEvent, wholeTape } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
-import { outline } from "../support/new-tasks.ts";
+import { createRunning, outline } from "../support/new-tasks.ts";
 import { beginTask, offerOf, refOf, ScriptedWorker } from "../support/scripted-worker.ts";
 import { openPostgres } from "../support/stores.ts";
 import type { TestStore } from "../support/stores.ts";
@@ -130,7 +130,9 @@ describe("a worker that moves from one server to another", () => {
     await sql`update sessions set expires_at = now() - interval '1 hour' where namespace = ${namespace}`.execute(
       store.db,
     );
+    const { taskId: lost } = await createRunning(store.db, { namespace, kind: "remote" }); // Of nobody.
     await using second = await engineOf({ leaseMs: 10_000 });
+    await untilEvent(second, lost, "final"); // It has swept.
     await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [ref] });
     assert.deepEqual(again.welcome.held, [{ ...ref, appended: 0n }]);
     await again.finish(ref, 1);
