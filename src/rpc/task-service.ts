@@ -92,6 +92,15 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
     async getResult(request, { signal }) {
       return toGetResultResponse(await engine.waitForResult(parseGetResult(request), signal));
     },
+
+    // eslint-disable-next-line require-yield
+    async *followTasks() {
+      throw new Error("not yet");
+    },
+
+    async getActivity() {
+      throw new Error("not yet");
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Event } from "./event_pb.ts";
+import type { Event, Progress } from "./event_pb.ts";
 import { file_spool_v1_event } from "./event_pb.ts";
 import type { RetryPolicy, Task, TaskError, TaskStatus } from "./task_pb.ts";
 import { file_spool_v1_task } from "./task_pb.ts";
@@ -16,7 +16,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file spool/v1/task_service.proto.
  */
 export const file_spool_v1_task_service: GenFile = /*@__PURE__*/
-  fileDesc("ChtzcG9vbC92MS90YXNrX3NlcnZpY2UucHJvdG8SCHNwb29sLnYxIpADChBTdGFydFRhc2tSZXF1ZXN0EgwKBGtpbmQYASABKAkSJwoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBISCgpyZXF1ZXN0X2lkGAMgASgJEjYKBmxhYmVscxgEIAMoCzImLnNwb29sLnYxLlN0YXJ0VGFza1JlcXVlc3QuTGFiZWxzRW50cnkSKgoHdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfYXR0ZW1wdHMYBiABKAUSKgoGcnVuX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgxyZXRyeV9wb2xpY3kYCSABKAsyFS5zcG9vbC52MS5SZXRyeVBvbGljeRIvCgtkZWFkbGluZV9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJKChFTdGFydFRhc2tSZXNwb25zZRIcCgR0YXNrGAEgASgLMg4uc3Bvb2wudjEuVGFzaxIXCg9hbHJlYWR5X3N0YXJ0ZWQYAiABKAgiIQoOR2V0VGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCSIvCg9HZXRUYXNrUmVzcG9uc2USHAoEdGFzaxgBIAEoCzIOLnNwb29sLnYxLlRhc2siwwMKDlJ1blRhc2tSZXF1ZXN0EgwKBGtpbmQYASABKAkSJwoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBISCgpyZXF1ZXN0X2lkGAMgASgJEjQKBmxhYmVscxgEIAMoCzIkLnNwb29sLnYxLlJ1blRhc2tSZXF1ZXN0LkxhYmVsc0VudHJ5EioKB3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMbWF4X2F0dGVtcHRzGAYgASgFEioKBnJ1bl9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoSaGVhcnRiZWF0X2ludGVydmFsGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEisKDHJldHJ5X3BvbGljeRgJIAEoCzIVLnNwb29sLnYxLlJldHJ5UG9saWN5Ei8KC2RlYWRsaW5lX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIrgBCg9SdW5UYXNrUmVzcG9uc2USHwoGZXZlbnRzGAEgAygLMg8uc3Bvb2wudjEuRXZlbnQSFQoNbmV4dF9mcm9tX3NlcRgCIAEoAxIQCghsYXN0X3NlcRgDIAEoAxIkCgZzdGF0dXMYBCABKA4yFC5zcG9vbC52MS5UYXNrU3RhdHVzEhwKBHRhc2sYBSABKAsyDi5zcG9vbC52MS5UYXNrEhcKD2FscmVhZHlfc3RhcnRlZBgGIAEoCCLXAQoQTGlzdFRhc2tzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCghzdGF0dXNlcxgDIAMoDjIULnNwb29sLnYxLlRhc2tTdGF0dXMSDQoFa2luZHMYBCADKAkSNgoGbGFiZWxzGAUgAygLMiYuc3Bvb2wudjEuTGlzdFRhc2tzUmVxdWVzdC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIksKEUxpc3RUYXNrc1Jlc3BvbnNlEh0KBXRhc2tzGAEgAygLMg4uc3Bvb2wudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiNAoRQ2FuY2VsVGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiXAoSQ2FuY2VsVGFza1Jlc3BvbnNlEhwKBHRhc2sYASABKAsyDi5zcG9vbC52MS5UYXNrEigKB291dGNvbWUYAiABKA4yFy5zcG9vbC52MS5DYW5jZWxPdXRjb21lInwKEEdldEV2ZW50c1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCRIQCghmcm9tX3NlcRgCIAEoAxISCgVsaW1pdBgDIAEoBUgAiAEBEicKBHdhaXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCAoGX2xpbWl0IqYBChFHZXRFdmVudHNSZXNwb25zZRIfCgZldmVudHMYASADKAsyDy5zcG9vbC52MS5FdmVudBIVCg1uZXh0X2Zyb21fc2VxGAIgASgDEhAKCGxhc3Rfc2VxGAMgASgDEiQKBnN0YXR1cxgEIAEoDjIULnNwb29sLnYxLlRhc2tTdGF0dXMSDwoHdGFza19pZBgFIAEoCRIQCghoYXNfbW9yZRgGIAEoCCJvChNTdHJlYW1FdmVudHNSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkSEAoIZnJvbV9zZXEYAiABKAMSNQoSaGVhcnRiZWF0X2ludGVydmFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIoYBChRTdHJlYW1FdmVudHNSZXNwb25zZRIfCgZldmVudHMYASADKAsyDy5zcG9vbC52MS5FdmVudBIVCg1uZXh0X2Zyb21fc2VxGAIgASgDEhAKCGxhc3Rfc2VxGAMgASgDEiQKBnN0YXR1cxgEIAEoDjIULnNwb29sLnYxLlRhc2tTdGF0dXMiTAoQR2V0UmVzdWx0UmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEicKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ihwIKEUdldFJlc3VsdFJlc3BvbnNlEg8KB3Rhc2tfaWQYASABKAkSJAoGc3RhdHVzGAIgASgOMhQuc3Bvb2wudjEuVGFza1N0YXR1cxIuCgpzdGFydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoGcmVzdWx0GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiQKBWVycm9yGAYgASgLMhMuc3Bvb2wudjEuVGFza0Vycm9ySABCCQoHb3V0Y29tZSqQAQoNQ2FuY2VsT3V0Y29tZRIeChpDQU5DRUxfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhwKGENBTkNFTF9PVVRDT01FX0NBTkNFTExFRBABEhwKGENBTkNFTF9PVVRDT01FX1JFUVVFU1RFRBACEiMKH0NBTkNFTF9PVVRDT01FX0FMUkVBRFlfVEVSTUlOQUwQAzLaBAoLVGFza1NlcnZpY2USRAoJU3RhcnRUYXNrEhouc3Bvb2wudjEuU3RhcnRUYXNrUmVxdWVzdBobLnNwb29sLnYxLlN0YXJ0VGFza1Jlc3BvbnNlEkMKB0dldFRhc2sSGC5zcG9vbC52MS5HZXRUYXNrUmVxdWVzdBoZLnNwb29sLnYxLkdldFRhc2tSZXNwb25zZSIDkAIBEkAKB1J1blRhc2sSGC5zcG9vbC52MS5SdW5UYXNrUmVxdWVzdBoZLnNwb29sLnYxLlJ1blRhc2tSZXNwb25zZTABEkkKCUxpc3RUYXNrcxIaLnNwb29sLnYxLkxpc3RUYXNrc1JlcXVlc3QaGy5zcG9vbC52MS5MaXN0VGFza3NSZXNwb25zZSIDkAIBEkcKCkNhbmNlbFRhc2sSGy5zcG9vbC52MS5DYW5jZWxUYXNrUmVxdWVzdBocLnNwb29sLnYxLkNhbmNlbFRhc2tSZXNwb25zZRJJCglHZXRFdmVudHMSGi5zcG9vbC52MS5HZXRFdmVudHNSZXF1ZXN0Ghsuc3Bvb2wudjEuR2V0RXZlbnRzUmVzcG9uc2UiA5ACARJUCgxTdHJlYW1FdmVudHMSHS5zcG9vbC52MS5TdHJlYW1FdmVudHNSZXF1ZXN0Gh4uc3Bvb2wudjEuU3RyZWFtRXZlbnRzUmVzcG9uc2UiA5ACATABEkkKCUdldFJlc3VsdBIaLnNwb29sLnYxLkdldFJlc3VsdFJlcXVlc3QaGy5zcG9vbC52MS5HZXRSZXN1bHRSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_spool_v1_event, file_spool_v1_task]);
+  fileDesc("ChtzcG9vbC92MS90YXNrX3NlcnZpY2UucHJvdG8SCHNwb29sLnYxIpADChBTdGFydFRhc2tSZXF1ZXN0EgwKBGtpbmQYASABKAkSJwoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBISCgpyZXF1ZXN0X2lkGAMgASgJEjYKBmxhYmVscxgEIAMoCzImLnNwb29sLnYxLlN0YXJ0VGFza1JlcXVlc3QuTGFiZWxzRW50cnkSKgoHdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfYXR0ZW1wdHMYBiABKAUSKgoGcnVuX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgxyZXRyeV9wb2xpY3kYCSABKAsyFS5zcG9vbC52MS5SZXRyeVBvbGljeRIvCgtkZWFkbGluZV9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJKChFTdGFydFRhc2tSZXNwb25zZRIcCgR0YXNrGAEgASgLMg4uc3Bvb2wudjEuVGFzaxIXCg9hbHJlYWR5X3N0YXJ0ZWQYAiABKAgiIQoOR2V0VGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCSIvCg9HZXRUYXNrUmVzcG9uc2USHAoEdGFzaxgBIAEoCzIOLnNwb29sLnYxLlRhc2siwwMKDlJ1blRhc2tSZXF1ZXN0EgwKBGtpbmQYASABKAkSJwoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBISCgpyZXF1ZXN0X2lkGAMgASgJEjQKBmxhYmVscxgEIAMoCzIkLnNwb29sLnYxLlJ1blRhc2tSZXF1ZXN0LkxhYmVsc0VudHJ5EioKB3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMbWF4X2F0dGVtcHRzGAYgASgFEioKBnJ1bl9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoSaGVhcnRiZWF0X2ludGVydmFsGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEisKDHJldHJ5X3BvbGljeRgJIAEoCzIVLnNwb29sLnYxLlJldHJ5UG9saWN5Ei8KC2RlYWRsaW5lX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIrgBCg9SdW5UYXNrUmVzcG9uc2USHwoGZXZlbnRzGAEgAygLMg8uc3Bvb2wudjEuRXZlbnQSFQoNbmV4dF9mcm9tX3NlcRgCIAEoAxIQCghsYXN0X3NlcRgDIAEoAxIkCgZzdGF0dXMYBCABKA4yFC5zcG9vbC52MS5UYXNrU3RhdHVzEhwKBHRhc2sYBSABKAsyDi5zcG9vbC52MS5UYXNrEhcKD2FscmVhZHlfc3RhcnRlZBgGIAEoCCLuAQoQTGlzdFRhc2tzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCghzdGF0dXNlcxgDIAMoDjIULnNwb29sLnYxLlRhc2tTdGF0dXMSDQoFa2luZHMYBCADKAkSNgoGbGFiZWxzGAUgAygLMiYuc3Bvb2wudjEuTGlzdFRhc2tzUmVxdWVzdC5MYWJlbHNFbnRyeRIVCg13aXRoX3Byb2dyZXNzGAYgASgIGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEizQEKEUxpc3RUYXNrc1Jlc3BvbnNlEh0KBXRhc2tzGAEgAygLMg4uc3Bvb2wudjEuVGFzaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSOwoIcHJvZ3Jlc3MYAyADKAsyKS5zcG9vbC52MS5MaXN0VGFza3NSZXNwb25zZS5Qcm9ncmVzc0VudHJ5GkMKDVByb2dyZXNzRW50cnkSCwoDa2V5GAEgASgJEiEKBXZhbHVlGAIgASgLMhIuc3Bvb2wudjEuUHJvZ3Jlc3M6AjgBIjQKEUNhbmNlbFRhc2tSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIlwKEkNhbmNlbFRhc2tSZXNwb25zZRIcCgR0YXNrGAEgASgLMg4uc3Bvb2wudjEuVGFzaxIoCgdvdXRjb21lGAIgASgOMhcuc3Bvb2wudjEuQ2FuY2VsT3V0Y29tZSJ8ChBHZXRFdmVudHNSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkSEAoIZnJvbV9zZXEYAiABKAMSEgoFbGltaXQYAyABKAVIAIgBARInCgR3YWl0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQggKBl9saW1pdCKmAQoRR2V0RXZlbnRzUmVzcG9uc2USHwoGZXZlbnRzGAEgAygLMg8uc3Bvb2wudjEuRXZlbnQSFQoNbmV4dF9mcm9tX3NlcRgCIAEoAxIQCghsYXN0X3NlcRgDIAEoAxIkCgZzdGF0dXMYBCABKA4yFC5zcG9vbC52MS5UYXNrU3RhdHVzEg8KB3Rhc2tfaWQYBSABKAkSEAoIaGFzX21vcmUYBiABKAgibwoTU3RyZWFtRXZlbnRzUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEhAKCGZyb21fc2VxGAIgASgDEjUKEmhlYXJ0YmVhdF9pbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKGAQoUU3RyZWFtRXZlbnRzUmVzcG9uc2USHwoGZXZlbnRzGAEgAygLMg8uc3Bvb2wudjEuRXZlbnQSFQoNbmV4dF9mcm9tX3NlcRgCIAEoAxIQCghsYXN0X3NlcRgDIAEoAxIkCgZzdGF0dXMYBCABKA4yFC5zcG9vbC52MS5UYXNrU3RhdHVzIkwKEEdldFJlc3VsdFJlcXVlc3QSDwoHdGFza19pZBgBIAEoCRInCgR3YWl0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIocCChFHZXRSZXN1bHRSZXNwb25zZRIPCgd0YXNrX2lkGAEgASgJEiQKBnN0YXR1cxgCIAEoDjIULnNwb29sLnYxLlRhc2tTdGF0dXMSLgoKc3RhcnRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnJlc3VsdBgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RIABIkCgVlcnJvchgGIAEoCzITLnNwb29sLnYxLlRhc2tFcnJvckgAQgkKB291dGNvbWUiuAIKEkZvbGxvd1Rhc2tzUmVxdWVzdBINCgVraW5kcxgBIAMoCRI4CgZsYWJlbHMYAiADKAsyKC5zcG9vbC52MS5Gb2xsb3dUYXNrc1JlcXVlc3QuTGFiZWxzRW50cnkSDgoGY3Vyc29yGAMgASgJEhIKCmZyb21fc3RhcnQYBCABKAgSIgoEdmlldxgFIAEoDjIULnNwb29sLnYxLkZvbGxvd1ZpZXcSNQoSaGVhcnRiZWF0X2ludGVydmFsGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEisKCGludGVydmFsGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUQoTRm9sbG93VGFza3NSZXNwb25zZRIlCgV0YXNrcxgBIAMoCzIWLnNwb29sLnYxLkZvbGxvd2VkVGFzaxITCgtuZXh0X2N1cnNvchgCIAEoCSKSAQoMRm9sbG93ZWRUYXNrEh8KBmV2ZW50cxgBIAMoCzIPLnNwb29sLnYxLkV2ZW50Eg8KB3Rhc2tfaWQYAiABKAkSDAoEa2luZBgDIAEoCRIcCgR0YXNrGAQgASgLMg4uc3Bvb2wudjEuVGFzaxIkCghwcm9ncmVzcxgFIAEoCzISLnNwb29sLnYxLlByb2dyZXNzIncKEkdldEFjdGl2aXR5UmVxdWVzdBIpCgZ3aW5kb3cYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoEc3RlcBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVraW5kcxgDIAMoCSKMAQoTR2V0QWN0aXZpdHlSZXNwb25zZRIlCgVzdGVwcxgBIAMoCzIWLnNwb29sLnYxLkFjdGl2aXR5U3RlcBIlCgVraW5kcxgCIAMoCzIWLnNwb29sLnYxLktpbmRBY3Rpdml0eRInCgRzdGVwGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpEBCgxBY3Rpdml0eVN0ZXASKQoFc3RhcnQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3N0YXJ0ZWQYAiABKAMSEQoJc3VjY2VlZGVkGAMgASgDEg4KBmZhaWxlZBgEIAEoAxIRCgljYW5jZWxsZWQYBSABKAMSDwoHcnVubmluZxgGIAEoAyLWAQoMS2luZEFjdGl2aXR5EgwKBGtpbmQYASABKAkSDwoHcGVuZGluZxgCIAEoAxIPCgdydW5uaW5nGAMgASgDEhEKCXN1Y2NlZWRlZBgEIAEoAxIOCgZmYWlsZWQYBSABKAMSEQoJY2FuY2VsbGVkGAYgASgDEi8KDGR1cmF0aW9uX3A1MBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgxkdXJhdGlvbl9wOTUYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qkAEKDUNhbmNlbE91dGNvbWUSHgoaQ0FOQ0VMX09VVENPTUVfVU5TUEVDSUZJRUQQABIcChhDQU5DRUxfT1VUQ09NRV9DQU5DRUxMRUQQARIcChhDQU5DRUxfT1VUQ09NRV9SRVFVRVNURUQQAhIjCh9DQU5DRUxfT1VUQ09NRV9BTFJFQURZX1RFUk1JTkFMEAMqWAoKRm9sbG93VmlldxIbChdGT0xMT1dfVklFV19VTlNQRUNJRklFRBAAEhYKEkZPTExPV19WSUVXX0VWRU5UUxABEhUKEUZPTExPV19WSUVXX1RBU0tTEAIy/gUKC1Rhc2tTZXJ2aWNlEkQKCVN0YXJ0VGFzaxIaLnNwb29sLnYxLlN0YXJ0VGFza1JlcXVlc3QaGy5zcG9vbC52MS5TdGFydFRhc2tSZXNwb25zZRJDCgdHZXRUYXNrEhguc3Bvb2wudjEuR2V0VGFza1JlcXVlc3QaGS5zcG9vbC52MS5HZXRUYXNrUmVzcG9uc2UiA5ACARJACgdSdW5UYXNrEhguc3Bvb2wudjEuUnVuVGFza1JlcXVlc3QaGS5zcG9vbC52MS5SdW5UYXNrUmVzcG9uc2UwARJJCglMaXN0VGFza3MSGi5zcG9vbC52MS5MaXN0VGFza3NSZXF1ZXN0Ghsuc3Bvb2wudjEuTGlzdFRhc2tzUmVzcG9uc2UiA5ACARJHCgpDYW5jZWxUYXNrEhsuc3Bvb2wudjEuQ2FuY2VsVGFza1JlcXVlc3QaHC5zcG9vbC52MS5DYW5jZWxUYXNrUmVzcG9uc2USSQoJR2V0RXZlbnRzEhouc3Bvb2wudjEuR2V0RXZlbnRzUmVxdWVzdBobLnNwb29sLnYxLkdldEV2ZW50c1Jlc3BvbnNlIgOQAgESVAoMU3RyZWFtRXZlbnRzEh0uc3Bvb2wudjEuU3RyZWFtRXZlbnRzUmVxdWVzdBoeLnNwb29sLnYxLlN0cmVhbUV2ZW50c1Jlc3BvbnNlIgOQAgEwARJJCglHZXRSZXN1bHQSGi5zcG9vbC52MS5HZXRSZXN1bHRSZXF1ZXN0Ghsuc3Bvb2wudjEuR2V0UmVzdWx0UmVzcG9uc2UiA5ACARJRCgtGb2xsb3dUYXNrcxIcLnNwb29sLnYxLkZvbGxvd1Rhc2tzUmVxdWVzdBodLnNwb29sLnYxLkZvbGxvd1Rhc2tzUmVzcG9uc2UiA5ACATABEk8KC0dldEFjdGl2aXR5Ehwuc3Bvb2wudjEuR2V0QWN0aXZpdHlSZXF1ZXN0Gh0uc3Bvb2wudjEuR2V0QWN0aXZpdHlSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_spool_v1_event, file_spool_v1_task]);
 
 /**
  * @generated from message spool.v1.StartTaskRequest
@@ -336,6 +336,13 @@ export type ListTasksRequest = Message<"spool.v1.ListTasksRequest"> & {
    * @generated from field: map<string, string> labels = 5;
    */
   labels: { [key: string]: string };
+
+  /**
+   * Give the latest progress of the running ones too.
+   *
+   * @generated from field: bool with_progress = 6;
+   */
+  withProgress: boolean;
 };
 
 /**
@@ -362,6 +369,14 @@ export type ListTasksResponse = Message<"spool.v1.ListTasksResponse"> & {
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * Where it was asked for: by task_id, the latest progress of the running tasks among these. A task is left out that
+   * has none among the last 256 events of its tape.
+   *
+   * @generated from field: map<string, spool.v1.Progress> progress = 3;
+   */
+  progress: { [key: string]: Progress };
 };
 
 /**
@@ -666,6 +681,318 @@ export const GetResultResponseSchema: GenMessage<GetResultResponse> = /*@__PURE_
   messageDesc(file_spool_v1_task_service, 15);
 
 /**
+ * @generated from message spool.v1.FollowTasksRequest
+ */
+export type FollowTasksRequest = Message<"spool.v1.FollowTasksRequest"> & {
+  /**
+   * Only tasks of one of these kinds, at most 100. Empty: all.
+   *
+   * @generated from field: repeated string kinds = 1;
+   */
+  kinds: string[];
+
+  /**
+   * Only tasks that carry all of these, at most 32. Empty: all.
+   *
+   * @generated from field: map<string, string> labels = 2;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * next_cursor of the last frame that was dealt with, of a stream with the same filter and view. Empty: none yet.
+   * It holds for 2,000,000,000 transactions of the database, days at full load.
+   *
+   * @generated from field: string cursor = 3;
+   */
+  cursor: string;
+
+  /**
+   * Without a cursor: whether to begin with what is stored already, each tape from its first event. False: with what is
+   * recorded after the first frame was made.
+   *
+   * @generated from field: bool from_start = 4;
+   */
+  fromStart: boolean;
+
+  /**
+   * @generated from field: spool.v1.FollowView view = 5;
+   */
+  view: FollowView;
+
+  /**
+   * How long the stream may be quiet before a frame without tasks is sent: 1 to 60 s. Unset: 15 s.
+   *
+   * @generated from field: google.protobuf.Duration heartbeat_interval = 6;
+   */
+  heartbeatInterval?: Duration | undefined;
+
+  /**
+   * How long changes are gathered at the least before the next frame is made: 0 to 60 s. Unset: 0 for events, and
+   * 500 ms for tasks.
+   *
+   * @generated from field: google.protobuf.Duration interval = 7;
+   */
+  interval?: Duration | undefined;
+};
+
+/**
+ * Describes the message spool.v1.FollowTasksRequest.
+ * Use `create(FollowTasksRequestSchema)` to create a new message.
+ */
+export const FollowTasksRequestSchema: GenMessage<FollowTasksRequest> = /*@__PURE__*/
+  messageDesc(file_spool_v1_task_service, 16);
+
+/**
+ * @generated from message spool.v1.FollowTasksResponse
+ */
+export type FollowTasksResponse = Message<"spool.v1.FollowTasksResponse"> & {
+  /**
+   * None in a heartbeat, and often in the first frame. The same task may be in it once.
+   *
+   * @generated from field: repeated spool.v1.FollowedTask tasks = 1;
+   */
+  tasks: FollowedTask[];
+
+  /**
+   * What to come back with. Opaque; at most 16 KiB.
+   *
+   * @generated from field: string next_cursor = 2;
+   */
+  nextCursor: string;
+};
+
+/**
+ * Describes the message spool.v1.FollowTasksResponse.
+ * Use `create(FollowTasksResponseSchema)` to create a new message.
+ */
+export const FollowTasksResponseSchema: GenMessage<FollowTasksResponse> = /*@__PURE__*/
+  messageDesc(file_spool_v1_task_service, 17);
+
+/**
+ * What is new of a task.
+ *
+ * @generated from message spool.v1.FollowedTask
+ */
+export type FollowedTask = Message<"spool.v1.FollowedTask"> & {
+  /**
+   * View EVENTS: in order, each exactly once over all frames. None where the task is new and waits.
+   *
+   * @generated from field: repeated spool.v1.Event events = 1;
+   */
+  events: Event[];
+
+  /**
+   * @generated from field: string task_id = 2;
+   */
+  taskId: string;
+
+  /**
+   * @generated from field: string kind = 3;
+   */
+  kind: string;
+
+  /**
+   * View TASKS: as it stands, without its params.
+   *
+   * @generated from field: spool.v1.Task task = 4;
+   */
+  task?: Task | undefined;
+
+  /**
+   * View TASKS: the latest progress of a running task, unless it has none among the last 256 events of its tape.
+   *
+   * @generated from field: spool.v1.Progress progress = 5;
+   */
+  progress?: Progress | undefined;
+};
+
+/**
+ * Describes the message spool.v1.FollowedTask.
+ * Use `create(FollowedTaskSchema)` to create a new message.
+ */
+export const FollowedTaskSchema: GenMessage<FollowedTask> = /*@__PURE__*/
+  messageDesc(file_spool_v1_task_service, 18);
+
+/**
+ * @generated from message spool.v1.GetActivityRequest
+ */
+export type GetActivityRequest = Message<"spool.v1.GetActivityRequest"> & {
+  /**
+   * How far back: 1 min to 24 h. Unset: 1 h.
+   *
+   * @generated from field: google.protobuf.Duration window = 1;
+   */
+  window?: Duration | undefined;
+
+  /**
+   * The width of a step: 1 s or more, and at most 1,000 steps in the window. Unset: a 120th of the window.
+   *
+   * @generated from field: google.protobuf.Duration step = 2;
+   */
+  step?: Duration | undefined;
+
+  /**
+   * Only tasks of one of these kinds, at most 100. Empty: all.
+   *
+   * @generated from field: repeated string kinds = 3;
+   */
+  kinds: string[];
+};
+
+/**
+ * Describes the message spool.v1.GetActivityRequest.
+ * Use `create(GetActivityRequestSchema)` to create a new message.
+ */
+export const GetActivityRequestSchema: GenMessage<GetActivityRequest> = /*@__PURE__*/
+  messageDesc(file_spool_v1_task_service, 19);
+
+/**
+ * @generated from message spool.v1.GetActivityResponse
+ */
+export type GetActivityResponse = Message<"spool.v1.GetActivityResponse"> & {
+  /**
+   * Oldest first, all of one width, the last one under way.
+   *
+   * @generated from field: repeated spool.v1.ActivityStep steps = 1;
+   */
+  steps: ActivityStep[];
+
+  /**
+   * Of each kind with a task that waits, runs or has ended within the window: by name, at most 100.
+   *
+   * @generated from field: repeated spool.v1.KindActivity kinds = 2;
+   */
+  kinds: KindActivity[];
+
+  /**
+   * The width of a step.
+   *
+   * @generated from field: google.protobuf.Duration step = 3;
+   */
+  step?: Duration | undefined;
+};
+
+/**
+ * Describes the message spool.v1.GetActivityResponse.
+ * Use `create(GetActivityResponseSchema)` to create a new message.
+ */
+export const GetActivityResponseSchema: GenMessage<GetActivityResponse> = /*@__PURE__*/
+  messageDesc(file_spool_v1_task_service, 20);
+
+/**
+ * What a stretch of time saw.
+ *
+ * @generated from message spool.v1.ActivityStep
+ */
+export type ActivityStep = Message<"spool.v1.ActivityStep"> & {
+  /**
+   * When it begins.
+   *
+   * @generated from field: google.protobuf.Timestamp start = 1;
+   */
+  start?: Timestamp | undefined;
+
+  /**
+   * Tasks whose first attempt began.
+   *
+   * @generated from field: int64 started = 2;
+   */
+  started: bigint;
+
+  /**
+   * Tasks that ended so.
+   *
+   * @generated from field: int64 succeeded = 3;
+   */
+  succeeded: bigint;
+
+  /**
+   * @generated from field: int64 failed = 4;
+   */
+  failed: bigint;
+
+  /**
+   * @generated from field: int64 cancelled = 5;
+   */
+  cancelled: bigint;
+
+  /**
+   * Tasks that had begun and not ended when it ended.
+   *
+   * @generated from field: int64 running = 6;
+   */
+  running: bigint;
+};
+
+/**
+ * Describes the message spool.v1.ActivityStep.
+ * Use `create(ActivityStepSchema)` to create a new message.
+ */
+export const ActivityStepSchema: GenMessage<ActivityStep> = /*@__PURE__*/
+  messageDesc(file_spool_v1_task_service, 21);
+
+/**
+ * How a kind fared within the window.
+ *
+ * @generated from message spool.v1.KindActivity
+ */
+export type KindActivity = Message<"spool.v1.KindActivity"> & {
+  /**
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * As of now.
+   *
+   * @generated from field: int64 pending = 2;
+   */
+  pending: bigint;
+
+  /**
+   * @generated from field: int64 running = 3;
+   */
+  running: bigint;
+
+  /**
+   * Within the window.
+   *
+   * @generated from field: int64 succeeded = 4;
+   */
+  succeeded: bigint;
+
+  /**
+   * @generated from field: int64 failed = 5;
+   */
+  failed: bigint;
+
+  /**
+   * @generated from field: int64 cancelled = 6;
+   */
+  cancelled: bigint;
+
+  /**
+   * From the first attempt's begin to the end, of tasks that ended within the window: the median, and what 95 of 100
+   * stay below. Unset where none has.
+   *
+   * @generated from field: google.protobuf.Duration duration_p50 = 7;
+   */
+  durationP50?: Duration | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Duration duration_p95 = 8;
+   */
+  durationP95?: Duration | undefined;
+};
+
+/**
+ * Describes the message spool.v1.KindActivity.
+ * Use `create(KindActivitySchema)` to create a new message.
+ */
+export const KindActivitySchema: GenMessage<KindActivity> = /*@__PURE__*/
+  messageDesc(file_spool_v1_task_service, 22);
+
+/**
  * What a cancel did.
  *
  * @generated from enum spool.v1.CancelOutcome
@@ -712,6 +1039,47 @@ export type CancelOutcome = (typeof CancelOutcome)[keyof typeof CancelOutcome] |
  */
 export const CancelOutcomeSchema: GenEnum<CancelOutcome> = /*@__PURE__*/
   enumDesc(file_spool_v1_task_service, 0);
+
+/**
+ * What a stream over many tasks tells of each.
+ *
+ * @generated from enum spool.v1.FollowView
+ */
+export const FollowView = {
+  /**
+   * FOLLOW_VIEW_EVENTS.
+   *
+   * @generated from enum value: FOLLOW_VIEW_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Every event of its tape.
+   *
+   * @generated from enum value: FOLLOW_VIEW_EVENTS = 1;
+   */
+  EVENTS: 1,
+
+  /**
+   * The task as it stands, each time that it has changed: what changes several times between two frames is told once.
+   *
+   * @generated from enum value: FOLLOW_VIEW_TASKS = 2;
+   */
+  TASKS: 2,
+} as const;
+
+/**
+ * What a stream over many tasks tells of each.
+ *
+ * @generated from enum spool.v1.FollowView
+ */
+export type FollowView = (typeof FollowView)[keyof typeof FollowView] | UnknownEnum;
+
+/**
+ * Describes the enum spool.v1.FollowView.
+ */
+export const FollowViewSchema: GenEnum<FollowView> = /*@__PURE__*/
+  enumDesc(file_spool_v1_task_service, 1);
 
 /**
  * Starts tasks, reads their tapes, gives their results. What it promises is in docs/guarantees.md;
@@ -805,6 +1173,29 @@ export const TaskService: GenService<{
     methodKind: "unary";
     input: typeof GetResultRequestSchema;
     output: typeof GetResultResponseSchema;
+  },
+  /**
+   * Follows many tasks by one stream: all that the filter takes, those that start later too. Each event comes once, in
+   * its task's order; tasks are interleaved as they are committed. The first frame comes at once, even with no task; a
+   * quiet stream sends frames without tasks as heartbeats. It has no end of its own: every end is an error status. Come
+   * back with cursor = next_cursor of the last frame, at any server, and nothing is missed or repeated.
+   *
+   * @generated from rpc spool.v1.TaskService.FollowTasks
+   */
+  followTasks: {
+    methodKind: "server_streaming";
+    input: typeof FollowTasksRequestSchema;
+    output: typeof FollowTasksResponseSchema;
+  },
+  /**
+   * Counts what has begun and ended of late, and how long it took: for plots. As of a second or two ago.
+   *
+   * @generated from rpc spool.v1.TaskService.GetActivity
+   */
+  getActivity: {
+    methodKind: "unary";
+    input: typeof GetActivityRequestSchema;
+    output: typeof GetActivityResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_spool_v1_task_service, 0);
