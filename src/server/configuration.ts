@@ -8,6 +8,8 @@ export interface Configuration {
   host: string;
   /** 0: any that is free. */
   port: number;
+  /** 0: any that is free; null: no HTTP door. */
+  httpPort: number | null;
   /** What callers must carry; null: nobody is asked. Set wherever host is not loopback. */
   token: string | null;
   /** null: Postgres in process, in dataDir. */
@@ -61,6 +63,7 @@ const UNKNOWN_KINDS = ["wait", "refuse"] as const;
 const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[Name]> } = {
   host: setting("SPOOL_HOST", host(), "127.0.0.1"),
   port: setting("SPOOL_PORT", integer(0, 65_535), 50_051),
+  httpPort: setting("SPOOL_HTTP_PORT", portOrOff(), 8_080),
   // It travels in a header: no space, nothing that needs quoting.
   token: setting("SPOOL_TOKEN", text(/^[\x21-\x7e]{1,4096}$/, "1 to 4,096 visible ASCII characters"), null),
   databaseUrl: {
@@ -185,6 +188,15 @@ function integer(min: number, max: number): v.GenericSchema<unknown, number> {
     v.minValue(min, message),
     v.maxValue(max, message),
   );
+}
+
+/** null for `off`. */
+function portOrOff(): v.GenericSchema<unknown, number | null> {
+  const off = v.pipe(
+    v.literal("off"),
+    v.transform(() => null),
+  );
+  return v.union([off, integer(0, 65_535)], "must be an integer from 0 to 65535, or off");
 }
 
 function text(pattern: RegExp, what: string): v.GenericSchema<unknown, string> {

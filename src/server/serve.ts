@@ -1,4 +1,3 @@
-import { isIPv6 } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
@@ -12,8 +11,8 @@ import type { Store } from "../store/database.ts";
 import { migrate, requireCurrentSchema } from "../store/migrate.ts";
 import { readConfiguration } from "./configuration.ts";
 import type { Configuration } from "./configuration.ts";
-import { openGrpcDoor } from "./grpc-door.ts";
-import type { GrpcDoor } from "./grpc-door.ts";
+import { openDoors } from "./doors.ts";
+import type { Doors } from "./doors.ts";
 import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
 import { openLog } from "./logging.ts";
 import { databaseLocation } from "./migrate.ts";
@@ -71,30 +70,30 @@ async function openServer(parts: {
   log: Logger;
 }): Promise<RunningServer> {
   const { configuration, store, log } = parts;
-  const { host, token } = configuration;
   const kinds = [...builtInKinds(configuration, store), ...parts.ownKinds];
   requireDistinctNames(kinds);
   const engine = new Engine({ store, kinds, settings: configuration, log });
-  const { port, writeAheadKib } = configuration;
-  const door = await openGrpcDoor({ engine, host, port, token: token ?? undefined, writeAheadKib, log });
+  const doors = await openDoors(engine, configuration, log);
   const halted = new AbortController();
-  const joined = await join({ configuration, store, engine, door, log }, halted.signal).catch(
+  const joined = await join({ configuration, store, engine, doors, log }, halted.signal).catch(
     async (error: unknown) => {
-      await door.close({ graceMs: 0 });
+      await doors.close({ graceMs: 0 });
       throw error;
     },
   );
-  const address = `${isIPv6(host) ? `[${host}]` : host}:${door.port}`;
-  log.info({ address, kinds: kinds.map(({ name }) => name), database: databaseName(configuration) }, "serving");
+  log.info(
+    { doors: doors.lines, kinds: kinds.map(({ name }) => name), database: databaseName(configuration) },
+    "serving",
+  );
   const { promise: stopped, resolve, reject } = Promise.withResolvers<void>();
   joined.later.catch(reject);
   let stopping: Promise<void> | undefined;
   const stop = async () => {
     halted.abort();
-    await leave({ configuration, store, engine, door, log });
+    await leave({ configuration, store, engine, doors, log });
     resolve();
   };
-  return { address, doors: [`gRPC  ${address}`], stop: () => (stopping ??= stop()), stopped };
+  return { address: doors.address, doors: doors.lines, stop: () => (stopping ??= stop()), stopped };
 }
 
 function builtInKinds({ namespace, sourcesDir, ...configuration }: Configuration, { db }: Store): Kind[] {
@@ -108,7 +107,7 @@ interface ServerParts {
   configuration: Configuration;
   store: Store;
   engine: Engine;
-  door: GrpcDoor;
+  doors: Doors;
   log: Logger;
 }
 
@@ -138,7 +137,7 @@ async function joinLater(parts: ServerParts, signal: AbortSignal): Promise<void>
   }
 }
 
-async function joinOnce({ configuration, store, engine, door, log }: ServerParts): Promise<void> {
+async function joinOnce({ configuration, store, engine, doors, log }: ServerParts): Promise<void> {
   if (configuration.migrate) {
     const applied = await migrate(store.db);
     if (applied.length > 0) log.info({ applied }, "the database was migrated");
@@ -146,20 +145,20 @@ async function joinOnce({ configuration, store, engine, door, log }: ServerParts
     await requireCurrentSchema(store.db);
   }
   await engine.start();
-  door.setServing(true);
+  doors.setServing(true);
 }
 
 /** Readiness turns first; followers see the ends of the tasks that are ended, and are sent elsewhere after. */
-async function leave({ configuration, store, engine, door, log }: ServerParts): Promise<void> {
+async function leave({ configuration, store, engine, doors, log }: ServerParts): Promise<void> {
   const { drainMs, cancelGraceMs } = configuration;
   log.info({ drain_ms: drainMs }, "stopping");
-  door.setServing(false);
+  doors.setServing(false);
   await engine
     .stop({ drainMs, halt: AbortSignal.timeout(drainMs + cancelGraceMs + STOP_MARGIN_MS) })
     .catch((error: unknown) => {
       log.error({ err: error }, "the engine could not stop in order: what it ran is ended by others");
     });
-  await door.close({ graceMs: STOP_MARGIN_MS });
+  await doors.close({ graceMs: STOP_MARGIN_MS });
   await store.close();
   log.info("stopped");
 }

@@ -35,6 +35,7 @@ describe("a configuration", () => {
     assert.deepEqual(readConfiguration({ environment: {} }), {
       host: "127.0.0.1",
       port: 50_051,
+      httpPort: 8_080,
       token: null,
       databaseUrl: null,
       dataDir: "./.spool",
@@ -119,6 +120,7 @@ describe("a configuration", () => {
 
   const BOUNDS: [variable: string, within: string[], beyond: string[]][] = [
     ["SPOOL_PORT", ["0", "65535"], ["-1", "65536", "1e3", "0x10", " 1", "1.5"]],
+    ["SPOOL_HTTP_PORT", ["0", "65535", "off"], ["-1", "65536", "on"]],
     ["SPOOL_SLOTS", ["1", "10000"], ["0", "10001"]],
     ["SPOOL_CANCEL_GRACE_MS", ["0", "3600000"], ["-1", "3600001"]],
     ["SPOOL_LEASE_MS", ["1000", "600000"], ["999", "600001"]],
