@@ -2,6 +2,7 @@ import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import type { Configuration } from "./configuration.ts";
+import { consoleFiles } from "./console-files.ts";
 import { openGrpcDoor } from "./grpc-door.ts";
 import { openHttpDoor } from "./http-door.ts";
 
@@ -27,7 +28,7 @@ export async function openDoors(engine: TaskEngine, configuration: Configuration
   const common = { engine, host, token: configuration.token ?? undefined, log };
   const grpc = await openGrpcDoor({ ...common, port, writeAheadKib });
   try {
-    const http = httpPort === null ? null : await openHttpDoor({ ...common, port: httpPort });
+    const http = httpPort === null ? null : await openHttpDoor({ ...common, port: httpPort, fallback: consoleFiles() });
     const address = authority(host, grpc.port);
     const lines = [`gRPC  ${address}`, ...(http === null ? [] : [`HTTP  http://${authority(host, http.port)}`])];
     return {
