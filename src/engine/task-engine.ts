@@ -1,3 +1,4 @@
+import type { Activity, ActivityQuery } from "../domain/activity.ts";
 import type { TaskFailure, TapeEvent } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { SpoolError } from "../domain/errors.ts";
@@ -97,6 +98,13 @@ export interface TaskEngine {
     kinds: readonly string[];
     labels: Readonly<Record<string, string>>;
   }): Promise<{ tasks: SeenTask[]; hasMore: boolean }>;
+
+  /**
+   * Counts what began and ended of late: as of a second ago or less, or ten times as long ago as it takes to count.
+   *
+   * @throws Overloaded
+   */
+  getActivity(query: ActivityQuery): Promise<Activity>;
 
   /**
    * Lets a worker run tasks, by a stream. It is welcomed, and told the rest, by `tell`.

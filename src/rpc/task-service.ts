@@ -10,6 +10,7 @@ import {
   StartTaskResponseSchema,
 } from "../gen/spool/v1/task_service_pb.ts";
 import type { StreamEventsResponse, TaskService } from "../gen/spool/v1/task_service_pb.ts";
+import { toGetActivityResponse } from "./activity-message.ts";
 import {
   CANCEL_OUTCOMES,
   toGetEventsResponse,
@@ -21,6 +22,7 @@ import {
 } from "./convert.ts";
 import { cutFrames, cutPage } from "./frames.ts";
 import { encodePageToken } from "./page-token.ts";
+import { parseGetActivity } from "./parse-activity.ts";
 import {
   parseCancelTask,
   parseGetEvents,
@@ -98,8 +100,8 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
       throw new Error("not yet");
     },
 
-    async getActivity() {
-      throw new Error("not yet");
+    async getActivity(request) {
+      return toGetActivityResponse(await engine.getActivity(parseGetActivity(request)));
     },
   };
 }
