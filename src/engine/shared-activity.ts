@@ -4,7 +4,7 @@ import { quiet } from "../domain/quiet.ts";
 
 /** How long an answer is given to all who ask the same. */
 const KEPT_MS = 1_000;
-/** And that many times as long as it took to count: so the database is never busy with it for more than a tenth. */
+/** But that many times as long as it took to count: one question takes a tenth of a connection's time at the most. */
 const KEPT_TIMES = 9;
 /** How many different questions are open or answered at once. */
 const QUESTIONS_MAX = 100;
