@@ -8,6 +8,7 @@ import {
   TaskService,
 } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
+import { toActivity } from "./activity-answer.ts";
 import { openConnection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { toCancelledTask, toEventPage, toFrame, toResult, toSession, toTask } from "./convert.ts";
@@ -15,13 +16,15 @@ import { brokenPromise } from "./errors.ts";
 import { followFrames } from "./follow.ts";
 import type { ReconnectNotice } from "./follow.ts";
 import type { Read } from "./grpc-transport.ts";
-import { checkText, duration, eventsRequest, int64, listRequest, startRequest } from "./requests.ts";
+import { activityRequest, checkText, duration, eventsRequest, int64, listRequest, startRequest } from "./requests.ts";
 import { RETRY_MS_DEFAULT, withRetries } from "./retry.ts";
 import { openRun } from "./run.ts";
 import { readTapeAnswer } from "./tape-reader.ts";
 import { waitFinal } from "./waiter.ts";
 import type { GetEvents } from "./waiter.ts";
 import type {
+  Activity,
+  ActivityRequest,
   CancelledTask,
   EventPage,
   FinalEvent,
@@ -116,6 +119,8 @@ export interface SpoolClient extends Disposable {
   listPage(filter?: TaskFilter & { pageToken?: string | undefined }, options?: CallOptions): Promise<TaskPage>;
   /** Who runs the tasks of the service: at most 1,000 sessions, those that began first, first. */
   sessions(options?: CallOptions): Promise<{ sessions: Session[]; hasMore: boolean }>;
+  /** What began and ended of late, in steps and by kind: as of about a second ago. */
+  activity(request?: ActivityRequest, options?: CallOptions): Promise<Activity>;
   /** Ends everything under way with an error. Tasks run on. */
   close(): void;
 }
@@ -223,6 +228,10 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
     async sessions(options) {
       const { sessions, hasMore } = await call(WorkerService.method.listSessions, {}, options);
       return { sessions: sessions.map(toSession), hasMore };
+    },
+
+    async activity(request = {}, options) {
+      return toActivity(await call(method.getActivity, activityRequest(request), options));
     },
 
     close: transport.close,

@@ -6,13 +6,14 @@ import { measureJson, NotJson } from "../domain/json-size.ts";
 import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX } from "../domain/limits.ts";
 import type { RetryPolicySchema } from "../gen/spool/v1/task_pb.ts";
 import type {
+  GetActivityRequestSchema,
   GetEventsRequestSchema,
   ListTasksRequestSchema,
   StartTaskRequestSchema,
 } from "../gen/spool/v1/task_service_pb.ts";
 import { STATUS_CODES } from "./convert.ts";
 import { invalidArgument } from "./errors.ts";
-import type { RetryPolicyRequest, StartRequest, TaskFilter } from "./types.ts";
+import type { ActivityRequest, RetryPolicyRequest, StartRequest, TaskFilter } from "./types.ts";
 
 // What callers ask for to messages of the wire. Only what the encoding cannot carry, or would change without a word,
 // is refused here; every other bound is the server's to check, and to name.
@@ -63,6 +64,16 @@ export function listRequest(filter: TaskFilter, pageToken: string): MessageInitS
     labels: { ...labels },
     pageSize: int32("page_size", pageSize),
     pageToken,
+  };
+}
+
+export function activityRequest(query: ActivityRequest): MessageInitShape<typeof GetActivityRequestSchema> {
+  const { windowMs, stepMs, kinds = [] } = query;
+  kinds.forEach((kind, index) => checkText(`kinds[${index}]`, kind));
+  return {
+    ...(windowMs !== undefined && { window: duration("window", windowMs) }),
+    ...(stepMs !== undefined && { step: duration("step", stepMs) }),
+    kinds: [...kinds],
   };
 }
 
