@@ -6,5 +6,5 @@ import type { Kysely } from "kysely";
  * not in it. docs/adr/0014 has what it costs, and why it is no BRIN.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await sql`create index tasks_ended on tasks (namespace, finished_at) where finished_at is not null`.execute(db);
+  await sql`create index tasks_finished on tasks (namespace, finished_at) where finished_at is not null`.execute(db);
 }
