@@ -44,7 +44,7 @@ function Body({ event }: { event: SpoolEvent }) {
             {event.phase}: {formatCount(event.current)}
             {event.total > 0 && ` of ${formatCount(event.total)}`}
           </p>
-          {event.detail && <JsonView value={event.detail} open={3} />}
+          {event.detail && <JsonView value={event.detail} open={4} />}
         </>
       );
     case "log":
@@ -58,7 +58,7 @@ function Body({ event }: { event: SpoolEvent }) {
       return (
         <>
           <p>{event.kind}</p>
-          <JsonView value={event.payload} open={3} />
+          <JsonView value={event.payload} open={4} />
         </>
       );
     case "cancel_requested":
