@@ -75,7 +75,7 @@ describe("the page of a task", () => {
     await eventually(async () => assert.match(await lines.first().innerText(), /\serror\s+error 4$/));
     assert.ok((await lines.allInnerTexts()).every((text) => /\serror\s+error \d*4$/.test(text)));
     await page.getByLabel("With the text").fill("ERROR 24");
-    await page.getByText("11 found in 2,502 events").waitFor();
+    await page.getByText("12 found in 2,502 events").waitFor();
     await listOf(page).getByRole("option").last().click();
     await page.getByRole("region", { name: "Event 2,495 log" }).getByText("error 2494").waitFor();
     await page.getByLabel("With the text").fill("");
