@@ -1,18 +1,25 @@
-import { createConnectRouter } from "@connectrpc/connect";
-import type { HandlerContext } from "@connectrpc/connect";
-import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
-import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { Unauthenticated } from "../domain/errors.ts";
-import { CALL_TIMEOUT_MS_MAX, MESSAGE_BYTES_MAX } from "../domain/limits.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
+import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { bearerTokenCheck } from "../rpc/bearer-token.ts";
-import { addRoutes, toConnectError } from "../rpc/connect-binding.ts";
+import { toConnectError } from "../rpc/connect-binding.ts";
 import { Drain } from "../rpc/drain.ts";
+import { observed } from "../rpc/observed.ts";
 import { taskService } from "../rpc/task-service.ts";
+import { workerService } from "../rpc/worker-service.ts";
+import type { Certificate } from "./certificate.ts";
+import { connectRoutes } from "./connect-routes.ts";
+import { eventSource } from "./event-source.ts";
+import { eventStream } from "./event-streams.ts";
+import { pathOf, sendError, sendJson } from "./http-answer.ts";
 import { openHttpServer } from "./http-server.ts";
-import type { HttpHandler } from "./http-server.ts";
+import type { HttpHandler, HttpResponse } from "./http-server.ts";
+import type { Metrics } from "./metrics.ts";
+import { originGuard } from "./origin-guard.ts";
+import type { Readiness } from "./readiness.ts";
 
 /** An open HTTP door. */
 export interface HttpDoor {
@@ -25,85 +32,91 @@ export interface HttpDoor {
   close(options: { graceMs: number }): Promise<void>;
 }
 
-/**
- * Serves spool.v1.TaskService over HTTP/1.1: Connect (JSON and binary, by GET too where a call has no side effects)
- * and gRPC-Web. WorkerService, whose stream goes both ways at once, is served over gRPC alone.
- *
- * @param host an address or a name of this machine
- * @param port 0 for any that is free
- * @param token what every call must carry as its bearer; undefined: nobody is asked
- * @param fallback answers every other path, without a token
- * @throws where the address cannot be listened on
- */
-export async function openHttpDoor({
-  engine,
-  host,
-  port,
-  token,
-  fallback = answerNotFound,
-  log,
-}: {
+interface HttpDoorOptions {
   engine: TaskEngine;
+  /** An address or a name of this machine. */
   host: string;
+  /** 0 for any that is free. */
   port: number;
+  /** What every call must carry as its bearer; undefined: nobody is asked. */
   token?: string | undefined;
+  /** Whose pages may call, besides those of this server itself. */
+  origins?: readonly string[];
+  /** With one, it speaks TLS, and HTTP/2 besides HTTP/1.1. */
+  certificate?: Certificate | null;
+  readiness: Readiness;
+  metrics: Metrics;
+  /** Answers every path that is nobody's, without a token. */
   fallback?: HttpHandler;
   log: Logger;
-}): Promise<HttpDoor> {
+}
+
+/** Where calls are: what is under them, and is none, is an error as calls have it. */
+const CALLS = /^\/(spool\.v1\.|v1\/)/;
+
+/**
+ * Serves spool.v1.TaskService and the plain calls of WorkerService over HTTP: by Connect, by gRPC-Web, and as
+ * server-sent events. And `/healthz` and `/readyz`, without a token, and `/metrics`.
+ *
+ * @throws where the address cannot be listened on
+ */
+export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
+  const { host, port, certificate } = options;
   const drain = new Drain();
-  const routes = connectRoutes(engine, { drain, token, log });
-  const handler: HttpHandler = (request, response) => {
-    const route = routes.get(request.url?.split("?", 1)[0] ?? "") ?? fallback;
-    route(request, response);
-  };
-  const server = await openHttpServer({ host, port, handler });
+  const server = await openHttpServer({ host, port, certificate, handler: doorHandler(options, drain) });
   return {
     port: server.port,
-    close(options) {
+    close({ graceMs }) {
       drain.begin();
-      return server.close(options);
+      return server.close({ graceMs });
     },
   };
 }
 
-/** The calls of TaskService, each by its path. */
-function connectRoutes(
-  engine: TaskEngine,
-  { drain, token, log }: { drain: Drain; token: string | undefined; log: Logger },
-): Map<string, HttpHandler> {
+function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
+  const { engine, token, origins = [], readiness, metrics, fallback, log } = options;
   const isAuthorized = token === undefined ? () => true : bearerTokenCheck(token);
-  const router = createConnectRouter({
-    grpc: false, // It has a door of its own.
-    readMaxBytes: MESSAGE_BYTES_MAX,
-    maxTimeoutMs: CALL_TIMEOUT_MS_MAX,
-    acceptCompression: [compressionGzip, compressionBrotli],
-    jsonOptions: { ignoreUnknownFields: false },
-    requestGate({ requestHeader }: HandlerContext) {
-      if (!isAuthorized(requestHeader.get("authorization") ?? undefined)) {
-        throw toConnectError(new Unauthenticated(), log);
-      }
-    },
-  });
-  addRoutes(router, TaskService, taskService(engine), { drain, log });
-  return new Map(
-    router.handlers.map((handle): [string, HttpHandler] => [
-      handle.requestPath,
-      (request, response) => {
-        const answer = async () => {
-          const universal = universalRequestFromNodeRequest(request, response, undefined, undefined);
-          await universalResponseToNodeResponse(await handle(universal), response);
-        };
-        // What a handler throws is an answer: this is a caller that has gone, or a request that is not HTTP.
-        answer().catch((error: unknown) => {
-          log.debug({ err: error }, "an answer could not be written");
-          response.destroy();
-        });
-      },
-    ]),
-  );
+  const tasks = taskService(engine);
+  const calls = {
+    tasks: observed(TaskService, tasks, metrics.callsAt("http")),
+    workers: observed(WorkerService, workerService(engine), metrics.callsAt("http")),
+  };
+  const routes = connectRoutes(calls, { drain, isAuthorized, log });
+  const streams = observed(TaskService, tasks, metrics.callsAt("sse"));
+  const isAdmitted = originGuard({ origins, hasToken: token !== undefined, log });
+
+  return (request, response) => {
+    const path = pathOf(request);
+    if (path === "/healthz") return sendJson(response, 200, JSON.stringify({ alive: true }));
+    if (path === "/readyz") return void sendReadiness(readiness, response);
+    if (!isAdmitted(request, response)) return;
+    const call = routes.get(path);
+    if (call !== undefined) return call(request, response); // It asks for the token itself, to refuse in its protocol.
+    const events = eventStream(streams, path);
+    const read = path === "/metrics" ? metrics.answer : events && eventSource(events, { drain, log });
+    if (read !== undefined) {
+      if (request.method !== "GET") return sendNotGet(response);
+      if (isAuthorized(request.headers.authorization)) return read(request, response);
+      return sendError(response, toConnectError(new Unauthenticated(), log));
+    }
+    if (CALLS.test(path) || fallback === undefined) return sendNotFound(path, response);
+    fallback(request, response);
+  };
 }
 
-const answerNotFound: HttpHandler = (_request, response) => {
-  response.writeHead(404);
-  response.end();
-};
+/** Never rejects. */
+async function sendReadiness(readiness: Readiness, response: HttpResponse): Promise<void> {
+  const report = await readiness.report();
+  sendJson(response, report.ready ? 200 : 503, JSON.stringify(report));
+}
+
+function sendNotGet(response: HttpResponse): void {
+  response.setHeader("allow", "GET");
+  sendError(response, new ConnectError("this is called by GET", Code.InvalidArgument), 405);
+}
+
+/** As Connect has it of a call that there is not. */
+function sendNotFound(path: string, response: HttpResponse): void {
+  const hint = path.endsWith("WorkerService/Work") ? ": it sends both ways at once, and is served over gRPC alone" : "";
+  sendError(response, new ConnectError(`nothing is served at ${path}${hint}`, Code.Unimplemented), 404);
+}

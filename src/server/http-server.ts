@@ -3,17 +3,12 @@ import { createSecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { Certificate } from "./certificate.ts";
 
 /** Takes a request of HTTP/1.1 or HTTP/2: Node gives both the same face. */
 export type HttpHandler = ReturnType<typeof connectNodeAdapter>;
 export type HttpRequest = Parameters<HttpHandler>[0];
 export type HttpResponse = Parameters<HttpHandler>[1];
-
-/** A certificate, with those that it rests on, and its key: both PEM. */
-export interface Certificate {
-  cert: Buffer;
-  key: Buffer;
-}
 
 /** A server that listens. */
 export interface HttpServer {
@@ -27,6 +22,8 @@ export interface HttpServer {
 
 /** After so long without a byte the machine at the other end is asked whether it is still there. */
 const KEEP_ALIVE_MS = 30_000;
+/** Of all headers of a request, its URL among them: a cursor of many tasks comes as one, and a call by GET in the URL. */
+const HEADERS_BYTES_MAX = 64 * 1_024;
 
 /**
  * Listens for HTTP/1.1, or with a certificate for HTTP/2 and HTTP/1.1 over TLS at one port.
@@ -42,7 +39,7 @@ export async function openHttpServer({
 }: {
   host: string;
   port: number;
-  certificate?: Certificate | undefined;
+  certificate?: Certificate | null | undefined;
   handler: HttpHandler;
 }): Promise<HttpServer> {
   /** The connections, each with how many of its requests are under way; over HTTP/2 the library counts. */
@@ -57,15 +54,18 @@ export async function openHttpServer({
       if (closing && before + more === 0) socket.destroySoon();
     };
     count(1);
+    if (closing && request.httpVersionMajor === 1) response.setHeader("connection", "close");
     response.once("close", () => count(-1));
     handler(request, response);
   };
-  const options = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
-  const server =
-    certificate === undefined
-      ? createServer(options, onRequest)
-      : createSecureServer({ ...options, ...certificate, allowHTTP1: true }, onRequest);
-  server.on(certificate === undefined ? "connection" : "secureConnection", (socket: Socket) => {
+  const options = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, maxHeaderSize: HEADERS_BYTES_MAX };
+  const server = certificate
+    ? createSecureServer(
+        { ...options, ...certificate, allowHTTP1: true, settings: { maxHeaderListSize: HEADERS_BYTES_MAX } },
+        onRequest,
+      )
+    : createServer(options, onRequest);
+  server.on(certificate ? "secureConnection" : "connection", (socket: Socket) => {
     connections.set(socket, 0);
     socket.once("close", () => connections.delete(socket));
   });

@@ -9,6 +9,7 @@ import { synthKind } from "../kinds/synth/synth.ts";
 import { openDatabase } from "../store/database.ts";
 import type { Store } from "../store/database.ts";
 import { migrate, requireCurrentSchema } from "../store/migrate.ts";
+import { ping } from "../store/ping.ts";
 import { readConfiguration } from "./configuration.ts";
 import type { Configuration } from "./configuration.ts";
 import { openDoors } from "./doors.ts";
@@ -16,6 +17,7 @@ import type { Doors } from "./doors.ts";
 import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
 import { openLog } from "./logging.ts";
 import { databaseLocation } from "./migrate.ts";
+import { Readiness } from "./readiness.ts";
 
 /** While the database cannot be reached at start, it is tried again this often. */
 const JOIN_RETRY_MS = 500;
@@ -26,7 +28,7 @@ const STOP_MARGIN_MS = 5_000;
 
 /** A server that runs. */
 export interface RunningServer {
-  /** Of the gRPC door: host and port. */
+  /** Of the gRPC door: host and port, with `https://` before them where it speaks TLS. */
   readonly address: string;
   /** What to tell people: one line a door. */
   readonly doors: readonly string[];
@@ -73,9 +75,10 @@ async function openServer(parts: {
   const kinds = [...builtInKinds(configuration, store), ...parts.ownKinds];
   requireDistinctNames(kinds);
   const engine = new Engine({ store, kinds, settings: configuration, log });
-  const doors = await openDoors(engine, configuration, log);
+  const readiness = new Readiness(() => ping(store.db));
+  const doors = await openDoors(engine, configuration, { readiness, log });
   const halted = new AbortController();
-  const joined = await join({ configuration, store, engine, doors, log }, halted.signal).catch(
+  const joined = await join({ configuration, store, engine, doors, readiness, log }, halted.signal).catch(
     async (error: unknown) => {
       await doors.close({ graceMs: 0 });
       throw error;
@@ -90,7 +93,7 @@ async function openServer(parts: {
   let stopping: Promise<void> | undefined;
   const stop = async () => {
     halted.abort();
-    await leave({ configuration, store, engine, doors, log });
+    await leave({ configuration, store, engine, doors, readiness, log });
     resolve();
   };
   return { address: doors.address, doors: doors.lines, stop: () => (stopping ??= stop()), stopped };
@@ -108,6 +111,7 @@ interface ServerParts {
   store: Store;
   engine: Engine;
   doors: Doors;
+  readiness: Readiness;
   log: Logger;
 }
 
@@ -137,21 +141,24 @@ async function joinLater(parts: ServerParts, signal: AbortSignal): Promise<void>
   }
 }
 
-async function joinOnce({ configuration, store, engine, doors, log }: ServerParts): Promise<void> {
+async function joinOnce({ configuration, store, engine, doors, readiness, log }: ServerParts): Promise<void> {
   if (configuration.migrate) {
     const applied = await migrate(store.db);
     if (applied.length > 0) log.info({ applied }, "the database was migrated");
   } else {
     await requireCurrentSchema(store.db);
   }
+  readiness.schema = true;
   await engine.start();
+  readiness.engine = true;
   doors.setServing(true);
 }
 
 /** Readiness turns first; followers see the ends of the tasks that are ended, and are sent elsewhere after. */
-async function leave({ configuration, store, engine, doors, log }: ServerParts): Promise<void> {
+async function leave({ configuration, store, engine, doors, readiness, log }: ServerParts): Promise<void> {
   const { drainMs, cancelGraceMs } = configuration;
   log.info({ drain_ms: drainMs }, "stopping");
+  readiness.draining = true;
   doors.setServing(false);
   await engine
     .stop({ drainMs, halt: AbortSignal.timeout(drainMs + cancelGraceMs + STOP_MARGIN_MS) })
