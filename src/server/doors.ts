@@ -39,8 +39,16 @@ export async function openDoors(
   const common = { engine, host, token: configuration.token ?? undefined, certificate, metrics, log };
   const grpc = await openGrpcDoor({ ...common, port, writeAheadKib });
   opened.defer(() => grpc.close({ graceMs: 0 }));
-  const forHttp = { ...common, origins: httpOrigins, readiness, fallback: consoleFiles() };
-  const http = httpPort === null ? null : await openHttpDoor({ ...forHttp, port: httpPort });
+  const http =
+    httpPort === null
+      ? null
+      : await openHttpDoor({
+          ...common,
+          port: httpPort,
+          origins: httpOrigins,
+          readiness,
+          fallback: consoleFiles(),
+        });
   const open = opened.move();
   const address = `${certificate ? "https://" : ""}${authority(host, grpc.port)}`;
   const lines = [`gRPC  ${address}`];

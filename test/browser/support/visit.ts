@@ -53,8 +53,12 @@ export async function visit(url: string, options: BrowserContextOptions = {}): P
     const { fetch } = window;
     window.streamsOpen = 0;
     window.streamsMax = 0;
-    window.fetch = (input, init) => {
-      if (/\/(StreamEvents|FollowTasks|RunTask)$/.test(String(input))) {
+    window.fetch = (input: RequestInfo | URL, init?: RequestInit) => {
+      if (
+        /\/(StreamEvents|FollowTasks|RunTask)$/.test(
+          typeof input === "string" ? input : "url" in input ? input.url : input.href,
+        )
+      ) {
         window.streamsMax = Math.max(window.streamsMax, ++window.streamsOpen);
         init!.signal!.addEventListener("abort", () => window.streamsOpen--, { once: true });
       }
