@@ -146,7 +146,7 @@ async function assertWholeTape(page: Page, count: number): Promise<void> {
     });
   }
   assert.deepEqual(
-    [...seen.keys()],
+    [...seen.keys()].toSorted((a, b) => a - b),
     Array.from({ length: count }, (_, index) => index + 1),
   );
   assert.equal(seen.get(count), "final");

@@ -14,8 +14,8 @@ declare global {
 /** A page of a browser without a past. Disposing closes it, and fails where the page has complained of anything. */
 export interface Visit extends AsyncDisposable {
   readonly page: Page;
-  /** The streams that are open now, as the browser knows. */
-  streams(): readonly Request[];
+  /** The URLs of the streams that are open now, as the browser knows. */
+  streams(): readonly string[];
   /** The most streams that the page itself had open at once since it was loaded. */
   streamsMax(): Promise<number>;
   /** What the browser itself says of answers that are errors, which a test brings about, is no complaint. */
@@ -68,7 +68,7 @@ export async function visit(url: string, options: BrowserContextOptions = {}): P
   await page.goto(url);
   return {
     page,
-    streams: () => [...open],
+    streams: () => Array.from(open, (request) => request.url()),
     streamsMax: () => page.evaluate(() => window.streamsMax),
     expect: (complaint) => void expected.push(complaint),
     async [Symbol.asyncDispose]() {
