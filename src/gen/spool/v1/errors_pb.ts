@@ -84,7 +84,8 @@ export const ErrorReason = {
   DRAINING: 8,
 
   /**
-   * RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. More waits to be written than the server holds.
+   * RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. More waits to be written than the server holds, or more is asked to
+   * be counted (GetActivity) than it can.
    *
    * @generated from enum value: ERROR_REASON_OVERLOADED = 9;
    */
