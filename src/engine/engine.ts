@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
+import type { Activity, ActivityQuery } from "../domain/activity.ts";
 import { Draining, StoreUnavailable, TaskNotTerminal } from "../domain/errors.ts";
 import { bodyOf } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
@@ -9,6 +10,7 @@ import { LIST_SESSIONS_MAX } from "../domain/limits.ts";
 import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
+import { readActivity } from "../store/activity-queries.ts";
 import { readEvent, readLastEvent, readPage } from "../store/event-queries.ts";
 import { readProgress } from "../store/progress.ts";
 import type { Database } from "../store/schema.ts";
@@ -25,6 +27,7 @@ import { KindDirectory } from "./kind-directory.ts";
 import { KindHost } from "./kind-host.ts";
 import { Membership } from "./membership.ts";
 import type { MembershipSettings } from "./membership.ts";
+import { SharedActivity } from "./shared-activity.ts";
 import { Starter } from "./starter.ts";
 import { StoredPages } from "./stored-pages.ts";
 import { Runner } from "./runner.ts";
@@ -72,6 +75,7 @@ export class Engine implements TaskEngine {
   readonly #workers: Workers;
   readonly #directory: KindDirectory;
   readonly #starter: Starter;
+  readonly #activity: SharedActivity;
   #membership: Membership | null = null;
   #hasStarted = false;
   /** It runs nothing new: what is started here is left to others. */
@@ -109,6 +113,7 @@ export class Engine implements TaskEngine {
       unknownKinds: settings.unknownKinds,
       readOffer: async (kind) => findOffer(this.#opened(), { namespace, kind }),
     });
+    this.#activity = new SharedActivity((query) => readActivity(this.#db, { namespace, ...query }));
     this.#control = new Control({ db, namespace, feed });
     this.#starter = new Starter({
       namespace,
@@ -199,6 +204,11 @@ export class Engine implements TaskEngine {
       running.map(({ taskId }) => taskId),
     );
     return { tasks, progress, hasMore: found.length > limit };
+  }
+
+  async getActivity(query: ActivityQuery): Promise<Activity> {
+    this.#opened();
+    return this.#activity.read(query);
   }
 
   async connectWorker(hello: WorkerHello, tell: Tell): Promise<Worker> {
