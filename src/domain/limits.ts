@@ -62,6 +62,11 @@ export const HEARTBEAT_MS_DEFAULT = 15 * SECOND_MS;
 export const HEARTBEAT_MS_MIN = SECOND_MS;
 export const HEARTBEAT_MS_MAX = 60 * SECOND_MS;
 
+/** Of a stream over many tasks: how long changes are gathered, and what its cursor may take. */
+export const INTERVAL_MS_MAX = 60 * SECOND_MS;
+export const INTERVAL_MS_DEFAULT = { events: 0, tasks: 500 };
+export const CURSOR_CHARS_MAX = 16 * KIB;
+
 export const LIST_TASKS_DEFAULT = 100;
 export const LIST_TASKS_MAX = 1_000;
 export const LIST_BYTES_MAX = 3 * MIB;

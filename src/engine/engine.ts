@@ -10,6 +10,7 @@ import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 import { readEvent, readLastEvent, readPage } from "../store/event-queries.ts";
+import { readProgress } from "../store/progress.ts";
 import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
@@ -18,6 +19,7 @@ import { Control } from "./control.ts";
 import { Feed } from "./feed.ts";
 import { followTape, readEvents, waitForEnd } from "./follow.ts";
 import type { TapeSource } from "./follow.ts";
+import { followTasks } from "./follow-tasks.ts";
 import { Journal } from "./journal.ts";
 import { KindDirectory } from "./kind-directory.ts";
 import { KindHost } from "./kind-host.ts";
@@ -28,7 +30,15 @@ import { StoredPages } from "./stored-pages.ts";
 import { Runner } from "./runner.ts";
 import type { RunnerSurroundings } from "./runner.ts";
 import { Runners } from "./runners.ts";
-import type { SeenTask, TaskEngine, TaskOutcome, TapePage, Worker } from "./task-engine.ts";
+import type {
+  FollowedPage,
+  FollowTasksQuery,
+  SeenTask,
+  TapePage,
+  TaskEngine,
+  TaskOutcome,
+  Worker,
+} from "./task-engine.ts";
 import { Workers } from "./workers.ts";
 import type { Tell, WorkerHello } from "./worker-protocol.ts";
 
@@ -179,11 +189,16 @@ export class Engine implements TaskEngine {
     return readTask(this.#opened(), { namespace: this.#settings.namespace, taskId });
   }
 
-  async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): Promise<{ tasks: SeenTask[]; hasMore: boolean }> {
-    const { limit } = filter;
-    const tasks = await listTasks(this.#opened(), this.#settings.namespace, { ...filter, limit: limit + 1 });
-    const seen = await Promise.all(tasks.slice(0, limit).map((task) => this.#directory.see(task)));
-    return { tasks: seen, hasMore: tasks.length > limit };
+  async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): ReturnType<TaskEngine["listTasks"]> {
+    const { limit, withProgress = false } = filter;
+    const found = await listTasks(this.#opened(), this.#settings.namespace, { ...filter, limit: limit + 1 });
+    const tasks = await Promise.all(found.slice(0, limit).map((task) => this.#directory.see(task)));
+    const running = withProgress ? tasks.filter(({ status }) => status === "running") : [];
+    const progress = await readProgress(
+      this.#db,
+      running.map(({ taskId }) => taskId),
+    );
+    return { tasks, progress, hasMore: found.length > limit };
   }
 
   async connectWorker(hello: WorkerHello, tell: Tell): Promise<Worker> {
@@ -214,6 +229,12 @@ export class Engine implements TaskEngine {
 
   followTape(query: Parameters<TaskEngine["followTape"]>[0], signal: AbortSignal): AsyncIterable<TapePage> {
     return followTape(this.#source, query, signal);
+  }
+
+  async *followTasks(query: FollowTasksQuery, signal: AbortSignal): AsyncGenerator<FollowedPage> {
+    const { namespace } = this.#settings;
+    const see = (task: Task) => this.#directory.see(task);
+    yield* followTasks({ db: this.#opened(), namespace, feed: this.#source.feed, see }, query, signal);
   }
 
   async waitForResult(query: { taskId: string; waitMs: number }, signal: AbortSignal): Promise<TaskOutcome> {

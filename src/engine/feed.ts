@@ -57,6 +57,8 @@ export class Feed {
   readonly #unfollowed = new Map<string, Tape>();
   readonly #onCommit: (state: TaskState) => void;
   readonly #wheel = new TimingWheel();
+  /** Those who follow many tasks, and look for themselves at what has changed. */
+  readonly #onlookers = new Set<Subscriber>();
   readonly #given = new KeptPages(GIVEN_BYTES_MAX);
   #bytes = 0;
 
@@ -76,6 +78,16 @@ export class Feed {
       this.#tapes.delete(taskId);
     };
     return new Subscriber({ others: tape.subscribers, signal, wheel: this.#wheel, onDispose });
+  }
+
+  /** For who follows many tasks: is woken by every commit, whatever the task. */
+  subscribeToAll(signal: AbortSignal): Subscription {
+    return new Subscriber({ others: this.#onlookers, signal, wheel: this.#wheel, onDispose() {} });
+  }
+
+  /** Something was committed, here or elsewhere. */
+  stir(): void {
+    for (const onlooker of this.#onlookers) onlooker.wake();
   }
 
   /** Whether more than one follows a tape. */
@@ -100,6 +112,7 @@ export class Feed {
   publish({ taskId, firstSeq, events, time, status }: Committed): void {
     const lastSeq = firstSeq + BigInt(events.length) - 1n;
     this.#onCommit({ taskId, status, lastSeq });
+    this.stir();
     const tape = this.#tapes.get(taskId) ?? this.#unfollowed.get(taskId) ?? (firstSeq === 1n ? newTape() : undefined);
     if (tape === undefined || lastSeq <= tape.lastSeq) return;
     if (firstSeq !== tape.lastSeq + 1n) this.#dropRing(tape);
@@ -119,6 +132,7 @@ export class Feed {
   /** Takes a commit of this process whose events followers are to read from the store. */
   announce({ taskId, status, lastSeq }: TaskState): void {
     this.#onCommit({ taskId, status, lastSeq });
+    this.stir();
     this.observe({ taskId, status, lastSeq });
   }
 

@@ -1,7 +1,9 @@
-import type { TaskFailure, TapeEvent } from "../domain/event.ts";
-import type { JsonObject } from "../domain/json.ts";
 import type { SpoolError } from "../domain/errors.ts";
+import type { EventBodies, TapeEvent, TaskFailure } from "../domain/event.ts";
+import type { FollowCursor } from "../domain/follow-cursor.ts";
+import type { JsonObject } from "../domain/json.ts";
 import type { SessionState } from "../domain/session.ts";
+import type { Snapshot } from "../domain/snapshot.ts";
 import type { Task, TaskRequest, TaskStatus, TerminalStatus } from "../domain/task.ts";
 import type { AttemptRef, Tell, WorkerAppend, WorkerChecked, WorkerFinish, WorkerHello } from "./worker-protocol.ts";
 
@@ -26,6 +28,47 @@ export interface PageQuery {
   fromSeq: bigint;
   /** How many events at the most, 1 to PAGE_EVENTS_MAX; a page may be shorter, to stay within PAGE_BYTES_MAX. */
   limit: number;
+}
+
+export type Progress = EventBodies["progress"];
+
+/** Which tasks are followed by one stream, from where on, and what of them is told. */
+export interface FollowTasksQuery {
+  /** Empty: all. */
+  kinds: readonly string[];
+  /** Only tasks that carry all of these. */
+  labels: Readonly<Record<string, string>>;
+  /** `events`: every event of each; `tasks`: each as it stands, whenever it has changed. */
+  view: "events" | "tasks";
+  /** null: as fromStart says. */
+  cursor: FollowCursor | null;
+  /** Whether what is stored already is given too. */
+  fromStart: boolean;
+  heartbeatMs: number;
+  /** How long changes are gathered before they are looked for again. */
+  intervalMs: number;
+}
+
+/** What is new of one task among many. */
+export interface FollowedTask {
+  taskId: string;
+  kind: string;
+  /** See Place. */
+  endedXid: bigint | null;
+  /** In order, without a gap; none in the view of tasks. */
+  events: readonly TapeEvent[];
+  /** In the view of tasks: how it stands, and its latest progress while it runs; null in that of events. */
+  state: { task: SeenTask; progress: Progress | null } | null;
+}
+
+/** What is new of some tasks, each at most once. */
+export interface FollowedPage {
+  tasks: readonly FollowedTask[];
+  /** Where the follower stands who has dealt with all of it; cursorAfter says it of a part. */
+  cursor: FollowCursor;
+  /** What the page is of: the difference of these two. */
+  seen: Snapshot;
+  target: Snapshot;
 }
 
 /** A task as callers see it. */
@@ -89,6 +132,7 @@ export interface TaskEngine {
    * @param filter.statuses only tasks in one of these; empty: all
    * @param filter.kinds only tasks of one of these kinds; empty: all
    * @param filter.labels only tasks that carry all of these
+   * @param filter.withProgress whether to give the latest progress of the running ones too, by their ids
    */
   listTasks(filter: {
     limit: number;
@@ -96,7 +140,8 @@ export interface TaskEngine {
     statuses: readonly TaskStatus[];
     kinds: readonly string[];
     labels: Readonly<Record<string, string>>;
-  }): Promise<{ tasks: SeenTask[]; hasMore: boolean }>;
+    withProgress?: boolean;
+  }): Promise<{ tasks: SeenTask[]; progress: ReadonlyMap<string, Progress>; hasMore: boolean }>;
 
   /**
    * Lets a worker run tasks, by a stream. It is welcomed, and told the rest, by `tell`.
@@ -138,6 +183,15 @@ export interface TaskEngine {
     query: { taskId: string; fromSeq: bigint; heartbeatMs: number },
     signal: AbortSignal,
   ): AsyncIterable<TapePage>;
+
+  /**
+   * Gives what is new of many tasks, those that start later too, in pages, each of which can be come back after. Each
+   * event comes once and in its task's order. The first page comes at once, empty; after heartbeatMs without news
+   * comes another empty one. Never ends by itself.
+   *
+   * @throws InvalidArgument (cursor), or the signal's reason
+   */
+  followTasks(query: FollowTasksQuery, signal: AbortSignal): AsyncIterable<FollowedPage>;
 
   /**
    * Gives the outcome of a task, waiting up to waitMs for its end.

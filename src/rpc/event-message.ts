@@ -4,8 +4,8 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { bodyOf } from "../domain/event.ts";
 import type { EventBodies, EventType, TapeEvent, TaskFailure } from "../domain/event.ts";
-import { EventSchema, LogLevel } from "../gen/spool/v1/event_pb.ts";
-import type { Event } from "../gen/spool/v1/event_pb.ts";
+import { EventSchema, LogLevel, ProgressSchema } from "../gen/spool/v1/event_pb.ts";
+import type { Event, Progress } from "../gen/spool/v1/event_pb.ts";
 import { TaskErrorSchema } from "../gen/spool/v1/task_pb.ts";
 import type { TaskError } from "../gen/spool/v1/task_pb.ts";
 import { toStatusValue } from "./status.ts";
@@ -27,10 +27,7 @@ type BodyInit = NonNullable<MessageInitShape<typeof EventSchema>["body"]>;
 /** How each type of event reads on the wire. */
 const BODIES: { readonly [Type in EventType]: (body: EventBodies[Type]) => BodyInit } = {
   started: (value) => ({ case: "started", value }),
-  progress: ({ phase, current, total, detail }) => ({
-    case: "progress",
-    value: { phase, current: BigInt(current), total: BigInt(total), ...(detail && { detail }) },
-  }),
+  progress: (body) => ({ case: "progress", value: toProgressMessage(body) }),
   log: ({ level, message }) => ({ case: "log", value: { level: LogLevel[level], message } }),
   partial: (value) => ({ case: "partial", value }),
   cancel_requested: (value) => ({ case: "cancelRequested", value }),
@@ -45,6 +42,15 @@ function toBodyMessage<Type extends EventType>(event: TapeEvent & { type: Type }
   // A later version, on another replica of the same database, may write types that this one does not know.
   if (!Object.hasOwn(BODIES, event.type)) return { case: undefined };
   return BODIES[event.type](bodyOf(event));
+}
+
+export function toProgressMessage({ phase, current, total, detail }: EventBodies["progress"]): Progress {
+  return create(ProgressSchema, {
+    phase,
+    current: BigInt(current),
+    total: BigInt(total),
+    ...(detail && { detail }),
+  });
 }
 
 function toTaskError({ reason, message, details }: TaskFailure): TaskError {

@@ -1,5 +1,5 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { measureJson, NotJson } from "../domain/json.ts";
 import {
   ATTEMPTS_MAX,
@@ -66,13 +66,14 @@ export function parseGetTask({ taskId }: GetTaskRequest): string {
 export function parseListTasks(request: ListTasksRequest): {
   limit: number;
   beforeTaskId: string | null;
+  withProgress: boolean;
   filter: ListFilter;
 } {
   const checks = new Checks();
   const limit = checks.integer("page_size", request.pageSize || LIST_TASKS_DEFAULT, [1, LIST_TASKS_MAX]);
   const filter = {
     statuses: statuses(checks, request),
-    kinds: kinds(checks, request),
+    kinds: kinds(checks, request.kinds),
     labels: checks.labels(request.labels),
   };
   checks.passed(filter); // A token is bound to its filters: it cannot be judged by wrong ones.
@@ -80,7 +81,7 @@ export function parseListTasks(request: ListTasksRequest): {
   if (request.pageToken !== "" && beforeTaskId === null) {
     checks.refuse("page_token", "must be a next_page_token of a call with the same filters");
   }
-  return checks.passed({ limit, beforeTaskId, filter });
+  return checks.passed({ limit, beforeTaskId, withProgress: request.withProgress, filter });
 }
 
 export function parseCancelTask(request: CancelTaskRequest): { taskId: string; reason: string } {
@@ -224,19 +225,22 @@ function statuses(checks: Checks, request: ListTasksRequest): TaskStatus[] {
 }
 
 /** Each once, however often it is named. */
-function kinds(checks: Checks, request: ListTasksRequest): string[] {
-  if (request.kinds.length > LIST_KINDS_MAX) {
+export function kinds(checks: Checks, names: readonly string[]): string[] {
+  if (names.length > LIST_KINDS_MAX) {
     checks.refuse("kinds", `must have at most ${LIST_KINDS_MAX} entries`);
     return [];
   }
-  return [...new Set(request.kinds.map((kind, index) => checks.kind(`kinds[${index}]`, kind)))];
+  return [...new Set(names.map((kind, index) => checks.kind(`kinds[${index}]`, kind)))];
 }
 
 function waitMs(checks: Checks, { wait }: GetEventsRequest | GetResultRequest): number {
   return wait ? checks.duration("wait", wait, [0, WAIT_MS_MAX]) : 0;
 }
 
-function heartbeatMs(checks: Checks, { heartbeatInterval }: StreamEventsRequest | RunTaskRequest): number {
+export function heartbeatMs(
+  checks: Checks,
+  { heartbeatInterval }: { heartbeatInterval?: Duration | undefined },
+): number {
   if (heartbeatInterval === undefined) return HEARTBEAT_MS_DEFAULT;
   return checks.duration("heartbeat_interval", heartbeatInterval, [HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX]);
 }

@@ -1,6 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, Message, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import type { Event } from "../gen/spool/v1/event_pb.ts";
 import type {
   GetEventsResponseSchema,
   RunTaskResponseSchema,
@@ -15,9 +14,7 @@ type TapeSchema = typeof GetEventsResponseSchema | typeof StreamEventsResponseSc
 const bytesOf = new WeakMap<Message, Buffer>();
 
 /**
- * Makes the message of a frame, and its bytes with it. To who reads it, it is a message like any other, whose events
- * are converted when they are first asked for, as a door that speaks JSON does. A door that speaks protobuf takes the
- * bytes, and never pays for messages that it would only encode.
+ * Makes the message of a frame, and its bytes with it.
  *
  * @param fields all of it but the events
  */
@@ -26,14 +23,34 @@ export function tapeMessage<Desc extends TapeSchema>(
   { events, encodedEvents }: TapeFrame,
   fields: MessageInitShape<Desc>,
 ): MessageShape<Desc> {
-  const rest: Message = create<DescMessage>(desc, fields);
-  let converted: Event[] | undefined;
-  const message = Object.defineProperty({ ...rest }, "events", {
-    enumerable: true,
-    get: () => (converted ??= events.map(toEventMessage)),
+  const convert = () => events.map(toEventMessage);
+  return lazyMessage<DescMessage>(desc, create<DescMessage>(desc, fields), {
+    field: "events",
+    convert,
+    encoded: encodedEvents,
   }) as MessageShape<Desc>;
+}
+
+/**
+ * Adds a field to a message, and makes its bytes. To who reads it, it is a message like any other, whose field is
+ * converted when it is first asked for, as a door that speaks JSON does. A door that speaks protobuf takes the bytes,
+ * and never pays for messages that it would only encode.
+ *
+ * @param rest all of the message but the field
+ * @param lazy.encoded the field, with its tag
+ */
+export function lazyMessage<Desc extends DescMessage>(
+  desc: Desc,
+  rest: MessageShape<Desc>,
+  { field, convert, encoded }: { field: string; convert: () => unknown; encoded: Buffer },
+): MessageShape<Desc> {
+  let converted: unknown;
+  const message = Object.defineProperty({ ...rest }, field, {
+    enumerable: true,
+    get: () => (converted ??= convert()),
+  });
   // Protobuf leaves the order of fields open: what is joined reads as if it had been written as one.
-  bytesOf.set(message, Buffer.concat([encodedEvents, toBinary<DescMessage>(desc, rest)]));
+  bytesOf.set(message, Buffer.concat([encoded, toBinary(desc, rest)]));
   return message;
 }
 

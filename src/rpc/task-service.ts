@@ -19,6 +19,8 @@ import {
   toStreamEventsResponse,
   toTaskMessage,
 } from "./convert.ts";
+import { toProgressMessage } from "./event-message.ts";
+import { cutFollowedPage } from "./followed-frames.ts";
 import { cutFrames, cutPage } from "./frames.ts";
 import { encodePageToken } from "./page-token.ts";
 import {
@@ -31,6 +33,7 @@ import {
   parseStartTask,
   parseStreamEvents,
 } from "./parse.ts";
+import { parseFollowTasks } from "./parse-follow-tasks.ts";
 import type { ServiceHandlers } from "./service.ts";
 
 /**
@@ -61,14 +64,20 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
     },
 
     async listTasks(request) {
-      const { limit, beforeTaskId, filter } = parseListTasks(request);
-      const { tasks: found, hasMore } = await engine.listTasks({ limit, beforeTaskId, ...filter });
+      const { filter, ...page } = parseListTasks(request);
+      const { tasks: found, progress, hasMore } = await engine.listTasks({ ...page, ...filter });
       const tasks = fitting(found.map(toTaskMessage));
       const last = tasks.at(-1);
       const ended = last === undefined || (!hasMore && tasks.length === found.length);
       return create(ListTasksResponseSchema, {
         tasks,
         nextPageToken: ended ? "" : encodePageToken(last.taskId, filter),
+        progress: Object.fromEntries(
+          tasks.flatMap(({ taskId }) => {
+            const latest = progress.get(taskId);
+            return latest === undefined ? [] : [[taskId, toProgressMessage(latest)]];
+          }),
+        ),
       });
     },
 
@@ -93,9 +102,9 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
       return toGetResultResponse(await engine.waitForResult(parseGetResult(request), signal));
     },
 
-    // eslint-disable-next-line require-yield
-    async *followTasks() {
-      throw new Error("not yet");
+    async *followTasks(request, { signal }) {
+      const query = parseFollowTasks(request);
+      for await (const page of engine.followTasks(query, signal)) yield* cutFollowedPage(page, query);
     },
 
     async getActivity() {

@@ -30,17 +30,20 @@ interface PageQuery {
   limit: number;
 }
 
-interface PageRow {
-  status: TaskStatus;
-  last_seq: bigint;
+/** Events in order, each list as one value: a driver takes a thousand rows apart in several times the time. */
+interface PackedEvents {
   count: number;
-  /** null on a page without events, as are the following. */
+  /** null where there is no event, as are the following. */
   end_seq: bigint | null;
-  /** Of the events in order, each list as one value: a driver takes a thousand rows apart in several times the time. */
   types: string | null;
   times: Uint8Array | null;
   /** Only of the events that are not too large. */
   bodies: string | null;
+}
+
+interface PageRow extends PackedEvents {
+  status: TaskStatus;
+  last_seq: bigint;
 }
 
 /**
@@ -102,6 +105,45 @@ async function readPageRow(
   return rows[0];
 }
 
+/** A stretch of a tape, both ends of it included. */
+export interface Span {
+  taskId: string;
+  fromSeq: bigint;
+  toSeq: bigint;
+}
+
+/**
+ * Reads stretches of several tapes at once.
+ *
+ * @param spans the first is of one event at least, and every event of each is on its tape
+ * @returns the events of each span; together at least one, and no further than the event with which the bodies pass
+ *   PAGE_BYTES_MAX: those behind it are left out, of whatever span they are
+ */
+export async function readSpans(db: Kysely<Database>, spans: readonly Span[]): Promise<TapeEvent[][]> {
+  const { rows } = await sql<PackedEvents & { number: number }>`/* spool_spans */
+select number::int, ${packed(sql`body::text`)}
+from (
+  select s.number, e.seq, e.time, e.type, e.body,
+         sum(pg_column_size(e.body)) over (
+           order by s.number, e.seq rows between unbounded preceding and 1 preceding
+         ) as before
+  from unnest(
+    ${spans.map(({ taskId }) => taskId)}::uuid[], ${spans.map(({ fromSeq }) => fromSeq)}::bigint[],
+    ${spans.map(({ toSeq }) => toSeq)}::bigint[]
+  ) with ordinality as s (task_id, from_seq, to_seq, number)
+  join task_events e on e.task_id = s.task_id and e.seq between s.from_seq and s.to_seq
+) sized
+where before is null or before < ${PAGE_BYTES_MAX}::int
+group by number order by number`.execute(db);
+  const read = new Map(rows.map((row) => [row.number, row]));
+  return spans.map((span, index) => {
+    const row = read.get(index + 1);
+    const events = row === undefined ? [] : unpacked(span, row);
+    if (events === null) throw new Error(`events of task ${span.taskId} came without their bodies`);
+    return events;
+  });
+}
+
 /** A tape has no gaps, so the range says the same as the limit, and keeps a planner without statistics within it. */
 function inRange({ fromSeq, limit }: PageQuery): RawBuilder<unknown> {
   const end = fromSeq + BigInt(limit) < SEQ_MAX ? fromSeq + BigInt(limit) : SEQ_MAX;
@@ -117,10 +159,18 @@ function packed(body: RawBuilder<unknown>): RawBuilder<unknown> {
 }
 
 /** @returns null where the row does not hold every body */
-function toPage({ taskId, fromSeq }: PageQuery, row: PageRow | undefined): StoredPage | null {
-  if (row === undefined) throw new TaskNotFound(taskId);
-  const { status, last_seq: lastSeq, count, end_seq: end, types, times, bodies } = row;
-  if (end === null) return { taskId, status, lastSeq, events: [] };
+function toPage(query: PageQuery, row: PageRow | undefined): StoredPage | null {
+  if (row === undefined) throw new TaskNotFound(query.taskId);
+  const events = unpacked(query, row);
+  return events && { taskId: query.taskId, status: row.status, lastSeq: row.last_seq, events };
+}
+
+/** @returns null where the row does not hold every body */
+function unpacked(
+  { taskId, fromSeq }: { taskId: string; fromSeq: bigint },
+  { count, end_seq: end, types, times, bodies }: PackedEvents,
+): TapeEvent[] | null {
+  if (end === null) return [];
   if (end - fromSeq !== BigInt(count - 1))
     throw new Error(`the tape of task ${taskId} has a gap at ${fromSeq} or after`);
   const bodyOfEach = bodies?.split(SEPARATOR);
@@ -128,13 +178,7 @@ function toPage({ taskId, fromSeq }: PageQuery, row: PageRow | undefined): Store
   const timeOfEach = toTimes(times!);
   const typeOfEach = toTypes(types!, count);
   let seq = fromSeq;
-  const events = bodyOfEach.map((body, index): TapeEvent => ({
-    seq: seq++,
-    time: timeOfEach[index]!,
-    type: typeOfEach(index),
-    body,
-  }));
-  return { taskId, status, lastSeq, events };
+  return bodyOfEach.map((body, index) => ({ seq: seq++, time: timeOfEach[index]!, type: typeOfEach(index), body }));
 }
 
 /** Long stretches of a tape are of one type: then nothing is taken apart. */

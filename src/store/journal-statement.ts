@@ -48,7 +48,7 @@ export async function writeFlush(db: Kysely<Database>, flush: Flush): Promise<Fl
   const events = eventColumns(flush);
   const { rows } = await sql<{ number: number | null; base: bigint | null; at: Date }>`/* spool_flush */
 with moment as materialized (
-  select now() as at
+  select now() as at, pg_current_xact_id()::text::bigint as xid
 ),
 fresh as materialized (
   select f.*, f.ordinality::int as number from unnest(
@@ -83,7 +83,8 @@ created as (
 ),
 item as materialized (
   select i.*, ${flush.creates.length}::int + i.ordinality::int as number, m.at,
-         case when i.status is not null then m.at end as finished_at
+         case when i.status is not null then m.at end as finished_at,
+         case when i.status is not null then m.xid end as ended_xid
   from unnest(
     ${appends.taskId}::uuid[], ${appends.lease}::uuid[], ${appends.attempt}::int[], ${appends.appended}::bigint[],
     ${appends.events}::int[], ${appends.checkpoint}::int[], ${appends.status}::text[]
@@ -97,6 +98,7 @@ moved as (
       checkpoint_seq = case when i.checkpoint > 0 then t.last_seq + i.checkpoint else t.checkpoint_seq end,
       status = coalesce(i.status, t.status),
       finished_at = i.finished_at,
+      ended_xid = i.ended_xid,
       lease = case when i.status is null then t.lease end,
       attempt_deadline_at = case when i.status is null then t.attempt_deadline_at end
   from item i

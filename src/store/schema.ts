@@ -40,6 +40,8 @@ export interface TaskTable {
   appended: Generated<bigint>;
   checkpoint_seq: bigint | null;
   traceparent: string | null;
+  /** The transaction that ended it; 0 where it ended before such was kept, null where it has not ended. */
+  ended_xid: bigint | null;
   /** What its start says of attempts, until one who has its kind has looked it over; null: it may run. */
   unchecked: ColumnType<AskedRetry | null, string | null, null>;
 }

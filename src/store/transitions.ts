@@ -56,7 +56,8 @@ export async function writeTransitions(
   const { rows } = await sql<TaskRow>`/* spool_transition */
 with item as materialized (
   select i.*, ${at}::timestamptz as at,
-         case when i.type = 'end' then ${at}::timestamptz end as finished_at
+         case when i.type = 'end' then ${at}::timestamptz end as finished_at,
+         case when i.type = 'end' then pg_current_xact_id()::text::bigint end as ended_xid
   from unnest(
     ${columns.taskId}::uuid[], ${columns.was}::text[], ${columns.attempt}::int[], ${columns.type}::text[],
     ${columns.status}::text[], ${columns.reason}::text[], ${columns.nextAttemptAt}::timestamptz[],
@@ -73,7 +74,8 @@ moved as (
       cancel_reason = case when i.type = 'ask' then i.reason else t.cancel_reason end,
       run_at = case when i.type = 'requeue' then i.next_attempt_at else t.run_at end,
       handovers = t.handovers + i.handovers,
-      finished_at = i.finished_at
+      finished_at = i.finished_at,
+      ended_xid = i.ended_xid
   from item i
   where t.task_id = i.task_id and t.status = i.was and t.attempt = i.attempt
   returning ${sql.join(SUMMARY_COLUMNS.map((column) => sql.ref(`t.${column}`)))}

@@ -1,6 +1,7 @@
 import { openClientDoor, openWorkerDoor } from "./client-door.ts";
 import type { Door } from "./door.ts";
 import { openEngineDoor } from "./engine-door.ts";
+import { followContract } from "./follow-contract.ts";
 import { openGrpcDoor } from "./grpc-door.ts";
 import { sessionContract } from "./session-contract.ts";
 import { tapeContract } from "./tape-contract.ts";
@@ -24,6 +25,7 @@ for (const [name, open] of Object.entries(DOORS)) {
 
     describe("tape", () => tapeContract(() => door));
     describe("task", () => taskContract(() => door));
+    describe("tasks", () => followContract(() => door));
     if (open !== openWorkerDoor) describe("session", () => sessionContract(() => door));
   });
 }

@@ -9,14 +9,14 @@ import { LogLevel } from "../../src/gen/spool/v1/event_pb.ts";
 import type { Event } from "../../src/gen/spool/v1/event_pb.ts";
 import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
 import type { Task } from "../../src/gen/spool/v1/task_pb.ts";
-import { CancelOutcome, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
-import type { StartTaskRequestSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { CancelOutcome, FollowView, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
+import type { FollowedTask, StartTaskRequestSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../../src/gen/spool/v1/worker_service_pb.ts";
 import type { Session } from "../../src/gen/spool/v1/worker_service_pb.ts";
 import type { SessionState } from "../../src/domain/session.ts";
 import type { TaskStatus as Status } from "../../src/domain/task.ts";
 import { DoorError, doorTask } from "./door.ts";
-import type { Door, DoorEvent, DoorTask, StartOptions } from "./door.ts";
+import type { Door, DoorEvent, DoorNews, DoorTask, StartOptions } from "./door.ts";
 import { openServed } from "./served.ts";
 
 /** Bare grpc-js and the messages of the proto: what the wire says, without Spool's own client. */
@@ -55,6 +55,12 @@ export async function openGrpcDoor(): Promise<Door> {
     },
     async *follow(query) {
       for await (const frame of wire.stream(method.streamEvents, query)) yield* frame.events.map(toDoorEvent);
+    },
+    async *followTasks({ view, cursor = "", ...query }) {
+      const wanted = { ...query, cursor, view: view === "tasks" ? FollowView.TASKS : FollowView.EVENTS };
+      for await (const { tasks, nextCursor } of wire.stream(method.followTasks, wanted)) {
+        yield { tasks: tasks.map(toDoorNews), cursor: nextCursor };
+      }
     },
     async result({ taskId, waitMs }) {
       const wait = waitMs === undefined ? {} : { wait: durationFromMs(waitMs) };
@@ -170,6 +176,13 @@ function toDoorTask({ status, startedAt, runAt, deadlineAt, attemptDeadlineAt, r
       jitter: jitter!,
     },
   });
+}
+
+function toDoorNews({ taskId, kind, events, task, progress }: FollowedTask): DoorNews["tasks"][number] {
+  const news = { taskId, kind, events: events.map(toDoorEvent) };
+  if (task === undefined) return { ...news, state: null };
+  const latest = progress ? toBody({ case: "progress", value: progress }) : null;
+  return { ...news, state: { status: nameOf(TaskStatus, task.status) as Status, progress: latest } };
 }
 
 function toDoorEvent({ seq, body }: Event): DoorEvent {

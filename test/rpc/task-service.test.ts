@@ -142,7 +142,7 @@ describe("TaskService", () => {
       fakeEngine({
         async listTasks({ limit, beforeTaskId }) {
           const older = stored.filter(({ taskId }) => beforeTaskId === null || taskId < beforeTaskId);
-          return { tasks: older.slice(0, limit), hasMore: older.length > limit };
+          return { tasks: older.slice(0, limit), progress: new Map(), hasMore: older.length > limit };
         },
       }),
     );
@@ -170,10 +170,14 @@ describe("TaskService", () => {
       const page = await service.listTasks(create(ListTasksRequestSchema, { pageSize: 2 }), CONTEXT);
       assert.notEqual(page.nextPageToken, "");
       const one = taskService(
-        fakeEngine({ listTasks: async () => ({ tasks: [aTask({ taskId: last })], hasMore: false }) }),
+        fakeEngine({
+          listTasks: async () => ({ tasks: [aTask({ taskId: last })], progress: new Map(), hasMore: false }),
+        }),
       );
       assert.equal((await one.listTasks(create(ListTasksRequestSchema), CONTEXT)).nextPageToken, "");
-      const none = taskService(fakeEngine({ listTasks: async () => ({ tasks: [], hasMore: false }) }));
+      const none = taskService(
+        fakeEngine({ listTasks: async () => ({ tasks: [], progress: new Map(), hasMore: false }) }),
+      );
       assert.equal((await none.listTasks(create(ListTasksRequestSchema), CONTEXT)).nextPageToken, "");
     });
   });

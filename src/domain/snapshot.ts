@@ -1,0 +1,18 @@
+/**
+ * Which of the database's transactions are visible at a moment: those below `xmin`, and of those from there to below
+ * `xmax` all that are not `running`. Numbers of transactions are of 64 bits.
+ */
+export interface Snapshot {
+  xmin: bigint;
+  xmax: bigint;
+  /** Those that had begun to write and not ended, from xmin to below xmax, rising. */
+  running: readonly bigint[];
+  /** By the database's clock. */
+  at: Date;
+}
+
+/** What is visible to who has seen nothing. */
+export const NOTHING: Snapshot = { xmin: 0n, xmax: 0n, running: [], at: new Date(0) };
+
+/** How many transactions a snapshot may be old and still be told from others: half of what PostgreSQL tells apart. */
+export const SNAPSHOT_AGE_MAX = 2_000_000_000n;
