@@ -35,6 +35,7 @@ export async function startSpool(
       ...withoutSettings(process.env),
       SPOOL_DATABASE_URL: databaseUrl,
       SPOOL_PORT: `${port}`,
+      SPOOL_HTTP_PORT: "off",
       SPOOL_LOG_LEVEL: "warn",
     },
   });

@@ -19,6 +19,7 @@ export function addServerOptions(command: Command): Command {
   return addDatabaseOptions(command)
     .option("--host <host>", "where to listen (default: 127.0.0.1); anything but loopback asks for a token")
     .option("--port <port>", "of the gRPC door (default: 50051); 0: any that is free")
+    .option("--http-port <port>", "of the HTTP door (default: 8080); 0: any that is free; off: none")
     .option("--namespace <name>", "whose tasks these are (default: default)")
     .option("--slots <n>", "how many tasks run here at once (default: 64)")
     .option("--unknown-kinds <wait|refuse>", "what becomes of the start of a kind that nobody has (default: wait)")

@@ -16,6 +16,7 @@ export type Reason =
   | "OUT_OF_PLACE"
   | "SESSION_LOST"
   | "WORKER_SILENT"
+  | "ORIGIN_REFUSED"
   | "INTERNAL";
 
 /** A field of a request and what it must be. */
@@ -149,5 +150,12 @@ export class Overloaded extends SpoolError {
 export class Unauthenticated extends SpoolError {
   constructor() {
     super("UNAUTHENTICATED", "this server wants a bearer token: authorization: Bearer TOKEN");
+  }
+}
+
+/** A browser asks on behalf of a page that has no business here. */
+export class OriginRefused extends SpoolError {
+  constructor(what: string) {
+    super("ORIGIN_REFUSED", what);
   }
 }

@@ -89,6 +89,8 @@ export const FRAME_BYTES_MAX = 256 * KIB;
 /** What a stream puts ahead of its reader before it waits, unless it is set otherwise; one frame alone may be larger. */
 export const WRITE_AHEAD_KIB_DEFAULT = 64;
 export const WRITE_AHEAD_KIB_MAX = 64 * KIB;
+/** A deadline of a call that is further away counts as none: no timer of Node runs longer. */
+export const CALL_TIMEOUT_MS_MAX = 2 ** 31 - 1;
 /** An error's texts, each as UTF-8, and its violations together: many clients take 8 KiB of trailers and no more. */
 export const ERROR_TEXT_BYTES_MAX = 512;
 export const ERROR_VIOLATIONS_BYTES_MAX = 2_560;

@@ -35,6 +35,7 @@ export const CODES = {
   OUT_OF_PLACE: Code.FailedPrecondition,
   SESSION_LOST: Code.Aborted,
   WORKER_SILENT: Code.Unavailable,
+  ORIGIN_REFUSED: Code.PermissionDenied,
   INTERNAL: Code.Internal,
 } satisfies Record<Reason, Code>;
 
@@ -70,6 +71,11 @@ export function toRpcError(thrown: unknown, log: ErrorLog): RpcError {
     details.push({ desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) });
   }
   return { code: CODES[error.reason], message: clip(error.message), details };
+}
+
+/** The code that a caller is told of what a handler threw. */
+export function codeOf(thrown: unknown): Code {
+  return CODES[named(thrown)?.reason ?? "INTERNAL"];
 }
 
 /** Why a call's signal fires when its deadline has passed. */

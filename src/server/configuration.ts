@@ -8,6 +8,13 @@ export interface Configuration {
   host: string;
   /** 0: any that is free. */
   port: number;
+  /** 0: any that is free; null: no HTTP door. */
+  httpPort: number | null;
+  /** Whose pages may call the HTTP door, besides its own. */
+  httpOrigins: readonly string[];
+  /** Files in PEM, both or neither: the doors then speak TLS. */
+  tlsCert: string | null;
+  tlsKey: string | null;
   /** What callers must carry; null: nobody is asked. Set wherever host is not loopback. */
   token: string | null;
   /** null: Postgres in process, in dataDir. */
@@ -61,6 +68,10 @@ const UNKNOWN_KINDS = ["wait", "refuse"] as const;
 const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[Name]> } = {
   host: setting("SPOOL_HOST", host(), "127.0.0.1"),
   port: setting("SPOOL_PORT", integer(0, 65_535), 50_051),
+  httpPort: setting("SPOOL_HTTP_PORT", portOrOff(), 8_080),
+  httpOrigins: setting("SPOOL_HTTP_ORIGINS", origins(), []),
+  tlsCert: setting("SPOOL_TLS_CERT", path(), null),
+  tlsKey: setting("SPOOL_TLS_KEY", path(), null),
   // It travels in a header: no space, nothing that needs quoting.
   token: setting("SPOOL_TOKEN", text(/^[\x21-\x7e]{1,4096}$/, "1 to 4,096 visible ASCII characters"), null),
   databaseUrl: {
@@ -125,6 +136,9 @@ export function readConfiguration({
   if (typeof settings.host === "string" && !isLoopback(settings.host) && settings.token === null) {
     problems.push("SPOOL_TOKEN: must be set for a SPOOL_HOST that is not loopback, where others reach the server");
   }
+  if ((settings.tlsCert === null) !== (settings.tlsKey === null)) {
+    problems.push("SPOOL_TLS_CERT, SPOOL_TLS_KEY: must be set both or neither");
+  }
   if (problems.length > 0) throw new ConfigurationError(problems);
   return settings as Configuration;
 }
@@ -185,6 +199,29 @@ function integer(min: number, max: number): v.GenericSchema<unknown, number> {
     v.minValue(min, message),
     v.maxValue(max, message),
   );
+}
+
+/** Origins as browsers write them; several with commas between, or as a list. */
+function origins(): v.GenericSchema<unknown, string[]> {
+  const message = "must be origins, such as https://app.example:8443, with commas between";
+  const split = v.pipe(
+    v.string(message),
+    v.transform((list) => list.split(",").map((origin) => origin.trim())),
+  );
+  const isOrigin = (text: string) => /^https?:/.test(text) && URL.parse(text)?.origin === text;
+  return v.pipe(
+    v.union([v.array(v.string(message), message), split], message),
+    v.check((list) => list.every(isOrigin), message),
+  );
+}
+
+/** null for `off`. */
+function portOrOff(): v.GenericSchema<unknown, number | null> {
+  const off = v.pipe(
+    v.literal("off"),
+    v.transform(() => null),
+  );
+  return v.union([off, integer(0, 65_535)], "must be an integer from 0 to 65535, or off");
 }
 
 function text(pattern: RegExp, what: string): v.GenericSchema<unknown, string> {

@@ -15,8 +15,11 @@ import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { Drain } from "../rpc/drain.ts";
 import { addService } from "../rpc/grpc-binding.ts";
 import { authentication, drainOthers } from "../rpc/interceptors.ts";
+import { observed } from "../rpc/observed.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
+import type { Certificate } from "./certificate.ts";
+import type { Metrics } from "./metrics.ts";
 import { reflectionOf } from "./reflection.ts";
 
 /** The services that the door serves as its own. Health knows each by its name, and "" stands for all. */
@@ -45,11 +48,13 @@ export interface GrpcDoor {
 }
 
 /**
- * Serves spool.v1.TaskService and WorkerService over gRPC, with health and server reflection, without TLS.
+ * Serves spool.v1.TaskService and WorkerService over gRPC, with health and server reflection.
  *
  * @param host an address or a name of this machine
  * @param port 0 for any that is free
  * @param token what every call but those to health must carry as its bearer; undefined: nobody is asked
+ * @param certificate with one it speaks TLS
+ * @param metrics what the calls are counted by
  * @param writeAheadKib what a stream puts ahead of its reader before it waits; one frame alone may be larger
  * @throws where the address cannot be listened on
  */
@@ -58,6 +63,8 @@ export async function openGrpcDoor({
   host,
   port,
   token,
+  certificate = null,
+  metrics,
   writeAheadKib = WRITE_AHEAD_KIB_DEFAULT,
   log,
 }: {
@@ -65,6 +72,8 @@ export async function openGrpcDoor({
   host: string;
   port: number;
   token?: string | undefined;
+  certificate?: Certificate | null;
+  metrics?: Pick<Metrics, "callsAt">;
   writeAheadKib?: number;
   log: Logger;
 }): Promise<GrpcDoor> {
@@ -73,8 +82,9 @@ export async function openGrpcDoor({
   if (token !== undefined) interceptors.unshift(authentication(token, log));
   const server = new Server({ ...OPTIONS, interceptors });
   const options = { drain, writeAheadMax: writeAheadKib * 1_024, log };
-  addService(server, TaskService, taskService(engine), options);
-  addService(server, WorkerService, workerService(engine), options);
+  const observe = metrics?.callsAt("grpc");
+  addService(server, TaskService, observed(TaskService, taskService(engine), observe), options);
+  addService(server, WorkerService, observed(WorkerService, workerService(engine), observe), options);
 
   const health = new HealthImplementation();
   const setServing = (isServing: boolean) => {
@@ -86,7 +96,7 @@ export async function openGrpcDoor({
   const others = [file_spool_v1_errors, file_google_rpc_status, file_google_rpc_error_details];
   reflectionOf([...SERVICES.map(({ file }) => file), file_grpc_health_v1_health, ...others]).addToServer(server);
 
-  const boundPort = await listen(server, host, port);
+  const boundPort = await listen(server, { host, port, certificate });
   let closed: Promise<void> | undefined;
   return {
     port: boundPort,
@@ -104,10 +114,17 @@ function isOurs(path: string): boolean {
   return SERVICES.some(({ typeName }) => path.startsWith(`/${typeName}/`));
 }
 
-function listen(server: Server, host: string, port: number): Promise<number> {
+function listen(
+  server: Server,
+  { host, port, certificate }: { host: string; port: number; certificate: Certificate | null },
+): Promise<number> {
   const address = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+  const credentials =
+    certificate === null
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(null, [{ cert_chain: certificate.cert, private_key: certificate.key }]);
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, boundPort) => {
+    server.bindAsync(address, credentials, (error, boundPort) => {
       if (error === null) resolve(boundPort);
       else reject(error);
     });

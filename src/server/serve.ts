@@ -1,4 +1,3 @@
-import { isIPv6 } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
@@ -10,13 +9,15 @@ import { synthKind } from "../kinds/synth/synth.ts";
 import { openDatabase } from "../store/database.ts";
 import type { Store } from "../store/database.ts";
 import { migrate, requireCurrentSchema } from "../store/migrate.ts";
+import { ping } from "../store/ping.ts";
 import { readConfiguration } from "./configuration.ts";
 import type { Configuration } from "./configuration.ts";
-import { openGrpcDoor } from "./grpc-door.ts";
-import type { GrpcDoor } from "./grpc-door.ts";
+import { openDoors } from "./doors.ts";
+import type { Doors } from "./doors.ts";
 import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
 import { openLog } from "./logging.ts";
 import { databaseLocation } from "./migrate.ts";
+import { Readiness } from "./readiness.ts";
 
 /** While the database cannot be reached at start, it is tried again this often. */
 const JOIN_RETRY_MS = 500;
@@ -27,7 +28,7 @@ const STOP_MARGIN_MS = 5_000;
 
 /** A server that runs. */
 export interface RunningServer {
-  /** Of the gRPC door: host and port. */
+  /** Of the gRPC door: host and port, with `https://` before them where it speaks TLS. */
   readonly address: string;
   /** What to tell people: one line a door. */
   readonly doors: readonly string[];
@@ -71,30 +72,31 @@ async function openServer(parts: {
   log: Logger;
 }): Promise<RunningServer> {
   const { configuration, store, log } = parts;
-  const { host, token } = configuration;
   const kinds = [...builtInKinds(configuration, store), ...parts.ownKinds];
   requireDistinctNames(kinds);
   const engine = new Engine({ store, kinds, settings: configuration, log });
-  const { port, writeAheadKib } = configuration;
-  const door = await openGrpcDoor({ engine, host, port, token: token ?? undefined, writeAheadKib, log });
+  const readiness = new Readiness(() => ping(store.db));
+  const doors = await openDoors(engine, configuration, { readiness, log });
   const halted = new AbortController();
-  const joined = await join({ configuration, store, engine, door, log }, halted.signal).catch(
+  const joined = await join({ configuration, store, engine, doors, readiness, log }, halted.signal).catch(
     async (error: unknown) => {
-      await door.close({ graceMs: 0 });
+      await doors.close({ graceMs: 0 });
       throw error;
     },
   );
-  const address = `${isIPv6(host) ? `[${host}]` : host}:${door.port}`;
-  log.info({ address, kinds: kinds.map(({ name }) => name), database: databaseName(configuration) }, "serving");
+  log.info(
+    { doors: doors.lines, kinds: kinds.map(({ name }) => name), database: databaseName(configuration) },
+    "serving",
+  );
   const { promise: stopped, resolve, reject } = Promise.withResolvers<void>();
   joined.later.catch(reject);
   let stopping: Promise<void> | undefined;
   const stop = async () => {
     halted.abort();
-    await leave({ configuration, store, engine, door, log });
+    await leave({ configuration, store, engine, doors, readiness, log });
     resolve();
   };
-  return { address, doors: [`gRPC  ${address}`], stop: () => (stopping ??= stop()), stopped };
+  return { address: doors.address, doors: doors.lines, stop: () => (stopping ??= stop()), stopped };
 }
 
 function builtInKinds({ namespace, sourcesDir, ...configuration }: Configuration, { db }: Store): Kind[] {
@@ -108,7 +110,8 @@ interface ServerParts {
   configuration: Configuration;
   store: Store;
   engine: Engine;
-  door: GrpcDoor;
+  doors: Doors;
+  readiness: Readiness;
   log: Logger;
 }
 
@@ -138,28 +141,31 @@ async function joinLater(parts: ServerParts, signal: AbortSignal): Promise<void>
   }
 }
 
-async function joinOnce({ configuration, store, engine, door, log }: ServerParts): Promise<void> {
+async function joinOnce({ configuration, store, engine, doors, readiness, log }: ServerParts): Promise<void> {
   if (configuration.migrate) {
     const applied = await migrate(store.db);
     if (applied.length > 0) log.info({ applied }, "the database was migrated");
   } else {
     await requireCurrentSchema(store.db);
   }
+  readiness.schema = true;
   await engine.start();
-  door.setServing(true);
+  readiness.engine = true;
+  doors.setServing(true);
 }
 
 /** Readiness turns first; followers see the ends of the tasks that are ended, and are sent elsewhere after. */
-async function leave({ configuration, store, engine, door, log }: ServerParts): Promise<void> {
+async function leave({ configuration, store, engine, doors, readiness, log }: ServerParts): Promise<void> {
   const { drainMs, cancelGraceMs } = configuration;
   log.info({ drain_ms: drainMs }, "stopping");
-  door.setServing(false);
+  readiness.draining = true;
+  doors.setServing(false);
   await engine
     .stop({ drainMs, halt: AbortSignal.timeout(drainMs + cancelGraceMs + STOP_MARGIN_MS) })
     .catch((error: unknown) => {
       log.error({ err: error }, "the engine could not stop in order: what it ran is ended by others");
     });
-  await door.close({ graceMs: STOP_MARGIN_MS });
+  await doors.close({ graceMs: STOP_MARGIN_MS });
   await store.close();
   log.info("stopped");
 }

@@ -31,7 +31,8 @@ export function spawnSpool(words: readonly string[], { environment = {}, input }
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(SPOOL_|DATABASE_URL|NO_COLOR|FORCE_)/.test(name),
   );
-  const child = spawn(process.execPath, [BIN, ...words], { env: { ...Object.fromEntries(inherited), ...environment } });
+  const env = { ...Object.fromEntries(inherited), SPOOL_HTTP_PORT: "0", ...environment };
+  const child = spawn(process.execPath, [BIN, ...words], { env });
   const said = { stdout: "", stderr: "" };
   const waiting = new Set<() => void>();
   for (const name of ["stdout", "stderr"] as const) {

@@ -28,6 +28,7 @@ await using server = startProcess("npm", {
   args: ["start"],
   environment: {
     SPOOL_PORT: "0",
+    SPOOL_HTTP_PORT: "off",
     SPOOL_DATA_DIR: join(folder.path, "data"),
     SPOOL_LOG_LEVEL: "warn",
     SPOOL_CANCEL_GRACE_MS: "600000", // A cancelled task ends when its code does, and by nothing else.

@@ -35,6 +35,10 @@ describe("a configuration", () => {
     assert.deepEqual(readConfiguration({ environment: {} }), {
       host: "127.0.0.1",
       port: 50_051,
+      httpPort: 8_080,
+      httpOrigins: [],
+      tlsCert: null,
+      tlsKey: null,
       token: null,
       databaseUrl: null,
       dataDir: "./.spool",
@@ -100,6 +104,32 @@ describe("a configuration", () => {
     );
   });
 
+  it("takes the origins of a file as a list too, and each of an environment by itself", () => {
+    const list = ["https://a.example", "http://b.example:81"];
+    const config = file(JSON.stringify({ httpOrigins: list }));
+    assert.deepEqual(readConfiguration({ environment: {}, flags: { config } }).httpOrigins, list);
+    const environment = { SPOOL_HTTP_ORIGINS: list.join(" , ") };
+    assert.deepEqual(readConfiguration({ environment }).httpOrigins, list);
+    assert.match(
+      problemsOf({ environment: {}, flags: { config: file('{"httpOrigins": [1]}') } })[0]!,
+      /must be origins/,
+    );
+  });
+
+  it("opens no HTTP door where it is off, in an environment as in a file", () => {
+    assert.equal(readConfiguration({ environment: { SPOOL_HTTP_PORT: "off" } }).httpPort, null);
+    const config = file('{"httpPort": "off"}');
+    assert.equal(readConfiguration({ environment: {}, flags: { config } }).httpPort, null);
+  });
+
+  it("wants a certificate and its key, or neither", () => {
+    for (const variable of ["SPOOL_TLS_CERT", "SPOOL_TLS_KEY"]) {
+      assert.match(problemsOf({ environment: { [variable]: "a.pem" } }).join(), /must be set both or neither/);
+    }
+    const environment = { SPOOL_TLS_CERT: "a.pem", SPOOL_TLS_KEY: "b.pem" };
+    assert.equal(readConfiguration({ environment }).tlsKey, "b.pem");
+  });
+
   it("repeats no secret in an error", () => {
     const environment = { SPOOL_TOKEN: "s3cret word", SPOOL_MODEL_API_KEY: "s3cret word", DATABASE_URL: "s3cret" };
     const problems = problemsOf({ environment, flags: { config: file('{"token": s3cret}') } });
@@ -119,6 +149,12 @@ describe("a configuration", () => {
 
   const BOUNDS: [variable: string, within: string[], beyond: string[]][] = [
     ["SPOOL_PORT", ["0", "65535"], ["-1", "65536", "1e3", "0x10", " 1", "1.5"]],
+    ["SPOOL_HTTP_PORT", ["0", "65535", "off"], ["-1", "65536", "on"]],
+    [
+      "SPOOL_HTTP_ORIGINS",
+      ["https://app.example", "http://localhost:3000, https://a.example:8443", "http://[::1]:3000"],
+      ["*", "null", "app.example", "https://app.example/", "https://app.example:443", "https://APP.example", "ftp://a"],
+    ],
     ["SPOOL_SLOTS", ["1", "10000"], ["0", "10001"]],
     ["SPOOL_CANCEL_GRACE_MS", ["0", "3600000"], ["-1", "3600001"]],
     ["SPOOL_LEASE_MS", ["1000", "600000"], ["999", "600001"]],

@@ -5,12 +5,15 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "spool.js");
-const ADDRESS = /127\.0\.0\.1:\d+/;
+const DOOR = /^(gRPC|HTTP) +(\S+)$/;
 const START_MS = 30_000;
 
 /** `spool serve` in a process of its own, on a port of 127.0.0.1. Disposing kills it. */
 export interface ServerProcess extends AsyncDisposable {
+  /** Of the gRPC door. */
   readonly address: string;
+  /** Of the HTTP door: where URLs begin. */
+  readonly url: string;
   readonly child: ChildProcess;
   /** Sends a signal and waits until the process has ended. @returns its exit code; null where the signal ended it */
   end(signal: NodeJS.Signals): Promise<number | null>;
@@ -19,7 +22,7 @@ export interface ServerProcess extends AsyncDisposable {
 /**
  * Starts a server and waits until it has printed where it listens.
  *
- * @param environment settings, besides a port that is free; nothing of SPOOL_ in this process's own counts
+ * @param environment settings, besides ports that are free; nothing of SPOOL_ in this process's own counts
  * @throws Error with what it printed, when it ends first
  */
 export async function startServerProcess({
@@ -30,13 +33,14 @@ export async function startServerProcess({
   args?: readonly string[];
 }): Promise<ServerProcess> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(SPOOL_|DATABASE_URL$)/.test(name));
-  const env = { ...Object.fromEntries(inherited), SPOOL_PORT: "0", SPOOL_LOG_LEVEL: "warn", ...environment };
+  const ours = { SPOOL_PORT: "0", SPOOL_HTTP_PORT: "0", SPOOL_LOG_LEVEL: "warn" };
+  const env = { ...Object.fromEntries(inherited), ...ours, ...environment };
   const child = spawn(process.execPath, [PROGRAM, "serve", ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   const ended = once(child, "exit");
   let printed = "";
   child.stderr.on("data", (chunk: Buffer) => (printed += chunk.toString()));
-  const address = await Promise.race([
-    readAddress(child, (line) => (printed += `${line}\n`)),
+  const doors = await Promise.race([
+    readDoors(child, (line) => (printed += `${line}\n`)),
     ended.then(([code]) => Promise.reject(new Error(`spool serve ended with ${String(code)}:\n${printed}`))),
     new Promise<never>((_, reject) => {
       setTimeout(() => reject(new Error(`spool serve did not start:\n${printed}`)), START_MS).unref();
@@ -48,7 +52,8 @@ export async function startServerProcess({
     return code;
   };
   return {
-    address,
+    address: doors.get("gRPC")!,
+    url: doors.get("HTTP")!,
     child,
     end,
     async [Symbol.asyncDispose]() {
@@ -57,12 +62,16 @@ export async function startServerProcess({
   };
 }
 
-async function readAddress({ stdout }: ChildProcess, onLine: (line: string) => void): Promise<string> {
-  const found = Promise.withResolvers<string>();
+/** The doors, by their names, as the first lines say before an empty one. */
+async function readDoors({ stdout }: ChildProcess, onLine: (line: string) => void): Promise<Map<string, string>> {
+  const doors = new Map<string, string>();
+  const all = Promise.withResolvers<void>();
   createInterface({ input: stdout! }).on("line", (line) => {
     onLine(line);
-    const address = ADDRESS.exec(line)?.[0];
-    if (address !== undefined) found.resolve(address);
+    const [, name, address] = DOOR.exec(line) ?? [];
+    if (name !== undefined) doors.set(name, address!);
+    else all.resolve();
   });
-  return found.promise;
+  await all.promise;
+  return doors;
 }

@@ -59,7 +59,7 @@ export async function startReplicas({
       const port = await freePort();
       const replica = new ServerReplica(
         port,
-        { args, environment: { ...settings, SPOOL_PORT: `${port}` } },
+        { args, environment: { ...settings, SPOOL_PORT: `${port}`, SPOOL_HTTP_PORT: "off" } },
         retryMs,
         heartbeatMs,
       );

@@ -10,12 +10,13 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file spool/v1/errors.proto.
  */
 export const file_spool_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("ChVzcG9vbC92MS9lcnJvcnMucHJvdG8SCHNwb29sLnYxKtEECgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1FUlJPUl9SRUFTT05fSU5WQUxJRF9BUkdVTUVOVBABEh0KGUVSUk9SX1JFQVNPTl9LSU5EX1VOS05PV04QAhIfChtFUlJPUl9SRUFTT05fVEFTS19OT1RfRk9VTkQQAxIiCh5FUlJPUl9SRUFTT05fVEFTS19OT1RfVEVSTUlOQUwQBBIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9JRF9SRVVTRUQQBRIbChdFUlJPUl9SRUFTT05fTEVBU0VfTE9TVBAGEiIKHkVSUk9SX1JFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRAHEhkKFUVSUk9SX1JFQVNPTl9EUkFJTklORxAIEhsKF0VSUk9SX1JFQVNPTl9PVkVSTE9BREVEEAkSIAocRVJST1JfUkVBU09OX1VOQVVUSEVOVElDQVRFRBAKEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBALEicKI0VSUk9SX1JFQVNPTl9DQUxMX0RFQURMSU5FX0VYQ0VFREVEEAwSHwobRVJST1JfUkVBU09OX0NBTExfQ0FOQ0VMTEVEEA0SGwoXRVJST1JfUkVBU09OX0FQUEVORF9HQVAQDhIdChlFUlJPUl9SRUFTT05fT1VUX09GX1BMQUNFEA8SHQoZRVJST1JfUkVBU09OX1NFU1NJT05fTE9TVBAQEh4KGkVSUk9SX1JFQVNPTl9XT1JLRVJfU0lMRU5UEBFiBnByb3RvMw");
+  fileDesc("ChVzcG9vbC92MS9lcnJvcnMucHJvdG8SCHNwb29sLnYxKvIECgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1FUlJPUl9SRUFTT05fSU5WQUxJRF9BUkdVTUVOVBABEh0KGUVSUk9SX1JFQVNPTl9LSU5EX1VOS05PV04QAhIfChtFUlJPUl9SRUFTT05fVEFTS19OT1RfRk9VTkQQAxIiCh5FUlJPUl9SRUFTT05fVEFTS19OT1RfVEVSTUlOQUwQBBIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9JRF9SRVVTRUQQBRIbChdFUlJPUl9SRUFTT05fTEVBU0VfTE9TVBAGEiIKHkVSUk9SX1JFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRAHEhkKFUVSUk9SX1JFQVNPTl9EUkFJTklORxAIEhsKF0VSUk9SX1JFQVNPTl9PVkVSTE9BREVEEAkSIAocRVJST1JfUkVBU09OX1VOQVVUSEVOVElDQVRFRBAKEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBALEicKI0VSUk9SX1JFQVNPTl9DQUxMX0RFQURMSU5FX0VYQ0VFREVEEAwSHwobRVJST1JfUkVBU09OX0NBTExfQ0FOQ0VMTEVEEA0SGwoXRVJST1JfUkVBU09OX0FQUEVORF9HQVAQDhIdChlFUlJPUl9SRUFTT05fT1VUX09GX1BMQUNFEA8SHQoZRVJST1JfUkVBU09OX1NFU1NJT05fTE9TVBAQEh4KGkVSUk9SX1JFQVNPTl9XT1JLRVJfU0lMRU5UEBESHwobRVJST1JfUkVBU09OX09SSUdJTl9SRUZVU0VEEBJiBnByb3RvMw");
 
 /**
  * The reason in the google.rpc.ErrorInfo (domain "spool") that every error of this service carries,
- * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. What the gRPC library refuses
- * before this service sees it (an unknown method, a message over 4 MiB, a deadline that has passed) has a code alone.
+ * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. What the gRPC library, and
+ * Connect's at the HTTP door, refuse before this service sees it (an unknown method or compression, a message over
+ * 4 MiB, a deadline that has passed) has a code alone.
  *
  * @generated from enum spool.v1.ErrorReason
  */
@@ -145,12 +146,20 @@ export const ErrorReason = {
    * @generated from enum value: ERROR_REASON_WORKER_SILENT = 17;
    */
   WORKER_SILENT: 17,
+
+  /**
+   * PERMISSION_DENIED. At the HTTP door: a page of an origin, or a name of a host, that the server does not know.
+   *
+   * @generated from enum value: ERROR_REASON_ORIGIN_REFUSED = 18;
+   */
+  ORIGIN_REFUSED: 18,
 } as const;
 
 /**
  * The reason in the google.rpc.ErrorInfo (domain "spool") that every error of this service carries,
- * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. What the gRPC library refuses
- * before this service sees it (an unknown method, a message over 4 MiB, a deadline that has passed) has a code alone.
+ * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. What the gRPC library, and
+ * Connect's at the HTTP door, refuse before this service sees it (an unknown method or compression, a message over
+ * 4 MiB, a deadline that has passed) has a code alone.
  *
  * @generated from enum spool.v1.ErrorReason
  */

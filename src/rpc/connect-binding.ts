@@ -1,0 +1,118 @@
+import type { DescMethodServerStreaming, DescMethodUnary, DescService } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import type { Logger } from "pino";
+import { SpoolError } from "../domain/errors.ts";
+import type { Drain } from "./drain.ts";
+import { callCancelled, callDeadlineExceeded, toRpcError } from "./errors.ts";
+import type { ErrorLog } from "./errors.ts";
+import type { CallContext, ServerStreamingHandler, ServiceHandlers, UnaryHandler } from "./service.ts";
+
+interface BindingOptions {
+  /** When it begins, the signal of every open call fires with Draining, and calls that come after are refused. */
+  drain: Drain;
+  log: Logger;
+}
+
+/**
+ * Serves an implementation by Connect, in all of its protocols: every call that does not send both ways. Connect
+ * decodes and encodes; here a call's deadline, its caller's leaving and the drain become one signal, and what is thrown
+ * becomes an error with a reason.
+ */
+export function addRoutes<Service extends DescService>(
+  router: ConnectRouter,
+  service: Service,
+  handlers: ServiceHandlers<Service>,
+  { drain, log }: BindingOptions,
+): void {
+  for (const method of service.methods) {
+    const options = { drain, log: log.child({ rpc: `/${service.typeName}/${method.name}` }) };
+    // The mapped type of ServiceHandlers is lost over a list of methods; this function's signature has held it.
+    const handler = (handlers as Record<string, unknown>)[method.localName];
+    if (method.methodKind === "unary") {
+      router.rpc(method as DescMethodUnary, serveUnary(handler as UnaryHandler, options));
+    } else if (method.methodKind === "server_streaming") {
+      const stream = serveServerStreaming(handler as ServerStreamingHandler, options);
+      router.rpc(method as DescMethodServerStreaming, stream);
+    }
+  }
+}
+
+/** An error in Connect's own terms. It travels as Connect's JSON, or in the trailers of gRPC-Web. */
+export function toConnectError(thrown: unknown, log: ErrorLog): ConnectError {
+  const { code, message, details } = toRpcError(thrown, log);
+  return new ConnectError(message, code, undefined, [...details]);
+}
+
+/** The calls whose requests were decoded: what goes wrong with them later is not the request's fault. */
+const decoded = new WeakSet<AbortSignal>();
+
+/**
+ * Gives the errors that Connect itself finds their reasons: a request that cannot be decoded, an answer that cannot be
+ * encoded. It has no place for this; but it ends a call's signal with the error before it writes that down.
+ *
+ * @param context as a router's requestGate is given it
+ */
+export function nameErrors({ signal }: Pick<HandlerContext, "signal">, log: ErrorLog): void {
+  const onAbort = () => {
+    const error: unknown = signal.reason;
+    if (!(error instanceof ConnectError) || error.details.length > 0) return;
+    const isOfRequest = error.code === Code.InvalidArgument || error.code === Code.Internal;
+    if (!decoded.has(signal) && !isOfRequest) return; // Too large, or compressed in an unknown way.
+    const named = toConnectError(decoded.has(signal) ? error : undecodable(error), log);
+    const { code, rawMessage, message, details } = named;
+    Object.assign(error, { code, rawMessage, message, details });
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+}
+
+function undecodable(error: ConnectError): SpoolError {
+  return new SpoolError("INVALID_ARGUMENT", `the request cannot be decoded: ${error.rawMessage}`, { cause: error });
+}
+
+function serveUnary(handler: UnaryHandler, { drain, log }: BindingOptions): UnaryHandler {
+  return async (request, context) => {
+    using call = openCall(context, drain);
+    decoded.add(context.signal);
+    try {
+      call.signal.throwIfAborted();
+      return await handler(request, call);
+    } catch (error) {
+      throw toConnectError(error, log);
+    }
+  };
+}
+
+function serveServerStreaming(handler: ServerStreamingHandler, { drain, log }: BindingOptions): ServerStreamingHandler {
+  return async function* (request, context) {
+    using call = openCall(context, drain);
+    decoded.add(context.signal);
+    try {
+      call.signal.throwIfAborted();
+      yield* handler(request, call);
+    } catch (error) {
+      throw toConnectError(error, log);
+    }
+  };
+}
+
+/** The context of a call, with reasons of ours where Connect has its own. Disposed of when nothing waits any more. */
+function openCall({ signal, requestHeader }: Pick<HandlerContext, "signal" | "requestHeader">, drain: Drain) {
+  const controller = new AbortController();
+  const settle = drain.onBegin((reason) => controller.abort(reason));
+  const onAbort = () => controller.abort(isOverdue(signal.reason) ? callDeadlineExceeded() : callCancelled());
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort);
+  return {
+    signal: controller.signal,
+    requestHeader,
+    [Symbol.dispose]() {
+      settle();
+      signal.removeEventListener("abort", onAbort);
+    },
+  } satisfies CallContext & Disposable;
+}
+
+function isOverdue(reason: unknown): boolean {
+  return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
+}

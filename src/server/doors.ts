@@ -1,0 +1,60 @@
+import { isIPv6 } from "node:net";
+import type { Logger } from "pino";
+import type { TaskEngine } from "../engine/task-engine.ts";
+import type { Configuration } from "./configuration.ts";
+import { readCertificate } from "./certificate.ts";
+import { openGrpcDoor } from "./grpc-door.ts";
+import { openHttpDoor } from "./http-door.ts";
+import { openMetrics } from "./metrics.ts";
+import type { Readiness } from "./readiness.ts";
+
+/** The open doors of a server. */
+export interface Doors {
+  /** Of the gRPC door: host and port, with `https://` before them where it speaks TLS. */
+  readonly address: string;
+  /** What to tell people: one line a door. */
+  readonly lines: readonly string[];
+  /** What the gRPC door's health says. NOT_SERVING until this is called. */
+  setServing(isServing: boolean): void;
+  /** Closes them all, as each door says. */
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+/**
+ * Opens the doors that the configuration names, one after the other.
+ *
+ * @param readiness what those who ask are told
+ * @throws ConfigurationError, and where one of them cannot listen; those before it are closed again
+ */
+export async function openDoors(
+  engine: TaskEngine,
+  configuration: Configuration,
+  { readiness, log }: { readiness: Readiness; log: Logger },
+): Promise<Doors> {
+  const { host, port, httpPort, httpOrigins, writeAheadKib } = configuration;
+  const certificate = await readCertificate(configuration);
+  await using opened = new AsyncDisposableStack();
+  const metrics = opened.use(openMetrics());
+  const common = { engine, host, token: configuration.token ?? undefined, certificate, metrics, log };
+  const grpc = await openGrpcDoor({ ...common, port, writeAheadKib });
+  opened.defer(() => grpc.close({ graceMs: 0 }));
+  const http =
+    httpPort === null ? null : await openHttpDoor({ ...common, port: httpPort, origins: httpOrigins, readiness });
+  const open = opened.move();
+  const address = `${certificate ? "https://" : ""}${authority(host, grpc.port)}`;
+  const lines = [`gRPC  ${address}`];
+  if (http !== null) lines.push(`HTTP  ${certificate ? "https" : "http"}://${authority(host, http.port)}`);
+  return {
+    address,
+    lines,
+    setServing: (isServing) => grpc.setServing(isServing),
+    async close(options) {
+      await Promise.all([grpc.close(options), http?.close(options)]);
+      await open.disposeAsync();
+    },
+  };
+}
+
+function authority(host: string, port: number): string {
+  return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+}

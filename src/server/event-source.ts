@@ -1,0 +1,77 @@
+import { once } from "node:events";
+import { errorToJson } from "@connectrpc/connect/protocol-connect";
+import type { Logger } from "pino";
+import { callCancelled } from "../rpc/errors.ts";
+import { toConnectError } from "../rpc/connect-binding.ts";
+import type { Drain } from "../rpc/drain.ts";
+import type { CallContext } from "../rpc/service.ts";
+import { retryAfterMs, sendError } from "./http-answer.ts";
+import type { HttpHandler, HttpRequest, HttpResponse } from "./http-server.ts";
+
+const HEADERS = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache, no-transform",
+  "x-accel-buffering": "no", // nginx would gather what is to be seen at once.
+};
+
+/** The events of a request, one or several at a time as they are to be sent. Left when the caller has gone. */
+export type EventTexts = (request: HttpRequest, context: CallContext) => AsyncIterable<string>;
+
+/** What keeps a quiet stream alive: a comment, of which nobody is told. */
+export const HEARTBEAT = ":\n\n";
+
+/**
+ * Answers with a stream of server-sent events. What is thrown before the first is an answer as Connect's calls have
+ * it; what is thrown later is told by an event `error`, with the same JSON, and the stream ends: an EventSource then
+ * comes back by itself, after the time that the error says. A source that ends before its first event is answered with
+ * 204: that tells an EventSource not to come back.
+ *
+ * @param read is asked for more no faster than the caller takes it
+ */
+export function eventSource(read: EventTexts, { drain, log }: { drain: Drain; log: Logger }): HttpHandler {
+  return (request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      log.debug({ err: error }, "an answer could not be written");
+      response.destroy();
+    });
+  };
+
+  async function answer(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const controller = new AbortController();
+    const { signal } = controller;
+    let isGone = false;
+    response.once("close", () => {
+      isGone = true;
+      controller.abort(callCancelled());
+    });
+    const settle = drain.onBegin((reason) => controller.abort(reason));
+    try {
+      signal.throwIfAborted();
+      for await (const text of read(request, { signal, requestHeader: toHeaders(request) })) {
+        if (!response.headersSent) response.writeHead(200, HEADERS);
+        if (!response.write(text)) await once(response, "drain", { signal });
+      }
+      if (!response.headersSent) response.writeHead(204);
+      response.end();
+    } catch (thrown) {
+      if (isGone) return;
+      const error = toConnectError(thrown, log);
+      if (!response.headersSent) return sendError(response, error);
+      const retryMs = retryAfterMs(error);
+      const retry = retryMs === undefined ? "" : `retry: ${retryMs}\n`;
+      response.end(`${retry}event: error\ndata: ${JSON.stringify(errorToJson(error, undefined))}\n\n`);
+    } finally {
+      settle();
+    }
+  }
+}
+
+/** One event. @param data without line ends */
+export function serverSentEvent(id: string | bigint, type: string, data: string): string {
+  return `id: ${id}\nevent: ${type}\ndata: ${data}\n\n`;
+}
+
+function toHeaders({ headers }: HttpRequest): Headers {
+  const plain = Object.entries(headers).filter(([name]) => !name.startsWith(":")); // Of HTTP/2's own.
+  return new Headers(plain.map(([name, value]): [string, string] => [name, String(value)]));
+}

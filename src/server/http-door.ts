@@ -1,0 +1,122 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Logger } from "pino";
+import { Unauthenticated } from "../domain/errors.ts";
+import type { TaskEngine } from "../engine/task-engine.ts";
+import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
+import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
+import { bearerTokenCheck } from "../rpc/bearer-token.ts";
+import { toConnectError } from "../rpc/connect-binding.ts";
+import { Drain } from "../rpc/drain.ts";
+import { observed } from "../rpc/observed.ts";
+import { taskService } from "../rpc/task-service.ts";
+import { workerService } from "../rpc/worker-service.ts";
+import type { Certificate } from "./certificate.ts";
+import { connectRoutes } from "./connect-routes.ts";
+import { eventSource } from "./event-source.ts";
+import { eventStream } from "./event-streams.ts";
+import { pathOf, sendError, sendJson } from "./http-answer.ts";
+import { openHttpServer } from "./http-server.ts";
+import type { HttpHandler, HttpResponse } from "./http-server.ts";
+import type { Metrics } from "./metrics.ts";
+import { originGuard } from "./origin-guard.ts";
+import type { Readiness } from "./readiness.ts";
+
+/** An open HTTP door. */
+export interface HttpDoor {
+  /** Where it listens; the one found, where any free port was asked for. */
+  readonly port: number;
+  /**
+   * No call is taken any more, streams and waits end with DRAINING, and calls that write are left to finish. Resolves
+   * when all have ended: after graceMs at the latest, for then they are cut off.
+   */
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+interface HttpDoorOptions {
+  engine: TaskEngine;
+  /** An address or a name of this machine. */
+  host: string;
+  /** 0 for any that is free. */
+  port: number;
+  /** What every call must carry as its bearer; undefined: nobody is asked. */
+  token?: string | undefined;
+  /** Whose pages may call, besides those of this server itself. */
+  origins?: readonly string[];
+  /** With one, it speaks TLS, and HTTP/2 besides HTTP/1.1. */
+  certificate?: Certificate | null;
+  readiness: Readiness;
+  metrics: Metrics;
+  /** Answers every path that is nobody's, without a token. */
+  fallback?: HttpHandler;
+  log: Logger;
+}
+
+/** Where calls are: what is under them, and is none, is an error as calls have it. */
+const CALLS = /^\/(spool\.v1\.|v1\/)/;
+
+/**
+ * Serves spool.v1.TaskService and the plain calls of WorkerService over HTTP: by Connect, by gRPC-Web, and as
+ * server-sent events. And `/healthz` and `/readyz`, without a token, and `/metrics`.
+ *
+ * @throws where the address cannot be listened on
+ */
+export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
+  const { host, port, certificate } = options;
+  const drain = new Drain();
+  const server = await openHttpServer({ host, port, certificate, handler: doorHandler(options, drain) });
+  return {
+    port: server.port,
+    close({ graceMs }) {
+      drain.begin();
+      return server.close({ graceMs });
+    },
+  };
+}
+
+function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
+  const { engine, token, origins = [], readiness, metrics, fallback, log } = options;
+  const isAuthorized = token === undefined ? () => true : bearerTokenCheck(token);
+  const tasks = taskService(engine);
+  const calls = {
+    tasks: observed(TaskService, tasks, metrics.callsAt("http")),
+    workers: observed(WorkerService, workerService(engine), metrics.callsAt("http")),
+  };
+  const routes = connectRoutes(calls, { drain, isAuthorized, log });
+  const streams = observed(TaskService, tasks, metrics.callsAt("sse"));
+  const isAdmitted = originGuard({ origins, hasToken: token !== undefined, log });
+
+  return (request, response) => {
+    const path = pathOf(request);
+    if (path === "/healthz") return sendJson(response, 200, JSON.stringify({ alive: true }));
+    if (path === "/readyz") return void sendReadiness(readiness, response);
+    if (!isAdmitted(request, response)) return;
+    const call = routes.get(path);
+    if (call !== undefined) return call(request, response); // It asks for the token itself, to refuse in its protocol.
+    const events = eventStream(streams, path);
+    const read = path === "/metrics" ? metrics.answer : events && eventSource(events, { drain, log });
+    if (read !== undefined) {
+      if (request.method !== "GET") return sendNotGet(response);
+      if (isAuthorized(request.headers.authorization)) return read(request, response);
+      return sendError(response, toConnectError(new Unauthenticated(), log));
+    }
+    if (CALLS.test(path) || fallback === undefined) return sendNotFound(path, response);
+    fallback(request, response);
+  };
+}
+
+/** Never rejects. */
+async function sendReadiness(readiness: Readiness, response: HttpResponse): Promise<void> {
+  const report = await readiness.report();
+  sendJson(response, report.ready ? 200 : 503, JSON.stringify(report));
+}
+
+function sendNotGet(response: HttpResponse): void {
+  response.setHeader("allow", "GET");
+  sendError(response, new ConnectError("this is called by GET", Code.InvalidArgument), 405);
+}
+
+/** As Connect has it of a call that there is not. */
+function sendNotFound(path: string, response: HttpResponse): void {
+  const hint = path.endsWith("WorkerService/Work") ? ": it sends both ways at once, and is served over gRPC alone" : "";
+  sendError(response, new ConnectError(`nothing is served at ${path}${hint}`, Code.Unimplemented), 404);
+}

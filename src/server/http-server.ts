@@ -1,0 +1,101 @@
+import { createServer } from "node:http";
+import { createSecureServer } from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { Certificate } from "./certificate.ts";
+
+/** Takes a request of HTTP/1.1 or HTTP/2: Node gives both the same face. */
+export type HttpHandler = ReturnType<typeof connectNodeAdapter>;
+export type HttpRequest = Parameters<HttpHandler>[0];
+export type HttpResponse = Parameters<HttpHandler>[1];
+
+/** A server that listens. */
+export interface HttpServer {
+  readonly port: number;
+  /**
+   * Takes no more connections, lets what is under way end, and closes each connection after it. Resolves when all are
+   * closed: after graceMs at the latest, for then they are cut off.
+   */
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+/** After so long without a byte the machine at the other end is asked whether it is still there. */
+const KEEP_ALIVE_MS = 30_000;
+/** Of all headers of a request, its URL among them: a cursor of many tasks comes as one, and a call by GET in the URL. */
+const HEADERS_BYTES_MAX = 64 * 1_024;
+
+/**
+ * Listens for HTTP/1.1, or with a certificate for HTTP/2 and HTTP/1.1 over TLS at one port.
+ *
+ * @param port 0 for any that is free
+ * @throws where the address cannot be listened on, or the certificate and the key are none or not of one pair
+ */
+export async function openHttpServer({
+  host,
+  port,
+  certificate,
+  handler,
+}: {
+  host: string;
+  port: number;
+  certificate?: Certificate | null | undefined;
+  handler: HttpHandler;
+}): Promise<HttpServer> {
+  /** The connections, each with how many of its requests are under way; over HTTP/2 the library counts. */
+  const connections = new Map<Socket, number>();
+  let closing = false;
+  const onRequest: HttpHandler = (request, response) => {
+    const { socket } = request;
+    const count = (more: 1 | -1) => {
+      const before = connections.get(socket);
+      if (before === undefined) return;
+      connections.set(socket, before + more);
+      if (closing && before + more === 0) socket.destroySoon();
+    };
+    count(1);
+    if (closing && request.httpVersionMajor === 1) response.setHeader("connection", "close");
+    response.once("close", () => count(-1));
+    handler(request, response);
+  };
+  const options = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, maxHeaderSize: HEADERS_BYTES_MAX };
+  const server = certificate
+    ? createSecureServer(
+        { ...options, ...certificate, allowHTTP1: true, settings: { maxHeaderListSize: HEADERS_BYTES_MAX } },
+        onRequest,
+      )
+    : createServer(options, onRequest);
+  server.on(certificate ? "secureConnection" : "connection", (socket: Socket) => {
+    connections.set(socket, 0);
+    socket.once("close", () => connections.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  let closed: Promise<void> | undefined;
+  return {
+    port: (server.address() as AddressInfo).port,
+    close({ graceMs }) {
+      closed ??= new Promise((resolve) => {
+        closing = true;
+        const timer = setTimeout(() => connections.forEach((_, socket) => socket.destroy()), graceMs);
+        server.close(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+        for (const [socket, underWay] of connections) {
+          if (underWay === 0 && !isHttp2(socket)) socket.destroySoon();
+        }
+      });
+      return closed;
+    },
+  };
+}
+
+function isHttp2(socket: Socket): boolean {
+  return socket instanceof TLSSocket && socket.alpnProtocol === "h2";
+}

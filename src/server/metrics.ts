@@ -1,0 +1,85 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
+import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import type { Meter } from "@opentelemetry/api";
+import packageJson from "../../package.json" with { type: "json" };
+import type { CallObserver } from "../rpc/observed.ts";
+import type { HttpHandler } from "./http-server.ts";
+
+/** What a server counts and measures, for Prometheus. docs/operating.md lists it. */
+export interface Metrics extends AsyncDisposable {
+  /** Where whatever has something to tell makes its instruments. */
+  readonly meter: Meter;
+  /** Counts the calls at a door. */
+  callsAt(door: string): CallObserver;
+  /** Answers with everything, in Prometheus's text. */
+  readonly answer: HttpHandler;
+}
+
+/** How often the event loop is looked at. What it measures is when it looked again: this and the delay. */
+const EVENT_LOOP_LOOK_MS = 20;
+const NANOS_IN_MS = 1e6;
+const MICROS_IN_SECOND = 1e6;
+
+type EventLoopDelay = ReturnType<typeof monitorEventLoopDelay>;
+
+export function openMetrics(): Metrics {
+  const exporter = new PrometheusExporter({
+    preventServerStart: true,
+    withoutScopeInfo: true,
+    withoutTargetInfo: true,
+  });
+  const provider = new MeterProvider({ readers: [exporter] });
+  const meter = provider.getMeter("spool");
+  const eventLoop = monitorEventLoopDelay({ resolution: EVENT_LOOP_LOOK_MS });
+  eventLoop.enable();
+  observeProcess(meter, eventLoop);
+  const calls = meter.createCounter("spool_calls_total", { description: "Calls that have ended, by code" });
+  const streams = meter.createUpDownCounter("spool_open_streams", { description: "Streams that are open" });
+  return {
+    meter,
+    callsAt: (door) => (method) => {
+      const labels = { door, method: method.name };
+      const isStream = method.methodKind !== "unary";
+      if (isStream) streams.add(1, labels);
+      return (code) => {
+        if (isStream) streams.add(-1, labels);
+        calls.add(1, { ...labels, code: code === "ok" ? code : codeToString(code) });
+      };
+    },
+    answer: exporter.getMetricsRequestHandler.bind(exporter) as unknown as HttpHandler,
+    async [Symbol.asyncDispose]() {
+      eventLoop.disable();
+      await provider.shutdown();
+    },
+  };
+}
+
+function observeProcess(meter: Meter, eventLoop: EventLoopDelay): void {
+  const gauge = (name: string, description: string, read: () => number) =>
+    meter.createObservableGauge(name, { description }).addCallback((result) => result.observe(read()));
+  meter
+    .createObservableGauge("spool_build_info", { description: "1, with what runs" })
+    .addCallback((result) => result.observe(1, { version: packageJson.version, node: process.versions.node }));
+  gauge("process_uptime_seconds", "Since the process began", () => process.uptime());
+  gauge("process_resident_memory_bytes", "Of the whole process", () => process.memoryUsage.rss());
+  gauge("nodejs_heap_used_bytes", "Of JavaScript", () => process.memoryUsage().heapUsed);
+  meter
+    .createObservableCounter("process_cpu_seconds_total", { description: "Of user and system together" })
+    .addCallback((result) => {
+      const { user, system } = process.cpuUsage();
+      result.observe((user + system) / MICROS_IN_SECOND);
+    });
+  meter
+    .createObservableGauge("nodejs_eventloop_delay_seconds", {
+      description: "By how much timers were late since the last look, by quantile",
+    })
+    .addCallback((result) => {
+      for (const quantile of [0.5, 0.99, 1]) {
+        const nanos = quantile === 1 ? eventLoop.max : eventLoop.percentile(quantile * 100);
+        result.observe(Math.max(0, nanos / NANOS_IN_MS - EVENT_LOOP_LOOK_MS) / 1_000, { quantile: `${quantile}` });
+      }
+      eventLoop.reset();
+    });
+}
