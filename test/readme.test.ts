@@ -8,6 +8,7 @@ import type { ServerProcess } from "./support/server-process.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const DEFAULT_ADDRESS = "127.0.0.1:50051";
+const DEFAULT_URL = "http://127.0.0.1:8080";
 /** Run by CI itself: it installs with the one and tests with the other. */
 const BY_CI = ["npm ci && npm start", "npm ci && npm test"];
 const TOUR_MS = 120_000;
@@ -46,10 +47,16 @@ describe("the README", () => {
     const tour = blocks.filter((block) => !BY_CI.some((command) => block.startsWith(command)));
     assert.equal(blocks.length - tour.length, BY_CI.length);
     assert.ok(tour.length >= 4);
-    const printed = tour.map((block) => run(block.replaceAll(DEFAULT_ADDRESS, server.address)));
+    const printed = tour.map((block) =>
+      run(block.replaceAll(DEFAULT_ADDRESS, server.address).replaceAll(DEFAULT_URL, server.url)),
+    );
     assert.match(printed.join("\n"), /"scanned"/);
     assert.match(printed.join("\n"), /"written"/);
     assert.match(printed.join("\n"), /had ended before/);
+    assert.match(
+      printed.join("\n"),
+      /^id: 1\nevent: started\ndata: \{[^]*^id: 8\nevent: final\n[^]*^id: 6\n[^]*"echoed":5/m,
+    );
   }).timeout(TOUR_MS);
 
   it("shows the examples as they are, and they run", async () => {

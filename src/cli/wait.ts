@@ -40,7 +40,7 @@ export function letGo(
   error: unknown,
   { wait, taskId, comeBack }: { wait: Wait; taskId: string; comeBack: string },
 ): number {
-  const ended = why(error, wait);
+  const ended = whyLetGo(error, wait);
   if (!ended) throw error;
   const cancel = commandLine("cancel", taskId);
   const lines = [
@@ -52,7 +52,11 @@ export function letGo(
   return ended.exitCode;
 }
 
-function why(error: unknown, { interrupt, limit }: Wait): { what: string; notice: string; exitCode: number } | null {
+/** Why a wait was ended by who waits; null for any other error. */
+export function whyLetGo(
+  error: unknown,
+  { interrupt, limit }: Wait,
+): { what: string; notice: string; exitCode: number } | null {
   if (error === interrupt.reason) return { what: "detached", notice: "detached", exitCode: EXIT.detached };
   if (error === limit.reason) return { what: "timed out", notice: "timed_out", exitCode: EXIT.timedOut };
   return null;

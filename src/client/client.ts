@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { HEARTBEAT_MS_DEFAULT } from "../domain/limits.ts";
 import {
+  FollowTasksResponseSchema,
   GetEventsResponseSchema,
   RunTaskResponseSchema,
   StreamEventsResponseSchema,
@@ -11,12 +12,23 @@ import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { toActivity } from "./activity-answer.ts";
 import { openConnection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
-import { toCancelledTask, toEventPage, toFrame, toResult, toSession, toTask } from "./convert.ts";
+import { toCancelledTask, toEventPage, toFrame, toResult, toSession, toTask, toTasksFrame } from "./convert.ts";
 import { brokenPromise } from "./errors.ts";
 import { followFrames } from "./follow.ts";
 import type { ReconnectNotice } from "./follow.ts";
+import { followTasks } from "./follow-tasks.ts";
+import type { TasksReconnectNotice } from "./follow-tasks.ts";
 import type { Read } from "./grpc-transport.ts";
-import { activityRequest, checkText, duration, eventsRequest, int64, listRequest, startRequest } from "./requests.ts";
+import {
+  activityRequest,
+  checkText,
+  duration,
+  eventsRequest,
+  followTasksRequest,
+  int64,
+  listRequest,
+  startRequest,
+} from "./requests.ts";
 import { RETRY_MS_DEFAULT, withRetries } from "./retry.ts";
 import { openRun } from "./run.ts";
 import { readTapeAnswer } from "./tape-reader.ts";
@@ -37,11 +49,14 @@ import type {
   TaskFilter,
   TaskPage,
   TaskResult,
+  TasksFrame,
+  TasksToFollow,
 } from "./types.ts";
 
 export { SpoolRpcError } from "./errors.ts";
 export type { RpcCode } from "./errors.ts";
 export type { ReconnectNotice } from "./follow.ts";
+export type { TasksReconnectNotice } from "./follow-tasks.ts";
 export { WaitTimeout } from "./waiter.ts";
 export { worker } from "./worker.ts";
 export type { SpoolWorker, WorkerOptions } from "./worker.ts";
@@ -76,6 +91,13 @@ export interface FollowOptions extends CallOptions {
   onReconnect?: ((notice: ReconnectNotice) => void) | undefined;
 }
 
+export interface FollowTasksOptions extends CallOptions {
+  /** How long to come back without progress, in ms; Infinity: for ever. Default: the client's. */
+  retryMs?: number | undefined;
+  /** Told when the connection was lost, at each try that failed, and when the stream goes on. */
+  onReconnect?: ((notice: TasksReconnectNotice) => void) | undefined;
+}
+
 /**
  * A connection to a Spool service. Every call throws SpoolRpcError. Calls are sent again while the server is
  * UNAVAILABLE, which is safe for all of them, and for a start because its request id finds the task again.
@@ -96,6 +118,13 @@ export interface SpoolClient extends Disposable {
   follow(tape: { taskId: string; fromSeq?: bigint | undefined }, options?: FollowOptions): AsyncIterable<SpoolEvent>;
   /** As `follow`, frame by frame: with heartbeats, the status and the last seq. */
   followFrames(tape: { taskId: string; fromSeq?: bigint | undefined }, options?: FollowOptions): AsyncIterable<Frame>;
+  /**
+   * Many tasks by one stream, those that start later too, over lost connections and restarts, until it is left: every
+   * event once, in its task's order; or each task as it stands, whenever it has changed. A heartbeat is a frame without
+   * tasks, and the frame that a stream begins with mostly is one. Keep a frame's cursor when it has been dealt with, and
+   * another process goes on from there.
+   */
+  followTasks(tasks?: TasksToFollow, options?: FollowTasksOptions): AsyncIterable<TasksFrame>;
   /** One page of a tape. @param waitMs how long to wait for a first event, 0 to 60 s */
   events(
     page: { taskId: string; fromSeq?: bigint | undefined; limit?: number | undefined; waitMs?: number | undefined },
@@ -180,6 +209,17 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
       return followFrames(open, { ...follow, taskId, fromSeq, retryMs: follow.retryMs ?? retryMs });
     },
 
+    followTasks(tasks = {}, follow = {}) {
+      const { signal } = follow;
+      async function* open(cursor: string): AsyncGenerator<TasksFrame> {
+        const request = followTasksRequest(tasks, { cursor, heartbeatMs });
+        const stream = transport.stream(method.followTasks, request, { silenceMs, signal, read: readTasks });
+        for await (const answer of stream) yield toTasksFrame(answer);
+      }
+      const { cursor = "" } = tasks;
+      return followTasks(open, { ...follow, cursor, retryMs: follow.retryMs ?? retryMs });
+    },
+
     async events({ taskId, fromSeq = 1n, limit, waitMs = 0 }, options) {
       const request = eventsRequest({ taskId, fromSeq, limit, waitMs });
       return toEventPage(await call(method.getEvents, request, { ...options, waitMs, read: readPage }));
@@ -242,6 +282,7 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
 
 const readFrame = (bytes: Buffer) => readTapeAnswer(StreamEventsResponseSchema, bytes);
 const readRun = (bytes: Buffer) => readTapeAnswer(RunTaskResponseSchema, bytes);
+const readTasks = (bytes: Buffer) => fromBinary(FollowTasksResponseSchema, bytes);
 const readPage = (bytes: Buffer) => readTapeAnswer(GetEventsResponseSchema, bytes);
 
 async function* eventsOf(frames: AsyncIterable<Frame>): AsyncGenerator<SpoolEvent, void, undefined> {

@@ -5,12 +5,14 @@ import type { RetryPolicy } from "../domain/retry.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { TaskStatus, TerminalStatus } from "../domain/task.ts";
 import { LogLevel as LogLevelCode } from "../gen/spool/v1/event_pb.ts";
-import type { Event, Final } from "../gen/spool/v1/event_pb.ts";
+import type { Event, Final, Progress as ProgressMessage } from "../gen/spool/v1/event_pb.ts";
 import { TaskStatus as StatusCode } from "../gen/spool/v1/task_pb.ts";
 import type { RetryPolicy as RetryPolicyMessage, TaskError, Task as TaskMessage } from "../gen/spool/v1/task_pb.ts";
 import { CancelOutcome as OutcomeCode } from "../gen/spool/v1/task_service_pb.ts";
 import type {
   CancelTaskResponse,
+  FollowedTask as FollowedTaskMessage,
+  FollowTasksResponse,
   GetEventsResponse,
   GetResultResponse,
   StreamEventsResponse,
@@ -22,11 +24,14 @@ import type {
   CancelOutcome,
   EventPage,
   FinalEvent,
+  FollowedTask,
   Frame,
+  Progress,
   Session,
   SpoolEvent,
   Task,
   TaskResult,
+  TasksFrame,
 } from "./types.ts";
 
 /** A message that carries a stretch of a tape, with its events read and not in it. */
@@ -146,11 +151,8 @@ export function toEvent({ seq, time: recorded, body }: Event): SpoolEvent {
   switch (body.case) {
     case "started":
       return { seq, time, type: "started", kind: body.value.kind, attempt: body.value.attempt };
-    case "progress": {
-      const { phase, current, total, detail } = body.value;
-      const counts = { phase, current: Number(current), total: Number(total) };
-      return { seq, time, type: "progress", ...counts, ...(detail && { detail }) };
-    }
+    case "progress":
+      return { seq, time, type: "progress", ...toProgress(body.value) };
     case "log":
       // A level that this client does not know is no reason to lose the line.
       return { seq, time, type: "log", level: LOG_LEVELS.get(body.value.level) ?? "INFO", message: body.value.message };
@@ -173,6 +175,19 @@ export function toEvent({ seq, time: recorded, body }: Event): SpoolEvent {
     case undefined:
       return { seq, time, type: "unknown" };
   }
+}
+
+function toProgress({ phase, current, total, detail }: ProgressMessage): Progress {
+  return { phase, current: Number(current), total: Number(total), ...(detail && { detail }) };
+}
+
+export function toTasksFrame({ tasks, nextCursor }: FollowTasksResponse): TasksFrame {
+  return { tasks: tasks.map(toFollowedTask), cursor: nextCursor };
+}
+
+function toFollowedTask({ taskId, kind, events, task, progress }: FollowedTaskMessage): FollowedTask {
+  const state = { task: task ? toTask(task) : null, progress: progress ? toProgress(progress) : null };
+  return { taskId, kind, events: events.map(toEvent), ...state };
 }
 
 function toFinal(seq: bigint, time: Date, { status, outcome }: Final): FinalEvent {

@@ -5,7 +5,9 @@ import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { measureJson, NotJson } from "../domain/json-size.ts";
 import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX } from "../domain/limits.ts";
 import type { RetryPolicySchema } from "../gen/spool/v1/task_pb.ts";
+import { FollowView } from "../gen/spool/v1/task_service_pb.ts";
 import type {
+  FollowTasksRequestSchema,
   GetActivityRequestSchema,
   GetEventsRequestSchema,
   ListTasksRequestSchema,
@@ -13,7 +15,7 @@ import type {
 } from "../gen/spool/v1/task_service_pb.ts";
 import { STATUS_CODES } from "./convert.ts";
 import { invalidArgument } from "./errors.ts";
-import type { ActivityRequest, RetryPolicyRequest, StartRequest, TaskFilter } from "./types.ts";
+import type { ActivityRequest, RetryPolicyRequest, StartRequest, TaskFilter, TasksToFollow } from "./types.ts";
 
 // What callers ask for to messages of the wire. Only what the encoding cannot carry, or would change without a word,
 // is refused here; every other bound is the server's to check, and to name.
@@ -56,7 +58,7 @@ export function retryPolicyFields(policy: RetryPolicyRequest): MessageInitShape<
 
 export function listRequest(filter: TaskFilter, pageToken: string): MessageInitShape<typeof ListTasksRequestSchema> {
   const { statuses = [], kinds = [], labels = {}, pageSize = 0 } = filter;
-  kinds.forEach((kind, index) => checkText(`kinds[${index}]`, kind));
+  checkKinds(kinds);
   checkLabels(labels);
   return {
     statuses: statuses.map((status) => STATUS_CODES[status]),
@@ -67,9 +69,30 @@ export function listRequest(filter: TaskFilter, pageToken: string): MessageInitS
   };
 }
 
+const VIEWS = { events: FollowView.EVENTS, tasks: FollowView.TASKS } as const;
+
+/** @param cursor where the follower stands by now; empty: nowhere yet */
+export function followTasksRequest(
+  tasks: TasksToFollow,
+  { cursor, heartbeatMs }: { cursor: string; heartbeatMs: number },
+): MessageInitShape<typeof FollowTasksRequestSchema> {
+  const { kinds = [], labels = {}, fromStart = false, view = "events", intervalMs } = tasks;
+  checkKinds(kinds);
+  checkLabels(labels);
+  return {
+    kinds: [...kinds],
+    labels: { ...labels },
+    cursor,
+    fromStart: fromStart && cursor === "",
+    view: VIEWS[view],
+    heartbeatInterval: duration("heartbeat_interval", heartbeatMs),
+    ...(intervalMs !== undefined && { interval: duration("interval", intervalMs) }),
+  };
+}
+
 export function activityRequest(query: ActivityRequest): MessageInitShape<typeof GetActivityRequestSchema> {
   const { windowMs, stepMs, kinds = [] } = query;
-  kinds.forEach((kind, index) => checkText(`kinds[${index}]`, kind));
+  checkKinds(kinds);
   return {
     ...(windowMs !== undefined && { window: duration("window", windowMs) }),
     ...(stepMs !== undefined && { step: duration("step", stepMs) }),
@@ -116,6 +139,10 @@ function int32(field: string, value: number): number {
 export function int64(field: string, value: bigint): bigint {
   if (BigInt.asIntN(64, value) === value) return value;
   throw invalidArgument(field, `must be an integer of 64 bits, is ${value}`);
+}
+
+function checkKinds(kinds: readonly string[]): void {
+  kinds.forEach((kind, index) => checkText(`kinds[${index}]`, kind));
 }
 
 function checkLabels(labels: Readonly<Record<string, string>>): void {

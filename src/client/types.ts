@@ -61,13 +61,16 @@ export interface StartedEvent extends Recorded {
 }
 
 /** How far a phase has come. */
-export interface ProgressEvent extends Recorded {
-  type: "progress";
+export interface Progress {
   phase: string;
   current: number;
   /** 0 where it is not known. */
   total: number;
   detail?: JsonObject;
+}
+
+export interface ProgressEvent extends Recorded, Progress {
+  type: "progress";
 }
 
 /** A line for people. */
@@ -219,6 +222,41 @@ export interface TaskPage {
   tasks: readonly Task[];
   /** Empty: there are no more. */
   nextPageToken: string;
+}
+
+/** Which tasks are followed by one stream, from where on, and what of them is told. */
+export interface TasksToFollow {
+  /** Only tasks of one of these kinds, at most 100. Empty: all. */
+  kinds?: readonly string[] | undefined;
+  /** Only tasks that carry all of these. */
+  labels?: Readonly<Record<string, string>> | undefined;
+  /** The `cursor` of the last frame that was dealt with, of a stream with the same filter and view. */
+  cursor?: string | undefined;
+  /** Without a cursor: whether to begin with what is stored already; else it begins now. Default false. */
+  fromStart?: boolean | undefined;
+  /** `events`: every event of each; `tasks`: each as it stands, whenever it has changed. Default `events`. */
+  view?: "events" | "tasks" | undefined;
+  /** How long changes are gathered before the next frame, 0 to 60 s, in ms. Default 0 for events, 500 for tasks. */
+  intervalMs?: number | undefined;
+}
+
+/** What is new of one task among many. */
+export interface FollowedTask {
+  taskId: string;
+  kind: string;
+  /** View `events`: in order, each once over all frames. */
+  events: readonly SpoolEvent[];
+  /** View `tasks`: as it stands, without its params; null in that of events. */
+  task: Task | null;
+  /** View `tasks`: the latest progress of a running task, null where it has none near the end of its tape. */
+  progress: Progress | null;
+}
+
+/** What a follower of many tasks is sent at once: news of some, each at most once, or of none in a heartbeat. */
+export interface TasksFrame {
+  tasks: readonly FollowedTask[];
+  /** What to come back with, once the frame has been dealt with. */
+  cursor: string;
 }
 
 /** Which stretch of time to count what began and ended in, and of which tasks. */

@@ -17,11 +17,13 @@ import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
 import { listTasks, readTask } from "../store/task-queries.ts";
+import { aborted } from "./aborted.ts";
 import { Control } from "./control.ts";
 import { Feed } from "./feed.ts";
 import { followTape, readEvents, waitForEnd } from "./follow.ts";
 import type { TapeSource } from "./follow.ts";
-import { followTasks } from "./follow-tasks.ts";
+import { followTasks, openFollowSource } from "./follow-tasks.ts";
+import type { FollowSource } from "./follow-tasks.ts";
 import { Journal } from "./journal.ts";
 import { KindDirectory } from "./kind-directory.ts";
 import { KindHost } from "./kind-host.ts";
@@ -73,6 +75,7 @@ export class Engine implements TaskEngine {
   readonly #runner: Runner;
   readonly #runners = new Runners();
   readonly #workers: Workers;
+  readonly #followSource: FollowSource;
   readonly #directory: KindDirectory;
   readonly #starter: Starter;
   readonly #activity: SharedActivity;
@@ -106,6 +109,7 @@ export class Engine implements TaskEngine {
       readStore: async (query) => readPage(this.#opened(), { namespace, ...query }),
     });
     this.#source = { feed, stored };
+    this.#followSource = openFollowSource({ db, namespace, feed, see: (task) => this.#directory.see(task) });
     this.#journal = new Journal({ db, feed, log });
     this.#directory = new KindDirectory({
       own: this.#kinds,
@@ -242,9 +246,8 @@ export class Engine implements TaskEngine {
   }
 
   async *followTasks(query: FollowTasksQuery, signal: AbortSignal): AsyncGenerator<FollowedPage> {
-    const { namespace } = this.#settings;
-    const see = (task: Task) => this.#directory.see(task);
-    yield* followTasks({ db: this.#opened(), namespace, feed: this.#source.feed, see }, query, signal);
+    this.#opened();
+    yield* followTasks(this.#followSource, query, signal);
   }
 
   async waitForResult(query: { taskId: string; waitMs: number }, signal: AbortSignal): Promise<TaskOutcome> {
@@ -289,11 +292,4 @@ export class Engine implements TaskEngine {
     if (!this.#membership.session.isFresh)
       throw new StoreUnavailable(new Error("the session could not be renewed in time"));
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

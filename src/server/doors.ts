@@ -39,16 +39,11 @@ export async function openDoors(
   const common = { engine, host, token: configuration.token ?? undefined, certificate, metrics, log };
   const grpc = await openGrpcDoor({ ...common, port, writeAheadKib });
   opened.defer(() => grpc.close({ graceMs: 0 }));
+  const forHttp = { ...common, origins: httpOrigins, readiness };
   const http =
     httpPort === null
       ? null
-      : await openHttpDoor({
-          ...common,
-          port: httpPort,
-          origins: httpOrigins,
-          readiness,
-          fallback: consoleFiles(),
-        });
+      : await openHttpDoor({ ...forHttp, port: httpPort, fallback: consoleFiles() }).catch(tellOfPort);
   const open = opened.move();
   const address = `${certificate ? "https://" : ""}${authority(host, grpc.port)}`;
   const lines = [`gRPC  ${address}`];
@@ -62,6 +57,12 @@ export async function openDoors(
       await open.disposeAsync();
     },
   };
+}
+
+/** Who has never asked for this door is to know how to be rid of it. */
+function tellOfPort(error: Error & { code?: string }): never {
+  if (error.code !== "EADDRINUSE") throw error;
+  throw new Error(`${error.message} (the HTTP door: SPOOL_HTTP_PORT names another port, or off)`, { cause: error });
 }
 
 function authority(host: string, port: number): string {

@@ -79,23 +79,26 @@ function textOf(frame: StreamEventsResponse): string {
 
 function parseTape(taskId: string, request: HttpRequest): StreamEventsRequest {
   const checks = new QueryChecks(readQuery(request), ["from_seq", "heartbeat_seconds"]);
+  const first = seq(checks, "from_seq", checks.one("from_seq"));
   const last = lastEventId(request);
-  const fromSeq =
-    last === undefined ? seq(checks, "from_seq", checks.one("from_seq")) : seq(checks, "last-event-id", last) + 1n;
+  const fromSeq = last === undefined ? first : seq(checks, "last-event-id", last) + 1n;
   return checks.passed(
     create(StreamEventsRequestSchema, { taskId: checks.taskId(taskId), fromSeq, ...heartbeat(checks) }),
   );
 }
 
-const VIEWS: Record<string, FollowView> = { events: FollowView.EVENTS, tasks: FollowView.TASKS };
+const VIEWS: ReadonlyMap<string, FollowView> = new Map([
+  ["events", FollowView.EVENTS],
+  ["tasks", FollowView.TASKS],
+]);
 
 function parseTasks(request: HttpRequest): FollowTasksRequest {
   const known = ["kind", "label", "cursor", "from_start", "view", "heartbeat_seconds"];
   const checks = new QueryChecks(readQuery(request), known);
   const fromStart = checks.one("from_start") ?? "false";
   if (fromStart !== "true" && fromStart !== "false") checks.refuse("from_start", "must be true or false");
-  const view = VIEWS[checks.one("view") ?? "events"];
-  if (view === undefined) checks.refuse("view", `must be ${Object.keys(VIEWS).join(" or ")}`);
+  const view = VIEWS.get(checks.one("view") ?? "events");
+  if (view === undefined) checks.refuse("view", `must be ${[...VIEWS.keys()].join(" or ")}`);
   return checks.passed(
     create(FollowTasksRequestSchema, {
       kinds: checks.all("kind"),
@@ -137,7 +140,8 @@ function labels(checks: QueryChecks): Record<string, string> {
 function heartbeat(checks: QueryChecks): { heartbeatInterval?: Duration } {
   const text = checks.one("heartbeat_seconds");
   if (text === undefined) return {};
-  const seconds = /^\d+$/.test(text) ? Number(text) : NaN;
+  // A number that is none is refused as one that is out of its bounds.
+  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : -1;
   const range = [HEARTBEAT_MS_MIN / 1_000, HEARTBEAT_MS_MAX / 1_000] as const;
   return { heartbeatInterval: durationFromMs(checks.integer("heartbeat_seconds", seconds, range) * 1_000) };
 }

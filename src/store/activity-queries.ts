@@ -108,7 +108,7 @@ async function executeWithin<Row>(db: Kysely<Database>, limitMs: number, stateme
     });
   } catch (error) {
     if (!isStatementTimeout(error)) throw error;
-    throw new Overloaded("the window holds more tasks than can be counted in time");
+    throw new Overloaded(`the window holds more tasks than can be counted in ${limitMs} ms`);
   }
 }
 
@@ -147,8 +147,8 @@ function toSteps(
 function toKinds(rows: readonly ActivityRow[]): KindActivity[] {
   const durations = new Map<string, Durations>();
   for (const row of rows) {
-    if (row.form === "durations")
-      durations.set(row.kind, { p50Ms: Math.round(row.p50_us) / 1_000, p95Ms: Math.round(row.p95_us) / 1_000 });
+    if (row.form !== "durations") continue;
+    durations.set(row.kind, { p50Ms: Math.round(row.p50_us) / 1_000, p95Ms: Math.round(row.p95_us) / 1_000 });
   }
   const kinds = rows.flatMap((row): KindActivity[] => {
     if (row.form !== "kind") return [];

@@ -45,6 +45,8 @@ export interface Script {
   streamEvents?: Streaming<"streamEvents">;
   /** As streamEvents. */
   runTask?: Streaming<"runTask">;
+  /** As streamEvents. */
+  followTasks?: Streaming<"followTasks">;
 }
 
 export interface ScriptedServer extends AsyncDisposable {

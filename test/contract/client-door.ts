@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { connect, SpoolRpcError } from "../../src/client/client.ts";
-import type { EventPage, SpoolEvent } from "../../src/client/client.ts";
+import type { EventPage, FollowedTask, SpoolEvent } from "../../src/client/client.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import { DoorError, doorTask } from "./door.ts";
-import type { Door, DoorEvent, DoorPage } from "./door.ts";
+import type { Door, DoorEvent, DoorNews, DoorPage } from "./door.ts";
 import { openServed } from "./served.ts";
 
 /** `spool/client`, over gRPC, both as the caller and as the worker that runs the tasks. */
@@ -31,15 +31,11 @@ export async function openClientDoor({ byWorker = false } = {}): Promise<Door> {
     },
     events: async (query) => toDoorPage(await told(client.events(query))),
     async *follow(query) {
-      const events = client.follow(query)[Symbol.asyncIterator]();
-      try {
-        for (;;) {
-          const { done, value } = await told(events.next());
-          if (done) return;
-          yield toDoorEvent(value as SpoolEvent);
-        }
-      } finally {
-        await events.return?.();
+      for await (const event of toldEach(client.follow(query))) yield toDoorEvent(event);
+    },
+    async *followTasks(query) {
+      for await (const { tasks, cursor } of toldEach(client.followTasks(query))) {
+        yield { tasks: tasks.map(toDoorNews), cursor };
       }
     },
     async result(query) {
@@ -68,6 +64,24 @@ async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
       error.metadata,
     );
   }
+}
+
+async function* toldEach<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
+  const iterator = items[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await told(iterator.next());
+      if (done) return;
+      yield value as Item;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+function toDoorNews({ taskId, kind, events, task, progress }: FollowedTask): DoorNews["tasks"][number] {
+  const state = task && { status: task.status, progress: progress && { ...progress } };
+  return { taskId, kind, events: events.map(toDoorEvent), state };
 }
 
 function toDoorPage({ status, events, nextFromSeq, lastSeq, hasMore }: EventPage): DoorPage {

@@ -81,6 +81,25 @@ export class DoorError extends Error {
   }
 }
 
+/** What a stream over many tasks gives at once. */
+export interface DoorNews {
+  tasks: {
+    taskId: string;
+    kind: string;
+    events: DoorEvent[];
+    /** In the view of tasks. */
+    state: { status: TaskStatus; progress: JsonObject | null } | null;
+  }[];
+  cursor: string;
+}
+
+export interface FollowTasksOptions {
+  labels?: Record<string, string>;
+  cursor?: string | undefined;
+  fromStart?: boolean;
+  view?: "events" | "tasks";
+}
+
 /** One way into Spool. The contract is written against this, and runs at each. Every call throws DoorError. */
 export interface Door extends AsyncDisposable {
   /** Plays the code of the tasks of kind `stage`. */
@@ -96,6 +115,7 @@ export interface Door extends AsyncDisposable {
   cancel(taskId: string, reason?: string): Promise<{ status: TaskStatus; outcome: string }>;
   events(query: { taskId: string; fromSeq?: bigint; limit?: number; waitMs?: number }): Promise<DoorPage>;
   follow(query: { taskId: string; fromSeq?: bigint }): AsyncIterable<DoorEvent>;
+  followTasks(query: FollowTasksOptions): AsyncIterable<DoorNews>;
   result(query: { taskId: string; waitMs?: number }): Promise<DoorResult>;
   sessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }>;
 }

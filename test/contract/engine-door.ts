@@ -1,12 +1,14 @@
 import { SpoolError } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
-import type { SeenTask, TapePage } from "../../src/engine/task-engine.ts";
+import type { FollowedTask, SeenTask, TapePage } from "../../src/engine/task-engine.ts";
 import type { TapeEvent } from "../../src/domain/event.ts";
+import { decodeCursor, encodeCursor } from "../../src/rpc/follow-cursor.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
+import { followQuery } from "../support/followed-tasks.ts";
 import { Stage } from "../support/stage.ts";
 import { openPostgres } from "../support/stores.ts";
 import { DoorError, doorTask } from "./door.ts";
-import type { Door, DoorEvent, DoorPage, StartOptions } from "./door.ts";
+import type { Door, DoorEvent, DoorNews, DoorPage, StartOptions } from "./door.ts";
 
 const HEARTBEAT_MS = 15_000;
 
@@ -41,15 +43,16 @@ export async function openEngineDoor(): Promise<Door> {
       return toDoorPage(await told(engine.readEvents(query, signal)));
     },
     async *follow({ taskId, fromSeq = 1n }) {
-      const pages = engine.followTape({ taskId, fromSeq, heartbeatMs: HEARTBEAT_MS }, signal)[Symbol.asyncIterator]();
-      try {
-        for (;;) {
-          const { done, value } = await told(pages.next());
-          if (done) return;
-          yield* (value as TapePage).events.map(toDoorEvent);
-        }
-      } finally {
-        await pages.return?.();
+      const pages = engine.followTape({ taskId, fromSeq, heartbeatMs: HEARTBEAT_MS }, signal);
+      for await (const page of toldEach(pages)) yield* page.events.map(toDoorEvent);
+    },
+    async *followTasks({ labels = {}, cursor: text, fromStart = false, view = "events" }) {
+      const scope = { kinds: [], labels, view };
+      const cursor = text === undefined ? null : decodeCursor(text, scope);
+      if (text !== undefined && cursor === null) throw new DoorError("INVALID_ARGUMENT", ["cursor"], {});
+      const query = followQuery({ ...scope, cursor, fromStart });
+      for await (const page of toldEach(engine.followTasks(query, signal))) {
+        yield { tasks: page.tasks.map(toDoorNews), cursor: encodeCursor(page.cursor, scope) };
       }
     },
     async result({ taskId, waitMs = 0 }) {
@@ -75,6 +78,29 @@ async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
       error.metadata,
     );
   }
+}
+
+async function* toldEach<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
+  const iterator = items[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await told(iterator.next());
+      if (done) return;
+      yield value as Item;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+function toDoorNews({ taskId, kind, events, state }: FollowedTask): DoorNews["tasks"][number] {
+  const { task, progress = null } = state ?? {};
+  return {
+    taskId,
+    kind,
+    events: events.map(toDoorEvent),
+    state: task ? { status: task.status, progress: progress && { ...progress } } : null,
+  };
 }
 
 function toDoorPage({ status, events, nextFromSeq, lastSeq, hasMore }: TapePage): DoorPage {

@@ -2,13 +2,19 @@ import { pino } from "pino";
 import { worker } from "../../src/client/client.ts";
 import type { SpoolWorker, WorkerNotice } from "../../src/client/client.ts";
 import { openGrpcDoor } from "../../src/server/grpc-door.ts";
+import { openHttpDoor } from "../../src/server/http-door.ts";
+import { openMetrics } from "../../src/server/metrics.ts";
+import { Readiness } from "../../src/server/readiness.ts";
 import { startEngine } from "../support/engines.ts";
 import { Stage } from "../support/stage.ts";
 import { openPostgres } from "../support/stores.ts";
 
-/** A server on a free port of 127.0.0.1, in this process so that the test plays the code of its tasks. */
+/** A server on free ports of 127.0.0.1, in this process so that the test plays the code of its tasks. */
 export interface Served extends AsyncDisposable {
+  /** Of the gRPC door. */
   readonly address: string;
+  /** Of the HTTP door: where URLs begin. */
+  readonly url: string;
   readonly stage: Stage;
 }
 
@@ -18,15 +24,20 @@ export async function openServed({ byWorker = false } = {}): Promise<Served> {
   const stage = new Stage();
   const engine = await startEngine(store, { kinds: byWorker ? [] : [stage.kind] });
   const log = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
-  const door = await openGrpcDoor({ engine, host: "127.0.0.1", port: 0, log });
+  const common = { engine, host: "127.0.0.1", port: 0, log };
+  const door = await openGrpcDoor(common);
+  const metrics = openMetrics();
+  const httpDoor = await openHttpDoor({ ...common, readiness: new Readiness(async () => {}), metrics });
   const address = `127.0.0.1:${door.port}`;
   const connected = byWorker ? await connectWorker(address, stage) : null;
   return {
     address,
+    url: `http://127.0.0.1:${httpDoor.port}`,
     stage,
     async [Symbol.asyncDispose]() {
       await connected?.[Symbol.asyncDispose]();
-      await door.close({ graceMs: 1_000 });
+      await Promise.all([door.close({ graceMs: 1_000 }), httpDoor.close({ graceMs: 1_000 })]);
+      await metrics[Symbol.asyncDispose]();
       await engine[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
     },

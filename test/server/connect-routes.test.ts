@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { brotliDecompressSync, gunzipSync, gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary, toJsonString } from "@bufbuild/protobuf";
+import * as fc from "fast-check";
 import { TaskNotFound } from "../../src/domain/errors.ts";
 import { CALL_TIMEOUT_MS_MAX, FRAME_BYTES_MAX, MESSAGE_BYTES_MAX } from "../../src/domain/limits.ts";
 import type { TaskEngine } from "../../src/engine/task-engine.ts";
@@ -11,15 +12,19 @@ import {
   GetTaskResponseSchema,
   StreamEventsRequestSchema,
 } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { tapeEvent } from "../rpc/arbitrary-events.ts";
 import { aLogEvent, aPage, aTask, TASK_ID } from "../rpc/fake-engine.ts";
 import { eventually } from "../support/eventually.ts";
-import { openDoor, refusalOf } from "./open-http-door.ts";
+import { clientOf, openDoor, PROTOCOLS, refusalOf } from "./open-http-door.ts";
 
 const SOME_TASK: Partial<TaskEngine> = {
   async getTask(taskId) {
     return aTask({ taskId });
   },
 };
+
+/** JSON as JavaScript writes it has no -0. */
+const writable = tapeEvent.filter(({ body }) => !/[:[,]-0(?![.\d])/.test(body));
 
 describe("the calls of the HTTP door", () => {
   for (const type of ["connect+json", "connect+proto", "grpc-web+proto"]) {
@@ -55,6 +60,30 @@ describe("the calls of the HTTP door", () => {
       await eventually(() => assert.ok(isLeft));
     });
   }
+
+  it("tells the same tape as JSON and as protobuf, whatever is on it", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(writable, { minLength: 1, maxLength: 20 }), async (events) => {
+        await using server = await openDoor({
+          readEvents: async () => aPage(events, { nextFromSeq: 1n }),
+          async *followTape() {
+            yield aPage(events, { nextFromSeq: 1n });
+          },
+        });
+        const [asJson, asBinary, ...others] = await Promise.all(
+          PROTOCOLS.map(async ([, transport]) => {
+            const client = clientOf(server, transport);
+            const page = await client.getEvents({ taskId: TASK_ID });
+            const frames = await Array.fromAsync(client.streamEvents({ taskId: TASK_ID }));
+            return { page, events: frames.flatMap((frame) => frame.events) };
+          }),
+        );
+        assert.equal(asJson!.events.length, events.length);
+        for (const other of [asBinary, ...others]) assert.deepEqual(other, asJson);
+      }),
+      { numRuns: 25 },
+    );
+  });
 
   it("says what of a request it cannot decode", async () => {
     await using server = await openDoor({});

@@ -39,13 +39,12 @@ export async function startServerProcess({
   const ended = once(child, "exit");
   let printed = "";
   child.stderr.on("data", (chunk: Buffer) => (printed += chunk.toString()));
+  // A child that is left behind would keep this process open.
+  const tooLate = setTimeout(() => child.kill("SIGKILL"), START_MS);
   const doors = await Promise.race([
     readDoors(child, (line) => (printed += `${line}\n`)),
     ended.then(([code]) => Promise.reject(new Error(`spool serve ended with ${String(code)}:\n${printed}`))),
-    new Promise<never>((_, reject) => {
-      setTimeout(() => reject(new Error(`spool serve did not start:\n${printed}`)), START_MS).unref();
-    }),
-  ]);
+  ]).finally(() => clearTimeout(tooLate));
   const end = async (signal: NodeJS.Signals) => {
     child.kill(signal);
     const [code] = (await ended) as [number | null];

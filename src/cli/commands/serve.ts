@@ -44,11 +44,12 @@ async function run(command: Command, { json, kindFiles }: { json: boolean; kindF
 
 /** The doors, and what to try at them. */
 function welcome({ address, doors }: { address: string; doors: readonly string[] }, flags: object): string {
-  const host = address.replace(/^(0\.0\.0\.0|\[::\]):/, "127.0.0.1:");
+  const host = address.replace(/^(?<scheme>https:\/\/)?(0\.0\.0\.0|\[::\]):/, "$<scheme>127.0.0.1:");
+  const isTls = host.startsWith("https://");
   const start = ["npx spool start echo --wait", ...(host === ADDRESS_DEFAULT ? [] : ["--address", host])].join(" ");
   const hasToken = "token" in flags || Boolean(process.env["SPOOL_TOKEN"]);
   const token = hasToken ? ` -H "authorization: Bearer $SPOOL_TOKEN"` : "";
-  const curl = `npx buf curl --http2-prior-knowledge --protocol grpc${token} -d '{"kind": "echo"}' \\
-      http://${host}/spool.v1.TaskService/RunTask`;
+  const curl = `npx buf curl ${isTls ? "" : "--http2-prior-knowledge "}--protocol grpc${token} -d '{"kind": "echo"}' \\
+      ${isTls ? host : `http://${host}`}/spool.v1.TaskService/RunTask`;
   return `${doors.map((door) => `${door}\n`).join("")}\nTry it:\n  ${start}\n  ${curl}\n\nCtrl-C stops it.\n`;
 }

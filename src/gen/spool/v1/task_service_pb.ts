@@ -775,7 +775,7 @@ export const FollowTasksResponseSchema: GenMessage<FollowTasksResponse> = /*@__P
  */
 export type FollowedTask = Message<"spool.v1.FollowedTask"> & {
   /**
-   * View EVENTS: in order, each exactly once over all frames. None where the task is new and waits.
+   * View EVENTS: in order, each exactly once over all frames. A task that only waits has none, and is not told of.
    *
    * @generated from field: repeated spool.v1.Event events = 1;
    */

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { DoorError } from "./door.ts";
+import type { Door, DoorEvent, DoorNews } from "./door.ts";
+import { wholeTape } from "./tape-contract.ts";
+
+/** What docs/guarantees.md promises of a stream over many tasks, at every door. */
+export function followContract(door: () => Door): void {
+  it("gives every event of every task once and in order, of tasks that start later too", async () => {
+    const labels = { team: crypto.randomUUID() };
+    const before = await startEchoes(door(), 2, labels);
+    const news = door().followTasks({ labels, fromStart: true })[Symbol.asyncIterator]();
+    const tapes = new Map<string, DoorEvent[]>();
+    await readOn(news, tapes, () => endedOf(tapes) === 2);
+    const after = await startEchoes(door(), 2, labels);
+    await readOn(news, tapes, () => endedOf(tapes) === 4);
+    await news.return?.();
+    for (const taskId of [...before, ...after]) assert.deepEqual(tapes.get(taskId), await wholeTape(door(), taskId));
+    assert.equal(tapes.size, 4);
+  });
+
+  it("comes back with its cursor after any frame, and has missed and repeated nothing", async () => {
+    const labels = { team: crypto.randomUUID() };
+    const tapes = new Map<string, DoorEvent[]>();
+    const taskIds = await startEchoes(door(), 5, labels);
+    let cursor: string | undefined;
+    for (let streams = 1; endedOf(tapes) < 5; streams++) {
+      if (streams === 3) taskIds.push(...(await startEchoes(door(), 1, labels)));
+      const news = door()
+        .followTasks({ labels, cursor, fromStart: cursor === undefined })
+        [Symbol.asyncIterator]();
+      const framesEach = 2; // The first of a stream has no task.
+      for (let frames = 0; frames < framesEach && endedOf(tapes) < taskIds.length; frames++) {
+        cursor = await readOn(news, tapes, () => true);
+      }
+      await news.return?.();
+    }
+    for (const taskId of taskIds.slice(0, 5)) assert.deepEqual(tapes.get(taskId), await wholeTape(door(), taskId));
+  });
+
+  it("begins with what is recorded after its first frame, where it is not asked for the start", async () => {
+    const labels = { team: crypto.randomUUID() };
+    const [before] = await startEchoes(door(), 1, labels);
+    await door().result({ taskId: before!, waitMs: 10_000 });
+    const news = door().followTasks({ labels })[Symbol.asyncIterator]();
+    const tapes = new Map<string, DoorEvent[]>();
+    await readOn(news, tapes, () => true);
+    const [after] = await startEchoes(door(), 1, labels);
+    await readOn(news, tapes, () => endedOf(tapes) === 1);
+    await news.return?.();
+    assert.deepEqual([...tapes.keys()], [after]);
+  });
+
+  it("tells of tasks as they stand, with the latest progress of those that run", async () => {
+    const labels = { team: crypto.randomUUID() };
+    const actor = door().stage.actor();
+    const news = door().followTasks({ labels, view: "tasks" })[Symbol.asyncIterator]();
+    const seen: string[] = [];
+    await readOn(news, new Map(), () => true);
+    const { task } = await door().start({ kind: "stage", params: actor.params, labels });
+    const running = await actor.enter();
+    await running.progress("read", 3);
+    const isSeen = (state: string) => {
+      return readOn(news, new Map(), ({ tasks }) => {
+        for (const { taskId, state } of tasks) {
+          assert.equal(taskId, task.taskId);
+          seen.push(`${state!.status} ${Number(state!.progress?.["current"] ?? 0)}`);
+        }
+        return seen.at(-1) === state;
+      });
+    };
+    await isSeen("running 3");
+    actor.leave();
+    await isSeen("succeeded 0");
+    await news.return?.();
+  });
+
+  it("is refused a cursor of another filter, by name", async () => {
+    const labels = { team: crypto.randomUUID() };
+    const news = door().followTasks({ labels })[Symbol.asyncIterator]();
+    const cursor = await readOn(news, new Map(), () => true);
+    await news.return?.();
+    await assert.rejects(
+      async () => readOn(door().followTasks({ cursor })[Symbol.asyncIterator](), new Map(), () => true),
+      (error) => error instanceof DoorError && error.reason === "INVALID_ARGUMENT" && error.fields.includes("cursor"),
+    );
+  });
+}
+
+async function startEchoes(door: Door, count: number, labels: Record<string, string>): Promise<string[]> {
+  const started = await Promise.all(
+    Array.from({ length: count }, () => door.start({ kind: "echo", params: { count: 3 }, labels })),
+  );
+  return started.map(({ task }) => task.taskId);
+}
+
+function endedOf(tapes: ReadonlyMap<string, readonly DoorEvent[]>): number {
+  return [...tapes.values()].filter((tape) => tape.at(-1)?.type === "final").length;
+}
+
+/** Reads frames until one is enough, and puts their events on their tapes. @returns the cursor of the last */
+async function readOn(
+  news: AsyncIterator<DoorNews>,
+  tapes: Map<string, DoorEvent[]>,
+  isEnough: (frame: DoorNews) => boolean,
+): Promise<string> {
+  for (;;) {
+    const { done, value } = await news.next();
+    if (done) return assert.fail("The stream over many tasks has ended.");
+    for (const { taskId, events } of value.tasks) {
+      if (events.length > 0) tapes.set(taskId, [...(tapes.get(taskId) ?? []), ...events]);
+    }
+    if (isEnough(value)) return value.cursor;
+  }
+}

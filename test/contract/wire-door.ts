@@ -1,0 +1,198 @@
+import type { DescMethod, JsonObject, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { LogLevel } from "../../src/gen/spool/v1/event_pb.ts";
+import type { Event } from "../../src/gen/spool/v1/event_pb.ts";
+import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
+import type { Task } from "../../src/gen/spool/v1/task_pb.ts";
+import { CancelOutcome, FollowView, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
+import type { FollowedTask, StartTaskRequestSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { WorkerService } from "../../src/gen/spool/v1/worker_service_pb.ts";
+import type { Session } from "../../src/gen/spool/v1/worker_service_pb.ts";
+import type { SessionState } from "../../src/domain/session.ts";
+import type { TaskStatus as Status } from "../../src/domain/task.ts";
+import { DoorError, doorTask } from "./door.ts";
+import type { Door, DoorEvent, DoorNews, DoorTask, StartOptions } from "./door.ts";
+import type { BadRequest_FieldViolation, ErrorInfo } from "../../src/gen/google/rpc/error_details_pb.ts";
+import type { Served } from "./served.ts";
+
+/** Calls of any method, by its descriptor. Both throw DoorError. */
+export interface Wire {
+  unary<Method extends DescMethod>(
+    method: Method,
+    request: MessageInitShape<Method["input"]>,
+  ): Promise<MessageShape<Method["output"]>>;
+  stream<Method extends DescMethod>(
+    method: Method,
+    request: MessageInitShape<Method["input"]>,
+  ): AsyncGenerator<MessageShape<Method["output"]>>;
+  close(): void;
+}
+
+/** A door that speaks in the messages of the proto: what the wire says, without Spool's own client. */
+export function wireDoor(served: Served, wire: Wire): Door {
+  const { method } = TaskService;
+  return {
+    stage: served.stage,
+    async start(options) {
+      const { task, alreadyStarted } = await wire.unary(method.startTask, toStartRequest(options));
+      return { task: toDoorTask(task!), alreadyStarted };
+    },
+    get: async (taskId) => toDoorTask((await wire.unary(method.getTask, { taskId })).task!),
+    async *list({ statuses = [], ...filter }) {
+      for (let pageToken = ""; ;) {
+        const wanted = statuses.map((status) => TaskStatus[status.toUpperCase() as keyof typeof TaskStatus]);
+        const page = await wire.unary(method.listTasks, { ...filter, statuses: wanted, pageToken });
+        yield* page.tasks.map(toDoorTask);
+        pageToken = page.nextPageToken;
+        if (pageToken === "") return;
+      }
+    },
+    async cancel(taskId, reason = "") {
+      const { task, outcome } = await wire.unary(method.cancelTask, { taskId, reason });
+      return { status: nameOf(TaskStatus, task!.status) as Status, outcome: nameOf(CancelOutcome, outcome) };
+    },
+    async events({ waitMs, ...query }) {
+      const wait = waitMs === undefined ? {} : { wait: durationFromMs(waitMs) };
+      const { status, events, nextFromSeq, lastSeq, hasMore } = await wire.unary(method.getEvents, {
+        ...query,
+        ...wait,
+      });
+      const name = nameOf(TaskStatus, status) as Status;
+      return { status: name, events: events.map(toDoorEvent), nextFromSeq, lastSeq, hasMore };
+    },
+    async *follow(query) {
+      for await (const frame of wire.stream(method.streamEvents, query)) yield* frame.events.map(toDoorEvent);
+    },
+    async *followTasks({ view, cursor = "", ...query }) {
+      const wanted = { ...query, cursor, view: view === "tasks" ? FollowView.TASKS : FollowView.EVENTS };
+      for await (const { tasks, nextCursor } of wire.stream(method.followTasks, wanted)) {
+        yield { tasks: tasks.map(toDoorNews), cursor: nextCursor };
+      }
+    },
+    async result({ taskId, waitMs }) {
+      const wait = waitMs === undefined ? {} : { wait: durationFromMs(waitMs) };
+      const { status, outcome, startedAt } = await wire.unary(method.getResult, { taskId, ...wait });
+      const error =
+        outcome.case === "error" ? { reason: outcome.value.reason, message: outcome.value.message } : undefined;
+      const result = outcome.case === "result" ? outcome.value : undefined;
+      return { status: nameOf(TaskStatus, status) as Status, result, error, isStarted: startedAt !== undefined };
+    },
+    async sessions() {
+      const { sessions, hasMore } = await wire.unary(WorkerService.method.listSessions, {});
+      return { sessions: sessions.map(toDoorSession), hasMore };
+    },
+    async [Symbol.asyncDispose]() {
+      wire.close();
+      await served[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What an error's details tell. */
+export function doorError(
+  { reason, metadata }: ErrorInfo,
+  violations: readonly BadRequest_FieldViolation[],
+  code: number,
+): DoorError {
+  return new DoorError(
+    reason,
+    violations.map(({ field }) => field),
+    metadata,
+    code,
+  );
+}
+
+function nameOf(names: Record<string, string | number>, value: number): string {
+  return String(Object.keys(names).find((name) => names[name] === value)).toLowerCase();
+}
+
+function toStartRequest(options: StartOptions): MessageInitShape<typeof StartTaskRequestSchema> {
+  const { timeoutMs, retryPolicy, runAt, deadlineAt, ...rest } = options;
+  const { initialBackoffMs, maxBackoffMs, ...factors } = retryPolicy ?? {};
+  const backoffs = {
+    ...(initialBackoffMs === undefined ? {} : { initialBackoff: durationFromMs(initialBackoffMs) }),
+    ...(maxBackoffMs === undefined ? {} : { maxBackoff: durationFromMs(maxBackoffMs) }),
+  };
+  return {
+    ...rest,
+    ...(timeoutMs === undefined ? {} : { timeout: durationFromMs(timeoutMs) }),
+    ...(retryPolicy === undefined ? {} : { retryPolicy: { ...backoffs, ...factors } }),
+    ...(runAt === undefined ? {} : { runAt: timestampFromDate(runAt) }),
+    ...(deadlineAt === undefined ? {} : { deadlineAt: timestampFromDate(deadlineAt) }),
+  };
+}
+
+function toDoorTask({ status, startedAt, runAt, deadlineAt, attemptDeadlineAt, retryPolicy, ...task }: Task): DoorTask {
+  const { initialBackoff, maxBackoff, backoffMultiplier, jitter } = retryPolicy!;
+  return doorTask({
+    ...task,
+    status: nameOf(TaskStatus, status) as Status,
+    startedAt: startedAt ? timestampDate(startedAt) : null,
+    runAt: runAt ? timestampDate(runAt) : null,
+    deadlineAt: deadlineAt ? timestampDate(deadlineAt) : null,
+    attemptDeadlineAt: attemptDeadlineAt ? timestampDate(attemptDeadlineAt) : null,
+    retryPolicy: {
+      initialBackoffMs: durationMs(initialBackoff!),
+      maxBackoffMs: durationMs(maxBackoff!),
+      backoffMultiplier,
+      jitter: jitter!,
+    },
+  });
+}
+
+function toDoorNews({ taskId, kind, events, task, progress }: FollowedTask): DoorNews["tasks"][number] {
+  const news = { taskId, kind, events: events.map(toDoorEvent) };
+  if (task === undefined) return { ...news, state: null };
+  const latest = progress ? toBody({ case: "progress", value: progress }) : null;
+  return { ...news, state: { status: nameOf(TaskStatus, task.status) as Status, progress: latest } };
+}
+
+function toDoorEvent({ seq, body }: Event): DoorEvent {
+  return {
+    seq,
+    type: (body.case ?? "unknown").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    body: toBody(body),
+  };
+}
+
+function toBody(body: Event["body"]): JsonObject {
+  switch (body.case) {
+    case "started":
+      return { kind: body.value.kind, attempt: body.value.attempt };
+    case "progress": {
+      const { phase, current, total, detail } = body.value;
+      return { phase, current: Number(current), total: Number(total), ...(detail === undefined ? {} : { detail }) };
+    }
+    case "log":
+      return { level: nameOf(LogLevel, body.value.level).toUpperCase(), message: body.value.message };
+    case "partial":
+      return { kind: body.value.kind, payload: body.value.payload! };
+    case "cancelRequested":
+      return { reason: body.value.reason };
+    case "final": {
+      const { status, outcome } = body.value;
+      const name = nameOf(TaskStatus, status);
+      if (outcome.case === "result") return { status: name, result: outcome.value };
+      const { reason, message } = outcome.value!;
+      return { status: name, error: { reason, message } };
+    }
+    default:
+      return {};
+  }
+}
+
+function toDoorSession({ sessionId, host, pid, kinds, capacity, running, isWorker, ...times }: Session): SessionState {
+  const { startedAt, seenAt, expiresAt } = times;
+  return {
+    sessionId,
+    host,
+    pid,
+    kinds,
+    capacity,
+    running,
+    isWorker,
+    startedAt: timestampDate(startedAt!),
+    seenAt: timestampDate(seenAt!),
+    expiresAt: timestampDate(expiresAt!),
+  };
+}
