@@ -3,11 +3,13 @@ import type { Page } from "playwright-core";
 import { eventually } from "../support/eventually.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { openStage, sharedStage } from "./support/stage.ts";
+import { rowsInView, tapeCount, tapeList } from "./support/tape-rows.ts";
 import { visit } from "./support/visit.ts";
 
 /** What Chromium says of itself of a server that it does not reach. */
 const UNREACHABLE = /net::ERR_/;
 const STAGE_MS = 60_000;
+const ROW_PX = 28;
 
 describe("a console whose server goes away", () => {
   it("says so, and goes on with tape and list when it is back, with nothing lost and nothing twice", async () => {
@@ -32,7 +34,7 @@ describe("a console whose server goes away", () => {
     await list.page.getByText("cancelled").last().waitFor();
     const events = await Array.fromAsync(stage.client.follow({ taskId: task.taskId }));
     await assertWholeTape(tape.page, events.length);
-    assert.equal(await countOf(tape.page), events.length);
+    assert.equal(await tapeCount(tape.page), events.length);
   }).timeout(STAGE_MS);
 
   it("comes back over connections that are cut in the middle of frames, again and again", async () => {
@@ -116,40 +118,28 @@ function connectionOf(page: Page) {
   return page.getByRole("status", { name: "Connection" });
 }
 
-async function countOf(page: Page): Promise<number> {
-  return Number((await page.getByTestId("tape-count").innerText()).replaceAll(/\D/g, ""));
-}
-
 async function untilShown(page: Page, seq: number): Promise<void> {
-  await eventually(async () => assert.ok((await countOf(page)) >= seq), { describe: `event ${seq} is shown` });
+  await eventually(async () => assert.ok((await tapeCount(page)) >= seq), { describe: `event ${seq} is shown` });
 }
 
 /** Scrolls over the whole tape and reads every seq on the way: 1, 2, 3, … to the last. */
 async function assertWholeTape(page: Page, count: number): Promise<void> {
-  const list = page.getByRole("listbox", { name: "Events" });
   const follow = page.getByRole("button", { name: "Follow the end" });
   if ((await follow.getAttribute("aria-pressed")) === "true") await follow.click();
-  const seen = new Map<number, string>();
-  for (let top = 0; top < count * 28; top += 400) {
-    await list.evaluate((element, px) => (element.scrollTop = px), top);
+  const seen: string[] = [];
+  for (let top = 0; top < count * ROW_PX; top += 400) {
+    await tapeList(page).evaluate((element, px) => (element.scrollTop = px), top);
     await eventually(async () => {
-      const rows = await list
-        .getByRole("option")
-        .evaluateAll((all) =>
-          all.map((row) => [
-            row.querySelector(".tape-seq")!.textContent,
-            row.querySelector(".tape-label")!.textContent,
-          ]),
-        );
-      assert.ok(rows.length > 0 && rows.every(([, label]) => label !== ""), "the rows in view are there");
-      for (const [seq, label] of rows) seen.set(Number(seq!.replaceAll(",", "")), label!);
+      const rows = await rowsInView(page);
+      assert.ok(rows.length > 0 && rows.every(({ label }) => label !== ""), "the rows in view are there");
+      for (const { seq, label } of rows) seen[seq] = label;
     });
   }
   assert.deepEqual(
-    [...seen.keys()].toSorted((a, b) => a - b),
-    Array.from({ length: count }, (_, index) => index + 1),
+    Object.keys(seen),
+    Array.from({ length: count }, (_, index) => String(index + 1)),
   );
-  assert.equal(seen.get(count), "final");
+  assert.equal(seen[count], "final");
 }
 
 /** As when another tab is put before it. */

@@ -3,6 +3,7 @@ import type { Page } from "playwright-core";
 import { eventually } from "../support/eventually.ts";
 import { sharedStage } from "./support/stage.ts";
 import type { Stage } from "./support/stage.ts";
+import { rowsInView, tapeList } from "./support/tape-rows.ts";
 import { visit } from "./support/visit.ts";
 
 describe("the page of a task", () => {
@@ -18,16 +19,16 @@ describe("the page of a task", () => {
     const { page } = visited;
     await page.getByRole("heading", { level: 1, name: "loud" }).waitFor();
     assert.equal(await isFollowing(page), "true");
-    await listOf(page).getByRole("option").filter({ hasText: "line 60" }).waitFor();
-    await listOf(page).hover();
+    await eventually(async () => assert.ok((await rowsInView(page)).at(-1)!.seq > 60));
+    await tapeList(page).hover();
     await page.mouse.wheel(0, -3_000);
     await eventually(async () => assert.equal(await isFollowing(page), "false"));
-    await listOf(page).getByRole("option").filter({ hasText: "attempt 1" }).waitFor();
+    await tapeList(page).getByRole("option").filter({ hasText: "attempt 1" }).waitFor();
     await page.getByRole("heading", { name: "Result" }).waitFor();
     await page.getByRole("status").getByText("succeeded").waitFor();
     await eventually(() => assert.deepEqual(visited.streams(), []), { describe: "the stream ends with the task" });
     await page.getByRole("button", { name: "Follow the end" }).click();
-    const last = listOf(page).getByRole("option").last();
+    const last = tapeList(page).getByRole("option").last();
     await eventually(async () => assert.match(await last.innerText(), /^152\s.*final\s+succeeded/s));
     assert.equal(await visited.streamsMax(), 1);
   });
@@ -37,7 +38,7 @@ describe("the page of a task", () => {
     await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
     await using visited = await visit(urlOf(stage, task.taskId));
     const { page } = visited;
-    await listOf(page).getByRole("option").filter({ hasText: "item" }).first().click();
+    await tapeList(page).getByRole("option").filter({ hasText: "item" }).first().click();
     const detail = page.getByRole("region", { name: "Event 3 partial" });
     await detail.getByText("deep 2").waitFor();
     await detail.getByText("nested:").click();
@@ -54,9 +55,9 @@ describe("the page of a task", () => {
     await using visited = await visit(urlOf(stage, task.taskId, 2_004));
     const { page } = visited;
     await page.getByRole("region", { name: "Event 2,004 log" }).getByText("warning 2003").waitFor();
-    const row = listOf(page).getByRole("option", { selected: true });
+    const row = tapeList(page).getByRole("option", { selected: true });
     assert.match(await row.innerText(), /^2,004\s/);
-    const [list, chosen] = [await listOf(page).boundingBox(), await row.boundingBox()];
+    const [list, chosen] = [await tapeList(page).boundingBox(), await row.boundingBox()];
     const middle = list!.y + list!.height / 2;
     assert.ok(Math.abs(chosen!.y + chosen!.height / 2 - middle) < 30, "it is in the middle of the list");
     await page.getByLabel("Go to event").fill("17");
@@ -71,12 +72,12 @@ describe("the page of a task", () => {
     const { page } = visited;
     await page.getByLabel("Show").selectOption("Logs: errors");
     await page.getByText("250 found in 2,502 events").waitFor();
-    const lines = listOf(page).getByRole("option");
+    const lines = tapeList(page).getByRole("option");
     await eventually(async () => assert.match(await lines.first().innerText(), /\serror\s+error 4$/));
     assert.ok((await lines.allInnerTexts()).every((text) => /\serror\s+error \d*4$/.test(text)));
     await page.getByLabel("With the text").fill("ERROR 24");
     await page.getByText("12 found in 2,502 events").waitFor();
-    await listOf(page).getByRole("option").last().click();
+    await tapeList(page).getByRole("option").last().click();
     await page.getByRole("region", { name: "Event 2,495 log" }).getByText("error 2494").waitFor();
     await page.getByLabel("With the text").fill("");
     await page.getByLabel("Show").selectOption("Logs from warn");
@@ -84,14 +85,14 @@ describe("the page of a task", () => {
     await page.getByLabel("Show").selectOption("Attempts, cancel, final");
     await page.getByText("2 found in 2,502 events").waitFor();
     await page.getByLabel("Show").selectOption("All events");
-    await listOf(page).getByRole("option").filter({ hasText: "attempt 1" }).waitFor();
+    await tapeList(page).getByRole("option").filter({ hasText: "attempt 1" }).waitFor();
   });
 
   it("shows what matches as it comes", async () => {
     const { task } = await stage.client.start({ kind: "loud", params: { events: 1_000_000, delay_ms: 5 } });
     await using visited = await visit(urlOf(stage, task.taskId));
     await visited.page.getByLabel("Show").selectOption("Logs: errors");
-    await listOf(visited.page).getByRole("option").filter({ hasText: "error 104" }).waitFor();
+    await tapeList(visited.page).getByRole("option").filter({ hasText: "error 104" }).waitFor();
     await stage.client.cancel({ taskId: task.taskId });
   });
 
@@ -108,7 +109,7 @@ describe("the page of a task", () => {
     await dialog.getByRole("button", { name: "Cancel the task" }).click();
     await page.getByText("The cancel is on the tape").waitFor();
     await page.getByRole("heading", { name: "Error" }).waitFor();
-    await listOf(page)
+    await tapeList(page)
       .getByRole("option", { name: /cancel it is late/ })
       .waitFor();
     assert.equal(await page.getByRole("button", { name: "Cancel", exact: true }).count(), 0);
@@ -157,10 +158,6 @@ describe("the page of a task", () => {
 
 function urlOf(stage: Stage, taskId: string, seq?: number): string {
   return `${stage.server.url}/#/tasks/${taskId}${seq === undefined ? "" : `?seq=${seq}`}`;
-}
-
-function listOf(page: Page) {
-  return page.getByRole("listbox", { name: "Events" });
 }
 
 function isFollowing(page: Page): Promise<string | null> {
