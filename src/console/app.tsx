@@ -71,8 +71,8 @@ function Header() {
             Forget the token
           </button>
         )}
-        <button type="button" class="plain" aria-label={`Colours: ${theme.value}`} onClick={nextTheme}>
-          {theme.value}
+        <button type="button" class="plain" onClick={nextTheme}>
+          Colours: {theme.value}
         </button>
       </div>
     </header>

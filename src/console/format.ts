@@ -11,6 +11,7 @@ const preciseClock = new Intl.DateTimeFormat("en-GB", {
   second: "2-digit",
   fractionalSecondDigits: 3,
 });
+const minute = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const full = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 
@@ -43,6 +44,11 @@ export function formatTime(time: Date, now = new Date()): string {
 /** The time of day to the millisecond. */
 export function formatPreciseTime(time: Date): string {
   return preciseClock.format(time);
+}
+
+/** The time of day to the minute. */
+export function formatMinute(time: Date): string {
+  return minute.format(time);
 }
 
 /** With day, year and zone. */

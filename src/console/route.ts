@@ -46,12 +46,12 @@ export function parseRoute(fragment: string): Route {
 export function formatRoute(route: Route): string {
   switch (route.page) {
     case "tasks": {
-      const parameters = [
-        ...route.filter.statuses.map((status) => ["status", status]),
-        ...route.filter.kinds.map((kind) => ["kind", kind]),
-        ...Object.entries(route.filter.labels).map(([key, value]) => ["label", `${key}=${value}`]),
-        ...(route.pageToken === "" ? [] : [["page", route.pageToken]]),
-      ];
+      const { statuses, kinds, labels } = route.filter;
+      const parameters: [string, string][] = [];
+      for (const status of statuses) parameters.push(["status", status]);
+      for (const kind of kinds) parameters.push(["kind", kind]);
+      for (const [key, value] of Object.entries(labels)) parameters.push(["label", `${key}=${value}`]);
+      if (route.pageToken !== "") parameters.push(["page", route.pageToken]);
       return withQuery("#/tasks", parameters);
     }
     case "task":
@@ -87,7 +87,7 @@ function parseSeq(text: string | null): number | null {
   return text !== null && /^[1-9]\d{0,14}$/.test(text) ? Number(text) : null;
 }
 
-function withQuery(path: string, parameters: readonly (readonly string[])[]): string {
-  const query = new URLSearchParams(parameters.map(([name, value]) => [name!, value!])).toString();
+function withQuery(path: string, parameters: [name: string, value: string][]): string {
+  const query = new URLSearchParams(parameters).toString();
   return query === "" ? path : `${path}?${query}`;
 }

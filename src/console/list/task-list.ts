@@ -14,7 +14,7 @@ import { mergeRows } from "./task-rows.ts";
 import type { TaskRow } from "./task-rows.ts";
 
 /** How many tasks a page has. */
-export const PAGE_TASKS = 50;
+const PAGE_TASKS = 50;
 
 /** One page of the tasks that a filter takes, kept up to date by one stream until it is closed. */
 export class TaskList implements Disposable {

@@ -8,7 +8,7 @@ export function KindsTable({ kinds }: { kinds: readonly KindFigures[] }) {
   const longestMs = Math.max(1, ...kinds.map(({ p95Ms }) => p95Ms ?? 0));
   return (
     <div class="table-scroll" role="group" aria-label="Kinds" tabIndex={0}>
-      <table class="figures">
+      <table class="figures" aria-label="Kinds">
         <thead>
           <tr>
             <th>Kind</th>

@@ -1,5 +1,6 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
+import { formatMinute } from "../format.ts";
 import { colorScheme } from "../theme.ts";
 
 const HEIGHT_PX = 190;
@@ -20,6 +21,7 @@ export function Plot({ title, times, lines }: { title: string; times: readonly n
   const scheme = colorScheme.value;
   useLayoutEffect(() => {
     const made = new uPlot(optionsOf(place.current!, lines), data, place.current!);
+    made.root.querySelector(".u-legend")!.setAttribute("aria-label", title);
     plot.current = made;
     const observer = new ResizeObserver(([entry]) => {
       made.setSize({ width: Math.floor(entry!.contentRect.width), height: HEIGHT_PX });
@@ -54,9 +56,12 @@ function optionsOf(place: HTMLElement, lines: readonly Line[]): uPlot.Options {
     height: HEIGHT_PX,
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1)] } },
-    axes: [axis, { ...axis, size: 44 }],
+    axes: [
+      { ...axis, size: 30, values: (_, seconds) => seconds.map(timeOf) },
+      { ...axis, size: 44 },
+    ],
     series: [
-      { value: "{HH}:{mm}:{ss}" },
+      { label: "time", value: (_, seconds) => (seconds === null ? "–" : timeOf(seconds)) },
       ...lines.map((line): uPlot.Series => {
         return {
           label: line.name,
@@ -68,4 +73,8 @@ function optionsOf(place: HTMLElement, lines: readonly Line[]): uPlot.Options {
       }),
     ],
   };
+}
+
+function timeOf(seconds: number): string {
+  return formatMinute(new Date(seconds * 1_000));
 }

@@ -6,7 +6,7 @@ import { TimeText } from "../parts/time-text.tsx";
 export function SessionsTable({ sessions }: { sessions: readonly Session[] }) {
   return (
     <div class="table-scroll" role="group" aria-label="Servers and workers" tabIndex={0}>
-      <table class="figures">
+      <table class="figures" aria-label="Servers and workers">
         <thead>
           <tr>
             <th>Process</th>

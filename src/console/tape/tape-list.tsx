@@ -3,6 +3,8 @@ import { formatCount, formatPreciseTime } from "../format.ts";
 import type { TapeRows } from "./tape-rows.ts";
 import { ROW_PX, scrollIntoView, scrollToMiddle, windowOf } from "./virtual-rows.ts";
 
+const BORDERS_PX = 2;
+
 interface Props {
   rows: TapeRows;
   /** The event that is looked at; null: none. */
@@ -78,6 +80,7 @@ export function TapeList({ rows, selected, onSelect, isFollowing, onLeaveEnd, ju
       aria-label="Events"
       tabIndex={0}
       aria-activedescendant={isShown ? `event-${selected}` : undefined}
+      style={{ height: `${heightPx + BORDERS_PX}px` }}
       onScroll={measure}
       onKeyDown={onKeyDown}
     >

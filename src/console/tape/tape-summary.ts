@@ -3,7 +3,7 @@ import type { TaskFailure } from "../../domain/event.ts";
 
 /** How many phases are kept, by when they began; code that makes a name of each item would make a million. */
 export const PHASES_MAX = 100;
-export const ATTEMPTS_KEPT_MAX = 100;
+const ATTEMPTS_KEPT_MAX = 100;
 
 /** A phase of the work, within one attempt. */
 export interface Phase {

@@ -14,7 +14,7 @@ import { TapePages } from "./tape-pages.ts";
 import { TapeSummary } from "./tape-summary.ts";
 
 /** A tape is summed up from its beginning, or a longer one from so many events before its end. */
-export const SUMMED_UP_MAX = 200_000;
+const SUMMED_UP_MAX = 200_000;
 /** The page is let be seen to after so long of reading. */
 const BUSY_MS = 12;
 

@@ -18,7 +18,7 @@ const ARGUMENTS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-export const KINDS = join(import.meta.dirname, "kinds.ts");
+const KINDS = join(import.meta.dirname, "kinds.ts");
 
 /** A server with the kinds of these tests, its data in a folder of its own, and a client of it. */
 export interface Stage extends AsyncDisposable {

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import type { SpoolEvent } from "../../src/client/types.ts";
+import { PHASES_MAX, TapeSummary } from "../../src/console/tape/tape-summary.ts";
+
+const ERROR = { reason: "NOT_YET", message: "later" };
+
+describe("what a tape comes to", () => {
+  it("has each attempt with its phases, from when to when, and the outcome", () => {
+    const summary = summaryOf([
+      { type: "started", kind: "k", attempt: 1 },
+      { type: "progress", phase: "read", current: 1, total: 2 },
+      { type: "progress", phase: "read", current: 2, total: 2 },
+      { type: "retrying", error: ERROR, nextAttemptAt: new Date(9) },
+      { type: "started", kind: "k", attempt: 2 },
+      { type: "progress", phase: "read", current: 1, total: 0 },
+      { type: "final", status: "succeeded", result: { done: true } },
+    ]);
+    assert.deepEqual(summary.attempts, [
+      { number: 1, from: new Date(1), to: new Date(4), error: ERROR },
+      { number: 2, from: new Date(5), to: new Date(7), error: null },
+    ]);
+    assert.deepEqual(summary.phases, [
+      { name: "read", attempt: 1, from: new Date(2), to: new Date(3), current: 2, total: 2 },
+      { name: "read", attempt: 2, from: new Date(6), to: new Date(6), current: 1, total: 0 },
+    ]);
+    assert.deepEqual(summary.outcome, { status: "succeeded", result: { done: true } });
+  });
+
+  it("ends an attempt of which nobody told the end with the next one's beginning", () => {
+    const { attempts } = summaryOf([
+      { type: "started", kind: "k", attempt: 1 },
+      { type: "started", kind: "k", attempt: 2 },
+    ]);
+    assert.deepEqual(
+      attempts.map(({ to }) => to),
+      [new Date(2), null],
+    );
+  });
+
+  it("keeps so many phases and says that there are more", () => {
+    const phases = (count: number) =>
+      summaryOf(
+        Array.from({ length: count }, (_, index) => {
+          return { type: "progress", phase: `phase ${index}`, current: 1, total: 1 } as const;
+        }),
+      );
+    assert.deepEqual([phases(PHASES_MAX).phases.length, phases(PHASES_MAX).hasMorePhases], [PHASES_MAX, false]);
+    assert.deepEqual([phases(PHASES_MAX + 1).phases.length, phases(PHASES_MAX + 1).hasMorePhases], [PHASES_MAX, true]);
+  });
+});
+
+type Body = SpoolEvent extends infer Event ? (Event extends SpoolEvent ? Omit<Event, "seq" | "time"> : never) : never;
+
+/** The time of each event is its seq. */
+function summaryOf(bodies: readonly Body[]): TapeSummary {
+  const summary = new TapeSummary();
+  for (const [index, body] of bodies.entries()) {
+    summary.take({ seq: BigInt(index + 1), time: new Date(index + 1), ...body } as SpoolEvent);
+  }
+  return summary;
+}
