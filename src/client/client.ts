@@ -9,6 +9,7 @@ import {
   TaskService,
 } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
+import { toActivity } from "./activity-answer.ts";
 import { openConnection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { toCancelledTask, toEventPage, toFrame, toResult, toSession, toTask, toTasksFrame } from "./convert.ts";
@@ -19,6 +20,7 @@ import { followTasks } from "./follow-tasks.ts";
 import type { TasksReconnectNotice } from "./follow-tasks.ts";
 import type { Read } from "./grpc-transport.ts";
 import {
+  activityRequest,
   checkText,
   duration,
   eventsRequest,
@@ -33,6 +35,8 @@ import { readTapeAnswer } from "./tape-reader.ts";
 import { waitFinal } from "./waiter.ts";
 import type { GetEvents } from "./waiter.ts";
 import type {
+  Activity,
+  ActivityRequest,
   CancelledTask,
   EventPage,
   FinalEvent,
@@ -144,6 +148,8 @@ export interface SpoolClient extends Disposable {
   listPage(filter?: TaskFilter & { pageToken?: string | undefined }, options?: CallOptions): Promise<TaskPage>;
   /** Who runs the tasks of the service: at most 1,000 sessions, those that began first, first. */
   sessions(options?: CallOptions): Promise<{ sessions: Session[]; hasMore: boolean }>;
+  /** What began and ended of late, in steps and by kind: as of about a second ago. */
+  activity(request?: ActivityRequest, options?: CallOptions): Promise<Activity>;
   /** Ends everything under way with an error. Tasks run on. */
   close(): void;
 }
@@ -262,6 +268,10 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
     async sessions(options) {
       const { sessions, hasMore } = await call(WorkerService.method.listSessions, {}, options);
       return { sessions: sessions.map(toSession), hasMore };
+    },
+
+    async activity(request = {}, options) {
+      return toActivity(await call(method.getActivity, activityRequest(request), options));
     },
 
     close: transport.close,

@@ -239,7 +239,7 @@ function toTerminalStatus(code: StatusCode): TerminalStatus {
   return status;
 }
 
-function toDate(time: Timestamp | undefined, field: string): Date {
+export function toDate(time: Timestamp | undefined, field: string): Date {
   if (!time) throw brokenPromise(`the answer holds no ${field}`);
   return timestampDate(time);
 }

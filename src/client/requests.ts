@@ -8,13 +8,14 @@ import type { RetryPolicySchema } from "../gen/spool/v1/task_pb.ts";
 import { FollowView } from "../gen/spool/v1/task_service_pb.ts";
 import type {
   FollowTasksRequestSchema,
+  GetActivityRequestSchema,
   GetEventsRequestSchema,
   ListTasksRequestSchema,
   StartTaskRequestSchema,
 } from "../gen/spool/v1/task_service_pb.ts";
 import { STATUS_CODES } from "./convert.ts";
 import { invalidArgument } from "./errors.ts";
-import type { RetryPolicyRequest, StartRequest, TaskFilter, TasksToFollow } from "./types.ts";
+import type { ActivityRequest, RetryPolicyRequest, StartRequest, TaskFilter, TasksToFollow } from "./types.ts";
 
 // What callers ask for to messages of the wire. Only what the encoding cannot carry, or would change without a word,
 // is refused here; every other bound is the server's to check, and to name.
@@ -86,6 +87,16 @@ export function followTasksRequest(
     view: VIEWS[view],
     heartbeatInterval: duration("heartbeat_interval", heartbeatMs),
     ...(intervalMs !== undefined && { interval: duration("interval", intervalMs) }),
+  };
+}
+
+export function activityRequest(query: ActivityRequest): MessageInitShape<typeof GetActivityRequestSchema> {
+  const { windowMs, stepMs, kinds = [] } = query;
+  checkKinds(kinds);
+  return {
+    ...(windowMs !== undefined && { window: duration("window", windowMs) }),
+    ...(stepMs !== undefined && { step: duration("step", stepMs) }),
+    kinds: [...kinds],
   };
 }
 

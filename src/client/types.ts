@@ -3,6 +3,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import type { TaskStatus, TerminalStatus } from "../domain/task.ts";
 
+export type { Activity, ActivityStep, Durations, EndedTasks, KindActivity } from "../domain/activity.ts";
 export type { SessionState as Session } from "../domain/session.ts";
 
 /** A task, as the server answered it. */
@@ -256,4 +257,14 @@ export interface TasksFrame {
   tasks: readonly FollowedTask[];
   /** What to come back with, once the frame has been dealt with. */
   cursor: string;
+}
+
+/** Which stretch of time to count what began and ended in, and of which tasks. */
+export interface ActivityRequest {
+  /** How far back: 1 min to 24 h. Left out: 1 h. */
+  windowMs?: number | undefined;
+  /** The width of a step: 1 s or more, and at most 1,000 of them in the window. Left out: a 120th of the window, or 1 s. */
+  stepMs?: number | undefined;
+  /** Only tasks of one of these kinds, at most 100. Empty: all. */
+  kinds?: readonly string[] | undefined;
 }

@@ -72,6 +72,14 @@ export const LIST_TASKS_MAX = 1_000;
 export const LIST_BYTES_MAX = 3 * MIB;
 export const LIST_KINDS_MAX = 100;
 export const LIST_SESSIONS_MAX = 1_000;
+/** Of the counts of what happened of late. */
+export const ACTIVITY_WINDOW_MS_DEFAULT = 60 * 60 * SECOND_MS;
+export const ACTIVITY_WINDOW_MS_MIN = 60 * SECOND_MS;
+export const ACTIVITY_WINDOW_MS_MAX = DAY_MS;
+export const ACTIVITY_STEP_MS_MIN = SECOND_MS;
+export const ACTIVITY_STEPS_DEFAULT = 120;
+export const ACTIVITY_STEPS_MAX = 1_000;
+export const ACTIVITY_KINDS_MAX = 100;
 /** A gRPC message in either direction, the default of every gRPC library. */
 export const MESSAGE_BYTES_MAX = 4 * MIB;
 /** The encoded events of one answer: below MESSAGE_BYTES_MAX, with room for the other fields. */

@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
+import type { Activity, ActivityQuery } from "../domain/activity.ts";
 import { Draining, StoreUnavailable, TaskNotTerminal } from "../domain/errors.ts";
 import { bodyOf } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
@@ -9,22 +10,26 @@ import { LIST_SESSIONS_MAX } from "../domain/limits.ts";
 import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
+import { readActivity } from "../store/activity-queries.ts";
 import { readEvent, readLastEvent, readPage } from "../store/event-queries.ts";
 import { readProgress } from "../store/progress.ts";
 import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
 import { listTasks, readTask } from "../store/task-queries.ts";
+import { aborted } from "./aborted.ts";
 import { Control } from "./control.ts";
 import { Feed } from "./feed.ts";
 import { followTape, readEvents, waitForEnd } from "./follow.ts";
 import type { TapeSource } from "./follow.ts";
-import { followTasks } from "./follow-tasks.ts";
+import { followTasks, openFollowSource } from "./follow-tasks.ts";
+import type { FollowSource } from "./follow-tasks.ts";
 import { Journal } from "./journal.ts";
 import { KindDirectory } from "./kind-directory.ts";
 import { KindHost } from "./kind-host.ts";
 import { Membership } from "./membership.ts";
 import type { MembershipSettings } from "./membership.ts";
+import { SharedActivity } from "./shared-activity.ts";
 import { Starter } from "./starter.ts";
 import { StoredPages } from "./stored-pages.ts";
 import { Runner } from "./runner.ts";
@@ -70,8 +75,10 @@ export class Engine implements TaskEngine {
   readonly #runner: Runner;
   readonly #runners = new Runners();
   readonly #workers: Workers;
+  readonly #followSource: FollowSource;
   readonly #directory: KindDirectory;
   readonly #starter: Starter;
+  readonly #activity: SharedActivity;
   #membership: Membership | null = null;
   #hasStarted = false;
   /** It runs nothing new: what is started here is left to others. */
@@ -102,6 +109,7 @@ export class Engine implements TaskEngine {
       readStore: async (query) => readPage(this.#opened(), { namespace, ...query }),
     });
     this.#source = { feed, stored };
+    this.#followSource = openFollowSource({ db, namespace, feed, see: (task) => this.#directory.see(task) });
     this.#journal = new Journal({ db, feed, log });
     this.#directory = new KindDirectory({
       own: this.#kinds,
@@ -109,6 +117,7 @@ export class Engine implements TaskEngine {
       unknownKinds: settings.unknownKinds,
       readOffer: async (kind) => findOffer(this.#opened(), { namespace, kind }),
     });
+    this.#activity = new SharedActivity((query) => readActivity(this.#db, { namespace, ...query }));
     this.#control = new Control({ db, namespace, feed });
     this.#starter = new Starter({
       namespace,
@@ -201,6 +210,11 @@ export class Engine implements TaskEngine {
     return { tasks, progress, hasMore: found.length > limit };
   }
 
+  async getActivity(query: ActivityQuery): Promise<Activity> {
+    this.#opened();
+    return this.#activity.read(query);
+  }
+
   async connectWorker(hello: WorkerHello, tell: Tell): Promise<Worker> {
     this.#assertJoined();
     if (this.#isDraining) throw new Draining();
@@ -232,9 +246,8 @@ export class Engine implements TaskEngine {
   }
 
   async *followTasks(query: FollowTasksQuery, signal: AbortSignal): AsyncGenerator<FollowedPage> {
-    const { namespace } = this.#settings;
-    const see = (task: Task) => this.#directory.see(task);
-    yield* followTasks({ db: this.#opened(), namespace, feed: this.#source.feed, see }, query, signal);
+    this.#opened();
+    yield* followTasks(this.#followSource, query, signal);
   }
 
   async waitForResult(query: { taskId: string; waitMs: number }, signal: AbortSignal): Promise<TaskOutcome> {
@@ -279,11 +292,4 @@ export class Engine implements TaskEngine {
     if (!this.#membership.session.isFresh)
       throw new StoreUnavailable(new Error("the session could not be renewed in time"));
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import pLimit from "p-limit";
 import { InvalidArgument } from "../domain/errors.ts";
 import { FROM_START } from "../domain/follow-cursor.ts";
 import type { FollowCursor } from "../domain/follow-cursor.ts";
@@ -16,6 +17,19 @@ const POLL_MS = 1_000;
 const REST_MS_MIN = 5;
 const REST_RATIO = 2;
 
+/** How many reads of the store are under way at once for all who follow many tasks: the rest of it is for the others. */
+const READS_AT_ONCE = 2;
+
+/** What those who follow many tasks stand on. */
+export interface FollowSource extends RoundSource {
+  feed: Feed;
+}
+
+/** One for all who follow: what they read in turn, they read by this. */
+export function openFollowSource(parts: Omit<FollowSource, "turn">): FollowSource {
+  return { ...parts, turn: pLimit(READS_AT_ONCE) };
+}
+
 /**
  * Gives what is new of many tasks, in pages, each of which can be come back after. Nothing is kept of one task or for
  * one follower between two rounds: the store says what has changed since the snapshot that the cursor holds, and the
@@ -24,7 +38,7 @@ const REST_RATIO = 2;
  * @throws InvalidArgument for a cursor that is not of this database or too old, StoreUnavailable, or the signal's reason
  */
 export async function* followTasks(
-  source: RoundSource & { feed: Feed },
+  source: FollowSource,
   query: FollowTasksQuery,
   signal: AbortSignal,
 ): AsyncGenerator<FollowedPage> {

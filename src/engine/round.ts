@@ -18,6 +18,8 @@ const TASKS_MAX = 200;
 export interface RoundSource {
   db: Kysely<Database>;
   namespace: string;
+  /** Keeps the reads of all rounds of this process to a few at once: the others have the rest of the connections. */
+  turn<Answer>(read: () => Promise<Answer>): Promise<Answer>;
   /** Adds to a task what callers are told besides. */
   see(task: Task): Promise<SeenTask>;
 }
@@ -69,8 +71,8 @@ interface Look {
 
 type ChangeFilter = Omit<ChangeQuery, "limit">;
 
-async function lookAtTasks({ db, see }: RoundSource, filter: ChangeFilter): Promise<Look> {
-  const { snapshot, tasks, hasMore } = await readChangedTasks(db, { ...filter, limit: TASKS_MAX });
+async function lookAtTasks({ db, turn, see }: RoundSource, filter: ChangeFilter): Promise<Look> {
+  const { snapshot, tasks, hasMore } = await turn(() => readChangedTasks(db, { ...filter, limit: TASKS_MAX }));
   const given = filter.round?.place.taskId;
   const page = await Promise.all(
     tasks
@@ -88,13 +90,15 @@ async function lookAtTasks({ db, see }: RoundSource, filter: ChangeFilter): Prom
   };
 }
 
-async function lookAtTapes({ db }: RoundSource, filter: ChangeFilter): Promise<Look> {
+async function lookAtTapes(source: RoundSource, filter: ChangeFilter): Promise<Look> {
   const { seen, round } = filter;
-  const { snapshot, tasks, hasMore } = await readChangedTapes(db, { ...filter, limit: TAPES_MAX });
+  const { snapshot, tasks, hasMore } = await source.turn(() =>
+    readChangedTapes(source.db, { ...filter, limit: TAPES_MAX }),
+  );
   const last = tasks.at(-1);
   return {
     snapshot,
-    pages: readTapes(db, tasks, { seen, target: round?.target ?? snapshot, place: round?.place ?? null }),
+    pages: readTapes(source, tasks, { seen, target: round?.target ?? snapshot, place: round?.place ?? null }),
     end: hasMore ? { endedXid: last!.endedXid, taskId: last!.taskId, seq: last!.lastSeq } : null,
   };
 }
@@ -106,7 +110,7 @@ interface Wanted {
 
 /** Pages of what is new on some tapes: of one after the other, each as far as the target shows it. */
 async function* readTapes(
-  db: Kysely<Database>,
+  source: RoundSource,
   tapes: readonly ChangedTape[],
   bounds: SpanBounds,
 ): AsyncGenerator<FollowedTask[]> {
@@ -116,11 +120,12 @@ async function* readTapes(
     for (let count = countOf(wanted); count < PAGE_EVENTS_MAX; count = countOf(wanted)) {
       const { value: tape, done } = ahead.next();
       if (done) break;
-      const span = await spanOf(db, tape, bounds);
+      const span = await spanOf(source, tape, bounds);
       if (span.fromSeq <= span.toSeq) wanted.push({ tape, span });
     }
     if (wanted.length === 0) return;
-    const read = await readSpans(db, firstOf(wanted, BigInt(PAGE_EVENTS_MAX)));
+    const asked = firstOf(wanted, BigInt(PAGE_EVENTS_MAX));
+    const read = await source.turn(() => readSpans(source.db, asked));
     const page = wanted.map((each, index) => ({ ...each, events: read[index] ?? [] }));
     yield page
       .filter(({ events }) => events.length > 0)
@@ -156,9 +161,14 @@ interface SpanBounds {
 }
 
 /** What a round has of a tape. Where too much is new on it to have been looked through, its bounds are searched for. */
-async function spanOf(db: Kysely<Database>, tape: ChangedTape, { seen, target, place }: SpanBounds): Promise<Span> {
+async function spanOf(
+  { db, turn }: RoundSource,
+  tape: ChangedTape,
+  { seen, target, place }: SpanBounds,
+): Promise<Span> {
   const { taskId } = tape;
+  const find = (snapshot: Snapshot) => turn(() => findVisibleSeq(db, tape, snapshot));
   const given = place?.taskId === taskId ? place.seq : null;
-  const seenSeq = given ?? tape.seenSeq ?? (await findVisibleSeq(db, tape, seen));
-  return { taskId, fromSeq: seenSeq + 1n, toSeq: tape.targetSeq ?? (await findVisibleSeq(db, tape, target)) };
+  const seenSeq = given ?? tape.seenSeq ?? (await find(seen));
+  return { taskId, fromSeq: seenSeq + 1n, toSeq: tape.targetSeq ?? (await find(target)) };
 }

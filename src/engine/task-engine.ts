@@ -1,3 +1,4 @@
+import type { Activity, ActivityQuery } from "../domain/activity.ts";
 import type { SpoolError } from "../domain/errors.ts";
 import type { EventBodies, TapeEvent, TaskFailure } from "../domain/event.ts";
 import type { FollowCursor } from "../domain/follow-cursor.ts";
@@ -142,6 +143,13 @@ export interface TaskEngine {
     labels: Readonly<Record<string, string>>;
     withProgress?: boolean;
   }): Promise<{ tasks: SeenTask[]; progress: ReadonlyMap<string, Progress>; hasMore: boolean }>;
+
+  /**
+   * Counts what began and ended of late: as of a second ago or less, or ten times as long ago as it takes to count.
+   *
+   * @throws Overloaded
+   */
+  getActivity(query: ActivityQuery): Promise<Activity>;
 
   /**
    * Lets a worker run tasks, by a stream. It is welcomed, and told the rest, by `tell`.

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { TaskState } from "../domain/task.ts";
 import { listen, NOTIFICATION_BYTES_MAX, notify } from "../store/notifications.ts";
 import type { Database } from "../store/schema.ts";
+import { aborted } from "./aborted.ts";
 import { backoff } from "./backoff.ts";
 import { decodeWakeups, encodeWakeups } from "./wakeup-message.ts";
 
@@ -92,7 +93,7 @@ export class Wakeups {
 
   async #listen(): Promise<void> {
     const { signal } = this.#stopped;
-    const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    const stopped = aborted(signal);
     for (let failures = 0; !signal.aborted;) {
       try {
         const listener = await listen(this.#url, this.#channel, (payload) => this.#receive(payload));

@@ -120,6 +120,7 @@ export function inFigures(value: number): string {
 /** A duration in its largest whole unit. */
 export function inWords(ms: number): string {
   const DAY_MS = 24 * 60 * 60 * 1_000;
+  if (ms === DAY_MS) return "24 h";
   if (ms > 0 && ms % DAY_MS === 0) return `${inFigures(ms / DAY_MS)} days`;
   if (ms % 1_000 === 0) return `${inFigures(ms / 1_000)} s`;
   return `${inFigures(ms)} ms`;

@@ -10,6 +10,7 @@ import {
   StartTaskResponseSchema,
 } from "../gen/spool/v1/task_service_pb.ts";
 import type { StreamEventsResponse, TaskService } from "../gen/spool/v1/task_service_pb.ts";
+import { toGetActivityResponse } from "./activity-message.ts";
 import {
   CANCEL_OUTCOMES,
   toGetEventsResponse,
@@ -23,6 +24,7 @@ import { toProgressMessage } from "./event-message.ts";
 import { cutFollowedPage } from "./followed-frames.ts";
 import { cutFrames, cutPage } from "./frames.ts";
 import { encodePageToken } from "./page-token.ts";
+import { parseGetActivity } from "./parse-activity.ts";
 import {
   parseCancelTask,
   parseGetEvents,
@@ -107,8 +109,8 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
       for await (const page of engine.followTasks(query, signal)) yield* cutFollowedPage(page, query);
     },
 
-    async getActivity() {
-      throw new Error("not yet");
+    async getActivity(request) {
+      return toGetActivityResponse(await engine.getActivity(parseGetActivity(request)));
     },
   };
 }

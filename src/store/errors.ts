@@ -47,6 +47,11 @@ export function isSerializationFailure(error: unknown): boolean {
   return error instanceof Error && RETRYABLE.has(codeOf(error));
 }
 
+/** Whether a statement took longer than it was given (or an operator cancelled it). */
+export function isStatementTimeout(error: unknown): boolean {
+  return error instanceof Error && codeOf(error) === "57014"; // query_canceled
+}
+
 function codeOf(error: Error): string {
   return "code" in error && typeof error.code === "string" ? error.code : "";
 }

@@ -5,6 +5,7 @@ import { up as documents } from "./migrations/0002-documents.ts";
 import { up as sessionKinds } from "./migrations/0003-session-kinds.ts";
 import { up as workers } from "./migrations/0004-workers.ts";
 import { up as followedTasks } from "./migrations/0005-followed-tasks.ts";
+import { up as activity } from "./migrations/0006-activity.ts";
 import type { Database } from "./schema.ts";
 
 /** Every step of the schema, in order. Steps only go forward, and one that was released never changes. */
@@ -14,6 +15,7 @@ const MIGRATIONS = {
   "0003-session-kinds": { up: sessionKinds },
   "0004-workers": { up: workers },
   "0005-followed-tasks": { up: followedTasks },
+  "0006-activity": { up: activity },
 };
 
 /** The newest step that this program knows. */

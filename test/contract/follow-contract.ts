@@ -63,14 +63,14 @@ export function followContract(door: () => Door): void {
       return readOn(news, new Map(), ({ tasks }) => {
         for (const { taskId, state } of tasks) {
           assert.equal(taskId, task.taskId);
-          seen.push(`${state!.status} ${state!.progress?.["current"] ?? "-"}`);
+          seen.push(`${state!.status} ${Number(state!.progress?.["current"] ?? 0)}`);
         }
         return seen.at(-1) === state;
       });
     };
     await isSeen("running 3");
     actor.leave();
-    await isSeen("succeeded -");
+    await isSeen("succeeded 0");
     await news.return?.();
   });
 

@@ -17,6 +17,7 @@ const STATEMENTS = [
   `alter table tasks alter column ended_xid drop default`,
   `update tasks set ended_xid = null where status in ('pending', 'running')`,
   `create index tasks_ended on tasks (namespace, ended_xid, task_id) where finished_at is not null`,
+  `create index tasks_ended_unsaid on tasks (namespace, task_id) where finished_at is not null and ended_xid is null`,
   // Of those that wait, the few that have a tape: a long queue need not be looked through for them.
   `create index tasks_waiting_again on tasks (namespace, task_id) where status = 'pending' and attempt > 0`,
 ];

@@ -85,7 +85,7 @@ export const ErrorReason = {
   DRAINING: 8,
 
   /**
-   * RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. More waits to be written than the server holds.
+   * RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. More waits to be written, or is to be counted, than the server can.
    *
    * @generated from enum value: ERROR_REASON_OVERLOADED = 9;
    */

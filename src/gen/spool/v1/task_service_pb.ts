@@ -825,7 +825,8 @@ export type GetActivityRequest = Message<"spool.v1.GetActivityRequest"> & {
   window?: Duration | undefined;
 
   /**
-   * The width of a step: 1 s or more, and at most 1,000 steps in the window. Unset: a 120th of the window.
+   * The width of a step: 1 s or more, no wider than the window, and at most 1,000 of them in it. Unset: a 120th of the
+   * window, or 1 s.
    *
    * @generated from field: google.protobuf.Duration step = 2;
    */
@@ -851,14 +852,15 @@ export const GetActivityRequestSchema: GenMessage<GetActivityRequest> = /*@__PUR
  */
 export type GetActivityResponse = Message<"spool.v1.GetActivityResponse"> & {
   /**
-   * Oldest first, all of one width, the last one under way.
+   * Oldest first, all of one width: as many as it takes to fill the window. Each begins at a whole multiple of the width
+   * since the epoch, by the database's clock; the last one is under way.
    *
    * @generated from field: repeated spool.v1.ActivityStep steps = 1;
    */
   steps: ActivityStep[];
 
   /**
-   * Of each kind with a task that waits, runs or has ended within the window: by name, at most 100.
+   * Of each kind with a task that waits, runs or has ended within these steps: by name, the first 100.
    *
    * @generated from field: repeated spool.v1.KindActivity kinds = 2;
    */
@@ -917,7 +919,8 @@ export type ActivityStep = Message<"spool.v1.ActivityStep"> & {
   cancelled: bigint;
 
   /**
-   * Tasks that had begun and not ended when it ended.
+   * Tasks that had begun and not ended when it ended, those that waited for another attempt among them; of the last
+   * step: now.
    *
    * @generated from field: int64 running = 6;
    */
@@ -932,7 +935,7 @@ export const ActivityStepSchema: GenMessage<ActivityStep> = /*@__PURE__*/
   messageDesc(file_spool_v1_task_service, 21);
 
 /**
- * How a kind fared within the window.
+ * How a kind fared within the steps.
  *
  * @generated from message spool.v1.KindActivity
  */
@@ -943,7 +946,7 @@ export type KindActivity = Message<"spool.v1.KindActivity"> & {
   kind: string;
 
   /**
-   * As of now.
+   * As of now. Tasks that wait for another attempt are pending.
    *
    * @generated from field: int64 pending = 2;
    */
@@ -955,7 +958,7 @@ export type KindActivity = Message<"spool.v1.KindActivity"> & {
   running: bigint;
 
   /**
-   * Within the window.
+   * Within the steps.
    *
    * @generated from field: int64 succeeded = 4;
    */
@@ -972,8 +975,9 @@ export type KindActivity = Message<"spool.v1.KindActivity"> & {
   cancelled: bigint;
 
   /**
-   * From the first attempt's begin to the end, of tasks that ended within the window: the median, and what 95 of 100
-   * stay below. Unset where none has.
+   * From the first attempt's begin to the end, of all tasks that had begun and ended within the steps: the shortest
+   * duration that half of them, or 95 of 100, do not exceed, or one of these tasks' that is at most a thousandth longer.
+   * Unset where there are none.
    *
    * @generated from field: google.protobuf.Duration duration_p50 = 7;
    */
@@ -1188,7 +1192,9 @@ export const TaskService: GenService<{
     output: typeof FollowTasksResponseSchema;
   },
   /**
-   * Counts what has begun and ended of late, and how long it took: for plots. As of a second or two ago.
+   * Counts what has begun and ended of late, and how long it took: for plots. As of a second ago or less; where it takes
+   * longer than a tenth of that to count, of up to ten times as long ago as it takes. A window that cannot be counted
+   * within 10 s: RESOURCE_EXHAUSTED, OVERLOADED.
    *
    * @generated from rpc spool.v1.TaskService.GetActivity
    */
