@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { basename, dirname, join, relative } from "node:path";
+import { basename, dirname, extname, join, relative } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..");
 const SRC = join(ROOT, "src");
@@ -30,7 +30,7 @@ const FLOORS: Record<string, readonly string[]> = {
 const IMPORT = /\b(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
 
 describe("the floors of the house", () => {
-  const files = globSync("**/*.ts", { cwd: SRC });
+  const files = globSync("**/*.{ts,tsx}", { cwd: SRC });
   const imports = new Map(files.map((file) => [file, importsOf(file)]));
 
   it("have files that import one another", () => {
@@ -60,7 +60,7 @@ describe("the floors of the house", () => {
 });
 
 describe("a file", () => {
-  const files = globSync("{src,test,bench,examples,scripts}/**/*.ts", { cwd: ROOT, exclude: ["src/gen/**"] });
+  const files = globSync("{src,test,bench,examples,scripts}/**/*.{ts,tsx,css}", { cwd: ROOT, exclude: ["src/gen/**"] });
 
   it(`has at most ${LINES_MAX} lines`, () => {
     const long = files.filter(
@@ -70,7 +70,9 @@ describe("a file", () => {
   });
 
   it("is named after its one concept", () => {
-    const vague = files.filter((file) => ["index", "utils"].includes(basename(file, ".ts")) || /\/utils\//.test(file));
+    const vague = files.filter(
+      (file) => ["index", "utils"].includes(basename(file, extname(file))) || /\/utils\//.test(file),
+    );
     assert.deepEqual(vague, []);
   });
 });

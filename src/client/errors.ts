@@ -1,16 +1,34 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { anyUnpack, durationMs } from "@bufbuild/protobuf/wkt";
 import type { Any } from "@bufbuild/protobuf/wkt";
-import { status } from "@grpc/grpc-js";
-import type { ServiceError } from "@grpc/grpc-js";
 import type { Reason, Violation } from "../domain/errors.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
-import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
+
+/** The codes of gRPC, each at the place of its number. */
+export const RPC_CODES = [
+  "OK",
+  "CANCELLED",
+  "UNKNOWN",
+  "INVALID_ARGUMENT",
+  "DEADLINE_EXCEEDED",
+  "NOT_FOUND",
+  "ALREADY_EXISTS",
+  "PERMISSION_DENIED",
+  "RESOURCE_EXHAUSTED",
+  "FAILED_PRECONDITION",
+  "ABORTED",
+  "OUT_OF_RANGE",
+  "UNIMPLEMENTED",
+  "INTERNAL",
+  "UNAVAILABLE",
+  "DATA_LOSS",
+  "UNAUTHENTICATED",
+] as const;
 
 /** A gRPC code by its name: `NOT_FOUND`, `UNAVAILABLE`, … */
-export type RpcCode = keyof typeof status;
+export type RpcCode = (typeof RPC_CODES)[number];
 
-interface Details {
+/** What an error of Spool says besides its code and message. */
+export interface ErrorDetails {
   /** A reason of errors.proto; a newer server may know more of them. */
   reason?: Reason | (string & {}) | undefined;
   metadata?: Readonly<Record<string, string>> | undefined;
@@ -26,7 +44,7 @@ export class SpoolRpcError extends Error {
   /** UNAVAILABLE too where a connection broke before the answer, whatever the transport calls that. */
   readonly code: RpcCode;
   /** A reason of errors.proto; undefined where something other than Spool answered, or nothing did. */
-  readonly reason: Details["reason"];
+  readonly reason: ErrorDetails["reason"];
   /** What the reason's comment in errors.proto lists: `task_id`, `current_status`, … */
   readonly metadata: Readonly<Record<string, string>>;
   /** The fields that were refused, in the names of the proto. */
@@ -34,7 +52,7 @@ export class SpoolRpcError extends Error {
   /** The server's hint that the same call may do better after so long. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(code: RpcCode, message: string, details: Details = {}, { cause }: { cause?: unknown } = {}) {
+  constructor(code: RpcCode, message: string, details: ErrorDetails = {}, { cause }: { cause?: unknown } = {}) {
     super(message, { cause });
     this.name = "SpoolRpcError";
     this.code = code;
@@ -63,34 +81,9 @@ export function isTransient(error: unknown): error is SpoolRpcError {
   return error instanceof SpoolRpcError && (error.code === "UNAVAILABLE" || error.retryAfterMs !== undefined);
 }
 
-/** Reads what grpc-js throws: the code, and the details of google.rpc.Status in the trailers. */
-export function readServiceError(error: ServiceError): SpoolRpcError {
-  const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
-  const details = bytes instanceof Buffer ? detailsOf(bytes) : {};
-  const code = bytes === undefined && RESET_CODES.has(error.code) ? "UNAVAILABLE" : nameOf(error.code);
-  return new SpoolRpcError(code, error.details || `the call failed with ${code}`, details, { cause: error });
-}
-
-/**
- * What grpc-js calls a stream that was reset without an answer, by a proxy or a server that died. Spool sends details
- * with every error, so without them these are no answer of Spool's.
- */
-const RESET_CODES = new Set([status.INTERNAL, status.CANCELLED]);
-
-function nameOf(code: status): RpcCode {
-  return (status[code] as RpcCode | undefined) ?? "UNKNOWN";
-}
-
-function detailsOf(bytes: Buffer): Details {
-  try {
-    return readDetails(fromBinary(StatusSchema, bytes).details);
-  } catch {
-    return {}; // Details that cannot be read must not hide the error that they came with.
-  }
-}
-
-function readDetails(packed: readonly Any[]): Details {
-  const details: Details = {};
+/** Reads the details of a google.rpc.Status. Those that it does not know are passed over. */
+export function readErrorDetails(packed: readonly Any[]): ErrorDetails {
+  const details: ErrorDetails = {};
   for (const any of packed) {
     const info = anyUnpack(any, ErrorInfoSchema);
     if (info?.domain === "spool") {

@@ -9,7 +9,8 @@ import type {
 } from "@bufbuild/protobuf";
 import { Client, Metadata } from "@grpc/grpc-js";
 import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
-import { brokenPromise, readServiceError, SpoolRpcError } from "./errors.ts";
+import { brokenPromise, SpoolRpcError } from "./errors.ts";
+import { readServiceError } from "./service-error.ts";
 
 /** Reads an answer from its bytes. What it throws is taken for bytes that are none. */
 export type Read<Answer> = (bytes: Buffer) => Answer;

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import { measureJson, NotJson } from "../domain/json.ts";
+import { measureJson, NotJson } from "../domain/json-size.ts";
 import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX } from "../domain/limits.ts";
 import type { RetryPolicySchema } from "../gen/spool/v1/task_pb.ts";
 import { FollowView } from "../gen/spool/v1/task_service_pb.ts";

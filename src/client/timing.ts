@@ -1,16 +1,17 @@
-import { setTimeout as delay } from "node:timers/promises";
-
 /** The longest that a timer of Node holds, some 24 days. What is longer counts as without end. */
 export const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** Waits. Throws the signal's reason when it fires first. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  try {
-    await delay(Math.min(ms, TIMER_MS_MAX), undefined, signal ? { signal } : {});
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw error;
-  }
+  signal?.throwIfAborted();
+  const { promise: isOver, resolve: end } = Promise.withResolvers<void>();
+  const onAbort = () => end();
+  const timer = setTimeout(end, Math.min(ms, TIMER_MS_MAX));
+  signal?.addEventListener("abort", onAbort);
+  await isOver;
+  clearTimeout(timer);
+  signal?.removeEventListener("abort", onAbort);
+  signal?.throwIfAborted();
 }
 
 /** A signal that fires when the caller's does, or with `reason` after so long. Disposing it frees its timer. */

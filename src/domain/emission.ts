@@ -1,7 +1,7 @@
 import { InvalidArgument } from "./errors.ts";
 import { LOG_LEVELS } from "./event.ts";
 import type { EventBodies } from "./event.ts";
-import { measureJson, NotJson } from "./json.ts";
+import { measureJson, NotJson } from "./json-size.ts";
 import type { JsonObject } from "./json.ts";
 import {
   ERROR_MESSAGE_CHARS_MAX,

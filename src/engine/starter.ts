@@ -1,5 +1,5 @@
+import { digestJson } from "../domain/canonical-json.ts";
 import { newEvent } from "../domain/event.ts";
-import { digestJson } from "../domain/json.ts";
 import { exclusiveKeyOf } from "../domain/kind.ts";
 import { resolveRetry } from "../domain/retry.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";

@@ -1,5 +1,5 @@
 import type { FollowCursor, Place } from "../domain/follow-cursor.ts";
-import { digestJson } from "../domain/json.ts";
+import { digestJson } from "../domain/canonical-json.ts";
 import { CURSOR_CHARS_MAX } from "../domain/limits.ts";
 import type { Snapshot } from "../domain/snapshot.ts";
 import type { FollowTasksQuery } from "../engine/task-engine.ts";

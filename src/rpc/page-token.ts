@@ -1,4 +1,4 @@
-import { digestJson } from "../domain/json.ts";
+import { digestJson } from "../domain/canonical-json.ts";
 import type { TaskStatus } from "../domain/task.ts";
 
 /** Which tasks a list is of. The order of statuses and kinds says nothing. */

@@ -1,6 +1,6 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import { measureJson, NotJson } from "../domain/json.ts";
+import { measureJson, NotJson } from "../domain/json-size.ts";
 import {
   ATTEMPTS_MAX,
   CANCEL_REASON_CHARS_MAX,

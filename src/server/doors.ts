@@ -1,8 +1,9 @@
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import type { TaskEngine } from "../engine/task-engine.ts";
-import type { Configuration } from "./configuration.ts";
 import { readCertificate } from "./certificate.ts";
+import type { Configuration } from "./configuration.ts";
+import { consoleFiles } from "./console-files.ts";
 import { openGrpcDoor } from "./grpc-door.ts";
 import { openHttpDoor } from "./http-door.ts";
 import { openMetrics } from "./metrics.ts";
@@ -38,10 +39,11 @@ export async function openDoors(
   const common = { engine, host, token: configuration.token ?? undefined, certificate, metrics, log };
   const grpc = await openGrpcDoor({ ...common, port, writeAheadKib });
   opened.defer(() => grpc.close({ graceMs: 0 }));
+  const forHttp = { ...common, origins: httpOrigins, readiness };
   const http =
     httpPort === null
       ? null
-      : await openHttpDoor({ ...common, port: httpPort, origins: httpOrigins, readiness }).catch(tellOfPort);
+      : await openHttpDoor({ ...forHttp, port: httpPort, fallback: consoleFiles() }).catch(tellOfPort);
   const open = opened.move();
   const address = `${certificate ? "https://" : ""}${authority(host, grpc.port)}`;
   const lines = [`gRPC  ${address}`];

@@ -1,12 +1,22 @@
 import assert from "node:assert/strict";
 import { fromBinary } from "@bufbuild/protobuf";
-import { credentials, Metadata } from "@grpc/grpc-js";
+import { credentials, Metadata, status } from "@grpc/grpc-js";
 import { connect, SpoolRpcError } from "../../src/client/client.ts";
-import { readServiceError } from "../../src/client/errors.ts";
+import { RPC_CODES } from "../../src/client/errors.ts";
 import { openGrpcTransport } from "../../src/client/grpc-transport.ts";
+import { readServiceError } from "../../src/client/service-error.ts";
 import { GetTaskResponseSchema, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { failure, openWire, serveScript, TASK_ID, taskMessage } from "./scripted-server.ts";
 import type { Script } from "./scripted-server.ts";
+
+describe("the codes of an error", () => {
+  it("are those of gRPC, each at the place of its number", () => {
+    assert.deepEqual(
+      RPC_CODES.map((name, number) => [name, number]),
+      Object.entries(status).filter(([, number]) => typeof number === "number"),
+    );
+  });
+});
 
 describe("an error", () => {
   it("carries the code, reason, metadata, fields and retry hint that the server gave", async () => {

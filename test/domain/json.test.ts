@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { fromJson, toBinary } from "@bufbuild/protobuf";
 import { StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
-import { canonicalJson, digestJson, measureJson, NotJson } from "../../src/domain/json.ts";
+import { canonicalJson, digestJson } from "../../src/domain/canonical-json.ts";
+import { measureJson, NotJson } from "../../src/domain/json-size.ts";
 import type { JsonObject, JsonValue } from "../../src/domain/json.ts";
 
 const DEPTH = 32;

@@ -4,7 +4,7 @@ import type { Kysely } from "kysely";
 import { v7 as uuidv7 } from "uuid";
 import { newEvent } from "../../src/domain/event.ts";
 import type { NewEvent, TapeEvent } from "../../src/domain/event.ts";
-import { digestJson } from "../../src/domain/json.ts";
+import { digestJson } from "../../src/domain/canonical-json.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import { resolveRetry } from "../../src/domain/retry.ts";
 import type { Fence, TaskRequest } from "../../src/domain/task.ts";

@@ -1,0 +1,109 @@
+import { connection } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import { TasksPage } from "./list/tasks-page.tsx";
+import { route } from "./navigation.ts";
+import { OverviewPage } from "./overview/overview-page.tsx";
+import { PageTitle } from "./parts/page-title.tsx";
+import { formatRoute, NO_FILTER } from "./route.ts";
+import type { Route } from "./route.ts";
+import { forgetToken, sessionToken, tokenState } from "./session-token.ts";
+import { StartPage } from "./start/start-page.tsx";
+import { TaskPage } from "./task/task-page.tsx";
+import { nextTheme, theme } from "./theme.ts";
+import { TokenPage } from "./token-page.tsx";
+
+const CONNECTIONS: Record<Connection, string> = {
+  idle: "",
+  connecting: "Connecting…",
+  live: "Live",
+  lost: "Connection lost. Trying again…",
+};
+
+const PLACES: readonly { name: string; to: Route; pages: readonly Route["page"][] }[] = [
+  { name: "Tasks", to: { page: "tasks", filter: NO_FILTER, pageToken: "" }, pages: ["tasks", "task"] },
+  { name: "Overview", to: { page: "overview" }, pages: ["overview"] },
+  { name: "Start", to: { page: "start", from: null }, pages: ["start"] },
+];
+
+/** The whole of the page: what is always there, and what the route says. */
+export function App() {
+  return (
+    <>
+      <a class="skip" href="#main" onClick={skip}>
+        Skip to the content
+      </a>
+      <Header />
+      <main id="main" tabIndex={-1}>
+        {tokenState.value === "unasked" ? <Page /> : <TokenPage />}
+      </main>
+    </>
+  );
+}
+
+/** The fragment is the route's: it must not become `#main`. */
+function skip(event: Event): void {
+  event.preventDefault();
+  document.getElementById("main")!.focus();
+}
+
+function Header() {
+  const { page } = route.value;
+  return (
+    <header class="top">
+      <span class="brand">Spool</span>
+      <nav aria-label="Main">
+        <ul>
+          {PLACES.map(({ name, to, pages }) => (
+            <li key={name}>
+              <a href={formatRoute(to)} aria-current={pages.includes(page) ? "page" : undefined}>
+                {name}
+              </a>
+            </li>
+          ))}
+        </ul>
+      </nav>
+      <p class={`connection ${connection.value}`} role="status" aria-label="Connection">
+        {CONNECTIONS[connection.value]}
+      </p>
+      <div class="top-buttons">
+        {sessionToken.value !== null && (
+          <button type="button" class="plain" onClick={forget}>
+            Forget the token
+          </button>
+        )}
+        <button type="button" class="plain" aria-label={`Colours: ${theme.value}`} onClick={nextTheme}>
+          {theme.value}
+        </button>
+      </div>
+    </header>
+  );
+}
+
+/** What was read with the token goes with it. */
+function forget(): void {
+  forgetToken();
+  location.reload();
+}
+
+function Page() {
+  const current = route.value;
+  switch (current.page) {
+    case "tasks":
+      return <TasksPage filter={current.filter} pageToken={current.pageToken} />;
+    case "task":
+      return <TaskPage key={current.taskId} taskId={current.taskId} seq={current.seq} />;
+    case "start":
+      return <StartPage from={current.from} />;
+    case "overview":
+      return <OverviewPage />;
+    case "unknown":
+      return (
+        <>
+          <PageTitle title="There is no such page" />
+          <p>
+            <a href="#/tasks">All tasks</a>
+          </p>
+        </>
+      );
+  }
+}

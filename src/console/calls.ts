@@ -1,0 +1,88 @@
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
+import { ConnectError, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
+import { readErrorDetails, RPC_CODES, SpoolRpcError } from "../client/errors.ts";
+import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
+import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
+import { sessionToken, tokenRefused } from "./session-token.ts";
+
+const transport = createConnectTransport({
+  // Below whatever path the page was given at.
+  baseUrl: new URL(".", location.href).href.replace(/\/$/, ""),
+  useBinaryFormat: true,
+  interceptors: [
+    (next) => (request) => {
+      const token = sessionToken.peek();
+      if (token !== null) request.header.set("authorization", `Bearer ${token}`);
+      return next(request);
+    },
+  ],
+});
+
+export const taskCalls = createClient(TaskService, transport);
+export const workerCalls = createClient(WorkerService, transport);
+
+/** How often a quiet stream says that it lives. */
+export const HEARTBEAT_MS = 5_000;
+/** After so long without a frame a stream is taken for dead, whatever its connection says. */
+const SILENCE_MS = 3 * HEARTBEAT_MS;
+
+/** What a call answers. @throws SpoolRpcError, or the signal's reason where that has fired */
+export async function answered<Answer>(call: Promise<Answer>, signal?: AbortSignal): Promise<Answer> {
+  try {
+    return await call;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw toRpcError(error);
+  }
+}
+
+/**
+ * The frames of a stream. Leaving it ends the call.
+ *
+ * @throws SpoolRpcError, UNAVAILABLE too where nothing comes for SILENCE_MS; or the signal's reason where that has fired
+ */
+export async function* streamed<Frame>(
+  open: (signal: AbortSignal) => AsyncIterable<Frame>,
+  signal: AbortSignal,
+): AsyncGenerator<Frame, void, undefined> {
+  const over = new AbortController();
+  const watch = () => setTimeout(() => over.abort(), SILENCE_MS);
+  let timer = watch();
+  try {
+    for await (const frame of open(AbortSignal.any([signal, over.signal]))) {
+      clearTimeout(timer); // Whoever deals slowly with a frame does not make the server silent.
+      yield frame;
+      timer = watch();
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw over.signal.aborted ? new SpoolRpcError("UNAVAILABLE", "nothing came from the server") : toRpcError(error);
+  } finally {
+    clearTimeout(timer);
+    over.abort();
+  }
+}
+
+/**
+ * An error of Spool's carries its reason. Without one the server was not reached, or something before it has answered:
+ * a browser does not tell these apart, and what Connect calls them is chance, but for a path that nobody serves.
+ */
+function toRpcError(error: unknown): SpoolRpcError {
+  const { code, rawMessage, details } = ConnectError.from(error);
+  const packed = details.flatMap((detail) =>
+    "type" in detail && "value" in detail
+      ? [create(AnySchema, { typeUrl: `type.googleapis.com/${detail.type}`, value: detail.value as Uint8Array })]
+      : [],
+  );
+  const read = readErrorDetails(packed);
+  const name = RPC_CODES[code] ?? "UNKNOWN";
+  if (name === "UNAUTHENTICATED") tokenRefused();
+  if (read.reason === undefined && !ANSWERS_OF_OTHERS.has(name)) {
+    return new SpoolRpcError("UNAVAILABLE", "the server cannot be reached", {}, { cause: error });
+  }
+  return new SpoolRpcError(name, rawMessage, read, { cause: error });
+}
+
+const ANSWERS_OF_OTHERS: ReadonlySet<string> = new Set(["UNIMPLEMENTED", "UNAUTHENTICATED", "PERMISSION_DENIED"]);

@@ -1,0 +1,118 @@
+import { batch, signal } from "@preact/signals";
+import { STATUS_CODES, toTask } from "../../client/convert.ts";
+import type { SpoolRpcError } from "../../client/errors.ts";
+import { Patience } from "../../client/retry.ts";
+import { pause } from "../../client/timing.ts";
+import type { Progress } from "../../gen/spool/v1/event_pb.ts";
+import type { Task as TaskMessage } from "../../gen/spool/v1/task_pb.ts";
+import { answered, taskCalls } from "../calls.ts";
+import { connection } from "../connection.ts";
+import type { TaskFilter } from "../route.ts";
+import { whileVisible } from "../visibility.ts";
+import { followTasks } from "./follow-tasks.ts";
+import { mergeRows } from "./task-rows.ts";
+import type { TaskRow } from "./task-rows.ts";
+
+/** How many tasks a page has. */
+export const PAGE_TASKS = 50;
+
+/** One page of the tasks that a filter takes, kept up to date by one stream until it is closed. */
+export class TaskList implements Disposable {
+  /** null: not read yet. */
+  readonly rows = signal<readonly TaskRow[] | null>(null);
+  readonly hasOlder = signal(false);
+  /** What has ended it; null: it goes on. */
+  readonly error = signal<SpoolRpcError | null>(null);
+  readonly #filter: TaskFilter;
+  readonly #pageToken: string;
+  readonly #closed = new AbortController();
+
+  /** @param pageToken empty: the newest tasks, to which those that start are added */
+  constructor(filter: TaskFilter, pageToken: string) {
+    this.#filter = filter;
+    this.#pageToken = pageToken;
+    this.#run().catch((error: unknown) => {
+      if (!this.#closed.signal.aborted) this.error.value = error as SpoolRpcError;
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed.abort();
+    connection.value = "idle";
+  }
+
+  /** The token of the next page, of the list as it stands now: what is on this page now is not on that one. */
+  async olderToken(): Promise<string> {
+    const { nextPageToken } = await this.#read(this.#closed.signal);
+    return nextPageToken;
+  }
+
+  #run(): Promise<void> {
+    return whileVisible(this.#closed.signal, async (signal) => {
+      connection.value = "connecting";
+      let isFirst = true;
+      for await (const frame of followTasks(this.#filter, signal)) {
+        const told = frame.tasks.flatMap(({ task, progress }) => (task ? [toRow(task, progress)] : []));
+        // The stream stands before the list is read: what happens in between is in one of them at least.
+        if (isFirst) await this.#refresh(signal);
+        isFirst = false;
+        this.#take(told);
+        // What left the page was not replaced by what follows on the next one.
+        if (this.hasOlder.value && this.rows.value!.length < PAGE_TASKS / 2) await this.#refresh(signal);
+      }
+    });
+  }
+
+  async #refresh(signal: AbortSignal): Promise<void> {
+    const patience = new Patience(Infinity);
+    for (;;) {
+      try {
+        const { tasks, progress, nextPageToken } = await this.#read(signal);
+        const rows = tasks.map((task) => toRow(task, progress[task.taskId]));
+        batch(() => {
+          this.rows.value = mergeRows(rows, this.rows.value ?? [], this.#bounds(false)).rows;
+          this.hasOlder.value = nextPageToken !== "";
+        });
+        return;
+      } catch (error) {
+        const retryInMs = patience.nextDelayMs(error);
+        if (retryInMs === null) throw error;
+        connection.value = "lost";
+        await pause(retryInMs, signal);
+      }
+    }
+  }
+
+  #read(signal: AbortSignal) {
+    const { statuses, kinds, labels } = this.#filter;
+    const request = {
+      pageSize: PAGE_TASKS,
+      pageToken: this.#pageToken,
+      statuses: statuses.map((status) => STATUS_CODES[status]),
+      kinds: [...kinds],
+      labels: { ...labels },
+      withProgress: true,
+    };
+    return answered(taskCalls.listTasks(request, { signal }), signal);
+  }
+
+  #take(told: readonly TaskRow[]): void {
+    const { rows, hasOverflow } = mergeRows(this.rows.value!, told, this.#bounds(this.#pageToken === ""));
+    batch(() => {
+      this.rows.value = rows;
+      if (hasOverflow) this.hasOlder.value = true;
+    });
+  }
+
+  #bounds(isNewest: boolean) {
+    return { filter: this.#filter, isNewest, max: PAGE_TASKS };
+  }
+}
+
+function toRow(message: TaskMessage, progress: Progress | undefined): TaskRow {
+  const task = toTask(message);
+  const latest = task.status === "running" && progress;
+  if (!latest) return { task, progress: null };
+  const { phase, current, total } = latest;
+  return { task, progress: { phase, current: Number(current), total: Number(total) } };
+}

@@ -1,0 +1,13 @@
+import { computed, signal } from "@preact/signals";
+import { formatRoute, parseRoute } from "./route.ts";
+import type { Route } from "./route.ts";
+
+const fragment = signal(location.hash);
+addEventListener("hashchange", () => (fragment.value = location.hash));
+
+/** What the page shows now. */
+export const route = computed(() => parseRoute(fragment.value));
+
+export function navigate(to: Route): void {
+  location.hash = formatRoute(to);
+}

@@ -1,0 +1,71 @@
+import { useLayoutEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import { colorScheme } from "../theme.ts";
+
+const HEIGHT_PX = 190;
+
+/** A line of a plot. */
+export interface Line {
+  readonly name: string;
+  /** The custom property of the style that has its colour. */
+  readonly color: `--${string}`;
+  readonly values: readonly number[];
+}
+
+/** Lines over time. For those who do not see it, the table beside it has the figures. */
+export function Plot({ title, times, lines }: { title: string; times: readonly number[]; lines: readonly Line[] }) {
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const data = [times, ...lines.map(({ values }) => values)] as uPlot.AlignedData;
+  const scheme = colorScheme.value;
+  useLayoutEffect(() => {
+    const made = new uPlot(optionsOf(place.current!, lines), data, place.current!);
+    plot.current = made;
+    const observer = new ResizeObserver(([entry]) => {
+      made.setSize({ width: Math.floor(entry!.contentRect.width), height: HEIGHT_PX });
+    });
+    observer.observe(place.current!);
+    return () => {
+      observer.disconnect();
+      made.destroy();
+    };
+    // Its colours are drawn, so another scheme is another plot.
+  }, [scheme]);
+  useLayoutEffect(() => plot.current!.setData(data), [times]);
+  return (
+    <figure class="card plot">
+      <figcaption>{title}</figcaption>
+      <div ref={place} class="plot-place" />
+    </figure>
+  );
+}
+
+function optionsOf(place: HTMLElement, lines: readonly Line[]): uPlot.Options {
+  const style = getComputedStyle(place);
+  const color = (property: string) => style.getPropertyValue(property);
+  const axis: uPlot.Axis = {
+    stroke: color("--ink-quiet"),
+    grid: { stroke: color("--line"), width: 1 },
+    ticks: { show: false },
+    font: `12px ${style.fontFamily}`,
+  };
+  return {
+    width: Math.floor(place.clientWidth),
+    height: HEIGHT_PX,
+    cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
+    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1)] } },
+    axes: [axis, { ...axis, size: 44 }],
+    series: [
+      { value: "{HH}:{mm}:{ss}" },
+      ...lines.map((line): uPlot.Series => {
+        return {
+          label: line.name,
+          stroke: color(line.color),
+          width: 1.5,
+          points: { show: false },
+          value: (_, value) => (value === null ? "–" : String(Math.round(value * 100) / 100)),
+        };
+      }),
+    ],
+  };
+}

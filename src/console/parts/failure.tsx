@@ -1,0 +1,13 @@
+import type { TaskFailure } from "../../domain/event.ts";
+import { JsonView } from "./json-view.tsx";
+
+/** Why a task or an attempt did not succeed. */
+export function Failure({ error }: { error: TaskFailure }) {
+  return (
+    <div class="failure">
+      <p class="failure-reason">{error.reason}</p>
+      <pre class="text">{error.message}</pre>
+      {error.details && <JsonView value={error.details} />}
+    </div>
+  );
+}

@@ -1,0 +1,16 @@
+import type { SpoolRpcError } from "../../client/errors.ts";
+
+/** What went wrong, read out when it comes up. */
+export function Problem({ title, error }: { title: string; error: SpoolRpcError }) {
+  return (
+    <div class="problem" role="alert">
+      <strong>{title}</strong>
+      <p>
+        {error.message} <span class="quiet">({error.reason ?? error.code})</span>
+      </p>
+      {error.metadata["error_id"] !== undefined && (
+        <p class="quiet">The server's log tells more under error_id {error.metadata["error_id"]}.</p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,93 @@
+import { TASK_STATUSES } from "../domain/task.ts";
+import type { TaskStatus } from "../domain/task.ts";
+
+/** Which tasks a list shows. */
+export interface TaskFilter {
+  /** Empty: all. */
+  readonly statuses: readonly TaskStatus[];
+  /** Empty: all. */
+  readonly kinds: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What the page shows. It is the URL's fragment, so that the server knows of one page only, below whatever path. */
+export type Route =
+  | { page: "tasks"; filter: TaskFilter; pageToken: string }
+  /** seq: the event that is looked at; null: none. */
+  | { page: "task"; taskId: string; seq: number | null }
+  /** from: the task that is started again. */
+  | { page: "start"; from: string | null }
+  | { page: "overview" }
+  | { page: "unknown" };
+
+export const NO_FILTER: TaskFilter = { statuses: [], kinds: [], labels: {} };
+
+/** @param fragment with or without its `#`; what cannot be read in it is passed over */
+export function parseRoute(fragment: string): Route {
+  const [path = "", query = ""] = fragment.replace(/^#/, "").split(/\?(.*)/s);
+  const parameters = new URLSearchParams(query);
+  const [name = "", id, ...rest] = path.split("/").filter(Boolean);
+  if (rest.length > 0 || (id !== undefined && name !== "tasks")) return { page: "unknown" };
+  switch (name) {
+    case "":
+    case "tasks":
+      if (id !== undefined) return { page: "task", taskId: id, seq: parseSeq(parameters.get("seq")) };
+      return { page: "tasks", filter: parseFilter(parameters), pageToken: parameters.get("page") ?? "" };
+    case "start":
+      return { page: "start", from: parameters.get("from") };
+    case "overview":
+      return { page: "overview" };
+    default:
+      return { page: "unknown" };
+  }
+}
+
+/** The href of a route. */
+export function formatRoute(route: Route): string {
+  switch (route.page) {
+    case "tasks": {
+      const parameters = [
+        ...route.filter.statuses.map((status) => ["status", status]),
+        ...route.filter.kinds.map((kind) => ["kind", kind]),
+        ...Object.entries(route.filter.labels).map(([key, value]) => ["label", `${key}=${value}`]),
+        ...(route.pageToken === "" ? [] : [["page", route.pageToken]]),
+      ];
+      return withQuery("#/tasks", parameters);
+    }
+    case "task":
+      return withQuery(`#/tasks/${route.taskId}`, route.seq === null ? [] : [["seq", String(route.seq)]]);
+    case "start":
+      return withQuery("#/start", route.from === null ? [] : [["from", route.from]]);
+    case "overview":
+      return "#/overview";
+    case "unknown":
+      return "#/";
+  }
+}
+
+/** `team=search` as a key and its value, which may hold a `=` too; null where there is none, or no key. */
+export function parseLabel(text: string): [key: string, value: string] | null {
+  const at = text.indexOf("=");
+  return at > 0 ? [text.slice(0, at).trim(), text.slice(at + 1).trim()] : null;
+}
+
+function parseFilter(parameters: URLSearchParams): TaskFilter {
+  const labels = parameters.getAll("label").flatMap((text) => {
+    const label = parseLabel(text);
+    return label ? [label] : [];
+  });
+  return {
+    statuses: TASK_STATUSES.filter((status) => parameters.getAll("status").includes(status)),
+    kinds: [...new Set(parameters.getAll("kind"))],
+    labels: Object.fromEntries(labels),
+  };
+}
+
+function parseSeq(text: string | null): number | null {
+  return text !== null && /^[1-9]\d{0,14}$/.test(text) ? Number(text) : null;
+}
+
+function withQuery(path: string, parameters: readonly (readonly string[])[]): string {
+  const query = new URLSearchParams(parameters.map(([name, value]) => [name!, value!])).toString();
+  return query === "" ? path : `${path}?${query}`;
+}

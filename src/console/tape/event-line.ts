@@ -1,0 +1,55 @@
+import type { SpoolEvent } from "../../client/types.ts";
+import { formatCount, formatTime } from "../format.ts";
+
+/** A line longer than this is seen whole in the event's details only. */
+const LINE_CHARS_MAX = 300;
+
+/** How an event stands in a list. */
+export interface EventLine {
+  readonly seq: number;
+  readonly time: Date;
+  /** What it looks like. */
+  readonly tone: "plain" | "quiet" | "good" | "warn" | "bad";
+  /** What sort of event it is, in a word. */
+  readonly label: string;
+  readonly text: string;
+}
+
+const LEVEL_TONES = { DEBUG: "quiet", INFO: "plain", WARN: "warn", ERROR: "bad" } as const;
+const STATUS_TONES = { succeeded: "good", failed: "bad", cancelled: "warn" } as const;
+
+export function eventLine(event: SpoolEvent): EventLine {
+  const head = { seq: Number(event.seq), time: event.time };
+  switch (event.type) {
+    case "started":
+      return { ...head, tone: "plain", label: "started", text: `attempt ${event.attempt}` };
+    case "progress": {
+      const detail = event.detail ? ` ${JSON.stringify(event.detail)}` : "";
+      const total = event.total > 0 ? ` / ${formatCount(event.total)}` : "";
+      const text = `${event.phase} ${formatCount(event.current)}${total}${detail}`;
+      return { ...head, tone: "quiet", label: "progress", text: cut(text) };
+    }
+    case "log":
+      return { ...head, tone: LEVEL_TONES[event.level], label: event.level.toLowerCase(), text: cut(event.message) };
+    case "partial":
+      return { ...head, tone: "plain", label: "partial", text: cut(`${event.kind} ${JSON.stringify(event.payload)}`) };
+    case "cancel_requested":
+      return { ...head, tone: "warn", label: "cancel", text: cut(event.reason || "asked for, without a reason") };
+    case "retrying": {
+      const text = `${event.error.reason}: ${event.error.message}; next at ${formatTime(event.nextAttemptAt)}`;
+      return { ...head, tone: "warn", label: "retrying", text: cut(text) };
+    }
+    case "final": {
+      const outcome = event.error
+        ? `: ${event.error.reason}: ${event.error.message}`
+        : ` ${JSON.stringify(event.result)}`;
+      return { ...head, tone: STATUS_TONES[event.status], label: "final", text: cut(event.status + outcome) };
+    }
+    case "unknown":
+      return { ...head, tone: "quiet", label: "unknown", text: "of a type that this page does not know" };
+  }
+}
+
+function cut(text: string): string {
+  return text.length > LINE_CHARS_MAX ? `${text.slice(0, LINE_CHARS_MAX)}…` : text;
+}

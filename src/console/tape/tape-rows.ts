@@ -1,0 +1,43 @@
+import { eventLine } from "./event-line.ts";
+import type { EventLine } from "./event-line.ts";
+import type { TapeSearch } from "./tape-search.ts";
+import type { Tape } from "./tape.ts";
+
+/** What a list of events shows, row by row from 0. */
+export interface TapeRows {
+  readonly count: number;
+  seqOf(index: number): number;
+  /** The row of an event, or of the first one after it. */
+  indexOf(seq: number): number;
+  /** null: it is not there yet. */
+  lineOf(index: number): EventLine | null;
+  /** Says which rows are looked at, the end exclusive. */
+  want(first: number, end: number): void;
+}
+
+export function wholeTape({ pages, lastSeq: { value: lastSeq }, revision }: Tape): TapeRows {
+  void revision.value; // Whoever shows these rows is to show them again when more of them have been read.
+  return {
+    count: lastSeq,
+    seqOf: (index) => index + 1,
+    indexOf: (seq) => Math.max(0, Math.min(seq, lastSeq) - 1),
+    lineOf(index) {
+      const event = pages.get(index + 1);
+      return event ? eventLine(event) : null;
+    },
+    want: (first, end) => pages.want(first + 1, end, lastSeq),
+  };
+}
+
+export function foundEvents({ matches: { value: matches } }: TapeSearch): TapeRows {
+  return {
+    count: matches.length,
+    seqOf: (index) => matches[index]!.seq,
+    indexOf(seq) {
+      const index = matches.findIndex((match) => match.seq >= seq);
+      return index === -1 ? Math.max(0, matches.length - 1) : index;
+    },
+    lineOf: (index) => matches[index] ?? null,
+    want: () => {},
+  };
+}

@@ -1,0 +1,68 @@
+import { signal } from "@preact/signals";
+import { pause } from "../../client/timing.ts";
+import { eventLine } from "./event-line.ts";
+import type { EventLine } from "./event-line.ts";
+import { matchesFilter } from "./event-filter.ts";
+import type { EventFilter } from "./event-filter.ts";
+import type { ReadEvents } from "./tape-pages.ts";
+
+/** How many matches are kept: one more ends the search, until it is told to go on from there. */
+export const MATCHES_MAX = 5_000;
+const PAGE_EVENTS = 1_000;
+/** What could not be read is asked for again after so long. */
+const RETRY_MS = 1_000;
+
+/** The events of a tape that a filter takes, found by reading it from its beginning, page by page. */
+export class TapeSearch implements Disposable {
+  readonly matches = signal<readonly EventLine[]>([]);
+  /** The last seq that was looked at. */
+  readonly searchedTo = signal(0);
+  readonly isFull = signal(false);
+  readonly filter: EventFilter;
+  readonly #read: ReadEvents;
+  readonly #closed = new AbortController();
+  #lastSeq = 0;
+  #isReading = false;
+
+  constructor(filter: EventFilter, read: ReadEvents) {
+    this.filter = filter;
+    this.#read = read;
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed.abort();
+  }
+
+  /** Searches to the end of a tape that has so many events now. */
+  searchTo(lastSeq: number): void {
+    this.#lastSeq = lastSeq;
+    if (!this.#isReading) void this.#search();
+  }
+
+  /** Forgets what was found, and finds what comes after. */
+  goOn(): void {
+    this.matches.value = [];
+    this.isFull.value = false;
+    this.searchTo(this.#lastSeq);
+  }
+
+  async #search(): Promise<void> {
+    this.#isReading = true;
+    while (!this.isFull.peek() && this.searchedTo.peek() < this.#lastSeq && !this.#closed.signal.aborted) {
+      const fromSeq = this.searchedTo.peek() + 1;
+      const events = await this.#read(fromSeq, PAGE_EVENTS, this.#closed.signal).catch(() => []);
+      if (events.length > 0) this.#take(events);
+      else await pause(RETRY_MS, this.#closed.signal).catch(() => {});
+    }
+    this.#isReading = false;
+  }
+
+  #take(events: Awaited<ReturnType<ReadEvents>>): void {
+    const room = MATCHES_MAX - this.matches.peek().length;
+    const found = events.filter((event) => matchesFilter(event, this.filter));
+    if (found.length > 0) this.matches.value = [...this.matches.peek(), ...found.slice(0, room).map(eventLine)];
+    this.isFull.value = found.length > room;
+    const last = found.length > room ? found[room - 1] : events.at(-1);
+    if (last !== undefined) this.searchedTo.value = Number(last.seq);
+  }
+}

@@ -1,0 +1,162 @@
+import { batch, signal } from "@preact/signals";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { toEvent, toFrame, toTask } from "../../client/convert.ts";
+import type { SpoolRpcError } from "../../client/errors.ts";
+import { followFrames } from "../../client/follow.ts";
+import { Patience } from "../../client/retry.ts";
+import { pause } from "../../client/timing.ts";
+import type { Frame, SpoolEvent, Task } from "../../client/types.ts";
+import { isTerminal } from "../../domain/task.ts";
+import { answered, HEARTBEAT_MS, streamed, taskCalls } from "../calls.ts";
+import { connection } from "../connection.ts";
+import { whileVisible } from "../visibility.ts";
+import { TapePages } from "./tape-pages.ts";
+import { TapeSummary } from "./tape-summary.ts";
+
+/** A tape is summed up from its beginning, or a longer one from so many events before its end. */
+export const SUMMED_UP_MAX = 200_000;
+/** The page is let be seen to after so long of reading. */
+const BUSY_MS = 12;
+
+const COURSE: ReadonlySet<SpoolEvent["type"]> = new Set(["started", "cancel_requested", "retrying", "final"]);
+
+/** A task and its tape, followed by one stream at a time until it is closed. */
+export class Tape implements Disposable {
+  /** null: not read yet. */
+  readonly task = signal<Task | null>(null);
+  readonly lastSeq = signal(0);
+  /** The last seq that the summary has. */
+  readonly summedUpTo = signal(0);
+  /** Counts up when the summary has changed, or something of the pages has been read. */
+  readonly revision = signal(0);
+  /** What has ended it; null: it goes on, or the tape has ended. */
+  readonly error = signal<SpoolRpcError | null>(null);
+  readonly summary = new TapeSummary();
+  readonly pages: TapePages;
+  readonly #taskId: string;
+  readonly #closed = new AbortController();
+  /** Events from here on are kept as they come: they are where the end is looked at. */
+  #liveFrom = 0;
+
+  constructor(taskId: string) {
+    this.#taskId = taskId;
+    this.pages = new TapePages(this.read, () => this.revision.value++);
+    this.#run().catch((error: unknown) => {
+      if (!this.#closed.signal.aborted) this.error.value = error as SpoolRpcError;
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed.abort();
+    this.pages[Symbol.dispose]();
+    connection.value = "idle";
+  }
+
+  /** The seq that the summary begins with; more than 1 for a tape that is too long. */
+  get summedUpFrom(): number {
+    return Math.max(1, this.#liveFrom - SUMMED_UP_MAX);
+  }
+
+  readonly read = async (fromSeq: number, limit: number, signal: AbortSignal): Promise<readonly SpoolEvent[]> => {
+    const request = { taskId: this.#taskId, fromSeq: BigInt(fromSeq), limit };
+    const { events } = await answered(taskCalls.getEvents(request, { signal }), signal);
+    return events.map(toEvent);
+  };
+
+  /** Takes the task as somebody else has read it. */
+  setTask(task: Task): void {
+    const known = this.task.peek();
+    if (known === null || task.lastSeq >= known.lastSeq) this.task.value = task;
+  }
+
+  #run(): Promise<void> {
+    return whileVisible(this.#closed.signal, async (signal) => {
+      connection.value = "connecting";
+      await this.#readTask(signal);
+      if (this.#liveFrom === 0) {
+        this.#liveFrom = this.lastSeq.value + 1;
+        this.summedUpTo.value = this.summedUpFrom - 1;
+      }
+      await this.#follow(signal);
+      connection.value = "live";
+    });
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const openStream = (fromSeq: bigint) => this.#openStream(fromSeq, signal);
+    const fromSeq = BigInt(this.summedUpTo.value + 1);
+    const onReconnect = ({ state }: { state: "lost" | "resumed" }) => {
+      if (!signal.aborted) connection.value = state === "lost" ? "lost" : "live";
+    };
+    let isStale = false;
+    let busySince = performance.now();
+    for await (const frame of followFrames(openStream, {
+      taskId: this.#taskId,
+      fromSeq,
+      retryMs: Infinity,
+      onReconnect,
+      signal,
+    })) {
+      connection.value = "live";
+      this.#take(frame);
+      const isCaughtUp = this.summedUpTo.value >= Number(frame.lastSeq);
+      isStale ||= frame.status !== this.task.value!.status || frame.events.some(({ type }) => COURSE.has(type));
+      // Whether anybody has its kind changes without an event.
+      isStale ||= frame.status === "pending" && frame.events.length === 0;
+      if (isCaughtUp && isStale) {
+        await this.#readTask(signal);
+        isStale = false;
+      }
+      if (performance.now() - busySince > BUSY_MS) {
+        await pause(0, signal);
+        busySince = performance.now();
+      }
+    }
+  }
+
+  async *#openStream(fromSeq: bigint, signal: AbortSignal): AsyncGenerator<Frame, void, undefined> {
+    const request = { taskId: this.#taskId, fromSeq, heartbeatInterval: durationFromMs(HEARTBEAT_MS) };
+    const open = (over: AbortSignal) => taskCalls.streamEvents(request, { signal: over });
+    for await (const message of streamed(open, signal)) {
+      yield toFrame({ message, events: message.events.map(toEvent) });
+    }
+  }
+
+  #take(frame: Frame): void {
+    for (const event of frame.events) this.summary.take(event);
+    const live = frame.events.filter(({ seq }) => seq >= this.#liveFrom);
+    if (live.length > 0) this.pages.put(live);
+    batch(() => {
+      const last = frame.events.at(-1);
+      if (last !== undefined) this.summedUpTo.value = Number(last.seq);
+      this.lastSeq.value = Math.max(this.lastSeq.value, Number(frame.lastSeq));
+      this.revision.value++;
+    });
+  }
+
+  async #readTask(signal: AbortSignal): Promise<void> {
+    const patience = new Patience(Infinity);
+    for (;;) {
+      try {
+        const { task } = await answered(taskCalls.getTask({ taskId: this.#taskId }, { signal }), signal);
+        const read = toTask(task);
+        batch(() => {
+          this.setTask(read);
+          this.lastSeq.value = Math.max(this.lastSeq.value, Number(read.lastSeq));
+        });
+        return;
+      } catch (error) {
+        const retryInMs = patience.nextDelayMs(error);
+        if (retryInMs === null) throw error;
+        connection.value = "lost";
+        await pause(retryInMs, signal);
+      }
+    }
+  }
+
+  /** Whether there is nothing more to come. */
+  get isOver(): boolean {
+    const task = this.task.value;
+    return task !== null && isTerminal(task.status) && this.summedUpTo.value >= this.lastSeq.value;
+  }
+}

@@ -1,0 +1,66 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { toCancelledTask } from "../../client/convert.ts";
+import type { SpoolRpcError } from "../../client/errors.ts";
+import type { CancelledTask, Task } from "../../client/types.ts";
+import { CANCEL_REASON_CHARS_MAX } from "../../domain/limits.ts";
+import { answered, taskCalls } from "../calls.ts";
+import { Problem } from "../parts/problem.tsx";
+
+/** Asks for the reason of a cancel, and cancels. */
+export function CancelDialog({
+  task,
+  onDone,
+  onClose,
+}: {
+  task: Task;
+  onDone: (cancelled: CancelledTask) => void;
+  onClose: () => void;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [reason, setReason] = useState("");
+  const [isBusy, setBusy] = useState(false);
+  const [error, setError] = useState<SpoolRpcError | null>(null);
+  useEffect(() => dialog.current!.showModal(), []);
+  const cancel = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      onDone(toCancelledTask(await answered(taskCalls.cancelTask({ taskId: task.taskId, reason }))));
+      dialog.current!.close();
+    } catch (failure) {
+      setError(failure as SpoolRpcError);
+      setBusy(false);
+    }
+  };
+  return (
+    <dialog ref={dialog} aria-labelledby="cancel-title" onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void cancel();
+        }}
+      >
+        <h2 id="cancel-title">Cancel this task?</h2>
+        <p>{task.status === "running" ? "Its code is told, and has its grace to end." : "It ends at once."}</p>
+        <label class="field">
+          <span>Reason, for the tape (may be left out)</span>
+          <textarea
+            rows={2}
+            maxLength={CANCEL_REASON_CHARS_MAX}
+            value={reason}
+            onInput={(event) => setReason(event.currentTarget.value)}
+          />
+        </label>
+        {error && <Problem title="The task was not cancelled" error={error} />}
+        <div class="buttons">
+          <button type="submit" class="danger" disabled={isBusy}>
+            Cancel the task
+          </button>
+          <button type="button" onClick={() => dialog.current!.close()}>
+            Let it run
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}

@@ -1,0 +1,31 @@
+import { computed, effect, signal } from "@preact/signals";
+
+const KEPT_AS = "spool-theme";
+const THEMES = ["auto", "light", "dark"] as const;
+
+/** `auto`: as the browser is set. */
+export type Theme = (typeof THEMES)[number];
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const prefersDark = signal(dark.matches);
+dark.addEventListener("change", () => (prefersDark.value = dark.matches));
+
+const kept = localStorage.getItem(KEPT_AS);
+
+export const theme = signal<Theme>(THEMES.find((known) => known === kept) ?? "auto");
+
+/** What the theme comes to. */
+export const colorScheme = computed(() =>
+  theme.value === "auto" ? (prefersDark.value ? "dark" : "light") : theme.value,
+);
+
+// The style goes by this attribute, and by the browser's own setting where it is auto.
+effect(() => {
+  document.documentElement.dataset["theme"] = theme.value;
+  localStorage.setItem(KEPT_AS, theme.value);
+});
+
+/** The next one, round and round. */
+export function nextTheme(): void {
+  theme.value = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length]!;
+}

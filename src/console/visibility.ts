@@ -1,0 +1,31 @@
+/**
+ * Does work while the page can be seen, again each time that it comes into view: a tab in the background holds no
+ * connection, of which a browser has six for a server. Ends when the work does, or throws what that throws.
+ *
+ * @param work is given a signal that fires when the page goes out of view, or with `signal`
+ */
+export async function whileVisible(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  for (;;) {
+    await untilVisible(signal);
+    const stretch = new AbortController();
+    const onChange = () => document.hidden && stretch.abort();
+    document.addEventListener("visibilitychange", onChange);
+    try {
+      return await work(AbortSignal.any([signal, stretch.signal]));
+    } catch (error) {
+      if (signal.aborted || !stretch.signal.aborted) throw error;
+    } finally {
+      document.removeEventListener("visibilitychange", onChange);
+    }
+  }
+}
+
+async function untilVisible(signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  if (!document.hidden) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  document.addEventListener("visibilitychange", () => resolve(), { once: true, signal });
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+  return untilVisible(signal);
+}

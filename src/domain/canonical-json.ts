@@ -1,0 +1,17 @@
+import { createHash } from "node:crypto";
+import type { JsonValue } from "./json.ts";
+
+/** The same text for the same value: keys sorted by code unit, no white space (RFC 8785). */
+export function canonicalJson(value: JsonValue): string {
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  const members = Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key]!)}`);
+  return `{${members.join(",")}}`;
+}
+
+/** SHA-256 of the canonical JSON, in hex: equal exactly for equal values. */
+export function digestJson(value: JsonValue): string {
+  return createHash("sha256").update(canonicalJson(value)).digest("hex");
+}

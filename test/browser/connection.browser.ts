@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { eventually } from "../support/eventually.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
+import { openStage, sharedStage } from "./support/stage.ts";
+import { rowsInView, tapeCount, tapeList } from "./support/tape-rows.ts";
+import { visit } from "./support/visit.ts";
+
+/** What Chromium says of itself of a server that it does not reach. */
+const UNREACHABLE = /net::ERR_/;
+const STAGE_MS = 60_000;
+const ROW_PX = 28;
+
+describe("a console whose server goes away", () => {
+  it("says so, and goes on with tape and list when it is back, with nothing lost and nothing twice", async () => {
+    await using stage = await openStage();
+    const params = { events: 1_000_000, delay_ms: 5 };
+    const { task } = await stage.client.start({ kind: "loud", params, maxAttempts: 3 });
+    await using tape = await visit(`${stage.server.url}/#/tasks/${task.taskId}`);
+    await using list = await visit(`${stage.server.url}/#/tasks`);
+    tape.expect(UNREACHABLE);
+    list.expect(UNREACHABLE);
+    await untilShown(tape.page, 60);
+    await list.page.getByRole("progressbar", { name: "count" }).waitFor();
+    await stage.restart(async () => {
+      await connectionOf(tape.page).getByText("Connection lost. Trying again").waitFor();
+      await connectionOf(list.page).getByText("Connection lost. Trying again").waitFor();
+    });
+    await connectionOf(tape.page).getByText("Live").waitFor();
+    await tape.page.getByText("attempt 2", { exact: true }).first().waitFor();
+    await list.page.getByText("attempt 2").waitFor();
+    await stage.client.cancel({ taskId: task.taskId });
+    await tape.page.getByRole("heading", { name: "Error" }).waitFor();
+    await list.page.getByText("cancelled").last().waitFor();
+    const events = await Array.fromAsync(stage.client.follow({ taskId: task.taskId }));
+    await assertWholeTape(tape.page, events.length);
+    assert.equal(await tapeCount(tape.page), events.length);
+  }).timeout(STAGE_MS);
+
+  it("comes back over connections that are cut in the middle of frames, again and again", async () => {
+    const { server, client } = await sharedStage();
+    await using proxy = await startTcpProxy(() => new URL(server.url).host);
+    const { task } = await client.start({ kind: "loud", params: { events: 600, delay_ms: 5 } });
+    await using visited = await visit(`http://${proxy.address}/#/tasks/${task.taskId}`);
+    visited.expect(UNREACHABLE);
+    const { page } = visited;
+    for (const seq of [50, 150, 250, 350, 450]) {
+      await untilShown(page, seq);
+      assert.ok(proxy.cut() > 0);
+    }
+    await page.getByRole("heading", { name: "Result" }).waitFor({ timeout: 15_000 });
+    await assertWholeTape(page, 602);
+    // The list of phases counts each event once: the last one of the phase is what the tape has.
+    assert.match(await page.getByRole("list", { name: "Phases", exact: true }).innerText(), /591 \/ 600/);
+  }).timeout(STAGE_MS);
+
+  it("notices a server that says nothing any more, though its connection stays open", async () => {
+    const { server, client } = await sharedStage();
+    await using proxy = await startTcpProxy(() => new URL(server.url).host);
+    const { task } = await client.start({ kind: "steady" });
+    await using visited = await visit(`http://${proxy.address}/#/tasks/${task.taskId}`);
+    visited.expect(UNREACHABLE);
+    await connectionOf(visited.page).getByText("Live").waitFor();
+    // The page's own clock is put forward: nobody waits for the silence to last.
+    await visited.page.clock.install();
+    await visited.page.reload();
+    await connectionOf(visited.page).getByText("Live").waitFor();
+    proxy.silence();
+    await visited.page.clock.runFor(20_000);
+    await connectionOf(visited.page).getByText("Connection lost").waitFor();
+    await visited.page.clock.runFor(5_000);
+    await connectionOf(visited.page).getByText("Live").waitFor();
+    await client.cancel({ taskId: task.taskId });
+  }).timeout(STAGE_MS);
+
+  it("holds no stream while nobody can see it, and has missed nothing when it is seen again", async () => {
+    const { server, client } = await sharedStage();
+    const { task } = await client.start({ kind: "loud", params: { events: 400, delay_ms: 5 } });
+    await using visited = await visit(`${server.url}/#/tasks/${task.taskId}`);
+    const { page } = visited;
+    await untilShown(page, 20);
+    await setHidden(page, true);
+    await eventually(() => assert.deepEqual(visited.streams(), []));
+    await client.waitFinal({ taskId: task.taskId, timeoutMs: 15_000 });
+    await setHidden(page, false);
+    await page.getByRole("heading", { name: "Result" }).waitFor();
+    await assertWholeTape(page, 402);
+  }).timeout(STAGE_MS);
+});
+
+describe("a console of a server that wants a token", () => {
+  it("asks for it, says of a wrong one that it is wrong, keeps the right one in the tab, and forgets it", async () => {
+    await using stage = await openStage({ SPOOL_TOKEN: "right-token" });
+    await stage.client.start({ kind: "echo" });
+    await using visited = await visit(`${stage.server.url}/#/tasks?kind=echo`);
+    visited.expect(/401/);
+    const { page } = visited;
+    await page.getByRole("heading", { name: "This server wants a token" }).waitFor();
+    await page.getByText("kept in this tab alone").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Forget the token" }).count(), 0);
+    await page.getByLabel("Token", { exact: true }).fill("wrong-token");
+    await page.getByLabel("Token", { exact: true }).press("Enter");
+    await page.getByRole("alert").getByText("does not take this token").waitFor();
+    await page.getByLabel("Token", { exact: true }).fill("right-token");
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("link", { name: "echo", exact: true }).waitFor();
+    assert.match(page.url(), /kind=echo$/, "what was asked for is what is shown");
+    await page.reload();
+    await page.getByRole("link", { name: "echo", exact: true }).waitFor();
+    assert.deepEqual(await page.evaluate(() => Object.entries(localStorage)), [["spool-theme", "auto"]]);
+    await page.getByRole("button", { name: "Forget the token" }).click();
+    await page.getByRole("heading", { name: "This server wants a token" }).waitFor();
+    assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+  }).timeout(STAGE_MS);
+});
+
+function connectionOf(page: Page) {
+  return page.getByRole("status", { name: "Connection" });
+}
+
+async function untilShown(page: Page, seq: number): Promise<void> {
+  await eventually(async () => assert.ok((await tapeCount(page)) >= seq), { describe: `event ${seq} is shown` });
+}
+
+/** Scrolls over the whole tape and reads every seq on the way: 1, 2, 3, … to the last. */
+async function assertWholeTape(page: Page, count: number): Promise<void> {
+  const follow = page.getByRole("button", { name: "Follow the end" });
+  if ((await follow.getAttribute("aria-pressed")) === "true") await follow.click();
+  const seen: string[] = [];
+  for (let top = 0; top < count * ROW_PX; top += 400) {
+    await tapeList(page).evaluate((element, px) => (element.scrollTop = px), top);
+    await eventually(async () => {
+      const rows = await rowsInView(page);
+      assert.ok(rows.length > 0 && rows.every(({ label }) => label !== ""), "the rows in view are there");
+      for (const { seq, label } of rows) seen[seq] = label;
+    });
+  }
+  assert.deepEqual(
+    Object.keys(seen),
+    Array.from({ length: count }, (_, index) => String(index + 1)),
+  );
+  assert.equal(seen[count], "final");
+}
+
+/** As when another tab is put before it. */
+async function setHidden(page: Page, isHidden: boolean): Promise<void> {
+  await page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, isHidden);
+}
