@@ -90,6 +90,7 @@ function route(handle: UniversalHandler, log: Logger): HttpHandler {
     } catch (error) {
       return refuse(error);
     }
+    if (method === "GET") response.setHeader("cache-control", "no-store"); // What it tells of changes.
     dropFarTimeouts(request);
     const answer = async () => {
       const universal = universalRequestFromNodeRequest(request, response, undefined, undefined);

@@ -15,6 +15,7 @@ export function sendJson(response: HttpResponse, status: number, body: string | 
   response.writeHead(status, {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(body),
+    "cache-control": "no-store",
     "x-content-type-options": "nosniff",
   });
   response.end(body);

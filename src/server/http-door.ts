@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
-import { Unauthenticated } from "../domain/errors.ts";
+import { SpoolError, Unauthenticated } from "../domain/errors.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
@@ -95,12 +95,17 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
     const events = eventStream(streams, path);
     const read = path === "/metrics" ? metrics.answer : events && eventSource(events, { drain, log });
     if (read !== undefined) {
-      if (request.method !== "GET") return sendNotGet(response);
+      if (request.method !== "GET") return refuse(new SpoolError("INVALID_ARGUMENT", "this is called by GET"), 405);
       if (isAuthorized(request.headers.authorization)) return read(request, response);
-      return sendError(response, toConnectError(new Unauthenticated(), log));
+      return refuse(new Unauthenticated());
     }
     if (CALLS.test(path) || fallback === undefined) return sendNotFound(path, response);
     fallback(request, response);
+
+    function refuse(error: SpoolError, status?: number): void {
+      if (status === 405) response.setHeader("allow", "GET");
+      sendError(response, toConnectError(error, log), status);
+    }
   };
 }
 
@@ -108,11 +113,6 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
 async function sendReadiness(readiness: Readiness, response: HttpResponse): Promise<void> {
   const report = await readiness.report();
   sendJson(response, report.ready ? 200 : 503, JSON.stringify(report));
-}
-
-function sendNotGet(response: HttpResponse): void {
-  response.setHeader("allow", "GET");
-  sendError(response, new ConnectError("this is called by GET", Code.InvalidArgument), 405);
 }
 
 /** As Connect has it of a call that there is not. */

@@ -42,7 +42,9 @@ export async function openHttpServer({
   certificate?: Certificate | null | undefined;
   handler: HttpHandler;
 }): Promise<HttpServer> {
-  /** The connections, each with how many of its requests are under way; over HTTP/2 the library counts. */
+  /** Also those that have not spoken TLS yet. */
+  const sockets = new Set<Socket>();
+  /** What speaks HTTP, each with how many of its requests are under way; over HTTP/2 the library counts. */
   const connections = new Map<Socket, number>();
   let closing = false;
   const onRequest: HttpHandler = (request, response) => {
@@ -65,6 +67,10 @@ export async function openHttpServer({
         onRequest,
       )
     : createServer(options, onRequest);
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   server.on(certificate ? "secureConnection" : "connection", (socket: Socket) => {
     connections.set(socket, 0);
     socket.once("close", () => connections.delete(socket));
@@ -82,7 +88,7 @@ export async function openHttpServer({
     close({ graceMs }) {
       closed ??= new Promise((resolve) => {
         closing = true;
-        const timer = setTimeout(() => connections.forEach((_, socket) => socket.destroy()), graceMs);
+        const timer = setTimeout(() => sockets.forEach((socket) => socket.destroy()), graceMs);
         server.close(() => {
           clearTimeout(timer);
           resolve();

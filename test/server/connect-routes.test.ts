@@ -111,6 +111,17 @@ describe("the calls of the HTTP door", () => {
     assert.deepEqual(server.lines, []);
   });
 
+  it("takes an answer that it cannot encode for a failure of its own, and keeps inside what it was", async () => {
+    await using server = await openDoor({ getTask: async () => aTask({ attempt: 2 ** 40 }) });
+    const message = Buffer.from(toBinary(GetTaskRequestSchema, create(GetTaskRequestSchema, { taskId: TASK_ID })));
+    const path = `${server.url}/spool.v1.TaskService/GetTask`;
+    const headers = { "content-type": "application/proto" };
+    const refusal = await refusalOf(await fetch(path, { method: "POST", headers, body: message }));
+    assert.deepEqual([refusal.status, refusal.code, refusal.reason], [500, "internal", "INTERNAL"]);
+    assert.doesNotMatch(refusal.message, /int32/);
+    assert.match(server.lines.join(), /invalid int32/);
+  });
+
   it("says the same of it in the protocol that it came by", async () => {
     await using server = await openDoor({});
     for (const [type, method] of [
@@ -158,6 +169,7 @@ describe("the calls of the HTTP door", () => {
     const json = encodeURIComponent(JSON.stringify({ task_id: TASK_ID }));
     const answer = (await (await get(`encoding=json&message=${json}`)).json()) as { task: { taskId: string } };
     assert.equal(answer.task.taskId, TASK_ID);
+    assert.equal((await get(`encoding=json&message=${json}`)).headers.get("cache-control"), "no-store");
     const message = Buffer.from(toBinary(GetTaskRequestSchema, create(GetTaskRequestSchema, { taskId: TASK_ID })));
     const proto = await get(`connect=v1&encoding=proto&base64=1&message=${message.toString("base64url")}`);
     assert.equal(fromBinary(GetTaskResponseSchema, await proto.bytes()).task!.taskId, TASK_ID);

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { TaskNotFound } from "../../src/domain/errors.ts";
 import { Readiness } from "../../src/server/readiness.ts";
 import { aLogEvent, aPage, aTask, TASK_ID } from "../rpc/fake-engine.ts";
+import { eventually } from "../support/eventually.ts";
 import { clientOf, openDoor, PROTOCOLS, refusalOf } from "./open-http-door.ts";
 
 const [, [, transport]] = PROTOCOLS as [unknown, (typeof PROTOCOLS)[number]];
@@ -86,7 +87,13 @@ describe("the metrics of the HTTP door", () => {
     }
     leaving.abort();
     await events.body!.cancel();
-    await server.door.close({ graceMs: 10_000 });
+    await eventually(async () => {
+      const after = await scrape();
+      for (const door of ["http", "sse"]) {
+        assert.ok(after.includes(`spool_open_streams{door="${door}",method="StreamEvents"} 0`));
+        assert.ok(after.includes(`spool_calls_total{door="${door}",method="StreamEvents",code="canceled"} 1`));
+      }
+    });
   });
 
   it("tell of the process", async () => {
