@@ -6,6 +6,13 @@ import { openStage, sharedStage } from "./support/stage.ts";
 import { rowsInView, tapeCount, tapeList } from "./support/tape-rows.ts";
 import { visit } from "./support/visit.ts";
 
+declare global {
+  interface Window {
+    /** What the page has said of its connection, in order. */
+    connections: string[];
+  }
+}
+
 /** What Chromium says of itself of a server that it does not reach. */
 const UNREACHABLE = /net::ERR_/;
 const STAGE_MS = 60_000;
@@ -60,16 +67,25 @@ describe("a console whose server goes away", () => {
     const { task } = await client.start({ kind: "steady" });
     await using visited = await visit(`http://${proxy.address}/#/tasks/${task.taskId}`);
     visited.expect(UNREACHABLE);
-    await connectionOf(visited.page).getByText("Live").waitFor();
+    const { page } = visited;
     // The page's own clock is put forward: nobody waits for the silence to last.
-    await visited.page.clock.install();
-    await visited.page.reload();
-    await connectionOf(visited.page).getByText("Live").waitFor();
+    await page.clock.install();
+    await page.reload();
+    await connectionOf(page).getByText("Live").waitFor();
+    await connectionOf(page).evaluate((status) => {
+      window.connections = [];
+      new MutationObserver(() => window.connections.push(status.textContent)).observe(status, {
+        characterData: true,
+        childList: true,
+        subtree: true,
+      });
+    });
     proxy.silence();
-    await visited.page.clock.runFor(20_000);
-    await connectionOf(visited.page).getByText("Connection lost").waitFor();
-    await visited.page.clock.runFor(5_000);
-    await connectionOf(visited.page).getByText("Live").waitFor();
+    await page.clock.runFor(20_000);
+    await eventually(async () => {
+      const told = await page.evaluate(() => window.connections);
+      assert.deepEqual([told[0], told.at(-1)], ["Connection lost. Trying again…", "Live"]);
+    });
     await client.cancel({ taskId: task.taskId });
   }).timeout(STAGE_MS);
 

@@ -16,15 +16,15 @@ const [IMAGE, SCRIPT, VECTOR, LINK, TEMPLATE] = ATTACKS;
 
 const whole = (fallback: number) => v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), fallback);
 
-/** So many events of every sort, as fast as they are taken. */
+/** So many events of every sort: as fast as they are taken, or with a pause after each so many. */
 export const loud = defineKind({
   name: "loud",
-  params: v.strictObject({ events: whole(100), delay_ms: whole(0) }),
-  async run({ params: { events, delay_ms: delayMs }, signal, ...task }) {
+  params: v.strictObject({ events: whole(100), delay_ms: whole(0), burst: whole(1) }),
+  async run({ params: { events, delay_ms: delayMs, burst }, signal, ...task }) {
     for (let number = 1; number <= events; number++) {
       signal.throwIfAborted();
       await emit(task, number, events);
-      if (delayMs > 0) await setTimeout(delayMs, undefined, { signal });
+      if (delayMs > 0 && number % burst === 0) await setTimeout(delayMs, undefined, { signal });
     }
     return { events };
   },

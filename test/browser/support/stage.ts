@@ -8,7 +8,7 @@ import type { SpoolClient } from "../../../src/client/client.ts";
 import { startServerProcess } from "../../support/server-process.ts";
 import type { ServerProcess } from "../../support/server-process.ts";
 
-const CHROMIUM = process.env["SPOOL_TEST_CHROMIUM"] ?? "/usr/bin/chromium";
+export const CHROMIUM = process.env["SPOOL_TEST_CHROMIUM"] ?? "/usr/bin/chromium";
 const ARGUMENTS = [
   "--no-sandbox",
   "--disable-gpu",
