@@ -5,6 +5,7 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { readErrorDetails, RPC_CODES, SpoolRpcError } from "../client/errors.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
+import { setServerTime } from "./parts/clock.ts";
 import { sessionToken, tokenRefused } from "./session-token.ts";
 
 const transport = createConnectTransport({
@@ -12,10 +13,12 @@ const transport = createConnectTransport({
   baseUrl: new URL(".", location.href).href.replace(/\/$/, ""),
   useBinaryFormat: true,
   interceptors: [
-    (next) => (request) => {
+    (next) => async (request) => {
       const token = sessionToken.peek();
       if (token !== null) request.header.set("authorization", `Bearer ${token}`);
-      return next(request);
+      const response = await next(request);
+      setServerTime(response.header.get("date"));
+      return response;
     },
   ],
 });

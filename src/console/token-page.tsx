@@ -25,6 +25,8 @@ export function TokenPage() {
           type="password"
           value={token}
           required
+          pattern="[!-~]+"
+          title="visible ASCII characters, without spaces"
           autocomplete="off"
           aria-describedby="token-hint token-problem"
           aria-invalid={isRefused}

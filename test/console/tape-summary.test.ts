@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { SpoolEvent } from "../../src/client/types.ts";
-import { PHASES_MAX, TapeSummary } from "../../src/console/tape/tape-summary.ts";
+import { BEGUN_BEFORE, PHASES_MAX, TapeSummary } from "../../src/console/tape/tape-summary.ts";
 
 const ERROR = { reason: "NOT_YET", message: "later" };
 
@@ -35,6 +35,19 @@ describe("what a tape comes to", () => {
       attempts.map(({ to }) => to),
       [new Date(2), null],
     );
+  });
+
+  it("has phases also where it does not begin with the first event", () => {
+    const { attempts, phases } = summaryOf([
+      { type: "log", level: "INFO", message: "in the middle" },
+      { type: "progress", phase: "read", current: 7, total: 9 },
+      { type: "started", kind: "k", attempt: 3 },
+    ]);
+    assert.deepEqual(attempts, [
+      { number: BEGUN_BEFORE, from: new Date(2), to: new Date(3), error: null },
+      { number: 3, from: new Date(3), to: null, error: null },
+    ]);
+    assert.equal(phases[0]!.attempt, BEGUN_BEFORE);
   });
 
   it("keeps so many phases and says that there are more", () => {

@@ -111,7 +111,8 @@ export class TapePages implements Disposable {
   }
 
   #evict(): void {
-    let answers = this.#blocks.values().reduce((sum, block) => sum + block.answers, 0);
+    let answers = 0;
+    for (const block of this.#blocks.values()) answers += block.answers;
     for (const [number, block] of this.#blocks) {
       if (answers <= ANSWERS_MAX) return;
       if (this.#wanted.includes(number)) continue;

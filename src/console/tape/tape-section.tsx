@@ -42,6 +42,7 @@ export function TapeSection({ tape, taskId, seq }: { tape: Tape; taskId: string;
           Follow the end
         </button>
       </header>
+      {tape.lastSeq.value === 0 && <p class="quiet">Nothing has been recorded yet.</p>}
       {search !== null && <SearchNote search={search} lastSeq={tape.lastSeq.value} />}
       <div class={event ? "tape-body with-detail" : "tape-body"}>
         <TapeList

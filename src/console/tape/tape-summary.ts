@@ -4,6 +4,8 @@ import type { TaskFailure } from "../../domain/event.ts";
 /** How many phases are kept, by when they began; code that makes a name of each item would make a million. */
 export const PHASES_MAX = 100;
 const ATTEMPTS_KEPT_MAX = 100;
+/** The number of an attempt whose beginning was not read. */
+export const BEGUN_BEFORE = 0;
 
 /** A phase of the work, within one attempt. */
 export interface Phase {
@@ -32,29 +34,16 @@ export class TapeSummary {
   /** Whether there were more phases than are kept. */
   hasMorePhases = false;
   outcome: Pick<TaskResult, "status" | "result" | "error"> | null = null;
-  logs = 0;
-  partials = 0;
-  cancelReason: string | null = null;
   readonly #phases = new Map<string, Phase>();
 
   take(event: SpoolEvent): void {
     switch (event.type) {
       case "started":
         this.#endAttempt(event.time, null);
-        this.attempts.push({ number: event.attempt, from: event.time, to: null, error: null });
-        if (this.attempts.length > ATTEMPTS_KEPT_MAX) this.attempts.shift();
+        this.#beginAttempt(event.attempt, event.time);
         return;
       case "progress":
         this.#progress(event.phase, event.current, event.total, event.time);
-        return;
-      case "log":
-        this.logs++;
-        return;
-      case "partial":
-        this.partials++;
-        return;
-      case "cancel_requested":
-        this.cancelReason = event.reason;
         return;
       case "retrying":
         this.#endAttempt(event.time, event.error);
@@ -65,12 +54,17 @@ export class TapeSummary {
         this.outcome = { status, ...(result && { result }), ...(error && { error }) };
         return;
       }
+      case "log":
+      case "partial":
+      case "cancel_requested":
       case "unknown":
     }
   }
 
   #progress(name: string, current: number, total: number, time: Date): void {
-    const attempt = this.attempts.at(-1)?.number ?? 0;
+    // Where the tape is not summed up from its first event on, an attempt may have begun before.
+    if (this.attempts.length === 0) this.#beginAttempt(BEGUN_BEFORE, time);
+    const attempt = this.attempts.at(-1)!.number;
     const key = `${attempt} ${name}`;
     let phase = this.#phases.get(key);
     if (phase === undefined) {
@@ -85,6 +79,11 @@ export class TapeSummary {
     phase.to = time;
     phase.current = current;
     phase.total = total;
+  }
+
+  #beginAttempt(number: number, time: Date): void {
+    this.attempts.push({ number, from: time, to: null, error: null });
+    if (this.attempts.length > ATTEMPTS_KEPT_MAX) this.attempts.shift();
   }
 
   #endAttempt(time: Date, error: TaskFailure | null): void {

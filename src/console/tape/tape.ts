@@ -78,7 +78,7 @@ export class Tape implements Disposable {
         this.summedUpTo.value = this.summedUpFrom - 1;
       }
       await this.#follow(signal);
-      connection.value = "live";
+      connection.value = "idle"; // The tape has ended: there is nothing to be connected for.
     });
   }
 

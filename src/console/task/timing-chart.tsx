@@ -1,4 +1,5 @@
 import { formatDuration, formatTime } from "../format.ts";
+import { BEGUN_BEFORE } from "../tape/tape-summary.ts";
 import type { TapeSummary } from "../tape/tape-summary.ts";
 
 /** A bar that is shorter than this is drawn so long, as a share of the axis in percent. */
@@ -61,7 +62,13 @@ function spansOf({ attempts, phases }: TapeSummary, nowMs: number): Span[] {
     const to = attempt.to?.getTime() ?? Math.max(nowMs, lastMs);
     const failure = attempt.error?.reason ?? null;
     return [
-      { name: `attempt ${attempt.number}`, sort: "attempt", from: attempt.from.getTime(), to, failure },
+      {
+        name: attempt.number === BEGUN_BEFORE ? "begun before" : `attempt ${attempt.number}`,
+        sort: "attempt",
+        from: attempt.from.getTime(),
+        to,
+        failure,
+      },
       ...own.map((phase): Span => {
         return { name: phase.name, sort: "phase", from: phase.from.getTime(), to: phase.to.getTime(), failure: null };
       }),
