@@ -10,7 +10,7 @@ import { runSpool } from "./spool-process.ts";
 describe("a wrong command line", () => {
   for (const [words, told] of [
     [["lst"], /unknown command 'lst'/],
-    [["follow"], /missing required argument 'task-id'/],
+    [["follow"], /name a task, or follow them with --all/],
     [["list", "--nope"], /unknown option '--nope'/],
     [["list", "--status", "done"], /Allowed choices are pending, running/],
     [["list", "--limit", "0"], /--limit <n>.*Write a number, 1 or more/],
