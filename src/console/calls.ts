@@ -2,9 +2,11 @@ import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { create } from "@bufbuild/protobuf";
 import { ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { readErrorDetails, RPC_CODES, SpoolRpcError } from "../client/errors.ts";
+import { isTransient, readErrorDetails, RPC_CODES, SpoolRpcError } from "../client/errors.ts";
+import { withRetries } from "../client/retry.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
+import { connection } from "./connection.ts";
 import { setServerTime } from "./parts/clock.ts";
 import { sessionToken, tokenRefused } from "./session-token.ts";
 
@@ -39,6 +41,25 @@ export async function answered<Answer>(call: Promise<Answer>, signal?: AbortSign
     signal?.throwIfAborted();
     throw toRpcError(error);
   }
+}
+
+/**
+ * What a call answers, asked again for as long as the server cannot be reached; meanwhile the page says so.
+ *
+ * @throws SpoolRpcError for what trying again does not mend, or the signal's reason where that has fired
+ */
+export function answeredAtLast<Answer>(call: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  const attempt = async () => {
+    try {
+      const answer = await answered(call(), signal);
+      connection.value = "live";
+      return answer;
+    } catch (error) {
+      if (isTransient(error) && !signal.aborted) connection.value = "lost";
+      throw error;
+    }
+  };
+  return withRetries(attempt, { retryMs: Infinity, signal });
 }
 
 /**

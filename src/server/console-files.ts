@@ -42,7 +42,8 @@ const COMMON_HEADERS = {
 
 interface File {
   plain: Buffer;
-  gzipped: Buffer;
+  /** Made when somebody asks for it first. */
+  gzipped: Buffer | null;
   headers: Readonly<Record<string, string>>;
 }
 
@@ -74,7 +75,7 @@ export function consoleFiles(folder = BUILT): HttpHandler {
       return;
     }
     const isGzipped = /\bgzip\b/.test(String(headers["accept-encoding"] ?? ""));
-    const body = isGzipped ? file.gzipped : file.plain;
+    const body = isGzipped ? (file.gzipped ??= gzipSync(file.plain, { level: 9 })) : file.plain;
     const encoding = isGzipped ? { "content-encoding": "gzip" } : {};
     response.writeHead(200, { ...file.headers, ...encoding, "content-length": body.length });
     response.end(method === "HEAD" ? "" : body);
@@ -100,5 +101,5 @@ function readFile(path: string, caching: string): File {
     // A weak one: it is of the content, however that is encoded.
     etag: `W/"${createHash("sha256").update(plain).digest("base64url").slice(0, 22)}"`,
   };
-  return { plain, gzipped: gzipSync(plain, { level: 9 }), headers };
+  return { plain, gzipped: null, headers };
 }

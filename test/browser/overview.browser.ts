@@ -39,6 +39,7 @@ describe("the overview", () => {
   it("draws what began and ended, and draws it anew in other colours and over another time", async () => {
     await using visited = await visit(`${stage.server.url}/#/overview`, { colorScheme: "light" });
     const { page } = visited;
+    visited.expect(/willReadFrequently/); // Of the looks below.
     await page.getByRole("figure").nth(1).waitFor();
     const drawn = () =>
       page.getByRole("figure").evaluateAll((figures) =>

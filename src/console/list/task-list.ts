@@ -1,11 +1,9 @@
 import { batch, signal } from "@preact/signals";
 import { STATUS_CODES, toTask } from "../../client/convert.ts";
 import type { SpoolRpcError } from "../../client/errors.ts";
-import { Patience } from "../../client/retry.ts";
-import { pause } from "../../client/timing.ts";
 import type { Progress } from "../../gen/spool/v1/event_pb.ts";
 import type { Task as TaskMessage } from "../../gen/spool/v1/task_pb.ts";
-import { answered, taskCalls } from "../calls.ts";
+import { answered, answeredAtLast, taskCalls } from "../calls.ts";
 import { connection } from "../connection.ts";
 import type { TaskFilter } from "../route.ts";
 import { whileVisible } from "../visibility.ts";
@@ -43,7 +41,8 @@ export class TaskList implements Disposable {
 
   /** The token of the next page, of the list as it stands now: what is on this page now is not on that one. */
   async olderToken(): Promise<string> {
-    const { nextPageToken } = await this.#read(this.#closed.signal);
+    const { signal } = this.#closed;
+    const { nextPageToken } = await answered(this.#read(signal), signal);
     return nextPageToken;
   }
 
@@ -64,23 +63,12 @@ export class TaskList implements Disposable {
   }
 
   async #refresh(signal: AbortSignal): Promise<void> {
-    const patience = new Patience(Infinity);
-    for (;;) {
-      try {
-        const { tasks, progress, nextPageToken } = await this.#read(signal);
-        const rows = tasks.map((task) => toRow(task, progress[task.taskId]));
-        batch(() => {
-          this.rows.value = mergeRows(rows, this.rows.value ?? [], this.#bounds(false)).rows;
-          this.hasOlder.value = nextPageToken !== "";
-        });
-        return;
-      } catch (error) {
-        const retryInMs = patience.nextDelayMs(error);
-        if (retryInMs === null) throw error;
-        connection.value = "lost";
-        await pause(retryInMs, signal);
-      }
-    }
+    const { tasks, progress, nextPageToken } = await answeredAtLast(() => this.#read(signal), signal);
+    const rows = tasks.map((task) => toRow(task, progress[task.taskId]));
+    batch(() => {
+      this.rows.value = mergeRows(rows, this.rows.value ?? [], this.#bounds(false)).rows;
+      this.hasOlder.value = nextPageToken !== "";
+    });
   }
 
   #read(signal: AbortSignal) {
@@ -93,7 +81,7 @@ export class TaskList implements Disposable {
       labels: { ...labels },
       withProgress: true,
     };
-    return answered(taskCalls.listTasks(request, { signal }), signal);
+    return taskCalls.listTasks(request, { signal });
   }
 
   #take(told: readonly TaskRow[]): void {

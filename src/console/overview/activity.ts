@@ -2,11 +2,10 @@ import { signal } from "@preact/signals";
 import { durationFromMs, durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 import { toSession } from "../../client/convert.ts";
 import type { SpoolRpcError } from "../../client/errors.ts";
-import { Patience } from "../../client/retry.ts";
 import { pause } from "../../client/timing.ts";
 import type { Session } from "../../client/types.ts";
 import type { GetActivityResponse, KindActivity } from "../../gen/spool/v1/task_service_pb.ts";
-import { answered, taskCalls, workerCalls } from "../calls.ts";
+import { answeredAtLast, taskCalls, workerCalls } from "../calls.ts";
 import { connection } from "../connection.ts";
 import { whileVisible } from "../visibility.ts";
 
@@ -56,27 +55,17 @@ export class ActivityPoll implements Disposable {
   }
 
   async #poll(signal: AbortSignal): Promise<void> {
-    const patience = new Patience(Infinity);
     connection.value = "connecting";
     for (;;) {
-      try {
-        this.activity.value = await this.#read(signal);
-        connection.value = "live";
-        patience.succeeded();
-        await pause(REFRESH_MS, signal);
-      } catch (error) {
-        const retryInMs = patience.nextDelayMs(error);
-        if (retryInMs === null) throw error;
-        connection.value = "lost";
-        await pause(retryInMs, signal);
-      }
+      this.activity.value = await answeredAtLast(() => this.#read(signal), signal);
+      await pause(REFRESH_MS, signal);
     }
   }
 
   async #read(signal: AbortSignal): Promise<Activity> {
     const [activity, { sessions }] = await Promise.all([
-      answered(taskCalls.getActivity({ window: durationFromMs(this.#windowMs) }, { signal }), signal),
-      answered(workerCalls.listSessions({}, { signal }), signal),
+      taskCalls.getActivity({ window: durationFromMs(this.#windowMs) }, { signal }),
+      workerCalls.listSessions({}, { signal }),
     ]);
     return { ...toSteps(activity), kinds: activity.kinds.map(toKindFigures), sessions: sessions.map(toSession) };
   }

@@ -3,11 +3,9 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { toEvent, toFrame, toTask } from "../../client/convert.ts";
 import type { SpoolRpcError } from "../../client/errors.ts";
 import { followFrames } from "../../client/follow.ts";
-import { Patience } from "../../client/retry.ts";
 import { pause } from "../../client/timing.ts";
 import type { Frame, SpoolEvent, Task } from "../../client/types.ts";
-import { isTerminal } from "../../domain/task.ts";
-import { answered, HEARTBEAT_MS, streamed, taskCalls } from "../calls.ts";
+import { answered, answeredAtLast, HEARTBEAT_MS, streamed, taskCalls } from "../calls.ts";
 import { connection } from "../connection.ts";
 import { whileVisible } from "../visibility.ts";
 import { TapePages } from "./tape-pages.ts";
@@ -135,28 +133,11 @@ export class Tape implements Disposable {
   }
 
   async #readTask(signal: AbortSignal): Promise<void> {
-    const patience = new Patience(Infinity);
-    for (;;) {
-      try {
-        const { task } = await answered(taskCalls.getTask({ taskId: this.#taskId }, { signal }), signal);
-        const read = toTask(task);
-        batch(() => {
-          this.setTask(read);
-          this.lastSeq.value = Math.max(this.lastSeq.value, Number(read.lastSeq));
-        });
-        return;
-      } catch (error) {
-        const retryInMs = patience.nextDelayMs(error);
-        if (retryInMs === null) throw error;
-        connection.value = "lost";
-        await pause(retryInMs, signal);
-      }
-    }
-  }
-
-  /** Whether there is nothing more to come. */
-  get isOver(): boolean {
-    const task = this.task.value;
-    return task !== null && isTerminal(task.status) && this.summedUpTo.value >= this.lastSeq.value;
+    const { task } = await answeredAtLast(() => taskCalls.getTask({ taskId: this.#taskId }, { signal }), signal);
+    const read = toTask(task);
+    batch(() => {
+      this.setTask(read);
+      this.lastSeq.value = Math.max(this.lastSeq.value, Number(read.lastSeq));
+    });
   }
 }
