@@ -48,7 +48,8 @@ describe("what is typed into a start", () => {
   });
 
   it("must be an object of JSON", () => {
-    for (const wrong of ["{", "1", "null", "[]", '"x"', "{'a': 1}"]) assert.match(paramsProblem(wrong)!, /^must be/);
+    for (const wrong of ["{", "1", "null", "[]", '"x"', "{'a': 1}", '{"a": 1e999}', '{"\\ud800": 1}', '["\\ud800"]'])
+      assert.match(paramsProblem(wrong)!, /^must /);
     for (const right of ["", "{}", '{"a": [1]}']) assert.equal(paramsProblem(right), null);
   });
 });

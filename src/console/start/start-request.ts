@@ -63,13 +63,22 @@ export function paramsProblem(text: string): string | null {
 
 function readParams(text: string, violations: Violation[]): JsonObject {
   try {
-    const value: unknown = JSON.parse(text.trim() === "" ? "{}" : text);
+    const value: unknown = JSON.parse(text.trim() === "" ? "{}" : text, requireExact);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
     violations.push({ field: "params", description: "must be a JSON object, in braces" });
   } catch (error) {
-    violations.push({ field: "params", description: `must be JSON: ${(error as SyntaxError).message}` });
+    const problem = error instanceof SyntaxError ? `must be JSON: ${error.message}` : (error as Error).message;
+    violations.push({ field: "params", description: problem });
   }
   return {};
+}
+
+/** Refuses what JSON may say and the wire cannot carry as it is. */
+function requireExact(key: string, value: unknown): unknown {
+  const isText = key.isWellFormed() && (typeof value !== "string" || value.isWellFormed());
+  if (!isText) throw new RangeError("must not hold an unpaired surrogate");
+  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("must not hold a number past 1.8e308");
+  return value;
 }
 
 function readLabels(labels: StartFields["labels"], violations: Violation[]): Record<string, string> {
