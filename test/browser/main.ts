@@ -1,11 +1,9 @@
 // `npm run test:browser [-- ARGUMENTS OF MOCHA]`: the console in Chromium, on servers of its own. Most of the time is
 // spent waiting, for connections that were cut to come back: so that is done beside all the rest, with a browser each.
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, globSync } from "node:fs";
 import { basename, join } from "node:path";
-import { text } from "node:stream/consumers";
+import { runGroups } from "../../scripts/mocha-groups.ts";
 import { CHROMIUM } from "./support/stage.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -31,25 +29,5 @@ const files = globSync("test/browser/*.browser.ts", { cwd: ROOT })
   .map((file) => basename(file, ".browser.ts"))
   .sort();
 const others = files.filter((file) => !APART.flat().includes(file));
-const outputs = await Promise.all([...APART, others].map(run));
-
-const count = (pattern: RegExp) =>
-  outputs.reduce((sum, output) => sum + Number(output.matchAll(pattern).toArray().at(-1)?.[1] ?? 0), 0);
-console.log(`${count(/^(\d+) passed/gm)} passed, ${count(/^\d+ passed, (\d+) failed/gm)} failed`);
-
-/** Runs some of the files, and prints what that has printed when it is over. */
-async function run(names: readonly string[]): Promise<string> {
-  const some = names.map((name) => `test/browser/${name}.browser.ts`);
-  const mocha = spawn(
-    process.execPath,
-    ["node_modules/mocha/bin/mocha.js", ...OPTIONS, ...process.argv.slice(2), ...some],
-    {
-      cwd: ROOT,
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
-  const [output, [code]] = await Promise.all([text(mocha.stdout), once(mocha, "exit") as Promise<[number | null]>]);
-  process.stdout.write(output);
-  if (code !== 0) process.exitCode = 1;
-  return output;
-}
+const groups = [...APART, others].map((names) => names.map((name) => `test/browser/${name}.browser.ts`));
+await runGroups(groups, [...OPTIONS, ...process.argv.slice(2)]);

@@ -1,0 +1,22 @@
+// `npm test [-- ARGUMENTS OF MOCHA]`: all tests, in two groups side by side; or, where files or names of tests are
+// given, those, as mocha runs them.
+
+import { spawnSync } from "node:child_process";
+import { globSync } from "node:fs";
+import { join } from "node:path";
+import { runGroups } from "./mocha-groups.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const GROUPS = 2;
+
+const options = process.argv.slice(2);
+const isOfSome = options.some((word) => !word.startsWith("--") || word.startsWith("--grep"));
+if (isOfSome) {
+  const { status } = spawnSync("mocha", options, { cwd: ROOT, stdio: "inherit" });
+  process.exitCode = status ?? 1;
+} else {
+  const files = globSync("test/**/*.test.ts", { cwd: ROOT }).sort();
+  // In turn, so that the folders whose tests take long are shared out.
+  const groups = Array.from({ length: GROUPS }, (_, group) => files.filter((_, index) => index % GROUPS === group));
+  await runGroups(groups, options);
+}
