@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { Logger } from "pino";
@@ -13,6 +14,10 @@ const HEADERS = {
   "cache-control": "no-cache, no-transform",
   "x-accel-buffering": "no", // nginx would gather what is to be seen at once.
 };
+
+/** When an EventSource that was cut off comes back, at random between these, so that not all come at once. */
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 1_500;
 
 /** The events of a request, one or several at a time as they are to be sent. Left when the caller has gone. */
 export type EventTexts = (request: HttpRequest, context: CallContext) => AsyncIterable<string>;
@@ -48,7 +53,7 @@ export function eventSource(read: EventTexts, { drain, log }: { drain: Drain; lo
     try {
       signal.throwIfAborted();
       for await (const text of read(request, { signal, requestHeader: toHeaders(request) })) {
-        if (!response.headersSent) response.writeHead(200, HEADERS);
+        if (!response.headersSent) begin(response);
         if (!response.write(text)) await once(response, "drain", { signal });
       }
       if (!response.headersSent) response.writeHead(204);
@@ -64,6 +69,11 @@ export function eventSource(read: EventTexts, { drain, log }: { drain: Drain; lo
       settle();
     }
   }
+}
+
+function begin(response: HttpResponse): void {
+  response.writeHead(200, HEADERS);
+  response.write(`retry: ${randomInt(RETRY_MS_MIN, RETRY_MS_MAX)}\n\n`);
 }
 
 /** One event. @param data without line ends */
