@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { sql } from "kysely";
 import { newEvent } from "../../src/domain/event.ts";
 import { lockTask, writeTransitions } from "../../src/store/transitions.ts";
-import { kindOf, start, startRunning, untilStopped } from "../support/engine-tasks.ts";
+import { kindOf, start, startRunning, untilStopped, wholeTape } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
 import { Followed } from "../support/followed-tasks.ts";
 import { outline } from "../support/new-tasks.ts";
@@ -60,6 +60,18 @@ describe("a follower of many tasks, on Postgres alone", () => {
     assert.deepEqual(outline(followed.tapes.get(late)!), ["started", "cancel_requested"]);
     assert.deepEqual(outline(followed.tapes.get(never)!), ["started"]);
   });
+
+  for (const notify of [true, false]) {
+    it(`is given what another server commits, ${notify ? "which tells of it" : "though nobody tells of it"}`, async () => {
+      await using here = await startEngine(store, { notify });
+      await using there = await startEngine(store, { notify, namespace: here.namespace });
+      const followed = new Followed();
+      await followed.follow(here, () => true);
+      const taskId = await start(there);
+      await followed.follow(here, ({ ended }) => ended === 1);
+      assert.deepEqual(followed.tapes.get(taskId), await wholeTape(there, taskId));
+    });
+  }
 
   it("does not take an old event for a new one when the numbers of transactions come round again", async () => {
     const quiet = kindOf("quiet", (task) => untilStopped(task.signal));
