@@ -41,6 +41,9 @@ export interface FlushResult {
  * where its fence holds, numbers and inserts the events, and ends tasks; status and `final` are in it together.
  * What is not in the result was not written at all: the fence did not hold, the request_id was taken, or the same
  * item had been applied before. Who sends it again writes nothing twice.
+ *
+ * The lease is compared by `is not distinct from`, which no index serves: the one by lease, which a planner without
+ * statistics takes for the best, would look through all that the session runs for each of its tasks.
  */
 export async function writeFlush(db: Kysely<Database>, flush: Flush): Promise<FlushResult> {
   const creates = createColumns(flush);
@@ -103,7 +106,7 @@ moved as (
       attempt_deadline_at = case when i.status is null then t.attempt_deadline_at end
   from item i
   where t.task_id = i.task_id and t.status = 'running'
-    and t.lease = i.lease and t.attempt = i.attempt and t.appended = i.appended
+    and t.lease is not distinct from i.lease and t.attempt = i.attempt and t.appended = i.appended
   returning i.number, t.task_id, t.last_seq - i.events as base, t.exclusive_key, t.finished_at
 ),
 released as (
