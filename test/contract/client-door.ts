@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect, SpoolRpcError } from "../../src/client/client.ts";
 import type { EventPage, FollowedTask, SpoolEvent } from "../../src/client/client.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
-import { DoorError, doorTask } from "./door.ts";
+import { DoorError, doorTask, toldEach } from "./door.ts";
 import type { Door, DoorEvent, DoorNews, DoorPage } from "./door.ts";
 import { openServed } from "./served.ts";
 
@@ -31,10 +31,10 @@ export async function openClientDoor({ byWorker = false } = {}): Promise<Door> {
     },
     events: async (query) => toDoorPage(await told(client.events(query))),
     async *follow(query) {
-      for await (const event of toldEach(client.follow(query))) yield toDoorEvent(event);
+      for await (const event of toldEach(client.follow(query), told)) yield toDoorEvent(event);
     },
     async *followTasks(query) {
-      for await (const { tasks, cursor } of toldEach(client.followTasks(query))) {
+      for await (const { tasks, cursor } of toldEach(client.followTasks(query), told)) {
         yield { tasks: tasks.map(toDoorNews), cursor };
       }
     },
@@ -63,19 +63,6 @@ async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
       error.violations.map(({ field }) => field),
       error.metadata,
     );
-  }
-}
-
-async function* toldEach<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
-  const iterator = items[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const { done, value } = await told(iterator.next());
-      if (done) return;
-      yield value as Item;
-    }
-  } finally {
-    await iterator.return?.();
   }
 }
 

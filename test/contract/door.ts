@@ -119,3 +119,20 @@ export interface Door extends AsyncDisposable {
   result(query: { taskId: string; waitMs?: number }): Promise<DoorResult>;
   sessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }>;
 }
+
+/** The items of a stream, each of which is asked for by way of what makes DoorErrors of errors. */
+export async function* toldEach<Item>(
+  items: AsyncIterable<Item>,
+  told: <Answer>(call: Promise<Answer>) => Promise<Answer>,
+): AsyncGenerator<Item> {
+  const iterator = items[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await told(iterator.next());
+      if (done) return;
+      yield value as Item;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}

@@ -7,7 +7,7 @@ import { startEngine, taskRequest } from "../support/engines.ts";
 import { followQuery } from "../support/followed-tasks.ts";
 import { Stage } from "../support/stage.ts";
 import { openPostgres } from "../support/stores.ts";
-import { DoorError, doorTask } from "./door.ts";
+import { DoorError, doorTask, toldEach } from "./door.ts";
 import type { Door, DoorEvent, DoorNews, DoorPage, StartOptions } from "./door.ts";
 
 const HEARTBEAT_MS = 15_000;
@@ -44,14 +44,14 @@ export async function openEngineDoor(): Promise<Door> {
     },
     async *follow({ taskId, fromSeq = 1n }) {
       const pages = engine.followTape({ taskId, fromSeq, heartbeatMs: HEARTBEAT_MS }, signal);
-      for await (const page of toldEach(pages)) yield* page.events.map(toDoorEvent);
+      for await (const page of toldEach(pages, told)) yield* page.events.map(toDoorEvent);
     },
     async *followTasks({ labels = {}, cursor: text, fromStart = false, view = "events" }) {
       const scope = { kinds: [], labels, view };
       const cursor = text === undefined ? null : decodeCursor(text, scope);
       if (text !== undefined && cursor === null) throw new DoorError("INVALID_ARGUMENT", ["cursor"], {});
       const query = followQuery({ ...scope, cursor, fromStart });
-      for await (const page of toldEach(engine.followTasks(query, signal))) {
+      for await (const page of toldEach(engine.followTasks(query, signal), told)) {
         yield { tasks: page.tasks.map(toDoorNews), cursor: encodeCursor(page.cursor, scope) };
       }
     },
@@ -77,19 +77,6 @@ async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
       error.violations.map(({ field }) => field),
       error.metadata,
     );
-  }
-}
-
-async function* toldEach<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
-  const iterator = items[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const { done, value } = await told(iterator.next());
-      if (done) return;
-      yield value as Item;
-    }
-  } finally {
-    await iterator.return?.();
   }
 }
 
