@@ -177,7 +177,7 @@ export function toEvent({ seq, time: recorded, body }: Event): SpoolEvent {
   }
 }
 
-function toProgress({ phase, current, total, detail }: ProgressMessage): Progress {
+export function toProgress({ phase, current, total, detail }: ProgressMessage): Progress {
   return { phase, current: Number(current), total: Number(total), ...(detail && { detail }) };
 }
 

@@ -1,8 +1,7 @@
 import { batch, signal } from "@preact/signals";
-import { STATUS_CODES, toTask } from "../../client/convert.ts";
+import { STATUS_CODES, toProgress, toTask } from "../../client/convert.ts";
 import type { SpoolRpcError } from "../../client/errors.ts";
-import type { Progress } from "../../gen/spool/v1/event_pb.ts";
-import type { Task as TaskMessage } from "../../gen/spool/v1/task_pb.ts";
+import type { Progress, Task } from "../../client/types.ts";
 import { answered, answeredAtLast, taskCalls } from "../calls.ts";
 import { connection } from "../connection.ts";
 import type { TaskFilter } from "../route.ts";
@@ -64,7 +63,10 @@ export class TaskList implements Disposable {
 
   async #refresh(signal: AbortSignal): Promise<void> {
     const { tasks, progress, nextPageToken } = await answeredAtLast(() => this.#read(signal), signal);
-    const rows = tasks.map((task) => toRow(task, progress[task.taskId]));
+    const rows = tasks.map((message) => {
+      const latest = progress[message.taskId];
+      return toRow(toTask(message), latest ? toProgress(latest) : null);
+    });
     batch(() => {
       this.rows.value = mergeRows(rows, this.rows.value ?? [], this.#bounds(false)).rows;
       this.hasOlder.value = nextPageToken !== "";
@@ -97,10 +99,8 @@ export class TaskList implements Disposable {
   }
 }
 
-function toRow(message: TaskMessage, progress: Progress | undefined): TaskRow {
-  const task = toTask(message);
-  const latest = task.status === "running" && progress;
-  if (!latest) return { task, progress: null };
-  const { phase, current, total } = latest;
-  return { task, progress: { phase, current: Number(current), total: Number(total) } };
+function toRow(task: Task, progress: Progress | null): TaskRow {
+  if (task.status !== "running" || progress === null) return { task, progress: null };
+  const { phase, current, total } = progress;
+  return { task, progress: { phase, current, total } };
 }
