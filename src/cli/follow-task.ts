@@ -6,6 +6,7 @@ import { Bars } from "./bars.ts";
 import { eventLine } from "./event-lines.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 import { eventJson } from "./json-shapes.ts";
+import { onceAnOutage } from "./outages.ts";
 import { jsonText, writeNotice, writeOut } from "./output.ts";
 import { paintStdout } from "./paint.ts";
 import type { Session } from "./session.ts";
@@ -85,19 +86,13 @@ async function showJson(taskId: string, { events }: Frame): Promise<void> {
   await writeOut(known.map((event) => `${jsonText(eventJson(taskId, event))}\n`).join(""));
 }
 
-/** Says once for each outage that the connection is lost. That the tape goes on is seen. */
 function tellOfLoss({ json }: Session, view: View): (notice: ReconnectNotice) => void {
-  let isLost = false;
-  return (notice) => {
-    if (notice.state === "lost" && !isLost) {
-      const { error, nextFromSeq } = notice;
-      view.clear();
-      writeNotice({
-        json,
-        lines: [`connection lost before event ${nextFromSeq}, coming back by itself: ${error.message}`],
-        fields: { notice: "connection_lost", next_from_seq: nextFromSeq, message: error.message },
-      });
-    }
-    isLost = notice.state === "lost";
-  };
+  return onceAnOutage<ReconnectNotice>(({ error: { message }, nextFromSeq }) => {
+    view.clear();
+    writeNotice({
+      json,
+      lines: [`connection lost before event ${nextFromSeq}, coming back by itself: ${message}`],
+      fields: { notice: "connection_lost", next_from_seq: nextFromSeq, message },
+    });
+  });
 }

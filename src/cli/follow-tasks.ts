@@ -3,6 +3,7 @@ import { isTransient } from "../client/errors.ts";
 import { RETRY_MS_DEFAULT } from "../client/retry.ts";
 import { describeEvent } from "./event-lines.ts";
 import { eventJson } from "./json-shapes.ts";
+import { onceAnOutage } from "./outages.ts";
 import { jsonText, writeNotice, writeOut } from "./output.ts";
 import { paintStdout } from "./paint.ts";
 import type { Session } from "./session.ts";
@@ -61,15 +62,9 @@ function cursorWords(cursor: string): string[] {
   return cursor === "" ? [] : ["--cursor", cursor];
 }
 
-/** Says once for each outage that the connection is lost. That the stream goes on is seen. */
 function tellOfLoss({ json }: Session): (notice: TasksReconnectNotice) => void {
-  let isLost = false;
-  return (notice) => {
-    if (notice.state === "lost" && !isLost) {
-      const { message } = notice.error;
-      const fields = { notice: "connection_lost", cursor: notice.cursor, message };
-      writeNotice({ json, lines: [`connection lost, coming back by itself: ${message}`], fields });
-    }
-    isLost = notice.state === "lost";
-  };
+  return onceAnOutage<TasksReconnectNotice>(({ error: { message }, cursor }) => {
+    const fields = { notice: "connection_lost", cursor, message };
+    writeNotice({ json, lines: [`connection lost, coming back by itself: ${message}`], fields });
+  });
 }
