@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { TapeEvent } from "../../src/domain/event.ts";
 import { DEFAULT_RETRY_POLICY } from "../../src/domain/retry.ts";
 import type { SeenTask, TapePage, TaskEngine } from "../../src/engine/task-engine.ts";
@@ -65,3 +66,16 @@ export function aPage(events: readonly TapeEvent[], fields: Partial<TapePage> = 
     ...fields,
   };
 }
+
+/** A task that runs, and says one thing: enough for the tests of a door. */
+export const SOME_TASK: Partial<TaskEngine> = {
+  async getTask(taskId) {
+    return aTask({ taskId });
+  },
+  /** One event, and then nothing until the reader goes. */
+  async *followTape(_query, signal) {
+    yield aPage([aLogEvent(1)]);
+    await once(signal, "abort");
+    throw signal.reason;
+  },
+};

@@ -13,7 +13,7 @@ import { Health, HealthCheckResponse_ServingStatus as Serving } from "../../src/
 import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { openGrpcDoor } from "../../src/server/grpc-door.ts";
 import type { GrpcDoor } from "../../src/server/grpc-door.ts";
-import { aLogEvent, aPage, aTask, fakeEngine, TASK_ID } from "../rpc/fake-engine.ts";
+import { aTask, fakeEngine, SOME_TASK, TASK_ID } from "../rpc/fake-engine.ts";
 import { failureOf, RawClient } from "../rpc/raw-client.ts";
 
 const BUF = join(import.meta.dirname, "../../node_modules/@bufbuild/buf/bin/buf");
@@ -35,18 +35,6 @@ async function open(calls: Partial<TaskEngine>, token?: string) {
     },
   };
 }
-
-const SOME_TASK: Partial<TaskEngine> = {
-  async getTask(taskId) {
-    return aTask({ taskId });
-  },
-  /** One event, and then nothing until the reader goes. */
-  async *followTape(_query, signal) {
-    yield aPage([aLogEvent(1)]);
-    await once(signal, "abort");
-    throw signal.reason;
-  },
-};
 
 describe("the gRPC door", () => {
   describe("with a token", () => {

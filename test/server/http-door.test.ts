@@ -3,26 +3,13 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { TaskNotFound } from "../../src/domain/errors.ts";
-import type { TaskEngine } from "../../src/engine/task-engine.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
-import { aLogEvent, aPage, aTask, TASK_ID } from "../rpc/fake-engine.ts";
+import { aLogEvent, aPage, aTask, SOME_TASK, TASK_ID } from "../rpc/fake-engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { clientOf, openDoor, PROTOCOLS } from "./open-http-door.ts";
 
 const TOKEN = "a-token";
 const BEARER = { authorization: `Bearer ${TOKEN}` };
-
-const SOME_TASK: Partial<TaskEngine> = {
-  async getTask(taskId) {
-    return aTask({ taskId });
-  },
-  /** One event, and then nothing until the reader goes. */
-  async *followTape(_query, signal) {
-    yield aPage([aLogEvent(1)]);
-    await once(signal, "abort");
-    throw signal.reason;
-  },
-};
 
 describe("the HTTP door", () => {
   for (const [name, transport] of PROTOCOLS) {
