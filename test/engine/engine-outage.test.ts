@@ -114,7 +114,7 @@ describe("an engine whose database goes away", () => {
     const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
     await using engine = await startEngine(store, { kinds: [wait], leaseMs: 60_000 });
     const taskId = await startRunning(engine, { kind: "wait" });
-    const cut = proxy.cutAnswerTo("commit");
+    const cut = proxy.cutCommitOf("spool_transition"); // The sweeper commits each second too.
     await assert.rejects(engine.cancelTask(taskId, "lost"), { reason: "STORE_UNAVAILABLE" });
     await cut;
     const { error, tape } = await outcomeOf(engine, taskId);

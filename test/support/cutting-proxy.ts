@@ -15,16 +15,31 @@ export interface CuttingProxy extends AsyncDisposable {
    * @param skip how many such statements are let through first; 0 where left out
    */
   cutAnswerTo(text: string, skip?: number): Promise<void>;
+  /** The same for the commit of the next transaction with such a statement in it. */
+  cutCommitOf(text: string): Promise<void>;
+}
+
+interface Order {
+  text: string;
+  skip: number;
+  isCommit: boolean;
+  done: PromiseWithResolvers<void>;
 }
 
 /** Starts a proxy on 127.0.0.1 before the database at `url`. */
 export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
   const { hostname, port } = new URL(url);
   const sockets = new Set<Socket>();
-  let order: { text: string; skip: number; done: PromiseWithResolvers<void> } | null = null;
+  let order: Order | null = null;
+  const give = (wanted: Omit<Order, "done">) => {
+    const done = Promise.withResolvers<void>();
+    order = { ...wanted, done };
+    return done.promise;
+  };
 
   const server = createServer((client) => {
     const upstream = connect(Number(port), hostname);
+    let committing: Order | null = null;
     let cut: PromiseWithResolvers<void> | null = null;
     let tail = Buffer.alloc(0);
     const close = () => {
@@ -39,8 +54,10 @@ export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
       });
     }
     client.on("data", (data) => {
+      if (committing !== null && data.includes("commit")) cut = committing.done;
       if (order !== null && data.includes(order.text) && order.skip-- === 0) {
-        cut = order.done;
+        if (order.isCommit) committing = order;
+        else cut = order.done;
         order = null;
       }
       upstream.write(data);
@@ -59,11 +76,8 @@ export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
   proxied.port = String((server.address() as AddressInfo).port);
   return {
     url: proxied.href,
-    cutAnswerTo(text, skip = 0) {
-      const done = Promise.withResolvers<void>();
-      order = { text, skip, done };
-      return done.promise;
-    },
+    cutAnswerTo: (text, skip = 0) => give({ text, skip, isCommit: false }),
+    cutCommitOf: (text) => give({ text, skip: 0, isCommit: true }),
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       server.close();
