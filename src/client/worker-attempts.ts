@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { findingOf, runAttempt } from "../domain/attempt.ts";
+import { endByOutcome } from "../domain/attempt-end.ts";
 import type { Kind } from "../domain/kind.ts";
 import type { AttemptOutcome } from "../domain/lifecycle.ts";
 import { APPEND_WINDOW_BYTES, APPEND_WINDOW_EVENTS } from "../domain/limits.ts";
@@ -13,6 +14,7 @@ import type {
   Welcome,
   WorkResponse,
 } from "../gen/spool/v1/worker_service_pb.ts";
+import { AttemptSpan } from "../telemetry/attempt-span.ts";
 import { WorkerAttempt } from "./worker-attempt.ts";
 import type { Window } from "./worker-attempt.ts";
 import type { WorkerNotice } from "./worker-notice.ts";
@@ -111,7 +113,7 @@ export class WorkerAttempts {
     for (const attempt of this.#attempts.values()) this.#close(attempt);
   }
 
-  #run({ taskId, attempt: number, kind: name, params = {}, checkpoint }: Assign): void {
+  #run({ taskId, attempt: number, kind: name, params = {}, checkpoint, ...trace }: Assign): void {
     const former = this.#attempts.get(taskId);
     if (former?.attempt === number) return former.resend();
     if (former !== undefined) this.#close(former);
@@ -122,9 +124,19 @@ export class WorkerAttempts {
     if (kind === undefined) return attempt.finish(RELEASED);
     const task = { taskId, attempt: number, params };
     const lastCheckpoint = () => Promise.resolve(checkpoint ?? null);
-    void runAttempt({ kind, task, sink: attempt, lastCheckpoint }, attempt.signal, (error) =>
-      this.#onNotice({ type: "threw", taskId, kind: name, attempt: number, error }),
-    ).then((outcome) => attempt.finish(outcome));
+    const started = { taskId, kind: name, attempt: number, traceparent: trace.startTraceparent || null };
+    const span = new AttemptSpan(started, { parent: trace.traceparent || null });
+    const parts = { kind, task, sink: attempt, lastCheckpoint, traceparent: span.traceparent };
+    const onFailure = (error: unknown) => {
+      span.threw(error);
+      this.#onNotice({ type: "threw", taskId, kind: name, attempt: number, error });
+    };
+    void span
+      .run(() => runAttempt(parts, attempt.signal, onFailure))
+      .then((outcome) => {
+        span.end(endByOutcome(outcome));
+        attempt.finish(outcome);
+      });
   }
 
   #refuse(attempt: WorkerAttempt, { taskId, reason, message, appended }: Refused): void {

@@ -48,6 +48,8 @@ export interface AttemptParts {
   sink: EventSink;
   /** Reads what an earlier attempt has left. */
   lastCheckpoint: () => Promise<JsonObject | null>;
+  /** The attempt's place in its trace, as W3C writes it; null: it has none. */
+  traceparent: string | null;
 }
 
 /**
@@ -99,7 +101,7 @@ export function findingOf(kind: Kind, params: JsonObject): Finding {
 }
 
 function taskContext(
-  { task: { taskId, attempt }, sink, lastCheckpoint }: AttemptParts,
+  { task: { taskId, attempt }, sink, lastCheckpoint, traceparent }: AttemptParts,
   { params, signal }: { params: unknown; signal: AbortSignal },
 ): TaskContext<unknown> {
   return {
@@ -107,6 +109,7 @@ function taskContext(
     params,
     attempt,
     signal,
+    traceparent,
     progress: (phase, current = 0, total = 0, detail) =>
       refusing(() => sink.emit("progress", progressBody(phase, current, total, detail))),
     log: (level, message) => refusing(() => sink.emit("log", logBody(level, message))),

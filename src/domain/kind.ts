@@ -22,6 +22,11 @@ export interface TaskContext<Params = JsonObject> {
   /** Fires when the task is cancelled, timed out, lost or the server stops. Its reason is an Error that says which. */
   readonly signal: AbortSignal;
   /**
+   * The attempt's span, as W3C writes it, for what goes on elsewhere: another process, another language. Within the code
+   * it is OpenTelemetry's active span, so that spans that the code begins are its children. null: nothing is traced.
+   */
+  readonly traceparent: string | null;
+  /**
    * How far a phase has come.
    *
    * @param current units done, an integer from 0 to 2^53 - 1

@@ -69,7 +69,7 @@ const UNREACHED: TaskFailure = {
   reason: "WORKER_UNREACHED",
   message: "the task did not reach the worker that it was for",
 };
-const STOP_FAILURES = {
+export const STOP_FAILURES = {
   deadline: { reason: "DEADLINE_EXCEEDED", message: "the attempt ran longer than its timeout" },
   shutdown: SHUTDOWN,
   lost: { reason: "WORKER_LOST", message: "the process that ran the task is gone" },

@@ -25,6 +25,8 @@ export interface TaskRequest extends AskedRetry {
   runAt: Date | null;
   /** When the task as a whole is ended, however far it has come; null: never. */
   deadlineAt: Date | null;
+  /** The trace that the start belongs to, as W3C writes it: its attempts are linked to it; null: none. */
+  traceparent: string | null;
 }
 
 /** A task as it is stored. The tape is the truth; this is its index. */
@@ -64,6 +66,8 @@ export interface Task {
   /** The session that owns it; set exactly while it runs. */
   lease: string | null;
   lastSeq: bigint;
+  /** The trace of its start, as W3C writes it; null: it has none. */
+  traceparent: string | null;
 }
 
 /** Where a task stands after a commit: whoever knows less has something to read. */

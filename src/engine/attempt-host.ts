@@ -3,6 +3,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { RetrySettings } from "../domain/retry.ts";
 import type { AttemptOutcome } from "../domain/lifecycle.ts";
 import type { Fence, Task } from "../domain/task.ts";
+import type { AttemptSpan } from "../telemetry/attempt-span.ts";
 import type { TapeWriter } from "./tape-writer.ts";
 
 /** An attempt that is stored as running and is to be run. */
@@ -11,6 +12,7 @@ export interface HostedAttempt {
   writer: TapeWriter;
   /** Reads what an earlier attempt has left. */
   lastCheckpoint: () => Promise<JsonObject | null>;
+  span: AttemptSpan;
 }
 
 /** Where the code of attempts runs: in this process, or in a worker's that is connected to it. */

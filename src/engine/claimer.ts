@@ -5,6 +5,7 @@ import type { Database } from "../store/schema.ts";
 import type { Executor } from "./executor.ts";
 import type { Feed } from "./feed.ts";
 import { Loop } from "./loop.ts";
+import type { EngineWatch } from "./watch.ts";
 
 const CLAIM_MAX = 100;
 const POLL_MS = 1_000;
@@ -20,6 +21,7 @@ export class Claimer {
   readonly #isFresh: () => boolean;
   readonly #executor: Executor;
   readonly #feed: Feed;
+  readonly #watch: EngineWatch;
   readonly #loop: Loop;
   /** More may wait than the last look has found room for. */
   #hasBacklog = true;
@@ -33,6 +35,7 @@ export class Claimer {
     isFresh: () => boolean;
     executor: Executor;
     feed: Feed;
+    watch: EngineWatch;
     log: Logger;
   }) {
     this.#db = parts.db;
@@ -41,6 +44,7 @@ export class Claimer {
     this.#isFresh = parts.isFresh;
     this.#executor = parts.executor;
     this.#feed = parts.feed;
+    this.#watch = parts.watch;
     this.#loop = new Loop({ name: "claimer", everyMs: POLL_MS, log: parts.log, turn: (signal) => this.#fill(signal) });
   }
 
@@ -93,6 +97,7 @@ export class Claimer {
   async #take(limit: number): Promise<number> {
     const lease = this.#lease();
     const { tasks, at } = await claimTasks(this.#db, { ...this.#claim, lease, limit });
+    this.#watch.eventsWritten(tasks.length);
     for (const task of tasks) {
       this.#feed.announce(task);
       this.#executor.run(task, { lease, at });

@@ -1,4 +1,5 @@
 import type { Kysely, Transaction } from "kysely";
+import { endByTransition } from "../domain/attempt-end.ts";
 import type { Moment, Transition } from "../domain/lifecycle.ts";
 import type { Fence, Task } from "../domain/task.ts";
 import type { Database } from "../store/schema.ts";
@@ -6,6 +7,8 @@ import { lockOverdueTasks } from "../store/sweep-queries.ts";
 import type { OverdueReason } from "../store/sweep-queries.ts";
 import { lockTask, writeTransitions } from "../store/transitions.ts";
 import type { LockedTasks, TaskChange } from "../store/transitions.ts";
+import { reportDecision } from "./attempt-report.ts";
+import type { Reporting } from "./attempt-report.ts";
 import type { Feed } from "./feed.ts";
 
 export interface ControlOutcome {
@@ -17,27 +20,32 @@ export interface ControlOutcome {
 
 type Decide = (task: Task, moment: Moment) => Transition;
 
+/** Why it is decided on a task, where that is not for its own attempt to do. */
+export type DecisionReason = "cancel" | "refused" | OverdueReason;
+
 /**
  * The control path: cancels, retries, tasks taken from their owner. Short transactions: lock the row, let the domain
  * decide on what is stored, write row and event. Whoever commits a terminal status first wins.
  */
 export class Control {
   readonly #db: Kysely<Database>;
-  readonly #namespace: string;
   readonly #feed: Feed;
+  readonly #reporting: Reporting;
 
-  constructor({ db, namespace, feed }: { db: Kysely<Database>; namespace: string; feed: Feed }) {
+  constructor({ db, feed, ...reporting }: Reporting & { db: Kysely<Database>; feed: Feed }) {
     this.#db = db;
-    this.#namespace = namespace;
     this.#feed = feed;
+    this.#reporting = reporting;
   }
 
-  /** Decides on a task, whoever owns it. @throws TaskNotFound, StoreUnavailable */
-  change(taskId: string, decide: Decide): Promise<ControlOutcome> {
-    return this.#changeOne(taskId, decide);
+  /** Decides on a task, whoever owns it, and tells of it. @throws TaskNotFound, StoreUnavailable */
+  async change(taskId: string, because: DecisionReason, decide: Decide): Promise<ControlOutcome> {
+    const outcome = await this.#changeOne(taskId, decide);
+    this.#report([outcome], because);
+    return outcome;
   }
 
-  /** Decides on a task while the attempt still owns it. @throws TaskNotFound, StoreUnavailable */
+  /** Decides on a task while the attempt still owns it: whose end it is tells of that. @throws TaskNotFound, StoreUnavailable */
   changeOwned({ taskId, lease, attempt }: Fence, decide: Decide): Promise<ControlOutcome> {
     return this.#changeOne(taskId, (task, moment) => {
       const isOwned = task.status === "running" && task.lease === lease && task.attempt === attempt;
@@ -46,19 +54,32 @@ export class Control {
   }
 
   /**
-   * Decides on tasks that are overdue, in one commit; those that somebody else is deciding on are left out.
+   * Decides on tasks that are overdue, in one commit, and tells of it; those that somebody else is deciding on are left
+   * out.
    *
    * @returns an outcome for each, up to the limit
    */
-  changeOverdue(
+  async changeOverdue(
     query: { reason: OverdueReason; graceMs: number; limit: number },
     decide: Decide,
   ): Promise<ControlOutcome[]> {
-    return this.#transact((trx) => lockOverdueTasks(trx, { namespace: this.#namespace, ...query }), decide);
+    const { namespace } = this.#reporting;
+    const outcomes = await this.#transact((trx) => lockOverdueTasks(trx, { namespace, ...query }), decide);
+    for (const { task } of outcomes.filter(isChange)) this.#reporting.watch.taskSwept(task.kind, query.reason);
+    this.#report(outcomes, query.reason);
+    return outcomes;
+  }
+
+  #report(outcomes: readonly ControlOutcome[], because: DecisionReason): void {
+    for (const { task, transition } of outcomes) {
+      if (transition?.type !== "end" && transition?.type !== "requeue") continue;
+      reportDecision(task, endByTransition(transition), { ...this.#reporting, because });
+    }
   }
 
   async #changeOne(taskId: string, decide: (task: Task, moment: Moment) => Transition | null): Promise<ControlOutcome> {
-    const [outcome] = await this.#transact((trx) => lockTask(trx, { namespace: this.#namespace, taskId }), decide);
+    const { namespace } = this.#reporting;
+    const [outcome] = await this.#transact((trx) => lockTask(trx, { namespace, taskId }), decide);
     return outcome!;
   }
 
@@ -74,6 +95,7 @@ export class Control {
       const changed = new Map((await writeTransitions(trx, changes, at)).map((task) => [task.taskId, task]));
       return decided.map(({ task, transition }) => ({ task: changed.get(task.taskId) ?? task, transition }));
     });
+    this.#reporting.watch.eventsWritten(outcomes.filter(isChange).length);
     // The feed learns where each tape stands now; followers read the event from the store.
     for (const outcome of outcomes) {
       if (isChange(outcome)) this.#feed.announce(outcome.task);

@@ -1,9 +1,7 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import type { Activity, ActivityQuery } from "../domain/activity.ts";
-import { Draining, StoreUnavailable, TaskNotTerminal } from "../domain/errors.ts";
-import { bodyOf } from "../domain/event.ts";
-import type { JsonObject } from "../domain/json.ts";
+import { Draining, StoreUnavailable } from "../domain/errors.ts";
 import type { Kind } from "../domain/kind.ts";
 import { requestCancel } from "../domain/lifecycle.ts";
 import { LIST_SESSIONS_MAX } from "../domain/limits.ts";
@@ -11,13 +9,14 @@ import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 import { readActivity } from "../store/activity-queries.ts";
-import { readEvent, readLastEvent, readPage } from "../store/event-queries.ts";
+import { readPage } from "../store/event-queries.ts";
 import { readProgress } from "../store/progress.ts";
 import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
 import { listTasks, readTask } from "../store/task-queries.ts";
 import { aborted } from "./aborted.ts";
+import type { Reporting } from "./attempt-report.ts";
 import { Control } from "./control.ts";
 import { Feed } from "./feed.ts";
 import { followTape, readEvents, waitForEnd } from "./follow.ts";
@@ -31,6 +30,7 @@ import { Membership } from "./membership.ts";
 import type { MembershipSettings } from "./membership.ts";
 import { SharedActivity } from "./shared-activity.ts";
 import { Starter } from "./starter.ts";
+import { readCheckpoint, readOutcome } from "./stored-outcome.ts";
 import { StoredPages } from "./stored-pages.ts";
 import { Runner } from "./runner.ts";
 import type { RunnerSurroundings } from "./runner.ts";
@@ -44,6 +44,8 @@ import type {
   TaskOutcome,
   Worker,
 } from "./task-engine.ts";
+import { UNWATCHED } from "./watch.ts";
+import type { EngineFigures, EngineWatch } from "./watch.ts";
 import { Workers } from "./workers.ts";
 import type { Tell, WorkerHello } from "./worker-protocol.ts";
 
@@ -67,7 +69,7 @@ export class Engine implements TaskEngine {
   readonly #store: Store;
   readonly #kinds: ReadonlyMap<string, Kind>;
   readonly #settings: EngineSettings;
-  readonly #log: Logger;
+  readonly #reporting: Reporting;
   readonly #source: TapeSource;
   readonly #journal: Journal;
   readonly #control: Control;
@@ -89,28 +91,31 @@ export class Engine implements TaskEngine {
     store,
     kinds,
     settings,
+    watch = UNWATCHED,
     log,
   }: {
     store: Store;
     kinds: readonly Kind[];
     settings: EngineSettings;
+    watch?: EngineWatch;
     log: Logger;
   }) {
     const { db } = store;
     const { namespace } = settings;
+    const reporting: Reporting = { namespace, watch, log };
     const feed = new Feed((state) => this.#membership?.wakeups?.tell(state));
     this.#db = db;
     this.#store = store;
     this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]));
     this.#settings = settings;
-    this.#log = log;
+    this.#reporting = reporting;
     const stored = new StoredPages({
       feed,
       readStore: async (query) => readPage(this.#opened(), { namespace, ...query }),
     });
     this.#source = { feed, stored };
     this.#followSource = openFollowSource({ db, namespace, feed, see: (task) => this.#directory.see(task) });
-    this.#journal = new Journal({ db, feed, log });
+    this.#journal = new Journal({ db, feed, watch, log });
     this.#directory = new KindDirectory({
       own: this.#kinds,
       offerHere: (kind) => this.#runners.offerOf(kind),
@@ -118,23 +123,23 @@ export class Engine implements TaskEngine {
       readOffer: async (kind) => findOffer(this.#opened(), { namespace, kind }),
     });
     this.#activity = new SharedActivity((query) => readActivity(this.#db, { namespace, ...query }));
-    this.#control = new Control({ db, namespace, feed });
+    this.#control = new Control({ db, feed, ...reporting });
     this.#starter = new Starter({
       namespace,
       directory: this.#directory,
       runners: this.#runners,
       journal: this.#journal,
       feed,
+      watch,
     });
     const surroundings: RunnerSurroundings = {
+      ...reporting,
       db,
-      namespace,
       feed,
       control: this.#control,
       journal: this.#journal,
       graceMs: settings.cancelGraceMs,
-      log,
-      readCheckpoint: (task) => this.#readCheckpoint(task),
+      readCheckpoint: (task) => readCheckpoint(db, task),
     };
     this.#runner = new Runner({
       ...surroundings,
@@ -155,7 +160,8 @@ export class Engine implements TaskEngine {
       runner: this.#runner,
       runners: this.#runners,
       control: this.#control,
-      log: this.#log,
+      watch: this.#reporting.watch,
+      log: this.#reporting.log,
     });
     this.#hasStarted = true;
   }
@@ -229,12 +235,14 @@ export class Engine implements TaskEngine {
 
   async cancelTask(taskId: string, reason: string): ReturnType<TaskEngine["cancelTask"]> {
     this.#opened();
-    const { task: stored, transition } = await this.#control.change(taskId, (task) => requestCancel(task, reason));
-    const task = await this.#directory.see(stored);
-    if (transition?.type === "end") return { task, outcome: "cancelled" };
-    if (isTerminal(task.status)) return { task, outcome: "already_terminal" };
-    this.#runners.stop(taskId, "cancel");
-    return { task, outcome: "requested" };
+    const { task: stored, transition } = await this.#control.change(taskId, "cancel", (task) =>
+      requestCancel(task, reason),
+    );
+    const ended = transition?.type === "end" ? "cancelled" : "already_terminal";
+    const outcome = isTerminal(stored.status) ? ended : "requested";
+    if (outcome === "requested") this.#runners.stop(taskId, "cancel");
+    this.#reporting.watch.cancelAsked(stored.kind, outcome);
+    return { task: await this.#directory.see(stored), outcome };
   }
 
   readEvents(query: Parameters<TaskEngine["readEvents"]>[0], signal: AbortSignal): Promise<TapePage> {
@@ -251,31 +259,18 @@ export class Engine implements TaskEngine {
   }
 
   async waitForResult(query: { taskId: string; waitMs: number }, signal: AbortSignal): Promise<TaskOutcome> {
-    const { taskId, status, startedAt, finishedAt } = await waitForEnd(
-      this.#source.feed,
-      () => this.#readTask(query.taskId),
-      query,
-      signal,
-    );
-    if (!isTerminal(status) || finishedAt === null) throw new TaskNotTerminal(taskId, status);
-    const final = await readLastEvent(this.#db, taskId);
-    if (final?.type !== "final") throw new Error(`task ${taskId} is ${status} without a final event`);
-    const { result, error } = bodyOf({ ...final, type: "final" });
-    return {
-      taskId,
-      status,
-      startedAt,
-      finishedAt,
-      ...(result === undefined ? {} : { result }),
-      ...(error === undefined ? {} : { error }),
-    };
+    const { feed } = this.#source;
+    return readOutcome(this.#db, await waitForEnd(feed, () => this.#readTask(query.taskId), query, signal));
   }
 
-  async #readCheckpoint({ taskId, checkpointSeq }: Task): Promise<JsonObject | null> {
-    if (checkpointSeq === null) return null;
-    const event = await readEvent(this.#db, { taskId, seq: checkpointSeq });
-    if (event?.type !== "partial") throw new Error(`task ${taskId} has no checkpoint at ${checkpointSeq}`);
-    return bodyOf({ ...event, type: "partial" }).payload;
+  /** How it stands, for gauges. */
+  figures(): EngineFigures {
+    return {
+      ...this.#runners.figures(),
+      workers: this.#workers.count,
+      ...this.#source.feed.figures(),
+      ...this.#source.stored.figures(),
+    };
   }
 
   /** The database, once its schema is there. @throws StoreUnavailable before the start */

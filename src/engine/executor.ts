@@ -1,15 +1,17 @@
-import type { Logger } from "pino";
 import { AttemptStopped } from "../domain/attempt.ts";
-import { LeaseLost, StoreUnavailable } from "../domain/errors.ts";
+import { StoreUnavailable } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
-import { certainEnd, endAttempt, stopAttempt } from "../domain/lifecycle.ts";
-import type { AttemptOutcome, Moment, StopReason, Transition } from "../domain/lifecycle.ts";
+import type { StopReason } from "../domain/lifecycle.ts";
 import { attemptKey } from "../domain/task.ts";
 import type { Fence, Task } from "../domain/task.ts";
 import type { AttemptHost } from "./attempt-host.ts";
+import { AttemptReport } from "./attempt-report.ts";
+import type { Reporting } from "./attempt-report.ts";
 import { backoff } from "./backoff.ts";
 import type { Control } from "./control.ts";
 import type { Journal } from "./journal.ts";
+import { Settlement } from "./settlement.ts";
+import type { Settled } from "./settlement.ts";
 import type { TapeWriter } from "./tape-writer.ts";
 
 interface Running {
@@ -17,6 +19,7 @@ interface Running {
   /** How long the attempt may run, from its beginning; Infinity: without end. */
   timeoutMs: number;
   writer: TapeWriter;
+  report: AttemptReport;
   controller: AbortController;
   /** Resolves when the code was told to stop and its grace has passed. */
   graceOver: PromiseWithResolvers<StopReason>;
@@ -26,14 +29,13 @@ interface Running {
   ended: Promise<void>;
 }
 
-export interface ExecutorParts {
+export interface ExecutorParts extends Reporting {
   host: AttemptHost;
   slots: number;
   /** How long code may go on after it was told to stop. */
   graceMs: number;
   journal: Journal;
   control: Control;
-  log: Logger;
   /** Reads what an earlier attempt has left. @throws StoreUnavailable */
   readCheckpoint: (task: Task) => Promise<JsonObject | null>;
   /** Called whenever a slot has become free, and told whether an exclusive key has with it. */
@@ -54,8 +56,8 @@ export class Executor {
   readonly slots: number;
   readonly #graceMs: number;
   readonly #journal: Journal;
-  readonly #control: Control;
-  readonly #log: Logger;
+  readonly #settlement: Settlement;
+  readonly #reporting: Reporting;
   readonly #readCheckpoint: (task: Task) => Promise<JsonObject | null>;
   readonly #onFree: (freed: { isTurnOver: boolean }) => void;
   readonly #running = new Map<string, Running>();
@@ -71,8 +73,8 @@ export class Executor {
     this.slots = parts.slots;
     this.#graceMs = parts.graceMs;
     this.#journal = parts.journal;
-    this.#control = parts.control;
-    this.#log = parts.log;
+    this.#settlement = new Settlement({ control: parts.control, halted: this.#halted.signal });
+    this.#reporting = { namespace: parts.namespace, watch: parts.watch, log: parts.log };
     this.#readCheckpoint = parts.readCheckpoint;
     this.#onFree = parts.onFree;
   }
@@ -94,6 +96,11 @@ export class Executor {
   /** The tasks that run here. */
   running(): string[] {
     return [...this.#running.keys()];
+  }
+
+  /** Adds how many run here, by kind. */
+  countRunning(counts: Map<string, number>): void {
+    for (const { task } of this.#running.values()) counts.set(task.kind, (counts.get(task.kind) ?? 0) + 1);
   }
 
   /** Holds up to so many slots for tasks that are about to be running. @returns how many; each is to be released */
@@ -122,14 +129,24 @@ export class Executor {
    *
    * @param at when it began, or was found running, by the database's clock
    * @param appended how many events it has on the tape already
+   * @param isResumed whether it goes on here, after another process
    */
-  run(task: Task, { lease, at, appended = 0n }: { lease: string; at: Date; appended?: bigint }): void {
+  run(
+    task: Task,
+    {
+      lease,
+      at,
+      appended = 0n,
+      isResumed = false,
+    }: { lease: string; at: Date; appended?: bigint; isResumed?: boolean },
+  ): void {
     if (this.#isAbandoned) return; // Its start was on its way then: it is found by whoever goes on.
     const fence: Fence = { taskId: task.taskId, lease, attempt: task.attempt };
     const running: Running = {
       task,
       timeoutMs: task.attemptDeadlineAt === null ? Infinity : task.attemptDeadlineAt.getTime() - at.getTime(),
       writer: this.#journal.open(fence, { appended, onLost: () => this.#stop(running, "lost") }),
+      report: new AttemptReport(task, { ...this.#reporting, at, isResumed }),
       controller: new AbortController(),
       graceOver: Promise.withResolvers(),
       graceTimer: undefined,
@@ -141,9 +158,13 @@ export class Executor {
     if (former !== undefined) this.#stop(former, "lost");
     this.#running.set(task.taskId, running);
     running.ended = this.#run(running)
-      .then((isStored) => this.#host.onEnded(fence, isStored))
+      .then((settled) => {
+        running.report.end(settled.end, settled.task);
+        this.#host.onEnded(fence, settled.isStored);
+      })
       .catch((error: unknown) => {
-        this.#log.error({ err: error, task_id: task.taskId }, "an attempt could not be ended");
+        running.report.end({ outcome: "lost" }, null);
+        this.#reporting.log.error({ err: error, task_id: task.taskId }, "an attempt could not be ended");
         this.#unended.add(attemptKey(task));
       })
       .finally(() => {
@@ -196,61 +217,20 @@ export class Executor {
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
-  /** @returns whether how the code ended is what the attempt has ended by */
-  async #run(running: Running): Promise<boolean> {
-    const { task, writer, controller } = running;
+  /** @throws StoreUnavailable when its end could not be stored until this process was to wait no longer */
+  async #run(running: Running): Promise<Settled> {
+    const { task, writer, controller, report } = running;
     using _ = this.#deadline(running);
     const lastCheckpoint = () => this.#lastCheckpoint(running);
-    const code = this.#host.run({ task, writer, lastCheckpoint }, controller.signal);
+    const code = this.#host.run({ task, writer, lastCheckpoint, span: report.span }, controller.signal);
     const outcome = await Promise.race([code, running.graceOver.promise, running.abandoned.promise]);
-    if (outcome === "abandoned") return false;
-    if (typeof outcome !== "string") return this.#end(running, outcome);
-    this.#log.warn(
+    if (outcome === "abandoned") return { end: { outcome: "moved" }, isStored: false, task: null };
+    if (typeof outcome !== "string") return this.#settlement.end(task, writer, outcome);
+    this.#reporting.log.warn(
       { task_id: task.taskId, kind: task.kind, attempt: task.attempt, because: outcome },
       "the code of a task did not stop within its grace: the task is taken from it",
     );
-    writer.revoke();
-    await this.#change(running, (stored, moment) => stopAttempt(stored, outcome, moment));
-    return false;
-  }
-
-  /** Makes the end of the code the end of the attempt. @returns whether it was still the attempt's to end */
-  async #end(running: Running, outcome: AttemptOutcome): Promise<boolean> {
-    const { task, writer } = running;
-    const end = certainEnd(task, outcome);
-    try {
-      if (end !== null) {
-        await writer.end(end.event, end.status);
-        return true;
-      }
-      // What is stored decides: it may have been asked to cancel by somebody else in the meantime.
-      await writer.flush();
-      return await this.#change(running, (stored, moment) => endAttempt(stored, outcome, moment));
-    } catch (error) {
-      // Lost: whoever took the task has ended it, or will.
-      if (error instanceof LeaseLost) return false;
-      // The database stayed away until this process was to wait no longer.
-      if (error instanceof StoreUnavailable) throw error;
-      const failure = { reason: "KIND_FAILED", message: "the database refused what the code emitted" };
-      return this.#change(running, (stored, moment) =>
-        endAttempt(stored, { type: "threw", failure, because: null, isFinal: false }, moment),
-      );
-    }
-  }
-
-  /**
-   * Sees a transition of an owned task through a database that may be away for a while.
-   *
-   * @returns whether the attempt owned it still
-   */
-  async #change({ writer: { fence } }: Running, decide: (task: Task, moment: Moment) => Transition): Promise<boolean> {
-    for (let failures = 1; ; failures++) {
-      try {
-        return (await this.#control.changeOwned(fence, decide)).transition !== null;
-      } catch (error) {
-        if (!(error instanceof StoreUnavailable) || !(await backoff(failures, this.#halted.signal))) throw error;
-      }
-    }
+    return this.#settlement.take(writer, outcome);
   }
 
   /** Reads through a database that may be away for a while. */

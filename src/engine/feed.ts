@@ -8,6 +8,7 @@ import { Subscriber } from "./subscription.ts";
 import type { Subscription } from "./subscription.ts";
 import type { PageQuery, TapePage } from "./task-engine.ts";
 import { TimingWheel } from "./timing-wheel.ts";
+import type { EngineFigures } from "./watch.ts";
 
 /** How many committed events of one followed tape are kept at the most, and how many bytes of them. */
 const RING_EVENTS_MAX = 4_096;
@@ -61,6 +62,8 @@ export class Feed {
   readonly #onlookers = new Set<Subscriber>();
   readonly #given = new KeptPages(GIVEN_BYTES_MAX);
   #bytes = 0;
+  /** How many pages it has given. */
+  #pages = 0;
 
   /** @param onCommit is told of every commit of this process, followed or not */
   constructor(onCommit: (state: TaskState) => void = () => {}) {
@@ -162,7 +165,19 @@ export class Feed {
   read(query: PageQuery, seenSeq: bigint): TapePage | null {
     const tape = this.#tapes.get(query.taskId);
     if (tape === undefined || tape.status === null) return null;
-    if (tape.subscribers.size < 2) return this.#cut(tape, query);
+    const page = tape.subscribers.size < 2 ? this.#cut(tape, query) : this.#cutShared(tape, query, seenSeq);
+    if (page !== null) this.#pages++;
+    return page;
+  }
+
+  /** How many follow, and how many pages they were given. */
+  figures(): Pick<EngineFigures, "tapeFollowers" | "taskFollowers" | "feedPages"> {
+    let tapeFollowers = 0;
+    for (const { subscribers } of this.#tapes.values()) tapeFollowers += subscribers.size;
+    return { tapeFollowers, taskFollowers: this.#onlookers.size, feedPages: this.#pages };
+  }
+
+  #cutShared(tape: Tape, query: PageQuery, seenSeq: bigint): TapePage | null {
     const given = this.#given.find(query);
     if (given !== undefined && isGood(given, tape, seenSeq)) return given;
     const page = this.#cut(tape, query);

@@ -81,8 +81,7 @@ export class Inspector {
     const finding = await this.#host.check({ taskId, kind, params });
     if (finding === null) return;
     if ("failure" in finding) {
-      this.#log.warn({ task_id: taskId, kind, reason: finding.failure.reason }, "a task that waited is refused");
-      await this.#control.change(taskId, (task) => refuse(task, finding.failure));
+      await this.#control.change(taskId, "refused", (task) => refuse(task, finding.failure));
     } else {
       await releaseChecked(this.#db, { taskId, ...finding, ...resolveRetry(asked, this.#host.retryOf(kind)) });
       this.#onReleased();

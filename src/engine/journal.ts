@@ -15,6 +15,8 @@ import type { Create, CreateOutcome } from "./create-queue.ts";
 import type { Feed } from "./feed.ts";
 import { TapeWriter } from "./tape-writer.ts";
 import type { TakenEvents } from "./tape-writer.ts";
+import { UNWATCHED } from "./watch.ts";
+import type { EngineWatch } from "./watch.ts";
 
 /** How many flushes may be under way at once, each with tasks of its own. */
 const LANES = 2;
@@ -38,6 +40,7 @@ interface Batch {
 export class Journal {
   readonly #db: Kysely<Database>;
   readonly #feed: Feed;
+  readonly #watch: EngineWatch;
   readonly #log: Logger;
   readonly #creates = new CreateQueue();
   readonly #writers = new Set<TapeWriter>();
@@ -47,9 +50,20 @@ export class Journal {
   #scheduled = false;
   #idle: PromiseWithResolvers<void> | null = null;
 
-  constructor({ db, feed, log }: { db: Kysely<Database>; feed: Feed; log: Logger }) {
+  constructor({
+    db,
+    feed,
+    watch = UNWATCHED,
+    log,
+  }: {
+    db: Kysely<Database>;
+    feed: Feed;
+    watch?: EngineWatch;
+    log: Logger;
+  }) {
     this.#db = db;
     this.#feed = feed;
+    this.#watch = watch;
     this.#log = log;
   }
 
@@ -160,6 +174,7 @@ export class Journal {
   }
 
   async #write(batch: Batch): Promise<void> {
+    const sentAt = performance.now();
     const { applied, at } = await writeFlush(this.#db, {
       creates: batch.creates,
       appends: batch.appends.map(({ writer: { fence }, taken: { appended, events, end } }) => ({
@@ -169,6 +184,7 @@ export class Journal {
         end,
       })),
     });
+    const flushed = { tasks: applied.length, events: 0, bytes: 0, durationMs: performance.now() - sentAt };
     const firstSeqs = new Map(applied.map(({ taskId, firstSeq }) => [taskId, firstSeq]));
     const missed: Batch = { creates: [], appends: [] };
     for (const create of batch.creates) {
@@ -177,6 +193,8 @@ export class Journal {
         missed.creates.push(create);
         continue;
       }
+      flushed.events += events.length;
+      for (const event of events) flushed.bytes += event.body.length;
       if (events.length > 0)
         this.#feed.publish({ taskId: task.taskId, firstSeq: 1n, events, time: at, status: "running" });
       done.resolve({ created: true, at });
@@ -189,9 +207,12 @@ export class Journal {
         missed.appends.push(append);
         continue;
       }
+      flushed.events += taken.events.length;
+      flushed.bytes += taken.bytes;
       this.#feed.publish({ taskId, firstSeq, events: taken.events, time: at, status: taken.end ?? "running" });
-      writer.commit(taken.events.length);
+      writer.commit(taken.events.length, taken.end === null ? null : at);
     }
+    this.#watch.flushed(flushed);
     // The rest settles by itself: only it is sent again, should reading it fail.
     batch.creates = missed.creates;
     batch.appends = missed.appends;
@@ -215,6 +236,7 @@ export class Journal {
       const state = states.find(({ taskId }) => taskId === writer.fence.taskId);
       if (state?.attempt === writer.fence.attempt && state.appended > taken.appended) {
         this.#feed.announce(state);
+        this.#watch.eventsWritten(Number(state.appended - taken.appended));
         writer.settle(taken, { appended: state.appended, isEnded: isTerminal(state.status) });
       } else {
         writer.revoke();
@@ -223,16 +245,20 @@ export class Journal {
   }
 
   /** Why a create was not applied: its request_id is taken, or it had been applied before and its answer was lost. */
-  async #resolveCreate({ task: { namespace, taskId, paramsDigest, request }, done }: Create): Promise<void> {
+  async #resolveCreate({ task: { namespace, taskId, paramsDigest, request }, events, done }: Create): Promise<void> {
+    const written = (at: Date) => {
+      this.#watch.eventsWritten(events.length);
+      done.resolve({ created: true, at });
+    };
     const { requestId } = request;
     if (requestId === null) {
       const [state] = await readTaskStates(this.#db, [taskId]);
       if (state === undefined) throw new Error(`task ${taskId} was neither created nor found`);
-      return done.resolve({ created: true, at: new Date() });
+      return written(new Date());
     }
     const existing = await readTaskByRequest(this.#db, { namespace, requestId });
     if (existing === undefined) throw new Error(`request ${requestId} is taken, but by no task`);
-    if (existing.taskId === taskId) return done.resolve({ created: true, at: existing.createdAt });
+    if (existing.taskId === taskId) return written(existing.createdAt);
     if (existing.kind !== request.kind || existing.paramsDigest !== paramsDigest) {
       return done.reject(new RequestIdReused(requestId, existing.taskId));
     }

@@ -30,15 +30,18 @@ export class KindHost implements AttemptHost {
     return this.#kinds.get(kind)!.resumable;
   }
 
-  run({ task, writer, lastCheckpoint }: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome> {
+  run({ task, writer, lastCheckpoint, span }: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome> {
     const kind = this.#kinds.get(task.kind)!;
-    return runAttempt({ kind, task, sink: writer, lastCheckpoint }, signal, (error) =>
+    const parts = { kind, task, sink: writer, lastCheckpoint, traceparent: span.traceparent };
+    const onFailure = (error: unknown) => {
+      span.threw(error);
       // Said with the line and not by a child of the log, which every task would pay for and few write to.
       this.#log.warn(
         { task_id: task.taskId, kind: task.kind, attempt: task.attempt, err: error },
         "the code of a task threw",
-      ),
-    );
+      );
+    };
+    return span.run(() => runAttempt(parts, signal, onFailure));
   }
 
   onEnded(): void {

@@ -10,6 +10,7 @@ import type { Runners } from "./runners.ts";
 import { RENEWALS, Session } from "./session.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Wakeups } from "./wakeups.ts";
+import type { EngineWatch } from "./watch.ts";
 
 export interface MembershipSettings {
   namespace: string;
@@ -30,6 +31,7 @@ interface MembershipParts {
   runner: Runner;
   runners: Runners;
   control: Control;
+  watch: EngineWatch;
   log: Logger;
 }
 
@@ -45,7 +47,7 @@ export class Membership {
   readonly #loops: readonly { start(): void; stop(): Promise<void> }[];
 
   private constructor(session: Session, parts: MembershipParts) {
-    const { store, settings, feed, runner, runners, control, log } = parts;
+    const { store, settings, feed, runner, runners, control, watch, log } = parts;
     const { db, url } = store;
     const { namespace } = settings;
     const hasPeers = () => session.hasPeers;
@@ -63,6 +65,7 @@ export class Membership {
             db,
             url,
             namespace,
+            watch,
             log,
             hasPeers,
             onPeer: () => session.onPeer(),
@@ -93,7 +96,10 @@ export class Membership {
       capacity: runner.executor.slots,
       leaseMs: settings.leaseMs,
       log,
-      onLost: () => void runner.executor.stopAll("lost"),
+      onLost() {
+        parts.watch.sessionLost("server");
+        void runner.executor.stopAll("lost");
+      },
     });
     const { namespace, leaseMs } = settings;
     const times = { waitMs: Math.ceil(leaseMs / 2), silentMs: Math.ceil((1.5 * leaseMs) / RENEWALS) };

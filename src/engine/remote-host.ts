@@ -98,7 +98,7 @@ export class RemoteHost implements AttemptHost {
     this.#checks.get(taskId)?.(finding);
   }
 
-  async run({ task, writer, lastCheckpoint }: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome> {
+  async run({ task, writer, lastCheckpoint, span }: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome> {
     const { taskId, attempt } = task;
     const ref = { taskId, attempt };
     const kind = this.#kinds.get(task.kind);
@@ -110,7 +110,7 @@ export class RemoteHost implements AttemptHost {
     if (!this.#known.has(attemptKey(ref))) {
       try {
         const checkpoint = await lastCheckpoint();
-        if (!signal.aborted) this.#tell({ type: "assign", task, checkpoint });
+        if (!signal.aborted) this.#tell({ type: "assign", task, checkpoint, traceparent: span.traceparent });
       } catch (error) {
         if (!signal.aborted) return { type: "threw", failure: toFailure(error), because: null, isFinal: false };
       }

@@ -1,12 +1,10 @@
 import type { Kysely } from "kysely";
-import type { Logger } from "pino";
 import { stopAttempt } from "../domain/lifecycle.ts";
 import type { KindOffer } from "../domain/session.ts";
 import type { OwnedTask } from "../store/owned-tasks.ts";
 import type { Database } from "../store/schema.ts";
 import type { AttemptHost } from "./attempt-host.ts";
 import { Claimer } from "./claimer.ts";
-import type { Control } from "./control.ts";
 import { Executor } from "./executor.ts";
 import type { ExecutorParts } from "./executor.ts";
 import type { Feed } from "./feed.ts";
@@ -17,10 +15,7 @@ import type { Session } from "./session.ts";
 /** What every runner of a process has in common. */
 export interface RunnerSurroundings extends Omit<ExecutorParts, "host" | "slots" | "onFree"> {
   db: Kysely<Database>;
-  namespace: string;
   feed: Feed;
-  control: Control;
-  log: Logger;
 }
 
 /**
@@ -59,11 +54,11 @@ export class Runner {
   /** Begins to take tasks, under a session that is open. */
   start(session: Session): void {
     const { executor } = this;
-    const { db, namespace, feed, control, log } = this.#parts;
+    const { db, namespace, feed, control, watch, log } = this.#parts;
     const kinds = [...this.#kinds.keys()];
     const lease = () => session.id;
     const isFresh = () => session.isFresh && this.#isReady();
-    const claimer = new Claimer({ db, namespace, kinds, lease, isFresh, executor, feed, log });
+    const claimer = new Claimer({ db, namespace, kinds, lease, isFresh, executor, feed, watch, log });
     const onOrphan = (orphan: OwnedTask) => this.#seeToOrphan(orphan, session);
     const reconciler = new Reconciler({ db, executor, lease, isFresh, onOrphan, log });
     const onReleased = () => claimer.onWaiting();
@@ -75,7 +70,7 @@ export class Runner {
 
   /** Goes on with an attempt that is stored as running under the session. */
   resume({ task, ...state }: OwnedTask): void {
-    this.executor.run(task, { lease: task.lease!, ...state });
+    this.executor.run(task, { lease: task.lease!, ...state, isResumed: true });
   }
 
   /** Gives back a task that its host has never heard of. It does not count as an attempt. */
@@ -85,7 +80,8 @@ export class Runner {
   }
 
   async #seeToOrphan(orphan: OwnedTask, session: Session): Promise<void> {
-    if (this.#host.runsOrphans) this.resume(orphan);
+    const { task, ...state } = orphan;
+    if (this.#host.runsOrphans) this.executor.run(task, { lease: session.id, ...state });
     // Else it may be what another server has given to the worker, by a later stream.
     else if (await session.isCurrent()) await this.handBack(orphan);
   }

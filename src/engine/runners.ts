@@ -1,6 +1,7 @@
 import type { KindOffer } from "../domain/session.ts";
 import type { StopReason } from "../domain/lifecycle.ts";
 import type { Runner } from "./runner.ts";
+import type { EngineFigures } from "./watch.ts";
 
 /** All that run tasks through this process: itself, and the workers that are connected to it. */
 export class Runners {
@@ -38,6 +39,19 @@ export class Runners {
     }
     best?.runner.executor.reserve(1);
     return best;
+  }
+
+  /** How many run through them, and how many could. */
+  figures(): Pick<EngineFigures, "running" | "slots" | "freeSlots"> {
+    const running = new Map<string, number>();
+    let slots = 0;
+    let freeSlots = 0;
+    for (const { executor } of this.#runners) {
+      executor.countRunning(running);
+      slots += executor.slots;
+      freeSlots += executor.freeSlots;
+    }
+    return { running, slots, freeSlots };
   }
 
   /** Whether a task runs by one of them. */

@@ -10,6 +10,7 @@ import type { Journal } from "./journal.ts";
 import type { KindDirectory } from "./kind-directory.ts";
 import type { Runners } from "./runners.ts";
 import { newTaskId } from "./task-id.ts";
+import type { EngineWatch } from "./watch.ts";
 
 /** Stores tasks: as running where a slot is free for them, here or at a worker that is connected, else to be claimed. */
 export class Starter {
@@ -38,7 +39,7 @@ export class Starter {
   }
 
   async #start(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
-    const { namespace, directory, runners, journal, feed } = this.#parts;
+    const { namespace, directory, runners, journal, feed, watch } = this.#parts;
     const { kind, retry, isUnchecked } = await directory.find(request.kind);
     const exclusiveKey = kind === null ? null : exclusiveKeyOf(kind, request.params);
     const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
@@ -60,6 +61,7 @@ export class Starter {
       const outcome = await journal.create(newTask, started);
       if (!outcome.created) return { task: outcome.task, alreadyStarted: true };
       const task = asCreated(newTask, outcome.at);
+      watch.taskStored(task.kind);
       if (slot === null) {
         feed.announce(task);
         if (isUnchecked) runners.onUnchecked(request.kind);
@@ -80,4 +82,5 @@ interface StarterParts {
   runners: Runners;
   journal: Journal;
   feed: Feed;
+  watch: EngineWatch;
 }

@@ -3,6 +3,7 @@ import type { StoredPage } from "../store/event-queries.ts";
 import type { Feed } from "./feed.ts";
 import { KeptPages, pageKey } from "./kept-pages.ts";
 import type { PageQuery, TapePage } from "./task-engine.ts";
+import type { EngineFigures } from "./watch.ts";
 
 /** What the pages that are kept for others may take. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
@@ -30,6 +31,9 @@ export class StoredPages {
   readonly #reading = new Map<string, Reading>();
   /** How many reads have begun. */
   #begun = 0;
+  /** How many pages were read, and how many readers were given one that was read for another. */
+  #read = 0;
+  #shared = 0;
 
   constructor({ feed, readStore }: { feed: Feed; readStore: ReadStore }) {
     this.#feed = feed;
@@ -44,15 +48,24 @@ export class StoredPages {
     if (!this.#feed.isShared(query.taskId)) return this.#readFresh(query);
     const isGood = (page: TapePage) => (page.hasMore || isTerminal(page.status)) && page.lastSeq >= seenSeq;
     const kept = this.#kept.find(query);
-    if (kept !== undefined && isGood(kept)) return kept;
+    if (kept !== undefined && isGood(kept)) return this.#share(kept);
     const key = pageKey(query);
     const arrival = this.#begun;
     for (let reading = this.#reading.get(key); reading !== undefined; reading = this.#reading.get(key)) {
       const page = await reading.page;
       const isFresh = reading.number > arrival; // It began after this reader had subscribed.
-      if (isFresh || isGood(page)) return page;
+      if (isFresh || isGood(page)) return this.#share(page);
     }
     return this.#readFor(key, query);
+  }
+
+  figures(): Pick<EngineFigures, "keptPages" | "storePages"> {
+    return { keptPages: this.#shared, storePages: this.#read };
+  }
+
+  #share(page: TapePage): TapePage {
+    this.#shared++;
+    return page;
   }
 
   async #readFor(key: string, query: PageQuery): Promise<TapePage> {
@@ -68,6 +81,7 @@ export class StoredPages {
   }
 
   async #readFresh(query: PageQuery): Promise<TapePage> {
+    this.#read++;
     const { taskId, status, lastSeq, events } = await this.#readStore(query);
     this.#feed.observe({ taskId, status, lastSeq });
     const nextFromSeq = (events.at(-1)?.seq ?? query.fromSeq - 1n) + 1n;

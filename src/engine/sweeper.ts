@@ -23,7 +23,6 @@ export class Sweeper {
   readonly #control: Control;
   readonly #graceMs: number;
   readonly #maySweep: () => boolean;
-  readonly #log: Logger;
   readonly #loop: Loop;
 
   constructor(parts: {
@@ -39,7 +38,6 @@ export class Sweeper {
     this.#control = parts.control;
     this.#graceMs = parts.graceMs;
     this.#maySweep = parts.maySweep;
-    this.#log = parts.log;
     this.#loop = new Loop({ name: "sweeper", everyMs: SWEEP_MS, log: parts.log, turn: () => this.#sweep() });
   }
 
@@ -65,10 +63,6 @@ export class Sweeper {
     const taken = await this.#control.changeOverdue({ reason, graceMs, limit: BATCH_MAX }, (task, moment) =>
       reason === "expired" ? expire(task, moment) : stopAttempt(task, reason, moment),
     );
-    for (const { task, transition } of taken) {
-      if (transition?.type === "unchanged") continue;
-      this.#log.warn({ task_id: task.taskId, reason, status: task.status }, "took an overdue task");
-    }
     // A full batch: there may be more.
     if (taken.length === BATCH_MAX) this.#loop.kick();
   }

@@ -36,6 +36,7 @@ export class TapeWriter implements EventSink {
   #accepted: bigint;
   #durable: bigint;
   #lost: Error | null = null;
+  #endedAt: Date | null = null;
   /** The end of the attempt is stored, by another process. */
   #isEnded = false;
   #room: PromiseWithResolvers<void> | null = null;
@@ -79,6 +80,11 @@ export class TapeWriter implements EventSink {
   /** How many events of the attempt were taken so far: those that are durable, and those that wait. */
   get accepted(): bigint {
     return this.#accepted;
+  }
+
+  /** When its end was stored, by the database's clock; null: it was not, or not in an answer that came. */
+  get endedAt(): Date | null {
+    return this.#endedAt;
   }
 
   /** How many of them are durable. */
@@ -134,8 +140,9 @@ export class TapeWriter implements EventSink {
     return taken;
   }
 
-  /** For the journal: what was taken is durable. */
-  commit(events: number): void {
+  /** For the journal: what was taken is durable. @param endedAt of an end among it; null: there is none */
+  commit(events: number, endedAt: Date | null = null): void {
+    this.#endedAt = endedAt;
     this.#durable += BigInt(events);
     while (this.#flushes[0] !== undefined && this.#flushes[0].upTo <= this.#durable)
       this.#flushes.shift()!.done.resolve();

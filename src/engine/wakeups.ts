@@ -7,11 +7,14 @@ import type { Database } from "../store/schema.ts";
 import { aborted } from "./aborted.ts";
 import { backoff } from "./backoff.ts";
 import { decodeWakeups, encodeWakeups } from "./wakeup-message.ts";
+import type { EngineWatch } from "./watch.ts";
 
 /** Commits are gathered for so long, so that however many there are, the notifications stay few. */
 const GATHER_MS = 5;
 /** Tasks that one turn tells of at the most. What is left out is found by the polls. */
 const GATHERED_MAX = 20_000;
+/** Messages that are waited for to come back. */
+const SENT_MAX = 1_000;
 
 /**
  * Tells the other processes of the service what this one has committed, and this one what they have. Hints alone: sent
@@ -24,6 +27,7 @@ export class Wakeups {
   readonly #channel: string;
   /** Tells this process's own messages from the others'. */
   readonly #sender = crypto.randomUUID();
+  readonly #watch: EngineWatch;
   readonly #log: Logger;
   readonly #hasPeers: () => boolean;
   readonly #onPeer: () => void;
@@ -31,6 +35,10 @@ export class Wakeups {
   readonly #onCaughtUp: () => void;
   readonly #stopped = new AbortController();
   #gathered = new Map<string, TaskState>();
+  /** When the oldest of them was committed. */
+  #gatheredSince = 0;
+  /** What was sent and has not come back, and since when it tells of something. */
+  readonly #sent = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> = Promise.resolve();
   #listening: Promise<void> = Promise.resolve();
@@ -40,6 +48,7 @@ export class Wakeups {
     /** Of the server: listening takes a connection of its own. */
     url: string;
     namespace: string;
+    watch: EngineWatch;
     log: Logger;
     /** Whether another process is there to be told. */
     hasPeers: () => boolean;
@@ -54,6 +63,7 @@ export class Wakeups {
     this.#url = parts.url;
     // A channel's name is at most 63 bytes, and so may be a namespace's alone.
     this.#channel = `spool_${createHash("sha256").update(parts.namespace).digest("hex").slice(0, 16)}`;
+    this.#watch = parts.watch;
     this.#log = parts.log;
     this.#hasPeers = parts.hasPeers;
     this.#onPeer = parts.onPeer;
@@ -78,7 +88,9 @@ export class Wakeups {
     const gathered = this.#gathered.get(state.taskId);
     // Commits of one task may be told in another order than they were made.
     if (gathered === undefined || gathered.lastSeq <= state.lastSeq) this.#gathered.set(state.taskId, state);
-    this.#timer ??= setTimeout(() => this.#send(), GATHER_MS);
+    if (this.#timer !== undefined) return;
+    this.#gatheredSince = performance.now();
+    this.#timer = setTimeout(() => this.#send(), GATHER_MS);
   }
 
   #send(): void {
@@ -86,9 +98,16 @@ export class Wakeups {
     const states = [...this.#gathered.values()];
     this.#gathered = new Map();
     const payloads = encodeWakeups({ sender: this.#sender, states }, NOTIFICATION_BYTES_MAX);
+    this.#expectBack(payloads);
     this.#sending = Promise.all([this.#sending, ...payloads.map((payload) => notify(this.#db, this.#channel, payload))])
       .then(() => {})
       .catch((error: unknown) => this.#log.debug({ err: error }, "a wakeup was not sent"));
+  }
+
+  /** Its own come back to it too, by the way that the others' come, and by one clock. Those that are lost are forgotten. */
+  #expectBack(payloads: readonly string[]): void {
+    if (this.#sent.size > SENT_MAX) this.#sent.clear();
+    for (const payload of payloads) this.#sent.set(payload, this.#gatheredSince);
   }
 
   async #listen(): Promise<void> {
@@ -112,8 +131,15 @@ export class Wakeups {
 
   #receive(payload: string): void {
     const { sender, states } = decodeWakeups(payload);
-    if (sender === this.#sender) return;
+    if (sender === this.#sender) return this.#cameBack(payload);
     this.#onPeer();
     this.#onStates(states);
+  }
+
+  #cameBack(payload: string): void {
+    const since = this.#sent.get(payload);
+    if (since === undefined) return; // It only showed itself.
+    this.#sent.delete(payload);
+    this.#watch.wakeupCame(performance.now() - since);
   }
 }

@@ -181,7 +181,7 @@ export class WorkerConnection {
 
   async #openSession(): Promise<{ session: Session; token: string; isResumed: boolean }> {
     const { surroundings, hello, leaseMs } = this.#parts;
-    const { db, namespace, log } = surroundings;
+    const { db, namespace, watch, log } = surroundings;
     const parts = {
       db,
       namespace,
@@ -192,7 +192,10 @@ export class WorkerConnection {
       capacity: hello.capacity,
       kinds: this.#runner.offers,
       mayRenew: () => !this.#isSilentFor(DOUBTFUL_HEARTBEATS),
-      onLost: () => void this.end(new SessionLost("the session has run out, or goes on by another stream")),
+      onLost: () => {
+        watch.sessionLost("worker");
+        void this.end(new SessionLost("the session has run out, or goes on by another stream"));
+      },
     };
     const sessionId = sessionOf(hello.resumeToken);
     if (hello.resumeToken !== null && sessionId !== null) {

@@ -62,7 +62,7 @@ export interface Welcome {
 /** What a worker is told. */
 export type WorkerNotice =
   | ({ type: "welcome" } & Welcome)
-  | { type: "assign"; task: Task; checkpoint: JsonObject | null }
+  | { type: "assign"; task: Task; checkpoint: JsonObject | null; traceparent: string | null }
   | ({ type: "appended"; through: bigint } & AttemptRef)
   | ({ type: "finished" } & AttemptRef)
   | ({ type: "stop"; because: "cancel" | "deadline"; graceMs: number } & AttemptRef)

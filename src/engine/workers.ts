@@ -29,6 +29,10 @@ export class Workers {
     this.#leaseMs = leaseMs;
   }
 
+  get count(): number {
+    return this.#connections.size;
+  }
+
   /** @throws StoreUnavailable */
   async connect(hello: WorkerHello, tell: Tell): Promise<Worker> {
     this.#endFormer(sessionOf(hello.resumeToken));

@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { SpoolError } from "../domain/errors.ts";
+import { checkTraceparent } from "../telemetry/trace-context.ts";
 import type { Drain } from "./drain.ts";
 import { callCancelled, callDeadlineExceeded, toRpcError } from "./errors.ts";
 import type { ErrorLog } from "./errors.ts";
@@ -106,6 +107,9 @@ function openCall({ signal, requestHeader }: Pick<HandlerContext, "signal" | "re
   return {
     signal: controller.signal,
     requestHeader,
+    get traceparent() {
+      return checkTraceparent(requestHeader.get("traceparent"));
+    },
     [Symbol.dispose]() {
       settle();
       signal.removeEventListener("abort", onAbort);

@@ -1,6 +1,7 @@
 import type { EventEmitter } from "node:events";
 import type { Metadata, ServerDuplexStream, ServerUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
 import type { Drain } from "./drain.ts";
+import { checkTraceparent } from "../telemetry/trace-context.ts";
 import { callCancelled, callDeadlineExceeded } from "./errors.ts";
 import type { CallContext } from "./service.ts";
 
@@ -33,6 +34,9 @@ export function openCall(call: Call, drain: Drain): OpenCall {
     },
     get requestHeader() {
       return toHeaders(call.metadata);
+    },
+    get traceparent() {
+      return checkTraceparent(call.metadata.get("traceparent")[0]?.toString());
     },
     throwIfEnded() {
       if (ended !== undefined) throw ended.reason;

@@ -44,16 +44,22 @@ import { fromStatusValue } from "./status.ts";
 // Requests become checked and complete domain values here, and nowhere else. Every function throws InvalidArgument
 // with a violation for each field that is out of its bounds, named as in the proto.
 
-/** @param now Unix time in milliseconds: run_at and deadline_at are bounded from here */
-export function parseStartTask(request: StartTaskRequest, now: number): TaskRequest {
-  const checks = new Checks();
-  return checks.passed(taskRequest(checks, request, now));
+/** What is known of a start besides its request. */
+export interface StartMoment {
+  /** Unix time in milliseconds: run_at and deadline_at are bounded from here. */
+  now: number;
+  /** The trace of the call, as W3C writes it; null: it has none. */
+  traceparent: string | null;
 }
 
-/** @param now as for parseStartTask */
-export function parseRunTask(request: RunTaskRequest, now: number): { task: TaskRequest; heartbeatMs: number } {
+export function parseStartTask(request: StartTaskRequest, moment: StartMoment): TaskRequest {
   const checks = new Checks();
-  return checks.passed({ task: taskRequest(checks, request, now), heartbeatMs: heartbeatMs(checks, request) });
+  return checks.passed(taskRequest(checks, request, moment));
+}
+
+export function parseRunTask(request: RunTaskRequest, moment: StartMoment): { task: TaskRequest; heartbeatMs: number } {
+  const checks = new Checks();
+  return checks.passed({ task: taskRequest(checks, request, moment), heartbeatMs: heartbeatMs(checks, request) });
 }
 
 /** @returns the task's id, in lower case */
@@ -125,7 +131,7 @@ export function parseGetResult(request: GetResultRequest): { taskId: string; wai
   return checks.passed({ taskId: checks.taskId(request.taskId), waitMs: waitMs(checks, request) });
 }
 
-function taskRequest(checks: Checks, request: StartTaskRequest | RunTaskRequest, now: number): TaskRequest {
+function taskRequest(checks: Checks, request: StartTaskRequest | RunTaskRequest, moment: StartMoment): TaskRequest {
   const { timeout } = request;
   return {
     kind: checks.kind("kind", request.kind),
@@ -135,7 +141,8 @@ function taskRequest(checks: Checks, request: StartTaskRequest | RunTaskRequest,
     timeoutMs: timeout ? checks.duration("timeout", timeout, [TIMEOUT_MS_MIN, TIMEOUT_MS_MAX]) : null,
     maxAttempts: request.maxAttempts ? checks.integer("max_attempts", request.maxAttempts, [1, ATTEMPTS_MAX]) : null,
     retryPolicy: retryPolicy(checks, "retry_policy", request.retryPolicy),
-    ...times(checks, request, now),
+    ...times(checks, request, moment.now),
+    traceparent: moment.traceparent,
   };
 }
 

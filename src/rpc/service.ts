@@ -13,6 +13,8 @@ export interface CallContext {
   /** Fires when the caller goes away, its deadline passes or the server drains. Its reason is the error to answer. */
   readonly signal: AbortSignal;
   readonly requestHeader: Headers;
+  /** The trace that the call belongs to, as W3C writes it: its own span where calls are traced; null: none. */
+  readonly traceparent?: string | null;
 }
 
 export type UnaryHandler<Input extends DescMessage = DescMessage, Output extends DescMessage = DescMessage> = (

@@ -44,8 +44,9 @@ import type { ServiceHandlers } from "./service.ts";
  */
 export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskService> {
   return {
-    async startTask(request) {
-      const { task, alreadyStarted } = await engine.startTask(parseStartTask(request, Date.now()));
+    async startTask(request, { traceparent = null }) {
+      const wanted = parseStartTask(request, { now: Date.now(), traceparent });
+      const { task, alreadyStarted } = await engine.startTask(wanted);
       return create(StartTaskResponseSchema, { task: toTaskMessage(task), alreadyStarted });
     },
 
@@ -54,8 +55,8 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
       return create(GetTaskResponseSchema, { task: toTaskMessage(task) });
     },
 
-    async *runTask(request, { signal }) {
-      const { task: wanted, heartbeatMs } = parseRunTask(request, Date.now());
+    async *runTask(request, { signal, traceparent = null }) {
+      const { task: wanted, heartbeatMs } = parseRunTask(request, { now: Date.now(), traceparent });
       const { task, alreadyStarted } = await engine.startTask(wanted);
       yield toRunTaskStart(task, alreadyStarted);
       let opening = true; // An empty first page would only repeat the frame above.

@@ -61,13 +61,15 @@ function welcomeFields({ heartbeatMs, leaseMs, held, ...welcome }: WorkerNotice 
   };
 }
 
-function assignFields({ task, checkpoint }: WorkerNotice & { type: "assign" }) {
+function assignFields({ task, checkpoint, traceparent }: WorkerNotice & { type: "assign" }) {
   const { attemptDeadlineAt } = task;
   return {
     ...refOf(task),
     kind: task.kind,
     params: task.params ?? {},
     labels: { ...task.labels },
+    traceparent: traceparent ?? "",
+    startTraceparent: task.traceparent ?? "",
     ...(checkpoint && { checkpoint }),
     ...(attemptDeadlineAt && { attemptDeadlineAt: timestampFromDate(attemptDeadlineAt) }),
   };

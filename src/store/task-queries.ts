@@ -30,6 +30,7 @@ export const SUMMARY_COLUMNS = [
   "lease",
   "checkpoint_seq",
   "last_seq",
+  "traceparent",
 ] as const satisfies (keyof TaskTable)[];
 
 /** The columns of a whole Task. */
@@ -64,6 +65,7 @@ export function toTask(row: TaskRow): Task {
     lease: row.lease,
     checkpointSeq: row.checkpoint_seq,
     lastSeq: row.last_seq,
+    traceparent: row.traceparent,
   };
 }
 

@@ -32,7 +32,7 @@ async function attempt(
   const writer = new TapeWriter(FENCE, { onEvents: () => {}, onLost: () => {} });
   const thrown: unknown[] = [];
   const kind = kindOf("test", (task) => run(task, writer));
-  const parts = { kind, task: TASK, sink: writer, lastCheckpoint: () => Promise.resolve(null) };
+  const parts = { kind, task: TASK, sink: writer, lastCheckpoint: () => Promise.resolve(null), traceparent: null };
   const outcome = await runAttempt(parts, signal, (error) => thrown.push(error));
   const events: readonly NewEvent[] = writer.take().events;
   return { outcome, thrown, events };

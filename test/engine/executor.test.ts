@@ -7,6 +7,7 @@ import { Feed } from "../../src/engine/feed.ts";
 import { KindHost } from "../../src/engine/kind-host.ts";
 import { Journal } from "../../src/engine/journal.ts";
 import { readTask } from "../../src/store/task-queries.ts";
+import { UNWATCHED } from "../../src/engine/watch.ts";
 import { kindOf, untilStopped } from "../support/engine-tasks.ts";
 import { eventually } from "../support/eventually.ts";
 import { createRunning, outline, storedTape } from "../support/new-tasks.ts";
@@ -20,7 +21,7 @@ describeOnEachStore("the executor", (store) => {
     const { db } = store();
     const namespace = randomUUID();
     const feed = new Feed();
-    const control = new Control({ db, namespace, feed });
+    const control = new Control({ db, namespace, feed, watch: UNWATCHED, log });
     const journal = new Journal({ db, feed, log });
     let freed = 0;
     const executor = new Executor({
@@ -28,6 +29,8 @@ describeOnEachStore("the executor", (store) => {
       graceMs,
       journal,
       control,
+      namespace,
+      watch: UNWATCHED,
       log,
       host: new KindHost({ kinds: new Map(kinds.map((kind) => [kind.name, kind])), log }),
       readCheckpoint: () => Promise.resolve(null),

@@ -32,6 +32,7 @@ export function aTask(fields: Partial<SeenTask> = {}): SeenTask {
     finishedAt: null,
     runAt: null,
     deadlineAt: null,
+    traceparent: null,
     attemptDeadlineAt: null,
     timeoutMs: null,
     attempt: 1,

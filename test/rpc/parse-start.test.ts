@@ -6,10 +6,11 @@ import { Call, labels, seconds, times } from "./parser-call.ts";
 
 const NOW = Date.UTC(2026, 10, 22);
 const NOW_S = NOW / 1_000;
+const MOMENT = { now: NOW, traceparent: null };
 const DAY_S = 24 * 60 * 60;
 
-const start = new Call(StartTaskRequestSchema, { kind: "echo" }, (request) => parseStartTask(request, NOW));
-const run = new Call(RunTaskRequestSchema, { kind: "echo" }, (request) => parseRunTask(request, NOW));
+const start = new Call(StartTaskRequestSchema, { kind: "echo" }, (request) => parseStartTask(request, MOMENT));
+const run = new Call(RunTaskRequestSchema, { kind: "echo" }, (request) => parseRunTask(request, MOMENT));
 
 /** Params whose JSON text has so many bytes. */
 function paramsOf(bytes: number): JsonObject {
@@ -35,6 +36,7 @@ describe("a StartTask request", () => {
       retryPolicy: {},
       runAt: null,
       deadlineAt: null,
+      traceparent: null,
     });
   });
 
@@ -59,6 +61,7 @@ describe("a StartTask request", () => {
       retryPolicy: { initialBackoffMs: 2, maxBackoffMs: 60_000, backoffMultiplier: 1.5, jitter: 0 },
       runAt: new Date(1_000),
       deadlineAt: new Date(1_002),
+      traceparent: null,
     });
   });
 

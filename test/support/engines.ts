@@ -49,6 +49,7 @@ export function taskRequest(request: Partial<TaskRequest> = {}): TaskRequest {
     retryPolicy: {},
     runAt: null,
     deadlineAt: null,
+    traceparent: null,
     ...request,
   };
 }

@@ -34,6 +34,7 @@ export async function runRecorded(
     params: kind.parseParams(params),
     attempt: 1,
     signal,
+    traceparent: null,
     progress: (phase, current = 0, total = 0, detail) =>
       record({ type: "progress", phase, current, total, ...(detail === undefined ? {} : { detail }) }),
     log: (level, message) => record({ type: "log", level, message }),

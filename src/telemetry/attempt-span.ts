@@ -1,0 +1,123 @@
+import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import type { Context, Span } from "@opentelemetry/api";
+import type { AttemptEnd } from "../domain/attempt-end.ts";
+import type { Task } from "../domain/task.ts";
+import { contextOf, linksTo, tracer, writeTraceparent } from "./trace-context.ts";
+
+/** What is said of a task at each of its spans. */
+export type TracedTask = Pick<Task, "taskId" | "kind" | "attempt" | "traceparent">;
+
+interface AttemptSpanOptions {
+  namespace?: string;
+  /** The span of the server that has given it to this process; null: this is the server's own. */
+  parent?: string | null;
+  /** Whether another process ran it before, and it goes on here. */
+  isResumed?: boolean;
+}
+
+/**
+ * The span of an attempt. It is the root of a trace, for the call that started the task is long over, and linked to
+ * that call; in a worker's process it is the child of the one that its server has for the attempt. However many events
+ * the attempt has, this is one span. docs/telemetry.md has what it says.
+ */
+export class AttemptSpan {
+  readonly #span: Span;
+  readonly #context: Context;
+  #hasException = false;
+
+  constructor(task: TracedTask, { namespace, parent = null, isResumed = false }: AttemptSpanOptions) {
+    const attributes = { ...taskAttributes(task, namespace), "messaging.operation.type": "process" };
+    this.#span = tracer.startSpan(
+      `run ${task.kind}`,
+      {
+        kind: SpanKind.CONSUMER,
+        links: linksTo(task.traceparent),
+        attributes: isResumed ? { ...attributes, "spool.attempt.resumed": true } : attributes,
+      },
+      contextOf(parent),
+    );
+    this.#context = trace.setSpan(ROOT_CONTEXT, this.#span);
+  }
+
+  /** What another process goes on from; null: it is not traced. */
+  get traceparent(): string | null {
+    return writeTraceparent(this.#span.spanContext());
+  }
+
+  /** Runs code within the span: spans that it begins are its children. */
+  run<Result>(code: () => Result): Result {
+    return context.with(this.#context, code);
+  }
+
+  /** What the code threw, with its stack. */
+  threw(error: unknown): void {
+    if (!this.#span.isRecording()) return;
+    this.#hasException = true;
+    this.#span.recordException(error instanceof Error ? error : String(error));
+  }
+
+  end(end: AttemptEnd): void {
+    if (this.#span.isRecording()) sayEnd(this.#span, end, { hasException: this.#hasException });
+    this.#span.end();
+  }
+}
+
+/**
+ * The span of a decision that no attempt has made itself: a cancel of a task that waits, a task taken from a process
+ * that is gone, one whose deadline has passed. It belongs to the call that decides, if that is one.
+ *
+ * @param because why it was decided
+ */
+export function recordDecision(
+  task: TracedTask,
+  end: AttemptEnd,
+  { namespace, because }: { namespace: string; because: string },
+): void {
+  const verb = end.outcome === "retrying" || end.outcome === "handed_over" ? "retry" : "end";
+  const span = tracer.startSpan(`${verb} ${task.kind}`, {
+    links: linksTo(task.traceparent),
+    attributes: { ...taskAttributes(task, namespace), "spool.decision.reason": because },
+  });
+  if (span.isRecording()) sayEnd(span, end, { hasException: false });
+  span.end();
+}
+
+function taskAttributes({ taskId, kind, attempt }: TracedTask, namespace: string | undefined) {
+  return {
+    "spool.task.id": taskId,
+    "spool.task.kind": kind,
+    "spool.task.attempt": attempt,
+    ...(namespace === undefined ? {} : { "spool.namespace": namespace }),
+    "messaging.system": "spool",
+    "messaging.destination.name": kind,
+    "messaging.message.id": taskId,
+  };
+}
+
+/** A cancel is what somebody wanted, and a handover what a deploy does: neither is an error. */
+function sayEnd(span: Span, end: AttemptEnd, { hasException }: { hasException: boolean }): void {
+  span.setAttribute("spool.task.outcome", end.outcome);
+  switch (end.outcome) {
+    case "succeeded":
+      span.setStatus({ code: SpanStatusCode.OK });
+      break;
+    case "cancelled":
+      span.setAttribute("spool.cancelled", true);
+      break;
+    case "failed":
+    case "retrying": {
+      const { reason, message } = end.failure;
+      if (!hasException) span.recordException({ name: reason, message });
+      span.setAttribute("error.type", reason);
+      span.setStatus({ code: SpanStatusCode.ERROR, message });
+      break;
+    }
+    case "lost":
+      span.setAttribute("error.type", "LEASE_LOST");
+      span.setStatus({ code: SpanStatusCode.ERROR, message: "the task was taken from this attempt" });
+      break;
+    case "handed_over":
+    case "moved":
+      break;
+  }
+}

@@ -1,0 +1,50 @@
+import { context, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import type { Context, Span, TextMapGetter } from "@opentelemetry/api";
+import { tracer, writeTraceparent } from "./trace-context.ts";
+
+/** The codes that are the server's fault, by the conventions for RPC; of the others the caller makes what it likes. */
+const FAULTS: ReadonlySet<string> = new Set([
+  "UNKNOWN",
+  "DEADLINE_EXCEEDED",
+  "UNIMPLEMENTED",
+  "INTERNAL",
+  "UNAVAILABLE",
+  "DATA_LOSS",
+]);
+
+const headersGetter: TextMapGetter<Headers> = {
+  keys: (headers) => [...headers.keys()],
+  get: (headers, key) => headers.get(key) ?? undefined,
+};
+
+/** The span of a call at a door: a child of its caller's, where the caller says so. */
+export class CallSpan {
+  readonly #span: Span;
+  readonly #context: Context;
+
+  /** @param call.method as `spool.v1.TaskService/StartTask` @param call.system `grpc` or `connectrpc` */
+  constructor(call: { system: string; method: string; door: string }, headers: Headers) {
+    const parent = propagation.extract(ROOT_CONTEXT, headers, headersGetter);
+    const attributes = { "rpc.system.name": call.system, "rpc.method": call.method, "spool.door": call.door };
+    this.#span = tracer.startSpan(call.method, { kind: SpanKind.SERVER, attributes }, parent);
+    this.#context = trace.setSpan(parent, this.#span);
+  }
+
+  get traceparent(): string | null {
+    return writeTraceparent(this.#span.spanContext());
+  }
+
+  run<Result>(code: () => Result): Result {
+    return context.with(this.#context, code);
+  }
+
+  /** @param code of the answer, as gRPC writes it: OK, NOT_FOUND */
+  end(code: string): void {
+    if (this.#span.isRecording()) {
+      this.#span.setAttribute("rpc.status_code", code);
+      if (code !== "OK") this.#span.setAttribute("error.type", code);
+      if (FAULTS.has(code)) this.#span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    this.#span.end();
+  }
+}

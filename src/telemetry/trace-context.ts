@@ -1,0 +1,41 @@
+import { isSpanContextValid, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import type { Context, Link, SpanContext } from "@opentelemetry/api";
+import { parseTraceParent } from "@opentelemetry/core";
+
+/** Whose spans these are. Everything goes through OpenTelemetry's API: without an SDK it costs next to nothing. */
+export const tracer = trace.getTracer("spool");
+
+/** A place in a trace as W3C's `traceparent` writes it; null where there is none. */
+export function writeTraceparent(spanContext: SpanContext | undefined): string | null {
+  if (spanContext === undefined || !isSpanContextValid(spanContext)) return null;
+  const { traceId, spanId, traceFlags } = spanContext;
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
+}
+
+/** @returns undefined for what is not one, as W3C asks: the trace then begins anew */
+function readTraceparent(text: string): SpanContext | undefined {
+  const parsed = parseTraceParent(text);
+  return parsed !== null && isSpanContextValid(parsed) ? { ...parsed, isRemote: true } : undefined;
+}
+
+/** The same text where it is a `traceparent` to be kept, else null. A version to come is kept as the one of now. */
+export function checkTraceparent(text: string | null | undefined): string | null {
+  return writeTraceparent(text ? readTraceparent(text) : undefined);
+}
+
+/** Where a span goes on that another process has begun; the root of a new trace where there is none. */
+export function contextOf(traceparent: string | null): Context {
+  const spanContext = traceparent === null ? undefined : readTraceparent(traceparent);
+  return spanContext === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, spanContext);
+}
+
+/** A link to what has caused a span though it is not its parent: a start, which is long over. */
+export function linksTo(traceparent: string | null): Link[] {
+  const context = traceparent === null ? undefined : readTraceparent(traceparent);
+  return context === undefined ? [] : [{ context }];
+}
+
+/** The id of the trace, for a line of the log. */
+export function traceIdOf(traceparent: string | null): string | undefined {
+  return traceparent?.slice(3, 35);
+}
