@@ -50,7 +50,7 @@ export async function startSpool(
 
 /** What this shell says of another server must not reach the one that is measured. */
 function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept = Object.entries(environment).filter(([name]) => !/^(SPOOL_|DATABASE_URL$)/.test(name));
+  const kept = Object.entries(environment).filter(([name]) => !/^(SPOOL_|OTEL_|DATABASE_URL$)/.test(name));
   return Object.fromEntries(kept);
 }
 

@@ -11,6 +11,7 @@ import { Client, Metadata } from "@grpc/grpc-js";
 import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
 import { brokenPromise, SpoolRpcError } from "./errors.ts";
 import { readServiceError } from "./service-error.ts";
+import { tracedMetadata } from "./traced-metadata.ts";
 
 /** Reads an answer from its bytes. What it throws is taken for bytes that are none. */
 export type Read<Answer> = (bytes: Buffer) => Answer;
@@ -155,10 +156,17 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       const bytes = encode(method.input, request);
       const answer = Promise.withResolvers<Buffer>();
       const used = channel;
-      const call = used.client.makeUnaryRequest(pathOf(method), pass, pass, bytes, metadata, (error, message) => {
-        if (error) answer.reject(error);
-        else answer.resolve(message!);
-      });
+      const call = used.client.makeUnaryRequest(
+        pathOf(method),
+        pass,
+        pass,
+        bytes,
+        tracedMetadata(metadata),
+        (error, message) => {
+          if (error) answer.reject(error);
+          else answer.resolve(message!);
+        },
+      );
       using tracked = track(used, call, signal);
       const timer = setTimeout(() => tracked.end(noAnswer(used, timeoutMs)), timeoutMs);
       try {
@@ -174,7 +182,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       assertOpen(signal);
       const bytes = encode(method.input, request);
       const used = channel;
-      const call = used.client.makeServerStreamRequest(pathOf(method), pass, pass, bytes, metadata);
+      const call = used.client.makeServerStreamRequest(pathOf(method), pass, pass, bytes, tracedMetadata(metadata));
       call.on("error", () => {}); // The iteration throws it; an ended iteration has no other listener left.
       using tracked = track(used, call, signal);
       let waiting = true;

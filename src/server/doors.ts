@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import type { TaskEngine } from "../engine/task-engine.ts";
+import { callObserver } from "./call-observer.ts";
 import { readCertificate } from "./certificate.ts";
 import type { Configuration } from "./configuration.ts";
 import { consoleFiles } from "./console-files.ts";
@@ -30,16 +31,17 @@ export interface Doors {
 export async function openDoors(
   engine: TaskEngine,
   configuration: Configuration,
-  { readiness, log }: { readiness: Readiness; log: Logger },
+  { readiness, isTraced, log }: { readiness: Readiness; isTraced: boolean; log: Logger },
 ): Promise<Doors> {
   const { host, port, httpPort, httpOrigins, writeAheadKib } = configuration;
   const certificate = await readCertificate(configuration);
   await using opened = new AsyncDisposableStack();
   const metrics = opened.use(openMetrics());
-  const common = { engine, host, token: configuration.token ?? undefined, certificate, metrics, log };
-  const grpc = await openGrpcDoor({ ...common, port, writeAheadKib });
+  const common = { engine, host, token: configuration.token ?? undefined, certificate, log };
+  const observe = callObserver("grpc", { metrics, isTraced });
+  const grpc = await openGrpcDoor({ ...common, observe, port, writeAheadKib });
   opened.defer(() => grpc.close({ graceMs: 0 }));
-  const forHttp = { ...common, origins: httpOrigins, readiness };
+  const forHttp = { ...common, metrics, isTraced, origins: httpOrigins, readiness };
   const http =
     httpPort === null
       ? null

@@ -16,10 +16,10 @@ import { Drain } from "../rpc/drain.ts";
 import { addService } from "../rpc/grpc-binding.ts";
 import { authentication, drainOthers } from "../rpc/interceptors.ts";
 import { observed } from "../rpc/observed.ts";
+import type { CallObserver } from "../rpc/observed.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
 import type { Certificate } from "./certificate.ts";
-import type { Metrics } from "./metrics.ts";
 import { reflectionOf } from "./reflection.ts";
 
 /** The services that the door serves as its own. Health knows each by its name, and "" stands for all. */
@@ -54,7 +54,7 @@ export interface GrpcDoor {
  * @param port 0 for any that is free
  * @param token what every call but those to health must carry as its bearer; undefined: nobody is asked
  * @param certificate with one it speaks TLS
- * @param metrics what the calls are counted by
+ * @param observe is told of the calls
  * @param writeAheadKib what a stream puts ahead of its reader before it waits; one frame alone may be larger
  * @throws where the address cannot be listened on
  */
@@ -64,7 +64,7 @@ export async function openGrpcDoor({
   port,
   token,
   certificate = null,
-  metrics,
+  observe,
   writeAheadKib = WRITE_AHEAD_KIB_DEFAULT,
   log,
 }: {
@@ -73,7 +73,7 @@ export async function openGrpcDoor({
   port: number;
   token?: string | undefined;
   certificate?: Certificate | null;
-  metrics?: Pick<Metrics, "callsAt">;
+  observe?: CallObserver;
   writeAheadKib?: number;
   log: Logger;
 }): Promise<GrpcDoor> {
@@ -82,7 +82,6 @@ export async function openGrpcDoor({
   if (token !== undefined) interceptors.unshift(authentication(token, log));
   const server = new Server({ ...OPTIONS, interceptors });
   const options = { drain, writeAheadMax: writeAheadKib * 1_024, log };
-  const observe = metrics?.callsAt("grpc");
   addService(server, TaskService, observed(TaskService, taskService(engine), observe), options);
   addService(server, WorkerService, observed(WorkerService, workerService(engine), observe), options);
 

@@ -10,6 +10,7 @@ import { Drain } from "../rpc/drain.ts";
 import { observed } from "../rpc/observed.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
+import { callObserver } from "./call-observer.ts";
 import type { Certificate } from "./certificate.ts";
 import { connectRoutes } from "./connect-routes.ts";
 import { eventSource } from "./event-source.ts";
@@ -46,6 +47,8 @@ interface HttpDoorOptions {
   certificate?: Certificate | null;
   readiness: Readiness;
   metrics: Metrics;
+  /** Whether calls have spans. */
+  isTraced?: boolean;
   /** Answers every path that is nobody's, without a token. */
   fallback?: HttpHandler;
   log: Logger;
@@ -74,15 +77,16 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
 }
 
 function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
-  const { engine, token, origins = [], readiness, metrics, fallback, log } = options;
+  const { engine, token, origins = [], readiness, metrics, isTraced = false, fallback, log } = options;
   const isAuthorized = token === undefined ? () => true : bearerTokenCheck(token);
   const tasks = taskService(engine);
+  const observeCalls = callObserver("http", { metrics, isTraced });
   const calls = {
-    tasks: observed(TaskService, tasks, metrics.callsAt("http")),
-    workers: observed(WorkerService, workerService(engine), metrics.callsAt("http")),
+    tasks: observed(TaskService, tasks, observeCalls),
+    workers: observed(WorkerService, workerService(engine), observeCalls),
   };
   const routes = connectRoutes(calls, { drain, isAuthorized, log });
-  const streams = observed(TaskService, tasks, metrics.callsAt("sse"));
+  const streams = observed(TaskService, tasks, callObserver("sse", { metrics, isTraced }));
   const isAdmitted = originGuard({ origins, hasToken: token !== undefined, log });
 
   return (request, response) => {

@@ -1,18 +1,19 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { Meter } from "@opentelemetry/api";
 import packageJson from "../../package.json" with { type: "json" };
-import type { CallObserver } from "../rpc/observed.ts";
 import type { HttpHandler } from "./http-server.ts";
 
 /** What a server counts and measures, for Prometheus. docs/operating.md lists it. */
 export interface Metrics extends AsyncDisposable {
   /** Where whatever has something to tell makes its instruments. */
   readonly meter: Meter;
-  /** Counts the calls at a door. */
-  callsAt(door: string): CallObserver;
+  /** Counts the calls at a door: told of each when it begins, and how it ended. */
+  callsAt(door: string): (method: DescMethod) => (code: Code | "ok") => void;
   /** Answers with everything, in Prometheus's text. */
   readonly answer: HttpHandler;
 }

@@ -18,6 +18,9 @@ import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
 import { openLog } from "./logging.ts";
 import { databaseLocation } from "./migrate.ts";
 import { Readiness } from "./readiness.ts";
+import { telemetryResource } from "./telemetry-resource.ts";
+import { startTracing } from "./tracing.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** While the database cannot be reached at start, it is tried again this often. */
 const JOIN_RETRY_MS = 500;
@@ -55,12 +58,18 @@ export async function serve({
 }): Promise<RunningServer> {
   const configuration = readConfiguration({ flags });
   const log = openLog({ level: configuration.logLevel });
-  const ownKinds = await loadKinds(kindFiles);
-  const store = await openDatabase(databaseLocation(configuration));
+  const tracing = await startTracing({ resource: telemetryResource(configuration), log });
   try {
-    return await openServer({ configuration, store, ownKinds, log });
+    const ownKinds = await loadKinds(kindFiles);
+    const store = await openDatabase(databaseLocation(configuration));
+    try {
+      return await openServer({ configuration, store, ownKinds, tracing, log });
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
   } catch (error) {
-    await store.close();
+    await tracing?.[Symbol.asyncDispose]();
     throw error;
   }
 }
@@ -69,6 +78,7 @@ async function openServer(parts: {
   configuration: Configuration;
   store: Store;
   ownKinds: readonly Kind[];
+  tracing: Tracing | null;
   log: Logger;
 }): Promise<RunningServer> {
   const { configuration, store, log } = parts;
@@ -76,7 +86,7 @@ async function openServer(parts: {
   requireDistinctNames(kinds);
   const engine = new Engine({ store, kinds, settings: configuration, log });
   const readiness = new Readiness(() => ping(store.db));
-  const doors = await openDoors(engine, configuration, { readiness, log });
+  const doors = await openDoors(engine, configuration, { readiness, isTraced: parts.tracing !== null, log });
   const halted = new AbortController();
   const joined = await join({ configuration, store, engine, doors, readiness, log }, halted.signal).catch(
     async (error: unknown) => {
@@ -94,6 +104,7 @@ async function openServer(parts: {
   const stop = async () => {
     halted.abort();
     await leave({ configuration, store, engine, doors, readiness, log });
+    await parts.tracing?.[Symbol.asyncDispose]();
     resolve();
   };
   return { address: doors.address, doors: doors.lines, stop: () => (stopping ??= stop()), stopped };

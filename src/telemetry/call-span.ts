@@ -38,9 +38,13 @@ export class CallSpan {
     return context.with(this.#context, code);
   }
 
-  /** @param code of the answer, as gRPC writes it: OK, NOT_FOUND */
-  end(code: string): void {
+  /**
+   * @param code of the answer, as gRPC writes it: OK, NOT_FOUND
+   * @param thrown what the answer stands for; its text and stack are for operators, and only of faults
+   */
+  end(code: string, thrown?: unknown): void {
     if (this.#span.isRecording()) {
+      if (FAULTS.has(code) && thrown instanceof Error) this.#span.recordException(thrown);
       this.#span.setAttribute("rpc.status_code", code);
       if (code !== "OK") this.#span.setAttribute("error.type", code);
       if (FAULTS.has(code)) this.#span.setStatus({ code: SpanStatusCode.ERROR });

@@ -3,11 +3,16 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { ANSWER_CHARS_MAX, connectModel, DELTA_CHARS_MAX } from "../../src/kinds/synth/model.ts";
+import { ANSWER_CHARS_MAX, connectModel, DELTA_CHARS_MAX, modelCalls } from "../../src/kinds/synth/model.ts";
 import type { ModelSettings } from "../../src/kinds/synth/model.ts";
 import { beginEvents, eventsOf, startModelServer, writeInPieces } from "../support/model-server.ts";
 
 const SETTINGS = { apiKey: "sk-test-0123456789", model: "test-model", timeoutMs: 15_000 };
+/** As synth connects to it. */
+function connectTo(settings: ModelSettings) {
+  return connectModel(settings, modelCalls(settings));
+}
+
 const NEVER = new AbortController().signal;
 
 describe("the answer of a model", () => {
@@ -17,7 +22,7 @@ describe("the answer of a model", () => {
     { signal = NEVER, ...settings }: Partial<ModelSettings> & { signal?: AbortSignal } = {},
   ): Promise<string[]> {
     await using server = await startModelServer((_, response) => respond(response));
-    const ask = await connectModel({ ...SETTINGS, baseUrl: server.baseUrl, ...settings });
+    const ask = await connectTo({ ...SETTINGS, baseUrl: server.baseUrl, ...settings });
     return await Array.fromAsync(ask({ title: "Title", text: "Text" }, signal));
   }
 
@@ -126,13 +131,31 @@ describe("the answer of a model", () => {
     }
   });
 
+  it("comes from a server that does not say how many tokens it took, and refuses to be asked", async () => {
+    for (const status of [400, 422]) {
+      await using server = await startModelServer(({ body }, response) => {
+        if ("stream_options" in body) return void response.writeHead(status).end("{}");
+        beginEvents(response);
+        response.end(eventsOf(["Text"]));
+      });
+      const ask = await connectTo({ ...SETTINGS, baseUrl: server.baseUrl });
+      for (const _ of [1, 2]) {
+        assert.deepEqual(await Array.fromAsync(ask({ title: "Title", text: "Text" }, NEVER)), ["Text"]);
+      }
+      assert.deepEqual(
+        server.requests.map(({ body }) => "stream_options" in body),
+        [true, false, false],
+      );
+    }
+  });
+
   it("does not come from a server that cannot be reached", async () => {
     const closed = createServer().listen(0, "127.0.0.1");
     await once(closed, "listening");
     const { port } = closed.address() as AddressInfo;
     closed.close();
     await once(closed, "close");
-    const ask = await connectModel({ ...SETTINGS, baseUrl: `http://127.0.0.1:${port}/v1` });
+    const ask = await connectTo({ ...SETTINGS, baseUrl: `http://127.0.0.1:${port}/v1` });
     await assert.rejects(Array.fromAsync(ask({ title: "Title", text: "Text" }, NEVER)), {
       name: "SourceFailed",
       message: "the model server cannot be reached (ECONNREFUSED)",

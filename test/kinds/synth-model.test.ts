@@ -52,7 +52,12 @@ describeOnEachStore("synth with a model", (store) => {
     assert.equal(request?.url, "/v1/chat/completions");
     assert.equal(request.headers.authorization, `Bearer ${API_KEY}`);
     const { messages, ...body } = request.body;
-    assert.deepEqual(body, { model: "test-model", stream: true, max_completion_tokens: 99 });
+    assert.deepEqual(body, {
+      model: "test-model",
+      stream: true,
+      stream_options: { include_usage: true },
+      max_completion_tokens: 99,
+    });
     assert.deepEqual(messages.at(-1), { role: "user", content: "a.md\n\nThe text of a.md." });
   });
 

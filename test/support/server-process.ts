@@ -32,7 +32,7 @@ export async function startServerProcess({
   environment?: Record<string, string>;
   args?: readonly string[];
 }): Promise<ServerProcess> {
-  const inherited = Object.entries(process.env).filter(([name]) => !/^(SPOOL_|DATABASE_URL$)/.test(name));
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(SPOOL_|OTEL_|DATABASE_URL$)/.test(name));
   const ours = { SPOOL_PORT: "0", SPOOL_HTTP_PORT: "0", SPOOL_LOG_LEVEL: "warn" };
   const env = { ...Object.fromEntries(inherited), ...ours, ...environment };
   const child = spawn(process.execPath, [PROGRAM, "serve", ...args], { env, stdio: ["ignore", "pipe", "pipe"] });

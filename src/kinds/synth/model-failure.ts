@@ -5,6 +5,14 @@ export class SourceFailed extends Error {
   override readonly name = "SourceFailed";
 }
 
+export interface ModelFailure {
+  /** One of a few words, or an HTTP status. */
+  type: string;
+  message: string;
+  /** Whether no source would get an answer. */
+  isRefusal: boolean;
+}
+
 /** The name of a problem, as model servers give it: context_length_exceeded. Nothing that could be a key. */
 const PROBLEM = /^[a-z]+(?:_[a-z]+)*$/;
 const PROBLEM_CHARS_MAX = 64;
@@ -16,19 +24,30 @@ const REFUSALS = new Set([401, 403]);
  * on a tape, but for the name of the problem.
  *
  * @param library the module's default export, which has its error classes
+ * @param timedOutMs how long was waited for all of the answer, where that was too long; else null
  */
-export function failureOf(error: unknown, library: typeof OpenAI): { message: string; isRefusal: boolean } {
+export function failureOf(
+  error: unknown,
+  { library, timedOutMs }: { library: typeof OpenAI; timedOutMs: number | null },
+): ModelFailure {
+  if (timedOutMs !== null) return passing("timeout", `the model gave no complete answer within ${timedOutMs} ms`);
+  if (error instanceof SourceFailed) return passing("unusable_answer", error.message);
   if (error instanceof library.APIConnectionError) {
-    return { message: `the model server cannot be reached${inBrackets(causeCode(error))}`, isRefusal: false };
+    return passing("unreachable", `the model server cannot be reached${inBrackets(causeCode(error))}`);
   }
   if (error instanceof library.APIError) {
     const { status, code }: { status: unknown; code: unknown } = error;
     const problem = inBrackets(typeof code === "string" && isProblem(code) ? code : null);
-    if (typeof status !== "number")
-      return { message: `the model server broke the answer off${problem}`, isRefusal: false };
-    return { message: `the model server answered HTTP ${status}${problem}`, isRefusal: REFUSALS.has(status) };
+    if (typeof status !== "number") return passing("broken_off", `the model server broke the answer off${problem}`);
+    const message = `the model server answered HTTP ${status}${problem}`;
+    return { type: `${status}`, message, isRefusal: REFUSALS.has(status) };
   }
-  return { message: `the answer of the model broke off${inBrackets(causeCode(error))}`, isRefusal: false };
+  return passing("broken_off", `the answer of the model broke off${inBrackets(causeCode(error))}`);
+}
+
+/** It concerns one answer. */
+function passing(type: string, message: string): ModelFailure {
+  return { type, message, isRefusal: false };
 }
 
 function isProblem(code: string): boolean {

@@ -1,3 +1,4 @@
+import type { Meter } from "@opentelemetry/api";
 import type { Kysely } from "kysely";
 import * as v from "valibot";
 import type { JsonObject } from "../../domain/json.ts";
@@ -7,11 +8,12 @@ import { listPageSources, readPageSource, writePage } from "../../store/pages.ts
 import type { PageSource } from "../../store/pages.ts";
 import { defineKind, TaskError } from "../define-kind.ts";
 import type { TaskContext } from "../define-kind.ts";
+import type { ModelCalls } from "../../telemetry/model-call.ts";
 import { ErrorReport } from "../reported-errors.ts";
 import { forEachSource } from "../source-loop.ts";
 import { ALL_SOURCES, sourcePath } from "../source-path.ts";
 import { SourceFailed } from "./model-failure.ts";
-import { connectModel } from "./model.ts";
+import { connectModel, modelCalls } from "./model.ts";
 import type { AskModel, ModelSettings } from "./model.ts";
 import { extractSummary, renderPage } from "./page.ts";
 
@@ -28,6 +30,8 @@ export interface SynthSettings {
   namespace: string;
   /** null: pages are extractive summaries. */
   model: ModelSettings | null;
+  /** Where calls to the model are counted; left out: nowhere. */
+  meter?: Meter;
 }
 
 const params = v.strictObject({
@@ -47,17 +51,18 @@ const params = v.strictObject({
  * Fails with MODEL_NOT_CONFIGURED (where `require_model` asks for one), MODEL_REFUSED or TOO_MANY_SOURCES.
  */
 export function synthKind(settings: SynthSettings): Kind {
+  const calls = settings.model && modelCalls(settings.model, settings.meter);
   return defineKind({
     name: "synth",
     params,
     exclusive: ({ path }) => `synth:${path}`,
     resumable: true,
-    run: (task) => synth(settings, task),
+    run: (task) => synth({ ...settings, calls }, task),
   });
 }
 
 async function synth(
-  { db, namespace, model }: SynthSettings,
+  { db, namespace, model, calls }: SynthSettings & { calls: ModelCalls | null },
   task: TaskContext<v.InferOutput<typeof params>>,
 ): Promise<JsonObject> {
   const { path, force_all: forceAll, require_model: requireModel } = task.params;
@@ -68,7 +73,7 @@ async function synth(
       });
     await task.log("WARN", "no model is configured: pages are made of the documents' own sentences");
   }
-  const ask = model === null ? null : await connectModel(model);
+  const ask = model === null || calls === null ? null : await connectModel(model, calls);
   const sources = await listSources(db, { namespace, path });
   const counts = { written: 0, skipped: 0, failed: 0 };
   const errors = new ErrorReport();

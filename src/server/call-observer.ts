@@ -1,0 +1,31 @@
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import type { CallObserver } from "../rpc/observed.ts";
+import { CallSpan } from "../telemetry/call-span.ts";
+import type { Metrics } from "./metrics.ts";
+
+export type Door = "grpc" | "http" | "sse";
+
+/** By what the conventions for RPC know what is spoken at a door. */
+const SYSTEMS: Record<Door, string> = { grpc: "grpc", http: "connectrpc", sse: "sse" };
+
+/** Counts the calls at a door, and gives each a span where calls are traced. */
+export function callObserver(
+  door: Door,
+  { metrics, isTraced }: { metrics: Pick<Metrics, "callsAt">; isTraced: boolean },
+): CallObserver {
+  const count = metrics.callsAt(door);
+  return (method, { requestHeader }) => {
+    const end = count(method);
+    if (!isTraced) return { end };
+    const name = `${method.parent.typeName}/${method.name}`;
+    const span = new CallSpan({ system: SYSTEMS[door], method: name, door }, requestHeader);
+    return {
+      traceparent: span.traceparent,
+      run: (handler) => span.run(handler),
+      end(code, thrown) {
+        end(code);
+        span.end(code === "ok" ? "OK" : codeToString(code).toUpperCase(), thrown);
+      },
+    };
+  };
+}
