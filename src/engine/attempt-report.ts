@@ -30,7 +30,7 @@ export class AttemptReport {
     if (isResumed) return;
     const dueAt = Math.max(task.createdAt.getTime(), task.runAt?.getTime() ?? 0);
     to.watch.attemptBegan(task.kind, Math.max(0, at.getTime() - dueAt));
-    to.log.info(this.#line(), "an attempt begins");
+    to.log.info(this.line, "an attempt begins");
   }
 
   /** @param task as the end has left it, where that is known */
@@ -40,11 +40,11 @@ export class AttemptReport {
     this.span.end(end);
     watch.attemptEnded(this.#task.kind, end.outcome, durationMs);
     if (task !== null && isTerminal(task.status)) reportEnd(task, watch);
-    const said = { ...this.#line(), outcome: end.outcome, duration_ms: Math.round(durationMs) };
+    const said = { ...this.line, outcome: end.outcome, duration_ms: Math.round(durationMs) };
     log.info("failure" in end ? { ...said, reason: end.failure.reason } : said, "an attempt has ended");
   }
 
-  #line() {
+  get line() {
     const line = lineOf(this.#task, this.span.traceparent);
     return this.#isResumed ? { ...line, resumed: true } : line;
   }
@@ -66,8 +66,8 @@ function reportEnd({ kind, status, createdAt, finishedAt, cancelRequestedAt }: T
   watch.taskEnded(kind, status, Math.max(0, endedAt - createdAt.getTime()), cancelMs);
 }
 
-/** The fields of every line that is about a task. */
-function lineOf({ taskId, kind, attempt }: Task, traceparent: string | null) {
+/** The fields of every line of the log that is about an attempt. @param traceparent of its span */
+export function lineOf({ taskId, kind, attempt }: Task, traceparent: string | null) {
   const traceId = traceIdOf(traceparent);
   const line = { task_id: taskId, kind, attempt };
   return traceId === undefined ? line : { ...line, trace_id: traceId };

@@ -164,7 +164,7 @@ export class Executor {
       })
       .catch((error: unknown) => {
         running.report.end({ outcome: "lost" }, null);
-        this.#reporting.log.error({ err: error, task_id: task.taskId }, "an attempt could not be ended");
+        this.#reporting.log.error({ ...running.report.line, err: error }, "an attempt could not be ended");
         this.#unended.add(attemptKey(task));
       })
       .finally(() => {
@@ -227,7 +227,7 @@ export class Executor {
     if (outcome === "abandoned") return { end: { outcome: "moved" }, isStored: false, task: null };
     if (typeof outcome !== "string") return this.#settlement.end(task, writer, outcome);
     this.#reporting.log.warn(
-      { task_id: task.taskId, kind: task.kind, attempt: task.attempt, because: outcome },
+      { ...report.line, because: outcome },
       "the code of a task did not stop within its grace: the task is taken from it",
     );
     return this.#settlement.take(writer, outcome);

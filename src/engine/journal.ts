@@ -272,7 +272,8 @@ export class Journal {
       for (const append of appends) await this.#flush({ creates: [], appends: [append] });
       return;
     }
-    this.#log.error({ err: error }, "the database refused a write of the journal");
+    const taskId = creates[0]?.task.taskId ?? appends[0]?.writer.fence.taskId;
+    this.#log.error({ err: error, task_id: taskId }, "the database refused a write of the journal");
     for (const { done } of creates) done.reject(error);
     for (const { writer } of appends) writer.revoke(error instanceof Error ? error : new Error(String(error)));
   }

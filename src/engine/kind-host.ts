@@ -5,6 +5,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { Kind } from "../domain/kind.ts";
 import type { AttemptOutcome } from "../domain/lifecycle.ts";
 import type { RetrySettings } from "../domain/retry.ts";
+import { lineOf } from "./attempt-report.ts";
 import type { AttemptHost, HostedAttempt } from "./attempt-host.ts";
 
 /** Runs the kinds of this process in it. */
@@ -36,10 +37,7 @@ export class KindHost implements AttemptHost {
     const onFailure = (error: unknown) => {
       span.threw(error);
       // Said with the line and not by a child of the log, which every task would pay for and few write to.
-      this.#log.warn(
-        { task_id: task.taskId, kind: task.kind, attempt: task.attempt, err: error },
-        "the code of a task threw",
-      );
+      this.#log.warn({ ...lineOf(task, span.traceparent), err: error }, "the code of a task threw");
     };
     return span.run(() => runAttempt(parts, signal, onFailure));
   }

@@ -51,18 +51,28 @@ export async function startModelServer(
   };
 }
 
+interface AnswerOptions {
+  finishReason?: string | null;
+  /** What a last event says of it, as servers do that were asked to. */
+  usage?: { prompt_tokens: number; completion_tokens: number };
+}
+
 /** The deltas of an answer as server-sent events, each a chat.completion.chunk. */
-export function eventsOf(deltas: readonly (string | null)[], { finishReason = "stop" as string | null } = {}): string {
-  const chunk = (delta: object, finish_reason: string | null) =>
+export function eventsOf(deltas: readonly (string | null)[], options: AnswerOptions = {}): string {
+  const { finishReason = "stop", usage } = options;
+  const event = (fields: object) =>
     `data: ${JSON.stringify({
       id: "chatcmpl-1",
       object: "chat.completion.chunk",
       created: 1_700_000_000,
       model: "test-model",
-      choices: [{ index: 0, delta, finish_reason }],
+      ...fields,
     })}\n\n`;
+  const chunk = (delta: object, finish_reason: string | null) =>
+    event({ choices: [{ index: 0, delta, finish_reason }] });
   const content = deltas.map((text) => chunk(text === null ? {} : { content: text }, null));
-  const end = finishReason === null ? [] : [chunk({}, finishReason), "data: [DONE]\n\n"];
+  const used = usage === undefined ? [] : [event({ choices: [], usage })];
+  const end = finishReason === null ? [] : [chunk({}, finishReason), ...used, "data: [DONE]\n\n"];
   return [chunk({ role: "assistant", content: "" }, null), ...content, ...end].join("");
 }
 

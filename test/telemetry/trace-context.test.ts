@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { checkTraceparent, linksTo, traceIdOf } from "../../src/telemetry/trace-context.ts";
+
+const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
+const SPAN_ID = "b7ad6b7169203331";
+const SAMPLED = `00-${TRACE_ID}-${SPAN_ID}-01`;
+
+describe("a traceparent", () => {
+  it("is kept as it is", () => {
+    assert.equal(checkTraceparent(SAMPLED), SAMPLED);
+    assert.equal(checkTraceparent(`00-${TRACE_ID}-${SPAN_ID}-00`), `00-${TRACE_ID}-${SPAN_ID}-00`);
+    assert.equal(traceIdOf(SAMPLED), TRACE_ID);
+    assert.deepEqual(linksTo(SAMPLED), [
+      { context: { traceId: TRACE_ID, spanId: SPAN_ID, traceFlags: 1, isRemote: true } },
+    ]);
+  });
+
+  it("of a version to come is kept as one of this version", () => {
+    assert.equal(checkTraceparent(`01-${TRACE_ID}-${SPAN_ID}-01-more`), SAMPLED);
+  });
+
+  it("that is none is dropped, whoever sends it", () => {
+    const wrong = [
+      "",
+      "x",
+      `${SAMPLED}-more`,
+      `ff-${TRACE_ID}-${SPAN_ID}-01`,
+      `00-${"0".repeat(32)}-${SPAN_ID}-01`,
+      `00-${TRACE_ID}-${"0".repeat(16)}-01`,
+      `00-${TRACE_ID.toUpperCase()}-${SPAN_ID}-01`,
+      `00-${TRACE_ID}-${SPAN_ID}`,
+      `00-${TRACE_ID}-${SPAN_ID}-01'; drop table tasks`,
+      "0".repeat(100_000),
+    ];
+    for (const text of wrong) assert.deepEqual([text, checkTraceparent(text)], [text, null]);
+    assert.deepEqual([checkTraceparent(null), checkTraceparent(undefined), linksTo(null)], [null, null, []]);
+  });
+});
