@@ -56,6 +56,7 @@ describe("a configuration", () => {
       unknownKinds: "wait",
       migrate: true,
       logLevel: "info",
+      logFormat: "auto",
     });
   });
 

@@ -4,7 +4,10 @@ import { openLog } from "../../src/server/logging.ts";
 describe("the log", () => {
   function logged(bindings: object): string {
     let text = "";
-    openLog({ level: "info", destination: { write: (line) => void (text += line) } }).info(bindings, "a line");
+    openLog({ level: "info", namespace: "default", destination: { write: (line) => void (text += line) } }).info(
+      bindings,
+      "a line",
+    );
     return text;
   }
 
@@ -25,7 +28,9 @@ describe("the log", () => {
 
   it("is silent below its level", () => {
     let text = "";
-    openLog({ level: "warn", destination: { write: (line) => void (text += line) } }).info("a line");
+    openLog({ level: "warn", namespace: "default", destination: { write: (line) => void (text += line) } }).info(
+      "a line",
+    );
     assert.equal(text, "");
   });
 });
