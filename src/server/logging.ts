@@ -3,7 +3,7 @@ import { isatty } from "node:tty";
 import { pino } from "pino";
 import type { DestinationStream, Logger } from "pino";
 import type { Configuration } from "./configuration.ts";
-import { openLogDestination } from "./log-destination.ts";
+import { LogDestination } from "./log-destination.ts";
 import type { LogLevel } from "./log-level.ts";
 import { linesForPeople, takesColours } from "./log-lines.ts";
 import { redaction } from "./redaction.ts";
@@ -49,9 +49,11 @@ export function openProcessLog({
   format,
   ...options
 }: Omit<LogOptions, "destination"> & { format: Configuration["logFormat"] }): Logger {
-  // Asked of the descriptor: process.stderr would turn a pipe into one that refuses what its reader has no room for.
   const isTerminal = isatty(STDERR);
   const isPretty = format === "pretty" || (format === "auto" && isTerminal);
   const toLine = isPretty ? linesForPeople({ isColoured: takesColours() }) : undefined;
-  return openLog({ ...options, destination: openLogDestination(STDERR, { isGathered: !isTerminal, toLine }) });
+  const destination = new LogDestination(STDERR, { isGathered: !isTerminal, toLine });
+  const log = openLog({ ...options, destination });
+  destination.onLost = (lines) => log.warn({ lines }, "lines of the log were lost: nobody took them in time");
+  return log;
 }
