@@ -11,7 +11,7 @@ import { startServerProcess } from "../support/server-process.ts";
 import type { ServerProcess } from "../support/server-process.ts";
 
 const SERVER_MS = 60_000;
-const CRASHING = join(import.meta.dirname, "..", "support", "crashing-kind.ts");
+const KINDS = join(import.meta.dirname, "..", "support", "logged-kinds.ts");
 const BIN = join(import.meta.dirname, "..", "..", "bin", "spool.js");
 
 interface Line {
@@ -32,7 +32,7 @@ describe("the log of a server", function () {
 
   async function start(settings: Record<string, string> = {}) {
     const environment = { SPOOL_DATA_DIR: dataDir, SPOOL_LOG_LEVEL: "info", SPOOL_NAMESPACE: "shop", ...settings };
-    const server = await startServerProcess({ environment, args: ["--kinds", CRASHING] });
+    const server = await startServerProcess({ environment, args: ["--kinds", KINDS] });
     let text = "";
     server.child.stderr!.on("data", (chunk: Buffer) => (text += chunk.toString()));
     const closed = once(server.child.stderr!, "close");
@@ -77,6 +77,20 @@ describe("the log of a server", function () {
     assert.equal(err!.message, "no way to postgres://[redacted]@db.example/spool");
     assert.equal(err!.cause.message, "Bearer [redacted]");
     assert.doesNotMatch(text(), /hunter2/);
+  });
+
+  it("has nothing of what tasks are given, record and give, at no level", async () => {
+    const token = "s3cret-token";
+    const { server, closed, text, lines } = await start({ SPOOL_LOG_LEVEL: "trace", SPOOL_TOKEN: token });
+    using client = connect({ address: server.address, token });
+    const { task } = await client.start({ kind: "confide", params: { secret: "s3cret" } });
+    assert.equal((await client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 })).status, "succeeded");
+    await client.start({ kind: "confide", params: { secret: ["s3cret"] } }).catch(() => {});
+    await fetch(`${server.url}/metrics?token=${token}`, { headers: { authorization: `Bearer ${token}` } });
+    assert.equal(await server.end("SIGTERM"), 0);
+    await closed;
+    assert.equal(lines().at(-1)!.msg, "stopped");
+    assert.doesNotMatch(text(), /s3cret/);
   });
 
   it("goes to debug by SIGUSR2, and back", async () => {

@@ -13,3 +13,15 @@ export const crash = defineKind({
     return {};
   },
 });
+
+/** Says what it was given in all that it may say, and gives it back. */
+export const confide = defineKind({
+  name: "confide",
+  params: v.strictObject({ secret: v.string() }),
+  async run({ params: { secret }, ...task }) {
+    await task.log("INFO", secret);
+    await task.progress("confide", 1, 1, { secret });
+    await task.partial("confided", { secret });
+    return { secret };
+  },
+});
