@@ -5,8 +5,8 @@ import type { DestinationStream } from "pino";
 const GATHERED_CHARS = 4_096;
 /** And when it has waited for so long. */
 const GATHER_MS = 100;
-/** How soon a reader that had no room is asked again. */
-const RETRY_MS = 10;
+/** How soon it is tried again: where a reader has no room, and where there is no reader, or no room on a disk. */
+const RETRY_MS = { busy: 10, broken: 1_000 } as const;
 /** What waits for a reader, or for room on a disk. Lines that come then are lost. */
 const BACKLOG_BYTES_MAX = 4 * 1_024 * 1_024;
 /** How long an exit waits for a reader that takes nothing. */
@@ -67,8 +67,9 @@ export class LogDestination implements DestinationStream {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (!this.#writeChunks()) {
-      this.#timer = setTimeout(() => this.flush(), RETRY_MS).unref();
+    const state = this.#writeChunks();
+    if (state !== "written") {
+      this.#timer = setTimeout(() => this.flush(), RETRY_MS[state]).unref();
     } else if (this.#lost > 0) {
       const lines = this.#lost;
       this.#lost = 0;
@@ -76,8 +77,7 @@ export class LogDestination implements DestinationStream {
     }
   }
 
-  /** @returns whether all is written */
-  #writeChunks(): boolean {
+  #writeChunks(): "written" | keyof typeof RETRY_MS {
     if (this.#gathered !== "") {
       const chunk = Buffer.from(this.#gathered);
       this.#gathered = "";
@@ -85,17 +85,16 @@ export class LogDestination implements DestinationStream {
       this.#bytes += chunk.length;
     }
     for (let chunk = this.#chunks.shift(); chunk !== undefined; chunk = this.#chunks.shift()) {
-      let written = 0;
       try {
-        written = writeSync(this.#fd, chunk);
-      } catch {
-        // No room, no reader, or no disk: a log is no reason to stop serving.
+        const written = writeSync(this.#fd, chunk);
+        this.#bytes -= written;
+        if (written < chunk.length) this.#chunks.unshift(chunk.subarray(written));
+      } catch (error) {
+        this.#chunks.unshift(chunk);
+        return (error as NodeJS.ErrnoException).code === "EAGAIN" ? "busy" : "broken";
       }
-      this.#bytes -= written;
-      if (written < chunk.length) this.#chunks.unshift(chunk.subarray(written));
-      if (written === 0) return false;
     }
-    return true;
+    return "written";
   }
 
   /** Nothing else runs any more: it waits here, for as long as something is taken. */
@@ -103,7 +102,7 @@ export class LogDestination implements DestinationStream {
     const clock = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
     let stalledMs = 0;
     let left = Infinity;
-    while (!this.#writeChunks() && stalledMs < EXIT_STALL_MS) {
+    while (this.#writeChunks() === "busy" && stalledMs < EXIT_STALL_MS) {
       stalledMs = this.#bytes < left ? 0 : stalledMs + 1;
       left = this.#bytes;
       Atomics.wait(clock, 0, 0, 1);

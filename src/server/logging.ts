@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import { isatty } from "node:tty";
 import { pino } from "pino";
 import type { DestinationStream, Logger } from "pino";
 import type { Configuration } from "./configuration.ts";
@@ -49,7 +48,8 @@ export function openProcessLog({
   format,
   ...options
 }: Omit<LogOptions, "destination"> & { format: Configuration["logFormat"] }): Logger {
-  const isTerminal = isatty(STDERR);
+  // To ask also opens it, and Node opens a pipe so that a write to one that is full fails, and does not wait.
+  const isTerminal = process.stderr.isTTY;
   const isPretty = format === "pretty" || (format === "auto" && isTerminal);
   const toLine = isPretty ? linesForPeople({ isColoured: takesColours() }) : undefined;
   const destination = new LogDestination(STDERR, { isGathered: !isTerminal, toLine });
