@@ -53,7 +53,7 @@ function refuse() {
 /** Runs this same command with another Node, and ends as that one ends. */
 function runWith(node) {
   const child = spawn(node, [...heap, ...process.argv.slice(1)], { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => forward(child, signal));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"]) process.on(signal, () => forward(child, signal));
   child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }
 

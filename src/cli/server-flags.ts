@@ -35,7 +35,8 @@ export function addServerOptions(command: Command): Command {
     .option("--sources-dir <folder>", "below which ingest may read (default: .)")
     .option("--model-base-url <url>", "the model's API, for synth")
     .option("--model <name>", "the model, for synth; its key is in SPOOL_MODEL_API_KEY")
-    .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent (default: info)");
+    .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent (default: info)")
+    .option("--log-format <format>", "auto, json, or pretty for people (default: auto, pretty on a terminal)");
 }
 
 /** What was set on the command line, by the names of the configuration. */

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import { WRITE_AHEAD_KIB_DEFAULT, WRITE_AHEAD_KIB_MAX } from "../domain/limits.ts";
+import { LOG_LEVELS } from "./log-level.ts";
+import type { LogLevel } from "./log-level.ts";
 import { isLoopback } from "./loopback.ts";
 
 /** How a server runs. Complete: defaults are filled in. Durations are milliseconds. */
@@ -39,7 +41,9 @@ export interface Configuration {
   unknownKinds: "wait" | "refuse";
   /** Whether to bring the database to this version's schema at start. */
   migrate: boolean;
-  logLevel: string;
+  logLevel: LogLevel;
+  /** `auto`: pretty where stderr is a terminal, else json. */
+  logFormat: "auto" | "json" | "pretty";
 }
 
 /** Everything that is wrong with a configuration. The command line answers it with exit code 2. */
@@ -61,7 +65,7 @@ interface Setting<Value> {
   fallback: Value;
 }
 
-const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+const LOG_FORMATS = ["auto", "json", "pretty"] as const;
 
 const UNKNOWN_KINDS = ["wait", "refuse"] as const;
 
@@ -94,6 +98,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   unknownKinds: setting("SPOOL_UNKNOWN_KINDS", v.picklist(UNKNOWN_KINDS, "must be wait or refuse"), "wait"),
   migrate: setting("SPOOL_MIGRATE", flag(), true),
   logLevel: setting("SPOOL_LOG_LEVEL", v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`), "info"),
+  logFormat: setting("SPOOL_LOG_FORMAT", v.picklist(LOG_FORMATS, `must be one of ${LOG_FORMATS.join(", ")}`), "auto"),
 };
 
 /** What the same file may say to the command line's calls. */
@@ -243,4 +248,19 @@ function flag(): v.GenericSchema<unknown, boolean> {
     v.transform((word) => word === "true" || word === "on" || word === "1"),
   );
   return v.union([v.boolean(), words], message);
+}
+
+/** What of a configuration nobody may read, in every form in which a text could hold it. */
+export function secretsOf({ token, modelApiKey, databaseUrl }: Configuration): string[] {
+  const password = databaseUrl === null ? "" : (URL.parse(databaseUrl)?.password ?? "");
+  return [token, modelApiKey, password, decoded(password)].filter((secret) => secret !== null).filter(Boolean);
+}
+
+/** A password as it was before it was put into a URL. */
+function decoded(password: string): string {
+  try {
+    return decodeURIComponent(password);
+  } catch {
+    return password;
+  }
 }

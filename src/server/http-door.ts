@@ -15,6 +15,7 @@ import type { Certificate } from "./certificate.ts";
 import { connectRoutes } from "./connect-routes.ts";
 import { eventSource } from "./event-source.ts";
 import { eventStream } from "./event-streams.ts";
+import { logLevelResource } from "./log-level-resource.ts";
 import { pathOf, sendError, sendJson } from "./http-answer.ts";
 import { openHttpServer } from "./http-server.ts";
 import type { HttpHandler, HttpResponse } from "./http-server.ts";
@@ -51,6 +52,7 @@ interface HttpDoorOptions {
   isTraced?: boolean;
   /** Answers every path that is nobody's, without a token. */
   fallback?: HttpHandler;
+  /** The server's, not a child of it: its level is what `/log-level` is about. */
   log: Logger;
 }
 
@@ -59,7 +61,7 @@ const CALLS = /^\/(spool\.v1\.|v1\/)/;
 
 /**
  * Serves spool.v1.TaskService and the plain calls of WorkerService over HTTP: by Connect, by gRPC-Web, and as
- * server-sent events. And `/healthz` and `/readyz`, without a token, and `/metrics`.
+ * server-sent events. And `/healthz` and `/readyz`, without a token, and `/metrics` and `/log-level`.
  *
  * @throws where the address cannot be listened on
  */
@@ -87,6 +89,10 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
   };
   const routes = connectRoutes(calls, { drain, isAuthorized, log });
   const streams = observed(TaskService, tasks, callObserver("sse", { metrics, isTraced }));
+  const own = new Map([
+    ["/metrics", { answer: metrics.answer, methods: ["GET"] }],
+    ["/log-level", { answer: logLevelResource(log), methods: ["GET", "PUT"] }],
+  ]);
   const isAdmitted = originGuard({ origins, hasToken: token !== undefined, log });
 
   return (request, response) => {
@@ -96,21 +102,28 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
     if (!isAdmitted(request, response)) return;
     const call = routes.get(path);
     if (call !== undefined) return call(request, response); // It asks for the token itself, to refuse in its protocol.
-    const events = eventStream(streams, path);
-    const read = path === "/metrics" ? metrics.answer : events && eventSource(events, { drain, log });
-    if (read !== undefined) {
-      if (request.method !== "GET") return refuse(new SpoolError("INVALID_ARGUMENT", "this is called by GET"), 405);
-      if (isAuthorized(request.headers.authorization)) return read(request, response);
+    const resource = own.get(path) ?? streamOf(path);
+    if (resource !== undefined) {
+      const { answer, methods } = resource;
+      if (!methods.includes(request.method!)) {
+        response.setHeader("allow", methods.join(", "));
+        return refuse(new SpoolError("INVALID_ARGUMENT", `this is called by ${methods.join(" or ")}`), 405);
+      }
+      if (isAuthorized(request.headers.authorization)) return answer(request, response);
       return refuse(new Unauthenticated());
     }
     if (CALLS.test(path) || fallback === undefined) return sendNotFound(path, response);
     fallback(request, response);
 
     function refuse(error: SpoolError, status?: number): void {
-      if (status === 405) response.setHeader("allow", "GET");
       sendError(response, toConnectError(error, log), status);
     }
   };
+
+  function streamOf(path: string): { answer: HttpHandler; methods: string[] } | undefined {
+    const events = eventStream(streams, path);
+    return events && { answer: eventSource(events, { drain, log }), methods: ["GET"] };
+  }
 }
 
 /** Never rejects. */

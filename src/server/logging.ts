@@ -1,33 +1,59 @@
+import { hostname } from "node:os";
 import { pino } from "pino";
 import type { DestinationStream, Logger } from "pino";
-import pretty from "pino-pretty";
+import type { Configuration } from "./configuration.ts";
+import { LogDestination } from "./log-destination.ts";
+import type { LogLevel } from "./log-level.ts";
+import { linesForPeople, takesColours } from "./log-lines.ts";
+import { redaction } from "./redaction.ts";
 
-/** What must not be in a log, wherever in a line it turns up. */
-const SECRETS = [
-  "authorization",
-  "token",
-  "apiKey",
-  "api_key",
-  "modelApiKey",
-  "databaseUrl",
-  "connectionString",
-  "password",
-];
+interface LogOptions {
+  level: LogLevel;
+  /** Whose tasks the server runs. Every line says so, besides the machine and the process. */
+  namespace: string;
+  /** What is masked wherever it turns up, besides what looks like a secret. */
+  secrets?: readonly string[];
+  /** Takes each line, with its end. */
+  destination: DestinationStream;
+}
+
 const STDERR = 2;
 
 /**
- * Opens the log: JSON, one object a line, or lines for people where stderr is a terminal. Standard output is left to
- * what the command answers.
- *
- * @param level trace, debug, info, warn, error, fatal or silent
- * @param destination instead of stderr
+ * Opens a log of JSON, one object a line: `level` as a word, `time` in UTC with milliseconds, `pid`, `hostname` and
+ * `namespace`, the fields of the line, an error with its causes as `err`, and `msg`. Secrets are masked.
  */
-export function openLog({ level, destination }: { level: string; destination?: DestinationStream }): Logger {
-  const redact = { paths: SECRETS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: "[redacted]" };
-  return pino({ level, redact }, destination ?? toStderr());
+export function openLog({ level, namespace, secrets = [], destination }: LogOptions): Logger {
+  const { text, fields } = redaction(secrets);
+  const log = pino(
+    {
+      level,
+      base: { pid: process.pid, hostname: hostname(), namespace },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }), log: fields },
+      serializers: { msg: text, err: (masked: unknown) => masked }, // Made by then, with the other fields.
+    },
+    destination,
+  );
+  // Pino does not format what a child is bound to.
+  const { child } = log;
+  log.child = function (this: Logger, bindings: object, options: object) {
+    return child.call(this, fields(bindings), options);
+  } as typeof child;
+  return log;
 }
 
-function toStderr(): DestinationStream {
-  // Written at once: the lines before a crash are those that are needed.
-  return process.stderr.isTTY ? pretty({ destination: STDERR, sync: true }) : pino.destination(STDERR);
+/** The log of this process, on stderr: standard output is left to what the command answers. */
+export function openProcessLog({
+  format,
+  ...options
+}: Omit<LogOptions, "destination"> & { format: Configuration["logFormat"] }): Logger {
+  // To ask also opens it, and Node opens a pipe so that a write to one that is full fails, and does not wait.
+  const isTerminal = process.stderr.isTTY;
+  const isPretty = format === "pretty" || (format === "auto" && isTerminal);
+  const toLine = isPretty ? linesForPeople({ isColoured: takesColours() }) : undefined;
+  const destination = new LogDestination(STDERR, { isGathered: !isTerminal, toLine });
+  const log = openLog({ ...options, destination });
+  destination.onLost = (lines) => log.warn({ lines }, "lines of the log were lost: nobody took them in time");
+  return log;
 }

@@ -10,12 +10,13 @@ import { openDatabase } from "../store/database.ts";
 import type { Store } from "../store/database.ts";
 import { migrate, requireCurrentSchema } from "../store/migrate.ts";
 import { ping } from "../store/ping.ts";
-import { readConfiguration } from "./configuration.ts";
+import { readConfiguration, secretsOf } from "./configuration.ts";
 import type { Configuration } from "./configuration.ts";
 import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
 import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
-import { openLog } from "./logging.ts";
+import type { LogLevel } from "./log-level.ts";
+import { openProcessLog } from "./logging.ts";
 import { databaseLocation } from "./migrate.ts";
 import { Readiness } from "./readiness.ts";
 import { telemetryResource } from "./telemetry-resource.ts";
@@ -47,17 +48,22 @@ export interface RunningServer {
  *
  * @param flags settings from the command line, by the names of Configuration; `config` is a file's path
  * @param kindFiles modules that export kinds, besides echo, ingest and synth
+ * @param onLog is given the log as soon as it is open, for what happens to the whole process
  * @throws ConfigurationError, DatabaseTooNew, DatabaseTooOld, and where the address or the data folder is taken
  */
 export async function serve({
   flags,
   kindFiles,
+  onLog,
 }: {
   flags: Record<string, string | undefined>;
   kindFiles: readonly string[];
+  onLog?: (log: Logger, configured: LogLevel) => void;
 }): Promise<RunningServer> {
   const configuration = readConfiguration({ flags });
-  const log = openLog({ level: configuration.logLevel });
+  const { logLevel: level, logFormat: format, namespace } = configuration;
+  const log = openProcessLog({ level, format, namespace, secrets: secretsOf(configuration) });
+  onLog?.(log, level);
   const tracing = await startTracing({ resource: telemetryResource(configuration), log });
   try {
     const ownKinds = await loadKinds(kindFiles);
@@ -179,6 +185,7 @@ async function leave({ configuration, store, engine, doors, readiness, log }: Se
   await doors.close({ graceMs: STOP_MARGIN_MS });
   await store.close();
   log.info("stopped");
+  log.flush();
 }
 
 function databaseName({ databaseUrl, dataDir }: Configuration): string {

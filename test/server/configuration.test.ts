@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigurationError, readConfiguration } from "../../src/server/configuration.ts";
+import { ConfigurationError, readConfiguration, secretsOf } from "../../src/server/configuration.ts";
 import { isLoopback } from "../../src/server/loopback.ts";
 
 type Environment = Record<string, string>;
@@ -56,6 +56,7 @@ describe("a configuration", () => {
       unknownKinds: "wait",
       migrate: true,
       logLevel: "info",
+      logFormat: "auto",
     });
   });
 
@@ -168,6 +169,7 @@ describe("a configuration", () => {
     ["SPOOL_UNKNOWN_KINDS", ["wait", "refuse"], ["accept"]],
     ["SPOOL_MIGRATE", ["true", "0"], ["yes"]],
     ["SPOOL_LOG_LEVEL", ["trace", "silent"], ["INFO"]],
+    ["SPOOL_LOG_FORMAT", ["auto", "json", "pretty"], ["text"]],
   ];
   for (const [variable, within, beyond] of BOUNDS) {
     it(`keeps ${variable} within its bounds`, () => {
@@ -179,6 +181,14 @@ describe("a configuration", () => {
       }
     });
   }
+});
+
+describe("the secrets of a configuration", () => {
+  it("are what nobody may read, a password as it is and as a URL has it", () => {
+    const environment = { SPOOL_TOKEN: "t", SPOOL_MODEL_API_KEY: "k", DATABASE_URL: "postgres://u:p%40ss@h/d" };
+    assert.deepEqual(secretsOf(readConfiguration({ environment })), ["t", "k", "p%40ss", "p@ss"]);
+    assert.deepEqual(secretsOf(readConfiguration({ environment: { DATABASE_URL: "postgres://h/d" } })), []);
+  });
 });
 
 describe("an address without a token", () => {

@@ -35,9 +35,24 @@ async function run(command: Command, { json, kindFiles }: { json: boolean; kindF
       stopping.resolve();
     });
   }
+  // It would end the process until there is a log whose level it changes.
+  let toggleLevel = () => {};
+  process.on("SIGUSR2", () => toggleLevel());
   const flags = serverFlags(command);
   const { serve } = await import("../../server/serve.ts");
-  const server = await serve({ flags, kindFiles });
+  const { changeLogLevel, toggledLevel } = await import("../../server/log-level.ts");
+  const server = await serve({
+    flags,
+    kindFiles,
+    onLog: (log, configured) => {
+      toggleLevel = () => changeLogLevel(log, toggledLevel(log.level, configured), { by: "SIGUSR2" });
+      // Node would print it as it is, on the log's own stream, and with whatever secret it holds.
+      process.on("uncaughtException", (error) => {
+        log.fatal({ err: error }, "an error that nobody caught: the server ends");
+        process.exit(EXIT.failed);
+      });
+    },
+  });
   await writeOut(json ? `${jsonText({ address: server.address, doors: server.doors })}\n` : welcome(server, flags));
   await Promise.race([stopping.promise.then(() => server.stop()), server.stopped]);
 }
