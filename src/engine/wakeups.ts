@@ -6,12 +6,17 @@ import { listen, NOTIFICATION_BYTES_MAX, notify } from "../store/notifications.t
 import type { Database } from "../store/schema.ts";
 import { aborted } from "./aborted.ts";
 import { backoff } from "./backoff.ts";
-import { decodeWakeups, encodeWakeups } from "./wakeup-message.ts";
+import { decodeWakeups, encodeWakeups, isProbe } from "./wakeup-message.ts";
 
 /** Commits are gathered for so long, so that however many there are, the notifications stay few. */
 const GATHER_MS = 5;
 /** Tasks that one turn tells of at the most. What is left out is found by the polls. */
 const GATHERED_MAX = 20_000;
+
+/** By which the servers of a namespace tell each other. A channel's name is at most 63 bytes, as is a namespace's alone. */
+export function wakeupChannel(namespace: string): string {
+  return `spool_${createHash("sha256").update(namespace).digest("hex").slice(0, 16)}`;
+}
 
 /**
  * Tells the other processes of the service what this one has committed, and this one what they have. Hints alone: sent
@@ -52,8 +57,7 @@ export class Wakeups {
   }) {
     this.#db = parts.db;
     this.#url = parts.url;
-    // A channel's name is at most 63 bytes, and so may be a namespace's alone.
-    this.#channel = `spool_${createHash("sha256").update(parts.namespace).digest("hex").slice(0, 16)}`;
+    this.#channel = wakeupChannel(parts.namespace);
     this.#log = parts.log;
     this.#hasPeers = parts.hasPeers;
     this.#onPeer = parts.onPeer;
@@ -111,6 +115,7 @@ export class Wakeups {
   }
 
   #receive(payload: string): void {
+    if (isProbe(payload)) return;
     const { sender, states } = decodeWakeups(payload);
     if (sender === this.#sender) return;
     this.#onPeer();
