@@ -23,7 +23,8 @@ export interface ServerDoor {
 
 const timeoutMs = STATEMENT_MS_MAX;
 
-export async function lookAtHealth({ address, transport }: ServerDoor, signal: AbortSignal): Promise<Finding> {
+export async function lookAtHealth(door: ServerDoor, signal: AbortSignal): Promise<Finding> {
+  const { address, transport } = door;
   const askedAt = performance.now();
   const read = (bytes: Buffer) => fromBinary(HealthCheckResponseSchema, bytes);
   try {
@@ -31,23 +32,28 @@ export async function lookAtHealth({ address, transport }: ServerDoor, signal: A
     const tookMs = performance.now() - askedAt;
     if (status === ServingStatus.SERVING) return ok(`${address} is SERVING, and said so in ${durationText(tookMs)}`);
     const todo = "it starts or stops, or waits for its database: /readyz and its log say what it lacks";
-    return {
-      status: "fail",
-      found: `${address} is ${status === ServingStatus.NOT_SERVING ? "NOT_SERVING" : `of health ${status}`}`,
-      todo,
-      section: "Start",
-    };
+    return { status: "fail", found: `${address} is not SERVING`, todo, section: "Start" };
   } catch (error) {
-    if (signal.aborted) throw error;
-    const found = `${address} does not answer: ${(error as Error).message}`;
-    const todo = "see whether a server runs there, and by TLS (https://) if it speaks it";
-    return { status: "fail", found, todo, section: "Start" };
+    return unanswered(door, error, signal);
   }
 }
 
 /** Where the database itself is closed to others, its server tells who is there. The clock is then the same machine's. */
-export async function askForSessions({ transport }: ServerDoor, signal: AbortSignal): Promise<Finding> {
+export async function askForSessions(door: ServerDoor, signal: AbortSignal): Promise<Finding> {
   const read = (bytes: Buffer) => fromBinary(ListSessionsResponseSchema, bytes);
-  const { sessions } = await transport.unary(WorkerService.method.listSessions, {}, { timeoutMs, signal, read });
-  return judgeSessions({ at: new Date(), sessions: sessions.map(toSession) });
+  try {
+    const options = { timeoutMs, signal, read };
+    const { sessions } = await door.transport.unary(WorkerService.method.listSessions, {}, options);
+    return judgeSessions({ at: new Date(), sessions: sessions.map(toSession) });
+  } catch (error) {
+    return unanswered(door, error, signal);
+  }
+}
+
+function unanswered({ address }: ServerDoor, error: unknown, signal: AbortSignal): Finding {
+  if (signal.aborted) throw error;
+  const found = `${address} does not answer: ${(error as Error).message}`;
+  const todo =
+    "see that a server runs there (--address), by TLS (https://) if it speaks it, and SPOOL_TOKEN is its token";
+  return { status: "fail", found, todo, section: "Start" };
 }
