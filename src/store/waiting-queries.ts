@@ -7,14 +7,15 @@ import type { Database } from "./schema.ts";
 /** How much of what is due is looked at, of that which has waited for longest. */
 export const DUE_LOOKED_AT_MAX = 10_000;
 const KINDS_MAX = 100;
-const UNCHECKED_COUNTED_MAX = 1_000;
+/** Of one kind. */
+export const UNCHECKED_COUNTED_MAX = 1_000;
 const CLAIMABLE_MAX = 20;
 export const IDLE_KEYS_MAX = 100;
 
 /** Tasks of one kind that are due and wait. */
 export interface WaitingKind {
   kind: string;
-  /** At least. */
+  /** At least: how far is counted has its bound. */
   count: number;
   /** How long the one has been due that has been so for longest. */
   waitedMs: number;
@@ -74,15 +75,15 @@ export interface ClaimableTask {
 }
 
 /**
- * The tasks that a claim for each of the sets of kinds would take next and that have been due for lateMs: at most 20 a
- * set, those first that have been due for longest. One by an exclusive key is among them while nobody holds the key and
+ * The tasks that a claim for each of the sets of kinds would take next: at most 20 a set, those first that have been due
+ * for longest. One by an exclusive key is among them while nobody holds the key and
  * nothing older waits for it.
  */
 export async function readClaimable(
   db: Kysely<Database>,
-  query: { namespace: string; kindSets: readonly (readonly string[])[]; lateMs: number },
+  query: { namespace: string; kindSets: readonly (readonly string[])[] },
 ): Promise<ClaimableTask[][]> {
-  const { namespace, kindSets, lateMs } = query;
+  const { namespace, kindSets } = query;
   const { rows } = await sql<ClaimableTask & { place: number }>`
 select s.place::int as place, t.*
 from jsonb_array_elements(${JSON.stringify(kindSets)}::jsonb) with ordinality s (kinds, place)
@@ -91,7 +92,7 @@ cross join lateral (
   from tasks t
   where namespace = ${namespace} and status = 'pending' and unchecked is null
     and kind = any(array(select jsonb_array_elements_text(s.kinds)))
-    and ${DUE} <= now() - ${lateMs}::int * interval '1 millisecond' and (deadline_at is null or deadline_at > now())
+    and ${DUE} <= now() and (deadline_at is null or deadline_at > now())
     and (exclusive_key is null or not exists (
       select from task_exclusives x where x.namespace = t.namespace and x.exclusive_key = t.exclusive_key
     ) and not exists (

@@ -4,11 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CHECK_NAMES } from "../../src/server/doctor/check.ts";
 import type { Check } from "../../src/server/doctor/check.ts";
+import { eventually } from "../support/eventually.ts";
 import { createDatabase } from "../support/postgres.ts";
 import type { TestDatabase } from "../support/postgres.ts";
 import { startServerProcess } from "../support/server-process.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
-import { runSpool } from "./spool-process.ts";
+import { runSpool, spawnSpool } from "./spool-process.ts";
 
 /** A database in process takes seconds to be made, and more on a busy machine. */
 const TIMEOUT_MS = 60_000;
@@ -26,10 +27,20 @@ describe("spool doctor", function () {
     it("ends with 0 where the service is well, and with 1 where its server has gone", async () => {
       const server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: database.url } });
       const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_ADDRESS: server.address };
-      const well = await runSpool(["doctor"], { environment });
-      assert.deepEqual([well.code, well.stderr], [0, ""], well.stdout);
+      // On a busy machine something may be slow at one time, and not at the next.
+      const well = await eventually(
+        async () => {
+          const ended = await runSpool(["doctor"], { environment });
+          assert.deepEqual(
+            [ended.code, ended.stderr, ended.stdout.endsWith("\n\nwell\n")],
+            [0, "", true],
+            ended.stdout,
+          );
+          return ended;
+        },
+        { timeoutMs: 30_000 },
+      );
       const lines = well.stdout.trimEnd().split("\n");
-      assert.equal(lines.at(-1), "well");
       assert.deepEqual(
         lines.slice(0, -2).map((line) => line.split(/ +/).slice(0, 2)),
         CHECK_NAMES.map((name) => ["ok", name]),
@@ -64,17 +75,19 @@ describe("spool doctor", function () {
       assert.deepEqual([sessions?.status, "section" in sessions! && sessions.section], ["fail", "Start"]);
     });
 
-    it("ends within its --timeout where the database says nothing", async () => {
+    it("ends with its --timeout where the database says nothing", async () => {
       const url = new URL(database.url);
       await using proxy = await startTcpProxy(() => new URL(database.url).host);
       proxy.silenceNext();
       url.host = proxy.address;
-      const startedAt = performance.now();
-      const { code, stdout } = await runSpool(["doctor", "--timeout", "1s", "--database-url", url.href]);
+      const { says, ended } = spawnSpool(["doctor", "--timeout", "1s", "--database-url", url.href]);
+      await says("not well");
+      const toldAt = performance.now();
+      const { code, stdout } = await ended;
       assert.equal(code, 1);
       assert.match(stdout, /^fail +database +not known within 1 s$/m);
-      // Nothing would end it before the connection is given up, after 5 s.
-      assert.ok(performance.now() - startedAt < 4_500);
+      // The connection by itself would be given up 4 s later.
+      assert.ok(performance.now() - toldAt < 3_000);
     });
   });
 

@@ -133,7 +133,7 @@ const CASES: Record<string, readonly [Finding["status"], Finding, RegExp][]> = {
   "kinds that are waited for": [
     ["ok", kinds("echo", 99_000), /1 kind at those who live/],
     ["ok", kinds("other", 10_000), /none is waited for/],
-    ["warn", kinds("other", 10_001), /nobody has other \(2 tasks\), waited for since 10 s/],
+    ["warn", kinds("other", 10_001), /nobody has other \(2 tasks\), due for up to 10 s/],
   ],
   "what was not looked over": [
     ["ok", unchecked("echo", 9_999), /no task/],
@@ -196,7 +196,16 @@ describe("the doctor's verdict", () => {
   it("has figures with their units", () => {
     const durations = [0.42, 9.96, 12.3, 999, 1_000, 1_550, 12_900, 60_000, 3_600_000, 86_400_000];
     assert.deepEqual(durations.map(durationText), [
-      ...["0.4 ms", "10 ms", "12 ms", "999 ms", "1 s", "1.6 s", "12 s", "1 min", "1 h", "1 d"],
+      "0.4 ms",
+      "10 ms",
+      "12 ms",
+      "999 ms",
+      "1 s",
+      "1.6 s",
+      "12 s",
+      "1 min",
+      "1 h",
+      "1 d",
     ]);
     assert.deepEqual([countText(1, "task"), countText(1_000, "task", 1_000)], ["1 task", "1,000 tasks or more"]);
     assert.equal(namesText(["a", "b", "c", "d", "e"]), "a, b, c and 2 more");

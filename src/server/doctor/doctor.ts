@@ -79,7 +79,7 @@ class Examination {
 
   /** All of them: what was not looked at has its reason. */
   checks(): Check[] {
-    const unseen = this.#isReached ? "the schema is not this program's" : "the database could not be looked at";
+    const unseen = this.#isReached ? "the schema is not this program's, or not known" : "the database was not reached";
     return CHECK_NAMES.map((name) => ({ name, ...(this.#findings.get(name) ?? skipped(unseen)) }));
   }
 
@@ -140,6 +140,8 @@ class Examination {
     const patient = new Patient({ settings: this.#configuration, db, url, signal: this.#signal });
     await this.#look("database", () => this.#reach(patient));
     if (!this.#isReached) return;
+    // One that was reached may have gone before its clock was read.
+    if (!this.#findings.has("clock")) this.#findings.set("clock", skipped("the database has stopped to answer"));
     const take = ({ name, look }: Look) => this.#look(name, () => look(patient));
     await Promise.all([
       ...SERVER_LOOKS.map(take),

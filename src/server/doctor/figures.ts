@@ -15,9 +15,14 @@ export function durationText(ms: number): string {
   return `${count < 10 && unit[0] === "s" ? Number(count.toFixed(1)) : Math.floor(count)} ${unit[0]}`;
 }
 
+/** `12,000`. */
+export function countOf(count: number): string {
+  return count.toLocaleString("en-US");
+}
+
 /** `1 task`, `3 tasks`, `1,000 tasks or more`. @param countedMax where the counting ends */
 export function countText(count: number, noun: string, countedMax = Infinity): string {
-  const counted = `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;
+  const counted = `${countOf(count)} ${noun}${count === 1 ? "" : "s"}`;
   return count >= countedMax ? `${counted} or more` : counted;
 }
 

@@ -1,9 +1,9 @@
 import type { SessionState } from "../../domain/session.ts";
-import { DUE_LOOKED_AT_MAX } from "../../store/waiting-queries.ts";
+import { DUE_LOOKED_AT_MAX, UNCHECKED_COUNTED_MAX } from "../../store/waiting-queries.ts";
 import type { WaitingKind } from "../../store/waiting-queries.ts";
 import { grade, graded, ok, worst } from "./check.ts";
 import type { Finding } from "./check.ts";
-import { countText, durationText, namesText } from "./figures.ts";
+import { countOf, countText, durationText, namesText } from "./figures.ts";
 import { SILENT_LEASES, UNCHECKED_MS } from "./thresholds.ts";
 
 // What is found of those who run tasks, and of the kinds that they have.
@@ -33,7 +33,7 @@ export function judgeSessions({ at, sessions }: SeenSessions): Finding {
   const gone = sessions.length - alive.length;
   const late = alive.filter((session) => isLate(session, at));
   const sum = (of: "running" | "capacity") => alive.reduce((total, session) => total + session[of], 0);
-  const slots = `${sum("running")} of ${countText(sum("capacity"), "slot")} taken`;
+  const slots = `${countOf(sum("running"))} of ${countText(sum("capacity"), "slot")} taken`;
   const goneText = gone === 0 ? "" : `, ${countText(gone, "session")} run out`;
   const found = `${countText(servers.length, "server")} and ${countText(workers, "worker")} alive, ${slots}${goneText}`;
   if (servers.length === 0) {
@@ -68,16 +68,18 @@ export function judgeKinds(
     return ok(`${countText(had.size, "kind")} at those who live; none is waited for in vain${among}`);
   }
   const longest = Math.max(...missing.map(({ waitedMs }) => waitedMs));
-  const names = namesText(missing.map(({ kind, count }) => `${kind} (${countText(count, "task")})`));
+  const names = namesText(
+    missing.map(({ kind, count }) => `${kind} (${countText(count, "task", UNCHECKED_COUNTED_MAX)})`),
+  );
   return {
     status: "warn",
-    found: `nobody has ${names}, waited for since ${durationText(longest)}${among}`,
+    found: `nobody has ${names}, due for up to ${durationText(longest)}${among}`,
     todo: "start a server (--kinds) or a worker that has them, or cancel the tasks",
     section: "Who is there",
   };
 }
 
-const looksNoFurther = `, of the ${DUE_LOOKED_AT_MAX.toLocaleString("en-US")} that are due for longest`;
+const looksNoFurther = `, of the ${countOf(DUE_LOOKED_AT_MAX)} that are due for longest`;
 
 /** Tasks that nobody has looked over although somebody has their kind. */
 export function judgeUnchecked(unchecked: readonly WaitingKind[], { at, sessions }: SeenSessions): Finding {
@@ -94,7 +96,9 @@ export function judgeUnchecked(unchecked: readonly WaitingKind[], { at, sessions
   });
   const late = had.filter(({ waitedMs }) => grade(waitedMs, UNCHECKED_MS) !== "ok");
   if (late.length === 0) return ok("no task waits to be looked over by those who have its kind");
-  const names = namesText(late.map(({ kind, count }) => `${kind} (${countText(count, "task")})`));
+  const names = namesText(
+    late.map(({ kind, count }) => `${kind} (${countText(count, "task", UNCHECKED_COUNTED_MAX)})`),
+  );
   const longest = Math.max(...late.map(({ waitedMs }) => waitedMs));
   const found = `not looked over by those who have the kind: ${names}, for up to ${durationText(longest)}`;
   return graded(worst(late.map(({ waitedMs }) => grade(waitedMs, UNCHECKED_MS))), found, {

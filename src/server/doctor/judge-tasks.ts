@@ -55,7 +55,7 @@ export function judgeWaiting(stuck: readonly ClaimableTask[]): Finding {
   const kinds = namesText([...new Set(stuck.map(({ kind }) => kind))]);
   const first = stuck[0]!.taskId;
   const found = `${countText(stuck.length, "task")} of ${kinds} due for ${durationText(longest)} while slots are free: ${first}`;
-  return graded(grade(longest, { ...CLAIM_LATE_MS, warn: 0 }), found, {
+  return graded(grade(longest, CLAIM_LATE_MS), found, {
     todo: "see whether a transaction holds the row, and whether those who have the kind are draining",
     section: "What happens when something dies",
   });

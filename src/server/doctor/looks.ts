@@ -153,7 +153,7 @@ async function readNext(patient: Patient): Promise<ClaimableTask[]> {
   const { namespace } = patient;
   const free = [...freeSlots(await patient.sessionsNow()).values()].slice(0, KIND_SETS_MAX);
   const kindSets = free.map(({ kinds }) => kinds);
-  const claimable = await patient.read((trx) => readClaimable(trx, { namespace, kindSets, lateMs: 0 }));
+  const claimable = await patient.read((trx) => readClaimable(trx, { namespace, kindSets }));
   const next = claimable.flatMap((tasks, place) => tasks.slice(0, free[place]!.slots));
   return [...new Map(next.map((task) => [task.taskId, task])).values()];
 }

@@ -38,8 +38,8 @@ export const WAKEUP_GIVEN_UP_MS = 3 * POLL_MS;
 /** How much of its lease a session may be silent for: it has missed two renewals then. */
 export const SILENT_LEASES = 2.5 / RENEWALS;
 
-/** How long a task may wait for a slot that is free: several polls; and what nobody would take for a delay. */
-export const CLAIM_LATE_MS = { warn: 5 * POLL_MS, fail: 60_000 };
+/** How long a task has waited that is next at two looks, with a slot free: longer than several polls, whatever it is. */
+export const CLAIM_LATE_MS = { warn: 0, fail: 60_000 };
 
 /** How long it may take until a task was looked over. A worker may take its time for it. */
 export const UNCHECKED_MS = { warn: 10 * LOOK_MS, fail: 60_000 };
