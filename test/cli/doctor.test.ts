@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect } from "../../src/client/client.ts";
 import { CHECK_NAMES } from "../../src/server/doctor/check.ts";
 import type { Check } from "../../src/server/doctor/check.ts";
 import { eventually } from "../support/eventually.ts";
@@ -55,6 +56,25 @@ describe("spool doctor", function () {
       );
       assert.match(gone.stdout, /^fail +server +.* does not answer: /m);
       assert.match(gone.stdout, /\n\nnot well: sessions, server\n$/);
+    });
+
+    it("tells of a server that was killed and of the task that it ran", async () => {
+      await using other = await createDatabase();
+      const environment = { SPOOL_DATABASE_URL: other.url, SPOOL_LEASE_MS: "1000" };
+      const server = await startServerProcess({ environment });
+      using client = connect({ address: server.address });
+      const { task } = await client.start({ kind: "echo", params: { count: 1_000, delay_ms: 100 } });
+      await eventually(async () => assert.equal((await client.get({ taskId: task.taskId })).status, "running"));
+      await server.end("SIGKILL");
+      await eventually(
+        async () => {
+          const { code, stdout } = await runSpool(["doctor"], { environment });
+          assert.match(stdout, /^(warn|fail) +sweeper +not swept: 1 task whose session is gone by up to [\d.]+ s$/m);
+          assert.match(stdout, /^fail +sessions +no server is alive; .*, 1 session run out$/m);
+          assert.equal(code, 1);
+        },
+        { timeoutMs: 30_000 },
+      );
     });
 
     it("prints one object of a stable shape with --json", async () => {

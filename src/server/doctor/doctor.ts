@@ -1,3 +1,4 @@
+import { aborted } from "../../engine/aborted.ts";
 import { DataDirInUse } from "../../store/data-dir-lock.ts";
 import { hasEmbedded, openDatabase } from "../../store/database.ts";
 import type { Store } from "../../store/database.ts";
@@ -90,8 +91,7 @@ class Examination {
     if (store !== null) {
       await this.#lookInto(store);
       // One that does not answer any more would hold up the report.
-      const closed = store.close().catch(() => {});
-      if (!this.#signal.aborted) await closed;
+      await Promise.race([store.close().catch(() => {}), aborted(this.#signal)]);
     }
     if (health === null && !this.#findings.has("server")) {
       this.#findings.set(
@@ -105,9 +105,8 @@ class Examination {
   /** @returns null: it could not be opened, and what was found is told */
   async #open(): Promise<Store | null> {
     const location = databaseLocation(this.#configuration);
-    if ("url" in location) return openDatabase({ ...location, connectionsMax: CONNECTIONS_MAX });
     const { dataDir } = this.#configuration;
-    if (!hasEmbedded(dataDir)) {
+    if (!("url" in location) && !hasEmbedded(dataDir)) {
       const todo = "start a server here, or name the database (SPOOL_DATABASE_URL) or the folder (SPOOL_DATA_DIR)";
       this.#findings.set("database", {
         status: "fail",
@@ -117,8 +116,12 @@ class Examination {
       });
       return null;
     }
+    const opening = openDatabase("url" in location ? { ...location, connectionsMax: CONNECTIONS_MAX } : location);
     try {
-      return await openDatabase(location);
+      const store = await Promise.race([opening, aborted(this.#signal)]);
+      if (store !== undefined) return store;
+      void opening.then((late) => late.close()).catch(() => {});
+      throw new Error("the time is up");
     } catch (error) {
       if (error instanceof DataDirInUse) await this.#askServer(error.message);
       else this.#findings.set("database", this.#failure(error));
