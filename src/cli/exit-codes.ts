@@ -4,7 +4,7 @@ import type { TerminalStatus } from "../domain/task.ts";
 export const EXIT = {
   /** The task succeeded; or the command did what it was told. */
   succeeded: 0,
-  /** The task failed; or the server was not reached, or refused the call. */
+  /** The task failed; or the server was not reached, or refused the call; or doctor found a failure. */
   failed: 1,
   /** The command line, its files or its environment are wrong: nothing was done. */
   usage: 2,

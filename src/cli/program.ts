@@ -2,6 +2,7 @@ import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { ADDRESS_DEFAULT } from "../client/address.ts";
 import { addCancel } from "./commands/cancel.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
 import { addFollow } from "./commands/follow.ts";
 import { addGet } from "./commands/get.ts";
@@ -11,13 +12,27 @@ import { addResult } from "./commands/result.ts";
 import { addServe } from "./commands/serve.ts";
 import { addStart } from "./commands/start.ts";
 
+/** In the order in which the help lists them. */
+const COMMANDS = [
+  addServe,
+  addStart,
+  addFollow,
+  addEvents,
+  addResult,
+  addCancel,
+  addGet,
+  addList,
+  addMigrate,
+  addDoctor,
+];
+
 const ENDING = `
 A flag counts before the environment (SPOOL_ADDRESS, SPOOL_TOKEN, SPOOL_CONFIG), that before the file, that before
 the default.
 
 Exit codes:
     0  the task succeeded, or the command did what it was told
-    1  the task failed, or the server was not reached or refused the call
+    1  the task failed, or the server was not reached or refused the call; or doctor has found a failure
     2  the command line or a file that it names is wrong
     3  Ctrl-C: the command let go of the task, which keeps running
   124  the command's own --timeout ran out; the task keeps running
@@ -36,8 +51,6 @@ export function buildProgram(): Command {
     .configureOutput({ outputError: () => {} }) // What went wrong is told in one place, and once.
     .addHelpText("after", ENDING)
     .exitOverride();
-  for (const add of [addServe, addStart, addFollow, addEvents, addResult, addCancel, addGet, addList, addMigrate]) {
-    add(program);
-  }
+  for (const add of COMMANDS) add(program);
   return program;
 }

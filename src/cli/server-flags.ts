@@ -4,7 +4,7 @@ import type { Command } from "commander";
 // checks them all, and names every problem at once.
 
 /** Options that are no settings of the server. */
-const NO_SETTINGS: ReadonlySet<string> = new Set(["json", "address", "kinds"]);
+const NO_SETTINGS: ReadonlySet<string> = new Set(["json", "address", "kinds", "timeout"]);
 
 export function addDatabaseOptions(command: Command): Command {
   return command
@@ -15,23 +15,28 @@ export function addDatabaseOptions(command: Command): Command {
     .option("--data-dir <folder>", "where Postgres in process keeps its files (default: ./.spool)");
 }
 
-export function addServerOptions(command: Command): Command {
+/** What all servers of a service have in common. */
+export function addServiceOptions(command: Command): Command {
   return addDatabaseOptions(command)
+    .option("--namespace <name>", "whose tasks these are (default: default)")
+    .option("--no-notify", "servers on one database find out by looking, not by NOTIFY")
+    .option("--cancel-grace-ms <ms>", "how long a cancelled task has to end by itself (default: 5000)")
+    .option("--lease-ms <ms>", "how long a silent process keeps its tasks (default: 10000)");
+}
+
+export function addServerOptions(command: Command): Command {
+  return addServiceOptions(command)
     .option("--host <host>", "where to listen (default: 127.0.0.1); anything but loopback asks for a token")
     .option("--port <port>", "of the gRPC door (default: 50051); 0: any that is free")
     .option("--http-port <port>", "of the HTTP door (default: 8080); 0: any that is free; off: none")
     .option("--http-origins <origins>", "whose pages may call it, besides its own, with commas between")
     .option("--tls-cert <file>", "a certificate in PEM, and those that it rests on: both doors speak TLS")
     .option("--tls-key <file>", "its key")
-    .option("--namespace <name>", "whose tasks these are (default: default)")
     .option("--slots <n>", "how many tasks run here at once (default: 64)")
     .option("--unknown-kinds <wait|refuse>", "what becomes of the start of a kind that nobody has (default: wait)")
-    .option("--no-notify", "servers on one database find out by looking, not by NOTIFY")
     .option("--no-migrate", "leave the schema of the database as it is")
     .option("--drain-ms <ms>", "how long running tasks have at a shutdown (default: 5000)")
     .option("--write-ahead-kib <kib>", "what a stream puts ahead of its reader before it waits (default: 64)")
-    .option("--cancel-grace-ms <ms>", "how long a cancelled task has to end by itself (default: 5000)")
-    .option("--lease-ms <ms>", "how long a silent process keeps its tasks (default: 10000)")
     .option("--sources-dir <folder>", "below which ingest may read (default: .)")
     .option("--model-base-url <url>", "the model's API, for synth")
     .option("--model <name>", "the model, for synth; its key is in SPOOL_MODEL_API_KEY")

@@ -30,16 +30,18 @@ export async function withSession(command: Command, work: (session: Session) => 
     address = settings.address;
     const suffix = flags.address === undefined ? [] : ["--address", flags.address];
     const commandLine = (...words: string[]) => ["spool", ...words, ...suffix].map(quote).join(" ");
-    using client = open({ ...settings, retryMs: flags.retry ?? CALL_RETRY_MS });
+    const { token } = settings;
+    using client = checked(() => connect({ address: settings.address, token, retryMs: flags.retry ?? CALL_RETRY_MS }));
     process.exitCode = await work({ client, json, commandLine });
   } catch (error) {
     process.exitCode = reportError(error, { json, address });
   }
 }
 
-function open(options: { address: string; token: string | undefined; retryMs: number }): SpoolClient {
+/** What opens a client says of its address or token is wrong with the command line. @throws UsageError */
+export function checked<Opened>(open: () => Opened): Opened {
   try {
-    return connect(options);
+    return open();
   } catch (error) {
     if (error instanceof TypeError) throw new UsageError(error.message, { cause: error });
     throw error;

@@ -13,6 +13,8 @@ export interface GlobalFlags {
 /** Where the server is, and what it asks for. */
 export interface ClientSettings {
   address: string;
+  /** Whether somebody has said so, or it is the default. */
+  isAddressNamed: boolean;
   token: string | undefined;
 }
 
@@ -28,13 +30,15 @@ export function readSettings(
 ): ClientSettings {
   const path = flags.config ?? (environment["SPOOL_CONFIG"] || undefined);
   const file = path === undefined ? {} : readConfigFile(path);
+  const named = flags.address ?? (environment["SPOOL_ADDRESS"] || file.address);
   return {
-    address: flags.address ?? (environment["SPOOL_ADDRESS"] || file.address) ?? ADDRESS_DEFAULT,
+    address: named ?? ADDRESS_DEFAULT,
+    isAddressNamed: named !== undefined,
     token: flags.token ?? (environment["SPOOL_TOKEN"] || file.token),
   };
 }
 
-function readConfigFile(path: string): Partial<ClientSettings> {
+function readConfigFile(path: string): { address?: string; token?: string } {
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(path, "utf8"));

@@ -8,7 +8,7 @@ import { Loop } from "./loop.ts";
 import type { EngineWatch } from "./watch.ts";
 
 const CLAIM_MAX = 100;
-const POLL_MS = 1_000;
+export const POLL_MS = 1_000;
 
 /**
  * Brings waiting tasks into free slots, oldest first. It looks when a task was stored as pending, when a slot has

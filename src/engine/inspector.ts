@@ -9,7 +9,7 @@ import type { AttemptHost } from "./attempt-host.ts";
 import type { Control } from "./control.ts";
 import { Loop } from "./loop.ts";
 
-const LOOK_MS = 1_000;
+export const LOOK_MS = 1_000;
 const BATCH_MAX = 100;
 
 /**

@@ -7,11 +7,11 @@ import type { OverdueReason } from "../store/sweep-queries.ts";
 import type { Control } from "./control.ts";
 import { Loop } from "./loop.ts";
 
-const SWEEP_MS = 1_000;
+export const SWEEP_MS = 1_000;
 /** One commit's worth: small, so that no task stays locked for long. */
 const BATCH_MAX = 100;
 /** Owners end their own overdue tasks; the sweeper is for those that do not, and leaves them this much time to. */
-const OWNERS_TIME_MS = 2_000;
+export const OWNERS_TIME_MS = 2_000;
 
 /**
  * Ends or requeues the running tasks that their owner does not: it died, or it does not come back from a cancel or a

@@ -33,6 +33,18 @@ export function decodeWakeups(payload: string): WakeupMessage {
   return { sender, states: items.flatMap(decodeState) };
 }
 
+/** Before what somebody sends to see whether it arrives: no sender's id begins so. */
+const PROBE = "probe ";
+
+/** A payload that tells of no task and of no server: whoever knows its form leaves it unheard. */
+export function encodeProbe(id: string): string {
+  return `${PROBE}${id}`;
+}
+
+export function isProbe(payload: string): boolean {
+  return payload.startsWith(PROBE);
+}
+
 function encodeState({ taskId, status, lastSeq }: TaskState): string {
   const id = Buffer.from(taskId.replaceAll("-", ""), "hex").toString("base64url");
   return `${id}${TASK_STATUSES.indexOf(status)}${lastSeq}`;

@@ -6,7 +6,7 @@ import { listen, NOTIFICATION_BYTES_MAX, notify } from "../store/notifications.t
 import type { Database } from "../store/schema.ts";
 import { aborted } from "./aborted.ts";
 import { backoff } from "./backoff.ts";
-import { decodeWakeups, encodeWakeups } from "./wakeup-message.ts";
+import { decodeWakeups, encodeWakeups, isProbe } from "./wakeup-message.ts";
 import type { EngineWatch } from "./watch.ts";
 
 /** Commits are gathered for so long, so that however many there are, the notifications stay few. */
@@ -15,6 +15,11 @@ const GATHER_MS = 5;
 const GATHERED_MAX = 20_000;
 /** Messages that are waited for to come back. */
 const SENT_MAX = 1_000;
+
+/** By which the servers of a namespace tell each other. A channel's name is at most 63 bytes, as is a namespace's alone. */
+export function wakeupChannel(namespace: string): string {
+  return `spool_${createHash("sha256").update(namespace).digest("hex").slice(0, 16)}`;
+}
 
 /**
  * Tells the other processes of the service what this one has committed, and this one what they have. Hints alone: sent
@@ -61,8 +66,7 @@ export class Wakeups {
   }) {
     this.#db = parts.db;
     this.#url = parts.url;
-    // A channel's name is at most 63 bytes, and so may be a namespace's alone.
-    this.#channel = `spool_${createHash("sha256").update(parts.namespace).digest("hex").slice(0, 16)}`;
+    this.#channel = wakeupChannel(parts.namespace);
     this.#watch = parts.watch;
     this.#log = parts.log;
     this.#hasPeers = parts.hasPeers;
@@ -130,6 +134,7 @@ export class Wakeups {
   }
 
   #receive(payload: string): void {
+    if (isProbe(payload)) return;
     const { sender, states } = decodeWakeups(payload);
     if (sender === this.#sender) return this.#cameBack(payload);
     this.#onPeer();

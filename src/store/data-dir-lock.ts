@@ -8,6 +8,14 @@ import { join } from "node:path";
 /** The longest path that every platform's unix sockets take. */
 const SOCKET_PATH_BYTES_MAX = 100;
 
+/** Another process has the folder open. */
+export class DataDirInUse extends Error {
+  constructor(dataDir: string) {
+    super(`the data folder ${dataDir} is open in another process`);
+    this.name = "DataDirInUse";
+  }
+}
+
 export interface DataDirLock {
   release(): Promise<void>;
 }
@@ -17,13 +25,13 @@ export interface DataDirLock {
  * it. The lock is a listening socket, which the operating system closes with its process, however that ends; a file
  * with a process id would outlive a kill -9 and name somebody else's process after a reboot.
  *
- * @throws Error when another process holds it
+ * @throws DataDirInUse
  */
 export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
   await mkdir(dataDir, { recursive: true });
   const path = await socketPath(dataDir);
   const server = (await listen(path)) ?? ((await removeDead(path)) ? await listen(path) : null);
-  if (server === null) throw new Error(`the data folder ${dataDir} is open in another process`);
+  if (server === null) throw new DataDirInUse(dataDir);
   server.unref();
   return { release: () => new Promise((resolve) => server.close(() => resolve())) };
 }

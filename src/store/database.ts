@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
@@ -11,16 +12,19 @@ import type { Database } from "./schema.ts";
 const INT8 = 20;
 /** A statement that opens with this comment is prepared once a connection, under its name. */
 const NAMED_STATEMENT = /^\/\* (\w+) \*\//;
-const CONNECT_TIMEOUT_MS = 5_000;
+export const CONNECT_TIMEOUT_MS = 5_000;
 /** A statement that has no answer by then is given up with its connection. Every one of them is far shorter. */
-const ANSWER_MS_MAX = 15_000;
+export const ANSWER_MS_MAX = 15_000;
 /** But a migration takes as long as it takes. */
 const SCHEMA_CHANGE = /^\s*(create|alter|drop)\b/i;
 /**
  * A transaction that does nothing for so long is ended by the server: its process stands still, or is gone without a
  * word, and the rows that it has locked would keep every other process from ending its tasks.
  */
-const IDLE_IN_TRANSACTION_MS_MAX = 3_000;
+export const IDLE_IN_TRANSACTION_MS_MAX = 3_000;
+
+/** What a server keeps open at the most, unless it is told otherwise. */
+export const CONNECTIONS_MAX_DEFAULT = 16;
 
 /** Where the data lives: a Postgres server, or Postgres in this process on a folder (null: in memory). */
 export type DatabaseLocation = { url: string; connectionsMax?: number } | { dataDir: string | null };
@@ -38,13 +42,19 @@ export interface Store {
  * Opens the database. A server is first reached by the first statement, so that one that is down now may come later.
  * Every statement that fails because the database cannot be reached throws StoreUnavailable.
  *
- * @throws Error when another process has the data folder open
+ * @throws DataDirInUse
  */
 export async function openDatabase(location: DatabaseLocation): Promise<Store> {
   return "url" in location ? openServer(location) : openEmbedded(location.dataDir);
 }
 
-function openServer({ url, connectionsMax = 16 }: { url: string; connectionsMax?: number }): Store {
+function openServer({
+  url,
+  connectionsMax = CONNECTIONS_MAX_DEFAULT,
+}: {
+  url: string;
+  connectionsMax?: number;
+}): Store {
   const pool = new pg.Pool({
     connectionString: url,
     max: connectionsMax,
@@ -61,11 +71,20 @@ function openServer({ url, connectionsMax = 16 }: { url: string; connectionsMax?
   return { db, url, exclusive: false, close: () => db.destroy() };
 }
 
+/** Whether a database was ever made in a data folder: to open one without is to make it. */
+export function hasEmbedded(dataDir: string): boolean {
+  return existsSync(embeddedFiles(dataDir));
+}
+
+function embeddedFiles(dataDir: string): string {
+  return join(dataDir, "postgres");
+}
+
 async function openEmbedded(dataDir: string | null): Promise<Store> {
   const lock = dataDir === null ? null : await lockDataDir(dataDir);
   try {
     const pglite = await PGlite.create({
-      ...(dataDir === null ? {} : { dataDir: join(dataDir, "postgres") }),
+      ...(dataDir === null ? {} : { dataDir: embeddedFiles(dataDir) }),
       parsers: { [INT8]: BigInt },
     });
     const db = new Kysely<Database>({ dialect: translating(new PGliteDialect({ pglite })) });

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
 import pg from "pg";
+import { CONNECT_TIMEOUT_MS } from "./database.ts";
 import type { Database } from "./schema.ts";
 
 /** Postgres takes payloads below 8,000 bytes. */
@@ -27,7 +28,12 @@ export interface Listener {
  * @throws where the server cannot be reached
  */
 export async function listen(url: string, channel: string, onPayload: (payload: string) => void): Promise<Listener> {
-  const client = new pg.Client({ connectionString: url, keepAlive: true, application_name: "spool listener" });
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    application_name: "spool listener",
+  });
   const lost = Promise.withResolvers<void>();
   client.on("error", () => lost.resolve());
   client.on("end", () => lost.resolve());

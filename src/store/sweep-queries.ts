@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { RawBuilder, Transaction } from "kysely";
+import type { Kysely, RawBuilder, Transaction } from "kysely";
 import type { Database } from "./schema.ts";
 import { SUMMARY_COLUMNS, toTask } from "./task-queries.ts";
 import type { LockedTasks } from "./transitions.ts";
@@ -8,15 +8,16 @@ import type { LockedTasks } from "./transitions.ts";
 export type OverdueReason = "lost" | "cancel" | "deadline" | "expired";
 
 /**
- * When a task is overdue. `lost`: it runs and its session is gone or has run out. `cancel` and `deadline`: it runs, and
- * was asked to cancel, or its attempt was due, longer ago than the grace. `expired`: it waits, past its own deadline.
+ * When a task is overdue. `lost`: it runs and its session is gone, or has run out longer ago than the grace. `cancel`
+ * and `deadline`: it runs, and was asked to cancel, or its attempt was due, longer ago than the grace. `expired`: it
+ * waits, past its own deadline by the grace.
  */
 function overdue(reason: OverdueReason, graceMs: number): RawBuilder<boolean> {
   const before = sql`now() - ${graceMs}::int * interval '1 millisecond'`;
   switch (reason) {
     case "lost":
       return sql`status = 'running' and not exists (
-        select from sessions s where s.session_id = tasks.lease and s.expires_at > now())`;
+        select from sessions s where s.session_id = tasks.lease and s.expires_at > ${before})`;
     case "cancel":
       return sql`status = 'running' and cancel_requested_at < ${before}`;
     case "deadline":
@@ -53,4 +54,37 @@ export async function lockOverdueTasks(
     .where(overdue(reason, graceMs))
     .execute();
   return { tasks: rows.map(toTask), at: rows[0]?.at ?? new Date(0) };
+}
+
+/** Of each reason at the most, where they are only counted. */
+export const OVERDUE_COUNTED_MAX = 1_000;
+
+/** A task that a sweeper was to take, and has not. */
+export interface OverdueTask {
+  taskId: string;
+  attempt: number;
+  /** How long it has been overdue; null: its session is gone, and nobody knows since when. */
+  overdueMs: number | null;
+}
+
+/** Tasks that have been overdue, by what a sweeper goes by, for longer than lateMs: at most OVERDUE_COUNTED_MAX. */
+export async function readOverdueTasks(
+  db: Kysely<Database>,
+  query: { namespace: string; reason: OverdueReason; graceMs: number; lateMs: number },
+): Promise<OverdueTask[]> {
+  const { namespace, reason, graceMs, lateMs } = query;
+  const dueAt = {
+    lost: sql`(select s.expires_at from sessions s where s.session_id = tasks.lease)`,
+    cancel: sql`cancel_requested_at`,
+    deadline: sql`attempt_deadline_at`,
+    expired: sql`deadline_at`,
+  }[reason];
+  return db
+    .selectFrom("tasks")
+    .select(["task_id as taskId", "attempt"])
+    .select(sql<number | null>`(extract(epoch from now() - ${dueAt}) * 1000)::float8 - ${graceMs}::int`.as("overdueMs"))
+    .where("namespace", "=", namespace)
+    .where(overdue(reason, graceMs + lateMs))
+    .limit(OVERDUE_COUNTED_MAX)
+    .execute();
 }

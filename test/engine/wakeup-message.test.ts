@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { TASK_STATUSES } from "../../src/domain/task.ts";
-import { decodeWakeups, encodeWakeups } from "../../src/engine/wakeup-message.ts";
+import { decodeWakeups, encodeProbe, encodeWakeups, isProbe } from "../../src/engine/wakeup-message.ts";
 
 const SENDER = "018f3a5c-7b1e-7c3d-9a2b-0123456789ab";
 
@@ -38,5 +38,11 @@ describe("a wakeup's message", () => {
     const { states } = decodeWakeups(`${payload}:nonsense::${"A".repeat(22)}97`);
     assert.deepEqual(states, [{ taskId: SENDER, status: "running", lastSeq: 7n }]);
     fc.assert(fc.property(fc.string(), (text) => decodeWakeups(text).states.length <= text.length));
+  });
+
+  it("is told from a probe, in which one who does not know it finds no task", () => {
+    const probe = encodeProbe(SENDER);
+    assert.deepEqual([isProbe(probe), isProbe(SENDER)], [true, false]);
+    assert.deepEqual(decodeWakeups(probe).states, []);
   });
 });

@@ -1,0 +1,54 @@
+import { setTimeout } from "node:timers/promises";
+import type { Kysely, Transaction } from "kysely";
+import { readWithin } from "../../store/bounded-read.ts";
+import type { Database } from "../../store/schema.ts";
+import { listSessions } from "../../store/session-queries.ts";
+import { readClock } from "../../store/server-health.ts";
+import { LIST_SESSIONS_MAX } from "../../domain/limits.ts";
+import type { Configuration } from "../configuration.ts";
+import type { SeenSessions } from "./judge-sessions.ts";
+import { LOOK_AGAIN_MS, STATEMENT_MS_MAX } from "./thresholds.ts";
+
+/** A service whose database was reached, to be looked at. */
+export class Patient {
+  readonly settings: Pick<Configuration, "namespace" | "leaseMs" | "cancelGraceMs" | "notify">;
+  readonly db: Kysely<Database>;
+  /** null: Postgres in this process. */
+  readonly url: string | null;
+  /** Fires when the time for all of it is up. */
+  readonly signal: AbortSignal;
+  #sessions: Promise<SeenSessions> | undefined;
+
+  constructor(parts: Pick<Patient, "settings" | "db" | "url" | "signal">) {
+    this.settings = parts.settings;
+    this.db = parts.db;
+    this.url = parts.url;
+    this.signal = parts.signal;
+  }
+
+  get namespace(): string {
+    return this.settings.namespace;
+  }
+
+  /** Reads, and writes nothing; a statement that takes too long is given up. */
+  read<Result>(read: (trx: Transaction<Database>) => Promise<Result>): Promise<Result> {
+    return readWithin(this.db, STATEMENT_MS_MAX, read);
+  }
+
+  /** The sessions, read once for all who ask. */
+  sessions(): Promise<SeenSessions> {
+    return (this.#sessions ??= this.sessionsNow());
+  }
+
+  sessionsNow(): Promise<SeenSessions> {
+    return this.read(async (trx) => ({
+      sessions: await listSessions(trx, { namespace: this.namespace, limit: LIST_SESSIONS_MAX }),
+      at: await readClock(trx),
+    }));
+  }
+
+  /** Long enough for every loop of a server to have had its turn. */
+  async pause(): Promise<void> {
+    await setTimeout(LOOK_AGAIN_MS, undefined, { signal: this.signal });
+  }
+}

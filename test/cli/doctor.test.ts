@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "../../src/client/client.ts";
+import { CHECK_NAMES } from "../../src/server/doctor/check.ts";
+import type { Check } from "../../src/server/doctor/check.ts";
+import { eventually } from "../support/eventually.ts";
+import { createDatabase } from "../support/postgres.ts";
+import type { TestDatabase } from "../support/postgres.ts";
+import { startServerProcess } from "../support/server-process.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
+import { runSpool, spawnSpool } from "./spool-process.ts";
+
+/** A database in process takes seconds to be made, and more on a busy machine. */
+const TIMEOUT_MS = 60_000;
+
+describe("spool doctor", function () {
+  this.timeout(TIMEOUT_MS);
+
+  describe("on a Postgres server", () => {
+    let database: TestDatabase;
+    before(async () => {
+      database = await createDatabase();
+    });
+    after(() => database?.[Symbol.asyncDispose]());
+
+    it("ends with 0 where the service is well, and with 1 where its server has gone", async () => {
+      const server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: database.url } });
+      const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_ADDRESS: server.address };
+      // On a busy machine something may be slow at one time, and not at the next.
+      const well = await eventually(
+        async () => {
+          const ended = await runSpool(["doctor"], { environment });
+          assert.deepEqual(
+            [ended.code, ended.stderr, ended.stdout.endsWith("\n\nwell\n")],
+            [0, "", true],
+            ended.stdout,
+          );
+          return ended;
+        },
+        { timeoutMs: 30_000 },
+      );
+      const lines = well.stdout.trimEnd().split("\n");
+      assert.deepEqual(
+        lines.slice(0, -2).map((line) => line.split(/ +/).slice(0, 2)),
+        CHECK_NAMES.map((name) => ["ok", name]),
+      );
+      assert.match(well.stdout, new RegExp(`^ok +server +${server.address} is SERVING`, "m"));
+      assert.equal(await server.end("SIGTERM"), 0);
+      const gone = await runSpool(["doctor", "--address", server.address], { environment });
+      assert.equal(gone.code, 1);
+      assert.match(
+        gone.stdout,
+        /^fail +sessions +no server is alive.*\n +start a server .* \(docs\/operating\.md: Start\)$/m,
+      );
+      assert.match(gone.stdout, /^fail +server +.* does not answer: /m);
+      assert.match(gone.stdout, /\n\nnot well: sessions, server\n$/);
+    });
+
+    it("tells of a server that was killed and of the task that it ran", async () => {
+      await using other = await createDatabase();
+      const environment = { SPOOL_DATABASE_URL: other.url, SPOOL_LEASE_MS: "1000" };
+      const server = await startServerProcess({ environment });
+      using client = connect({ address: server.address });
+      const { task } = await client.start({ kind: "echo", params: { count: 1_000, delay_ms: 100 } });
+      await eventually(async () => assert.equal((await client.get({ taskId: task.taskId })).status, "running"));
+      await server.end("SIGKILL");
+      await eventually(
+        async () => {
+          const { code, stdout } = await runSpool(["doctor"], { environment });
+          assert.match(stdout, /^(warn|fail) +sweeper +not swept: 1 task whose session is gone by up to [\d.]+ s$/m);
+          assert.match(stdout, /^fail +sessions +no server is alive; .*, 1 session run out$/m);
+          assert.equal(code, 1);
+        },
+        { timeoutMs: 30_000 },
+      );
+    });
+
+    it("prints one object of a stable shape with --json", async () => {
+      const { code, stdout, stderr } = await runSpool(["doctor", "--json", "--database-url", database.url]);
+      assert.deepEqual([code, stderr, stdout.trimEnd().split("\n").length], [1, "", 1]);
+      const report = JSON.parse(stdout) as { status: string; took_ms: number; checks: Check[] };
+      assert.deepEqual(Object.keys(report), ["status", "took_ms", "checks"]);
+      assert.equal(report.status, "fail");
+      assert.equal(typeof report.took_ms, "number");
+      assert.deepEqual(
+        report.checks.map(({ name }) => name),
+        CHECK_NAMES,
+      );
+      for (const check of report.checks) {
+        assert.deepEqual(Object.keys(check).sort(), ["found", "name", "section", "status", "todo"]);
+      }
+      const sessions = report.checks.find(({ name }) => name === "sessions");
+      assert.deepEqual([sessions?.status, "section" in sessions! && sessions.section], ["fail", "Start"]);
+    });
+
+    it("ends with its --timeout where the database says nothing", async () => {
+      const url = new URL(database.url);
+      await using proxy = await startTcpProxy(() => new URL(database.url).host);
+      proxy.silenceNext();
+      url.host = proxy.address;
+      const { says, ended } = spawnSpool(["doctor", "--timeout", "1s", "--database-url", url.href]);
+      await says("not well");
+      const toldAt = performance.now();
+      const { code, stdout } = await ended;
+      assert.equal(code, 1);
+      assert.match(stdout, /^fail +database +not known within 1 s$/m);
+      // The connection by itself would be given up 4 s later.
+      assert.ok(performance.now() - toldAt < 3_000);
+    });
+  });
+
+  describe("with the embedded database", () => {
+    let folder: string;
+    beforeEach(async () => {
+      folder = await mkdtemp(join(tmpdir(), "spool-doctor-"));
+    });
+    afterEach(() => rm(folder, { recursive: true, force: true }));
+
+    it("asks the server that has the folder", async () => {
+      const settings = { SPOOL_DATA_DIR: folder, SPOOL_TOKEN: "secret" };
+      await using server = await startServerProcess({ environment: settings });
+      const environment = { ...settings, SPOOL_ADDRESS: server.address };
+      const { code, stdout } = await runSpool(["doctor"], { environment });
+      assert.match(
+        stdout,
+        /^skipped +database +the data folder .* is open in another process.*\n +.* is asked instead/m,
+      );
+      assert.match(stdout, /^ok +sessions +1 server and 0 workers alive/m);
+      assert.match(stdout, /^ok +server +.* is SERVING/m);
+      assert.match(stdout, /\n\nwell; not looked at: database, postgres, /);
+      assert.equal(code, 0);
+      const stranger = await runSpool(["doctor"], { environment: { ...environment, SPOOL_TOKEN: "" } });
+      assert.match(stranger.stdout, /^fail +sessions +.*bearer token/m);
+      assert.equal(stranger.code, 1);
+    });
+
+    it("looks into a folder that nobody has open, and makes none", async () => {
+      const empty = await runSpool(["doctor", "--data-dir", folder]);
+      assert.deepEqual([empty.code, await readdir(folder)], [1, []]);
+      assert.match(empty.stdout, /^fail +database +there is no database in /m);
+      assert.equal((await runSpool(["migrate", "--data-dir", folder])).code, 0);
+      const { code, stdout } = await runSpool(["doctor", "--data-dir", folder]);
+      assert.match(stdout, /^ok +schema /m);
+      assert.match(stdout, /\n\nnot well: sessions; not looked at: connections, transactions, wakeups, server\n$/);
+      assert.equal(code, 1);
+    });
+  });
+
+  for (const [words, told] of [
+    [["--timeout", "0"], /--timeout <duration>.*1s to 10m/],
+    [["--timeout", "999ms"], /1s to 10m/],
+    [["--timeout", "601s"], /1s to 10m/],
+    [["--database-url", "mysql://x"], /--database-url: must be a URL/],
+    [["--lease-ms", "999", "--namespace", "no spaces"], /--namespace: [^]*--lease-ms: must be an integer from 1000/],
+    [["--token", "two words"], /token: must be printable ASCII/],
+  ] as [string[], RegExp][]) {
+    it(`ends with 2 for ${words.join(" ")}`, async () => {
+      const { code, stdout, stderr } = await runSpool(["doctor", ...words]);
+      assert.deepEqual([code, stdout], [2, ""]);
+      assert.match(stderr, told);
+    });
+  }
+});

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import type { CheckName, Finding } from "../../src/server/doctor/check.ts";
+import { TASK_LOOKS } from "../../src/server/doctor/looks.ts";
+import { Patient } from "../../src/server/doctor/patient.ts";
+import { claimTasks } from "../../src/store/claim-statement.ts";
+import { openSession } from "../../src/store/session-queries.ts";
+import { newSession } from "../support/new-sessions.ts";
+import { createRunning, createTask } from "../support/new-tasks.ts";
+import { describeOnEachStore } from "../support/stores.ts";
+
+describeOnEachStore("what the doctor looks at twice", (store) => {
+  let namespace: string;
+  beforeEach(() => {
+    namespace = randomUUID();
+  });
+
+  const db = () => store().db;
+
+  /** Takes a look, and does between its two what others do while it waits. */
+  async function look(name: CheckName, between: () => Promise<unknown>): Promise<Finding & { looks: number }> {
+    let looks = 1;
+    class Waiting extends Patient {
+      override async pause(): Promise<void> {
+        looks++;
+        await between();
+      }
+    }
+    const settings = { namespace, leaseMs: 10_000, cancelGraceMs: 5_000, notify: true };
+    const { signal } = new AbortController();
+    const patient = new Waiting({ settings, db: db(), url: store().url, signal });
+    return { ...(await TASK_LOOKS.find((candidate) => candidate.name === name)!.look(patient)), looks };
+  }
+
+  async function openIdle({ capacity }: { capacity: number }): Promise<string> {
+    const kinds = [{ name: "idle", retry: {}, isExclusive: false }];
+    const session = newSession({ namespace, kinds, capacity });
+    await openSession(db(), session);
+    return session.sessionId;
+  }
+
+  const wait = () => createTask(db(), { namespace, kind: "idle" });
+  const claim = (lease: string) => claimTasks(db(), { namespace, kinds: ["idle"], lease, limit: 1 });
+
+  it("is not stuck where the task that was next is taken, and another is next", async () => {
+    const lease = await openIdle({ capacity: 2 });
+    for (let task = 0; task < 5; task++) await wait();
+    const moving = await look("waiting", async () => {
+      await claim(lease);
+      await claim(randomUUID()); // By another that has come: the slot is free still.
+    });
+    assert.deepEqual([moving.status, moving.looks], ["ok", 2]);
+  });
+
+  it("is not stuck where the slot that was free is taken", async () => {
+    const lease = await openIdle({ capacity: 1 });
+    await wait();
+    const moving = await look("waiting", () => createRunning(db(), { namespace, kind: "idle", lease }));
+    assert.deepEqual([moving.status, moving.looks], ["ok", 2]);
+  });
+
+  it("is stuck where it is next again, with a slot free", async () => {
+    await openIdle({ capacity: 1 });
+    const { taskId } = await wait();
+    const { status, found, looks } = await look("waiting", wait);
+    assert.deepEqual([status, looks], ["warn", 2]);
+    assert.match(found, new RegExp(`^1 task of idle .*: ${taskId}$`));
+  });
+
+  it("is lost where its session is gone at both looks, and not where it was swept in between", async () => {
+    const { taskId } = await createRunning(db(), { namespace });
+    const left = await look("sweeper", () => createRunning(db(), { namespace }));
+    assert.deepEqual([left.status, left.looks], ["warn", 2]);
+    assert.match(left.found, /1 task whose session is gone$/);
+    await sql`delete from tasks where namespace = ${namespace} and task_id <> ${taskId}`.execute(db());
+    const swept = await look("sweeper", () => sql`delete from tasks where task_id = ${taskId}`.execute(db()));
+    assert.deepEqual([swept.status, swept.looks], ["ok", 2]);
+  });
+
+  it("is looked at once where nothing stands still", async () => {
+    await openIdle({ capacity: 1 });
+    assert.deepEqual([(await look("waiting", wait)).looks, (await look("sweeper", wait)).looks], [1, 1]);
+  });
+});
