@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { eventually } from "../support/eventually.ts";
 import { startOtlpReceiver } from "../support/otlp-receiver.ts";
@@ -10,6 +11,15 @@ import type { ServerProcess } from "../support/server-process.ts";
 
 export const SERVICE = "spool.v1.TaskService";
 const KINDS = join(import.meta.dirname, "..", "support", "traced-kinds.ts");
+
+/** The attributes that a section of docs/telemetry.md has in its table, after a line that begins so. */
+export async function documentedAttributes(opening: string): Promise<string[]> {
+  const text = await readFile(join(import.meta.dirname, "..", "..", "docs", "telemetry.md"), "utf8");
+  const [, section = ""] = text.split(`\n${opening}`);
+  const [table = ""] = /^\|[^]*?(?=\n\n)/m.exec(section) ?? [];
+  const cells = [...table.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell]) => cell!.split(", "));
+  return cells.map((cell) => cell.replaceAll("`", "")).sort();
+}
 
 /** Somebody who calls from within a trace of his own. */
 export interface Caller {

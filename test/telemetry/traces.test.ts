@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { eventually } from "../support/eventually.ts";
 import type { ReceivedSpan } from "../support/otlp-receiver.ts";
 import type { ServerProcess } from "../support/server-process.ts";
-import { call, newCaller, SERVICE, single, TracedService } from "./traced-service.ts";
+import { call, documentedAttributes, newCaller, SERVICE, single, TracedService } from "./traced-service.ts";
 import type { Caller } from "./traced-service.ts";
 
 const PATIENCE_MS = 60_000;
@@ -284,10 +284,15 @@ describe("the traces of a service", () => {
     );
   });
 
-  it("leave by OTLP alone", () => {
-    assert.deepEqual(
-      [...service.receiver.requests].filter((request) => request.startsWith("/v1/traces")),
-      ["/v1/traces application/json"],
-    );
+  it("have the attributes that are documented, each of them and no other", async () => {
+    const seen = (isOf: (name: string) => boolean) => [
+      ...new Set(
+        service.receiver.spans.filter(({ name }) => isOf(name)).flatMap((span) => Object.keys(span.attributes)),
+      ),
+    ];
+    const ofTasks = seen((name) => /^(run|retry|end) /.test(name));
+    assert.deepEqual([...ofTasks, "spool.attempt.resumed"].sort(), await documentedAttributes("Of `run`"));
+    assert.deepEqual(seen((name) => name.startsWith("spool.v1.")).sort(), await documentedAttributes("Of calls"));
+    assert.deepEqual([...service.receiver.requests], ["/v1/traces application/json"]);
   });
 }).timeout(PATIENCE_MS);
