@@ -71,7 +71,7 @@ export class TracedService implements AsyncDisposable {
   }
 
   /** @param instance what its spans say that they are of */
-  async startReplica(instance: string): Promise<ServerProcess> {
+  async startReplica(instance: string, settings: Record<string, string> = {}): Promise<ServerProcess> {
     const replica = await startServerProcess({
       args: ["--kinds", KINDS],
       environment: {
@@ -80,6 +80,7 @@ export class TracedService implements AsyncDisposable {
         SPOOL_CANCEL_GRACE_MS: "200",
         OTEL_RESOURCE_ATTRIBUTES: `service.instance.id=${instance}`,
         ...this.receiver.environment,
+        ...settings,
       },
     });
     return this.#replicas.use(replica);
