@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { documentedMetrics } from "./documented-metrics.ts";
+import type { Metric } from "./documented-metrics.ts";
 import { labelsOf, selectorsIn } from "./metric-use.ts";
 import { parsePromql } from "./promql.ts";
 
@@ -31,9 +32,13 @@ const GRID_WIDTH = 24;
 
 describe("docs/grafana-dashboard.json", () => {
   const dashboard = JSON.parse(readFileSync(FILE, "utf8")) as Dashboard;
-  const metrics = documentedMetrics();
+  let metrics: ReadonlyMap<string, Metric>;
   const panels = dashboard.panels.filter(({ type }) => type !== "row");
   const variables = dashboard.templating.list;
+
+  before(() => {
+    metrics = documentedMetrics();
+  });
 
   it("is of Grafana 11 or newer, and not too much to look at", () => {
     assert.ok(dashboard.schemaVersion >= SCHEMA_VERSION_MIN);
@@ -92,7 +97,8 @@ describe("docs/grafana-dashboard.json", () => {
         const labels = labelsOf(expression, metrics);
         const told = [...target.legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label!);
         assert.deepEqual(told.toSorted(), [...labels].toSorted(), `${target.legendFormat}: ${target.expr}`);
-        for (const { metric, matchers } of selectorsIn(expression)) {
+        for (const { metric, matchers, isRange } of selectorsIn(expression)) {
+          assert.equal(isRange, metrics.get(metric)!.type !== "gauge", `${metric}, over time or not: ${target.expr}`);
           const isOfJob = matchers.some(({ label, value }) => label === "job" && value === "$job");
           assert.ok(isOfJob, `${metric} of every job: ${target.expr}`);
         }

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Code } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
 
 const OPERATING = join(import.meta.dirname, "../../docs/operating.md");
 
@@ -14,7 +16,16 @@ export interface Metric {
 }
 
 const TABLE = /^\| metric \| type \| labels \| what \|\n\|[-|]+\|\n((?:\|.*\n)+)/m;
-const ROW = /^\| `(?<name>\w+)` \| (?<type>counter|gauge|histogram) \|(?<labels>[^|]*)\| (?<what>[^|]+) \|$/;
+const ROW =
+  /^\| (?<names>`\w+`(?:, `\w+`)*) \| (?<type>counter|gauge|histogram) \|(?<labels>[^|]*)\| (?<what>[^|]+) \|$/;
+/** What callers, kinds and releases make up. */
+const OPEN_LABELS = ["kind", "method", "version", "node"];
+const CODES = new Set([
+  "ok",
+  ...Object.values(Code)
+    .filter((code) => typeof code === "number")
+    .map(codeToString),
+]);
 const LABEL = /`(\w+)`(?: \(([^)]*)\))?/g;
 /** What Prometheus adds itself. */
 const OF_TARGET = ["job", "instance"];
@@ -32,22 +43,26 @@ export function documentedMetrics(): Map<string, Metric> {
   for (const row of rows.trimEnd().split("\n")) {
     const { groups } = ROW.exec(row) ?? {};
     if (groups === undefined) throw new Error(`no row of a metric: ${row}`);
-    const { name, type, labels, what } = groups as { name: string; type: MetricType; labels: string; what: string };
+    const { names, type, labels, what } = groups as { names: string; type: MetricType; labels: string; what: string };
     const suffixes = type === "histogram" ? SERIES_OF_HISTOGRAM : [""];
-    for (const suffix of suffixes) metrics.set(name + suffix, metric(type, labels, what));
-    metrics.get(`${name}_bucket`)?.labels.set("le", null);
+    for (const [name] of names.matchAll(/\w+/g)) {
+      for (const suffix of suffixes) metrics.set(name + suffix, metric(type, labels, what));
+      metrics.get(`${name}_bucket`)?.labels.set("le", null);
+    }
   }
   return metrics;
 }
 
 function metric(type: MetricType, labels: string, what: string): Metric {
-  const named = [...labels.matchAll(LABEL)].map(([, label, values]) => [label!, valuesIn(values)] as const);
+  const named = [...labels.matchAll(LABEL)].map(([, label, values]) => [label!, valuesOf(label!, values)] as const);
   const ofTarget = OF_TARGET.map((label) => [label, null] as const);
-  return { type, labels: new Map([...named, ...ofTarget]), isOfNamespace: what.startsWith("of the namespace") };
+  return { type, labels: new Map([...named, ...ofTarget]), isOfNamespace: /^of the (whole )?namespace\b/.test(what) };
 }
 
-/** Values in backticks; a list that ends in … says only of what kind they are. */
-function valuesIn(list: string | undefined): ReadonlySet<string> | null {
-  if (list === undefined || list.includes("…")) return null;
+/** Values in backticks; of codes the table gives examples. */
+function valuesOf(label: string, list: string | undefined): ReadonlySet<string> | null {
+  if (OPEN_LABELS.includes(label)) return null;
+  if (label === "code") return CODES;
+  if (list === undefined) throw new Error(`the table of metrics says no values of ${label}`);
   return new Set([...list.matchAll(/`([^`]+)`/g)].map(([, value]) => value!));
 }

@@ -1,7 +1,7 @@
 import type { Metric } from "./documented-metrics.ts";
+import { SET_OPERATORS } from "./promql.ts";
 import type { Aggregation, Binary, Call, Expression, Matcher, Selector } from "./promql.ts";
 
-const SET_OPERATORS = ["or", "and", "unless"];
 const OVER_A_COUNTER = ["rate", "increase"];
 
 /**
@@ -78,7 +78,7 @@ function labelsOfBinary({ operator, left, right, on, isManyToOne }: Binary, metr
   }
   const isOfScalar = left.type === "literal" || right.type === "literal";
   if (on === null && !isOfScalar && operator !== "or" && !isSame(lefts, rights))
-    throw new Error(`${operator} of series by ${[...lefts]} with series by ${[...rights]}`);
+    throw new Error(`${operator} of series by ${[...lefts].join()} with series by ${[...rights].join()}`);
   if (operator === "or") return lefts.union(rights);
   if (on === null || isManyToOne || SET_OPERATORS.includes(operator)) return lefts;
   return new Set(on);

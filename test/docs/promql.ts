@@ -64,7 +64,7 @@ const ARGUMENTS: Record<keyof typeof FUNCTIONS, number> = {
 const AGGREGATIONS = ["sum", "max", "min", "count"];
 /** From what binds least to what binds most. All of them are read from the left. */
 const OPERATORS = [["or"], ["and", "unless"], ["==", "!=", ">=", "<=", ">", "<"], ["+", "-"], ["*", "/"]];
-const SET_OPERATORS = ["or", "and", "unless"];
+export const SET_OPERATORS = ["or", "and", "unless"];
 
 const TOKEN =
   /\s*(?:("[^"\\]*")|(\$?[a-zA-Z_:][\w:]*)|(\d+(?:\.\d+)?[a-z]?\w*)|(=~|!~|==|!=|>=|<=|[-+*/(){}[\],<>=]))/y;
