@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { documentedMetrics } from "./documented-metrics.ts";
+import type { Metric } from "./documented-metrics.ts";
+import { labelsOf, selectorsIn } from "./metric-use.ts";
+import { parsePromql } from "./promql.ts";
+
+interface Panel {
+  id: number;
+  type: string;
+  title: string;
+  description?: string;
+  datasource?: object;
+  gridPos: { x: number; y: number; w: number; h: number };
+  fieldConfig?: { defaults: { unit: string } };
+  targets?: { refId: string; datasource: object; expr: string; legendFormat: string }[];
+}
+
+interface Dashboard {
+  schemaVersion: number;
+  templating: { list: { name: string; type: string; query: string | { query: string } }[] };
+  panels: Panel[];
+}
+
+const FILE = join(import.meta.dirname, "../../docs/grafana-dashboard.json");
+const DATASOURCE = { type: "prometheus", uid: "${datasource}" };
+/** Grafana 11's. */
+const SCHEMA_VERSION_MIN = 39;
+const PANELS_MAX = 32;
+const GRID_WIDTH = 24;
+
+describe("docs/grafana-dashboard.json", () => {
+  const dashboard = JSON.parse(readFileSync(FILE, "utf8")) as Dashboard;
+  let metrics: ReadonlyMap<string, Metric>;
+  const panels = dashboard.panels.filter(({ type }) => type !== "row");
+  const variables = dashboard.templating.list;
+
+  before(() => {
+    metrics = documentedMetrics();
+  });
+
+  it("is of Grafana 11 or newer, and not too much to look at", () => {
+    assert.ok(dashboard.schemaVersion >= SCHEMA_VERSION_MIN);
+    assert.ok(panels.length >= 20 && panels.length <= PANELS_MAX, `${panels.length} panels`);
+  });
+
+  it("lets choose the source, the service, its servers and kinds, by labels that there are", () => {
+    assert.deepEqual(
+      variables.map(({ name }) => name),
+      ["datasource", "job", "instance", "kind"],
+    );
+    assert.equal(variables[0]!.type, "datasource");
+    for (const { name, query } of variables.slice(1)) {
+      assert.ok(typeof query === "object");
+      const [, metric, label] = /^label_values\((.+), (\w+)\)$/.exec(query.query)!;
+      assert.equal(label, name);
+      assert.ok(labelsOf(parsePromql(metric!), metrics).has(label));
+    }
+  });
+
+  it("lays its panels out beside each other", () => {
+    const places = dashboard.panels.map(({ gridPos }) => gridPos);
+    assert.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length);
+    for (const [index, a] of places.entries()) {
+      assert.ok(a.x >= 0 && a.x + a.w <= GRID_WIDTH, dashboard.panels[index]!.title);
+      for (const b of places.slice(index + 1)) {
+        const overlap = a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+        assert.ok(!overlap, `${JSON.stringify(a)} lies over ${JSON.stringify(b)}`);
+      }
+    }
+  });
+
+  it("shows every metric of the engine and its database that is documented", () => {
+    const shown = new Set(
+      panels
+        .flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => selectorsIn(parsePromql(expr))))
+        .map(({ metric }) => metric),
+    );
+    const isShown = (name: string) => shown.has(name) || [...shown].some((series) => baseOf(series) === baseOf(name));
+    const hidden = [...metrics.keys()].filter((name) => name.startsWith("spool_") && !isShown(name));
+    assert.deepEqual(hidden, []);
+  });
+
+  for (const { title, description, datasource, fieldConfig, targets = [] } of panels) {
+    it(`says what is normal and where to look next: ${title}`, () => {
+      assert.match(description ?? "", /\b[Nn]ormal\b/);
+      assert.match(fieldConfig?.defaults.unit ?? "", /^\w+$/);
+      assert.deepEqual(datasource, DATASOURCE);
+    });
+
+    it(`asks for documented metrics, of the service that was chosen: ${title}`, () => {
+      assert.ok(targets.length > 0);
+      for (const target of targets) {
+        assert.deepEqual(target.datasource, DATASOURCE);
+        const expression = parsePromql(target.expr);
+        const labels = labelsOf(expression, metrics);
+        const told = [...target.legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label!);
+        assert.deepEqual(told.toSorted(), [...labels].toSorted(), `${target.legendFormat}: ${target.expr}`);
+        for (const { metric, matchers, isRange } of selectorsIn(expression)) {
+          assert.equal(isRange, metrics.get(metric)!.type !== "gauge", `${metric}, over time or not: ${target.expr}`);
+          const isOfJob = matchers.some(({ label, value }) => label === "job" && value === "$job");
+          assert.ok(isOfJob, `${metric} of every job: ${target.expr}`);
+        }
+      }
+    });
+  }
+});
+
+function baseOf(series: string): string {
+  return series.replace(/_(bucket|sum|count)$/, "");
+}
