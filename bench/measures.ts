@@ -16,6 +16,7 @@ import { replay } from "./measures/replay.ts";
 import { shortTasks, shortTasksWorker } from "./measures/short-tasks.ts";
 import { startAndEnd } from "./measures/start-and-end.ts";
 import { startTask } from "./measures/start-task.ts";
+import { telemetryEvents, telemetryTasks } from "./measures/telemetry.ts";
 import { stoppedFollowers } from "./measures/stopped-followers.ts";
 import { waitingFollowers } from "./measures/waiting-followers.ts";
 
@@ -50,6 +51,8 @@ export const MEASURES: readonly Measure[] = [
   postgresRead,
   waitingFollowers,
   listTasks,
+  telemetryTasks,
+  telemetryEvents,
   million,
   growth,
 ];

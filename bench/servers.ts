@@ -3,7 +3,7 @@ import { forkProgram } from "./children.ts";
 import { createDatabase, readVersion } from "./databases.ts";
 import type { OwnDatabase } from "./databases.ts";
 import { startSpool } from "./spool-server.ts";
-import type { SpoolServer } from "./spool-server.ts";
+import type { SpoolOptions, SpoolServer } from "./spool-server.ts";
 
 /** What the measures are taken of: each a process of its own, on this machine. */
 export interface Servers extends AsyncDisposable {
@@ -17,7 +17,7 @@ export interface Servers extends AsyncDisposable {
   /** An empty database, for a measure that fills one or has a peer use it. */
   createDatabase(): Promise<OwnDatabase>;
   /** A Spool server on a database of its own: with nobody else's tasks, and nobody else's memory. */
-  startSpool(): Promise<OwnSpool>;
+  startSpool(options?: Pick<SpoolOptions, "settings" | "logFile">): Promise<OwnSpool>;
   startBare(): Promise<BareServer>;
 }
 
@@ -38,23 +38,23 @@ export async function startServers({ profileDir }: { profileDir?: string | undef
   const bareDatabase = started.use(await createDatabase(postgres.url));
   const spool = started.use(await startSpool(spoolDatabase.url, { profileDir }));
   const bare = started.use(await startBare());
-  const servers = {
+  const servers: Omit<Servers, keyof AsyncDisposable> = {
     postgresVersion: await readVersion(postgres.url),
     bareDatabaseUrl: bareDatabase.url,
     spoolAddress: spool.address,
     bareAddress: bare.address,
     createDatabase: () => createDatabase(postgres.url),
-    startSpool: () => startOwnSpool(postgres.url),
+    startSpool: (options) => startOwnSpool(postgres.url, options),
     startBare,
   };
   const running = started.move();
   return { ...servers, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-async function startOwnSpool(postgresUrl: string): Promise<OwnSpool> {
+async function startOwnSpool(postgresUrl: string, options: SpoolOptions = {}): Promise<OwnSpool> {
   await using starting = new AsyncDisposableStack();
   const database = starting.use(await createDatabase(postgresUrl));
-  const { address, pid } = starting.use(await startSpool(database.url));
+  const { address, pid } = starting.use(await startSpool(database.url, options));
   const started = starting.move();
   return { address, pid, databaseUrl: database.url, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }

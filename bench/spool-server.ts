@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { open } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -15,30 +16,38 @@ export interface SpoolServer extends AsyncDisposable {
 
 const START_TIMEOUT_MS = 20_000;
 
-/**
- * Starts the server as its users do, and with its defaults.
- *
- * @param profileDir where it leaves a CPU profile when it stops; undefined: it takes none
- */
+export interface SpoolOptions {
+  /** Where it leaves a CPU profile when it stops; undefined: it takes none. */
+  profileDir?: string | undefined;
+  /** Settings besides those of every server of the benchmark. */
+  settings?: Readonly<Record<string, string>>;
+  /** A file that takes its log; undefined: the benchmark's own errors do. */
+  logFile?: string | undefined;
+}
+
+/** Starts the server as its users do, and with its defaults, but for a log of warnings alone and no HTTP door. */
 export async function startSpool(
   databaseUrl: string,
-  { profileDir }: { profileDir?: string | undefined } = {},
+  { profileDir, settings = {}, logFile }: SpoolOptions = {},
 ): Promise<SpoolServer> {
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
   const profiling = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
   const kinds = fileURLToPath(import.meta.resolve("./kinds.ts"));
   const command = [fileURLToPath(import.meta.resolve("../bin/spool.js")), "serve", "--kinds", kinds];
+  const log = logFile === undefined ? null : await open(logFile, "w");
   const program = spawn(process.execPath, [...profiling, ...command], {
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["ignore", "ignore", log?.fd ?? "inherit"],
     env: {
       ...withoutSettings(process.env),
       SPOOL_DATABASE_URL: databaseUrl,
       SPOOL_PORT: `${port}`,
       SPOOL_HTTP_PORT: "off",
       SPOOL_LOG_LEVEL: "warn",
+      ...settings,
     },
   });
+  await log?.close(); // The program has its own.
   await using starting = new AsyncDisposableStack();
   const child = starting.use(keep(program, "spool serve"));
   using client = connect({ address, retryMs: START_TIMEOUT_MS });
