@@ -39,6 +39,8 @@ export interface Configuration {
   unknownKinds: "wait" | "refuse";
   /** Whether to bring the database to this version's schema at start. */
   migrate: boolean;
+  /** Whether anything is counted and measured. */
+  metrics: boolean;
   logLevel: string;
 }
 
@@ -93,6 +95,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   notify: setting("SPOOL_NOTIFY", flag(), true),
   unknownKinds: setting("SPOOL_UNKNOWN_KINDS", v.picklist(UNKNOWN_KINDS, "must be wait or refuse"), "wait"),
   migrate: setting("SPOOL_MIGRATE", flag(), true),
+  metrics: setting("SPOOL_METRICS", flag(), true),
   logLevel: setting("SPOOL_LOG_LEVEL", v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`), "info"),
 };
 

@@ -6,7 +6,7 @@ import type { Configuration } from "./configuration.ts";
 import { consoleFiles } from "./console-files.ts";
 import { openGrpcDoor } from "./grpc-door.ts";
 import { openHttpDoor } from "./http-door.ts";
-import { openMetrics } from "./metrics.ts";
+import type { Metrics } from "./metrics.ts";
 import type { Readiness } from "./readiness.ts";
 
 /** The open doors of a server. */
@@ -30,12 +30,11 @@ export interface Doors {
 export async function openDoors(
   engine: TaskEngine,
   configuration: Configuration,
-  { readiness, log }: { readiness: Readiness; log: Logger },
+  { readiness, metrics, log }: { readiness: Readiness; metrics: Metrics; log: Logger },
 ): Promise<Doors> {
   const { host, port, httpPort, httpOrigins, writeAheadKib } = configuration;
   const certificate = await readCertificate(configuration);
   await using opened = new AsyncDisposableStack();
-  const metrics = opened.use(openMetrics());
   const common = { engine, host, token: configuration.token ?? undefined, certificate, metrics, log };
   const grpc = await openGrpcDoor({ ...common, port, writeAheadKib });
   opened.defer(() => grpc.close({ graceMs: 0 }));

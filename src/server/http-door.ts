@@ -56,7 +56,7 @@ const CALLS = /^\/(spool\.v1\.|v1\/)/;
 
 /**
  * Serves spool.v1.TaskService and the plain calls of WorkerService over HTTP: by Connect, by gRPC-Web, and as
- * server-sent events. And `/healthz` and `/readyz`, without a token, and `/metrics`.
+ * server-sent events. And `/healthz` and `/readyz`, without a token, and `/metrics`, where there are any.
  *
  * @throws where the address cannot be listened on
  */
@@ -94,7 +94,7 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
     if (call !== undefined) return call(request, response); // It asks for the token itself, to refuse in its protocol.
     const events = eventStream(streams, path);
     const read = path === "/metrics" ? metrics.answer : events && eventSource(events, { drain, log });
-    if (read !== undefined) {
+    if (read) {
       if (request.method !== "GET") return refuse(new SpoolError("INVALID_ARGUMENT", "this is called by GET"), 405);
       if (isAuthorized(request.headers.authorization)) return read(request, response);
       return refuse(new Unauthenticated());

@@ -1,8 +1,11 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
-import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import { createNoopMeter, diag } from "@opentelemetry/api";
 import type { Meter } from "@opentelemetry/api";
+import type { Resource } from "@opentelemetry/resources";
+import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import type { IMetricReader, MetricProducer } from "@opentelemetry/sdk-metrics";
 import packageJson from "../../package.json" with { type: "json" };
 import type { CallObserver } from "../rpc/observed.ts";
 import type { HttpHandler } from "./http-server.ts";
@@ -13,24 +16,43 @@ export interface Metrics extends AsyncDisposable {
   readonly meter: Meter;
   /** Counts the calls at a door. */
   callsAt(door: string): CallObserver;
-  /** Answers with everything, in Prometheus's text. */
-  readonly answer: HttpHandler;
+  /** Answers with everything, in Prometheus's text; null: nobody is answered. */
+  readonly answer: HttpHandler | null;
 }
+
+/** Nothing is counted. */
+export const NO_METRICS: Metrics = {
+  meter: createNoopMeter(),
+  callsAt: () => () => () => {},
+  answer: null,
+  async [Symbol.asyncDispose]() {},
+};
 
 /** How often the event loop is looked at. What it measures is when it looked again: this and the delay. */
 const EVENT_LOOP_LOOK_MS = 20;
 const NANOS_IN_MS = 1e6;
 const MICROS_IN_SECOND = 1e6;
+/** How long the end waits until what was counted last is sent. Who is to get it may not be there. */
+const LAST_EXPORT_MS = 2_000;
 
 type EventLoopDelay = ReturnType<typeof monitorEventLoopDelay>;
 
-export function openMetrics(): Metrics {
+/**
+ * @param producers of what Prometheus is told besides what the instruments tell
+ * @param readers who else is told
+ */
+export function openMetrics({
+  resource,
+  producers = [],
+  readers = [],
+}: { resource?: Resource; producers?: MetricProducer[]; readers?: IMetricReader[] } = {}): Metrics {
   const exporter = new PrometheusExporter({
     preventServerStart: true,
     withoutScopeInfo: true,
     withoutTargetInfo: true,
+    metricProducers: producers,
   });
-  const provider = new MeterProvider({ readers: [exporter] });
+  const provider = new MeterProvider({ ...(resource && { resource }), readers: [exporter, ...readers] });
   const meter = provider.getMeter("spool");
   const eventLoop = monitorEventLoopDelay({ resolution: EVENT_LOOP_LOOK_MS });
   eventLoop.enable();
@@ -51,7 +73,9 @@ export function openMetrics(): Metrics {
     answer: exporter.getMetricsRequestHandler.bind(exporter) as unknown as HttpHandler,
     async [Symbol.asyncDispose]() {
       eventLoop.disable();
-      await provider.shutdown();
+      await provider.shutdown({ timeoutMillis: LAST_EXPORT_MS }).catch((error: unknown) => {
+        diag.warn(`what was counted last was not sent: ${String(error)}`);
+      });
     },
   };
 }

@@ -18,6 +18,9 @@ import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
 import { openLog } from "./logging.ts";
 import { databaseLocation } from "./migrate.ts";
 import { Readiness } from "./readiness.ts";
+import { openServerMetrics } from "./server-metrics.ts";
+import type { ServerMetrics } from "./server-metrics.ts";
+import { telemetryResource } from "./telemetry-resource.ts";
 
 /** While the database cannot be reached at start, it is tried again this often. */
 const JOIN_RETRY_MS = 500;
@@ -74,16 +77,28 @@ async function openServer(parts: {
   const { configuration, store, log } = parts;
   const kinds = [...builtInKinds(configuration, store), ...parts.ownKinds];
   requireDistinctNames(kinds);
-  const engine = new Engine({ store, kinds, settings: configuration, log });
   const readiness = new Readiness(() => ping(store.db));
-  const doors = await openDoors(engine, configuration, { readiness, log });
-  const halted = new AbortController();
-  const joined = await join({ configuration, store, engine, doors, readiness, log }, halted.signal).catch(
-    async (error: unknown) => {
-      await doors.close({ graceMs: 0 });
-      throw error;
-    },
+  await using opened = new AsyncDisposableStack();
+  const metrics = opened.use(
+    await openServerMetrics({
+      configuration,
+      store,
+      kinds: kinds.map(({ name }) => name),
+      isOpen: () => readiness.schema,
+      resource: telemetryResource(),
+      log,
+    }),
   );
+  const engine = new Engine({ store, kinds, settings: configuration, watch: metrics.watch, log });
+  metrics.observe(engine);
+  const doors = await openDoors(engine, configuration, { readiness, metrics, log });
+  const server: ServerParts = { configuration, store, engine, doors, readiness, metrics, log };
+  const halted = new AbortController();
+  const joined = await join(server, halted.signal).catch(async (error: unknown) => {
+    await doors.close({ graceMs: 0 });
+    throw error;
+  });
+  opened.move();
   log.info(
     { doors: doors.lines, kinds: kinds.map(({ name }) => name), database: databaseName(configuration) },
     "serving",
@@ -93,7 +108,7 @@ async function openServer(parts: {
   let stopping: Promise<void> | undefined;
   const stop = async () => {
     halted.abort();
-    await leave({ configuration, store, engine, doors, readiness, log });
+    await leave(server);
     resolve();
   };
   return { address: doors.address, doors: doors.lines, stop: () => (stopping ??= stop()), stopped };
@@ -112,6 +127,7 @@ interface ServerParts {
   engine: Engine;
   doors: Doors;
   readiness: Readiness;
+  metrics: ServerMetrics;
   log: Logger;
 }
 
@@ -155,7 +171,7 @@ async function joinOnce({ configuration, store, engine, doors, readiness, log }:
 }
 
 /** Readiness turns first; followers see the ends of the tasks that are ended, and are sent elsewhere after. */
-async function leave({ configuration, store, engine, doors, readiness, log }: ServerParts): Promise<void> {
+async function leave({ configuration, store, engine, doors, readiness, metrics, log }: ServerParts): Promise<void> {
   const { drainMs, cancelGraceMs } = configuration;
   log.info({ drain_ms: drainMs }, "stopping");
   readiness.draining = true;
@@ -166,6 +182,7 @@ async function leave({ configuration, store, engine, doors, readiness, log }: Se
       log.error({ err: error }, "the engine could not stop in order: what it ran is ended by others");
     });
   await doors.close({ graceMs: STOP_MARGIN_MS });
+  await metrics[Symbol.asyncDispose]();
   await store.close();
   log.info("stopped");
 }
