@@ -29,21 +29,24 @@ type Count = (query: { kinds: readonly string[]; kindsMax: number }) => Promise<
 export class BacklogMetrics implements MetricProducer, AsyncDisposable {
   readonly #kinds: LabelledKinds<KindSeries>;
   readonly #count: Count;
+  readonly #clock: () => number;
   #asked: KeptAnswer<void> | null = null;
   /** What was counted last, if that did not fail. */
   #counted: { backlog: ReadonlyMap<string, Waiting>; atMs: number } | null = null;
 
-  constructor(kinds: LabelledKinds<KindSeries>, count: Count) {
+  /** @param clock in ms, never set back */
+  constructor(kinds: LabelledKinds<KindSeries>, count: Count, clock = () => performance.now()) {
     this.#kinds = kinds;
     this.#count = count;
+    this.#clock = clock;
   }
 
   async collect(): Promise<CollectionResult> {
     if (this.#asked === null || this.#asked.isOld) {
-      this.#asked = new KeptAnswer(() => this.#countAnew(), { keptMs: KEPT_MS });
+      this.#asked = new KeptAnswer(() => this.#countAnew(), { keptMs: KEPT_MS, clock: this.#clock });
     }
     await withPatience(this.#asked.settled);
-    const isTold = this.#counted !== null && performance.now() - this.#counted.atMs <= TOLD_MS;
+    const isTold = this.#counted !== null && this.#clock() - this.#counted.atMs <= TOLD_MS;
     const scopeMetrics = isTold ? [{ scope: { name: "spool" }, metrics: gauges(this.#counted!.backlog) }] : [];
     return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
   }
@@ -56,7 +59,7 @@ export class BacklogMetrics implements MetricProducer, AsyncDisposable {
   async #countAnew(): Promise<void> {
     try {
       const counted = await this.#count({ kinds: this.#kinds.labels, kindsMax: KIND_LABELS_MAX });
-      this.#counted = { backlog: this.#byLabel(counted), atMs: performance.now() };
+      this.#counted = { backlog: this.#byLabel(counted), atMs: this.#clock() };
     } catch (error) {
       this.#counted = null;
       throw error;
