@@ -40,6 +40,8 @@ async function run(command: Command, { json, kindFiles }: { json: boolean; kindF
   const server = await serve({ flags, kindFiles });
   await writeOut(json ? `${jsonText({ address: server.address, doors: server.doors })}\n` : welcome(server, flags));
   await Promise.race([stopping.promise.then(() => server.stop()), server.stopped]);
+  // What is still being sent to a collector that does not answer would hold the process for as long as that may take.
+  process.exit();
 }
 
 /** The doors, and what to try at them. */
