@@ -14,8 +14,8 @@ import type { HttpHandler } from "./http-server.ts";
 export interface Metrics extends AsyncDisposable {
   /** Where whatever has something to tell makes its instruments. */
   readonly meter: Meter;
-  /** Counts the calls at a door. */
-  callsAt(door: string): CallObserver;
+  /** Counts the calls at a door; undefined: they are not counted. */
+  callsAt(door: string): CallObserver | undefined;
   /** Answers with everything, in Prometheus's text; null: nobody is answered. */
   readonly answer: HttpHandler | null;
 }
@@ -23,7 +23,7 @@ export interface Metrics extends AsyncDisposable {
 /** Nothing is counted. */
 export const NO_METRICS: Metrics = {
   meter: createNoopMeter(),
-  callsAt: () => () => () => {},
+  callsAt: () => undefined,
   answer: null,
   async [Symbol.asyncDispose]() {},
 };

@@ -3,8 +3,7 @@ import type { Logger } from "pino";
 
 /** Has the log told what OpenTelemetry's SDK says of itself: what could not be sent, variables that it does not take. */
 export function logTelemetryTrouble(log: Logger): void {
-  const say = (message: string, ...details: unknown[]) =>
-    log.warn(details.length === 0 ? {} : { details }, `telemetry: ${message}`);
+  const say = (...said: unknown[]) => log.warn(`telemetry: ${said.map(String).join(" ")}`);
   const unheard = () => {};
   diag.setLogger(
     { error: say, warn: say, info: unheard, debug: unheard, verbose: unheard },

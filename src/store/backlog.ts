@@ -22,8 +22,9 @@ export interface KindBacklog {
  * Counts the pending tasks of the namespace by kind: first those that are asked for by name, then those with the most,
  * up to kindsMax, and the rest together.
  *
- * It reads every row that is pending, by an index in which there is nothing else: about a second for a million. The
- * statement has no name, so that it is planned each time: there are none at one time, and a million at another.
+ * It reads every row that is pending, about a million in a second, and where they are the few they are found by an index
+ * that has nothing else. The statement has no name, so that it is planned each time: there are none at one time, and a
+ * million at another.
  *
  * @throws StoreUnavailable, and what isStatementTimeout tells where it takes longer than limitMs
  */
