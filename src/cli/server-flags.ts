@@ -34,6 +34,7 @@ export function addServerOptions(command: Command): Command {
     .option("--tls-key <file>", "its key")
     .option("--slots <n>", "how many tasks run here at once (default: 64)")
     .option("--unknown-kinds <wait|refuse>", "what becomes of the start of a kind that nobody has (default: wait)")
+    .option("--no-metrics", "count and measure nothing: no /metrics, nothing sent by OTLP")
     .option("--no-migrate", "leave the schema of the database as it is")
     .option("--drain-ms <ms>", "how long running tasks have at a shutdown (default: 5000)")
     .option("--write-ahead-kib <kib>", "what a stream puts ahead of its reader before it waits (default: 64)")

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import { WRITE_AHEAD_KIB_DEFAULT, WRITE_AHEAD_KIB_MAX } from "../domain/limits.ts";
-import { LOG_LEVELS } from "./log-level.ts";
-import type { LogLevel } from "./log-level.ts";
+import { LOG_LEVELS } from "./log/log-level.ts";
+import type { LogLevel } from "./log/log-level.ts";
 import { isLoopback } from "./loopback.ts";
 
 /** How a server runs. Complete: defaults are filled in. Durations are milliseconds. */
@@ -41,6 +41,8 @@ export interface Configuration {
   unknownKinds: "wait" | "refuse";
   /** Whether to bring the database to this version's schema at start. */
   migrate: boolean;
+  /** Whether anything is counted and measured. */
+  metrics: boolean;
   logLevel: LogLevel;
   /** `auto`: pretty where stderr is a terminal, else json. */
   logFormat: "auto" | "json" | "pretty";
@@ -97,6 +99,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   notify: setting("SPOOL_NOTIFY", flag(), true),
   unknownKinds: setting("SPOOL_UNKNOWN_KINDS", v.picklist(UNKNOWN_KINDS, "must be wait or refuse"), "wait"),
   migrate: setting("SPOOL_MIGRATE", flag(), true),
+  metrics: setting("SPOOL_METRICS", flag(), true),
   logLevel: setting("SPOOL_LOG_LEVEL", v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`), "info"),
   logFormat: setting("SPOOL_LOG_FORMAT", v.picklist(LOG_FORMATS, `must be one of ${LOG_FORMATS.join(", ")}`), "auto"),
 };

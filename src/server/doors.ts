@@ -1,13 +1,13 @@
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import type { TaskEngine } from "../engine/task-engine.ts";
-import { callObserver } from "./call-observer.ts";
+import { callObserver } from "./telemetry/call-observer.ts";
 import { readCertificate } from "./certificate.ts";
 import type { Configuration } from "./configuration.ts";
 import { consoleFiles } from "./console-files.ts";
 import { openGrpcDoor } from "./grpc-door.ts";
 import { openHttpDoor } from "./http-door.ts";
-import { openMetrics } from "./metrics.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
 import type { Readiness } from "./readiness.ts";
 
 /** The open doors of a server. */
@@ -31,12 +31,11 @@ export interface Doors {
 export async function openDoors(
   engine: TaskEngine,
   configuration: Configuration,
-  { readiness, isTraced, log }: { readiness: Readiness; isTraced: boolean; log: Logger },
+  { readiness, metrics, isTraced, log }: { readiness: Readiness; metrics: Metrics; isTraced: boolean; log: Logger },
 ): Promise<Doors> {
   const { host, port, httpPort, httpOrigins, writeAheadKib } = configuration;
   const certificate = await readCertificate(configuration);
   await using opened = new AsyncDisposableStack();
-  const metrics = opened.use(openMetrics());
   const common = { engine, host, token: configuration.token ?? undefined, certificate, log };
   const observe = callObserver("grpc", { metrics, isTraced });
   const grpc = await openGrpcDoor({ ...common, observe, port, writeAheadKib });

@@ -73,7 +73,7 @@ export async function openGrpcDoor({
   port: number;
   token?: string | undefined;
   certificate?: Certificate | null;
-  observe?: CallObserver;
+  observe?: CallObserver | undefined;
   writeAheadKib?: number;
   log: Logger;
 }): Promise<GrpcDoor> {

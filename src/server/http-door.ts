@@ -10,16 +10,16 @@ import { Drain } from "../rpc/drain.ts";
 import { observed } from "../rpc/observed.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
-import { callObserver } from "./call-observer.ts";
+import { callObserver } from "./telemetry/call-observer.ts";
 import type { Certificate } from "./certificate.ts";
 import { connectRoutes } from "./connect-routes.ts";
 import { eventSource } from "./event-source.ts";
 import { eventStream } from "./event-streams.ts";
-import { logLevelResource } from "./log-level-resource.ts";
+import { logLevelResource } from "./log/log-level-resource.ts";
 import { pathOf, sendError, sendJson } from "./http-answer.ts";
 import { openHttpServer } from "./http-server.ts";
 import type { HttpHandler, HttpResponse } from "./http-server.ts";
-import type { Metrics } from "./metrics.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
 import { originGuard } from "./origin-guard.ts";
 import type { Readiness } from "./readiness.ts";
 
@@ -61,7 +61,7 @@ const CALLS = /^\/(spool\.v1\.|v1\/)/;
 
 /**
  * Serves spool.v1.TaskService and the plain calls of WorkerService over HTTP: by Connect, by gRPC-Web, and as
- * server-sent events. And `/healthz` and `/readyz`, without a token, and `/metrics` and `/log-level`.
+ * server-sent events. And `/healthz` and `/readyz`, without a token, and `/log-level`, and `/metrics` where there are any.
  *
  * @throws where the address cannot be listened on
  */
@@ -89,10 +89,8 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
   };
   const routes = connectRoutes(calls, { drain, isAuthorized, log });
   const streams = observed(TaskService, tasks, callObserver("sse", { metrics, isTraced }));
-  const own = new Map([
-    ["/metrics", { answer: metrics.answer, methods: ["GET"] }],
-    ["/log-level", { answer: logLevelResource(log), methods: ["GET", "PUT"] }],
-  ]);
+  const own = new Map([["/log-level", { answer: logLevelResource(log), methods: ["GET", "PUT"] }]]);
+  if (metrics.answer !== null) own.set("/metrics", { answer: metrics.answer, methods: ["GET"] });
   const isAdmitted = originGuard({ origins, hasToken: token !== undefined, log });
 
   return (request, response) => {

@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import type { Resource } from "@opentelemetry/resources";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
 import type { Kind } from "../domain/kind.ts";
@@ -15,13 +16,15 @@ import type { Configuration } from "./configuration.ts";
 import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
 import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
-import type { LogLevel } from "./log-level.ts";
-import { openProcessLog } from "./logging.ts";
+import type { LogLevel } from "./log/log-level.ts";
+import { openProcessLog } from "./log/logging.ts";
 import { databaseLocation } from "./migrate.ts";
 import { Readiness } from "./readiness.ts";
-import { telemetryResource } from "./telemetry-resource.ts";
-import { startTracing } from "./tracing.ts";
-import type { Tracing } from "./tracing.ts";
+import { openServerMetrics } from "./telemetry/server-metrics.ts";
+import type { ServerMetrics } from "./telemetry/server-metrics.ts";
+import { telemetryResource } from "./telemetry/resource.ts";
+import { startTracing } from "./telemetry/tracing.ts";
+import type { Tracing } from "./telemetry/tracing.ts";
 
 /** While the database cannot be reached at start, it is tried again this often. */
 const JOIN_RETRY_MS = 500;
@@ -64,12 +67,13 @@ export async function serve({
   const { logLevel: level, logFormat: format, namespace } = configuration;
   const log = openProcessLog({ level, format, namespace, secrets: secretsOf(configuration) });
   onLog?.(log, level);
-  const tracing = await startTracing({ resource: telemetryResource(configuration), log });
+  const resource = telemetryResource(configuration);
+  const tracing = await startTracing({ resource, log });
   try {
     const ownKinds = await loadKinds(kindFiles);
     const store = await openDatabase(databaseLocation(configuration));
     try {
-      return await openServer({ configuration, store, ownKinds, tracing, log });
+      return await openServer({ configuration, store, ownKinds, resource, tracing, log });
     } catch (error) {
       await store.close();
       throw error;
@@ -84,43 +88,50 @@ async function openServer(parts: {
   configuration: Configuration;
   store: Store;
   ownKinds: readonly Kind[];
+  resource: Resource;
   tracing: Tracing | null;
   log: Logger;
 }): Promise<RunningServer> {
-  const { configuration, store, log } = parts;
-  const kinds = [...builtInKinds(configuration, store), ...parts.ownKinds];
-  requireDistinctNames(kinds);
-  const engine = new Engine({ store, kinds, settings: configuration, log });
+  const { configuration, store, resource, tracing, log } = parts;
   const readiness = new Readiness(() => ping(store.db));
-  const doors = await openDoors(engine, configuration, { readiness, isTraced: parts.tracing !== null, log });
+  await using opened = new AsyncDisposableStack();
+  const metrics = opened.use(
+    await openServerMetrics({ configuration, store, isOpen: () => readiness.schema, resource, log }),
+  );
+  const kinds = [...builtInKinds(configuration, store, metrics), ...parts.ownKinds];
+  requireDistinctNames(kinds);
+  const engine = new Engine({ store, kinds, settings: configuration, watch: metrics.watch, log });
+  const kindNames = kinds.map(({ name }) => name);
+  metrics.observe(engine, kindNames);
+  const doors = await openDoors(engine, configuration, { readiness, metrics, isTraced: tracing !== null, log });
+  const server: ServerParts = { configuration, store, engine, doors, readiness, metrics, tracing, log };
   const halted = new AbortController();
-  const joined = await join({ configuration, store, engine, doors, readiness, log }, halted.signal).catch(
-    async (error: unknown) => {
-      await doors.close({ graceMs: 0 });
-      throw error;
-    },
-  );
-  log.info(
-    { doors: doors.lines, kinds: kinds.map(({ name }) => name), database: databaseName(configuration) },
-    "serving",
-  );
+  const joined = await join(server, halted.signal).catch(async (error: unknown) => {
+    await doors.close({ graceMs: 0 });
+    throw error;
+  });
+  opened.move();
+  log.info({ doors: doors.lines, kinds: kindNames, database: databaseName(configuration) }, "serving");
   const { promise: stopped, resolve, reject } = Promise.withResolvers<void>();
   joined.later.catch(reject);
   let stopping: Promise<void> | undefined;
   const stop = async () => {
     halted.abort();
-    await leave({ configuration, store, engine, doors, readiness, log });
-    await parts.tracing?.[Symbol.asyncDispose]();
+    await leave(server);
     resolve();
   };
   return { address: doors.address, doors: doors.lines, stop: () => (stopping ??= stop()), stopped };
 }
 
-function builtInKinds({ namespace, sourcesDir, ...configuration }: Configuration, { db }: Store): Kind[] {
+function builtInKinds(
+  { namespace, sourcesDir, ...configuration }: Configuration,
+  { db }: Store,
+  { meter }: Pick<ServerMetrics, "meter">,
+): Kind[] {
   const { modelBaseUrl: baseUrl, modelApiKey: apiKey, model } = configuration;
   const isNamed = model !== null && baseUrl !== null;
   const settings = isNamed ? { baseUrl, apiKey: apiKey ?? "", model, timeoutMs: MODEL_TIMEOUT_MS } : null;
-  return [echo, ingestKind({ db, namespace, sourcesDir }), synthKind({ db, namespace, model: settings })];
+  return [echo, ingestKind({ db, namespace, sourcesDir }), synthKind({ db, namespace, model: settings, meter })];
 }
 
 interface ServerParts {
@@ -129,6 +140,8 @@ interface ServerParts {
   engine: Engine;
   doors: Doors;
   readiness: Readiness;
+  metrics: ServerMetrics;
+  tracing: Tracing | null;
   log: Logger;
 }
 
@@ -172,7 +185,16 @@ async function joinOnce({ configuration, store, engine, doors, readiness, log }:
 }
 
 /** Readiness turns first; followers see the ends of the tasks that are ended, and are sent elsewhere after. */
-async function leave({ configuration, store, engine, doors, readiness, log }: ServerParts): Promise<void> {
+async function leave({
+  configuration,
+  store,
+  engine,
+  doors,
+  readiness,
+  metrics,
+  tracing,
+  log,
+}: ServerParts): Promise<void> {
   const { drainMs, cancelGraceMs } = configuration;
   log.info({ drain_ms: drainMs }, "stopping");
   readiness.draining = true;
@@ -183,6 +205,7 @@ async function leave({ configuration, store, engine, doors, readiness, log }: Se
       log.error({ err: error }, "the engine could not stop in order: what it ran is ended by others");
     });
   await doors.close({ graceMs: STOP_MARGIN_MS });
+  await Promise.all([metrics[Symbol.asyncDispose](), tracing?.[Symbol.asyncDispose]()]);
   await store.close();
   log.info("stopped");
   log.flush();

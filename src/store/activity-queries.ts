@@ -5,6 +5,7 @@ import { Overloaded } from "../domain/errors.ts";
 import { ACTIVITY_KINDS_MAX } from "../domain/limits.ts";
 import { isStatementTimeout } from "./errors.ts";
 import type { Database } from "./schema.ts";
+import { executeWithin } from "./time-limit.ts";
 
 /** How long the counting may take: less than what a connection is given up after. */
 const COUNT_MS_MAX = 10_000;
@@ -95,21 +96,11 @@ answer as (
 )
 select m.last_step, a.*
 from (select ${lastStep} as last_step) m left join answer a on true`;
-  const rows = await executeWithin(db, limitMs, statement);
-  return { steps: toSteps(rows, { stepMs, steps }), stepMs, kinds: toKinds(rows) };
-}
-
-/** @throws Overloaded when it would take longer: the server gives it up, too */
-async function executeWithin<Row>(db: Kysely<Database>, limitMs: number, statement: RawBuilder<Row>): Promise<Row[]> {
-  try {
-    return await db.transaction().execute(async (trx) => {
-      await sql`select set_config('statement_timeout', ${`${limitMs}`}, true)`.execute(trx);
-      return (await statement.execute(trx)).rows;
-    });
-  } catch (error) {
+  const rows = await executeWithin(db, limitMs, statement).catch((error: unknown) => {
     if (!isStatementTimeout(error)) throw error;
     throw new Overloaded(`the window holds more tasks than can be counted in ${limitMs} ms`);
-  }
+  });
+  return { steps: toSteps(rows, { stepMs, steps }), stepMs, kinds: toKinds(rows) };
 }
 
 /** How many were running when a step ended is told backwards, from those that are now. */

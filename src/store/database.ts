@@ -5,7 +5,8 @@ import { PGlite } from "@electric-sql/pglite";
 import { Kysely, PGliteDialect, PostgresDialect } from "kysely";
 import type { DatabaseConnection, Dialect, Driver } from "kysely";
 import pg from "pg";
-import { translateStoreError } from "./errors.ts";
+import { storeErrorReason, translateStoreError } from "./errors.ts";
+import type { StoreErrorReason } from "./errors.ts";
 import { lockDataDir } from "./data-dir-lock.ts";
 import type { Database } from "./schema.ts";
 
@@ -35,8 +36,19 @@ export interface Store {
   readonly url: string | null;
   /** Whether no other process can be on this database: leftovers of earlier processes need not be waited for. */
   readonly exclusive: boolean;
+  /** How it stands, for gauges. */
+  figures(): StoreFigures;
   close(): Promise<void>;
 }
+
+export interface StoreFigures {
+  /** Of the connections; null where Postgres runs in this process. */
+  pool: { connections: number; idle: number; connectionsMax: number; waiting: number } | null;
+  /** Statements, and connections that were to be opened for one, that have failed since the start. */
+  errors: Readonly<ErrorCounts>;
+}
+
+type ErrorCounts = Record<StoreErrorReason, number>;
 
 /**
  * Opens the database. A server is first reached by the first statement, so that one that is down now may come later.
@@ -67,8 +79,21 @@ function openServer({
   });
   // An idle connection that breaks says so here; the next statement opens another.
   pool.on("error", () => {});
-  const db = new Kysely<Database>({ dialect: translating(new PostgresDialect({ pool })) });
-  return { db, url, exclusive: false, close: () => db.destroy() };
+  const errors = noErrors();
+  const db = new Kysely<Database>({ dialect: translating(new PostgresDialect({ pool }), errors) });
+  const poolFigures = () => ({
+    connections: pool.totalCount,
+    idle: pool.idleCount,
+    connectionsMax,
+    waiting: pool.waitingCount,
+  });
+  return {
+    db,
+    url,
+    exclusive: false,
+    figures: () => ({ pool: poolFigures(), errors }),
+    close: () => db.destroy(),
+  };
 }
 
 /** Whether a database was ever made in a data folder: to open one without is to make it. */
@@ -87,11 +112,13 @@ async function openEmbedded(dataDir: string | null): Promise<Store> {
       ...(dataDir === null ? {} : { dataDir: embeddedFiles(dataDir) }),
       parsers: { [INT8]: BigInt },
     });
-    const db = new Kysely<Database>({ dialect: translating(new PGliteDialect({ pglite })) });
+    const errors = noErrors();
+    const db = new Kysely<Database>({ dialect: translating(new PGliteDialect({ pglite }), errors) });
     return {
       db,
       url: null,
       exclusive: true,
+      figures: () => ({ pool: null, errors }),
       async close() {
         await db.destroy();
         await lock?.release();
@@ -141,43 +168,49 @@ class NamedClient extends pg.Client {
   }
 }
 
-/** The same dialect, whose failures are named where they arise. */
-function translating(dialect: Dialect): Dialect {
+function noErrors(): ErrorCounts {
+  return { unavailable: 0, conflict: 0, refused: 0 };
+}
+
+/** The same dialect, whose failures are named where they arise, and counted. */
+function translating(dialect: Dialect, errors: ErrorCounts): Dialect {
   return {
     createAdapter: () => dialect.createAdapter(),
     createIntrospector: (db) => dialect.createIntrospector(db),
     createQueryCompiler: () => dialect.createQueryCompiler(),
-    createDriver: () => new TranslatingDriver(dialect.createDriver()),
+    createDriver: () => new TranslatingDriver(dialect.createDriver(), errors),
   };
 }
 
 class TranslatingDriver implements Driver {
   readonly #driver: Driver;
+  readonly #errors: ErrorCounts;
   /** Kysely's drivers know their connections by identity: each keeps its one translated twin. */
   readonly #twins = new WeakMap<DatabaseConnection, DatabaseConnection>();
   readonly #originals = new WeakMap<DatabaseConnection, DatabaseConnection>();
 
-  constructor(driver: Driver) {
+  constructor(driver: Driver, errors: ErrorCounts) {
     this.#driver = driver;
+    this.#errors = errors;
   }
 
-  init: Driver["init"] = () => translated(this.#driver.init());
+  init: Driver["init"] = () => this.#translated(this.#driver.init());
   destroy: Driver["destroy"] = () => this.#driver.destroy();
   beginTransaction: Driver["beginTransaction"] = (connection, settings) =>
-    translated(this.#driver.beginTransaction(this.#original(connection), settings));
+    this.#translated(this.#driver.beginTransaction(this.#original(connection), settings));
   commitTransaction: Driver["commitTransaction"] = (connection) =>
-    translated(this.#driver.commitTransaction(this.#original(connection)));
+    this.#translated(this.#driver.commitTransaction(this.#original(connection)));
   rollbackTransaction: Driver["rollbackTransaction"] = (connection) =>
-    translated(this.#driver.rollbackTransaction(this.#original(connection)));
+    this.#translated(this.#driver.rollbackTransaction(this.#original(connection)));
   releaseConnection: Driver["releaseConnection"] = (connection) =>
     this.#driver.releaseConnection(this.#original(connection));
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    const connection = await translated(this.#driver.acquireConnection());
+    const connection = await this.#translated(this.#driver.acquireConnection());
     let twin = this.#twins.get(connection);
     if (twin === undefined) {
       twin = {
-        executeQuery: (...args) => translated(connection.executeQuery(...args)),
+        executeQuery: (...args) => this.#translated(connection.executeQuery(...args)),
         streamQuery: (...args) => connection.streamQuery(...args),
       };
       this.#twins.set(connection, twin);
@@ -189,12 +222,14 @@ class TranslatingDriver implements Driver {
   #original(twin: DatabaseConnection): DatabaseConnection {
     return this.#originals.get(twin) ?? twin;
   }
-}
 
-async function translated<Result>(work: Promise<Result>): Promise<Result> {
-  try {
-    return await work;
-  } catch (error) {
-    throw translateStoreError(error);
+  async #translated<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      const named = translateStoreError(error);
+      this.#errors[storeErrorReason(named)]++;
+      throw named;
+    }
   }
 }

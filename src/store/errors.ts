@@ -42,6 +42,18 @@ export function translateStoreError(error: unknown): unknown {
   return unavailable ? new StoreUnavailable(error) : error;
 }
 
+/** Why a statement failed, in a word: of what translateStoreError has named. */
+export type StoreErrorReason = "unavailable" | "conflict" | "refused";
+
+/**
+ * `unavailable`: the database could not be reached. `conflict`: two transactions stood in each other's way.
+ * `refused`: it was reached, and would not do it.
+ */
+export function storeErrorReason(error: unknown): StoreErrorReason {
+  if (error instanceof StoreUnavailable) return "unavailable";
+  return isSerializationFailure(error) ? "conflict" : "refused";
+}
+
 /** Whether nothing was written and the same statement may be sent again at once. */
 export function isSerializationFailure(error: unknown): boolean {
   return error instanceof Error && RETRYABLE.has(codeOf(error));

@@ -3,7 +3,7 @@ import { worker } from "../../src/client/client.ts";
 import type { SpoolWorker, WorkerNotice } from "../../src/client/client.ts";
 import { openGrpcDoor } from "../../src/server/grpc-door.ts";
 import { openHttpDoor } from "../../src/server/http-door.ts";
-import { openMetrics } from "../../src/server/metrics.ts";
+import { openMetrics } from "../../src/server/telemetry/metrics.ts";
 import { Readiness } from "../../src/server/readiness.ts";
 import { startEngine } from "../support/engines.ts";
 import { Stage } from "../support/stage.ts";

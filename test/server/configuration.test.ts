@@ -44,6 +44,7 @@ describe("a configuration", () => {
       dataDir: "./.spool",
       namespace: "default",
       notify: true,
+      metrics: true,
       slots: 64,
       cancelGraceMs: 5_000,
       leaseMs: 10_000,

@@ -8,7 +8,7 @@ import type { TaskEngine } from "../../src/engine/task-engine.ts";
 import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { openHttpDoor } from "../../src/server/http-door.ts";
 import type { HttpDoor } from "../../src/server/http-door.ts";
-import { openMetrics } from "../../src/server/metrics.ts";
+import { openMetrics } from "../../src/server/telemetry/metrics.ts";
 import { Readiness } from "../../src/server/readiness.ts";
 import { fakeEngine } from "../rpc/fake-engine.ts";
 

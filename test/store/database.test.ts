@@ -13,7 +13,7 @@ import { isSerializationFailure } from "../../src/store/errors.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { startCuttingProxy } from "../support/cutting-proxy.ts";
 import { eventually } from "../support/eventually.ts";
-import { startServer } from "../support/postgres.ts";
+import { createDatabase, startServer } from "../support/postgres.ts";
 import type { PostgresServer } from "../support/postgres.ts";
 import { describeOnEachStore, openPostgres } from "../support/stores.ts";
 
@@ -55,6 +55,12 @@ describeOnEachStore("a database", (store) => {
     await assert.rejects(failing, (error) => !(error instanceof StoreUnavailable) && !isSerializationFailure(error));
     await sql`select 1`.execute(db());
   });
+
+  it("counts the statements that it refuses", async () => {
+    const before = store().figures().errors.refused;
+    await assert.rejects(sql`select 1/0`.execute(db()));
+    assert.equal(store().figures().errors.refused, before + 1);
+  });
 });
 
 describe("a server", () => {
@@ -83,6 +89,31 @@ describe("a server", () => {
     const outcomes = await Promise.allSettled([lock(0), lock(1)]);
     const failures = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
     assert.deepEqual(failures.map(isSerializationFailure), [true]);
+    assert.deepEqual(store.figures().errors, { unavailable: 0, conflict: 1, refused: 0 });
+  });
+
+  it("tells how many of its connections are taken, and how many statements wait for one", async () => {
+    await using database = await createDatabase();
+    const store = await openDatabase({ url: database.url, connectionsMax: 2 });
+    const pool = () => store.figures().pool!;
+    assert.deepEqual(pool(), { connections: 0, idle: 0, connectionsMax: 2, waiting: 0 });
+    const over = Promise.withResolvers<void>();
+    const entered = Array.from({ length: 2 }, () => Promise.withResolvers<void>());
+    const holders = entered.map(({ resolve }) =>
+      store.db.connection().execute(() => {
+        resolve();
+        return over.promise;
+      }),
+    );
+    await Promise.all(entered.map(({ promise }) => promise));
+    const waiter = sql`select 1`.execute(store.db);
+    await eventually(() => {
+      assert.deepEqual(pool(), { connections: 2, idle: 0, connectionsMax: 2, waiting: 1 });
+    });
+    over.resolve();
+    await Promise.all([...holders, waiter]);
+    assert.deepEqual(pool(), { connections: 2, idle: 2, connectionsMax: 2, waiting: 0 });
+    await store.close();
   });
 });
 
@@ -121,7 +152,9 @@ describe("a server that goes away", () => {
       await Promise.all(under);
       // After a kill the last of the old backends may answer once more.
       await eventually(() => assert.rejects(look(), StoreUnavailable));
+      const { unavailable } = store.figures().errors;
       for (let count = 0; count < 5; count++) await assert.rejects(look(), StoreUnavailable);
+      assert.equal(store.figures().errors.unavailable, unavailable + 5);
       await assert.rejects(
         store.db.transaction().execute((trx) => sql`select 1`.execute(trx)),
         StoreUnavailable,

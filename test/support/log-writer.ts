@@ -1,4 +1,4 @@
-import { openProcessLog } from "../../src/server/logging.ts";
+import { openProcessLog } from "../../src/server/log/logging.ts";
 
 // Writes as many lines as it is told to its log, says so on standard output, and ends as it is told to.
 

@@ -113,4 +113,17 @@ describe("the calls of synth to a model", () => {
     });
     assert.deepEqual([status.code, attributes["error.type"], events], [UNSET, undefined, []]);
   });
+  it("are counted with their tokens and how long they took, in the buckets of the conventions", async () => {
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    const valueOf = (series: RegExp) => text.split("\n").flatMap((line) => series.exec(line)?.[1] ?? []);
+    const answered = 'gen_ai_response_model="test-model"';
+    const tokens = (type: string) =>
+      new RegExp(`^gen_ai_client_token_usage_sum\\{.*gen_ai_token_type="${type}".*\\} (\\d+)$`);
+    assert.deepEqual([valueOf(tokens("input")), valueOf(tokens("output"))], [["120"], ["7"]]);
+    const took = (label: string) =>
+      valueOf(new RegExp(`^gen_ai_client_operation_duration_count\\{.*${label}.*\\} (\\d+)$`));
+    assert.deepEqual([took(answered), took('error_type="404"')], [["1"], ["1"]]); // Of the cancelled one nothing came.
+    assert.match(text, /^gen_ai_client_token_usage_bucket\{.*le="67108864"\}/m);
+    assert.match(text, /^gen_ai_client_operation_duration_bucket\{.*le="81.92"\}/m);
+  });
 }).timeout(PATIENCE_MS);

@@ -40,7 +40,7 @@ async function run(command: Command, { json, kindFiles }: { json: boolean; kindF
   process.on("SIGUSR2", () => toggleLevel());
   const flags = serverFlags(command);
   const { serve } = await import("../../server/serve.ts");
-  const { changeLogLevel, toggledLevel } = await import("../../server/log-level.ts");
+  const { changeLogLevel, toggledLevel } = await import("../../server/log/log-level.ts");
   const server = await serve({
     flags,
     kindFiles,
@@ -55,6 +55,8 @@ async function run(command: Command, { json, kindFiles }: { json: boolean; kindF
   });
   await writeOut(json ? `${jsonText({ address: server.address, doors: server.doors })}\n` : welcome(server, flags));
   await Promise.race([stopping.promise.then(() => server.stop()), server.stopped]);
+  // What is still being sent to a collector that does not answer would hold the process for as long as that may take.
+  process.exit();
 }
 
 /** The doors, and what to try at them. */

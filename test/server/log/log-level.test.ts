@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
-import { changeLogLevel, LOG_LEVELS, toggledLevel } from "../../src/server/log-level.ts";
-import type { LogLevel } from "../../src/server/log-level.ts";
-import { openLog } from "../../src/server/logging.ts";
-import { openDoor, refusalOf } from "./open-http-door.ts";
+import { changeLogLevel, LOG_LEVELS, toggledLevel } from "../../../src/server/log/log-level.ts";
+import type { LogLevel } from "../../../src/server/log/log-level.ts";
+import { openLog } from "../../../src/server/log/logging.ts";
+import { openDoor, refusalOf } from "../open-http-door.ts";
 
 function open(level: LogLevel = "info") {
   const texts: string[] = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { hostname } from "node:os";
-import { openLog } from "../../src/server/logging.ts";
-import { linesForPeople } from "../../src/server/log-lines.ts";
+import { openLog } from "../../../src/server/log/logging.ts";
+import { linesForPeople } from "../../../src/server/log/log-lines.ts";
 
 function open({ level = "info" as const, secrets = [] as string[] } = {}) {
   const lines: string[] = [];

@@ -1,6 +1,6 @@
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import type { CallObserver } from "../rpc/observed.ts";
-import { CallSpan } from "../telemetry/call-span.ts";
+import type { CallObserver } from "../../rpc/observed.ts";
+import { CallSpan } from "../../telemetry/call-span.ts";
 import type { Metrics } from "./metrics.ts";
 
 export type Door = "grpc" | "http" | "sse";
@@ -8,12 +8,13 @@ export type Door = "grpc" | "http" | "sse";
 /** By what the conventions for RPC know what is spoken at a door. */
 const SYSTEMS: Record<Door, string> = { grpc: "grpc", http: "connectrpc", sse: "sse" };
 
-/** Counts the calls at a door, and gives each a span where calls are traced. */
+/** Counts the calls at a door, and gives each a span where calls are traced; undefined: neither is wanted. */
 export function callObserver(
   door: Door,
   { metrics, isTraced }: { metrics: Pick<Metrics, "callsAt">; isTraced: boolean },
-): CallObserver {
-  const count = metrics.callsAt(door);
+): CallObserver | undefined {
+  const count = metrics.callsAt(door) ?? (isTraced ? () => () => {} : undefined);
+  if (count === undefined) return undefined;
   return (method, { requestHeader }) => {
     const end = count(method);
     if (!isTraced) return { end };

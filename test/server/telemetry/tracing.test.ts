@@ -4,14 +4,31 @@ import type { SpanContext } from "@opentelemetry/api";
 import { AlwaysOffSampler, AlwaysOnSampler, SamplingDecision } from "@opentelemetry/sdk-trace";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { pino } from "pino";
-import { linkedSampler } from "../../src/server/linked-sampler.ts";
-import { isExported, startTracing } from "../../src/server/tracing.ts";
+import { linkedSampler } from "../../../src/server/telemetry/linked-sampler.ts";
+import { isSentByOtlp } from "../../../src/server/telemetry/otlp-variables.ts";
+import { startTracing } from "../../../src/server/telemetry/tracing.ts";
 
 const parts = { resource: resourceFromAttributes({}), log: pino({ level: "silent" }) };
 
+/** Does it while OpenTelemetry's variables are these and no others. */
+async function within<Outcome>(variables: Record<string, string>, work: () => Outcome): Promise<Awaited<Outcome>> {
+  const before = Object.entries(process.env).filter(([name]) => name.startsWith("OTEL_"));
+  const clear = () => {
+    for (const name of Object.keys(process.env)) if (name.startsWith("OTEL_")) delete process.env[name];
+  };
+  clear();
+  Object.assign(process.env, variables);
+  try {
+    return await work();
+  } finally {
+    clear();
+    Object.assign(process.env, Object.fromEntries(before));
+  }
+}
+
 describe("tracing", () => {
   it("is off unless a standard variable asks for it", async () => {
-    assert.equal(await startTracing(parts, {}), null);
+    assert.equal(await within({}, () => startTracing(parts)), null);
     const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4318" };
     const asked: [Record<string, string>, boolean][] = [
       [{}, false],
@@ -24,8 +41,9 @@ describe("tracing", () => {
       [{ ...endpoint, OTEL_TRACES_EXPORTER: "none" }, false],
       [{ ...endpoint, OTEL_SDK_DISABLED: "true" }, false],
     ];
-    for (const [environment, isAsked] of asked) {
-      assert.equal(isExported("TRACES", environment), isAsked, JSON.stringify(environment));
+    for (const [variables, isAsked] of asked) {
+      const isSent = await within(variables, () => isSentByOtlp("TRACES"));
+      assert.equal(isSent, isAsked, JSON.stringify(variables));
     }
   });
 
@@ -35,8 +53,8 @@ describe("tracing", () => {
       [{ OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "1.5" }, /^OTEL_TRACES_SAMPLER_ARG: .*0 to 1/],
       [{ OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "x" }, /^OTEL_TRACES_SAMPLER_ARG: /],
     ];
-    for (const [environment, message] of wrong) {
-      const starting = startTracing(parts, { OTEL_TRACES_EXPORTER: "otlp", ...environment });
+    for (const [variables, message] of wrong) {
+      const starting = within({ OTEL_TRACES_EXPORTER: "otlp", ...variables }, () => startTracing(parts));
       await assert.rejects(starting, { name: "ConfigurationError", message });
     }
   });

@@ -3,35 +3,57 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import type { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
-import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import { createNoopMeter, diag } from "@opentelemetry/api";
 import type { Meter } from "@opentelemetry/api";
-import packageJson from "../../package.json" with { type: "json" };
-import type { HttpHandler } from "./http-server.ts";
+import type { Resource } from "@opentelemetry/resources";
+import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import type { IMetricReader, MetricProducer } from "@opentelemetry/sdk-metrics";
+import packageJson from "../../../package.json" with { type: "json" };
+import type { HttpHandler } from "../http-server.ts";
 
 /** What a server counts and measures, for Prometheus. docs/operating.md lists it. */
 export interface Metrics extends AsyncDisposable {
   /** Where whatever has something to tell makes its instruments. */
   readonly meter: Meter;
-  /** Counts the calls at a door: told of each when it begins, and how it ended. */
-  callsAt(door: string): (method: DescMethod) => (code: Code | "ok") => void;
-  /** Answers with everything, in Prometheus's text. */
-  readonly answer: HttpHandler;
+  /** Counts the calls at a door: told of each when it begins, and how it ended; undefined: they are not counted. */
+  callsAt(door: string): ((method: DescMethod) => (code: Code | "ok") => void) | undefined;
+  /** Answers with everything, in Prometheus's text; null: nobody is answered. */
+  readonly answer: HttpHandler | null;
 }
+
+/** Nothing is counted. */
+export const NO_METRICS: Metrics = {
+  meter: createNoopMeter(),
+  callsAt: () => undefined,
+  answer: null,
+  async [Symbol.asyncDispose]() {},
+};
 
 /** How often the event loop is looked at. What it measures is when it looked again: this and the delay. */
 const EVENT_LOOP_LOOK_MS = 20;
 const NANOS_IN_MS = 1e6;
 const MICROS_IN_SECOND = 1e6;
+/** How long the end waits until what was counted last is sent. Who is to get it may not be there. */
+const LAST_EXPORT_MS = 2_000;
 
 type EventLoopDelay = ReturnType<typeof monitorEventLoopDelay>;
 
-export function openMetrics(): Metrics {
+/**
+ * @param producers of what Prometheus is told besides what the instruments tell
+ * @param readers who else is told
+ */
+export function openMetrics({
+  resource,
+  producers = [],
+  readers = [],
+}: { resource?: Resource; producers?: MetricProducer[]; readers?: IMetricReader[] } = {}): Metrics {
   const exporter = new PrometheusExporter({
     preventServerStart: true,
     withoutScopeInfo: true,
     withoutTargetInfo: true,
+    metricProducers: producers,
   });
-  const provider = new MeterProvider({ readers: [exporter] });
+  const provider = new MeterProvider({ ...(resource && { resource }), readers: [exporter, ...readers] });
   const meter = provider.getMeter("spool");
   const eventLoop = monitorEventLoopDelay({ resolution: EVENT_LOOP_LOOK_MS });
   eventLoop.enable();
@@ -52,7 +74,9 @@ export function openMetrics(): Metrics {
     answer: exporter.getMetricsRequestHandler.bind(exporter) as unknown as HttpHandler,
     async [Symbol.asyncDispose]() {
       eventLoop.disable();
-      await provider.shutdown();
+      await provider.shutdown({ timeoutMillis: LAST_EXPORT_MS }).catch((error: unknown) => {
+        diag.warn(`what was counted last was not sent: ${String(error)}`);
+      });
     },
   };
 }

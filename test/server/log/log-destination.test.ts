@@ -6,10 +6,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { LogDestination } from "../../src/server/log-destination.ts";
-import { eventually } from "../support/eventually.ts";
+import { LogDestination } from "../../../src/server/log/log-destination.ts";
+import { eventually } from "../../support/eventually.ts";
 
-const WRITER = join(import.meta.dirname, "..", "support", "log-writer.ts");
+const WRITER = join(import.meta.dirname, "..", "..", "support", "log-writer.ts");
 const LINES = 20_000;
 
 /** A process that has written so many lines to a pipe, of which nothing has been read. */

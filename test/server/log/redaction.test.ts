@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { redaction } from "../../src/server/redaction.ts";
+import { redaction } from "../../../src/server/log/redaction.ts";
 
 const RESUME_TOKEN = `01934c1e-6f0a-7c3e-9d55-1f1f5b0e7a11.${"s".repeat(43)}`;
 const PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEs3cret\ns3cret==\n-----END RSA PRIVATE KEY-----";

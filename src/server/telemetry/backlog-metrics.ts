@@ -1,0 +1,116 @@
+import { setTimeout } from "node:timers/promises";
+import { ValueType } from "@opentelemetry/api";
+import { millisToHrTime } from "@opentelemetry/core";
+import { emptyResource } from "@opentelemetry/resources";
+import { AggregationTemporality, DataPointType } from "@opentelemetry/sdk-metrics";
+import type { CollectionResult, GaugeMetricData, MetricProducer } from "@opentelemetry/sdk-metrics";
+import { KeptAnswer } from "../../engine/kept-answer.ts";
+import type { KindBacklog } from "../../store/backlog.ts";
+import type { KindSeries } from "./engine-metrics.ts";
+import { KIND_LABELS_MAX, OTHER_KINDS } from "./labelled-kinds.ts";
+import type { LabelledKinds } from "./labelled-kinds.ts";
+
+/** However often it is asked for, it is counted once in so long, or in ten times as long as it takes. */
+const KEPT_MS = 5_000;
+/** So long a scrape waits for it. */
+const PATIENCE_MS = 1_000;
+/** What was counted longer ago is not told any more. */
+const TOLD_MS = 60_000;
+
+type Waiting = Omit<KindBacklog, "kind">;
+
+type Count = (query: { kinds: readonly string[]; kindsMax: number }) => Promise<readonly KindBacklog[]>;
+
+/**
+ * Gauges of what waits, which the database alone knows: where it does not tell, there are none. (A gauge of the SDK
+ * would go on with what it was told last.) No scrape waits long for them: what was counted too late for one is told to
+ * the next.
+ */
+export class BacklogMetrics implements MetricProducer, AsyncDisposable {
+  readonly #kinds: LabelledKinds<KindSeries>;
+  readonly #count: Count;
+  readonly #clock: () => number;
+  #asked: KeptAnswer<void> | null = null;
+  /** What was counted last, if that did not fail. */
+  #counted: { backlog: ReadonlyMap<string, Waiting>; atMs: number } | null = null;
+
+  /** @param clock in ms, never set back */
+  constructor(kinds: LabelledKinds<KindSeries>, count: Count, clock = () => performance.now()) {
+    this.#kinds = kinds;
+    this.#count = count;
+    this.#clock = clock;
+  }
+
+  async collect(): Promise<CollectionResult> {
+    if (this.#asked === null || this.#asked.isOld) {
+      this.#asked = new KeptAnswer(() => this.#countAnew(), { keptMs: KEPT_MS, clock: this.#clock });
+    }
+    await withPatience(this.#asked.settled);
+    const isTold = this.#counted !== null && this.#clock() - this.#counted.atMs <= TOLD_MS;
+    const scopeMetrics = isTold ? [{ scope: { name: "spool" }, metrics: gauges(this.#counted!.backlog) }] : [];
+    return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
+  }
+
+  /** Waits until nothing is asked of the database any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#asked?.settled;
+  }
+
+  async #countAnew(): Promise<void> {
+    try {
+      const counted = await this.#count({ kinds: this.#kinds.labels, kindsMax: KIND_LABELS_MAX });
+      this.#counted = { backlog: this.#byLabel(counted), atMs: this.#clock() };
+    } catch (error) {
+      this.#counted = null;
+      throw error;
+    }
+  }
+
+  /** Zero where there is none: a series that comes and goes is neither drawn nor compared. */
+  #byLabel(counted: readonly KindBacklog[]): ReadonlyMap<string, Waiting> {
+    const labels = new Map(counted.map(({ kind }) => [kind, this.#kinds.of(kind ?? OTHER_KINDS).label]));
+    const none: Waiting = { waiting: 0, oldestMs: 0, delayed: 0 };
+    const sums = new Map(this.#kinds.all.map(({ label }) => [label, none]));
+    for (const { kind, waiting, oldestMs, delayed } of counted) {
+      const label = labels.get(kind)!;
+      const sum = sums.get(label)!;
+      sums.set(label, {
+        waiting: sum.waiting + waiting,
+        oldestMs: Math.max(sum.oldestMs, oldestMs),
+        delayed: sum.delayed + delayed,
+      });
+    }
+    return sums;
+  }
+}
+
+function gauges(backlog: ReadonlyMap<string, Waiting>): GaugeMetricData[] {
+  const now = millisToHrTime(Date.now());
+  const gauge = (name: string, description: string, value: (waiting: Waiting) => number): GaugeMetricData => ({
+    descriptor: { name, description, unit: "", valueType: ValueType.DOUBLE },
+    aggregationTemporality: AggregationTemporality.CUMULATIVE,
+    dataPointType: DataPointType.GAUGE,
+    dataPoints: [...backlog].map(([kind, waiting]) => ({
+      attributes: { kind },
+      startTime: now,
+      endTime: now,
+      value: value(waiting),
+    })),
+  });
+  return [
+    gauge("spool_tasks_waiting", "Of the namespace: pending and due", ({ waiting }) => waiting),
+    gauge(
+      "spool_tasks_waiting_oldest_seconds",
+      "For how long the oldest has been due",
+      (kind) => kind.oldestMs / 1_000,
+    ),
+    gauge("spool_tasks_delayed", "Of the namespace: pending, due later", ({ delayed }) => delayed),
+  ];
+}
+
+async function withPatience(settled: Promise<void>): Promise<void> {
+  const isOver = new AbortController();
+  const patience = setTimeout(PATIENCE_MS, undefined, { signal: isOver.signal }).catch(() => {});
+  await Promise.race([settled, patience]);
+  isOver.abort();
+}

@@ -1,0 +1,58 @@
+import type { Logger } from "pino";
+import type { EngineFigures, EngineWatch } from "../../engine/watch.ts";
+import { UNWATCHED } from "../../engine/watch.ts";
+import { readBacklog } from "../../store/backlog.ts";
+import type { Store } from "../../store/database.ts";
+import { BacklogMetrics } from "./backlog-metrics.ts";
+import type { Configuration } from "../configuration.ts";
+import { EngineMetrics, kindSeries } from "./engine-metrics.ts";
+import { LabelledKinds } from "./labelled-kinds.ts";
+import { NO_METRICS, openMetrics } from "./metrics.ts";
+import type { Metrics } from "./metrics.ts";
+import { openOtlpReader } from "./otlp-metrics.ts";
+import { observeEngine, observeStore } from "./standing-metrics.ts";
+import { logTelemetryTrouble } from "./trouble.ts";
+import type { telemetryResource } from "./resource.ts";
+
+/** All that a server counts and measures: its doors, its engine, its database. */
+export interface ServerMetrics extends Metrics {
+  /** For the engine to tell. */
+  readonly watch: EngineWatch;
+  /** Tells of an engine, once a server. @param kinds the names of those that this process runs */
+  observe(engine: { figures(): EngineFigures }, kinds: readonly string[]): void;
+}
+
+/** @param isOpen whether the database has its tables */
+export async function openServerMetrics(parts: {
+  configuration: Pick<Configuration, "metrics" | "namespace">;
+  store: Pick<Store, "db" | "figures">;
+  isOpen: () => boolean;
+  resource: ReturnType<typeof telemetryResource>;
+  log: Logger;
+}): Promise<ServerMetrics> {
+  const { configuration, store, resource, isOpen, log } = parts;
+  if (!configuration.metrics) return { ...NO_METRICS, watch: UNWATCHED, observe() {} };
+  logTelemetryTrouble(log);
+  const { namespace } = configuration;
+  const kinds = new LabelledKinds(kindSeries);
+  const backlog = new BacklogMetrics(kinds, async (query) => {
+    if (!isOpen()) throw new Error("the database has not been opened yet");
+    return readBacklog(store.db, { namespace, ...query });
+  });
+  const otlp = await openOtlpReader([backlog]);
+  const metrics = openMetrics({ resource, producers: [backlog], readers: otlp === null ? [] : [otlp] });
+  const watch = new EngineMetrics(metrics.meter, kinds);
+  observeStore(metrics.meter, () => store.figures());
+  return {
+    ...metrics,
+    watch,
+    observe(engine, own) {
+      for (const kind of own) kinds.ofRun(kind);
+      observeEngine(metrics.meter, kinds, () => engine.figures());
+    },
+    async [Symbol.asyncDispose]() {
+      await metrics[Symbol.asyncDispose]();
+      await backlog[Symbol.asyncDispose]();
+    },
+  };
+}

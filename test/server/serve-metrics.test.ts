@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { json } from "node:stream/consumers";
+import { connect } from "../../src/client/client.ts";
+import { eventually } from "../support/eventually.ts";
+import { startServer } from "../support/postgres.ts";
+import { scrape } from "../support/prometheus-text.ts";
+import { startServerProcess } from "../support/server-process.ts";
+
+const SERVER_MS = 60_000;
+/** A scrape waits a second for what the database is to tell. */
+const SCRAPE_MS_MAX = 3_000;
+/** A server that stops waits 2 s for what it sends last, which has 10 s. */
+const STOP_MS_MAX = 7_000;
+
+/** What is sent by OTLP, as JSON. */
+interface Export {
+  resourceMetrics: {
+    resource: { attributes: { key: string; value: { stringValue: string } }[] };
+    scopeMetrics: { metrics: { name: string; gauge?: object; sum?: object; histogram?: object }[] }[];
+  }[];
+}
+
+describe("the metrics of spool serve", () => {
+  let dataDir: string;
+  beforeEach(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), "spool-metrics-"));
+  });
+  afterEach(() => rm(dataDir, { recursive: true, force: true }));
+
+  it("are as many series after a hundred thousand events as before", async () => {
+    await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir } });
+    using client = connect({ address: server.address });
+    const run = async (count: number) => {
+      const { task } = await client.start({ kind: "echo", params: { count } });
+      await client.waitFinal({ taskId: task.taskId, timeoutMs: SERVER_MS });
+      return eventually(async () => {
+        const text = await scrape(server.url);
+        assert.equal(text.sum("spool_tasks_running"), 0);
+        return text;
+      });
+    };
+    await run(1);
+    const before = await run(1);
+    const after = await run(100_000);
+    assert.ok(after.sum("spool_events_total")! - before.sum("spool_events_total")! > 100_000);
+    const series = ({ samples }: typeof before) => samples.map(({ name, labels }) => JSON.stringify([name, labels]));
+    assert.deepEqual(series(after).toSorted(), series(before).toSorted());
+  }).timeout(SERVER_MS);
+
+  it("tell of no pool, where the database is in the process", async () => {
+    await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir } });
+    const text = await scrape(server.url);
+    assert.equal(text.sum("spool_database_errors_total"), 0);
+    assert.equal(text.sum("spool_tasks_waiting", { kind: "echo" }), 0);
+    assert.deepEqual(
+      [...text.names].filter((name) => /^spool_database_(?!errors)/.test(name)),
+      [],
+    );
+  }).timeout(SERVER_MS);
+
+  it("are told while the database is away, without what only it knows, and with that when it is back", async () => {
+    await using postgres = await startServer();
+    await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: postgres.url } });
+    using client = connect({ address: server.address });
+    await eventually(() => client.start({ kind: "nobody-has-it" }));
+    const inTime = async () => {
+      const begun = performance.now();
+      const text = await scrape(server.url);
+      assert.ok(performance.now() - begun < SCRAPE_MS_MAX);
+      return text;
+    };
+    const waiting = async () => assert.equal((await inTime()).sum("spool_tasks_waiting"), 1);
+    const counted = { timeoutMs: 20_000 };
+    await eventually(waiting, counted);
+    assert.equal((await inTime()).sum("spool_database_connections_max"), 16);
+    assert.ok((await inTime()).sum("spool_database_connections")! >= 1);
+    await postgres.stop();
+    await eventually(async () => {
+      const text = await inTime();
+      for (const name of ["waiting", "waiting_oldest_seconds", "delayed"])
+        assert.ok(!text.names.has(`spool_tasks_${name}`));
+      assert.ok(text.sum("spool_database_errors_total", { reason: "unavailable" })! > 0);
+      assert.equal(text.sum("spool_tasks_running"), 0);
+    }, counted);
+    await postgres.start();
+    await eventually(waiting, counted);
+  }).timeout(SERVER_MS);
+
+  it("are not there where they are off, and neither counted nor sent", async () => {
+    await using receiver = await openReceiver();
+    const environment = { SPOOL_DATA_DIR: dataDir, SPOOL_METRICS: "off", ...receiver.environment };
+    await using server = await startServerProcess({ environment });
+    assert.equal((await fetch(`${server.url}/metrics`)).status, 404);
+    assert.equal((await fetch(`${server.url}/readyz`)).status, 200);
+    using client = connect({ address: server.address });
+    const { task } = await client.start({ kind: "echo" });
+    await client.waitFinal({ taskId: task.taskId, timeoutMs: SERVER_MS });
+    assert.equal(await server.end("SIGTERM"), 0);
+    assert.deepEqual(receiver.exports, []);
+  }).timeout(SERVER_MS);
+
+  it("are sent by OTLP under the same names, at its interval and once more at the end", async () => {
+    await using receiver = await openReceiver();
+    const environment = {
+      SPOOL_DATA_DIR: dataDir,
+      OTEL_RESOURCE_ATTRIBUTES: "deployment=test",
+      ...receiver.environment,
+    };
+    await using server = await startServerProcess({ environment });
+    using client = connect({ address: server.address });
+    const { task } = await client.start({ kind: "echo" });
+    await client.waitFinal({ taskId: task.taskId, timeoutMs: SERVER_MS });
+    const { names } = await scrape(server.url);
+    await eventually(() => assert.deepEqual(new Set(metricsIn(receiver.exports.at(-1)).keys()), names));
+    const metrics = metricsIn(receiver.exports.at(-1));
+    assert.ok(metrics.get("spool_tasks_waiting")!.gauge);
+    assert.ok(metrics.get("spool_task_duration_seconds")!.histogram);
+    assert.ok(metrics.get("spool_tasks_started_total")!.sum);
+    const attributes = receiver.exports.at(-1)!.resourceMetrics[0]!.resource.attributes;
+    const resource = Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue]));
+    assert.deepEqual([resource["service.name"], resource["deployment"]], ["spool", "test"]);
+    assert.match(resource["service.version"]!, /^\d+\.\d+\.\d+$/);
+    assert.match(resource["service.instance.id"]!, /^[0-9a-f-]{36}$/);
+    const { length } = receiver.exports;
+    assert.equal(await server.end("SIGTERM"), 0);
+    assert.ok(receiver.exports.length > length);
+  }).timeout(SERVER_MS);
+
+  it("hold nobody up at the end who is to get them and does not answer", async () => {
+    await using receiver = await openReceiver({ isSilent: true });
+    await using server = await startServerProcess({
+      environment: { SPOOL_DATA_DIR: dataDir, ...receiver.environment },
+    });
+    await eventually(() => assert.ok(receiver.exports.length > 0));
+    const begun = performance.now();
+    assert.equal(await server.end("SIGTERM"), 0);
+    assert.ok(performance.now() - begun < STOP_MS_MAX);
+  }).timeout(SERVER_MS);
+});
+
+/** Takes what is sent by OTLP, as JSON. @param isSilent whether it answers nothing */
+async function openReceiver({ isSilent = false } = {}) {
+  const exports: Export[] = [];
+  const receiver = createServer((request, response) => {
+    void json(request).then((sent) => {
+      assert.equal(request.url, "/v1/metrics");
+      exports.push(sent as Export);
+      if (!isSilent) response.writeHead(200, { "content-type": "application/json" }).end("{}");
+    });
+  }).listen(0, "127.0.0.1");
+  await once(receiver, "listening");
+  const { port } = receiver.address() as AddressInfo;
+  return {
+    exports,
+    environment: {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+      OTEL_METRIC_EXPORT_INTERVAL: "500",
+      OTEL_TRACES_EXPORTER: "none",
+    },
+    async [Symbol.asyncDispose]() {
+      receiver.closeAllConnections();
+      receiver.close();
+      await once(receiver, "close");
+    },
+  };
+}
+
+function metricsIn(sent: Export | undefined) {
+  const all = sent?.resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics)) ?? [];
+  return new Map(all.map((metric) => [metric.name, metric]));
+}
