@@ -4,7 +4,7 @@ type SyntaxNode = ReturnType<typeof parser.parse>["topNode"];
 
 /** What each takes, which the grammar leaves open. Those that are not here are not read. */
 const ARGUMENTS = new Map([
-  ...["rate", "increase", "max_over_time", "min_over_time"].map((name) => [name, "range"] as const),
+  ...["rate", "increase", "max_over_time", "min_over_time", "resets"].map((name) => [name, "range"] as const),
   ...["sum", "max", "min", "count", "absent"].map((name) => [name, "instant"] as const),
   ["histogram_quantile", "number, instant"],
 ]);
