@@ -80,7 +80,7 @@ export function parsePromql(text: string): PromqlNode {
     },
   });
   const expression = new PromqlNode(tree.topNode.getChild("Expr")!, text);
-  typeOf(expression);
+  check(typeOf(expression) !== "range", "a range by itself", expression);
   return expression;
 }
 
@@ -100,7 +100,9 @@ function typeOf(node: PromqlNode): string {
       check(/^(Vector|Matrix)Selector$/.test(node.operands[0]!.name), "a time of more than one metric", node);
       const duration = node.child("DurationExpr") ?? node.child("OffsetDurationExpr")!;
       check(DURATION.test(duration.text), "no duration with a unit", node);
-      return node.name === "MatrixSelector" ? "range" : types[0]!;
+      if (node.name === "OffsetExpr") return types[0]!;
+      check(types[0] === "instant", "a range of a range", node);
+      return "range";
     }
     case "FunctionCall":
     case "AggregateExpr": {
@@ -109,10 +111,13 @@ function typeOf(node: PromqlNode): string {
       check(types.join(", ") === takes, `${node.operator} takes ${takes}`, node);
       return "instant";
     }
-    case "BinaryExpr":
+    case "BinaryExpr": {
+      const copied = node.child("MatchingModifierClause")?.children("GroupingLabels")[1];
+      check(copied === undefined, "the labels of group_left are not read here", node);
       check(!types.includes("range"), `${node.operator} takes an instant on both sides`, node);
       check(!node.isManyToOne || !SET_OPERATORS.includes(node.operator), "nothing to group by", node);
       return "instant";
+    }
     default:
       throw new Error(`${node.name} is not read here: ${node.text}`);
   }
