@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { CHECK_NAMES } from "../../src/server/doctor/check.ts";
 import { documentedMetrics, readOperating } from "./documented-metrics.ts";
 import type { Metric } from "./documented-metrics.ts";
 import { labelsOf } from "./metric-use.ts";
@@ -53,6 +54,15 @@ describe("docs/alerts.yaml", () => {
     const sources = globSync("src/**/*.ts", { cwd: ROOT }).map((file) => readFileSync(join(ROOT, file), "utf8"));
     const missing = quoted.filter((line) => !sources.some((source) => source.includes(line)));
     assert.deepEqual(missing, []);
+  });
+
+  it("sends to checks that the doctor makes", () => {
+    const checks = [...alarms.matchAll(/`spool doctor`, `(\w+)`/g)].map(([, name]) => name!);
+    assert.ok(checks.length >= 10);
+    assert.deepEqual(
+      checks.filter((name) => !CHECK_NAMES.some((known) => known === name)),
+      [],
+    );
   });
 
   it("is described by links that lead somewhere", () => {

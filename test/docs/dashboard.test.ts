@@ -5,6 +5,7 @@ import { documentedMetrics } from "./documented-metrics.ts";
 import type { Metric } from "./documented-metrics.ts";
 import { labelsOf, selectorsIn } from "./metric-use.ts";
 import { parsePromql } from "./promql.ts";
+import type { PromqlNode } from "./promql.ts";
 
 interface Panel {
   id: number;
@@ -25,6 +26,8 @@ interface Dashboard {
 
 const FILE = join(import.meta.dirname, "../../docs/grafana-dashboard.json");
 const DATASOURCE = { type: "prometheus", uid: "${datasource}" };
+/** Grafana puts what was chosen. */
+const VARIABLES: Record<string, string> = { job: "a-job", instance: "a-server", kind: "a-kind", __rate_interval: "1m" };
 /** Grafana 11's. */
 const SCHEMA_VERSION_MIN = 39;
 const PANELS_MAX = 32;
@@ -55,7 +58,7 @@ describe("docs/grafana-dashboard.json", () => {
       assert.ok(typeof query === "object");
       const [, metric, label] = /^label_values\((.+), (\w+)\)$/.exec(query.query)!;
       assert.equal(label, name);
-      assert.ok(labelsOf(parsePromql(metric!), metrics).has(label));
+      assert.ok(labelsOf(parseTarget(metric!), metrics).has(label));
     }
   });
 
@@ -74,7 +77,7 @@ describe("docs/grafana-dashboard.json", () => {
   it("shows every metric of the engine and its database that is documented", () => {
     const shown = new Set(
       panels
-        .flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => selectorsIn(parsePromql(expr))))
+        .flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => selectorsIn(parseTarget(expr))))
         .map(({ metric }) => metric),
     );
     const isShown = (name: string) => shown.has(name) || [...shown].some((series) => baseOf(series) === baseOf(name));
@@ -93,19 +96,25 @@ describe("docs/grafana-dashboard.json", () => {
       assert.ok(targets.length > 0);
       for (const target of targets) {
         assert.deepEqual(target.datasource, DATASOURCE);
-        const expression = parsePromql(target.expr);
+        const expression = parseTarget(target.expr);
         const labels = labelsOf(expression, metrics);
         const told = [...target.legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label!);
         assert.deepEqual(told.toSorted(), [...labels].toSorted(), `${target.legendFormat}: ${target.expr}`);
         for (const { metric, matchers, isRange } of selectorsIn(expression)) {
           assert.equal(isRange, metrics.get(metric)!.type !== "gauge", `${metric}, over time or not: ${target.expr}`);
-          const isOfJob = matchers.some(({ label, value }) => label === "job" && value === "$job");
+          const chosen = matchers.filter(({ label }) => label in VARIABLES);
+          for (const { label, value } of chosen) assert.equal(value, VARIABLES[label], target.expr);
+          const isOfJob = chosen.some(({ label, operator }) => label === "job" && operator === "=");
           assert.ok(isOfJob, `${metric} of every job: ${target.expr}`);
         }
       }
     });
   }
 });
+
+function parseTarget(expr: string): PromqlNode {
+  return parsePromql(expr.replaceAll(/\$(\w+)/g, (variable, name: string) => VARIABLES[name] ?? variable));
+}
 
 function baseOf(series: string): string {
   return series.replace(/_(bucket|sum|count)$/, "");

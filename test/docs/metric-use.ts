@@ -1,6 +1,8 @@
 import type { Metric } from "./documented-metrics.ts";
 import { SET_OPERATORS } from "./promql.ts";
-import type { Aggregation, Binary, Call, Expression, Matcher, Selector } from "./promql.ts";
+import type { PromqlNode } from "./promql.ts";
+
+type Metrics = ReadonlyMap<string, Metric>;
 
 const OVER_A_COUNTER = ["rate", "increase"];
 
@@ -11,95 +13,98 @@ const OVER_A_COUNTER = ["rate", "increase"];
  *   there, or takes of a metric what its type does not have: a rate of a gauge, a quantile of what is no histogram, the
  *   sum over servers of what all tell alike
  */
-export function labelsOf(expression: Expression, metrics: ReadonlyMap<string, Metric>): ReadonlySet<string> {
-  switch (expression.type) {
-    case "selector":
-      return labelsOfSelector(expression, metrics);
-    case "call":
-      return labelsOfCall(expression, metrics);
-    case "aggregation":
-      return labelsOfAggregation(expression, metrics);
-    case "binary":
-      return labelsOfBinary(expression, metrics);
-    case "literal":
+export function labelsOf(node: PromqlNode, metrics: Metrics): ReadonlySet<string> {
+  switch (node.name) {
+    case "NumberDurationLiteral":
       return new Set();
+    case "VectorSelector":
+      return labelsOfSelector(node, metrics);
+    case "FunctionCall":
+      return labelsOfCall(node, metrics);
+    case "AggregateExpr":
+      return labelsOfAggregation(node, metrics);
+    case "BinaryExpr":
+      return labelsOfBinary(node, metrics);
+    default:
+      return labelsOf(node.operands[0]!, metrics);
   }
 }
 
-function labelsOfSelector({ metric: name, matchers }: Selector, metrics: ReadonlyMap<string, Metric>) {
+interface Selector {
+  metric: string;
+  matchers: { label: string; operator: string; value: string }[];
+  isRange: boolean;
+}
+
+/** What an expression asks for. @param except the name of nodes below which it is not looked for */
+export function selectorsIn(node: PromqlNode, except?: string): Selector[] {
+  if (node.name === except) return [];
+  if (node.name === "VectorSelector") return [selectorOf(node)];
+  const selectors = node.operands.flatMap((operand) => selectorsIn(operand, except));
+  return node.name === "MatrixSelector" ? selectors.map((selector) => ({ ...selector, isRange: true })) : selectors;
+}
+
+function selectorOf(node: PromqlNode): Selector {
+  const matchers = (node.child("LabelMatchers")?.children("UnquotedLabelMatcher") ?? []).map((matcher) => ({
+    label: matcher.child("LabelName")!.text,
+    operator: matcher.child("MatchOp")!.text,
+    value: matcher.child("StringLiteral")!.text.slice(1, -1),
+  }));
+  return { metric: node.child("Identifier")!.text, matchers, isRange: false };
+}
+
+function labelsOfSelector(node: PromqlNode, metrics: Metrics) {
+  const { metric: name, matchers } = selectorOf(node);
   const metric = metrics.get(name);
   if (metric === undefined) throw new Error(`${name} is not documented`);
-  for (const matcher of matchers) {
-    if (!metric.labels.has(matcher.label)) throw new Error(`${name} has no label ${matcher.label}`);
-    const values = metric.labels.get(matcher.label);
-    for (const value of valuesOf(matcher)) {
-      if (values && !values.has(value)) throw new Error(`${matcher.label} of ${name} is never ${value}`);
+  for (const { label, operator, value } of matchers) {
+    if (!metric.labels.has(label)) throw new Error(`${name} has no label ${label}`);
+    if (!/^[\w.|-]*$/.test(value)) throw new Error(`${label} of ${name} is no list of values: ${value}`);
+    const known = metric.labels.get(label);
+    for (const one of operator.endsWith("~") ? value.split("|") : [value]) {
+      if (known && !known.has(one)) throw new Error(`${label} of ${name} is never ${one}`);
     }
   }
   return new Set(metric.labels.keys());
 }
 
-/** The values that a matcher names; none where it asks for a variable of the dashboard. */
-function valuesOf({ operator, value }: Matcher): string[] {
-  if (value.startsWith("$")) return [];
-  return operator.endsWith("~") ? value.split("|") : [value];
-}
-
-function labelsOfCall({ name, args }: Call, metrics: ReadonlyMap<string, Metric>): ReadonlySet<string> {
-  const of = args.at(-1)!;
+function labelsOfCall(node: PromqlNode, metrics: Metrics): ReadonlySet<string> {
+  const of = node.operands.at(-1)!;
   const labels = labelsOf(of, metrics);
-  if (OVER_A_COUNTER.includes(name)) {
-    for (const metric of selectorsIn(of).map((selector) => selector.metric)) {
-      if (metrics.get(metric)!.type === "gauge") throw new Error(`${metric} is a gauge: it has no ${name}`);
+  if (OVER_A_COUNTER.includes(node.operator)) {
+    for (const { metric } of selectorsIn(of)) {
+      if (metrics.get(metric)!.type === "gauge") throw new Error(`${metric} is a gauge: it has no ${node.operator}`);
     }
   }
-  if (name === "absent") return new Set();
-  if (name !== "histogram_quantile") return labels;
+  if (node.operator === "absent") return new Set();
+  if (node.operator !== "histogram_quantile") return labels;
   if (!labels.has("le")) throw new Error("histogram_quantile needs its buckets by le");
   return new Set([...labels].filter((label) => label !== "le"));
 }
 
-function labelsOfAggregation({ operator, by, of }: Aggregation, metrics: ReadonlyMap<string, Metric>) {
+function labelsOfAggregation(node: PromqlNode, metrics: Metrics) {
+  const [operator, by, of] = [node.operator, node.labels ?? [], node.operands[0]!];
   const labels = labelsOf(of, metrics);
   for (const label of by) if (!labels.has(label)) throw new Error(`${operator} by ${label}, which is not there`);
-  if (of.type === "selector") {
-    const { type, isOfNamespace } = metrics.get(of.metric)!;
-    if (isOfNamespace && operator !== "max") throw new Error(`${of.metric} is of the namespace: max, not ${operator}`);
+  for (const { metric } of selectorsIn(of, "AggregateExpr")) {
+    const { type, isOfNamespace } = metrics.get(metric)!;
+    if (isOfNamespace && operator !== "max") throw new Error(`${metric} is of the namespace: max, not ${operator}`);
     if (type === "gauge" && !isOfNamespace && operator === "max" && !by.includes("instance"))
-      throw new Error(`${of.metric} is of one server: sum, not max`);
+      throw new Error(`${metric} is of one server: sum, not max`);
   }
   return new Set(by);
 }
 
-function labelsOfBinary({ operator, left, right, on, isManyToOne }: Binary, metrics: ReadonlyMap<string, Metric>) {
-  const [lefts, rights] = [labelsOf(left, metrics), labelsOf(right, metrics)];
+function labelsOfBinary(node: PromqlNode, metrics: Metrics) {
+  const { operator, operands, labels: on } = node;
+  const [lefts, rights] = operands.map((side) => labelsOf(side, metrics)) as [Set<string>, Set<string>];
   for (const label of on ?? []) {
     if (!lefts.has(label) || !rights.has(label)) throw new Error(`${operator} on ${label}, which is not on both sides`);
   }
-  const isOfScalar = left.type === "literal" || right.type === "literal";
-  if (on === null && !isOfScalar && operator !== "or" && !isSame(lefts, rights))
+  const isOfNumber = operands.some(({ name }) => name === "NumberDurationLiteral");
+  if (on === null && !isOfNumber && operator !== "or" && lefts.symmetricDifference(rights).size > 0)
     throw new Error(`${operator} of series by ${[...lefts].join()} with series by ${[...rights].join()}`);
   if (operator === "or") return lefts.union(rights);
-  if (on === null || isManyToOne || SET_OPERATORS.includes(operator)) return lefts;
+  if (on === null || node.isManyToOne || SET_OPERATORS.includes(operator)) return lefts;
   return new Set(on);
-}
-
-function isSame(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
-  return one.size === other.size && one.isSubsetOf(other);
-}
-
-/** All metrics that an expression asks for. */
-export function selectorsIn(expression: Expression): Selector[] {
-  switch (expression.type) {
-    case "selector":
-      return [expression];
-    case "call":
-      return expression.args.flatMap(selectorsIn);
-    case "aggregation":
-      return selectorsIn(expression.of);
-    case "binary":
-      return [expression.left, expression.right].flatMap(selectorsIn);
-    case "literal":
-      return [];
-  }
 }

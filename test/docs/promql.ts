@@ -1,204 +1,128 @@
-/**
- * PromQL as far as the project's own dashboard and alarms use it, read strictly: what is not well-formed, or not known
- * here, throws. Variables of Grafana stand where a duration or a string does.
- */
-export type Expression = Selector | Call | Aggregation | Binary | Literal;
+import { parser } from "@prometheus-io/lezer-promql";
 
-export interface Selector {
-  type: "selector";
-  metric: string;
-  matchers: Matcher[];
-  isRange: boolean;
-}
+type SyntaxNode = ReturnType<typeof parser.parse>["topNode"];
 
-export interface Matcher {
-  label: string;
-  operator: "=" | "!=" | "=~" | "!~";
-  value: string;
-}
-
-export interface Call {
-  type: "call";
-  name: string;
-  args: Expression[];
-}
-
-export interface Aggregation {
-  type: "aggregation";
-  operator: string;
-  by: string[];
-  of: Expression;
-}
-
-export interface Binary {
-  type: "binary";
-  operator: string;
-  left: Expression;
-  right: Expression;
-  /** null: they match by all of their labels. */
-  on: string[] | null;
-  isManyToOne: boolean;
-}
-
-interface Literal {
-  type: "literal";
-}
-
-/** Whether a function's last argument is a range or an instant. */
-const FUNCTIONS = {
-  rate: "range",
-  increase: "range",
-  max_over_time: "range",
-  min_over_time: "range",
-  histogram_quantile: "instant",
-  absent: "instant",
-} as const;
-const ARGUMENTS: Record<keyof typeof FUNCTIONS, number> = {
-  rate: 1,
-  increase: 1,
-  max_over_time: 1,
-  min_over_time: 1,
-  histogram_quantile: 2,
-  absent: 1,
-};
-const AGGREGATIONS = ["sum", "max", "min", "count"];
-/** From what binds least to what binds most. All of them are read from the left. */
-const OPERATORS = [["or"], ["and", "unless"], ["==", "!=", ">=", "<=", ">", "<"], ["+", "-"], ["*", "/"]];
+/** What each takes, which the grammar leaves open. Those that are not here are not read. */
+const ARGUMENTS = new Map([
+  ...["rate", "increase", "max_over_time", "min_over_time", "resets"].map((name) => [name, "range"] as const),
+  ...["sum", "max", "min", "count", "absent"].map((name) => [name, "instant"] as const),
+  ["histogram_quantile", "number, instant"],
+]);
+/** Without a unit, or calculated, it takes a newer Prometheus, or one that is told to. */
+const DURATION = /^(\d+(ms|[smhdwy]))+$/;
+const UNREAD = ["LineComment", "Without", "Ignoring", "GroupRight", "BoolModifier", "FillModifier", "QuotedLabelName"];
 export const SET_OPERATORS = ["or", "and", "unless"];
 
-const TOKEN =
-  /\s*(?:("[^"\\]*")|(\$?[a-zA-Z_:][\w:]*)|(\d+(?:\.\d+)?[a-z]?\w*)|(=~|!~|==|!=|>=|<=|[-+*/(){}[\],<>=]))/y;
-const NAME = /^[a-zA-Z_:][\w:]*$/;
-const DURATION = /^(\d+(ms|[smhdwy])|\$__rate_interval)$/;
-const NUMBER = /^\d+(\.\d+)?$/;
+/** A node of the syntax tree, under the name that Prometheus's grammar gives it. */
+export class PromqlNode {
+  readonly #node: SyntaxNode;
+  readonly #source: string;
 
-/** @throws Error that says what was read up to there and what was expected */
-export function parsePromql(text: string): Expression {
-  const tokens = tokensOf(text);
-  let at = 0;
-
-  function fail(expected: string): never {
-    throw new Error(`${expected} expected after "${tokens.slice(0, at).join(" ")}", not "${tokens[at] ?? "the end"}"`);
-  }
-  function takeIf(token: string): boolean {
-    if (tokens[at] !== token) return false;
-    at++;
-    return true;
-  }
-  function take(what: string, pattern: RegExp): string {
-    const token = tokens[at];
-    if (token === undefined || !pattern.test(token)) fail(what);
-    at++;
-    return token;
-  }
-  function expect(token: string): void {
-    if (!takeIf(token)) fail(token);
-  }
-  function list<Item>(item: () => Item, end: string): Item[] {
-    const items: Item[] = [];
-    if (takeIf(end)) return items;
-    do items.push(item());
-    while (takeIf(","));
-    expect(end);
-    return items;
-  }
-  function labels(): string[] {
-    expect("(");
-    return list(() => take("a label", NAME), ")");
+  constructor(node: SyntaxNode, source: string) {
+    this.#node = node;
+    this.#source = source;
   }
 
-  function binary(level: number): Expression {
-    const operators = OPERATORS[level];
-    if (operators === undefined) return operand();
-    let left = binary(level + 1);
-    for (let operator = tokens[at]; operator !== undefined && operators.includes(operator); operator = tokens[at]) {
-      at++;
-      const on = takeIf("on") ? labels() : null;
-      const isManyToOne = takeIf("group_left");
-      if (isManyToOne && (on === null || SET_OPERATORS.includes(operator)))
-        fail("an operand, for there is nothing to group by,");
-      const right = binary(level + 1);
-      for (const side of [left, right]) if (isRange(side)) fail("an instant on both sides");
-      left = { type: "binary", operator, left, right, on, isManyToOne };
-    }
-    return left;
+  get name(): string {
+    return this.#node.name;
   }
 
-  function operand(): Expression {
-    if (takeIf("(")) {
-      const inner = binary(0);
-      expect(")");
-      return inner;
-    }
-    if (NUMBER.test(tokens[at] ?? "")) {
-      at++;
-      return { type: "literal" };
-    }
-    const name = take("an expression", NAME);
-    if (AGGREGATIONS.includes(name)) return aggregation(name);
-    if (tokens[at] === "(") return call(name);
-    return selector(name);
+  get text(): string {
+    return this.#source.slice(this.#node.from, this.#node.to);
   }
 
-  function aggregation(operator: string): Aggregation {
-    const by = takeIf("by") ? labels() : [];
-    expect("(");
-    const of = binary(0);
-    expect(")");
-    if (isRange(of)) fail(`an instant in ${operator}`);
-    return { type: "aggregation", operator, by, of };
+  children(name: string): PromqlNode[] {
+    return this.#node.getChildren(name).map((node) => new PromqlNode(node, this.#source));
   }
 
-  function call(name: string): Call {
-    if (!isFunction(name)) fail("a known function");
-    expect("(");
-    const args = list(() => binary(0), ")");
-    if (args.length !== ARGUMENTS[name]) fail(`${ARGUMENTS[name]} arguments of ${name}`);
-    if (isRange(args.at(-1)!) !== (FUNCTIONS[name] === "range")) fail(`a ${FUNCTIONS[name]} in ${name}`);
-    return { type: "call", name, args };
+  child(name: string): PromqlNode | undefined {
+    return this.children(name)[0];
   }
 
-  function selector(metric: string): Selector {
-    const matchers = takeIf("{") ? list(matcher, "}") : [];
-    const isOverTime = takeIf("[");
-    if (isOverTime) {
-      take("a duration", DURATION);
-      expect("]");
-    }
-    if (takeIf("offset")) take("a duration", DURATION);
-    return { type: "selector", metric, matchers, isRange: isOverTime };
+  /** The sides of an operator, the arguments of a function or an aggregation, or what a time or parentheses are about. */
+  get operands(): PromqlNode[] {
+    return (this.child("FunctionCallBody") ?? this).children("Expr");
   }
 
-  function matcher(): Matcher {
-    const label = take("a label", NAME);
-    const operator = take("=, !=, =~ or !~", /^(=|!=|=~|!~)$/) as Matcher["operator"];
-    const value = take("a value in quotes", /^"/).slice(1, -1);
-    if (operator.endsWith("~")) new RegExp(value); // Throws.
-    return { label, operator, value };
+  /** The text of an operator, or the name of a function or an aggregation. */
+  get operator(): string {
+    const { firstChild } = this.#node;
+    return new PromqlNode(this.name === "BinaryExpr" ? firstChild!.nextSibling! : firstChild!, this.#source).text;
   }
 
-  const expression = binary(0);
-  if (at < tokens.length) fail("the end");
+  /** By which it groups or matches; null: it does not say. */
+  get labels(): string[] | null {
+    const clause = this.child("AggregateModifier") ?? this.child("MatchingModifierClause");
+    return (
+      clause
+        ?.child("GroupingLabels")
+        ?.children("LabelName")
+        .map(({ text }) => text) ?? null
+    );
+  }
+
+  get isManyToOne(): boolean {
+    return this.child("MatchingModifierClause")?.child("GroupLeft") !== undefined;
+  }
+}
+
+/**
+ * PromQL as far as the project's own dashboard and alarms use it.
+ *
+ * @throws Error where it is none, where Prometheus refuses its types, or where it has more than is read here
+ */
+export function parsePromql(text: string): PromqlNode {
+  const tree = parser.parse(text);
+  tree.iterate({
+    enter({ type, from }) {
+      if (type.isError) throw new Error(`no PromQL from "${text.slice(from)}" on: ${text}`);
+      if (UNREAD.includes(type.name)) throw new Error(`${type.name} is not read here: ${text}`);
+    },
+  });
+  const expression = new PromqlNode(tree.topNode.getChild("Expr")!, text);
+  check(typeOf(expression) !== "range", "a range by itself", expression);
   return expression;
 }
 
-function tokensOf(text: string): string[] {
-  const tokens: string[] = [];
-  const source = text.trimEnd();
-  TOKEN.lastIndex = 0;
-  while (TOKEN.lastIndex < source.length) {
-    const from = TOKEN.lastIndex;
-    const match = TOKEN.exec(source);
-    if (match === null) throw new Error(`nothing that PromQL knows: ${source.slice(from)}`);
-    tokens.push(match[0].trim());
+function typeOf(node: PromqlNode): string {
+  const types = node.operands.map(typeOf);
+  switch (node.name) {
+    case "NumberDurationLiteral":
+      return "number";
+    case "ParenExpr":
+      return types[0]!;
+    case "VectorSelector":
+      check(node.child("Identifier") !== undefined, "no metric", node);
+      return "instant";
+    case "MatrixSelector":
+    case "OffsetExpr": {
+      // The grammar takes `a / b[5m]` for `(a / b)[5m]`, where Prometheus does not.
+      check(/^(Vector|Matrix)Selector$/.test(node.operands[0]!.name), "a time of more than one metric", node);
+      const duration = node.child("DurationExpr") ?? node.child("OffsetDurationExpr")!;
+      check(DURATION.test(duration.text), "no duration with a unit", node);
+      if (node.name === "OffsetExpr") return types[0]!;
+      check(types[0] === "instant", "a range of a range", node);
+      return "range";
+    }
+    case "FunctionCall":
+    case "AggregateExpr": {
+      const takes = ARGUMENTS.get(node.operator);
+      check(takes !== undefined, `${node.operator} is not read here`, node);
+      check(types.join(", ") === takes, `${node.operator} takes ${takes}`, node);
+      return "instant";
+    }
+    case "BinaryExpr": {
+      const copied = node.child("MatchingModifierClause")?.children("GroupingLabels")[1];
+      check(copied === undefined, "the labels of group_left are not read here", node);
+      check(!types.includes("range"), `${node.operator} takes an instant on both sides`, node);
+      check(!node.isManyToOne || !SET_OPERATORS.includes(node.operator), "nothing to group by", node);
+      return "instant";
+    }
+    default:
+      throw new Error(`${node.name} is not read here: ${node.text}`);
   }
-  return tokens;
 }
 
-function isFunction(name: string): name is keyof typeof FUNCTIONS {
-  return Object.hasOwn(FUNCTIONS, name);
-}
-
-function isRange(expression: Expression): boolean {
-  return expression.type === "selector" && expression.isRange;
+function check(isSo: boolean, otherwise: string, { text }: PromqlNode): void {
+  if (!isSo) throw new Error(`${otherwise}: ${text}`);
 }
