@@ -32,16 +32,16 @@ export const telemetryTasks = atEachLevel({
   about: "start a task that emits 10 events and follow it to its end, 64 at once",
   async turn(client, size) {
     const events = 10;
-    return rateOf(() => runTask(client, events), { times: size(1_000), atOnce: 64 });
+    return rateOf(() => runTask(client, events), { times: size(2_000), atOnce: 64 });
   },
 });
 
 export const telemetryEvents = atEachLevel({
   name: "telemetry-events",
   unit: "events/s",
-  about: "16 tasks at once emit 5,000 events each, and a client follows each from its start to its end",
+  about: "16 tasks at once emit 15,000 events each, and a client follows each from its start to its end",
   async turn(client, size) {
-    const events = size(5_000);
+    const events = size(15_000);
     const tasks = await rateOf(() => runTask(client, events), { times: 16, atOnce: 16 });
     return tasks * events;
   },
@@ -76,7 +76,7 @@ function atEachLevel({
     only: "heavy",
     async prepare(servers, size) {
       const { clients, close } = await startLevels(servers);
-      for (const client of clients) await turn(client, size); // Each has to be warm.
+      for (const client of [...clients, ...clients]) await turn(client, size); // Each has to be warm.
       return {
         async run() {
           const secondsOf = clients.map(() => 0);

@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import type { DestinationStream } from "pino";
 
 /** What is gathered is written when it is so much. */
-const GATHERED_CHARS = 4_096;
+const GATHERED_CHARS = 16_384;
 /** And when it has waited for so long. */
 const GATHER_MS = 100;
 /** How soon it is tried again: where a reader has no room, and where there is no reader, or no room on a disk. */

@@ -1,7 +1,4 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import type { DescMethod } from "@bufbuild/protobuf";
-import type { Code } from "@connectrpc/connect";
-import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { createNoopMeter, diag } from "@opentelemetry/api";
 import type { Meter } from "@opentelemetry/api";
@@ -9,14 +6,16 @@ import type { Resource } from "@opentelemetry/resources";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { IMetricReader, MetricProducer } from "@opentelemetry/sdk-metrics";
 import packageJson from "../../../package.json" with { type: "json" };
+import { CallCounts } from "./call-counts.ts";
+import type { CountCall } from "./call-counts.ts";
 import type { HttpHandler } from "../http-server.ts";
 
 /** What a server counts and measures, for Prometheus. docs/operating.md lists it. */
 export interface Metrics extends AsyncDisposable {
   /** Where whatever has something to tell makes its instruments. */
   readonly meter: Meter;
-  /** Counts the calls at a door: told of each when it begins, and how it ended; undefined: they are not counted. */
-  callsAt(door: string): ((method: DescMethod) => (code: Code | "ok") => void) | undefined;
+  /** Counts the calls at a door; undefined: they are not counted. */
+  callsAt(door: string): CountCall | undefined;
   /** Answers with everything, in Prometheus's text; null: nobody is answered. */
   readonly answer: HttpHandler | null;
 }
@@ -58,19 +57,10 @@ export function openMetrics({
   const eventLoop = monitorEventLoopDelay({ resolution: EVENT_LOOP_LOOK_MS });
   eventLoop.enable();
   observeProcess(meter, eventLoop);
-  const calls = meter.createCounter("spool_calls_total", { description: "Calls that have ended, by code" });
-  const streams = meter.createUpDownCounter("spool_open_streams", { description: "Streams that are open" });
+  const calls = new CallCounts(meter);
   return {
     meter,
-    callsAt: (door) => (method) => {
-      const labels = { door, method: method.name };
-      const isStream = method.methodKind !== "unary";
-      if (isStream) streams.add(1, labels);
-      return (code) => {
-        if (isStream) streams.add(-1, labels);
-        calls.add(1, { ...labels, code: code === "ok" ? code : codeToString(code) });
-      };
-    },
+    callsAt: (door) => calls.at(door),
     answer: exporter.getMetricsRequestHandler.bind(exporter) as unknown as HttpHandler,
     async [Symbol.asyncDispose]() {
       eventLoop.disable();

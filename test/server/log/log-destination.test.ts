@@ -108,13 +108,13 @@ describe("a destination of the log", () => {
     return { log, written: () => readFileSync(path, "utf8").split("\n").length - 1, close: () => closeSync(fd) };
   }
 
-  it("gathers lines below warn, and writes all at warn, at 4,096 characters, and after a while", async () => {
+  it("gathers lines below warn, and writes all at warn, at 16,384 characters, and after a while", async () => {
     const { log, written, close } = open({ isGathered: true });
     log.info("one");
     assert.equal(written(), 0);
     log.warn("two");
     assert.equal(written(), 2);
-    log.info("x".repeat(4_096));
+    log.info("x".repeat(16_384));
     assert.equal(written(), 3);
     log.info("four");
     assert.equal(written(), 3);

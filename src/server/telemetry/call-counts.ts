@@ -1,0 +1,57 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { Code } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import type { Meter } from "@opentelemetry/api";
+import { observeSeries, seriesOf } from "./time-series.ts";
+import type { Series } from "./time-series.ts";
+
+/** Is told of each call when it begins; what it gives back is told how the call ended. */
+export type CountCall = (method: DescMethod) => (code: Code | "ok") => void;
+
+/** The calls of one method at one door. */
+interface MethodCalls {
+  /** Of a stream: how many are open. */
+  readonly open: Series | null;
+  readonly ended: Map<Code | "ok", Series>;
+}
+
+/** Counts the calls at doors, as plain numbers that are read when somebody asks for them. */
+export class CallCounts {
+  readonly #methods: MethodCalls[] = [];
+
+  constructor(meter: Meter) {
+    const calls = { name: "spool_calls_total", description: "Calls that have ended, by code" };
+    observeSeries(meter, calls, () => this.#methods.flatMap(({ ended }) => [...ended.values()]));
+    meter
+      .createObservableGauge("spool_open_streams", { description: "Streams that are open" })
+      .addCallback((result) => {
+        for (const { open } of this.#methods) if (open !== null) result.observe(open.count, open.attributes);
+      });
+  }
+
+  at(door: string): CountCall {
+    const known = new Map<DescMethod, MethodCalls>();
+    return (method) => {
+      let calls = known.get(method);
+      if (calls === undefined) known.set(method, (calls = this.#add(door, method)));
+      const { open, ended } = calls;
+      if (open !== null) open.count++;
+      return (code) => {
+        if (open !== null) open.count--;
+        let series = ended.get(code);
+        if (series === undefined) {
+          const word = code === "ok" ? code : codeToString(code);
+          ended.set(code, (series = seriesOf({ door, method: method.name, code: word })));
+        }
+        series.count++;
+      };
+    };
+  }
+
+  #add(door: string, { name, methodKind }: DescMethod): MethodCalls {
+    const open = methodKind === "unary" ? null : seriesOf({ door, method: name });
+    const calls: MethodCalls = { open, ended: new Map() };
+    this.#methods.push(calls);
+    return calls;
+  }
+}
