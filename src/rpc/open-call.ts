@@ -35,6 +35,7 @@ export function openCall(call: Call, drain: Drain): OpenCall {
     get requestHeader() {
       return toHeaders(call.metadata);
     },
+    header: (name) => call.metadata.get(name)[0]?.toString(),
     get traceparent() {
       return checkTraceparent(call.metadata.get("traceparent")[0]?.toString());
     },

@@ -13,6 +13,8 @@ export interface CallContext {
   /** Fires when the caller goes away, its deadline passes or the server drains. Its reason is the error to answer. */
   readonly signal: AbortSignal;
   readonly requestHeader: Headers;
+  /** One header by its name in lower case, without the others being made; left out: requestHeader has it. */
+  readonly header?: (name: string) => string | undefined;
   /** The trace that the call belongs to, as W3C writes it: its own span where calls are traced; null: none. */
   readonly traceparent?: string | null;
 }

@@ -26,16 +26,13 @@ export class AttemptSpan {
   #hasException = false;
 
   constructor(task: TracedTask, { namespace, parent = null, isResumed = false }: AttemptSpanOptions) {
-    const attributes = { ...taskAttributes(task, namespace), "messaging.operation.type": "process" };
-    this.#span = tracer.startSpan(
-      `run ${task.kind}`,
-      {
-        kind: SpanKind.CONSUMER,
-        links: linksTo(task.traceparent),
-        attributes: isResumed ? { ...attributes, "spool.attempt.resumed": true } : attributes,
-      },
-      contextOf(parent),
-    );
+    const options = { kind: SpanKind.CONSUMER, links: linksTo(task.traceparent) };
+    this.#span = tracer.startSpan(`run ${task.kind}`, options, contextOf(parent));
+    // Not before it is known whether anybody will see them: of a hundred spans that may be one.
+    if (this.#span.isRecording()) {
+      this.#span.setAttributes({ ...taskAttributes(task, namespace), "messaging.operation.type": "process" });
+      if (isResumed) this.#span.setAttribute("spool.attempt.resumed", true);
+    }
     this.#context = trace.setSpan(ROOT_CONTEXT, this.#span);
   }
 
@@ -74,11 +71,11 @@ export function recordDecision(
   { namespace, because }: { namespace: string; because: string },
 ): void {
   const verb = end.outcome === "retrying" || end.outcome === "handed_over" ? "retry" : "end";
-  const span = tracer.startSpan(`${verb} ${task.kind}`, {
-    links: linksTo(task.traceparent),
-    attributes: { ...taskAttributes(task, namespace), "spool.decision.reason": because },
-  });
-  if (span.isRecording()) sayEnd(span, end, { hasException: false });
+  const span = tracer.startSpan(`${verb} ${task.kind}`, { links: linksTo(task.traceparent) });
+  if (span.isRecording()) {
+    span.setAttributes({ ...taskAttributes(task, namespace), "spool.decision.reason": because });
+    sayEnd(span, end, { hasException: false });
+  }
   span.end();
 }
 

@@ -12,9 +12,12 @@ const FAULTS: ReadonlySet<string> = new Set([
   "DATA_LOSS",
 ]);
 
-const headersGetter: TextMapGetter<Headers> = {
-  keys: (headers) => [...headers.keys()],
-  get: (headers, key) => headers.get(key) ?? undefined,
+/** What a call's headers say, by their names in lower case. */
+export type ReadHeader = (name: string) => string | undefined;
+
+const headerGetter: TextMapGetter<ReadHeader> = {
+  keys: () => [], // Nobody needs to know them: a propagator asks for those that are its own.
+  get: (read, name) => read(name),
 };
 
 /** The span of a call at a door: a child of its caller's, where the caller says so. */
@@ -23,10 +26,12 @@ export class CallSpan {
   readonly #context: Context;
 
   /** @param call.method as `spool.v1.TaskService/StartTask` @param call.system `grpc` or `connectrpc` */
-  constructor(call: { system: string; method: string; door: string }, headers: Headers) {
-    const parent = propagation.extract(ROOT_CONTEXT, headers, headersGetter);
-    const attributes = { "rpc.system.name": call.system, "rpc.method": call.method, "spool.door": call.door };
-    this.#span = tracer.startSpan(call.method, { kind: SpanKind.SERVER, attributes }, parent);
+  constructor(call: { system: string; method: string; door: string }, header: ReadHeader) {
+    const parent = propagation.extract(ROOT_CONTEXT, header, headerGetter);
+    this.#span = tracer.startSpan(call.method, { kind: SpanKind.SERVER }, parent);
+    if (this.#span.isRecording()) {
+      this.#span.setAttributes({ "rpc.system.name": call.system, "rpc.method": call.method, "spool.door": call.door });
+    }
     this.#context = trace.setSpan(parent, this.#span);
   }
 

@@ -1,4 +1,4 @@
-import { isSpanContextValid, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { isSpanContextValid, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
 import type { Context, Link, SpanContext } from "@opentelemetry/api";
 import { parseTraceParent } from "@opentelemetry/core";
 
@@ -35,7 +35,8 @@ export function linksTo(traceparent: string | null): Link[] {
   return context === undefined ? [] : [{ context }];
 }
 
-/** The id of the trace, for a line of the log. */
+/** The id of a trace that is taken, for a line of the log; undefined: nobody would find it. */
 export function traceIdOf(traceparent: string | null): string | undefined {
-  return traceparent?.slice(3, 35);
+  if (traceparent === null || (Number.parseInt(traceparent.slice(-2), 16) & TraceFlags.SAMPLED) === 0) return undefined;
+  return traceparent.slice(3, 35);
 }

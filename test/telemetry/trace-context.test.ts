@@ -9,7 +9,7 @@ describe("a traceparent", () => {
   it("is kept as it is", () => {
     assert.equal(checkTraceparent(SAMPLED), SAMPLED);
     assert.equal(checkTraceparent(`00-${TRACE_ID}-${SPAN_ID}-00`), `00-${TRACE_ID}-${SPAN_ID}-00`);
-    assert.equal(traceIdOf(SAMPLED), TRACE_ID);
+    assert.deepEqual([traceIdOf(SAMPLED), traceIdOf(`00-${TRACE_ID}-${SPAN_ID}-00`)], [TRACE_ID, undefined]);
     assert.deepEqual(linksTo(SAMPLED), [
       { context: { traceId: TRACE_ID, spanId: SPAN_ID, traceFlags: 1, isRemote: true } },
     ]);

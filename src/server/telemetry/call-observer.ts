@@ -1,6 +1,8 @@
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { CallObserver } from "../../rpc/observed.ts";
+import type { CallContext } from "../../rpc/service.ts";
 import { CallSpan } from "../../telemetry/call-span.ts";
+import type { ReadHeader } from "../../telemetry/call-span.ts";
 import type { Metrics } from "./metrics.ts";
 
 export type Door = "grpc" | "http" | "sse";
@@ -15,11 +17,11 @@ export function callObserver(
 ): CallObserver | undefined {
   const count = metrics.callsAt(door) ?? (isTraced ? () => () => {} : undefined);
   if (count === undefined) return undefined;
-  return (method, { requestHeader }) => {
+  return (method, context) => {
     const end = count(method);
     if (!isTraced) return { end };
     const name = `${method.parent.typeName}/${method.name}`;
-    const span = new CallSpan({ system: SYSTEMS[door], method: name, door }, requestHeader);
+    const span = new CallSpan({ system: SYSTEMS[door], method: name, door }, headerOf(context));
     return {
       traceparent: span.traceparent,
       run: (handler) => span.run(handler),
@@ -29,4 +31,8 @@ export function callObserver(
       },
     };
   };
+}
+
+function headerOf(context: CallContext): ReadHeader {
+  return context.header ?? ((name) => context.requestHeader.get(name) ?? undefined);
 }
