@@ -1,17 +1,21 @@
-import type { DescMethodServerStreaming, DescMethodUnary, DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescMethodServerStreaming, DescMethodUnary, DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { SpoolError } from "../domain/errors.ts";
 import { checkTraceparent } from "../telemetry/trace-context.ts";
 import type { Drain } from "./drain.ts";
-import { callCancelled, callDeadlineExceeded, toRpcError } from "./errors.ts";
+import { callCancelled, callDeadlineExceeded, codeOf, toRpcError } from "./errors.ts";
 import type { ErrorLog } from "./errors.ts";
+import { contextIn, observeCall } from "./observed-call.ts";
+import type { CallObserver } from "./observed-call.ts";
 import type { CallContext, ServerStreamingHandler, ServiceHandlers, UnaryHandler } from "./service.ts";
 
 interface BindingOptions {
   /** When it begins, the signal of every open call fires with Draining, and calls that come after are refused. */
   drain: Drain;
+  /** Is told of the calls. */
+  observe?: CallObserver | undefined;
   log: Logger;
 }
 
@@ -24,10 +28,10 @@ export function addRoutes<Service extends DescService>(
   router: ConnectRouter,
   service: Service,
   handlers: ServiceHandlers<Service>,
-  { drain, log }: BindingOptions,
+  { log, ...rest }: BindingOptions,
 ): void {
   for (const method of service.methods) {
-    const options = { drain, log: log.child({ rpc: `/${service.typeName}/${method.name}` }) };
+    const options = { ...rest, method, log: log.child({ rpc: `/${service.typeName}/${method.name}` }) };
     // The mapped type of ServiceHandlers is lost over a list of methods; this function's signature has held it.
     const handler = (handlers as Record<string, unknown>)[method.localName];
     if (method.methodKind === "unary") {
@@ -71,28 +75,44 @@ function undecodable(error: ConnectError): SpoolError {
   return new SpoolError("INVALID_ARGUMENT", `the request cannot be decoded: ${error.rawMessage}`, { cause: error });
 }
 
-function serveUnary(handler: UnaryHandler, { drain, log }: BindingOptions): UnaryHandler {
+interface MethodOptions extends BindingOptions {
+  method: DescMethod;
+}
+
+function serveUnary(handler: UnaryHandler, { method, drain, observe, log }: MethodOptions): UnaryHandler {
   return async (request, context) => {
     using call = openCall(context, drain);
     decoded.add(context.signal);
+    const observed = observe?.(method, call);
     try {
-      call.signal.throwIfAborted();
-      return await handler(request, call);
+      return await observeCall(observed, async () => {
+        call.signal.throwIfAborted();
+        return await handler(request, contextIn(observed, call));
+      });
     } catch (error) {
       throw toConnectError(error, log);
     }
   };
 }
 
-function serveServerStreaming(handler: ServerStreamingHandler, { drain, log }: BindingOptions): ServerStreamingHandler {
+function serveServerStreaming(
+  handler: ServerStreamingHandler,
+  { method, drain, observe, log }: MethodOptions,
+): ServerStreamingHandler {
   return async function* (request, context) {
     using call = openCall(context, drain);
     decoded.add(context.signal);
+    const observed = observe?.(method, call);
+    let end: { code: Code | "ok"; thrown?: unknown } = { code: Code.Canceled }; // Who stops reading has gone.
     try {
       call.signal.throwIfAborted();
-      yield* handler(request, call);
+      yield* handler(request, contextIn(observed, call));
+      end = { code: "ok" };
     } catch (error) {
+      end = { code: codeOf(error), thrown: error };
       throw toConnectError(error, log);
+    } finally {
+      observed?.end(end.code, end.thrown);
     }
   };
 }

@@ -17,6 +17,8 @@ import type { Drain } from "./drain.ts";
 import { toRpcError } from "./errors.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { toGrpcStatus } from "./grpc-status.ts";
+import { contextIn, observeCall } from "./observed-call.ts";
+import type { CallObserver } from "./observed-call.ts";
 import { isGone, openCall } from "./open-call.ts";
 import type { StreamCall } from "./open-call.ts";
 import type {
@@ -33,6 +35,8 @@ interface BindingOptions {
   drain: Drain;
   /** What a stream puts ahead of its reader before it waits, in bytes; one frame alone may be larger. */
   writeAheadMax: number;
+  /** Is told of the calls. */
+  observe?: CallObserver | undefined;
   log: Logger;
 }
 
@@ -94,14 +98,19 @@ function serve(method: DescMethod, handler: unknown, { log, ...rest }: BindingOp
 }
 
 function serveUnary(
-  { input, output }: DescMethod,
+  method: DescMethod,
   handler: UnaryHandler,
-  { drain, log }: BindingOptions,
+  { drain, observe, log }: BindingOptions,
 ): handleUnaryCall<Buffer, Buffer> {
+  const { input, output } = method;
+
   async function answer(call: UnaryCall): Promise<Buffer> {
     using context = openCall(call, drain);
-    context.throwIfEnded();
-    return encodeMessage(output, await handler(decode(input, call.request), context));
+    const observed = observe?.(method, context);
+    return await observeCall(observed, async () => {
+      context.throwIfEnded();
+      return encodeMessage(output, await handler(decode(input, call.request), contextIn(observed, context)));
+    });
   }
 
   return (call, callback) => {
@@ -115,29 +124,40 @@ function serveUnary(
 }
 
 function serveServerStreaming(
-  { input, output }: DescMethod,
+  method: DescMethod,
   handler: ServerStreamingHandler,
-  { drain, writeAheadMax, log }: BindingOptions,
+  { drain, writeAheadMax, observe, log }: BindingOptions,
 ): handleServerStreamingCall<Buffer, Buffer> {
+  const { input, output } = method;
+
   async function answer(call: ServerWritableStream<Buffer, Buffer>): Promise<void> {
     using context = openCall(call, drain);
-    context.throwIfEnded();
-    await writeAll(call, handler(decode(input, call.request), context), { output, writeAheadMax, context });
+    const observed = observe?.(method, context);
+    await observeCall(observed, async () => {
+      context.throwIfEnded();
+      const messages = handler(decode(input, call.request), contextIn(observed, context));
+      await writeAll(call, messages, { output, writeAheadMax, context });
+    });
   }
 
   return (call) => settleStream(call, answer(call), log);
 }
 
 function serveBidiStreaming(
-  { input, output }: DescMethod,
+  method: DescMethod,
   handler: BidiStreamingHandler,
-  { drain, writeAheadMax, log }: BindingOptions,
+  { drain, writeAheadMax, observe, log }: BindingOptions,
 ): handleBidiStreamingCall<Buffer, Buffer> {
+  const { input, output } = method;
+
   async function answer(call: ServerDuplexStream<Buffer, Buffer>): Promise<void> {
     using context = openCall(call, drain);
-    context.throwIfEnded();
-    const requests = readAll(call, input, context.signal);
-    await writeAll(call, handler(requests, context), { output, writeAheadMax, context });
+    const observed = observe?.(method, context);
+    await observeCall(observed, async () => {
+      context.throwIfEnded();
+      const messages = handler(readAll(call, input, context.signal), contextIn(observed, context));
+      await writeAll(call, messages, { output, writeAheadMax, context });
+    });
   }
 
   return (call) => settleStream(call, answer(call), log);

@@ -18,6 +18,7 @@ import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { Checks } from "../rpc/checks.ts";
 import { addRoutes, nameErrors, toConnectError } from "../rpc/connect-binding.ts";
 import type { Drain } from "../rpc/drain.ts";
+import type { CallObserver } from "../rpc/observed-call.ts";
 import type { ServiceHandlers } from "../rpc/service.ts";
 import { sendError } from "./http-answer.ts";
 import { readQuery } from "./http-query.ts";
@@ -51,8 +52,14 @@ export function connectRoutes(
   {
     drain,
     isAuthorized,
+    observe,
     log,
-  }: { drain: Drain; isAuthorized: (authorization: string | undefined) => boolean; log: Logger },
+  }: {
+    drain: Drain;
+    isAuthorized: (authorization: string | undefined) => boolean;
+    observe: CallObserver | undefined;
+    log: Logger;
+  },
 ): ReadonlyMap<string, HttpHandler> {
   const router = createConnectRouter({
     grpc: false, // It has a door of its own.
@@ -67,8 +74,9 @@ export function connectRoutes(
       }
     },
   });
-  addRoutes(router, TaskService, tasks, { drain, log });
-  addRoutes(router, WorkerService, workers, { drain, log });
+  const options = { drain, observe, log };
+  addRoutes(router, TaskService, tasks, options);
+  addRoutes(router, WorkerService, workers, options);
   return new Map(router.handlers.map((handle) => [handle.requestPath, route(handle, log)]));
 }
 

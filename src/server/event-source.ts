@@ -1,10 +1,13 @@
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
+import type { DescMethod } from "@bufbuild/protobuf";
 import { errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { Logger } from "pino";
 import { callCancelled } from "../rpc/errors.ts";
 import { toConnectError } from "../rpc/connect-binding.ts";
 import type { Drain } from "../rpc/drain.ts";
+import { contextIn, observeCall } from "../rpc/observed-call.ts";
+import type { CallObserver } from "../rpc/observed-call.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { retryAfterMs, sendError } from "./http-answer.ts";
 import type { HttpHandler, HttpRequest, HttpResponse } from "./http-server.ts";
@@ -19,8 +22,20 @@ const HEADERS = {
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 1_500;
 
-/** The events of a request, one or several at a time as they are to be sent. Left when the caller has gone. */
-export type EventTexts = (request: HttpRequest, context: CallContext) => AsyncIterable<string>;
+/** A stream of events. */
+export interface EventStream {
+  /** What is called by it. */
+  method: DescMethod;
+  /** The events of a request, one or several at a time as they are to be sent. Left when the caller has gone. */
+  read(request: HttpRequest, context: CallContext): AsyncIterable<string>;
+}
+
+interface EventSourceOptions {
+  drain: Drain;
+  /** Is told of the calls. */
+  observe: CallObserver | undefined;
+  log: Logger;
+}
 
 /** What keeps a quiet stream alive: a comment, of which nobody is told. */
 export const HEARTBEAT = ":\n\n";
@@ -31,9 +46,9 @@ export const HEARTBEAT = ":\n\n";
  * comes back by itself, after the time that the error says. A source that ends before its first event is answered with
  * 204: that tells an EventSource not to come back.
  *
- * @param read is asked for more no faster than the caller takes it
+ * The stream is asked for more no faster than the caller takes it.
  */
-export function eventSource(read: EventTexts, { drain, log }: { drain: Drain; log: Logger }): HttpHandler {
+export function eventSource({ method, read }: EventStream, { drain, observe, log }: EventSourceOptions): HttpHandler {
   return (request, response) => {
     answer(request, response).catch((error: unknown) => {
       log.debug({ err: error }, "an answer could not be written");
@@ -50,12 +65,16 @@ export function eventSource(read: EventTexts, { drain, log }: { drain: Drain; lo
       controller.abort(callCancelled());
     });
     const settle = drain.onBegin((reason) => controller.abort(reason));
+    const context: CallContext = { signal, requestHeader: toHeaders(request) };
+    const call = observe?.(method, context);
     try {
-      signal.throwIfAborted();
-      for await (const text of read(request, { signal, requestHeader: toHeaders(request) })) {
-        if (!response.headersSent) begin(response);
-        if (!response.write(text)) await once(response, "drain", { signal });
-      }
+      await observeCall(call, async () => {
+        signal.throwIfAborted();
+        for await (const text of read(request, contextIn(call, context))) {
+          if (!response.headersSent) begin(response);
+          if (!response.write(text)) await once(response, "drain", { signal });
+        }
+      });
       if (!response.headersSent) response.writeHead(204);
       response.end();
     } catch (thrown) {

@@ -9,13 +9,13 @@ import {
   FollowTasksResponseSchema,
   FollowView,
   StreamEventsRequestSchema,
+  TaskService,
 } from "../gen/spool/v1/task_service_pb.ts";
 import type { FollowTasksRequest, StreamEventsRequest, StreamEventsResponse } from "../gen/spool/v1/task_service_pb.ts";
-import type { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import type { CallContext, ServiceHandlers } from "../rpc/service.ts";
 import { fromStatusValue } from "../rpc/status.ts";
 import { HEARTBEAT, serverSentEvent } from "./event-source.ts";
-import type { EventTexts } from "./event-source.ts";
+import type { EventStream } from "./event-source.ts";
 import { QueryChecks, readQuery } from "./http-query.ts";
 import type { HttpRequest } from "./http-server.ts";
 
@@ -30,11 +30,15 @@ const TASKS = "/v1/events";
  *
  * @returns undefined for a path that is none of them
  */
-export function eventStream(handlers: Handlers, path: string): EventTexts | undefined {
+export function eventStream(handlers: Handlers, path: string): EventStream | undefined {
+  const { streamEvents, followTasks } = TaskService.method;
   const [, taskId] = TAPE.exec(path) ?? [];
-  if (taskId !== undefined) return (request, context) => readTape(handlers, parseTape(taskId, request), context);
-  if (path === TASKS) return (request, context) => readTasks(handlers, parseTasks(request), context);
-  return undefined;
+  if (taskId !== undefined) {
+    const read: EventStream["read"] = (request, context) => readTape(handlers, parseTape(taskId, request), context);
+    return { method: streamEvents, read };
+  }
+  if (path !== TASKS) return undefined;
+  return { method: followTasks, read: (request, context) => readTasks(handlers, parseTasks(request), context) };
 }
 
 async function* readTape({ streamEvents }: Handlers, wanted: StreamEventsRequest, context: CallContext) {

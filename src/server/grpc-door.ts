@@ -15,8 +15,7 @@ import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { Drain } from "../rpc/drain.ts";
 import { addService } from "../rpc/grpc-binding.ts";
 import { authentication, drainOthers } from "../rpc/interceptors.ts";
-import { observed } from "../rpc/observed.ts";
-import type { CallObserver } from "../rpc/observed.ts";
+import type { CallObserver } from "../rpc/observed-call.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
 import type { Certificate } from "./certificate.ts";
@@ -81,9 +80,9 @@ export async function openGrpcDoor({
   const interceptors: ServerInterceptor[] = [drainOthers(drain, isOurs, log)];
   if (token !== undefined) interceptors.unshift(authentication(token, log));
   const server = new Server({ ...OPTIONS, interceptors });
-  const options = { drain, writeAheadMax: writeAheadKib * 1_024, log };
-  addService(server, TaskService, observed(TaskService, taskService(engine), observe), options);
-  addService(server, WorkerService, observed(WorkerService, workerService(engine), observe), options);
+  const options = { drain, writeAheadMax: writeAheadKib * 1_024, observe, log };
+  addService(server, TaskService, taskService(engine), options);
+  addService(server, WorkerService, workerService(engine), options);
 
   const health = new HealthImplementation();
   const setServing = (isServing: boolean) => {

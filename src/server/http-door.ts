@@ -2,12 +2,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { SpoolError, Unauthenticated } from "../domain/errors.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
-import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
-import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { bearerTokenCheck } from "../rpc/bearer-token.ts";
 import { toConnectError } from "../rpc/connect-binding.ts";
 import { Drain } from "../rpc/drain.ts";
-import { observed } from "../rpc/observed.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
 import { callObserver } from "./telemetry/call-observer.ts";
@@ -82,13 +79,9 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
   const { engine, token, origins = [], readiness, metrics, isTraced = false, fallback, log } = options;
   const isAuthorized = token === undefined ? () => true : bearerTokenCheck(token);
   const tasks = taskService(engine);
-  const observeCalls = callObserver("http", { metrics, isTraced });
-  const calls = {
-    tasks: observed(TaskService, tasks, observeCalls),
-    workers: observed(WorkerService, workerService(engine), observeCalls),
-  };
-  const routes = connectRoutes(calls, { drain, isAuthorized, log });
-  const streams = observed(TaskService, tasks, callObserver("sse", { metrics, isTraced }));
+  const observe = callObserver("http", { metrics, isTraced });
+  const observeStreams = callObserver("sse", { metrics, isTraced });
+  const routes = connectRoutes({ tasks, workers: workerService(engine) }, { drain, isAuthorized, observe, log });
   const own = new Map([["/log-level", { answer: logLevelResource(log), methods: ["GET", "PUT"] }]]);
   if (metrics.answer !== null) own.set("/metrics", { answer: metrics.answer, methods: ["GET"] });
   const isAdmitted = originGuard({ origins, hasToken: token !== undefined, log });
@@ -119,8 +112,8 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
   };
 
   function streamOf(path: string): { answer: HttpHandler; methods: string[] } | undefined {
-    const events = eventStream(streams, path);
-    return events && { answer: eventSource(events, { drain, log }), methods: ["GET"] };
+    const stream = eventStream(tasks, path);
+    return stream && { answer: eventSource(stream, { drain, observe: observeStreams, log }), methods: ["GET"] };
   }
 }
 

@@ -238,7 +238,7 @@ describe("many tasks as server-sent events", () => {
   /** Asks, with a handler that notes what it was asked and gives some frames. */
   async function ask(query: string, headers: Record<string, string> = {}) {
     let asked: FollowTasksRequest | undefined;
-    const read = eventStream(
+    const { read } = eventStream(
       {
         streamEvents: () => assert.fail("another stream was asked for"),
         async *followTasks(request) {

@@ -1,5 +1,5 @@
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import type { CallObserver } from "../../rpc/observed.ts";
+import type { CallObserver } from "../../rpc/observed-call.ts";
 import type { CallContext } from "../../rpc/service.ts";
 import { CallSpan } from "../../telemetry/call-span.ts";
 import type { ReadHeader } from "../../telemetry/call-span.ts";
