@@ -40,11 +40,13 @@ export class AttemptReport {
     this.span.end(end);
     watch.attemptEnded(this.#task.kind, end.outcome, durationMs);
     if (task !== null && isTerminal(task.status)) reportEnd(task, watch);
-    const said = { ...this.line, outcome: end.outcome, duration_ms: Math.round(durationMs) };
-    log.info("failure" in end ? { ...said, reason: end.failure.reason } : said, "an attempt has ended");
+    const reason = "failure" in end ? end.failure.reason : undefined;
+    const said = Object.assign(this.line, { outcome: end.outcome, duration_ms: Math.round(durationMs), reason });
+    log.info(said, "an attempt has ended");
   }
 
-  get line() {
+  /** What its lines of the log have in common, made anew. */
+  get line(): object {
     const line = lineOf(this.#task, this.span.traceparent);
     return this.#isResumed ? { ...line, resumed: true } : line;
   }
@@ -54,8 +56,8 @@ export class AttemptReport {
 export function reportDecision(task: Task, end: AttemptEnd, { because, ...to }: Reporting & { because: string }): void {
   recordDecision(task, end, { namespace: to.namespace, because });
   if (isTerminal(task.status)) reportEnd(task, to.watch);
-  const reason = "failure" in end ? { reason: end.failure.reason } : {};
-  const line = { ...lineOf(task, task.traceparent), outcome: end.outcome, because, ...reason };
+  const reason = "failure" in end ? end.failure.reason : undefined;
+  const line = Object.assign(lineOf(task, task.traceparent), { outcome: end.outcome, because, reason });
   to.log.info(line, "a task was decided on without its code");
 }
 
@@ -68,7 +70,5 @@ function reportEnd({ kind, status, createdAt, finishedAt, cancelRequestedAt }: T
 
 /** The fields of every line of the log that is about an attempt. @param traceparent of its span */
 export function lineOf({ taskId, kind, attempt }: Task, traceparent: string | null) {
-  const traceId = traceIdOf(traceparent);
-  const line = { task_id: taskId, kind, attempt };
-  return traceId === undefined ? line : { ...line, trace_id: traceId };
+  return { task_id: taskId, kind, attempt, trace_id: traceIdOf(traceparent) }; // None is left out of the line.
 }

@@ -1,5 +1,5 @@
-import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import type { Context, Span } from "@opentelemetry/api";
+import { context, isSpanContextValid, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import type { Span } from "@opentelemetry/api";
 import type { AttemptEnd } from "../domain/attempt-end.ts";
 import type { Task } from "../domain/task.ts";
 import { contextOf, linksTo, tracer, writeTraceparent } from "./trace-context.ts";
@@ -22,7 +22,6 @@ interface AttemptSpanOptions {
  */
 export class AttemptSpan {
   readonly #span: Span;
-  readonly #context: Context;
   #hasException = false;
 
   constructor(task: TracedTask, { namespace, parent = null, isResumed = false }: AttemptSpanOptions) {
@@ -33,7 +32,6 @@ export class AttemptSpan {
       this.#span.setAttributes({ ...taskAttributes(task, namespace), "messaging.operation.type": "process" });
       if (isResumed) this.#span.setAttribute("spool.attempt.resumed", true);
     }
-    this.#context = trace.setSpan(ROOT_CONTEXT, this.#span);
   }
 
   /** What another process goes on from; null: it is not traced. */
@@ -43,7 +41,8 @@ export class AttemptSpan {
 
   /** Runs code within the span: spans that it begins are its children. */
   run<Result>(code: () => Result): Result {
-    return context.with(this.#context, code);
+    if (!isSpanContextValid(this.#span.spanContext())) return code(); // There is no SDK in this process.
+    return context.with(trace.setSpan(ROOT_CONTEXT, this.#span), code);
   }
 
   /** What the code threw, with its stack. */

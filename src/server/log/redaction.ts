@@ -123,6 +123,15 @@ export function redaction(secrets: readonly string[]): Redaction {
   };
 }
 
+/** The names of fields that were asked about, for they are few and come with every line. */
+const askedNames = new Map<string, boolean>();
+const ASKED_NAMES_MAX = 1_000;
+
 function isSecret(name: string): boolean {
-  return SECRET_FIELD.test(name) || TASK_CONTENT.has(name);
+  let isOne = askedNames.get(name);
+  if (isOne === undefined) {
+    isOne = SECRET_FIELD.test(name) || TASK_CONTENT.has(name);
+    if (askedNames.size < ASKED_NAMES_MAX) askedNames.set(name, isOne);
+  }
+  return isOne;
 }
