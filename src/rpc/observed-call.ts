@@ -32,8 +32,26 @@ export async function observeCall<Answer>(
   }
 }
 
-/** The context, in the trace of the call's own span. What it gives only to those who ask is still asked for by them. */
+/** The context, in the trace of the call's own span. */
 export function contextIn(call: ObservedCall | undefined, context: CallContext): CallContext {
-  if (call?.traceparent === undefined) return context;
-  return Object.create(context, { traceparent: { value: call.traceparent } }) as CallContext;
+  return call?.traceparent === undefined ? context : new TracedContext(context, call.traceparent);
+}
+
+/** What a context gives only to those who ask for it, they still ask for. */
+class TracedContext implements CallContext {
+  readonly traceparent: string | null;
+  readonly #context: CallContext;
+
+  constructor(context: CallContext, traceparent: string | null) {
+    this.#context = context;
+    this.traceparent = traceparent;
+  }
+
+  get signal(): AbortSignal {
+    return this.#context.signal;
+  }
+
+  get requestHeader(): Headers {
+    return this.#context.requestHeader;
+  }
 }

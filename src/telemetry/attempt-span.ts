@@ -2,7 +2,7 @@ import { context, isSpanContextValid, ROOT_CONTEXT, SpanKind, SpanStatusCode, tr
 import type { Span } from "@opentelemetry/api";
 import type { AttemptEnd } from "../domain/attempt-end.ts";
 import type { Task } from "../domain/task.ts";
-import { contextOf, linksTo, tracer, writeTraceparent } from "./trace-context.ts";
+import { contextOf, isSampled, linksTo, tracer, writeTraceparent } from "./trace-context.ts";
 
 /** What is said of a task at each of its spans. */
 export type TracedTask = Pick<Task, "taskId" | "kind" | "attempt" | "traceparent">;
@@ -25,8 +25,13 @@ export class AttemptSpan {
   #hasException = false;
 
   constructor(task: TracedTask, { namespace, parent = null, isResumed = false }: AttemptSpanOptions) {
-    const options = { kind: SpanKind.CONSUMER, links: linksTo(task.traceparent) };
-    this.#span = tracer.startSpan(`run ${task.kind}`, options, contextOf(parent));
+    const links = linksTo(task.traceparent);
+    const start = links[0]?.context;
+    // Of a start that is not sampled nothing is: most are not, and a span that nobody sees is not to be paid for.
+    const isSkipped = parent === null && start !== undefined && !isSampled(start);
+    this.#span = isSkipped
+      ? trace.wrapSpanContext(start)
+      : tracer.startSpan(`run ${task.kind}`, { kind: SpanKind.CONSUMER, links }, contextOf(parent));
     // Not before it is known whether anybody will see them: of a hundred spans that may be one.
     if (this.#span.isRecording()) {
       this.#span.setAttributes({ ...taskAttributes(task, namespace), "messaging.operation.type": "process" });

@@ -35,8 +35,12 @@ export function linksTo(traceparent: string | null): Link[] {
   return context === undefined ? [] : [{ context }];
 }
 
+export function isSampled({ traceFlags }: Pick<SpanContext, "traceFlags">): boolean {
+  return (traceFlags & TraceFlags.SAMPLED) !== 0;
+}
+
 /** The id of a trace that is taken, for a line of the log; undefined: nobody would find it. */
 export function traceIdOf(traceparent: string | null): string | undefined {
-  if (traceparent === null || (Number.parseInt(traceparent.slice(-2), 16) & TraceFlags.SAMPLED) === 0) return undefined;
-  return traceparent.slice(3, 35);
+  const isTaken = traceparent !== null && isSampled({ traceFlags: Number.parseInt(traceparent.slice(-2), 16) });
+  return isTaken ? traceparent.slice(3, 35) : undefined;
 }

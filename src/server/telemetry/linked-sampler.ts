@@ -1,6 +1,7 @@
-import { isSpanContextValid, trace, TraceFlags } from "@opentelemetry/api";
+import { isSpanContextValid, trace } from "@opentelemetry/api";
 import { SamplingDecision } from "@opentelemetry/sdk-trace";
 import type { Sampler } from "@opentelemetry/sdk-trace";
+import { isSampled } from "../../telemetry/trace-context.ts";
 
 /**
  * Samples what has no parent and is linked to another span as that one was: the attempts at a task are told of where its
@@ -16,8 +17,7 @@ export function linkedSampler(others: Sampler): Sampler {
       if (cause === undefined || (parent !== undefined && isSpanContextValid(parent))) {
         return others.shouldSample(context, ...span);
       }
-      const isSampled = (cause.traceFlags & TraceFlags.SAMPLED) !== 0;
-      return { decision: isSampled ? SamplingDecision.RECORD_AND_SAMPLED : SamplingDecision.NOT_RECORD };
+      return { decision: isSampled(cause) ? SamplingDecision.RECORD_AND_SAMPLED : SamplingDecision.NOT_RECORD };
     },
     toString: () => `LinkedSampler{${others.toString()}}`,
   };
