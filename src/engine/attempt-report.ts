@@ -57,7 +57,7 @@ export function reportDecision(task: Task, end: AttemptEnd, { because, ...to }: 
   recordDecision(task, end, { namespace: to.namespace, because });
   if (isTerminal(task.status)) reportEnd(task, to.watch);
   const reason = "failure" in end ? end.failure.reason : undefined;
-  const line = Object.assign(lineOf(task, task.traceparent), { outcome: end.outcome, because, reason });
+  const line = Object.assign(lineOf(task, null), { outcome: end.outcome, because, reason });
   to.log.info(line, "a task was decided on without its code");
 }
 
@@ -68,7 +68,12 @@ function reportEnd({ kind, status, createdAt, finishedAt, cancelRequestedAt }: T
   watch.taskEnded(kind, status, Math.max(0, endedAt - createdAt.getTime()), cancelMs);
 }
 
-/** The fields of every line of the log that is about an attempt. @param traceparent of its span */
-export function lineOf({ taskId, kind, attempt }: Task, traceparent: string | null) {
-  return { task_id: taskId, kind, attempt, trace_id: traceIdOf(traceparent) }; // None is left out of the line.
+/**
+ * The fields of every line of the log that is about an attempt.
+ *
+ * @param traceparent of its span; null: it has none, and the trace of its start stands in
+ */
+export function lineOf(task: Task, traceparent: string | null) {
+  const { taskId, kind, attempt } = task;
+  return { task_id: taskId, kind, attempt, trace_id: traceIdOf(traceparent ?? task.traceparent) }; // None is left out of the line.
 }

@@ -1,4 +1,5 @@
 import { pino } from "pino";
+import type { Logger } from "pino";
 import type { Kind } from "../../src/domain/kind.ts";
 import type { TaskRequest } from "../../src/domain/task.ts";
 import { Engine } from "../../src/engine/engine.ts";
@@ -17,18 +18,19 @@ const SETTINGS: Omit<EngineSettings, "namespace"> = {
   unknownKinds: "wait",
 };
 const STOP_MS = 10_000;
+const LOG = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
 
 /** Starts an engine on an open store, with echo and the kinds given. */
 export async function startEngine(
   store: Store,
-  { kinds = [], ...settings }: { kinds?: readonly Kind[] } & Partial<EngineSettings> = {},
+  { kinds = [], log = LOG, ...settings }: { kinds?: readonly Kind[]; log?: Logger } & Partial<EngineSettings> = {},
 ): Promise<TestEngine> {
   const namespace = settings.namespace ?? crypto.randomUUID();
   const engine = new Engine({
     store,
     kinds: [echo, ...kinds],
     settings: { ...SETTINGS, ...settings, namespace },
-    log: pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" }),
+    log,
   });
   await engine.start();
   return Object.assign(engine, {

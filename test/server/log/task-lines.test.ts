@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { pino } from "pino";
+import type { Kind } from "../../../src/domain/kind.ts";
+import type { TaskRequest } from "../../../src/domain/task.ts";
+import type { Engine } from "../../../src/engine/engine.ts";
+import { TaskError } from "../../../src/kinds/define-kind.ts";
+import { kindOf, outcomeOf, start, untilEvent, untilStopped } from "../../support/engine-tasks.ts";
+import { startEngine } from "../../support/engines.ts";
+import { eventually } from "../../support/eventually.ts";
+import { describeOnEachStore } from "../../support/stores.ts";
+
+const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
+const TRACEPARENT = `00-${TRACE_ID}-b7ad6b7169203331-01`;
+
+const KINDS: readonly Kind[] = [
+  kindOf("works", async () => {}),
+  kindOf("fails", () => Promise.reject(new TaskError("TOO_HOT", "it is too hot"))),
+  kindOf("waits", ({ signal }) => untilStopped(signal)),
+];
+
+type Line = Record<string, unknown>;
+
+describeOnEachStore("the lines of the log that are about a task", (store) => {
+  /** What an engine's log says of a task at info and above, without what every line has, when it has ended. */
+  async function linesOf(request: Partial<TaskRequest>, during: (engine: Engine, taskId: string) => Promise<unknown>) {
+    const lines: Line[] = [];
+    const log = pino(
+      { level: "info", base: null, timestamp: false },
+      { write: (line) => lines.push(JSON.parse(line) as Line) },
+    );
+    await using engine = await startEngine(store(), { kinds: KINDS, log });
+    const taskId = await start(engine, request);
+    await during(engine, taskId);
+    await outcomeOf(engine, taskId);
+    const isOver = ({ msg }: Line) => /ended|without its code/.test(String(msg));
+    await eventually(() => assert.ok(lines.some(isOver)));
+    const own = lines.filter((line) => line["task_id"] === taskId);
+    for (const line of own) {
+      if (line["msg"] === "an attempt has ended") assert.ok(Number.isInteger(line["duration_ms"]));
+      if ("err" in line) line["err"] = (line["err"] as { message: string }).message;
+      for (const field of ["level", "task_id", "duration_ms"]) delete line[field];
+    }
+    return own;
+  }
+
+  const nothing = async () => {};
+
+  it("are one at its beginning and one at its end", async () => {
+    const about = { kind: "works", attempt: 1 };
+    assert.deepEqual(await linesOf({ kind: "works" }, nothing), [
+      { ...about, msg: "an attempt begins" },
+      { ...about, outcome: "succeeded", msg: "an attempt has ended" },
+    ]);
+  });
+
+  it("say why it failed, and in which trace it was started", async () => {
+    const about = { kind: "fails", attempt: 1, trace_id: TRACE_ID };
+    assert.deepEqual(await linesOf({ kind: "fails", traceparent: TRACEPARENT }, nothing), [
+      { ...about, msg: "an attempt begins" },
+      { ...about, err: "it is too hot", msg: "the code of a task threw" },
+      { ...about, outcome: "failed", reason: "TOO_HOT", msg: "an attempt has ended" },
+    ]);
+  });
+
+  it("say no trace that is not taken", async () => {
+    const lines = await linesOf({ kind: "works", traceparent: TRACEPARENT.replace(/1$/, "0") }, nothing);
+    assert.deepEqual(
+      lines.map((line) => "trace_id" in line),
+      [false, false],
+    );
+  });
+
+  it("say that it was cancelled, while it ran or before", async () => {
+    const about = { kind: "waits", attempt: 1 };
+    const running = await linesOf({ kind: "waits" }, async (engine, taskId) => {
+      await untilEvent(engine, taskId, "started");
+      await engine.cancelTask(taskId, "enough");
+    });
+    assert.deepEqual(running, [
+      { ...about, msg: "an attempt begins" },
+      { ...about, outcome: "cancelled", msg: "an attempt has ended" },
+    ]);
+    const later = { kind: "waits", runAt: new Date(Date.now() + 3_600_000) };
+    const waiting = await linesOf(later, (engine, taskId) => engine.cancelTask(taskId, "enough"));
+    assert.deepEqual(waiting, [
+      { ...about, attempt: 0, outcome: "cancelled", because: "cancel", msg: "a task was decided on without its code" },
+    ]);
+  });
+});
