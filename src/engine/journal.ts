@@ -9,6 +9,7 @@ import { writeFlush } from "../store/journal-statement.ts";
 import type { NewTask } from "../store/new-task.ts";
 import { readTaskByRequest, readTaskStates } from "../store/task-queries.ts";
 import type { Database } from "../store/schema.ts";
+import { outsideSpans } from "../telemetry/trace-context.ts";
 import { backoff } from "./backoff.ts";
 import { CreateQueue } from "./create-queue.ts";
 import type { Create, CreateOutcome } from "./create-queue.ts";
@@ -112,10 +113,13 @@ export class Journal {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      this.#pump();
-    });
+    // A flush is of many tasks: it is no part of the call or the attempt that happens to ask for it.
+    outsideSpans(() =>
+      setImmediate(() => {
+        this.#scheduled = false;
+        this.#pump();
+      }),
+    );
   }
 
   #pump(): void {

@@ -1,8 +1,9 @@
 import { context, isSpanContextValid, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Span } from "@opentelemetry/api";
+import { toFailure } from "../domain/attempt.ts";
 import type { AttemptEnd } from "../domain/attempt-end.ts";
 import type { Task } from "../domain/task.ts";
-import { contextOf, isSampled, linksTo, tracer, writeTraceparent } from "./trace-context.ts";
+import { contextOf, harmless, isSampled, linksTo, startSpan, writeTraceparent } from "./trace-context.ts";
 
 /** What is said of a task at each of its spans. */
 export type TracedTask = Pick<Task, "taskId" | "kind" | "attempt" | "traceparent">;
@@ -31,7 +32,7 @@ export class AttemptSpan {
     const isSkipped = parent === null && start !== undefined && !isSampled(start);
     this.#span = isSkipped
       ? trace.wrapSpanContext(start)
-      : tracer.startSpan(`run ${task.kind}`, { kind: SpanKind.CONSUMER, links }, contextOf(parent));
+      : startSpan(`run ${task.kind}`, { kind: SpanKind.CONSUMER, links }, contextOf(parent));
     // Not before it is known whether anybody will see them: of a hundred spans that may be one.
     if (this.#span.isRecording()) {
       this.#span.setAttributes({ ...taskAttributes(task, namespace), "messaging.operation.type": "process" });
@@ -53,13 +54,17 @@ export class AttemptSpan {
   /** What the code threw, with its stack. */
   threw(error: unknown): void {
     if (!this.#span.isRecording()) return;
-    this.#hasException = true;
-    this.#span.recordException(error instanceof Error ? error : String(error));
+    harmless(() => {
+      this.#span.recordException(error instanceof Error ? error : toFailure(error).message);
+      this.#hasException = true;
+    });
   }
 
+  /** It has ended. The first end counts. */
   end(end: AttemptEnd): void {
-    if (this.#span.isRecording()) sayEnd(this.#span, end, { hasException: this.#hasException });
-    this.#span.end();
+    if (!this.#span.isRecording()) return;
+    sayEnd(this.#span, end, { hasException: this.#hasException });
+    harmless(() => this.#span.end());
   }
 }
 
@@ -75,12 +80,11 @@ export function recordDecision(
   { namespace, because }: { namespace: string; because: string },
 ): void {
   const verb = end.outcome === "retrying" || end.outcome === "handed_over" ? "retry" : "end";
-  const span = tracer.startSpan(`${verb} ${task.kind}`, { links: linksTo(task.traceparent) });
-  if (span.isRecording()) {
-    span.setAttributes({ ...taskAttributes(task, namespace), "spool.decision.reason": because });
-    sayEnd(span, end, { hasException: false });
-  }
-  span.end();
+  const span = startSpan(`${verb} ${task.kind}`, { links: linksTo(task.traceparent) });
+  if (!span.isRecording()) return;
+  span.setAttributes({ ...taskAttributes(task, namespace), "spool.decision.reason": because });
+  sayEnd(span, end, { hasException: false });
+  harmless(() => span.end());
 }
 
 function taskAttributes({ taskId, kind, attempt }: TracedTask, namespace: string | undefined) {

@@ -3,6 +3,7 @@ import type { Kind } from "../../src/domain/kind.ts";
 import type { TaskRequest } from "../../src/domain/task.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { EngineSettings } from "../../src/engine/engine.ts";
+import type { EngineWatch } from "../../src/engine/watch.ts";
 import { echo } from "../../src/kinds/echo.ts";
 import type { Store } from "../../src/store/database.ts";
 
@@ -21,13 +22,14 @@ const STOP_MS = 10_000;
 /** Starts an engine on an open store, with echo and the kinds given. */
 export async function startEngine(
   store: Store,
-  { kinds = [], ...settings }: { kinds?: readonly Kind[] } & Partial<EngineSettings> = {},
+  { kinds = [], watch, ...settings }: { kinds?: readonly Kind[]; watch?: EngineWatch } & Partial<EngineSettings> = {},
 ): Promise<TestEngine> {
   const namespace = settings.namespace ?? crypto.randomUUID();
   const engine = new Engine({
     store,
     kinds: [echo, ...kinds],
     settings: { ...SETTINGS, ...settings, namespace },
+    ...(watch && { watch }),
     log: pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" }),
   });
   await engine.start();
