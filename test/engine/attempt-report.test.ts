@@ -1,9 +1,18 @@
 import assert from "node:assert/strict";
 import { context, trace } from "@opentelemetry/api";
 import type { SpanProcessor } from "@opentelemetry/sdk-trace";
+import { pino } from "pino";
+import { Control } from "../../src/engine/control.ts";
+import { Feed } from "../../src/engine/feed.ts";
+import { Journal } from "../../src/engine/journal.ts";
+import { Settlement } from "../../src/engine/settlement.ts";
+import type { Settled } from "../../src/engine/settlement.ts";
+import { UNWATCHED } from "../../src/engine/watch.ts";
+import { readTask } from "../../src/store/task-queries.ts";
 import { kindOf, outcomeOf, start } from "../support/engine-tasks.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
 import { eventually } from "../support/eventually.ts";
+import { createRunning } from "../support/new-tasks.ts";
 import { recordWatch } from "../support/recorded-watch.ts";
 import { beginTask, offerOf, ScriptedWorker } from "../support/scripted-worker.ts";
 import { openPostgres } from "../support/stores.ts";
@@ -128,5 +137,26 @@ describe("what is told of attempts", () => {
     assert.ok(!code.has(undefined) && !code.has(call.spanContext().spanId));
     assert.deepEqual([seen.get("flush"), seen.get("end")], [new Set([undefined]), new Set([undefined])]);
     call.end();
+  });
+
+  it("is told by one of two servers that store the same end of an attempt, for its worker has moved", async () => {
+    const namespace = crypto.randomUUID();
+    const { db } = store;
+    const fence = await createRunning(db, { namespace });
+    const parts = { db, namespace, feed: new Feed(), watch: UNWATCHED, log: pino({ level: "silent" }) };
+    const settlement = new Settlement({ control: new Control(parts), halted: new AbortController().signal });
+    const task = await readTask(db, { namespace, taskId: fence.taskId });
+    const journals = [new Journal(parts), new Journal(parts)];
+    const writers = journals.map((journal) => journal.open(fence, { onLost: () => {} }));
+    const settled: Settled[] = [];
+    for (const writer of writers) settled.push(await settlement.end(task, writer, { type: "returned", result: {} }));
+    assert.deepEqual(
+      settled.map(({ end, isStored, task: ended }) => [end.outcome, isStored, ended?.status]),
+      [
+        ["succeeded", true, "succeeded"],
+        ["moved", true, undefined],
+      ],
+    );
+    await Promise.all(journals.map((journal) => journal.stop()));
   });
 });
