@@ -1,5 +1,5 @@
 import { context, isSpanContextValid, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import type { Span } from "@opentelemetry/api";
+import type { Link, Span, SpanContext } from "@opentelemetry/api";
 import { toFailure } from "../domain/attempt.ts";
 import type { AttemptEnd } from "../domain/attempt-end.ts";
 import type { Task } from "../domain/task.ts";
@@ -27,10 +27,8 @@ export class AttemptSpan {
 
   constructor(task: TracedTask, { namespace, parent = null, isResumed = false }: AttemptSpanOptions) {
     const links = linksTo(task.traceparent);
-    const start = links[0]?.context;
-    // Of a start that is not sampled nothing is: most are not, and a span that nobody sees is not to be paid for.
-    const isSkipped = parent === null && start !== undefined && !isSampled(start);
-    this.#span = isSkipped
+    const start = parent === null ? unsampledStart(links) : undefined;
+    this.#span = start
       ? trace.wrapSpanContext(start)
       : startSpan(`run ${task.kind}`, { kind: SpanKind.CONSUMER, links }, contextOf(parent));
     // Not before it is known whether anybody will see them: of a hundred spans that may be one.
@@ -80,11 +78,18 @@ export function recordDecision(
   { namespace, because }: { namespace: string; because: string },
 ): void {
   const verb = end.outcome === "retrying" || end.outcome === "handed_over" ? "retry" : "end";
-  const span = startSpan(`${verb} ${task.kind}`, { links: linksTo(task.traceparent) });
+  const links = linksTo(task.traceparent);
+  if (trace.getActiveSpan() === undefined && unsampledStart(links) !== undefined) return;
+  const span = startSpan(`${verb} ${task.kind}`, { links });
   if (!span.isRecording()) return;
   span.setAttributes({ ...taskAttributes(task, namespace), "spool.decision.reason": because });
   sayEnd(span, end, { hasException: false });
   harmless(() => span.end());
+}
+
+/** Of a start that is not sampled nothing is: most are not, and a span that nobody sees is not to be paid for. */
+function unsampledStart([link]: Link[]): SpanContext | undefined {
+  return link !== undefined && !isSampled(link.context) ? link.context : undefined;
 }
 
 function taskAttributes({ taskId, kind, attempt }: TracedTask, namespace: string | undefined) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { context, trace } from "@opentelemetry/api";
+import { AlwaysOnSampler } from "@opentelemetry/sdk-trace";
 import type { SpanProcessor } from "@opentelemetry/sdk-trace";
 import { pino } from "pino";
 import { Control } from "../../src/engine/control.ts";
@@ -158,5 +159,28 @@ describe("what is told of attempts", () => {
       ],
     );
     await Promise.all(journals.map((journal) => journal.stop()));
+  });
+
+  it("is nothing to traces where the start was not sampled, whatever the sampler: neither attempts nor decisions", async () => {
+    using traced = traceHere({ sampler: new AlwaysOnSampler() });
+    await using engine = await startEngine(store);
+    for (const flags of ["00", "01"]) {
+      const traceparent = START.replace(/..$/, flags);
+      await outcomeOf(engine, await start(engine, { traceparent }));
+      const { worker } = await beginTask(engine, { traceparent });
+      await worker.drop();
+      const again = await ScriptedWorker.connect(engine, { resumeToken: worker.welcome.resumeToken });
+      await again.next("assign");
+      await again.drop();
+    }
+    await eventually(() => {
+      const names = traced.spans().map(({ name, links }) => [name, links[0]?.context.traceFlags]);
+      assert.deepEqual(names.toSorted(), [
+        ["retry remote", 1],
+        ["run echo", 1],
+        ["run remote", 1],
+        ["run remote", 1],
+      ]);
+    });
   });
 });
