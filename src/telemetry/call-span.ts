@@ -49,12 +49,10 @@ export class CallSpan {
    */
   end(code: string, thrown?: unknown): void {
     if (!this.#span.isRecording()) return;
-    harmless(() => {
-      if (FAULTS.has(code) && thrown instanceof Error) this.#span.recordException(thrown);
-      this.#span.setAttribute("rpc.status_code", code);
-      if (code !== "OK") this.#span.setAttribute("error.type", code);
-      if (FAULTS.has(code)) this.#span.setStatus({ code: SpanStatusCode.ERROR });
-      this.#span.end();
-    });
+    if (FAULTS.has(code) && thrown instanceof Error) harmless(() => this.#span.recordException(thrown));
+    this.#span.setAttribute("rpc.status_code", code);
+    if (code !== "OK") this.#span.setAttribute("error.type", code);
+    if (FAULTS.has(code)) this.#span.setStatus({ code: SpanStatusCode.ERROR });
+    harmless(() => this.#span.end());
   }
 }

@@ -174,13 +174,8 @@ describe("what is told of attempts", () => {
       await again.drop();
     }
     await eventually(() => {
-      const names = traced.spans().map(({ name, links }) => [name, links[0]?.context.traceFlags]);
-      assert.deepEqual(names.toSorted(), [
-        ["retry remote", 1],
-        ["run echo", 1],
-        ["run remote", 1],
-        ["run remote", 1],
-      ]);
+      const names = traced.spans().map(({ name, links }) => `${name},${links[0]?.context.traceFlags}`);
+      assert.deepEqual(names.toSorted(), ["retry remote,1", "run echo,1", "run remote,1", "run remote,1"]);
     });
   });
 });
