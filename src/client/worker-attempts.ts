@@ -32,6 +32,7 @@ export class WorkerAttempts {
   readonly #onNotice: (notice: WorkerNotice) => void;
   readonly #onUnsent: (attempt: WorkerAttempt) => void;
   readonly #attempts = new Map<string, WorkerAttempt>();
+  readonly #spans = new WeakMap<WorkerAttempt, AttemptSpan>();
   #window: Window = { events: APPEND_WINDOW_EVENTS, bytes: APPEND_WINDOW_BYTES };
   #none: PromiseWithResolvers<void> | null = null;
 
@@ -106,7 +107,10 @@ export class WorkerAttempts {
 
   /** Gives those back whose code does not come to its end. */
   releaseAll(): void {
-    for (const attempt of this.#attempts.values()) attempt.finish(RELEASED);
+    for (const attempt of this.#attempts.values()) {
+      attempt.finish(RELEASED);
+      this.#spans.get(attempt)?.end(endByOutcome(RELEASED));
+    }
   }
 
   closeAll(): void {
@@ -126,6 +130,7 @@ export class WorkerAttempts {
     const lastCheckpoint = () => Promise.resolve(checkpoint ?? null);
     const started = { taskId, kind: name, attempt: number, traceparent: trace.startTraceparent || null };
     const span = new AttemptSpan(started, { parent: trace.traceparent || null });
+    this.#spans.set(attempt, span);
     const parts = { kind, task, sink: attempt, lastCheckpoint, traceparent: span.traceparent };
     const onFailure = (error: unknown) => {
       span.threw(error);
@@ -147,6 +152,8 @@ export class WorkerAttempts {
   #close(attempt: WorkerAttempt): void {
     this.#attempts.delete(attempt.taskId);
     attempt.close();
+    // Its code may not come to its end any more. Where it has, that was the end.
+    this.#spans.get(attempt)?.end({ outcome: "lost" });
     if (this.#attempts.size > 0) return;
     this.#none?.resolve();
     this.#none = null;

@@ -23,7 +23,8 @@ export interface TaskContext<Params = JsonObject> {
   readonly signal: AbortSignal;
   /**
    * The attempt's span, as W3C writes it, for what goes on elsewhere: another process, another language. Within the code
-   * it is OpenTelemetry's active span, so that spans that the code begins are its children. null: nothing is traced.
+   * it is OpenTelemetry's active span, so that spans that the code begins are its children. Where the call that started the
+   * task was not sampled, it is that call's, which says so. null: nothing is traced.
    */
   readonly traceparent: string | null;
   /**

@@ -21,7 +21,7 @@ export interface ControlOutcome {
 type Decide = (task: Task, moment: Moment) => Transition;
 
 /** Why it is decided on a task, where that is not for its own attempt to do. */
-export type DecisionReason = "cancel" | "refused" | OverdueReason;
+export type DecisionReason = "cancel" | "refused" | "unreached" | OverdueReason;
 
 /**
  * The control path: cancels, retries, tasks taken from their owner. Short transactions: lock the row, let the domain
@@ -43,6 +43,11 @@ export class Control {
     const outcome = await this.#changeOne(taskId, decide);
     this.#report([outcome], because);
     return outcome;
+  }
+
+  /** Decides on a task of an attempt that its owner never ran, while it owns it, and tells of it. @throws as above */
+  async changeUnrun(fence: Fence, because: DecisionReason, decide: Decide): Promise<void> {
+    this.#report([await this.changeOwned(fence, decide)], because);
   }
 
   /** Decides on a task while the attempt still owns it: whose end it is tells of that. @throws TaskNotFound, StoreUnavailable */

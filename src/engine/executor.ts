@@ -4,6 +4,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { StopReason } from "../domain/lifecycle.ts";
 import { attemptKey } from "../domain/task.ts";
 import type { Fence, Task } from "../domain/task.ts";
+import { outsideSpans } from "../telemetry/trace-context.ts";
 import type { AttemptHost } from "./attempt-host.ts";
 import { AttemptReport } from "./attempt-report.ts";
 import type { Reporting } from "./attempt-report.ts";
@@ -157,7 +158,16 @@ export class Executor {
     const former = this.#running.get(task.taskId);
     if (former !== undefined) this.#stop(former, "lost");
     this.#running.set(task.taskId, running);
-    running.ended = this.#run(running)
+    running.ended = outsideSpans(() => this.#see(running));
+  }
+
+  /** Sees an attempt to its end. Never rejects. */
+  #see(running: Running): Promise<void> {
+    const {
+      task,
+      writer: { fence },
+    } = running;
+    return this.#run(running)
       .then((settled) => {
         running.report.end(settled.end, settled.task);
         this.#host.onEnded(fence, settled.isStored);

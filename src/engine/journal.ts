@@ -9,6 +9,7 @@ import { writeFlush } from "../store/journal-statement.ts";
 import type { NewTask } from "../store/new-task.ts";
 import { readTaskByRequest, readTaskStates } from "../store/task-queries.ts";
 import type { Database } from "../store/schema.ts";
+import { outsideSpans } from "../telemetry/trace-context.ts";
 import { backoff } from "./backoff.ts";
 import { CreateQueue } from "./create-queue.ts";
 import type { Create, CreateOutcome } from "./create-queue.ts";
@@ -29,6 +30,8 @@ const CREATE_PATIENCE_MS = 3_000;
 interface Batch {
   creates: Create[];
   appends: { writer: TapeWriter; taken: TakenEvents }[];
+  /** It was sent before, and its answer was lost: this process may have written it. */
+  isDoubtful?: boolean;
 }
 
 /**
@@ -112,10 +115,13 @@ export class Journal {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      this.#pump();
-    });
+    // A flush is of many tasks: it is no part of the call or the attempt that happens to ask for it.
+    outsideSpans(() =>
+      setImmediate(() => {
+        this.#scheduled = false;
+        this.#pump();
+      }),
+    );
   }
 
   #pump(): void {
@@ -166,6 +172,7 @@ export class Journal {
         if (isSerializationFailure(error) && (await backoff(1, this.#stopped.signal))) continue;
         if (!(error instanceof StoreUnavailable)) return this.#flushEach(batch, error);
         if (failures++ === 0) this.#log.warn({ err: error.cause }, "the journal cannot reach the database");
+        batch.isDoubtful = true;
         this.#giveUpLateCreates(batch, error);
         batch.appends = batch.appends.filter(({ writer }) => !writer.isLost);
         if (!(await backoff(failures, this.#stopped.signal))) return this.#giveUp(batch, error);
@@ -216,17 +223,14 @@ export class Journal {
     // The rest settles by itself: only it is sent again, should reading it fail.
     batch.creates = missed.creates;
     batch.appends = missed.appends;
-    await Promise.all([
-      this.#resolveAppends(missed.appends),
-      ...missed.creates.map((create) => this.#resolveCreate(create)),
-    ]);
+    await Promise.all([this.#resolveAppends(batch), ...missed.creates.map((create) => this.#resolveCreate(create))]);
   }
 
   /**
    * Why an append was not applied: it had been before, and its answer was lost; or the first of it had, by a process
    * that the same attempt was connected to before; or the fence does not hold any more.
    */
-  async #resolveAppends(appends: Batch["appends"]): Promise<void> {
+  async #resolveAppends({ appends, isDoubtful = false }: Batch): Promise<void> {
     if (appends.length === 0) return;
     const states = await readTaskStates(
       this.#db,
@@ -236,8 +240,8 @@ export class Journal {
       const state = states.find(({ taskId }) => taskId === writer.fence.taskId);
       if (state?.attempt === writer.fence.attempt && state.appended > taken.appended) {
         this.#feed.announce(state);
-        this.#watch.eventsWritten(Number(state.appended - taken.appended));
-        writer.settle(taken, { appended: state.appended, isEnded: isTerminal(state.status) });
+        if (isDoubtful) this.#watch.eventsWritten(Number(state.appended - taken.appended));
+        writer.settle(taken, { appended: state.appended, isEnded: isTerminal(state.status), isOwn: isDoubtful });
       } else {
         writer.revoke();
       }
@@ -266,10 +270,10 @@ export class Journal {
   }
 
   /** Something in the batch is not to the database's liking: alone, each item harms only itself. */
-  async #flushEach({ creates, appends }: Batch, error: unknown): Promise<void> {
+  async #flushEach({ creates, appends, ...rest }: Batch, error: unknown): Promise<void> {
     if (creates.length + appends.length > 1) {
-      for (const create of creates) await this.#flush({ creates: [create], appends: [] });
-      for (const append of appends) await this.#flush({ creates: [], appends: [append] });
+      for (const create of creates) await this.#flush({ ...rest, creates: [create], appends: [] });
+      for (const append of appends) await this.#flush({ ...rest, creates: [], appends: [append] });
       return;
     }
     const taskId = creates[0]?.task.taskId ?? appends[0]?.writer.fence.taskId;

@@ -76,7 +76,7 @@ export class Runner {
   /** Gives back a task that its host has never heard of. It does not count as an attempt. */
   async handBack({ task: { taskId, attempt, lease } }: OwnedTask): Promise<void> {
     const fence = { taskId, lease: lease!, attempt };
-    await this.#parts.control.changeOwned(fence, (task, moment) => stopAttempt(task, "unreached", moment));
+    await this.#parts.control.changeUnrun(fence, "unreached", (task, moment) => stopAttempt(task, "unreached", moment));
   }
 
   async #seeToOrphan(orphan: OwnedTask, session: Session): Promise<void> {

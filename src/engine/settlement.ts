@@ -18,6 +18,8 @@ export interface Settled {
 }
 
 const LOST: Settled = { end: { outcome: "lost" }, isStored: false, task: null };
+/** The end is stored, and told of, by a process that the attempt was connected to before. */
+const MOVED: Settled = { end: { outcome: "moved" }, isStored: true, task: null };
 
 /** Makes the end of an attempt's code durable as the end of the attempt, through a database that may be away. */
 export class Settlement {
@@ -36,6 +38,7 @@ export class Settlement {
     try {
       if (end !== null) {
         await writer.end(end.event, end.status);
+        if (writer.isEndedElsewhere) return MOVED;
         const ended: Task = { ...task, status: end.status, finishedAt: writer.endedAt ?? new Date() };
         return { end: endByTransition(end), isStored: true, task: ended };
       }

@@ -37,8 +37,9 @@ export class TapeWriter implements EventSink {
   #durable: bigint;
   #lost: Error | null = null;
   #endedAt: Date | null = null;
-  /** The end of the attempt is stored, by another process. */
+  /** The end of the attempt turned out to be stored. */
   #isEnded = false;
+  #isEndedElsewhere = false;
   #room: PromiseWithResolvers<void> | null = null;
   #flushes: { upTo: bigint; done: PromiseWithResolvers<void> }[] = [];
 
@@ -85,6 +86,11 @@ export class TapeWriter implements EventSink {
   /** When its end was stored, by the database's clock; null: it was not, or not in an answer that came. */
   get endedAt(): Date | null {
     return this.#endedAt;
+  }
+
+  /** Whether the end of the attempt is stored by another process: one that it was connected to before. */
+  get isEndedElsewhere(): boolean {
+    return this.#isEndedElsewhere;
   }
 
   /** How many of them are durable. */
@@ -151,10 +157,16 @@ export class TapeWriter implements EventSink {
   /**
    * For the journal: so many of the attempt's events turned out to be durable. Of what was taken, and what has come
    * since, the rest is to be taken again: an event of the same number is the same event, whoever wrote it.
+   *
+   * @param isOwn whether it may have been this process that wrote them
    */
-  settle(taken: TakenEvents, { appended, isEnded }: { appended: bigint; isEnded: boolean }): void {
+  settle(
+    taken: TakenEvents,
+    { appended, isEnded, isOwn }: { appended: bigint; isEnded: boolean; isOwn: boolean },
+  ): void {
     if (this.#lost !== null) return;
     this.#isEnded = isEnded;
+    this.#isEndedElsewhere = isEnded && !isOwn;
     const left = [...taken.events, ...this.#buffer].slice(Number(appended - taken.appended));
     this.#buffer = left;
     this.#bytes = left.reduce((bytes, { body }) => bytes + body.length, 0);

@@ -1,4 +1,5 @@
 import { Draining, SessionLost } from "../domain/errors.ts";
+import { outsideSpans } from "../telemetry/trace-context.ts";
 import type { RunnerSurroundings } from "./runner.ts";
 import type { Runners } from "./runners.ts";
 import type { Worker } from "./task-engine.ts";
@@ -36,14 +37,10 @@ export class Workers {
   /** @throws StoreUnavailable */
   async connect(hello: WorkerHello, tell: Tell): Promise<Worker> {
     this.#endFormer(sessionOf(hello.resumeToken));
-    const connection = await WorkerConnection.open({
-      surroundings: this.#surroundings,
-      runners: this.#runners,
-      leaseMs: this.#leaseMs,
-      hello,
-      tell,
-      onClosed: (closed) => this.#connections.delete(closed),
-    });
+    const parts = { surroundings: this.#surroundings, runners: this.#runners, leaseMs: this.#leaseMs, hello, tell };
+    const onClosed = (closed: WorkerConnection) => this.#connections.delete(closed);
+    // What its loops do for tasks, for as long as the stream is open, is no part of that one call.
+    const connection = await outsideSpans(() => WorkerConnection.open({ ...parts, onClosed }));
     this.#connections.add(connection);
     if (this.#isDraining) void connection.drain();
     if (this.#isClosed) void connection.end(new Draining());

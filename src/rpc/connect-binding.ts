@@ -109,12 +109,19 @@ function serveServerStreaming(
       yield* handler(request, contextIn(observed, call));
       end = { code: "ok" };
     } catch (error) {
-      end = { code: codeOf(error), thrown: error };
-      throw toConnectError(error, log);
+      // To one that has gone Connect could not write, and throws that into the handler: it is not the handler's fault.
+      const thrown = hasGone(call) ? call.signal.reason : error;
+      end = { code: codeOf(thrown), thrown };
+      throw toConnectError(thrown, log);
     } finally {
       observed?.end(end.code, end.thrown);
     }
   };
+}
+
+/** Whether the caller has cancelled the call, or its connection has ended. */
+function hasGone({ signal }: CallContext): boolean {
+  return signal.reason instanceof SpoolError && signal.reason.reason === "CALL_CANCELLED";
 }
 
 /** The context of a call, with reasons of ours where Connect has its own. Disposed of when nothing waits any more. */

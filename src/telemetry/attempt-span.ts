@@ -1,8 +1,9 @@
 import { context, isSpanContextValid, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import type { Span } from "@opentelemetry/api";
+import type { Link, Span, SpanContext } from "@opentelemetry/api";
+import { toFailure } from "../domain/attempt.ts";
 import type { AttemptEnd } from "../domain/attempt-end.ts";
 import type { Task } from "../domain/task.ts";
-import { contextOf, isSampled, linksTo, tracer, writeTraceparent } from "./trace-context.ts";
+import { contextOf, harmless, isSampled, linksTo, startSpan, writeTraceparent } from "./trace-context.ts";
 
 /** What is said of a task at each of its spans. */
 export type TracedTask = Pick<Task, "taskId" | "kind" | "attempt" | "traceparent">;
@@ -26,15 +27,17 @@ export class AttemptSpan {
 
   constructor(task: TracedTask, { namespace, parent = null, isResumed = false }: AttemptSpanOptions) {
     const links = linksTo(task.traceparent);
-    const start = links[0]?.context;
-    // Of a start that is not sampled nothing is: most are not, and a span that nobody sees is not to be paid for.
-    const isSkipped = parent === null && start !== undefined && !isSampled(start);
-    this.#span = isSkipped
+    const start = parent === null ? unsampledStart(links) : undefined;
+    this.#span = start
       ? trace.wrapSpanContext(start)
-      : tracer.startSpan(`run ${task.kind}`, { kind: SpanKind.CONSUMER, links }, contextOf(parent));
+      : startSpan(`run ${task.kind}`, { kind: SpanKind.CONSUMER, links }, contextOf(parent));
     // Not before it is known whether anybody will see them: of a hundred spans that may be one.
     if (this.#span.isRecording()) {
-      this.#span.setAttributes({ ...taskAttributes(task, namespace), "messaging.operation.type": "process" });
+      this.#span.setAttributes({
+        ...taskAttributes(task, namespace),
+        "messaging.operation.type": "process",
+        "messaging.operation.name": "run",
+      });
       if (isResumed) this.#span.setAttribute("spool.attempt.resumed", true);
     }
   }
@@ -53,13 +56,17 @@ export class AttemptSpan {
   /** What the code threw, with its stack. */
   threw(error: unknown): void {
     if (!this.#span.isRecording()) return;
-    this.#hasException = true;
-    this.#span.recordException(error instanceof Error ? error : String(error));
+    harmless(() => {
+      this.#span.recordException(error instanceof Error ? error : toFailure(error).message);
+      this.#hasException = true;
+    });
   }
 
+  /** It has ended. The first end counts. */
   end(end: AttemptEnd): void {
-    if (this.#span.isRecording()) sayEnd(this.#span, end, { hasException: this.#hasException });
-    this.#span.end();
+    if (!this.#span.isRecording()) return;
+    sayEnd(this.#span, end, { hasException: this.#hasException });
+    harmless(() => this.#span.end());
   }
 }
 
@@ -75,12 +82,18 @@ export function recordDecision(
   { namespace, because }: { namespace: string; because: string },
 ): void {
   const verb = end.outcome === "retrying" || end.outcome === "handed_over" ? "retry" : "end";
-  const span = tracer.startSpan(`${verb} ${task.kind}`, { links: linksTo(task.traceparent) });
-  if (span.isRecording()) {
-    span.setAttributes({ ...taskAttributes(task, namespace), "spool.decision.reason": because });
-    sayEnd(span, end, { hasException: false });
-  }
-  span.end();
+  const links = linksTo(task.traceparent);
+  if (trace.getActiveSpan() === undefined && unsampledStart(links) !== undefined) return;
+  const span = startSpan(`${verb} ${task.kind}`, { links });
+  if (!span.isRecording()) return;
+  span.setAttributes({ ...taskAttributes(task, namespace), "spool.decision.reason": because });
+  sayEnd(span, end, { hasException: false });
+  harmless(() => span.end());
+}
+
+/** Of a start that is not sampled nothing is: most are not, and a span that nobody sees is not to be paid for. */
+function unsampledStart([link]: Link[]): SpanContext | undefined {
+  return link !== undefined && !isSampled(link.context) ? link.context : undefined;
 }
 
 function taskAttributes({ taskId, kind, attempt }: TracedTask, namespace: string | undefined) {
@@ -89,7 +102,7 @@ function taskAttributes({ taskId, kind, attempt }: TracedTask, namespace: string
     "spool.task.kind": kind,
     "spool.task.attempt": attempt,
     ...(namespace === undefined ? {} : { "spool.namespace": namespace }),
-    "messaging.system": "spool",
+    "messaging.system.name": "spool",
     "messaging.destination.name": kind,
     "messaging.message.id": taskId,
   };

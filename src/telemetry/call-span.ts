@@ -1,6 +1,6 @@
 import { context, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Context, Span, TextMapGetter } from "@opentelemetry/api";
-import { tracer, writeTraceparent } from "./trace-context.ts";
+import { harmless, startSpan, writeTraceparent } from "./trace-context.ts";
 
 /** The codes that are the server's fault, by the conventions for RPC; of the others the caller makes what it likes. */
 const FAULTS: ReadonlySet<string> = new Set([
@@ -28,7 +28,7 @@ export class CallSpan {
   /** @param call.method as `spool.v1.TaskService/StartTask` @param call.system `grpc` or `connectrpc` */
   constructor(call: { system: string; method: string; door: string }, header: ReadHeader) {
     const parent = propagation.extract(ROOT_CONTEXT, header, headerGetter);
-    this.#span = tracer.startSpan(call.method, { kind: SpanKind.SERVER }, parent);
+    this.#span = startSpan(call.method, { kind: SpanKind.SERVER }, parent);
     if (this.#span.isRecording()) {
       this.#span.setAttributes({ "rpc.system.name": call.system, "rpc.method": call.method, "spool.door": call.door });
     }
@@ -48,12 +48,11 @@ export class CallSpan {
    * @param thrown what the answer stands for; its text and stack are for operators, and only of faults
    */
   end(code: string, thrown?: unknown): void {
-    if (this.#span.isRecording()) {
-      if (FAULTS.has(code) && thrown instanceof Error) this.#span.recordException(thrown);
-      this.#span.setAttribute("rpc.status_code", code);
-      if (code !== "OK") this.#span.setAttribute("error.type", code);
-      if (FAULTS.has(code)) this.#span.setStatus({ code: SpanStatusCode.ERROR });
-    }
-    this.#span.end();
+    if (!this.#span.isRecording()) return;
+    if (FAULTS.has(code) && thrown instanceof Error) harmless(() => this.#span.recordException(thrown));
+    this.#span.setAttribute("rpc.status_code", code);
+    if (code !== "OK") this.#span.setAttribute("error.type", code);
+    if (FAULTS.has(code)) this.#span.setStatus({ code: SpanStatusCode.ERROR });
+    harmless(() => this.#span.end());
   }
 }

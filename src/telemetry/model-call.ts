@@ -1,6 +1,6 @@
 import { context, createNoopMeter, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Attributes, Context, Histogram, Meter, Span } from "@opentelemetry/api";
-import { tracer } from "./trace-context.ts";
+import { harmless, startSpan } from "./trace-context.ts";
 
 /** A model behind a server, as the conventions for generative AI describe it. */
 export interface TracedModel {
@@ -61,7 +61,7 @@ export class ModelCalls {
   /** A call, a child of the span that is active now. */
   begin(): ModelCall {
     const { model, maxTokens } = this.#of;
-    const span = tracer.startSpan(`chat ${model}`, {
+    const span = startSpan(`chat ${model}`, {
       kind: SpanKind.CLIENT,
       attributes: {
         ...this.#common,
@@ -122,7 +122,7 @@ export class ModelCall {
       this.#span.recordException(this.#error.cause);
       this.#span.setStatus({ code: SpanStatusCode.ERROR, message: this.#error.cause.message });
     }
-    this.#span.end();
+    harmless(() => this.#span.end());
     this.#record((performance.now() - this.#beganAt) / 1_000, this.#answer, this.#error?.type ?? null);
   }
 }

@@ -1,9 +1,38 @@
-import { isSpanContextValid, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
-import type { Context, Link, SpanContext } from "@opentelemetry/api";
+import {
+  context,
+  diag,
+  INVALID_SPAN_CONTEXT,
+  isSpanContextValid,
+  ROOT_CONTEXT,
+  trace,
+  TraceFlags,
+} from "@opentelemetry/api";
+import type { Context, Link, Span, SpanContext, Tracer } from "@opentelemetry/api";
 import { parseTraceParent } from "@opentelemetry/core";
 
 /** Whose spans these are. Everything goes through OpenTelemetry's API: without an SDK it costs next to nothing. */
-export const tracer = trace.getTracer("spool");
+const tracer = trace.getTracer("spool");
+
+/** A span, or one that says nothing where an SDK throws. */
+export function startSpan(...span: Parameters<Tracer["startSpan"]>): Span {
+  let started = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
+  harmless(() => (started = tracer.startSpan(...span)));
+  return started;
+}
+
+/** Tells of something. What an SDK, or what is added to it, throws is not to break that: its own log has it. */
+export function harmless(tell: () => void): void {
+  try {
+    tell();
+  } catch (error) {
+    diag.error("what was to be traced is not:", error instanceof Error ? error.message : "no error was thrown");
+  }
+}
+
+/** Does what goes on after the call or attempt that it is begun in, or is for others too: within no span. */
+export function outsideSpans<Result>(work: () => Result): Result {
+  return context.with(ROOT_CONTEXT, work);
+}
 
 /** A place in a trace as W3C's `traceparent` writes it; null where there is none. */
 export function writeTraceparent(spanContext: SpanContext | undefined): string | null {
@@ -31,8 +60,8 @@ export function contextOf(traceparent: string | null): Context {
 
 /** A link to what has caused a span though it is not its parent: a start, which is long over. */
 export function linksTo(traceparent: string | null): Link[] {
-  const context = traceparent === null ? undefined : readTraceparent(traceparent);
-  return context === undefined ? [] : [{ context }];
+  const cause = traceparent === null ? undefined : readTraceparent(traceparent);
+  return cause === undefined ? [] : [{ context: cause }];
 }
 
 export function isSampled({ traceFlags }: Pick<SpanContext, "traceFlags">): boolean {

@@ -10,6 +10,8 @@ import { readTask } from "../../src/store/task-queries.ts";
 import { startCuttingProxy } from "../support/cutting-proxy.ts";
 import type { CuttingProxy } from "../support/cutting-proxy.ts";
 import { createRunning, newTask, outline, startedOf, steps, storedTape, SUCCEEDED } from "../support/new-tasks.ts";
+import { recordWatch } from "../support/recorded-watch.ts";
+import type { RecordedWatch } from "../support/recorded-watch.ts";
 import { startServer } from "../support/postgres.ts";
 import type { PostgresServer } from "../support/postgres.ts";
 
@@ -24,6 +26,7 @@ describe("a journal whose database goes away", () => {
   let store: Store;
   let journal: Journal;
   let feed: Feed;
+  let recorded: RecordedWatch;
 
   before(async () => {
     server = await startServer();
@@ -39,7 +42,8 @@ describe("a journal whose database goes away", () => {
   beforeEach(async () => {
     await server.start();
     feed = new Feed();
-    journal = new Journal({ db: store.db, feed, log });
+    recorded = recordWatch();
+    journal = new Journal({ db: store.db, feed, watch: recorded.watch, log });
   });
 
   const tapeOf = async (taskId: string) => outline(await storedTape(store.db, { namespace, taskId }));
@@ -100,6 +104,8 @@ describe("a journal whose database goes away", () => {
     void writer.append(steps(1)[0]!);
     const ended = writer.end(SUCCEEDED, "succeeded");
     await Promise.all([cut, ended]);
+    assert.equal(writer.isEndedElsewhere, false);
+    assert.equal(recorded.events(), 2); // Told all the same, and once.
     assert.deepEqual(await tapeOf(taskId), ["started", 1, "final"]);
     assert.equal((await readTask(store.db, { namespace, taskId })).status, "succeeded");
   });

@@ -5,6 +5,7 @@ import { Feed } from "../../src/engine/feed.ts";
 import { Journal } from "../../src/engine/journal.ts";
 import type { NewTask } from "../../src/store/new-task.ts";
 import { readTask } from "../../src/store/task-queries.ts";
+import { recordWatch } from "../support/recorded-watch.ts";
 import { createRunning, newTask, outline, startedOf, steps, storedTape, SUCCEEDED } from "../support/new-tasks.ts";
 import { describeOnEachStore } from "../support/stores.ts";
 
@@ -58,8 +59,10 @@ describeOnEachStore("the journal", (store) => {
 
   it("writes the events of an attempt once, though two processes that it was connected to write them at once", async () => {
     const fence = await createRunning(store().db, { namespace });
-    const other = new Journal({ db: store().db, feed: new Feed(), log: pino({ level: "silent" }) });
-    const writers = [journal.open(fence, { onLost: () => {} }), other.open(fence, { onLost: () => {} })];
+    const { watch, events } = recordWatch();
+    const parts = { db: store().db, watch, log: pino({ level: "silent" }) };
+    const journals = [new Journal({ ...parts, feed }), new Journal({ ...parts, feed: new Feed() })];
+    const writers = journals.map((journal) => journal.open(fence, { onLost: () => {} }));
     // Each has the same events under the same numbers, and comes by its own cuts.
     await Promise.all(
       writers.map(async (writer, index) => {
@@ -74,7 +77,12 @@ describeOnEachStore("the journal", (store) => {
     await writers[0]!.end(SUCCEEDED, "succeeded");
     await writers[1]!.end(SUCCEEDED, "succeeded");
     assert.deepEqual(await tapeOf(fence.taskId), ["started", ...range(200), "final"]);
-    await other.stop();
+    assert.deepEqual(
+      writers.map(({ isEndedElsewhere }) => isEndedElsewhere),
+      [false, true],
+    );
+    assert.equal(events(), 201); // Told by who has written it.
+    await Promise.all(journals.map((journal) => journal.stop()));
   });
 
   it("commits many together: a few commits for a thousand starts", async () => {

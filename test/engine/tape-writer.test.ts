@@ -143,7 +143,7 @@ describe("what is settled of a tape by what is stored", () => {
       void writer.append(steps(4)[0]!);
       const flushed = writer.flush();
       told.events = 0;
-      writer.settle(taken, { appended: stored, isEnded: false });
+      writer.settle(taken, { appended: stored, isEnded: false, isOwn: true });
       assert.deepEqual([writer.durable, writer.accepted, told.events], [stored, 4n, 1]);
       assert.equal(await isSettled(flushed), false);
       const again = writer.take();
@@ -158,13 +158,13 @@ describe("what is settled of a tape by what is stored", () => {
     const { writer } = await filled(2);
     const taken = writer.take();
     for (const step of [3, 4]) void writer.append(steps(step)[0]!);
-    writer.settle(taken, { appended: 3n, isEnded: false });
+    writer.settle(taken, { appended: 3n, isEnded: false, isOwn: true });
     assert.deepEqual([writer.durable, numbers(writer)], [3n, [4]]);
   });
 
   it("may be more than has come: what comes next is stored already, up to there", async () => {
     const { writer } = await filled(2);
-    writer.settle(writer.take(), { appended: 4n, isEnded: false });
+    writer.settle(writer.take(), { appended: 4n, isEnded: false, isOwn: true });
     assert.deepEqual([writer.durable, writer.accepted], [4n, 2n]);
     for (const step of [3, 4]) await append(writer, steps(step)[0]!);
     await writer.flush();
@@ -176,7 +176,7 @@ describe("what is settled of a tape by what is stored", () => {
   it("is not the attempt's where it is more than that ends with: somebody else has written it", async () => {
     for (const isEnded of [false, true]) {
       const { writer } = await filled(1);
-      writer.settle(writer.take(), { appended: 3n, isEnded });
+      writer.settle(writer.take(), { appended: 3n, isEnded, isOwn: true });
       await append(writer, steps(2)[0]!);
       const ended = writer.end(SUCCEEDED, "succeeded");
       if (isEnded) await ended;
@@ -189,7 +189,7 @@ describe("what is settled of a tape by what is stored", () => {
     assert.deepEqual([writer.durable, writer.accepted], [5n, 7n]);
     const taken = writer.take();
     assert.equal(taken.appended, 5n);
-    writer.settle(taken, { appended: 6n, isEnded: false });
+    writer.settle(taken, { appended: 6n, isEnded: false, isOwn: true });
     assert.deepEqual([writer.durable, numbers(writer)], [6n, [2]]);
   });
 
@@ -197,7 +197,7 @@ describe("what is settled of a tape by what is stored", () => {
     const { writer } = await filled(2);
     const ended = writer.end(SUCCEEDED, "succeeded");
     const taken = writer.take();
-    writer.settle(taken, { appended: 2n, isEnded: false });
+    writer.settle(taken, { appended: 2n, isEnded: false, isOwn: true });
     const again = writer.take();
     assert.deepEqual([again.events, again.end], [[SUCCEEDED], "succeeded"]);
     writer.commit(1);
@@ -205,7 +205,7 @@ describe("what is settled of a tape by what is stored", () => {
     const lost = (await filled(2)).writer;
     const held = lost.take();
     lost.revoke();
-    lost.settle(held, { appended: 1n, isEnded: false });
+    lost.settle(held, { appended: 1n, isEnded: false, isOwn: true });
     assert.deepEqual([lost.isEmpty, lost.durable], [true, 0n]);
   });
 });

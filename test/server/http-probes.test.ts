@@ -96,6 +96,38 @@ describe("the metrics of the HTTP door", () => {
     });
   });
 
+  it("count a call whose caller leaves in the middle of what it does not read as one that was cancelled", async () => {
+    await using server = await openDoor({
+      async *followTape() {
+        for (let seq = 1; ; seq++) yield aPage([aLogEvent(seq, "x".repeat(100_000))]);
+      },
+    });
+    for (const [, transport] of PROTOCOLS) {
+      const leaving = new AbortController();
+      const { signal } = leaving;
+      const stream = clientOf(server, transport).streamEvents({ taskId: TASK_ID }, { signal })[Symbol.asyncIterator]();
+      await stream.next();
+      leaving.abort();
+      await assert.rejects(stream.next());
+    }
+    const leaving = new AbortController();
+    await fetch(`${server.url}/v1/tasks/${TASK_ID}/events`, { signal: leaving.signal });
+    leaving.abort();
+    await eventually(async () => {
+      const lines = (await (await fetch(`${server.url}/metrics`)).text()).split("\n");
+      assert.deepEqual(
+        lines.filter((line) => /^spool_(calls_total|open_streams)/.test(line) && line.includes("StreamEvents")).sort(),
+        [
+          `spool_calls_total{door="http",method="StreamEvents",code="canceled"} ${PROTOCOLS.length}`,
+          'spool_calls_total{door="sse",method="StreamEvents",code="canceled"} 1',
+          'spool_open_streams{door="http",method="StreamEvents"} 0',
+          'spool_open_streams{door="sse",method="StreamEvents"} 0',
+        ],
+      );
+    });
+    assert.deepEqual(server.lines, []); // Nor is it a failure to the log.
+  });
+
   it("tell of the process", async () => {
     await using server = await openDoor({});
     const text = await (await fetch(`${server.url}/metrics`)).text();

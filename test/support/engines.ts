@@ -4,6 +4,7 @@ import type { Kind } from "../../src/domain/kind.ts";
 import type { TaskRequest } from "../../src/domain/task.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { EngineSettings } from "../../src/engine/engine.ts";
+import type { EngineWatch } from "../../src/engine/watch.ts";
 import { echo } from "../../src/kinds/echo.ts";
 import type { Store } from "../../src/store/database.ts";
 
@@ -23,13 +24,19 @@ const LOG = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
 /** Starts an engine on an open store, with echo and the kinds given. */
 export async function startEngine(
   store: Store,
-  { kinds = [], log = LOG, ...settings }: { kinds?: readonly Kind[]; log?: Logger } & Partial<EngineSettings> = {},
+  {
+    kinds = [],
+    watch,
+    log = LOG,
+    ...settings
+  }: { kinds?: readonly Kind[]; watch?: EngineWatch; log?: Logger } & Partial<EngineSettings> = {},
 ): Promise<TestEngine> {
   const namespace = settings.namespace ?? crypto.randomUUID();
   const engine = new Engine({
     store,
     kinds: [echo, ...kinds],
     settings: { ...SETTINGS, ...settings, namespace },
+    ...(watch && { watch }),
     log,
   });
   await engine.start();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { SpoolError } from "../../src/domain/errors.ts";
 import { newEvent } from "../../src/domain/event.ts";
-import type { NewEvent } from "../../src/domain/event.ts";
+import type { NewEvent, TaskFailure } from "../../src/domain/event.ts";
 import type { TaskRequest } from "../../src/domain/task.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Worker } from "../../src/engine/task-engine.ts";
@@ -108,6 +108,10 @@ export class ScriptedWorker implements AsyncDisposable {
 
   checked(taskId: string, exclusiveKey: string): void {
     this.#connection.checked({ taskId, finding: { exclusiveKey } });
+  }
+
+  refuseTask(taskId: string, failure: TaskFailure): void {
+    this.#connection.checked({ taskId, finding: { failure } });
   }
 
   /** Its stream breaks. */

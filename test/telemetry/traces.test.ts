@@ -78,8 +78,9 @@ describe("the traces of a service", () => {
       "spool.task.attempt": 1,
       "spool.namespace": "default",
       "spool.task.outcome": "succeeded",
-      "messaging.system": "spool",
+      "messaging.system.name": "spool",
       "messaging.operation.type": "process",
+      "messaging.operation.name": "run",
       "messaging.destination.name": "spans",
       "messaging.message.id": taskId,
     });

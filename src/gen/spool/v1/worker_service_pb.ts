@@ -474,7 +474,8 @@ export type Assign = Message<"spool.v1.Assign"> & {
 
   /**
    * The span that the server has for the attempt, as W3C's traceparent writes it: spans of the worker go on from it.
-   * Empty where the server does not trace.
+   * Where the call that started the task was not sampled, it is that call's, which says so. Empty where the server does
+   * not trace.
    *
    * @generated from field: string traceparent = 8;
    */
