@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import { WRITE_AHEAD_KIB_DEFAULT, WRITE_AHEAD_KIB_MAX } from "../domain/limits.ts";
+import { databasePasswords, isDatabaseUrl } from "./database-url.ts";
 import { LOG_LEVELS } from "./log/log-level.ts";
 import type { LogLevel } from "./log/log-level.ts";
 import { isLoopback } from "./loopback.ts";
@@ -82,7 +83,13 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   token: setting("SPOOL_TOKEN", text(/^[\x21-\x7e]{1,4096}$/, "1 to 4,096 visible ASCII characters"), null),
   databaseUrl: {
     variables: ["SPOOL_DATABASE_URL", "DATABASE_URL"],
-    schema: text(/^postgres(ql)?:\/\/./, "a URL that begins with postgres:// or postgresql://"),
+    schema: v.pipe(
+      text(/^postgres(ql)?:\/\/./, "a URL that begins with postgres:// or postgresql://"),
+      v.check(
+        isDatabaseUrl,
+        "must be a URL: in a user or a password, signs such as # and / are written as %23 and %2F",
+      ),
+    ),
     fallback: null,
   },
   dataDir: setting("SPOOL_DATA_DIR", path(), "./.spool"),
@@ -255,15 +262,6 @@ function flag(): v.GenericSchema<unknown, boolean> {
 
 /** What of a configuration nobody may read, in every form in which a text could hold it. */
 export function secretsOf({ token, modelApiKey, databaseUrl }: Configuration): string[] {
-  const password = databaseUrl === null ? "" : (URL.parse(databaseUrl)?.password ?? "");
-  return [token, modelApiKey, password, decoded(password)].filter((secret) => secret !== null).filter(Boolean);
-}
-
-/** A password as it was before it was put into a URL. */
-function decoded(password: string): string {
-  try {
-    return decodeURIComponent(password);
-  } catch {
-    return password;
-  }
+  const passwords = databaseUrl === null ? [] : databasePasswords(databaseUrl);
+  return [token, modelApiKey, ...passwords].filter((secret) => secret !== null);
 }

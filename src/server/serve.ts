@@ -13,6 +13,7 @@ import { migrate, requireCurrentSchema } from "../store/migrate.ts";
 import { ping } from "../store/ping.ts";
 import { readConfiguration, secretsOf } from "./configuration.ts";
 import type { Configuration } from "./configuration.ts";
+import { databasePlace } from "./database-url.ts";
 import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
 import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
@@ -212,5 +213,5 @@ async function leave({
 }
 
 function databaseName({ databaseUrl, dataDir }: Configuration): string {
-  return databaseUrl === null ? `embedded, in ${dataDir}` : new URL(databaseUrl).host;
+  return databaseUrl === null ? `embedded, in ${dataDir}` : databasePlace(databaseUrl);
 }

@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sql } from "kysely";
 import { connect } from "../../src/client/client.ts";
+import { migrate } from "../../src/store/migrate.ts";
+import { openDatabase } from "../../src/store/database.ts";
+import { createDatabase, startServer } from "../support/postgres.ts";
 import { runSpool, spawnSpool } from "./spool-process.ts";
 
 /** A database in process takes seconds to be made, and more on a busy machine. */
@@ -54,6 +58,46 @@ describe("spool serve", function () {
     await says('"stopping"');
     child.kill("SIGTERM");
     assert.equal((await ended).code, 143);
+  });
+
+  it("runs on a database whose URL names the host in its query, and says where without the password", async () => {
+    await using database = await createDatabase();
+    const { hostname, port, pathname, username } = new URL(database.url);
+    const url = `postgres://${username}:s3cret-s3cret@${pathname}?host=${hostname}&port=${port}`;
+    const { child, says, ended } = spawnSpool(["serve", "--port", "0"], { environment: { SPOOL_DATABASE_URL: url } });
+    await says("Ctrl-C stops it.");
+    child.kill("SIGTERM");
+    const { code, stderr } = await ended;
+    assert.equal(code, 0);
+    assert.ok(stderr.includes(`"database":"${hostname}${pathname}"`));
+    assert.ok(!stderr.includes("s3cret"));
+  });
+
+  it("ends with 1 where the database that it waits for turns out to be newer", async () => {
+    await using postgres = await startServer();
+    const newer = await openDatabase({ url: postgres.url });
+    await migrate(newer.db);
+    await sql`insert into spool_migrations (name, timestamp) values ('9999-newer', '')`.execute(newer.db);
+    await newer.close();
+    await postgres.stop();
+    const environment = { SPOOL_DATABASE_URL: postgres.url };
+    const { says, ended } = spawnSpool(["serve", "--port", "0"], { environment });
+    await says("Ctrl-C stops it.");
+    await postgres.start();
+    const { code, stderr } = await ended;
+    assert.equal(code, 1);
+    assert.match(stderr, /9999-newer, newer than this program's/);
+  });
+
+  it("keeps standard output to itself, whatever OpenTelemetry's SDK is told to say", async () => {
+    const environment = { OTEL_LOG_LEVEL: "debug", OTEL_TRACES_EXPORTER: "otlp", SPOOL_METRICS: "off" };
+    const words = ["serve", "--json", "--port", "0", "--data-dir", folder];
+    const { child, says, ended } = spawnSpool(words, { environment });
+    await says('"doors"');
+    child.kill("SIGTERM");
+    const { stdout, stderr } = await ended;
+    assert.match(JSON.parse(stdout).address, /^127\.0\.0\.1:\d+$/);
+    for (const line of stderr.trimEnd().split("\n")) JSON.parse(line);
   });
 
   it("ends with 2 on a wrong configuration, and names every problem", async () => {

@@ -165,7 +165,11 @@ describe("a configuration", () => {
     ["SPOOL_NAMESPACE", ["a", "n".repeat(63)], ["n".repeat(64), "a b"]],
     ["SPOOL_TOKEN", ["t", "t".repeat(4_096)], ["t".repeat(4_097), "a b", "é"]],
     ["SPOOL_HOST", ["localhost", "::1", "127.0.0.1"], ["[::1]", "a b", "http://localhost"]],
-    ["SPOOL_DATABASE_URL", ["postgres://h/d", "postgresql:///d"], ["mysql://h/d", "postgres://"]],
+    [
+      "SPOOL_DATABASE_URL",
+      ["postgres://h/d", "postgresql:///d", "postgres://u:p@/d?host=/run/postgresql"],
+      ["mysql://h/d", "postgres://", "postgres://u:p#p@h/d"],
+    ],
     ["SPOOL_MODEL_BASE_URL", ["https://h/v1"], ["ftp://h", "h"]],
     ["SPOOL_UNKNOWN_KINDS", ["wait", "refuse"], ["accept"]],
     ["SPOOL_MIGRATE", ["true", "0"], ["yes"]],
@@ -189,6 +193,14 @@ describe("the secrets of a configuration", () => {
     const environment = { SPOOL_TOKEN: "t", SPOOL_MODEL_API_KEY: "k", DATABASE_URL: "postgres://u:p%40ss@h/d" };
     assert.deepEqual(secretsOf(readConfiguration({ environment })), ["t", "k", "p%40ss", "p@ss"]);
     assert.deepEqual(secretsOf(readConfiguration({ environment: { DATABASE_URL: "postgres://h/d" } })), []);
+  });
+
+  it("are the passwords of a URL without a host, and of its query", () => {
+    for (const url of ["postgres://u:hidden@/d?host=/run/postgresql", "postgres:///d?user=u&password=hidden"])
+      assert.deepEqual(
+        new Set(secretsOf(readConfiguration({ environment: { DATABASE_URL: url } }))),
+        new Set(["hidden"]),
+      );
   });
 });
 

@@ -142,6 +142,14 @@ describe("the metrics of spool serve", () => {
     assert.equal(await server.end("SIGTERM"), 0);
     assert.ok(performance.now() - begun < STOP_MS_MAX);
   }).timeout(SERVER_MS);
+
+  it("hold up no server that cannot start", async () => {
+    await using receiver = await openReceiver({ isSilent: true });
+    const begun = performance.now();
+    const environment = { SPOOL_DATA_DIR: dataDir, SPOOL_HTTP_PORT: receiver.port, ...receiver.environment };
+    await assert.rejects(startServerProcess({ environment }), /ended with 1:[^]*EADDRINUSE/);
+    assert.ok(performance.now() - begun < STOP_MS_MAX);
+  }).timeout(SERVER_MS);
 });
 
 /** Takes what is sent by OTLP, as JSON. @param isSilent whether it answers nothing */
@@ -158,6 +166,7 @@ async function openReceiver({ isSilent = false } = {}) {
   const { port } = receiver.address() as AddressInfo;
   return {
     exports,
+    port: `${port}`,
     environment: {
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
       OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",

@@ -22,6 +22,8 @@ export function addServe(program: Command): void {
       } catch (error) {
         process.exitCode = reportError(error, { json });
       }
+      // What a failure has left open, or is still being sent to a collector that does not answer, would hold it.
+      process.exit();
     });
 }
 
@@ -55,8 +57,6 @@ async function run(command: Command, { json, kindFiles }: { json: boolean; kindF
   });
   await writeOut(json ? `${jsonText({ address: server.address, doors: server.doors })}\n` : welcome(server, flags));
   await Promise.race([stopping.promise.then(() => server.stop()), server.stopped]);
-  // What is still being sent to a collector that does not answer would hold the process for as long as that may take.
-  process.exit();
 }
 
 /** The doors, and what to try at them. */

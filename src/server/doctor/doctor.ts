@@ -6,6 +6,7 @@ import { isStatementTimeout } from "../../store/errors.ts";
 import { readClock } from "../../store/server-health.ts";
 import { readConfiguration } from "../configuration.ts";
 import type { Configuration } from "../configuration.ts";
+import { databasePlace } from "../database-url.ts";
 import { databaseLocation } from "../migrate.ts";
 import { CHECK_NAMES, skipped, worst } from "./check.ts";
 import type { Check, CheckName, Finding } from "./check.ts";
@@ -169,7 +170,7 @@ class Examination {
     trips.sort((a, b) => a.tookMs - b.tookMs);
     const { tookMs, differenceMs } = trips[0]!;
     this.#findings.set("clock", judgeClock({ differenceMs, roundTripMs: tookMs }));
-    const where = url === null ? `the embedded database in ${this.#configuration.dataDir}` : placeOf(url);
+    const where = url === null ? `the embedded database in ${this.#configuration.dataDir}` : databasePlace(url);
     return judgeRoundTrip({ where, roundTripMs: trips[Math.floor(ROUND_TRIPS / 2)]!.tookMs });
   }
 
@@ -215,10 +216,4 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause instanceof Error) return `${error.message}: ${reasonOf(error.cause)}`;
   return error.message || ("code" in error ? String(error.code) : error.name);
-}
-
-/** A URL without who asks and by which password. */
-function placeOf(url: string): string {
-  const { host = "", pathname = "" } = URL.parse(url) ?? {};
-  return host === "" ? "the database" : `${host}${pathname}`;
 }

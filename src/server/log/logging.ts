@@ -31,7 +31,10 @@ export function openLog({ level, namespace, secrets = [], destination }: LogOpti
       base: { pid: process.pid, hostname: hostname(), namespace },
       timestamp: timeField(),
       formatters: { level: (label) => ({ level: label }), log: fields },
-      serializers: { msg: text, err: (masked: unknown) => masked }, // Made by then, with the other fields.
+      serializers: {
+        msg: (said: unknown) => text(String(said)), // Of a line without one it is what its error has for a message.
+        err: (masked: unknown) => masked, // Made by then, with the other fields.
+      },
     },
     destination,
   );

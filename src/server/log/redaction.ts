@@ -13,7 +13,7 @@ const TASK_CONTENT: ReadonlySet<string> = new Set(["params", "result", "checkpoi
 /** Forms that secrets have wherever they are; the groups stay. Every repetition is bounded, for texts may be hostile. */
 const SECRET_FORMS: readonly [form: RegExp, masked: string][] = [
   [/(:\/\/)(?:[^\s/:@"']{0,256}:[^\s"']{0,512}|[^\s/@"']{1,512})@/g, `$1${MASK}@`],
-  [/\b((?:authorization|cookie)["']? ?: ?["']?)[^\n"']{1,4096}/gi, `$1${MASK}`],
+  [/\b((?:authorization|cookie|api-key)\\{0,2}["']? ?: ?\[?\\{0,2}["']?)[^\n"'\\]{1,4096}/gi, `$1${MASK}`],
   [/\b(Bearer +)[^\s"',;]{1,4096}/g, `$1${MASK}`],
   [/\b((?:bearer|basic) +)[\w.~+/=-]{8,4096}/gi, `$1${MASK}`],
   [

@@ -4,7 +4,7 @@ import type { Resource } from "@opentelemetry/resources";
 import type { Sampler } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
 import { ConfigurationError } from "../configuration.ts";
-import { isSentByOtlp } from "./otlp-variables.ts";
+import { isSentByOtlp, requireEndpoint } from "./otlp-variables.ts";
 import { logTelemetryTrouble } from "./trouble.ts";
 
 /** Traces leave this process until it is disposed of, which sends what is left. */
@@ -26,14 +26,19 @@ export async function startTracing({ resource, log }: { resource: Resource; log:
   logTelemetryTrouble(log);
   // The library takes some tenths of a second to load: a server that traces nothing does not pay them.
   const { NodeSDK } = await import("@opentelemetry/sdk-node");
-  const sdk = new NodeSDK({
-    resource,
-    sampler,
-    autoDetectResources: false,
-    metricReaders: [], // They are made with the server's other metrics.
-    logRecordProcessors: [],
+  // By it the SDK would take the word to the console, over standard output and past the log.
+  delete process.env["OTEL_LOG_LEVEL"];
+  const sdk = requireEndpoint("TRACES", () => {
+    const made = new NodeSDK({
+      resource,
+      sampler,
+      autoDetectResources: false,
+      metricReaders: [], // They are made with the server's other metrics.
+      logRecordProcessors: [],
+    });
+    made.start();
+    return made;
   });
-  sdk.start();
   return {
     async [Symbol.asyncDispose]() {
       const sent = sdk.shutdown().catch((error: unknown) => log.warn({ err: error }, "the last spans were not sent"));
@@ -53,7 +58,8 @@ async function samplerByVariables(): Promise<Sampler> {
   };
   const name = getStringFromEnv("OTEL_TRACES_SAMPLER") ?? "parentbased_always_on";
   const isByParent = name.startsWith("parentbased_");
-  const root = roots[isByParent ? name.slice("parentbased_".length) : name];
+  const rootName = isByParent ? name.slice("parentbased_".length) : name;
+  const root = Object.hasOwn(roots, rootName) ? roots[rootName] : undefined;
   if (root === undefined) {
     const names = Object.keys(roots).flatMap((known) => [known, `parentbased_${known}`]);
     throw new ConfigurationError([`OTEL_TRACES_SAMPLER: must be one of ${names.join(", ")}`]);

@@ -30,6 +30,19 @@ describe("the log", () => {
     });
   });
 
+  it("throws at nothing that it is given, also where that has no text", () => {
+    const { log, last } = open({ secrets: ["correct-horse"] });
+    const odd: [given: unknown, msg: string][] = [
+      [null, "null"],
+      [Object.assign(new Error("x"), { message: 5 }), "5"],
+      [{ err: Object.assign(new Error("x"), { message: { token: "s3cret" } }) }, "[object Object]"],
+    ];
+    for (const [given, msg] of odd) {
+      (log.info as (given: unknown) => void).call(log, given);
+      assert.equal(last()["msg"], msg);
+    }
+  });
+
   it("has an error with its causes under err, also one that is all that is logged", () => {
     const { log, last } = open();
     const error = new Error("outer", { cause: new RangeError("inner") });

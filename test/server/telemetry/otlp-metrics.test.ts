@@ -64,6 +64,7 @@ describe("metrics by OTLP", () => {
     ["http/protobuf", "application/x-protobuf"],
     ["http/json", "application/json"],
     ["nonsense", "application/x-protobuf"],
+    ["constructor", "application/x-protobuf"],
   ] as const) {
     it(`are sent as ${type} where the protocol is ${protocol}`, async () => {
       const received = Promise.withResolvers<{ type: string | undefined; body: Buffer }>();
@@ -86,6 +87,26 @@ describe("metrics by OTLP", () => {
       await once(receiver, "close");
     });
   }
+
+  it("are sent at no other time where the interval is more than a timer takes", async () => {
+    for (const interval of ["3000000000", "Infinity"]) {
+      const overflows: Error[] = [];
+      const onWarning = (warning: Error) => overflows.push(warning);
+      process.on("warning", onWarning);
+      assert.ok(await isSent({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_METRIC_EXPORT_INTERVAL: interval }));
+      await new Promise(setImmediate); // Warnings are emitted a tick later.
+      process.off("warning", onWarning);
+      assert.deepEqual(overflows, []);
+    }
+  });
+
+  it("name the variables of an endpoint that gRPC does not take", async () => {
+    const variables = { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: ":::nonsense", OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" };
+    await assert.rejects(isSent(variables), {
+      name: "ConfigurationError",
+      message: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL",
+    });
+  });
 
   it("are sent by gRPC", async () => {
     const received = Promise.withResolvers<Buffer>();

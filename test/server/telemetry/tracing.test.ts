@@ -50,6 +50,7 @@ describe("tracing", () => {
   it("refuses a sampler that there is not, by the variable's name", async () => {
     const wrong: [Record<string, string>, RegExp][] = [
       [{ OTEL_TRACES_SAMPLER: "sometimes" }, /^OTEL_TRACES_SAMPLER: must be one of always_on, parentbased_always_on/],
+      [{ OTEL_TRACES_SAMPLER: "constructor" }, /^OTEL_TRACES_SAMPLER: must be one of/],
       [{ OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "1.5" }, /^OTEL_TRACES_SAMPLER_ARG: .*0 to 1/],
       [{ OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "x" }, /^OTEL_TRACES_SAMPLER_ARG: /],
     ];
@@ -57,6 +58,17 @@ describe("tracing", () => {
       const starting = within({ OTEL_TRACES_EXPORTER: "otlp", ...variables }, () => startTracing(parts));
       await assert.rejects(starting, { name: "ConfigurationError", message });
     }
+  });
+
+  it("names the variables of an endpoint that gRPC does not take", async () => {
+    const variables = { OTEL_EXPORTER_OTLP_ENDPOINT: ":::nonsense", OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" };
+    await assert.rejects(
+      within(variables, () => startTracing(parts)),
+      {
+        name: "ConfigurationError",
+        message: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL",
+      },
+    );
   });
 
   describe("samples a span", () => {
