@@ -71,27 +71,32 @@ export async function connectModel(
 
   let asksForUsage = true;
 
-  async function request({ title, text }: Source, signal: AbortSignal): Promise<AsyncIterable<ChatCompletionChunk>> {
+  function send({ title, text }: Source, { signal, withUsage }: { signal: AbortSignal; withUsage: boolean }) {
+    return client.chat.completions.create(
+      {
+        model,
+        stream: true,
+        messages: [
+          { role: "system", content: INSTRUCTIONS },
+          { role: "user", content: `${title}\n\n${text}` },
+        ],
+        ...(withUsage ? { stream_options: { include_usage: true } } : {}),
+        ...(maxTokens === undefined ? {} : { max_completion_tokens: maxTokens }),
+      },
+      { signal },
+    );
+  }
+
+  async function request(source: Source, signal: AbortSignal): Promise<AsyncIterable<ChatCompletionChunk>> {
     try {
-      return await client.chat.completions.create(
-        {
-          model,
-          stream: true,
-          messages: [
-            { role: "system", content: INSTRUCTIONS },
-            { role: "user", content: `${title}\n\n${text}` },
-          ],
-          ...(asksForUsage ? { stream_options: { include_usage: true } } : {}),
-          ...(maxTokens === undefined ? {} : { max_completion_tokens: maxTokens }),
-        },
-        { signal },
-      );
+      return await send(source, { signal, withUsage: asksForUsage });
     } catch (error) {
       // Some servers refuse the wish to be told how many tokens it took, as they do a request that is wrong.
       const isInvalid = error instanceof OpenAI.APIError && (error.status === 400 || error.status === 422);
       if (!isInvalid || !asksForUsage) throw error;
-      asksForUsage = false;
-      return request({ title, text }, signal);
+      const answer = await send(source, { signal, withUsage: false });
+      asksForUsage = false; // It was that.
+      return answer;
     }
   }
 
