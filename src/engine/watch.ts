@@ -4,8 +4,8 @@ import type { OverdueReason } from "../store/sweep-queries.ts";
 
 /**
  * Told what an engine does, as it does it, for figures. Whatever is told of a task was committed by this process: over
- * all processes each start, attempt and end is told once (a process may die between the commit and the telling). Its
- * methods return at once and never throw. Durations are in milliseconds.
+ * all processes each start, attempt and end is told once (a process may die between the commit and the telling, and
+ * the answer to a commit may be lost for good). Its methods return at once and never throw. Durations are in milliseconds.
  */
 export interface EngineWatch {
   taskStored(kind: string): void;
