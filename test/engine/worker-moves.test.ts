@@ -145,6 +145,8 @@ describe("a worker that moves from one server to another", () => {
     const { worker, ref } = await beginTask(engine, {}, { kinds });
     await using other = await ScriptedWorker.connect(engine, { kinds });
     await worker.append(ref, 1);
+    await worker.stopAssigning(); // Else it may be given the task again before it leaves.
+    await worker.next("drained");
     await worker.finish(ref, 2, { type: "released" });
     await worker.next("finished");
     await worker.leave();
