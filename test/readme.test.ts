@@ -70,6 +70,11 @@ describe("the README", () => {
     run(`"${process.execPath}" examples/worker.ts & ${untilThere}; ${start}; kill $!; wait $!`);
   }).timeout(TOUR_MS);
 
+  it("leads to documents that show their examples as they are", async () => {
+    const telemetry = await readFile(join(ROOT, "docs", "telemetry.md"), "utf8");
+    assert.deepEqual(blocksOf(telemetry, "ts"), [await readFile(join(ROOT, "examples", "traced-kind.ts"), "utf8")]);
+  });
+
   it("names files that are there", async () => {
     const links = [...readme.matchAll(/\]\(([^)#:]+)\)/g)].map(([, path]) => path!);
     assert.ok(links.length > 10);

@@ -39,7 +39,7 @@ export class AttemptReport {
     const durationMs = performance.now() - this.#beganAt;
     this.span.end(end);
     watch.attemptEnded(this.#task.kind, end.outcome, durationMs);
-    if (task !== null && isTerminal(task.status)) reportEnd(task, watch);
+    if (task !== null) reportEnd(task, watch);
     const reason = "failure" in end ? end.failure.reason : undefined;
     const said = Object.assign(this.line, { outcome: end.outcome, duration_ms: Math.round(durationMs), reason });
     log.info(said, "an attempt has ended");
@@ -55,12 +55,13 @@ export class AttemptReport {
 /** Tells of the end of a task, or of another attempt to come, that was decided without its code. */
 export function reportDecision(task: Task, end: AttemptEnd, { because, ...to }: Reporting & { because: string }): void {
   recordDecision(task, end, { namespace: to.namespace, because });
-  if (isTerminal(task.status)) reportEnd(task, to.watch);
+  reportEnd(task, to.watch);
   const reason = "failure" in end ? end.failure.reason : undefined;
   const line = Object.assign(lineOf(task, null), { outcome: end.outcome, because, reason });
   to.log.info(line, "a task was decided on without its code");
 }
 
+/** Counts the end of a task, if that is where it stands. */
 function reportEnd({ kind, status, createdAt, finishedAt, cancelRequestedAt }: Task, watch: EngineWatch): void {
   if (!isTerminal(status) || finishedAt === null) return;
   const endedAt = finishedAt.getTime();
