@@ -69,20 +69,14 @@ export async function serve({
   const log = openProcessLog({ level, format, namespace, secrets: secretsOf(configuration) });
   onLog?.(log, level);
   const resource = telemetryResource(configuration);
-  const tracing = await startTracing({ resource, log });
-  try {
-    const ownKinds = await loadKinds(kindFiles);
-    const store = await openDatabase(databaseLocation(configuration));
-    try {
-      return await openServer({ configuration, store, ownKinds, resource, tracing, log });
-    } catch (error) {
-      await store.close();
-      throw error;
-    }
-  } catch (error) {
-    await tracing?.[Symbol.asyncDispose]();
-    throw error;
-  }
+  await using opened = new AsyncDisposableStack();
+  const tracing = opened.use(await startTracing({ resource, log }));
+  const ownKinds = await loadKinds(kindFiles);
+  const store = await openDatabase(databaseLocation(configuration));
+  opened.defer(() => store.close());
+  const server = await openServer({ configuration, store, ownKinds, resource, tracing, log });
+  opened.move(); // It closes them when it stops.
+  return server;
 }
 
 async function openServer(parts: {
