@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 
 const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "spool.js");
 const DOOR = /^(gRPC|HTTP) +(\S+)$/;
-const START_MS = 30_000;
+const START_MS = 60_000;
 
 /** `spool serve` in a process of its own, on a port of 127.0.0.1. Disposing kills it. */
 export interface ServerProcess extends AsyncDisposable {

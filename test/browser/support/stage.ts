@@ -71,8 +71,9 @@ export async function openStage(environment: Record<string, string> = {}): Promi
   };
 }
 
-/** Mocha calls it once, after the last test. */
+/** Mocha calls it once, after the last test. What could not be opened has failed the test that wanted it. */
 export async function mochaGlobalTeardown(): Promise<void> {
-  await (await browser)?.close();
-  await (await stage)?.[Symbol.asyncDispose]();
+  const [opened, staged] = await Promise.allSettled([browser, stage]);
+  if (opened.status === "fulfilled") await opened.value?.close();
+  if (staged.status === "fulfilled") await staged.value?.[Symbol.asyncDispose]();
 }
