@@ -86,15 +86,17 @@ function observeProcess(meter: Meter, eventLoop: EventLoopDelay): void {
       const { user, system } = process.cpuUsage();
       result.observe((user + system) / MICROS_IN_SECOND);
     });
-  meter
-    .createObservableGauge("nodejs_eventloop_delay_seconds", {
-      description: "By how much timers were late since the last look, by quantile",
-    })
-    .addCallback((result) => {
-      for (const quantile of [0.5, 0.99, 1]) {
-        const nanos = quantile === 1 ? eventLoop.max : eventLoop.percentile(quantile * 100);
-        result.observe(Math.max(0, nanos / NANOS_IN_MS - EVENT_LOOP_LOOK_MS) / 1_000, { quantile: `${quantile}` });
-      }
+  const delays = (["p50", "p99", "max"] as const).map((of) => {
+    const description = `By how much timers were late since the last look: ${of}`;
+    return [of, meter.createObservableGauge(`nodejs_eventloop_delay_${of}_seconds`, { description })] as const;
+  });
+  meter.addBatchObservableCallback(
+    (result) => {
+      const nanos = { p50: eventLoop.percentile(50), p99: eventLoop.percentile(99), max: eventLoop.max };
+      for (const [of, delay] of delays)
+        result.observe(delay, Math.max(0, nanos[of] / NANOS_IN_MS - EVENT_LOOP_LOOK_MS) / 1_000);
       eventLoop.reset();
-    });
+    },
+    delays.map(([, delay]) => delay),
+  );
 }
