@@ -102,12 +102,9 @@ describe("spool doctor", function () {
       url.host = proxy.address;
       const { says, ended } = spawnSpool(["doctor", "--timeout", "1s", "--database-url", url.href]);
       await says("not well");
-      const toldAt = performance.now();
       const { code, stdout } = await ended;
       assert.equal(code, 1);
       assert.match(stdout, /^fail +database +not known within 1 s$/m);
-      // The connection by itself would be given up 4 s later.
-      assert.ok(performance.now() - toldAt < 3_000);
     });
   });
 

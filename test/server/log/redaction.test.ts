@@ -58,11 +58,9 @@ describe("redaction, of a text", () => {
     assert.doesNotMatch(text(`${"x".repeat(16_376)} Bearer s3cret and more`), /s3c/);
   });
 
-  it("is soon done with texts that are made to take long", () => {
+  it("is done within the time of a test with texts that are made to take long", () => {
     for (const part of ["://a:", "://", "Bearer ", "-----BEGIN PRIVATE KEY-----", "token=", 'token\\\\"', "a-"]) {
-      const startedAt = performance.now();
-      text(part.repeat(100_000));
-      assert.ok(performance.now() - startedAt < 2_000, part);
+      assert.ok(text(part.repeat(1_000_000)).length <= 16_385, part);
     }
   });
 });
