@@ -14,6 +14,9 @@ const SETTINGS = [
   "autovacuum",
 ] as const;
 
+/** A pooler may hand out its connections in turn, and others may take some meanwhile. */
+const POOLED_LOOKS = 10;
+
 export interface ServerSettings extends Record<(typeof SETTINGS)[number], string> {
   /** As people know it: `18.4`. */
   version: string;
@@ -31,6 +34,27 @@ export async function readServerSettings(db: Kysely<Database>): Promise<ServerSe
            pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
            ${sql.join(settings)}`.execute(db);
   return rows[0]!;
+}
+
+/**
+ * Whether a pooler in between lends its connections by the transaction: two that are open at once are then served by
+ * one and the same process of the server. It takes two connections.
+ */
+export async function isPooledByTransaction(db: Kysely<Database>): Promise<boolean> {
+  const pidOf = async (connection: Kysely<Database>) => {
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(connection);
+    return rows[0]!.pid;
+  };
+  return db.connection().execute(async (first) =>
+    db.connection().execute(async (second) => {
+      const [firsts, seconds] = [new Set<number>(), new Set<number>()];
+      for (let turn = 0; turn < POOLED_LOOKS; turn++) {
+        firsts.add(await pidOf(first));
+        seconds.add(await pidOf(second));
+      }
+      return !firsts.isDisjointFrom(seconds);
+    }),
+  );
 }
 
 /** The moment that it is there, by the database's clock. */

@@ -55,29 +55,18 @@ const CASES: Record<string, readonly [Finding["status"], Finding, RegExp][]> = {
     ["fail", judgeRoundTrip({ where: "h", roundTripMs: 1_000 }), /1 s/],
   ],
   "the settings of a server": [
-    ["ok", judgeSettings(settings, { isEmbedded: false }), /PostgreSQL 15.4$/],
-    ["ok", judgeSettings({ ...settings, versionNumber: 150_000 }, { isEmbedded: false }), /PostgreSQL/],
-    ["fail", judgeSettings({ ...settings, versionNumber: 140_099 }, { isEmbedded: false }), /older than 15,/],
-    ["fail", judgeSettings({ ...settings, isReadOnly: true }, { isEmbedded: false }), /takes no writes/],
-    ["fail", judgeSettings({ ...settings, fsync: "off" }, { isEmbedded: false }), /fsync off/],
-    [
-      "fail",
-      judgeSettings({ ...settings, synchronous_commit: "off" }, { isEmbedded: false }),
-      /synchronous_commit off/,
-    ],
-    ["fail", judgeSettings({ ...settings, full_page_writes: "off" }, { isEmbedded: false }), /full_page_writes off/],
+    ["ok", judgeSettings(settings), /PostgreSQL 15.4$/],
+    ["ok", judgeSettings({ ...settings, versionNumber: 150_000 }), /PostgreSQL/],
+    ["fail", judgeSettings({ ...settings, versionNumber: 140_099 }), /older than 15,/],
+    ["fail", judgeSettings({ ...settings, isReadOnly: true }), /takes no writes/],
+    ["fail", judgeSettings({ ...settings, fsync: "off" }), /fsync off/],
+    ["fail", judgeSettings({ ...settings, synchronous_commit: "off" }), /synchronous_commit off/],
+    ["fail", judgeSettings({ ...settings, full_page_writes: "off" }), /full_page_writes off/],
     ["ok", judgeSettings({ ...settings, fsync: "off" }, { isEmbedded: true }), /in process/],
-    [
-      "warn",
-      judgeSettings({ ...settings, default_transaction_isolation: "serializable" }, { isEmbedded: false }),
-      /serializable/,
-    ],
-    [
-      "warn",
-      judgeSettings({ ...settings, idle_in_transaction_session_timeout: "0" }, { isEmbedded: false }),
-      /pooler is in between/,
-    ],
-    ["warn", judgeSettings({ ...settings, autovacuum: "off" }, { isEmbedded: false }), /autovacuum off/],
+    ["fail", judgeSettings(settings, { isPooled: true }), /behind a pooler that lends/],
+    ["warn", judgeSettings({ ...settings, default_transaction_isolation: "serializable" }), /serializable/],
+    ["warn", judgeSettings({ ...settings, idle_in_transaction_session_timeout: "0" }), /pooler is in between/],
+    ["warn", judgeSettings({ ...settings, autovacuum: "off" }), /autovacuum off/],
   ],
   "the connections that are left": [
     ["ok", judgeConnections({ used: 80, max: 97 }), /80 of 97 .* 17 left/],
@@ -115,7 +104,7 @@ const CASES: Record<string, readonly [Finding["status"], Finding, RegExp][]> = {
     ["fail", judgeSweeper({ overdue: { ...nothing, expired: [task(5_000)] }, leftSessionsMs: [] }), /waiting past/],
     ["warn", judgeSweeper({ overdue: { ...nothing, lost: [task(null)] }, leftSessionsMs: [] }), /session is gone$/],
     ["fail", judgeSweeper({ overdue: { ...nothing, lost: [task(null), task(9_000)] }, leftSessionsMs: [] }), /2 tasks/],
-    ["warn", judgeSweeper({ overdue: nothing, leftSessionsMs: [70_000] }), /1 session run out 1 min ago/],
+    ["warn", judgeSweeper({ overdue: nothing, leftSessionsMs: [70_000] }), /1 session run out 1.2 min ago/],
   ],
   "a wakeup": [
     ["ok", judgeWakeup(999), /after 999 ms/],
@@ -194,7 +183,7 @@ describe("the doctor's verdict", () => {
   });
 
   it("has figures with their units", () => {
-    const durations = [0.42, 9.96, 12.3, 999, 1_000, 1_550, 12_900, 60_000, 3_600_000, 86_400_000];
+    const durations = [0.42, 9.96, 12.3, 999, 1_000, 1_550, 12_900, 90_000, 720_000, 3_600_000, 86_400_000];
     assert.deepEqual(durations.map(durationText), [
       "0.4 ms",
       "10 ms",
@@ -203,7 +192,8 @@ describe("the doctor's verdict", () => {
       "1 s",
       "1.6 s",
       "12 s",
-      "1 min",
+      "1.5 min",
+      "12 min",
       "1 h",
       "1 d",
     ]);

@@ -7,12 +7,12 @@ const UNITS = [
   ["s", 1_000],
 ] as const;
 
-/** `0.4 ms`, `250 ms`, `3.2 s`, `12 min`, `3 h`, `2 d`. */
+/** `0.4 ms`, `250 ms`, `3.2 s`, `12 min`, `1.5 h`, `2 d`. */
 export function durationText(ms: number): string {
   const unit = UNITS.find(([, unitMs]) => ms >= unitMs);
   if (unit === undefined) return `${ms < 10 ? Number(ms.toFixed(1)) : Math.round(ms)} ms`;
   const count = ms / unit[1];
-  return `${count < 10 && unit[0] === "s" ? Number(count.toFixed(1)) : Math.floor(count)} ${unit[0]}`;
+  return `${count < 10 ? Number(count.toFixed(1)) : Math.floor(count)} ${unit[0]}`;
 }
 
 /** `12,000`. */

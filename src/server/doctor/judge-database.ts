@@ -20,8 +20,14 @@ export function judgeRoundTrip({ where, roundTripMs }: { where: string; roundTri
   });
 }
 
-/** @param isEmbedded Postgres runs in process: it syncs no commit, and no transaction is but its own */
-export function judgeSettings(settings: ServerSettings, { isEmbedded }: { isEmbedded: boolean }): Finding {
+/**
+ * @param isEmbedded Postgres runs in process: it syncs no commit, and no transaction is but its own
+ * @param isPooled a pooler in between lends its connections by the transaction
+ */
+export function judgeSettings(
+  settings: ServerSettings,
+  { isEmbedded = false, isPooled = false }: { isEmbedded?: boolean; isPooled?: boolean } = {},
+): Finding {
   const version = `PostgreSQL ${settings.version}`;
   const advice = (todo: string) => ({ todo, section: "Spool doctor" }) as const;
   if (settings.versionNumber < POSTGRES_VERSION_MIN) {
@@ -33,6 +39,11 @@ export function judgeSettings(settings: ServerSettings, { isEmbedded }: { isEmbe
     return { status: "fail", found, ...advice("let SPOOL_DATABASE_URL name the primary") };
   }
   if (isEmbedded) return ok(`${version}, in process`);
+  if (isPooled) {
+    const found = `${version} behind a pooler that lends a connection for a transaction: prepared statements and LISTEN fail`;
+    const todo = "connect past the pooler, or in its session mode";
+    return { status: "fail", found, todo, section: "Several servers" };
+  }
   const lossy = (["fsync", "synchronous_commit", "full_page_writes"] as const).filter(
     (name) => settings[name] === "off",
   );

@@ -1,7 +1,7 @@
 import { probeWakeups } from "../../engine/wakeup-probe.ts";
 import { OWNERS_TIME_MS } from "../../engine/sweeper.ts";
 import { DatabaseTooNew, DatabaseTooOld, requireCurrentSchema, SCHEMA_VERSION } from "../../store/migrate.ts";
-import { readConnections, readLockHolders, readServerSettings } from "../../store/server-health.ts";
+import { isPooledByTransaction, readConnections, readLockHolders, readServerSettings } from "../../store/server-health.ts";
 import { readOverdueTasks } from "../../store/sweep-queries.ts";
 import type { OverdueReason, OverdueTask } from "../../store/sweep-queries.ts";
 import { readClaimable, readIdleKeys, readUncheckedKinds, readWaitingKinds } from "../../store/waiting-queries.ts";
@@ -31,7 +31,9 @@ export const SERVER_LOOKS: readonly Look[] = [
   {
     name: "postgres",
     async look(patient) {
-      return judgeSettings(await patient.read(readServerSettings), { isEmbedded: patient.url === null });
+      const isEmbedded = patient.url === null;
+      const isPooled = !isEmbedded && (await isPooledByTransaction(patient.db));
+      return judgeSettings(await patient.read(readServerSettings), { isEmbedded, isPooled });
     },
   },
   {

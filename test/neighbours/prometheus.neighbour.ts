@@ -9,9 +9,9 @@ import { eventually } from "../support/eventually.ts";
 import { createDatabase } from "../support/postgres.ts";
 import { startServerProcess } from "../support/server-process.ts";
 import type { ServerProcess } from "../support/server-process.ts";
-import { startPrometheus } from "./prometheus.ts";
-import type { Prometheus } from "./prometheus.ts";
-import { promtool } from "./promtool.ts";
+import { startPrometheus } from "./support/prometheus.ts";
+import type { Prometheus } from "./support/prometheus.ts";
+import { promtool } from "./support/promtool.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const KINDS = join(ROOT, "test/fault/support/kinds.ts");

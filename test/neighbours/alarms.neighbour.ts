@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { promtool } from "./promtool.ts";
+import { promtool } from "./support/promtool.ts";
 
 interface AlertCases {
   tests: { alert_rule_test: { alertname: string; exp_alerts: object[] }[] }[];

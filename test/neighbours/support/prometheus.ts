@@ -5,8 +5,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { eventually } from "../support/eventually.ts";
-import { freePort } from "../support/free-port.ts";
+import { eventually } from "../../support/eventually.ts";
+import { freePort } from "../../support/free-port.ts";
 
 /** One that scrapes each second. Disposing ends it and removes what it has stored. */
 export interface Prometheus extends AsyncDisposable {

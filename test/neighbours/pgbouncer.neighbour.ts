@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import pg from "pg";
+import { connect } from "../../src/client/client.ts";
+import { runSpool } from "../cli/spool-process.ts";
+import { eventually } from "../support/eventually.ts";
+import { startServer } from "../support/postgres.ts";
+import type { PostgresServer } from "../support/postgres.ts";
+import { startServerProcess } from "../support/server-process.ts";
+import { startPgbouncer } from "./support/pgbouncer.ts";
+
+const KINDS = join(import.meta.dirname, "../fault/support/kinds.ts");
+const WAIT_MS = 20_000;
+
+describe("behind pgbouncer", () => {
+  let postgres: PostgresServer;
+  before(async () => {
+    postgres = await startServer();
+    const client = new pg.Client({ connectionString: postgres.url });
+    await client.connect();
+    // As docs/operating.md has it.
+    await client.query("alter system set idle_in_transaction_session_timeout = '3s'");
+    await client.query("select pg_reload_conf()");
+    await client.end();
+  });
+  after(() => postgres[Symbol.asyncDispose]());
+
+  const doctor = async (databaseUrl: string, address: string) => {
+    const { code, stdout } = await runSpool(["doctor"], {
+      environment: { SPOOL_DATABASE_URL: databaseUrl, SPOOL_ADDRESS: address },
+    });
+    return { code, stdout };
+  };
+
+  it("is well in session mode: tasks run, and are followed and cancelled from a server that is not behind it", async () => {
+    await using pooler = await startPgbouncer(postgres.url, "session");
+    const environment = { SPOOL_DATABASE_URL: pooler.url };
+    await using behind = await startServerProcess({ environment, args: ["--kinds", KINDS] });
+    await using direct = await startServerProcess({ environment: { SPOOL_DATABASE_URL: postgres.url } });
+    using a = connect({ address: behind.address });
+    using b = connect({ address: direct.address });
+    const { task } = await a.start({ kind: "fault-steps", params: { events: 50, every_ms: 10 } });
+    const events = await Array.fromAsync(b.follow({ taskId: task.taskId }));
+    assert.deepEqual(
+      events.map(({ seq }) => Number(seq)),
+      Array.from(events, (_, index) => index + 1),
+    );
+    assert.equal(events.at(-1)!.type, "final");
+    const { task: lasting } = await b.start({ kind: "fault-steps", params: { events: 2, every_ms: 120_000 } });
+    await eventually(async () => assert.equal((await b.get({ taskId: lasting.taskId })).lastSeq, 2n));
+    await b.cancel({ taskId: lasting.taskId });
+    assert.equal((await a.waitFinal({ taskId: lasting.taskId, timeoutMs: WAIT_MS })).status, "cancelled");
+    // On a busy machine something may be slow at one time, and not at the next.
+    await eventually(
+      async () => {
+        const { code, stdout } = await doctor(pooler.url, behind.address);
+        assert.deepEqual([code, stdout.endsWith("\n\nwell\n")], [0, true], stdout);
+      },
+      { timeoutMs: WAIT_MS },
+    );
+  });
+
+  it("is not well in transaction mode, and the doctor says why", async () => {
+    await using pooler = await startPgbouncer(postgres.url, "transaction");
+    await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: postgres.url } });
+    const { code, stdout } = await doctor(pooler.url, server.address);
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /^fail +postgres +PostgreSQL \S+ behind a pooler that lends a connection for a transaction/m);
+    assert.match(stdout, /^warn +wakeups +a NOTIFY did not arrive/m);
+  });
+});
