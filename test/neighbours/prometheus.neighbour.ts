@@ -144,6 +144,8 @@ describe("a service that Prometheus scrapes", () => {
     await eventually(async () => assert.equal((await b.get({ taskId: task.taskId })).lastSeq, 2n));
     child.kill("SIGSTOP");
     await a.waitFinal({ taskId: task.taskId, timeoutMs: WAIT_MS });
+    // The session goes after its tasks: one that came back in between would renew it.
+    await eventually(async () => assert.equal((await a.sessions()).sessions.length, 1));
     child.kill("SIGCONT");
     await eventually(
       async () => {

@@ -1,7 +1,12 @@
 import { probeWakeups } from "../../engine/wakeup-probe.ts";
 import { OWNERS_TIME_MS } from "../../engine/sweeper.ts";
 import { DatabaseTooNew, DatabaseTooOld, requireCurrentSchema, SCHEMA_VERSION } from "../../store/migrate.ts";
-import { isPooledByTransaction, readConnections, readLockHolders, readServerSettings } from "../../store/server-health.ts";
+import {
+  isPooledByTransaction,
+  readConnections,
+  readLockHolders,
+  readServerSettings,
+} from "../../store/server-health.ts";
 import { readOverdueTasks } from "../../store/sweep-queries.ts";
 import type { OverdueReason, OverdueTask } from "../../store/sweep-queries.ts";
 import { readClaimable, readIdleKeys, readUncheckedKinds, readWaitingKinds } from "../../store/waiting-queries.ts";
