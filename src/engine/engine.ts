@@ -171,23 +171,25 @@ export class Engine implements TaskEngine {
    * rest to stop and waits until the end of each is durable. Until then starts are stored for others to run, where
    * there are others. Reading goes on. Workers keep what they run, and come back here or elsewhere.
    *
-   * @param halt gives up waiting: the database may be away, and what is left is ended by others as WORKER_LOST
+   * @param halt gives up waiting: the database may be away, or hold a statement up, and what is left is ended by others
+   *   as WORKER_LOST
    */
   async stop({ drainMs, halt }: { drainMs: number; halt: AbortSignal }): Promise<void> {
     this.#isDraining = true;
     const membership = this.#membership;
     if (membership === null) return;
+    const orHalt = (work: Promise<unknown>) => Promise.race([work, aborted(halt)]);
     this.#journal.giveUpOn(halt);
-    await Promise.race([Promise.all([this.#runner.stopClaiming(), this.#workers.drain()]), aborted(halt)]);
+    await orHalt(Promise.all([this.#runner.stopClaiming(), this.#workers.drain()]));
     // A start that is being stored runs its task as soon as it is: that task is to be ended too.
-    await Promise.race([this.#starter.whenIdle(), aborted(halt)]);
+    await orHalt(this.#starter.whenIdle());
     await this.#runner.executor.whenIdle(drainMs);
-    await this.#runner.executor.stopAll("shutdown", halt);
-    await this.#workers.close();
+    await orHalt(this.#runner.executor.stopAll("shutdown", halt));
+    await orHalt(this.#workers.close());
     this.#isStopped = true;
-    await this.#journal.stop();
+    await orHalt(this.#journal.stop());
     this.#membership = null;
-    await membership.leave();
+    await orHalt(membership.leave());
   }
 
   async startTask(request: TaskRequest): Promise<{ task: SeenTask; alreadyStarted: boolean }> {

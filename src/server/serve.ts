@@ -3,6 +3,7 @@ import type { Resource } from "@opentelemetry/resources";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
 import type { Kind } from "../domain/kind.ts";
+import { aborted } from "../engine/aborted.ts";
 import { Engine } from "../engine/engine.ts";
 import { echo } from "../kinds/echo.ts";
 import { ingestKind } from "../kinds/ingest/ingest.ts";
@@ -31,8 +32,10 @@ import type { Tracing } from "./telemetry/tracing.ts";
 const JOIN_RETRY_MS = 500;
 /** For one page of synth, from the request to the last of the answer. */
 const MODEL_TIMEOUT_MS = 10 * 60_000;
-/** How long the ends of stopped tasks may take to become durable, beyond their grace. */
+/** How long a stop may take beyond the drain time and the grace: the ends of tasks are to become durable, and be seen. */
 const STOP_MARGIN_MS = 5_000;
+/** So much of it is left for the doors, whatever the database does. */
+const CLOSING_MS = 1_000;
 
 /** A server that runs. */
 export interface RunningServer {
@@ -194,14 +197,17 @@ async function leave({
   log.info({ drain_ms: drainMs }, "stopping");
   readiness.draining = true;
   doors.setServing(false);
-  await engine
-    .stop({ drainMs, halt: AbortSignal.timeout(drainMs + cancelGraceMs + STOP_MARGIN_MS) })
-    .catch((error: unknown) => {
-      log.error({ err: error }, "the engine could not stop in order: what it ran is ended by others");
-    });
-  await doors.close({ graceMs: STOP_MARGIN_MS });
+  const stopMs = drainMs + cancelGraceMs + STOP_MARGIN_MS;
+  const begunAt = performance.now();
+  const halt = AbortSignal.timeout(stopMs - CLOSING_MS);
+  await engine.stop({ drainMs, halt }).catch((error: unknown) => {
+    log.error({ err: error }, "the engine could not stop in order: what it ran is ended by others");
+  });
+  if (halt.aborted) log.warn("the database did not answer in time: what this server ran is ended by others");
+  await doors.close({ graceMs: Math.max(0, stopMs - (performance.now() - begunAt)) });
   await Promise.all([metrics[Symbol.asyncDispose](), tracing?.[Symbol.asyncDispose]()]);
-  await store.close();
+  // It waits for statements that are under way.
+  await Promise.race([store.close(), aborted(halt)]);
   log.info("stopped");
   log.flush();
 }

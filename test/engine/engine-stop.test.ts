@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { sql } from "kysely";
 import type { JsonObject } from "../../src/domain/json.ts";
 import type { TaskContext } from "../../src/domain/kind.ts";
 import {
@@ -13,7 +14,7 @@ import {
 import { startEngine, taskRequest } from "../support/engines.ts";
 import { eventually } from "../support/eventually.ts";
 import { outline } from "../support/new-tasks.ts";
-import { describeOnEachStore } from "../support/stores.ts";
+import { describeOnEachStore, openPostgres } from "../support/stores.ts";
 
 const halt = new AbortController().signal;
 
@@ -128,5 +129,25 @@ describeOnEachStore("an engine that is stopped", (store) => {
       assert.equal(running, 0);
       for (const taskId of ids) assert.notEqual((await engine.getTask(taskId)).status, "running");
     }
+  });
+});
+
+describe("an engine whose statements are held up", () => {
+  it("stops within the time that it is given", async () => {
+    await using store = await openPostgres();
+    const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
+    const engine = await startEngine(store, { kinds: [wait] });
+    await startRunning(engine, { kind: "wait" });
+    const halting = new AbortController();
+    await store.db.transaction().execute(async (trx) => {
+      await sql`lock table tasks in access exclusive mode`.execute(trx);
+      const stopped = engine.stop({ drainMs: 0, halt: halting.signal });
+      await eventually(async () => {
+        const waiting = sql`select from pg_locks where relation = 'tasks'::regclass and not granted`;
+        assert.ok((await waiting.execute(trx)).rows.length > 0);
+      });
+      halting.abort();
+      await stopped; // While the lock is held.
+    });
   });
 });
