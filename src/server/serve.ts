@@ -204,7 +204,8 @@ async function leave({
     log.error({ err: error }, "the engine could not stop in order: what it ran is ended by others");
   });
   if (halt.aborted) log.warn("the database did not answer in time: what this server ran is ended by others");
-  await doors.close({ graceMs: Math.max(0, stopMs - (performance.now() - begunAt)) });
+  const leftMs = Math.max(0, stopMs - (performance.now() - begunAt));
+  await doors.close({ graceMs: Math.min(STOP_MARGIN_MS, leftMs) });
   await Promise.all([metrics[Symbol.asyncDispose](), tracing?.[Symbol.asyncDispose]()]);
   // It waits for statements that are under way.
   await Promise.race([store.close(), aborted(halt)]);

@@ -14,9 +14,6 @@ const SETTINGS = [
   "autovacuum",
 ] as const;
 
-/** A pooler may hand out its connections in turn, and others may take some meanwhile. */
-const POOLED_LOOKS = 10;
-
 export interface ServerSettings extends Record<(typeof SETTINGS)[number], string> {
   /** As people know it: `18.4`. */
   version: string;
@@ -36,9 +33,12 @@ export async function readServerSettings(db: Kysely<Database>): Promise<ServerSe
   return rows[0]!;
 }
 
+/** A pooler may hand out its connections in turn, and others may take some meanwhile. */
+const POOLED_LOOKS = 3;
+
 /**
- * Whether a pooler in between lends its connections by the transaction: two that are open at once are then served by
- * one and the same process of the server. It takes two connections.
+ * Whether a pooler in between lends its connections by the transaction: of two that are open at once each is then served
+ * by several processes of the server, or both by the same. It takes two connections.
  */
 export async function isPooledByTransaction(db: Kysely<Database>): Promise<boolean> {
   const pidOf = async (connection: Kysely<Database>) => {
@@ -52,7 +52,7 @@ export async function isPooledByTransaction(db: Kysely<Database>): Promise<boole
         firsts.add(await pidOf(first));
         seconds.add(await pidOf(second));
       }
-      return !firsts.isDisjointFrom(seconds);
+      return firsts.size > 1 || seconds.size > 1 || !firsts.isDisjointFrom(seconds);
     }),
   );
 }

@@ -6,22 +6,17 @@ import { mkdtempDisposableSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bufCurlSession } from "./buf-curl.ts";
-import { startProcess } from "./process.ts";
+import { startProcess } from "../support/printing-process.ts";
+import { requirePrograms } from "../support/require-programs.ts";
 import { pythonWorkerSession } from "./python-worker.ts";
 
 const PYTHON = "/usr/bin/python3";
-/** What has to be there, and the package of Debian's that brings it. */
-const NEEDS = [
+
+requirePrograms("test:clients", [
   { command: [PYTHON, "-c", "import grpc"], of: "python3-grpcio" },
   { command: ["protoc", "--version"], of: "protobuf-compiler" },
   { command: ["sh", "-c", "command -v grpc_python_plugin"], of: "protobuf-compiler-grpc" },
-];
-
-const missing = NEEDS.filter(({ command: [name, ...args] }) => spawnSync(name!, args).status !== 0);
-if (missing.length > 0) {
-  console.error(`npm run test:clients needs: apt-get install ${missing.map(({ of }) => of).join(" ")}`);
-  process.exit(2);
-}
+]);
 
 using folder = mkdtempDisposableSync(join(tmpdir(), "spool-clients-"));
 await using server = startProcess("npm", {

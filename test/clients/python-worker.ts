@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { connect } from "../../src/client/client.ts";
 import type { SpoolClient, SpoolEvent, StartRequest } from "../../src/client/client.ts";
 import { startCutProxy } from "./cut-proxy.ts";
-import { startProcess } from "./process.ts";
-import type { PrintingProcess } from "./process.ts";
+import { startProcess } from "../support/printing-process.ts";
+import type { PrintingProcess } from "../support/printing-process.ts";
 
 const EXAMPLE = join(import.meta.dirname, "..", "..", "examples", "worker-python");
 const CONNECTED = /connected: session ([0-9a-f-]{36}), (new|resumed)/;

@@ -2,9 +2,9 @@
  * A real PostgreSQL for whatever needs one: tests, faults, benchmarks.
  *
  * The server is PostgreSQL 18 out of npm, or what `SPOOL_TEST_POSTGRES` names (a folder with `bin` in it), in a temporary
- * folder, on a free port of 127.0.0.1, with fsync on, because what is acknowledged is promised to be durable. A guard (a shell that reads a pipe from this process) outlives the
- * process however it ends, even killed: it then stops the server and removes the folder. So nothing is left behind,
- * and there is one way to clean up, which disposing takes too.
+ * folder, on a free port of 127.0.0.1, with fsync on, because what is acknowledged is promised to be durable. A guard (a
+ * shell that reads a pipe from this process) outlives the process however it ends, even killed: it then stops the server
+ * and removes the folder. So nothing is left behind, and there is one way to clean up, which disposing takes too.
  */
 
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";

@@ -1,14 +1,8 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
-import { eventually } from "../../support/eventually.ts";
 import { freePort } from "../../support/free-port.ts";
-
-/** It refuses to run as root; this is `nobody`. */
-const UNPRIVILEGED = { uid: 65_534, gid: 65_534 };
+import { startProcess } from "../../support/printing-process.ts";
 
 /** One before a database, as docs/operating.md wants it but for its mode. Disposing ends it. */
 export interface Pgbouncer extends AsyncDisposable {
@@ -34,23 +28,13 @@ export async function startPgbouncer(databaseUrl: string, mode: "session" | "tra
   ];
   await writeFile(file, settings.join("\n"));
   await chmod(folder, 0o755);
-  const user = process.getuid?.() === 0 ? UNPRIVILEGED : {};
-  const child = spawn("pgbouncer", ["--quiet", file], { ...user, stdio: ["ignore", "ignore", "inherit"] });
-  const ended = once(child, "exit");
-  const url = `postgres://${username}@127.0.0.1:${listenPort}${pathname}`;
-  await eventually(async () => {
-    const client = new pg.Client({ connectionString: url });
-    try {
-      await client.connect();
-    } finally {
-      await client.end();
-    }
-  });
+  const args = process.getuid?.() === 0 ? ["--user", "nobody", file] : [file]; // It refuses to run as root.
+  const pooler = startProcess("pgbouncer", { args, environment: {} });
+  await pooler.next(/process up/);
   return {
-    url,
+    url: `postgres://${username}@127.0.0.1:${listenPort}${pathname}`,
     async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await ended;
+      await pooler[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -1,12 +1,9 @@
-import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { eventually } from "../../support/eventually.ts";
 import { freePort } from "../../support/free-port.ts";
+import { startProcess } from "../../support/printing-process.ts";
 
 /** One that scrapes each second. Disposing ends it and removes what it has stored. */
 export interface Prometheus extends AsyncDisposable {
@@ -20,18 +17,13 @@ export async function startPrometheus(config: object): Promise<Prometheus> {
   const file = join(folder, "prometheus.yml");
   await writeFile(file, stringify({ global: { scrape_interval: "1s", evaluation_interval: "1s" }, ...config }));
   const address = `127.0.0.1:${await freePort()}`;
-  const child = spawn(
-    "prometheus",
-    [
-      `--config.file=${file}`,
-      `--storage.tsdb.path=${join(folder, "data")}`,
-      `--web.listen-address=${address}`,
-      "--log.level=error",
-    ],
-    { stdio: ["ignore", "ignore", "inherit"] },
-  );
-  const ended = once(child, "exit");
-  await eventually(async () => assert.equal((await fetch(`http://${address}/-/ready`)).status, 200));
+  const args = [
+    `--config.file=${file}`,
+    `--storage.tsdb.path=${join(folder, "data")}`,
+    `--web.listen-address=${address}`,
+  ];
+  const server = startProcess("prometheus", { args, environment: {} });
+  await server.next(/Server is ready/);
   return {
     async ask(path, parameters = {}) {
       const answer = await fetch(`http://${address}/api/v1/${path}?${new URLSearchParams(parameters).toString()}`);
@@ -40,8 +32,7 @@ export async function startPrometheus(config: object): Promise<Prometheus> {
       return data;
     },
     async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
-      await ended;
+      await server[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },
   };

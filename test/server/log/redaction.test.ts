@@ -60,7 +60,8 @@ describe("redaction, of a text", () => {
 
   it("is done within the time of a test with texts that are made to take long", () => {
     for (const part of ["://a:", "://", "Bearer ", "-----BEGIN PRIVATE KEY-----", "token=", 'token\\\\"', "a-"]) {
-      assert.ok(text(part.repeat(1_000_000)).length <= 16_385, part);
+      const hostile = part.repeat(100_000);
+      for (let time = 0; time < 10; time++) assert.ok(text(hostile).length <= 16_385, part);
     }
   });
 });
