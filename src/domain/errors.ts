@@ -128,10 +128,22 @@ export class WorkerSilent extends SpoolError {
   }
 }
 
-/** The database cannot be reached, or dropped the connection. What was acknowledged before stays. */
+/** Classes of SQLSTATE of a database that lets nobody in, or has ended the connection. */
+const UNREACHABLE = ["08", "28", "3D", "57P"];
+
+/**
+ * The database cannot be reached, or is in trouble: it refuses what it would do at another time. What was acknowledged
+ * before stays.
+ */
 export class StoreUnavailable extends SpoolError {
-  constructor(cause: unknown) {
-    super("STORE_UNAVAILABLE", "the database cannot be reached", { retryAfterMs: 1_000, cause });
+  /** @param sqlstate what the database has answered with, where it has answered */
+  constructor(cause: unknown, { sqlstate }: { sqlstate?: string | undefined } = {}) {
+    const isReached = sqlstate !== undefined && !UNREACHABLE.some((prefix) => sqlstate.startsWith(prefix));
+    super("STORE_UNAVAILABLE", isReached ? "the database is in trouble" : "the database cannot be reached", {
+      ...(sqlstate === undefined ? {} : { metadata: { sqlstate } }),
+      retryAfterMs: 1_000,
+      cause,
+    });
   }
 }
 

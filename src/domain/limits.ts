@@ -72,6 +72,8 @@ export const LIST_TASKS_MAX = 1_000;
 export const LIST_BYTES_MAX = 3 * MIB;
 export const LIST_KINDS_MAX = 100;
 export const LIST_SESSIONS_MAX = 1_000;
+/** What a session stores of the tasks that it owns and does not run. */
+export const SESSION_STALLED_TASKS_MAX = 100;
 /** Of the counts of what happened of late. */
 export const ACTIVITY_WINDOW_MS_DEFAULT = 60 * 60 * SECOND_MS;
 export const ACTIVITY_WINDOW_MS_MIN = 60 * SECOND_MS;

@@ -37,3 +37,13 @@ export interface SessionState {
   /** Whether it is a worker's, and not a server's. */
   isWorker: boolean;
 }
+
+/** A task that is stored as running, and whose owner lives and does not run it. */
+export interface StalledTask {
+  taskId: string;
+  attempt: number;
+  /** For how long, in milliseconds. */
+  forMs: number;
+  /** Why, for people. */
+  reason: string;
+}

@@ -4,7 +4,7 @@ import type { Moment, Transition } from "../domain/lifecycle.ts";
 import type { Fence, Task } from "../domain/task.ts";
 import type { Database } from "../store/schema.ts";
 import { lockOverdueTasks } from "../store/sweep-queries.ts";
-import type { OverdueReason } from "../store/sweep-queries.ts";
+import type { OverdueFilter, OverdueReason } from "../store/sweep-queries.ts";
 import { lockTask, writeTransitions } from "../store/transitions.ts";
 import type { LockedTasks, TaskChange } from "../store/transitions.ts";
 import { reportDecision } from "./attempt-report.ts";
@@ -59,13 +59,14 @@ export class Control {
   }
 
   /**
-   * Decides on tasks that are overdue, in one commit, and tells of it; those that somebody else is deciding on are left
+   * Decides on tasks that are overdue, in one commit, and reports it; those that another process is deciding on are left
    * out.
    *
+   * @param query.only those of them that are to be decided on
    * @returns an outcome for each, up to the limit
    */
   async changeOverdue(
-    query: { reason: OverdueReason; graceMs: number; limit: number },
+    query: { reason: OverdueReason; graceMs: number; limit: number; only?: OverdueFilter },
     decide: Decide,
   ): Promise<ControlOutcome[]> {
     const { namespace } = this.#reporting;

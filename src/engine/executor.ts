@@ -1,34 +1,19 @@
-import { AttemptStopped } from "../domain/attempt.ts";
-import { StoreUnavailable } from "../domain/errors.ts";
+import { toFailure } from "../domain/attempt.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { StopReason } from "../domain/lifecycle.ts";
-import { attemptKey } from "../domain/task.ts";
-import type { Fence, Task } from "../domain/task.ts";
+import type { AttemptOutcome, StopReason } from "../domain/lifecycle.ts";
+import type { Task } from "../domain/task.ts";
+import { isContentError, sqlstateOf } from "../store/errors.ts";
 import { outsideSpans } from "../telemetry/trace-context.ts";
-import type { AttemptHost } from "./attempt-host.ts";
+import { AttemptFinalizer } from "./attempt-finalizer.ts";
+import type { FinalizedAttempt } from "./attempt-finalizer.ts";
+import type { AttemptHost, HostedAttempt } from "./attempt-host.ts";
 import { AttemptReport } from "./attempt-report.ts";
 import type { Reporting } from "./attempt-report.ts";
 import { backoff } from "./backoff.ts";
 import type { Control } from "./control.ts";
 import type { Journal } from "./journal.ts";
-import { Settlement } from "./settlement.ts";
-import type { Settled } from "./settlement.ts";
-import type { TapeWriter } from "./tape-writer.ts";
-
-interface Running {
-  task: Task;
-  /** How long the attempt may run, from its beginning; Infinity: without end. */
-  timeoutMs: number;
-  writer: TapeWriter;
-  report: AttemptReport;
-  controller: AbortController;
-  /** Resolves when the code was told to stop and its grace has passed. */
-  graceOver: PromiseWithResolvers<StopReason>;
-  graceTimer: NodeJS.Timeout | undefined;
-  /** Resolves when it is somebody else's to go on with. */
-  abandoned: PromiseWithResolvers<"abandoned">;
-  ended: Promise<void>;
-}
+import { RunningAttempt } from "./running-attempt.ts";
+import type { UnstoredEnd } from "./running-attempt.ts";
 
 export interface ExecutorParts extends Reporting {
   host: AttemptHost;
@@ -43,8 +28,8 @@ export interface ExecutorParts extends Reporting {
   onFree: (freed: { isTurnOver: boolean }) => void;
 }
 
-/** The longest delay of a timer. The sweeper sees to attempts whose timeout is longer. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+/** How long an end that cannot be stored holds its slot: the trouble may be with that one task. */
+export const UNSTORED_HOLD_MS = 5_000;
 
 /**
  * Runs attempts where their code is, a bounded number at once, each from its first event to the durable end of its task.
@@ -57,13 +42,13 @@ export class Executor {
   readonly slots: number;
   readonly #graceMs: number;
   readonly #journal: Journal;
-  readonly #settlement: Settlement;
+  readonly #finalizer: AttemptFinalizer;
   readonly #reporting: Reporting;
   readonly #readCheckpoint: (task: Task) => Promise<JsonObject | null>;
   readonly #onFree: (freed: { isTurnOver: boolean }) => void;
-  readonly #running = new Map<string, Running>();
-  /** Attempts whose code has ended, though their end could not be stored. */
-  readonly #unended = new Set<string>();
+  readonly #running = new Map<string, RunningAttempt>();
+  /** Those whose end cannot be stored, for so long that they hold no slot any more. */
+  readonly #slotless = new Set<RunningAttempt>();
   readonly #halted = new AbortController();
   #reserved = 0;
   #unreserved: PromiseWithResolvers<void> | null = null;
@@ -74,7 +59,7 @@ export class Executor {
     this.slots = parts.slots;
     this.#graceMs = parts.graceMs;
     this.#journal = parts.journal;
-    this.#settlement = new Settlement({ control: parts.control, halted: this.#halted.signal });
+    this.#finalizer = new AttemptFinalizer({ control: parts.control, halted: this.#halted.signal });
     this.#reporting = { namespace: parts.namespace, watch: parts.watch, log: parts.log };
     this.#readCheckpoint = parts.readCheckpoint;
     this.#onFree = parts.onFree;
@@ -82,16 +67,11 @@ export class Executor {
 
   /** Slots that neither run a task nor are held for one. */
   get freeSlots(): number {
-    return this.slots - this.#running.size - this.#reserved;
+    return this.slots - this.#running.size + this.#slotless.size - this.#reserved;
   }
 
   has(taskId: string): boolean {
     return this.#running.has(taskId);
-  }
-
-  /** Whether the code of an attempt that is stored as this process's has been run by it. */
-  hasRun({ taskId, attempt }: { taskId: string; attempt: number }): boolean {
-    return this.#running.has(taskId) || this.#unended.has(attemptKey({ taskId, attempt }));
   }
 
   /** The tasks that run here. */
@@ -102,6 +82,20 @@ export class Executor {
   /** Adds how many run here, by kind. */
   countRunning(counts: Map<string, number>): void {
     for (const { task } of this.#running.values()) counts.set(task.kind, (counts.get(task.kind) ?? 0) + 1);
+  }
+
+  /** Attempts whose code ended at least so long ago, and whose end is not stored. */
+  unstoredEnds(forMsMin: number): UnstoredEnd[] {
+    return [...this.#running.values()].map((attempt) => attempt.unstoredEnd(forMsMin)).filter((end) => end !== null);
+  }
+
+  /** Frees the slots of attempts whose end cannot be stored for UNSTORED_HOLD_MS. To be called about once a second. */
+  freeHeldSlots(): void {
+    const free = this.freeSlots;
+    for (const attempt of this.#running.values()) {
+      if (attempt.unstoredEnd(UNSTORED_HOLD_MS) !== null) this.#slotless.add(attempt);
+    }
+    if (this.freeSlots > free) this.#onFree({ isTurnOver: false });
   }
 
   /** Holds up to so many slots for tasks that are about to be running. @returns how many; each is to be released */
@@ -141,44 +135,41 @@ export class Executor {
       isResumed = false,
     }: { lease: string; at: Date; appended?: bigint; isResumed?: boolean },
   ): void {
-    if (this.#isAbandoned) return; // Its start was on its way then: it is found by whoever goes on.
-    const fence: Fence = { taskId: task.taskId, lease, attempt: task.attempt };
-    const running: Running = {
-      task,
-      timeoutMs: task.attemptDeadlineAt === null ? Infinity : task.attemptDeadlineAt.getTime() - at.getTime(),
-      writer: this.#journal.open(fence, { appended, onLost: () => this.#stop(running, "lost") }),
+    // Its start was on its way when this process let go: the process that goes on finds it.
+    if (this.#isAbandoned || this.#halted.signal.aborted) return;
+    const { taskId, attempt, attemptDeadlineAt } = task;
+    const running = new RunningAttempt(task, {
+      open: (onLost) => this.#journal.open({ taskId, lease, attempt }, { appended, onLost }),
       report: new AttemptReport(task, { ...this.#reporting, at, isResumed }),
-      controller: new AbortController(),
-      graceOver: Promise.withResolvers(),
-      graceTimer: undefined,
-      abandoned: Promise.withResolvers(),
-      ended: Promise.resolve(),
-    };
+      timeoutMs: attemptDeadlineAt === null ? Infinity : attemptDeadlineAt.getTime() - at.getTime(),
+      graceMs: this.#graceMs,
+    });
     // An earlier attempt of the task, which was taken from this process: its code may not have come to its end yet.
-    const former = this.#running.get(task.taskId);
-    if (former !== undefined) this.#stop(former, "lost");
-    this.#running.set(task.taskId, running);
+    const former = this.#running.get(taskId);
+    if (former !== undefined) {
+      former.stop("lost");
+      this.#slotless.delete(former);
+    }
+    this.#running.set(taskId, running);
     running.ended = outsideSpans(() => this.#see(running));
   }
 
   /** Sees an attempt to its end. Never rejects. */
-  #see(running: Running): Promise<void> {
-    const {
-      task,
-      writer: { fence },
-    } = running;
+  #see(running: RunningAttempt): Promise<void> {
+    const { task, writer, report } = running;
     return this.#run(running)
-      .then((settled) => {
-        running.report.end(settled.end, settled.task);
-        this.#host.onEnded(fence, settled.isStored);
+      .then((finalized) => {
+        report.end(finalized.end, finalized.task);
+        this.#host.onEnded(writer.fence, finalized.isStored);
       })
       .catch((error: unknown) => {
-        running.report.end({ outcome: "lost" }, null);
-        this.#reporting.log.error({ ...running.report.line, err: error }, "an attempt could not be ended");
-        this.#unended.add(attemptKey(task));
+        // Only once this process was told to wait no longer: other servers take the task with the session.
+        report.end({ outcome: "lost" }, null);
+        this.#reporting.log.error({ ...report.line, err: error }, "attempt: end not stored before the stop");
       })
       .finally(() => {
-        clearTimeout(running.graceTimer);
+        running.dispose();
+        this.#slotless.delete(running);
         if (this.#running.get(task.taskId) === running) this.#running.delete(task.taskId);
         this.#onFree({ isTurnOver: task.exclusiveKey !== null });
       });
@@ -186,15 +177,14 @@ export class Executor {
 
   /** Tells the code of a task to stop, if it runs here. The first reason counts. */
   stop(taskId: string, because: StopReason): void {
-    const running = this.#running.get(taskId);
-    if (running !== undefined) this.#stop(running, because);
+    this.#running.get(taskId)?.stop(because);
   }
 
   /** Waits until nothing runs here, or for so long. */
   async whenIdle(waitMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, waitMs);
-    await Promise.race([promise, Promise.all([...this.#running.values()].map(({ ended }) => ended))]);
+    await Promise.race([promise, this.#whenAllEnded()]);
     clearTimeout(timer);
   }
 
@@ -210,11 +200,8 @@ export class Executor {
     await Promise.race([promise, Promise.allSettled(running.map(({ writer }) => writer.flush()))]);
     clearTimeout(timer);
     this.#halted.abort();
-    for (const { writer, abandoned } of this.#running.values()) {
-      abandoned.resolve("abandoned");
-      writer.revoke();
-    }
-    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    for (const attempt of this.#running.values()) attempt.abandon();
+    await this.#whenAllEnded();
   }
 
   /** Tells all code to stop; resolves when every task's end is durable, or `halt` fires: then they are left as they are. */
@@ -222,50 +209,56 @@ export class Executor {
     halt?.addEventListener("abort", () => this.#halted.abort(halt.reason), { once: true });
     if (halt?.aborted) this.#halted.abort(halt.reason);
     for (const running of this.#running.values()) {
-      this.#stop(running, because === "shutdown" && this.#host.isResumable(running.task.kind) ? "handover" : because);
+      running.stop(because === "shutdown" && this.#host.isResumable(running.task.kind) ? "handover" : because);
     }
+    await this.#whenAllEnded();
+  }
+
+  async #whenAllEnded(): Promise<void> {
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
   /** @throws StoreUnavailable when its end could not be stored until this process was to wait no longer */
-  async #run(running: Running): Promise<Settled> {
-    const { task, writer, controller, report } = running;
-    using _ = this.#deadline(running);
+  async #run(running: RunningAttempt): Promise<FinalizedAttempt> {
+    const { task, writer, report, signal } = running;
     const lastCheckpoint = () => this.#lastCheckpoint(running);
-    const code = this.#host.run({ task, writer, lastCheckpoint, span: report.span }, controller.signal);
-    const outcome = await Promise.race([code, running.graceOver.promise, running.abandoned.promise]);
+    const code = this.#runCode({ task, writer, lastCheckpoint, span: report.span }, signal);
+    const outcome = await running.outcomeOf(code);
     if (outcome === "abandoned") return { end: { outcome: "moved" }, isStored: false, task: null };
-    if (typeof outcome !== "string") return this.#settlement.end(task, writer, outcome);
+    const ending = { task, writer, onFailure: (error: unknown) => this.#reportUnstored(running, error) };
+    if (typeof outcome !== "string") return this.#finalizer.end(ending, outcome);
     this.#reporting.log.warn(
       { ...report.line, because: outcome },
       "the code of a task did not stop within its grace: the task is taken from it",
     );
-    return this.#settlement.take(writer, outcome);
+    return this.#finalizer.take(ending, outcome);
   }
 
-  /** Reads through a database that may be away for a while. */
-  async #lastCheckpoint({ task, controller: { signal } }: Running): Promise<JsonObject | null> {
+  /** Never rejects, also where a host does: no task runs on without code. */
+  async #runCode(attempt: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome> {
+    try {
+      return await this.#host.run(attempt, signal);
+    } catch (error) {
+      this.#reporting.log.error({ err: error, task_id: attempt.task.taskId }, "attempt: code could not be run");
+      return { type: "threw", failure: toFailure(error), because: null, isFinal: false };
+    }
+  }
+
+  #reportUnstored(running: RunningAttempt, error: unknown): void {
+    if (!running.failedToEnd(error)) return;
+    const said = Object.assign(running.report.line, { err: error, sqlstate: sqlstateOf(error) });
+    this.#reporting.log.warn(said, "attempt: end not stored, retrying");
+  }
+
+  /** Reads through the trouble of a database. */
+  async #lastCheckpoint({ task, signal }: RunningAttempt): Promise<JsonObject | null> {
     for (let failures = 1; ; failures++) {
       try {
         return await this.#readCheckpoint(task);
       } catch (error) {
-        if (!(error instanceof StoreUnavailable)) throw error;
+        if (isContentError(error)) throw error;
         if (!(await backoff(failures, signal))) throw signal.reason;
       }
     }
-  }
-
-  #stop(running: Running, because: StopReason): void {
-    const { controller, graceOver } = running;
-    if (controller.signal.aborted) return;
-    controller.abort(new AttemptStopped(because));
-    running.graceTimer = setTimeout(graceOver.resolve, this.#graceMs, because);
-  }
-
-  #deadline(running: Running): Disposable {
-    const { timeoutMs } = running;
-    const isTimed = timeoutMs <= TIMER_MS_MAX;
-    const timer = isTimed ? setTimeout(() => this.#stop(running, "deadline"), timeoutMs) : undefined;
-    return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 }

@@ -1,55 +1,59 @@
 import type { Kysely } from "kysely";
+import pLimit from "p-limit";
 import type { Logger } from "pino";
-import { RequestIdReused, StoreUnavailable } from "../domain/errors.ts";
+import { StoreUnavailable } from "../domain/errors.ts";
 import type { NewEvent } from "../domain/event.ts";
-import { isTerminal } from "../domain/task.ts";
 import type { Fence } from "../domain/task.ts";
-import { isSerializationFailure } from "../store/errors.ts";
-import { writeFlush } from "../store/journal-statement.ts";
+import { isContentError, isSerializationFailure, sqlstateOf } from "../store/errors.ts";
 import type { NewTask } from "../store/new-task.ts";
-import { readTaskByRequest, readTaskStates } from "../store/task-queries.ts";
 import type { Database } from "../store/schema.ts";
 import { outsideSpans } from "../telemetry/trace-context.ts";
 import { backoff } from "./backoff.ts";
 import { CreateQueue } from "./create-queue.ts";
 import type { Create, CreateOutcome } from "./create-queue.ts";
 import type { Feed } from "./feed.ts";
+import { BatchWriter, EMPTY_BATCH, separate, sizeOf } from "./flush-batch.ts";
+import type { Batch, PendingAppend } from "./flush-batch.ts";
 import { TapeWriter } from "./tape-writer.ts";
-import type { TakenEvents } from "./tape-writer.ts";
 import { UNWATCHED } from "./watch.ts";
 import type { EngineWatch } from "./watch.ts";
 
-/** How many flushes may be under way at once, each with tasks of its own. */
-const LANES = 2;
+/** Each with tasks of its own. */
+const MAX_CONCURRENT_FLUSHES = 2;
 /** What one flush takes at the most, before the item that passes the bound. */
 const FLUSH_EVENTS_MAX = 8_192;
 const FLUSH_BYTES_MAX = 4 * 1024 * 1024;
-/** How long a start is held while the database is away, before its caller is told so. */
+/** How long a start is held while the database is in trouble, before its caller is answered UNAVAILABLE. */
 const CREATE_PATIENCE_MS = 3_000;
-
-interface Batch {
-  creates: Create[];
-  appends: { writer: TapeWriter; taken: TakenEvents }[];
-  /** It was sent before, and its answer was lost: this process may have written it. */
-  isDoubtful?: boolean;
-}
+/**
+ * How often a batch of many items is refused as a whole before its items are sent one by one: the trouble may be with
+ * one of them, or with how much it is at once, and the others are not to wait for that.
+ */
+const JOINT_REFUSALS_MAX = 3;
+/** Items that are sent one by one take so many connections. */
+const MAX_CONCURRENT_SINGLES = 2;
 
 /**
- * The group commit: while a flush is under way, what arrives waits and becomes the next one; an idle journal flushes at
- * once. Whoever is told that something is written is told after its commit, and followers are told then too.
+ * The group commit. While a flush is under way, what arrives waits and becomes the next flush; an idle journal flushes
+ * at once. Producers, callers and followers are answered after the commit.
  *
- * A flush whose answer was lost is sent again: what it had written is recognised and acknowledged, never written twice.
+ * A flush that fails is sent again for as long as it takes: no trouble of the database ends an attempt. Only an item
+ * whose own content is refused is given up. A flush whose answer was lost is recognised when it is sent again, and never
+ * written twice.
  */
 export class Journal {
-  readonly #db: Kysely<Database>;
-  readonly #feed: Feed;
-  readonly #watch: EngineWatch;
+  readonly #writer: BatchWriter;
   readonly #log: Logger;
   readonly #creates = new CreateQueue();
+  /** Writers with events that no flush has taken. */
   readonly #writers = new Set<TapeWriter>();
+  /** Writers with events in a flush under way. */
   readonly #busy = new Set<TapeWriter>();
   readonly #stopped = new AbortController();
-  #lanes = 0;
+  readonly #singles = pLimit(MAX_CONCURRENT_SINGLES);
+  #flushes = 0;
+  /** Items that are sent one by one, and not settled yet. */
+  #separated = 0;
   #scheduled = false;
   #idle: PromiseWithResolvers<void> | null = null;
 
@@ -64,9 +68,7 @@ export class Journal {
     watch?: EngineWatch;
     log: Logger;
   }) {
-    this.#db = db;
-    this.#feed = feed;
-    this.#watch = watch;
+    this.#writer = new BatchWriter({ db, feed, watch });
     this.#log = log;
   }
 
@@ -74,7 +76,7 @@ export class Journal {
    * Opens the tape of an attempt for writing, once an attempt.
    *
    * @param appended how many events the attempt has on the tape already
-   * @param onLost is told when it turns out that the task is not the attempt's any more
+   * @param onLost is called when it turns out that the task is not the attempt's any more
    */
   open(fence: Fence, { appended = 0n, onLost }: { appended?: bigint; onLost: () => void }): TapeWriter {
     const onEvents = (writer: TapeWriter) => {
@@ -87,8 +89,8 @@ export class Journal {
   /**
    * Creates a task with its first events. Resolves when it is durable.
    *
-   * @throws RequestIdReused, Overloaded, and StoreUnavailable when the database stayed away; a task whose start was
-   *   answered so may exist all the same, and a retry with its request_id finds it
+   * @throws RequestIdReused, Overloaded, and StoreUnavailable when the trouble of the database lasts; a task whose start
+   *   was answered so may exist all the same, and a retry with its request_id finds it
    */
   create(task: NewTask, events: readonly NewEvent[]): Promise<CreateOutcome> {
     const created = this.#creates.add(task, events);
@@ -105,10 +107,14 @@ export class Journal {
 
   /** Waits until everything that was handed in is settled, or given up. */
   async stop(): Promise<void> {
-    if (this.#lanes > 0 || !this.#creates.isEmpty || this.#writers.size > 0) {
+    if (this.#isFlushing || !this.#creates.isEmpty || this.#writers.size > 0) {
       this.#idle ??= Promise.withResolvers();
       await this.#idle.promise;
     }
+  }
+
+  get #isFlushing(): boolean {
+    return this.#flushes + this.#separated > 0;
   }
 
   /** What the other I/O of this turn of the event loop brings shares the flush. */
@@ -125,27 +131,40 @@ export class Journal {
   }
 
   #pump(): void {
-    while (this.#lanes < LANES) {
+    while (this.#flushes < MAX_CONCURRENT_FLUSHES) {
       const batch = this.#takeBatch();
       if (batch === null) break;
-      this.#lanes++;
-      const taken = batch.appends.map(({ writer }) => writer);
-      void this.#flush(batch).finally(() => {
-        this.#lanes--;
-        for (const writer of taken) this.#busy.delete(writer);
-        this.#schedule();
+      this.#flushes++;
+      void this.#flush(batch).then((left) => {
+        this.#flushes--;
+        this.#settled(batch, left);
+        for (const single of separate(left)) void this.#flushSingle(single);
       });
     }
-    if (this.#lanes === 0) {
+    if (!this.#isFlushing) {
       this.#idle?.resolve();
       this.#idle = null;
     }
   }
 
-  /** Each task at most once, and none that another lane holds. */
+  async #flushSingle(single: Batch): Promise<void> {
+    this.#separated++;
+    await this.#flush(single, this.#singles);
+    this.#separated--;
+    this.#settled(single, EMPTY_BATCH);
+  }
+
+  /** Frees the writers of a batch, but for those that are in what is left of it. */
+  #settled(batch: Batch, left: Batch): void {
+    const unsettled = new Set(left.appends.map(({ writer }) => writer));
+    for (const { writer } of batch.appends) if (!unsettled.has(writer)) this.#busy.delete(writer);
+    this.#schedule();
+  }
+
+  /** Each task at most once, and none that is in another flush. */
   #takeBatch(): Batch | null {
-    const appends: Batch["appends"] = [];
-    const { creates, bytes: createBytes } = this.#creates.take(LANES - this.#lanes);
+    const appends: PendingAppend[] = [];
+    const { creates, bytes: createBytes } = this.#creates.take(MAX_CONCURRENT_FLUSHES - this.#flushes);
     let bytes = createBytes;
     let events = 0;
     for (const writer of this.#writers) {
@@ -159,139 +178,79 @@ export class Journal {
       events += taken.events.length;
       bytes += taken.bytes;
     }
-    return creates.length + appends.length === 0 ? null : { creates, appends };
-  }
-
-  /** Sends a batch until it is settled. */
-  async #flush(batch: Batch): Promise<void> {
-    for (let failures = 0; batch.creates.length + batch.appends.length > 0;) {
-      try {
-        await this.#write(batch);
-        return;
-      } catch (error) {
-        if (isSerializationFailure(error) && (await backoff(1, this.#stopped.signal))) continue;
-        if (!(error instanceof StoreUnavailable)) return this.#flushEach(batch, error);
-        if (failures++ === 0) this.#log.warn({ err: error.cause }, "the journal cannot reach the database");
-        batch.isDoubtful = true;
-        this.#giveUpLateCreates(batch, error);
-        batch.appends = batch.appends.filter(({ writer }) => !writer.isLost);
-        if (!(await backoff(failures, this.#stopped.signal))) return this.#giveUp(batch, error);
-      }
-    }
-  }
-
-  async #write(batch: Batch): Promise<void> {
-    const sentAt = performance.now();
-    const { applied, at } = await writeFlush(this.#db, {
-      creates: batch.creates,
-      appends: batch.appends.map(({ writer: { fence }, taken: { appended, events, end } }) => ({
-        fence,
-        appended,
-        events,
-        end,
-      })),
-    });
-    const flushed = { tasks: applied.length, events: 0, bytes: 0, durationMs: performance.now() - sentAt };
-    const firstSeqs = new Map(applied.map(({ taskId, firstSeq }) => [taskId, firstSeq]));
-    const missed: Batch = { creates: [], appends: [] };
-    for (const create of batch.creates) {
-      const { task, events, done } = create;
-      if (!firstSeqs.has(task.taskId)) {
-        missed.creates.push(create);
-        continue;
-      }
-      flushed.events += events.length;
-      for (const event of events) flushed.bytes += event.body.length;
-      if (events.length > 0)
-        this.#feed.publish({ taskId: task.taskId, firstSeq: 1n, events, time: at, status: "running" });
-      done.resolve({ created: true, at });
-    }
-    for (const append of batch.appends) {
-      const { writer, taken } = append;
-      const { taskId } = writer.fence;
-      const firstSeq = firstSeqs.get(taskId);
-      if (firstSeq === undefined) {
-        missed.appends.push(append);
-        continue;
-      }
-      flushed.events += taken.events.length;
-      flushed.bytes += taken.bytes;
-      this.#feed.publish({ taskId, firstSeq, events: taken.events, time: at, status: taken.end ?? "running" });
-      writer.commit(taken.events.length, taken.end === null ? null : at);
-    }
-    this.#watch.flushed(flushed);
-    // The rest settles by itself: only it is sent again, should reading it fail.
-    batch.creates = missed.creates;
-    batch.appends = missed.appends;
-    await Promise.all([this.#resolveAppends(batch), ...missed.creates.map((create) => this.#resolveCreate(create))]);
+    return creates.length + appends.length === 0 ? null : { creates, appends, isDoubtful: false };
   }
 
   /**
-   * Why an append was not applied: it had been before, and its answer was lost; or the first of it had, by a process
-   * that the same attempt was connected to before; or the fence does not hold any more.
+   * Sends a batch until it is settled. Never rejects.
+   *
+   * @param inTurn runs each statement when it may be sent
+   * @returns what is left of a batch of many, to be sent item by item
    */
-  async #resolveAppends({ appends, isDoubtful = false }: Batch): Promise<void> {
-    if (appends.length === 0) return;
-    const states = await readTaskStates(
-      this.#db,
-      appends.map(({ writer }) => writer.fence.taskId),
-    );
-    for (const { writer, taken } of appends) {
-      const state = states.find(({ taskId }) => taskId === writer.fence.taskId);
-      if (state?.attempt === writer.fence.attempt && state.appended > taken.appended) {
-        this.#feed.announce(state);
-        if (isDoubtful) this.#watch.eventsWritten(Number(state.appended - taken.appended));
-        writer.settle(taken, { appended: state.appended, isEnded: isTerminal(state.status), isOwn: isDoubtful });
-      } else {
-        writer.revoke();
+  async #flush(batch: Batch, inTurn = atOnce): Promise<Batch> {
+    let left = batch;
+    for (let failures = 1; sizeOf(left) > 0; failures++) {
+      try {
+        left = await inTurn(() => this.#writer.write(left));
+        await inTurn(() => this.#writer.settleMissedAppends(left));
+        left = { ...left, appends: [] }; // To be settled once, should a create have to be settled again.
+        await Promise.all(left.creates.map((create) => inTurn(() => this.#writer.settleMissedCreate(create))));
+        break;
+      } catch (error) {
+        const isOfContent = isContentError(error);
+        const isRefused = isOfContent || (failures >= JOINT_REFUSALS_MAX && sqlstateOf(error) !== undefined);
+        if (isRefused && sizeOf(left) > 1) return left;
+        if (isOfContent) return this.#refuse(left, error);
+        if (!isSerializationFailure(error)) {
+          if (failures === 1) this.#logFailure(left, error);
+          left = { ...this.#giveUpLateCreates(left, toTrouble(error)), isDoubtful: true };
+        }
+        left = { ...left, appends: left.appends.filter(({ writer }) => !writer.isLost) };
+        if (!(await backoff(failures, this.#stopped.signal))) return this.#giveUp(left, toTrouble(error));
       }
     }
+    return EMPTY_BATCH;
   }
 
-  /** Why a create was not applied: its request_id is taken, or it had been applied before and its answer was lost. */
-  async #resolveCreate({ task: { namespace, taskId, paramsDigest, request }, events, done }: Create): Promise<void> {
-    const written = (at: Date) => {
-      this.#watch.eventsWritten(events.length);
-      done.resolve({ created: true, at });
-    };
-    const { requestId } = request;
-    if (requestId === null) {
-      const [state] = await readTaskStates(this.#db, [taskId]);
-      if (state === undefined) throw new Error(`task ${taskId} was neither created nor found`);
-      return written(new Date());
-    }
-    const existing = await readTaskByRequest(this.#db, { namespace, requestId });
-    if (existing === undefined) throw new Error(`request ${requestId} is taken, but by no task`);
-    if (existing.taskId === taskId) return written(existing.createdAt);
-    if (existing.kind !== request.kind || existing.paramsDigest !== paramsDigest) {
-      return done.reject(new RequestIdReused(requestId, existing.taskId));
-    }
-    done.resolve({ created: false, task: existing });
+  #logFailure(batch: Batch, error: unknown): void {
+    const items = sizeOf(batch);
+    const fields = { err: error instanceof StoreUnavailable ? error.cause : error, sqlstate: sqlstateOf(error), items };
+    const taskId = items === 1 ? taskIdOf(batch) : undefined;
+    this.#log.warn({ ...fields, task_id: taskId }, "journal: flush failed, retrying");
   }
 
-  /** Something in the batch is not to the database's liking: alone, each item harms only itself. */
-  async #flushEach({ creates, appends, ...rest }: Batch, error: unknown): Promise<void> {
-    if (creates.length + appends.length > 1) {
-      for (const create of creates) await this.#flush({ ...rest, creates: [create], appends: [] });
-      for (const append of appends) await this.#flush({ ...rest, creates: [], appends: [append] });
-      return;
-    }
-    const taskId = creates[0]?.task.taskId ?? appends[0]?.writer.fence.taskId;
-    this.#log.error({ err: error, task_id: taskId }, "the database refused a write of the journal");
-    for (const { done } of creates) done.reject(error);
-    for (const { writer } of appends) writer.revoke(error instanceof Error ? error : new Error(String(error)));
+  /** The database refuses what an item holds: it is not sent again. */
+  #refuse(single: Batch, error: unknown): Batch {
+    this.#log.error({ err: error, task_id: taskIdOf(single) }, "journal: content refused by the database");
+    for (const { done } of single.creates) done.reject(error);
+    for (const { writer } of single.appends) writer.revoke(error instanceof Error ? error : new Error(String(error)));
+    return EMPTY_BATCH;
   }
 
-  #giveUpLateCreates(batch: Batch, error: StoreUnavailable): void {
+  #giveUpLateCreates(batch: Batch, error: StoreUnavailable): Batch {
     const before = performance.now() - CREATE_PATIENCE_MS;
     const isLate = ({ since }: Create) => since <= before;
     const late = [...batch.creates.filter(isLate), ...this.#creates.takeLate(before)];
-    batch.creates = batch.creates.filter((create) => !isLate(create));
     for (const { done } of late) done.reject(error);
+    return { ...batch, creates: batch.creates.filter((create) => !isLate(create)) };
   }
 
-  #giveUp({ creates, appends }: Batch, error: StoreUnavailable): void {
+  #giveUp({ creates, appends }: Batch, error: StoreUnavailable): Batch {
     for (const { done } of creates) done.reject(error);
     for (const { writer } of appends) writer.revoke(error);
+    return EMPTY_BATCH;
   }
+}
+
+function atOnce<Result>(work: () => Promise<Result>): Promise<Result> {
+  return work();
+}
+
+function taskIdOf({ creates, appends }: Batch): string | undefined {
+  return creates[0]?.task.taskId ?? appends[0]?.writer.fence.taskId;
+}
+
+/** What is not known is treated as the database's trouble: it passes, or it is seen in the log and by the doctor. */
+function toTrouble(error: unknown): StoreUnavailable {
+  return error instanceof StoreUnavailable ? error : new StoreUnavailable(error);
 }

@@ -44,6 +44,7 @@ export class Membership {
   readonly wakeups: Wakeups | null;
   readonly #runner: Runner;
   readonly #runners: Runners;
+  readonly #sweeper: Sweeper;
   readonly #loops: readonly { start(): void; stop(): Promise<void> }[];
 
   private constructor(session: Session, parts: MembershipParts) {
@@ -52,10 +53,11 @@ export class Membership {
     const { namespace } = settings;
     const hasPeers = () => session.hasPeers;
     const maySweep = () => session.maySweep;
-    const sweeper = new Sweeper({ db, control, graceMs: settings.cancelGraceMs, maySweep, log });
+    const sweeper = new Sweeper({ db, namespace, control, graceMs: settings.cancelGraceMs, maySweep, log });
     const isRunningHere = (taskId: string) => runners.has(taskId);
     const observer = new Observer({ db, feed, isRunningHere, hasPeers, log });
     this.session = session;
+    this.#sweeper = sweeper;
     this.#runner = runner;
     this.#runners = runners;
     this.wakeups =
@@ -114,10 +116,12 @@ export class Membership {
     return membership;
   }
 
-  /** Ends the loops and the session: what it owned still is anybody's. */
+  /** Ends the loops and the session. What it owned still is taken now: there may be no other process that would. */
   async leave(): Promise<void> {
     this.#runners.remove(this.#runner);
     await Promise.all([this.#runner.stop(), ...this.#loops.map((loop) => loop.stop())]);
+    const { id } = this.session;
     await this.session.close();
+    await this.#sweeper.takeLeftBy(id);
   }
 }

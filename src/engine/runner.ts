@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import { stopAttempt } from "../domain/lifecycle.ts";
-import type { KindOffer } from "../domain/session.ts";
+import type { KindOffer, StalledTask } from "../domain/session.ts";
 import type { OwnedTask } from "../store/owned-tasks.ts";
 import type { Database } from "../store/schema.ts";
 import type { AttemptHost } from "./attempt-host.ts";
@@ -60,7 +60,8 @@ export class Runner {
     const isFresh = () => session.isFresh && this.#isReady();
     const claimer = new Claimer({ db, namespace, kinds, lease, isFresh, executor, feed, watch, log });
     const onOrphan = (orphan: OwnedTask) => this.#seeToOrphan(orphan, session);
-    const reconciler = new Reconciler({ db, executor, lease, isFresh, onOrphan, log });
+    const onStalled = (stalled: readonly StalledTask[]) => session.reportStalled(stalled);
+    const reconciler = new Reconciler({ db, executor, lease, isFresh, onOrphan, onStalled, log });
     const onReleased = () => claimer.onWaiting();
     const inspector = new Inspector({ db, namespace, kinds, host: this.#host, control, log, onReleased });
     this.#joined = { session, claimer, reconciler, inspector };

@@ -1,5 +1,6 @@
 import type { KindOffer } from "../domain/session.ts";
 import type { StopReason } from "../domain/lifecycle.ts";
+import { UNSTORED_MS } from "./reconciler.ts";
 import type { Runner } from "./runner.ts";
 import type { EngineFigures } from "./watch.ts";
 
@@ -42,16 +43,18 @@ export class Runners {
   }
 
   /** How many run through them, and how many could. */
-  figures(): Pick<EngineFigures, "running" | "slots" | "freeSlots"> {
+  figures(): Pick<EngineFigures, "running" | "slots" | "freeSlots" | "unstoredEnds"> {
     const running = new Map<string, number>();
     let slots = 0;
     let freeSlots = 0;
+    let unstoredEnds = 0;
     for (const { executor } of this.#runners) {
       executor.countRunning(running);
       slots += executor.slots;
       freeSlots += executor.freeSlots;
+      unstoredEnds += executor.unstoredEnds(UNSTORED_MS).length;
     }
-    return { running, slots, freeSlots };
+    return { running, slots, freeSlots, unstoredEnds };
   }
 
   /** Whether a task runs by one of them. */

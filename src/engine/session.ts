@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { v7 as uuidv7 } from "uuid";
+import type { StalledTask } from "../domain/session.ts";
 import type { Database } from "../store/schema.ts";
 import {
   closeSession,
@@ -33,6 +34,8 @@ export class Session {
   /** When it was renewed again after it had run out. */
   #resumedAt = -Infinity;
   #peers = 0;
+  /** What its runner has found last. */
+  #stalled: readonly StalledTask[] = [];
 
   private constructor({ db, log, mayRenew = () => true, onLost, ...row }: SessionParts) {
     this.#db = db;
@@ -99,6 +102,11 @@ export class Session {
     return isCurrentSession(this.#db, this.#fence);
   }
 
+  /** The tasks that it owns and that do not run: stored with the next renewal. */
+  reportStalled(stalled: readonly StalledTask[]): void {
+    this.#stalled = stalled;
+  }
+
   onPeer(): void {
     this.#peers = Math.max(1, this.#peers);
   }
@@ -124,7 +132,8 @@ export class Session {
   async #renew(): Promise<void> {
     if (!this.#mayRenew()) return;
     const askedAt = performance.now();
-    if (await renewSession(this.#db, { ...this.#fence, leaseMs: this.#row.leaseMs })) {
+    const { leaseMs } = this.#row;
+    if (await renewSession(this.#db, { ...this.#fence, leaseMs, stalled: this.#stalled })) {
       if (!this.isFresh) this.#resumedAt = performance.now();
       this.#renewedAt = askedAt;
       return this.#lookForPeers();

@@ -2,14 +2,18 @@ import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { expire, stopAttempt } from "../domain/lifecycle.ts";
 import type { Database } from "../store/schema.ts";
+import { sqlstateOf } from "../store/errors.ts";
 import { removeExpiredSessions } from "../store/session-queries.ts";
-import type { OverdueReason } from "../store/sweep-queries.ts";
+import { readOverdueTasks } from "../store/sweep-queries.ts";
+import type { OverdueFilter, OverdueReason } from "../store/sweep-queries.ts";
 import type { Control } from "./control.ts";
 import { Loop } from "./loop.ts";
 
 export const SWEEP_MS = 1_000;
 /** One commit's worth: small, so that no task stays locked for long. */
 const BATCH_MAX = 100;
+/** So many failures in a row, and the trouble is not with a task: the rest is left to the next sweep. */
+const FAILURES_MAX = 3;
 /** Owners end their own overdue tasks; the sweeper is for those that do not, and leaves them this much time to. */
 export const OWNERS_TIME_MS = 2_000;
 
@@ -20,13 +24,16 @@ export const OWNERS_TIME_MS = 2_000;
  */
 export class Sweeper {
   readonly #db: Kysely<Database>;
+  readonly #namespace: string;
   readonly #control: Control;
   readonly #graceMs: number;
   readonly #maySweep: () => boolean;
+  readonly #log: Logger;
   readonly #loop: Loop;
 
   constructor(parts: {
     db: Kysely<Database>;
+    namespace: string;
     control: Control;
     /** How long code may go on after it was told to stop. */
     graceMs: number;
@@ -35,6 +42,8 @@ export class Sweeper {
     log: Logger;
   }) {
     this.#db = parts.db;
+    this.#namespace = parts.namespace;
+    this.#log = parts.log;
     this.#control = parts.control;
     this.#graceMs = parts.graceMs;
     this.#maySweep = parts.maySweep;
@@ -50,20 +59,66 @@ export class Sweeper {
     return this.#loop.stop();
   }
 
+  /**
+   * Takes what a session that is closed has left: for the process that has closed it, which may be the last one.
+   *
+   * @throws StoreUnavailable
+   */
+  async takeLeftBy(sessionId: string): Promise<void> {
+    const query = { graceMs: 0, limit: BATCH_MAX, only: { lease: sessionId } };
+    while ((await this.#take("lost", query)) === BATCH_MAX);
+  }
+
   async #sweep(): Promise<void> {
-    await this.#takeOverdue("expired", 0);
-    if (!this.#maySweep()) return;
-    await this.#takeOverdue("lost", 0);
-    await this.#takeOverdue("cancel", this.#graceMs + OWNERS_TIME_MS);
-    await this.#takeOverdue("deadline", this.#graceMs + OWNERS_TIME_MS);
-    await removeExpiredSessions(this.#db);
+    const failures: unknown[] = [];
+    // No part of a sweep waits for the trouble of another.
+    const attempt = async (work: () => Promise<void>) => {
+      if (failures.length > 0 && sqlstateOf(failures.at(-1)) === undefined) return; // The database is away.
+      await work().catch((error: unknown) => failures.push(error));
+    };
+    await attempt(() => this.#takeOverdue("expired", 0));
+    if (this.#maySweep()) {
+      await attempt(() => this.#takeOverdue("lost", 0));
+      await attempt(() => this.#takeOverdue("cancel", this.#graceMs + OWNERS_TIME_MS));
+      await attempt(() => this.#takeOverdue("deadline", this.#graceMs + OWNERS_TIME_MS));
+      await attempt(() => removeExpiredSessions(this.#db));
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   async #takeOverdue(reason: OverdueReason, graceMs: number): Promise<void> {
-    const taken = await this.#control.changeOverdue({ reason, graceMs, limit: BATCH_MAX }, (task, moment) =>
+    try {
+      const taken = await this.#take(reason, { graceMs, limit: BATCH_MAX });
+      // A full batch: there may be more.
+      if (taken === BATCH_MAX) this.#loop.kick();
+    } catch (error) {
+      if (sqlstateOf(error) === undefined) throw error;
+      // The trouble may be with one task of the batch: alone, each harms only itself.
+      await this.#takeOneByOne(reason, graceMs);
+    }
+  }
+
+  /** @throws what the last of FAILURES_MAX failures in a row was */
+  async #takeOneByOne(reason: OverdueReason, graceMs: number): Promise<void> {
+    const query = { namespace: this.#namespace, reason, graceMs, lateMs: 0 };
+    let failures = 0;
+    for (const { taskId, attempt } of await readOverdueTasks(this.#db, query)) {
+      try {
+        await this.#take(reason, { graceMs, limit: 1, only: { task_id: taskId } });
+        failures = 0;
+      } catch (error) {
+        const fields = { err: error, task_id: taskId, attempt, because: reason, sqlstate: sqlstateOf(error) };
+        this.#log.warn(fields, "sweeper: task not taken, retrying with the next sweep");
+        if (++failures === FAILURES_MAX) throw error;
+      }
+    }
+  }
+
+  /** @returns how many were taken */
+  async #take(reason: OverdueReason, query: { graceMs: number; limit: number; only?: OverdueFilter }): Promise<number> {
+    const taken = await this.#control.changeOverdue({ reason, ...query }, (task, moment) =>
       reason === "expired" ? expire(task, moment) : stopAttempt(task, reason, moment),
     );
-    // A full batch: there may be more.
-    if (taken.length === BATCH_MAX) this.#loop.kick();
+    return taken.length;
   }
 }

@@ -46,6 +46,8 @@ export interface EngineFigures {
   /** Of this process and of its workers together. */
   slots: number;
   freeSlots: number;
+  /** Attempts whose code ended more than a moment ago, and whose end is not stored. */
+  unstoredEnds: number;
   /** Workers that are connected. */
   workers: number;
   /** Followers of one tape each, long polls among them. */

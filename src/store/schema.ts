@@ -2,7 +2,7 @@ import type { ColumnType, Generated } from "kysely";
 import type { EventType } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { AskedRetry, RetryPolicy } from "../domain/retry.ts";
-import type { KindOffer } from "../domain/session.ts";
+import type { KindOffer, StalledTask } from "../domain/session.ts";
 import type { TaskStatus } from "../domain/task.ts";
 import type { DocumentTables } from "./documents.ts";
 
@@ -83,6 +83,8 @@ export interface SessionTable {
   token_digest: string | null;
   /** Which of its streams a worker is connected by, counted from 1: the one before it has no say any more. */
   connection: Generated<number>;
+  /** The tasks that it owns and that do not run, as of seen_at. */
+  stalled: ColumnType<readonly StalledTask[], string | undefined, string>;
 }
 
 export interface Database extends DocumentTables {

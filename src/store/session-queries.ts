@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
-import type { FoundOffer, KindOffer, SessionState } from "../domain/session.ts";
+import type { FoundOffer, KindOffer, SessionState, StalledTask } from "../domain/session.ts";
 import type { Database } from "./schema.ts";
 
 /** A session counts as alive while this holds, by the database's clock. */
@@ -74,15 +74,21 @@ export async function takeSession(
  * Keeps a session alive for leaseMs more, also one that had run out: while its row is there its tasks were not all
  * taken, and those that were have fences that do not hold for it.
  *
+ * @param stalled the tasks that it owns and that do not run
  * @returns false when it is gone, and owns nothing any more, or is another stream's
  */
 export async function renewSession(
   db: Kysely<Database>,
-  { sessionId, connection, leaseMs }: SessionFence & { leaseMs: number },
+  {
+    sessionId,
+    connection,
+    leaseMs,
+    stalled = [],
+  }: SessionFence & { leaseMs: number; stalled?: readonly StalledTask[] },
 ): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable("sessions")
-    .set({ expires_at: inMs(leaseMs), seen_at: sql<Date>`now()` })
+    .set({ expires_at: inMs(leaseMs), seen_at: sql<Date>`now()`, stalled: JSON.stringify(stalled) })
     .where("session_id", "=", sessionId)
     .where("connection", "=", connection)
     .executeTakeFirst();
@@ -146,6 +152,27 @@ export async function listSessions(
     .limit(limit)
     .execute();
   return rows.map(({ kinds, ...session }) => ({ ...session, kinds: kinds.map(({ name }) => name) }));
+}
+
+/** What the doctor reads of them. */
+export const STALLED_TASKS_READ_MAX = 1_000;
+
+/** A stalled task, and the process that owns it. */
+export interface OwnedStalledTask extends StalledTask {
+  host: string;
+  pid: number;
+}
+
+/** What the sessions that are alive say of tasks that they own and that do not run, those first that stall longest. */
+export async function listStalledTasks(db: Kysely<Database>, namespace: string): Promise<OwnedStalledTask[]> {
+  const { rows } = await sql<OwnedStalledTask>`
+    select s.host, s.pid, t."taskId", t.attempt, t."forMs", t.reason
+    from sessions s cross join json_to_recordset(s.stalled)
+      as t ("taskId" text, attempt int, "forMs" float8, reason text)
+    where s.namespace = ${namespace} and s.expires_at > now()
+    order by t."forMs" desc
+    limit ${STALLED_TASKS_READ_MAX}::int`.execute(db);
+  return rows;
 }
 
 /** What a session of the namespace says of a kind, one that is alive if there is one; undefined: none has it. */

@@ -7,6 +7,9 @@ import type { LockedTasks } from "./transitions.ts";
 /** Why a task may be taken from its owner, or from the queue. */
 export type OverdueReason = "lost" | "cancel" | "deadline" | "expired";
 
+/** One task, or those of one session. */
+export type OverdueFilter = { task_id: string } | { lease: string };
+
 /**
  * When a task is overdue. `lost`: it runs and its session is gone, or has run out longer ago than the grace. `cancel`
  * and `deadline`: it runs, and was asked to cancel, or its attempt was due, longer ago than the grace. `expired`: it
@@ -28,17 +31,19 @@ function overdue(reason: OverdueReason, graceMs: number): RawBuilder<boolean> {
 }
 
 /**
- * Locks tasks of the namespace that are overdue, up to a limit, without their params. Those that somebody else has
- * locked are left to him: any number of sweepers take different tasks, and none waits for a row.
+ * Locks tasks of the namespace that are overdue, up to a limit, without their params. Those that another
+ * process has locked are left to it: any number of sweepers take different tasks, and none waits for a row.
  */
 export async function lockOverdueTasks(
   trx: Transaction<Database>,
-  { namespace, reason, graceMs, limit }: { namespace: string; reason: OverdueReason; graceMs: number; limit: number },
+  query: { namespace: string; reason: OverdueReason; graceMs: number; limit: number; only?: OverdueFilter },
 ): Promise<LockedTasks> {
+  const { namespace, reason, graceMs, limit, only = {} } = query;
   const locked = await trx
     .selectFrom("tasks")
     .select("task_id")
     .where("namespace", "=", namespace)
+    .where(({ and }) => and(only))
     .where(overdue(reason, graceMs))
     .limit(limit)
     .forUpdate()

@@ -3,11 +3,11 @@ import { context, trace } from "@opentelemetry/api";
 import { AlwaysOnSampler } from "@opentelemetry/sdk-trace";
 import type { SpanProcessor } from "@opentelemetry/sdk-trace";
 import { pino } from "pino";
+import { AttemptFinalizer } from "../../src/engine/attempt-finalizer.ts";
+import type { FinalizedAttempt } from "../../src/engine/attempt-finalizer.ts";
 import { Control } from "../../src/engine/control.ts";
 import { Feed } from "../../src/engine/feed.ts";
 import { Journal } from "../../src/engine/journal.ts";
-import { Settlement } from "../../src/engine/settlement.ts";
-import type { Settled } from "../../src/engine/settlement.ts";
 import { UNWATCHED } from "../../src/engine/watch.ts";
 import { readTask } from "../../src/store/task-queries.ts";
 import { kindOf, outcomeOf, start } from "../support/engine-tasks.ts";
@@ -145,14 +145,17 @@ describe("what is told of attempts", () => {
     const { db } = store;
     const fence = await createRunning(db, { namespace });
     const parts = { db, namespace, feed: new Feed(), watch: UNWATCHED, log: pino({ level: "silent" }) };
-    const settlement = new Settlement({ control: new Control(parts), halted: new AbortController().signal });
+    const finalizer = new AttemptFinalizer({ control: new Control(parts), halted: new AbortController().signal });
     const task = await readTask(db, { namespace, taskId: fence.taskId });
     const journals = [new Journal(parts), new Journal(parts)];
     const writers = journals.map((journal) => journal.open(fence, { onLost: () => {} }));
-    const settled: Settled[] = [];
-    for (const writer of writers) settled.push(await settlement.end(task, writer, { type: "returned", result: {} }));
+    const finalized: FinalizedAttempt[] = [];
+    for (const writer of writers) {
+      const attempt = { task, writer, onFailure: assert.ifError };
+      finalized.push(await finalizer.end(attempt, { type: "returned", result: {} }));
+    }
     assert.deepEqual(
-      settled.map(({ end, isStored, task: ended }) => [end.outcome, isStored, ended?.status]),
+      finalized.map(({ end, isStored, task: ended }) => [end.outcome, isStored, ended?.status]),
       [
         ["succeeded", true, "succeeded"],
         ["moved", true, undefined],

@@ -9,6 +9,7 @@ export const CHECK_NAMES = [
   "sweeper",
   "wakeups",
   "sessions",
+  "running",
   "kinds",
   "waiting",
   "unchecked",

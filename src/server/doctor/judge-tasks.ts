@@ -1,3 +1,6 @@
+import type { SessionState } from "../../domain/session.ts";
+import { STALLED_TASKS_READ_MAX } from "../../store/session-queries.ts";
+import type { OwnedStalledTask } from "../../store/session-queries.ts";
 import type { OverdueReason, OverdueTask } from "../../store/sweep-queries.ts";
 import { OVERDUE_COUNTED_MAX } from "../../store/sweep-queries.ts";
 import type { ClaimableTask, IdleKey } from "../../store/waiting-queries.ts";
@@ -5,7 +8,7 @@ import { IDLE_KEYS_MAX } from "../../store/waiting-queries.ts";
 import { grade, graded, ok, worst } from "./check.ts";
 import type { Finding } from "./check.ts";
 import { countText, durationText, namesText } from "./figures.ts";
-import { CLAIM_LATE_MS, SWEEP_LATE_MS, WAKEUP_MS_MAX } from "./thresholds.ts";
+import { CLAIM_LATE_MS, STALLED_MS, SWEEP_LATE_MS, WAKEUP_MS_MAX } from "./thresholds.ts";
 
 // What is found of tasks that stand still, and of the ways by which they would move.
 
@@ -46,6 +49,42 @@ export function judgeSweeper({ overdue, leftSessionsMs }: SweeperLag): Finding {
     todo: "see that a server is alive, what its log says of the sweeper, and whether a transaction holds the rows",
     section: "What happens when something dies",
   });
+}
+
+/**
+ * Tasks that are stored as running and do not run.
+ *
+ * @param stalled what their owners report, those first that stall longest
+ * @param overloaded sessions that own more running tasks than they can run, at two checks
+ */
+export function judgeRunning({
+  stalled,
+  overloaded,
+}: {
+  stalled: readonly OwnedStalledTask[];
+  overloaded: readonly SessionState[];
+}): Finding {
+  const [first] = stalled;
+  if (first !== undefined) {
+    const owner = `${first.host}/${first.pid}`;
+    const found = `${countText(stalled.length, "task", STALLED_TASKS_READ_MAX)} RUNNING without running code: ${first.taskId} at ${owner} for ${durationText(first.forMs)}, ${first.reason}`;
+    return graded(grade(first.forMs, STALLED_MS), found, {
+      todo: "see the database's log for that SQLSTATE and time; the owner retries, and restarting it hands its tasks over",
+      section: "What happens when something dies",
+    });
+  }
+  if (overloaded.length > 0) {
+    const owners = namesText(
+      overloaded.map(({ host, pid, running, capacity }) => `${host}/${pid} ${running} of ${capacity}`),
+    );
+    return {
+      status: "warn",
+      found: `processes own more running tasks than they have slots: ${owners}`,
+      todo: "see their logs for ends that are not stored; restarting one hands its tasks over",
+      section: "What happens when something dies",
+    };
+  }
+  return ok("every task that is RUNNING at a live process runs there");
 }
 
 /** @param stuck tasks that were due at two looks, each time with a slot free where they were next */

@@ -7,6 +7,7 @@ import {
   readLockHolders,
   readServerSettings,
 } from "../../store/server-health.ts";
+import { listStalledTasks } from "../../store/session-queries.ts";
 import { readOverdueTasks } from "../../store/sweep-queries.ts";
 import type { OverdueReason, OverdueTask } from "../../store/sweep-queries.ts";
 import { readClaimable, readIdleKeys, readUncheckedKinds, readWaitingKinds } from "../../store/waiting-queries.ts";
@@ -16,7 +17,7 @@ import type { CheckName, Finding } from "./check.ts";
 import { judgeConnections, judgeSettings, judgeTransactions } from "./judge-database.ts";
 import { isAlive, judgeKinds, judgeSessions, judgeUnchecked } from "./judge-sessions.ts";
 import type { SeenSessions } from "./judge-sessions.ts";
-import { judgeKeys, judgeSweeper, judgeWaiting, judgeWakeup } from "./judge-tasks.ts";
+import { judgeKeys, judgeRunning, judgeSweeper, judgeWaiting, judgeWakeup } from "./judge-tasks.ts";
 import type { Patient } from "./patient.ts";
 import { IDLE_TRANSACTION_MS, LONG_TRANSACTION_MS, SWEEP_LATE_MS, WAKEUP_GIVEN_UP_MS } from "./thresholds.ts";
 
@@ -67,6 +68,7 @@ export const TASK_LOOKS: readonly Look[] = [
       return judgeSessions(await patient.sessions());
     },
   },
+  { name: "running", look: checkRunning },
   { name: "kinds", look: lookAtKinds },
   { name: "waiting", look: lookAtWaiting },
   {
@@ -130,6 +132,23 @@ async function lookAtSweeper(patient: Patient): Promise<Finding> {
     .map(({ expiresAt }) => at.getTime() - expiresAt.getTime())
     .filter((leftMs) => leftMs > SWEEP_LATE_MS.warn);
   return judgeSweeper({ overdue, leftSessionsMs });
+}
+
+async function checkRunning(patient: Patient): Promise<Finding> {
+  const { namespace } = patient;
+  const stalled = await patient.read((trx) => listStalledTasks(trx, namespace));
+  const readOverloaded = async () => {
+    const { sessions, at } = await patient.sessionsNow();
+    return sessions.filter((session) => isAlive(session, at) && session.running > session.capacity);
+  };
+  let overloaded = await readOverloaded();
+  if (overloaded.length > 0) {
+    // The end of one and the start of another may be stored at once: the excess has to last.
+    await patient.pause();
+    const before = new Set(overloaded.map(({ sessionId }) => sessionId));
+    overloaded = (await readOverloaded()).filter(({ sessionId }) => before.has(sessionId));
+  }
+  return judgeRunning({ stalled, overloaded });
 }
 
 async function lookAtKinds(patient: Patient): Promise<Finding> {

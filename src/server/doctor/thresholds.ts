@@ -30,6 +30,9 @@ export const LONG_TRANSACTION_MS = ANSWER_MS_MAX;
 /** How long a sweeper may leave what is overdue: two sweeps; and what the promised 15 s have beyond a lease of 10 s. */
 export const SWEEP_LATE_MS = { warn: 2 * SWEEP_MS, fail: 5_000 };
 
+/** How long a task may be stored as running without running code: what two flushes take; and what is promised. */
+export const STALLED_MS = { warn: 0, fail: 15_000 };
+
 /** From NOTIFY to its arrival. Later than the poll it is of no use. */
 export const WAKEUP_MS_MAX = POLL_MS;
 /** When it is given up. */

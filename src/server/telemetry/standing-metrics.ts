@@ -10,6 +10,7 @@ export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, fi
   const running = gauge("spool_tasks_running", "Tasks that run through this server");
   const followers = gauge("spool_followers", "Who follows, long polls included");
   const slots = gauge("spool_slots", "Of this server and its workers");
+  const unstored = gauge("spool_ends_unstored", "Attempts whose code has ended and whose end could not be stored yet");
   const workers = gauge("spool_workers", "Workers that are connected");
   const pages = meter.createObservableCounter("spool_pages_total", { description: "Pages of tapes that were given" });
   meter.addBatchObservableCallback(
@@ -21,10 +22,11 @@ export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, fi
       for (const [kind, count] of sumByLabel(kinds, now.running)) result.observe(running, count, { kind });
       observe(followers, "of", { tape: now.tapeFollowers, tasks: now.taskFollowers });
       observe(slots, "state", { busy: now.slots - now.freeSlots, free: now.freeSlots });
+      result.observe(unstored, now.unstoredEnds);
       result.observe(workers, now.workers);
       observe(pages, "from", { feed: now.feedPages, kept: now.keptPages, store: now.storePages });
     },
-    [running, followers, slots, workers, pages],
+    [running, followers, slots, unstored, workers, pages],
   );
 }
 
