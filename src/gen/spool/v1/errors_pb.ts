@@ -71,7 +71,8 @@ export const ErrorReason = {
   LEASE_LOST: 6,
 
   /**
-   * UNAVAILABLE, with google.rpc.RetryInfo. The database cannot be reached.
+   * UNAVAILABLE, with google.rpc.RetryInfo. The database cannot be reached, or is in trouble: it refuses what it would do
+   * at another time. Metadata: sqlstate, where the database has answered.
    *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 7;
    */

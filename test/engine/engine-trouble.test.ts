@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import pg from "pg";
+import { TaskError } from "../../src/domain/kind.ts";
+import { UNSTORED_HOLD_MS } from "../../src/engine/executor.ts";
+import { openDatabase } from "../../src/store/database.ts";
+import type { Store } from "../../src/store/database.ts";
+import { migrate } from "../../src/store/migrate.ts";
+import { listStalledTasks } from "../../src/store/session-queries.ts";
+import { kindOf, outcomeOf, start, startRunning } from "../support/engine-tasks.ts";
+import { startEngine } from "../support/engines.ts";
+import type { TestEngine } from "../support/engines.ts";
+import { eventually } from "../support/eventually.ts";
+import { createRunning, outline } from "../support/new-tasks.ts";
+import { createDatabase } from "../support/postgres.ts";
+import type { TestDatabase } from "../support/postgres.ts";
+
+/** Of an ordinary role, which may do what the owner of the tables lets it. */
+const ROLE = "spool_served";
+
+/** Trouble that a database has for a while, and that no task is to blame for. */
+interface Trouble {
+  /** For the connections of the engine. */
+  options?: string;
+  begin: string[];
+  end: string[];
+}
+
+/** Raises an error at each event that is written, or at those of one task. */
+function refusing(sqlstate: string, when = "true"): Trouble {
+  return {
+    begin: [
+      `create function refuse() returns trigger language plpgsql as
+         $$ begin raise exception 'refused' using errcode = '${sqlstate}'; end $$`,
+      `create trigger refuse before insert on task_events for each row when (${when}) execute function refuse()`,
+    ],
+    end: ["drop trigger refuse on task_events", "drop function refuse"],
+  };
+}
+
+const LOCKED = { begin: ["begin", "lock table task_events in share mode"], end: ["commit"] };
+
+const TROUBLES: Record<string, Trouble> = {
+  "a lock timeout": { options: "-c lock_timeout=200", ...LOCKED },
+  "a statement timeout": { options: "-c statement_timeout=400", ...LOCKED },
+  "a privilege that was revoked": {
+    begin: [`revoke insert on task_events from ${ROLE}`],
+    end: [`grant insert on task_events to ${ROLE}`],
+  },
+  "a disk that is full": refusing("53100"),
+  "an error that nobody knows": refusing("ZZ999"),
+  "a table that is not there": {
+    begin: ["alter table task_events rename to task_events_away"],
+    end: ["alter table task_events_away rename to task_events"],
+  },
+};
+
+describe("an engine whose database is in trouble", function () {
+  this.timeout(60_000);
+  let database: TestDatabase;
+  let operator: pg.Client;
+
+  before(async () => {
+    database = await createDatabase();
+    operator = new pg.Client(database.url);
+    await operator.connect();
+    const { rowCount } = await operator.query("select from pg_roles where rolname = $1", [ROLE]);
+    if (rowCount === 0) await operator.query(`create role ${ROLE} login`);
+    const store = await openDatabase({ url: database.url });
+    await migrate(store.db);
+    await store.close();
+    await operator.query(`grant select, insert, update, delete on all tables in schema public to ${ROLE}`);
+  });
+  after(async () => {
+    await operator?.end();
+    await database?.[Symbol.asyncDispose]();
+  });
+
+  async function openServed(options = ""): Promise<Store & AsyncDisposable> {
+    const url = new URL(database.url);
+    url.username = ROLE;
+    if (options !== "") url.searchParams.set("options", options);
+    const store = await openDatabase({ url: url.href });
+    return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
+  }
+
+  const run = async (statements: readonly string[]) => {
+    for (const statement of statements) await operator.query(statement);
+  };
+
+  /** Code that waits, then goes on in its way. */
+  function gatedKinds() {
+    const gate = Promise.withResolvers<void>();
+    const kinds = [
+      kindOf("emits", async (task) => {
+        await gate.promise;
+        for (let step = 1; step <= 100; step++) await task.progress("step", step);
+        return { steps: 100 };
+      }),
+      kindOf("returns", () => gate.promise.then(() => ({ returned: true }))),
+      kindOf("fails", () => gate.promise.then(() => Promise.reject(new TaskError("NO_LUCK", "no")))),
+      kindOf("retries", (task) =>
+        task.attempt === 1 ? gate.promise.then(() => Promise.reject(new Error("once"))) : Promise.resolve({}),
+      ),
+      kindOf("cancelled", (task) => gate.promise.then(() => task.signal.throwIfAborted())),
+    ];
+    return { kinds, gate };
+  }
+
+  const unstored = (engine: TestEngine, count: number) =>
+    eventually(() => assert.equal(engine.figures().unstoredEnds, count), { timeoutMs: 20_000 });
+
+  for (const [name, trouble] of Object.entries(TROUBLES)) {
+    it(`ends each task as its code did, with all events, after ${name}`, async () => {
+      const { kinds, gate } = gatedKinds();
+      await using store = await openServed(trouble.options);
+      await using engine = await startEngine(store, { kinds });
+      const ids = await Promise.all(kinds.map((kind) => startRunning(engine, { kind: kind.name, maxAttempts: 2 })));
+      await engine.cancelTask(ids[4]!, "not wanted");
+      await run(trouble.begin);
+      gate.resolve();
+      await Promise.all([
+        unstored(engine, kinds.length),
+        assert.rejects(start(engine), { reason: "STORE_UNAVAILABLE", retryAfterMs: 1_000 }),
+      ]);
+      await run(trouble.end);
+      const outcomes = await Promise.all(ids.map((taskId) => outcomeOf(engine, taskId)));
+      assert.deepEqual(
+        outcomes.map(({ status, result, error }) => [status, result ?? error?.reason]),
+        [
+          ["succeeded", { steps: 100 }],
+          ["succeeded", { returned: true }],
+          ["failed", "NO_LUCK"],
+          ["succeeded", {}],
+          ["cancelled", "CANCELLED"],
+        ],
+      );
+      assert.equal(outcomes[0]!.tape.length, 102);
+      assert.deepEqual(outline(outcomes[3]!.tape), ["started", "retrying", "started", "final"]);
+      await unstored(engine, 0);
+    });
+  }
+
+  it("holds up one task alone where the trouble is with that task, tells of it, and gives its slot away", async () => {
+    const { kinds, gate } = gatedKinds();
+    await using store = await openServed();
+    await using engine = await startEngine(store, { kinds, slots: 1 });
+    const { namespace } = engine;
+    const held = await startRunning(engine, { kind: "returns" });
+    const trouble = refusing("ZZ999", `new.task_id = '${held}' and new.type = 'final'`);
+    await run(trouble.begin);
+    gate.resolve();
+    const others = await Promise.all(["emits", "returns"].map((kind) => start(engine, { kind })));
+    const outcomes = await Promise.all(others.map((taskId) => outcomeOf(engine, taskId)));
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ["succeeded", "succeeded"],
+    );
+    const [stalled, ...more] = await eventually(async () => {
+      const found = await listStalledTasks(store.db, namespace);
+      assert.ok(found[0]!.forMs > UNSTORED_HOLD_MS);
+      return found;
+    });
+    assert.deepEqual([stalled!.taskId, stalled!.attempt, stalled!.pid, more], [held, 1, process.pid, []]);
+    await run(trouble.end);
+    assert.equal((await outcomeOf(engine, held)).status, "succeeded");
+    await eventually(async () => assert.deepEqual(await listStalledTasks(store.db, namespace), []));
+  });
+
+  it("fails the one task whose content is refused, and no other of its flush", async () => {
+    const { kinds, gate } = gatedKinds();
+    await using store = await openServed();
+    await using engine = await startEngine(store, { kinds });
+    const ids = await Promise.all(["emits", "emits", "returns"].map((kind) => startRunning(engine, { kind })));
+    const trouble = refusing("23514", `new.task_id = '${ids[0]}' and new.type = 'progress'`);
+    await run(trouble.begin);
+    gate.resolve();
+    const outcomes = await Promise.all(ids.map((taskId) => outcomeOf(engine, taskId)));
+    await run(trouble.end);
+    assert.deepEqual(
+      outcomes.map(({ status, error }) => [status, error?.reason]),
+      [
+        ["failed", "KIND_FAILED"],
+        ["succeeded", undefined],
+        ["succeeded", undefined],
+      ],
+    );
+  });
+
+  it("fails a task whose end is refused for what it holds", async () => {
+    const kind = kindOf("fails", () => Promise.reject(new TaskError("NO_LUCK", "poison")));
+    await using store = await openServed();
+    await using engine = await startEngine(store, { kinds: [kind] });
+    const trouble = refusing("22P05", "new.body::text like '%poison%'");
+    await run(trouble.begin);
+    const { status, error } = await outcomeOf(engine, await start(engine, { kind: "fails" }));
+    await run(trouble.end);
+    assert.deepEqual([status, error?.reason], ["failed", "KIND_FAILED"]);
+  });
+
+  it("sweeps the others where one overdue task cannot be taken", async () => {
+    await using store = await openServed();
+    const { kinds } = gatedKinds();
+    const dead = await startEngine(store, { kinds, leaseMs: 60_000 });
+    const { namespace } = dead;
+    const ids = [await startRunning(dead, { kind: "returns" }), await startRunning(dead, { kind: "returns" })];
+    const trouble = refusing("ZZ999", `new.task_id = '${ids[0]}'`);
+    await run(trouble.begin);
+    await operator.query("delete from sessions where namespace = $1", [namespace]);
+    await using engine = await startEngine(store, { namespace });
+    assert.equal((await outcomeOf(engine, ids[1]!)).error?.reason, "WORKER_LOST");
+    assert.equal((await engine.getTask(ids[0]!)).status, "running");
+    await run(trouble.end);
+    assert.equal((await outcomeOf(engine, ids[0]!)).error?.reason, "WORKER_LOST");
+    await dead.stop({ drainMs: 0, halt: AbortSignal.abort() });
+  });
+
+  it("takes over what its session owns and never ran when it stops in order", async () => {
+    await using store = await openServed();
+    const engine = await startEngine(store);
+    const { namespace } = engine;
+    const [{ session_id: lease }] = (
+      await operator.query<{ session_id: string }>("select session_id from sessions where namespace = $1", [namespace])
+    ).rows as [{ session_id: string }];
+    const { taskId } = await createRunning(store.db, { namespace, lease });
+    await engine.stop({ drainMs: 0, halt: new AbortController().signal });
+    assert.equal((await engine.getTask(taskId)).status, "failed");
+  });
+
+  it("leaves nothing RUNNING when it stops in order amid trouble that passes", async () => {
+    const { kinds, gate } = gatedKinds();
+    await using store = await openServed();
+    const engine = await startEngine(store, { kinds });
+    const taskId = await startRunning(engine, { kind: "returns" });
+    const trouble = refusing("53100");
+    await run(trouble.begin);
+    gate.resolve();
+    await unstored(engine, 1);
+    const stopped = engine.stop({ drainMs: 0, halt: new AbortController().signal });
+    await run(trouble.end);
+    await stopped;
+    assert.equal((await engine.getTask(taskId)).status, "succeeded");
+  });
+});
