@@ -35,6 +35,8 @@ export interface PostgresServer extends AsyncDisposable {
   start(): Promise<void>;
   /** Shuts it down in order: transactions are rolled back, connections closed, the data written. */
   stop(): Promise<void>;
+  /** Shuts it down at once, without a checkpoint: the next start recovers from the log. */
+  stopAtOnce(): Promise<void>;
   /** Kills it with SIGKILL: the next start recovers from the log. */
   kill(): Promise<void>;
 }
@@ -143,6 +145,7 @@ export async function startServer(): Promise<PostgresServer> {
     url,
     start,
     stop: () => end("SIGINT"),
+    stopAtOnce: () => end("SIGQUIT"),
     kill: () => end("SIGKILL"),
     async [Symbol.asyncDispose]() {
       if (!isRunning(guard)) return;
