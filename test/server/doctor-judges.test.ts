@@ -12,7 +12,13 @@ import {
   judgeTransactions,
 } from "../../src/server/doctor/judge-database.ts";
 import { judgeKinds, judgeSessions, judgeUnchecked } from "../../src/server/doctor/judge-sessions.ts";
-import { judgeKeys, judgeSweeper, judgeWaiting, judgeWakeup } from "../../src/server/doctor/judge-tasks.ts";
+import {
+  judgeKeys,
+  judgeRunning,
+  judgeSweeper,
+  judgeWaiting,
+  judgeWakeup,
+} from "../../src/server/doctor/judge-tasks.ts";
 import type { SessionState } from "../../src/domain/session.ts";
 import type { LockHolder, ServerSettings } from "../../src/store/server-health.ts";
 
@@ -43,6 +49,7 @@ function holder(forMs: number, parts: Partial<LockHolder> = {}): LockHolder {
   return { ...who, forMs, tables: ["tasks"], waiting: 0, ...parts };
 }
 
+const stalled = (forMs: number) => ({ taskId: "t", attempt: 1, forMs, reason: "why", host: "a", pid: 1 });
 const task = (overdueMs: number | null) => ({ taskId: "t", attempt: 1, overdueMs });
 const nothing = { lost: [], cancel: [], deadline: [], expired: [] };
 
@@ -105,6 +112,16 @@ const CASES: Record<string, readonly [Finding["status"], Finding, RegExp][]> = {
     ["warn", judgeSweeper({ overdue: { ...nothing, lost: [task(null)] }, leftSessionsMs: [] }), /session is gone$/],
     ["fail", judgeSweeper({ overdue: { ...nothing, lost: [task(null), task(9_000)] }, leftSessionsMs: [] }), /2 tasks/],
     ["warn", judgeSweeper({ overdue: nothing, leftSessionsMs: [70_000] }), /1 session run out 1.2 min ago/],
+  ],
+  "tasks that are running without running code": [
+    ["ok", judgeRunning({ stalled: [], overloaded: [] }), /^every task/],
+    [
+      "warn",
+      judgeRunning({ stalled: [stalled(14_999)], overloaded: [] }),
+      /^1 task RUNNING .* t at a\/1 for 14 s, why$/,
+    ],
+    ["fail", judgeRunning({ stalled: [stalled(15_000), stalled(1)], overloaded: [] }), /^2 tasks RUNNING .* for 15 s/],
+    ["warn", judgeRunning({ stalled: [], overloaded: [session(0, { running: 5 })] }), /a\/1 5 of 4$/],
   ],
   "a wakeup": [
     ["ok", judgeWakeup(999), /after 999 ms/],
