@@ -136,6 +136,9 @@ const UNREACHABLE = ["08", "28", "3D", "57P"];
  * before stays.
  */
 export class StoreUnavailable extends SpoolError {
+  /** Whether the database was reached, and has refused. */
+  readonly isReached: boolean;
+
   /** @param sqlstate what the database has answered with, where it has answered */
   constructor(cause: unknown, { sqlstate }: { sqlstate?: string | undefined } = {}) {
     const isReached = sqlstate !== undefined && !UNREACHABLE.some((prefix) => sqlstate.startsWith(prefix));
@@ -144,6 +147,7 @@ export class StoreUnavailable extends SpoolError {
       retryAfterMs: 1_000,
       cause,
     });
+    this.isReached = isReached;
   }
 }
 

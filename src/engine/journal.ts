@@ -189,6 +189,7 @@ export class Journal {
    */
   async #flush(batch: Batch, inTurn = atOnce): Promise<Batch> {
     let left = batch;
+    let refusals = 0;
     for (let failures = 1; sizeOf(left) > 0; failures++) {
       try {
         left = await inTurn(() => this.#writer.write(left));
@@ -198,8 +199,8 @@ export class Journal {
         break;
       } catch (error) {
         const isOfContent = isContentError(error);
-        const isRefused = isOfContent || (failures >= JOINT_REFUSALS_MAX && sqlstateOf(error) !== undefined);
-        if (isRefused && sizeOf(left) > 1) return left;
+        if (toTrouble(error).isReached) refusals++;
+        if ((isOfContent || refusals >= JOINT_REFUSALS_MAX) && sizeOf(left) > 1) return left;
         if (isOfContent) return this.#refuse(left, error);
         if (!isSerializationFailure(error)) {
           if (failures === 1) this.#logFailure(left, error);
@@ -252,5 +253,5 @@ function taskIdOf({ creates, appends }: Batch): string | undefined {
 
 /** What is not known is treated as the database's trouble: it passes, or it is seen in the log and by the doctor. */
 function toTrouble(error: unknown): StoreUnavailable {
-  return error instanceof StoreUnavailable ? error : new StoreUnavailable(error);
+  return error instanceof StoreUnavailable ? error : new StoreUnavailable(error, { sqlstate: sqlstateOf(error) });
 }

@@ -1,4 +1,5 @@
 import { AttemptStopped } from "../domain/attempt.ts";
+import { StoreUnavailable } from "../domain/errors.ts";
 import type { StopReason } from "../domain/lifecycle.ts";
 import type { Task } from "../domain/task.ts";
 import { sqlstateOf } from "../store/errors.ts";
@@ -93,7 +94,8 @@ export class RunningAttempt {
   #unstoredBecause(): string {
     if (this.#endFailure === null) return "the journal has not written it yet";
     const sqlstate = sqlstateOf(this.#endFailure);
-    return sqlstate === undefined ? "the database cannot be reached" : `the database answers SQLSTATE ${sqlstate}`;
+    if (sqlstate !== undefined) return `the database answers SQLSTATE ${sqlstate}`;
+    return this.#endFailure instanceof StoreUnavailable ? this.#endFailure.message : "for a reason that the log has";
   }
 
   /** Stops its timers. */

@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
+import { StoreUnavailable } from "../domain/errors.ts";
 import { expire, stopAttempt } from "../domain/lifecycle.ts";
 import type { Database } from "../store/schema.ts";
 import { sqlstateOf } from "../store/errors.ts";
@@ -73,7 +74,7 @@ export class Sweeper {
     const failures: unknown[] = [];
     // No part of a sweep waits for the trouble of another.
     const attempt = async (work: () => Promise<void>) => {
-      if (failures.length > 0 && sqlstateOf(failures.at(-1)) === undefined) return; // The database is away.
+      if (failures.some(isAway)) return;
       await work().catch((error: unknown) => failures.push(error));
     };
     await attempt(() => this.#takeOverdue("expired", 0));
@@ -92,7 +93,7 @@ export class Sweeper {
       // A full batch: there may be more.
       if (taken === BATCH_MAX) this.#loop.kick();
     } catch (error) {
-      if (sqlstateOf(error) === undefined) throw error;
+      if (isAway(error)) throw error;
       // The trouble may be with one task of the batch: alone, each harms only itself.
       await this.#takeOneByOne(reason, graceMs);
     }
@@ -121,4 +122,8 @@ export class Sweeper {
     );
     return taken.length;
   }
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof StoreUnavailable && !error.isReached;
 }
