@@ -43,6 +43,8 @@ interface HttpDoorOptions {
   origins?: readonly string[];
   /** With one, it speaks TLS, and HTTP/2 besides HTTP/1.1. */
   certificate?: Certificate | null;
+  /** How many streams a connection of HTTP/2 may cancel at once. */
+  streamResetBurst?: number;
   readiness: Readiness;
   metrics: Metrics;
   /** Whether calls have spans. */
@@ -63,9 +65,10 @@ const CALLS = /^\/(spool\.v1\.|v1\/)/;
  * @throws where the address cannot be listened on
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
-  const { host, port, certificate } = options;
+  const { host, port, certificate, streamResetBurst } = options;
   const drain = new Drain();
-  const server = await openHttpServer({ host, port, certificate, handler: doorHandler(options, drain) });
+  const handler = doorHandler(options, drain);
+  const server = await openHttpServer({ host, port, certificate, streamResetBurst, handler });
   return {
     port: server.port,
     close({ graceMs }) {

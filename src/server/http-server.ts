@@ -3,7 +3,9 @@ import { createSecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
+import { STREAM_RESET_BURST_DEFAULT } from "../domain/limits.ts";
 import type { Certificate } from "./certificate.ts";
+import { http2Limits } from "./http2-limits.ts";
 
 /** Takes a request of HTTP/1.1 or HTTP/2: Node gives both the same face. */
 export type HttpHandler = ReturnType<typeof connectNodeAdapter>;
@@ -29,17 +31,20 @@ const HEADERS_BYTES_MAX = 64 * 1_024;
  * Listens for HTTP/1.1, or with a certificate for HTTP/2 and HTTP/1.1 over TLS at one port.
  *
  * @param port 0 for any that is free
+ * @param streamResetBurst how many streams a connection of HTTP/2 may cancel at once
  * @throws where the address cannot be listened on, or the certificate and the key are none or not of one pair
  */
 export async function openHttpServer({
   host,
   port,
   certificate,
+  streamResetBurst = STREAM_RESET_BURST_DEFAULT,
   handler,
 }: {
   host: string;
   port: number;
   certificate?: Certificate | null | undefined;
+  streamResetBurst?: number | undefined;
   handler: HttpHandler;
 }): Promise<HttpServer> {
   /** Also those that have not spoken TLS yet. */
@@ -63,7 +68,13 @@ export async function openHttpServer({
   const options = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, maxHeaderSize: HEADERS_BYTES_MAX };
   const server = certificate
     ? createSecureServer(
-        { ...options, ...certificate, allowHTTP1: true, settings: { maxHeaderListSize: HEADERS_BYTES_MAX } },
+        {
+          ...options,
+          ...certificate,
+          ...http2Limits(streamResetBurst),
+          allowHTTP1: true,
+          settings: { maxHeaderListSize: HEADERS_BYTES_MAX },
+        },
         onRequest,
       )
     : createServer(options, onRequest);
