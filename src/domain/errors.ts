@@ -171,7 +171,8 @@ export class Unauthenticated extends SpoolError {
 
 /** A browser asks on behalf of a page that has no business here. */
 export class OriginRefused extends SpoolError {
-  constructor(what: string) {
-    super("ORIGIN_REFUSED", what);
+  /** @param seen what the request says of itself: `host`, and `origin` where it has one */
+  constructor(what: string, seen: Readonly<Record<string, string>>) {
+    super("ORIGIN_REFUSED", what, { metadata: seen });
   }
 }
