@@ -24,6 +24,11 @@ export interface HttpServer {
 
 /** After so long without a byte the machine at the other end is asked whether it is still there. */
 const KEEP_ALIVE_MS = 30_000;
+/**
+ * How long a connection of HTTP/1.1 is kept between two requests: longer than proxies keep theirs (nginx and cloud
+ * balancers 60 s). Were it the server that closes first, a proxy would send a request at that moment and lose it.
+ */
+const IDLE_CONNECTION_MS = 75_000;
 /** Of all headers of a request, its URL among them: a cursor of many tasks comes as one, and a call by GET in the URL. */
 const HEADERS_BYTES_MAX = 64 * 1_024;
 
@@ -65,7 +70,12 @@ export async function openHttpServer({
     response.once("close", () => count(-1));
     handler(request, response);
   };
-  const options = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, maxHeaderSize: HEADERS_BYTES_MAX };
+  const options = {
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
+    keepAliveTimeout: IDLE_CONNECTION_MS,
+    maxHeaderSize: HEADERS_BYTES_MAX,
+  };
   const server = certificate
     ? createSecureServer(
         {
