@@ -113,7 +113,8 @@ export interface SpoolClient extends Disposable {
   /**
    * The tape from `fromSeq` (inclusive; default 1n), replayed and then live: every event once and in order, over lost
    * connections and restarts. Ends after `final`, at once where fromSeq is past the end of a finished tape. Throws
-   * DATA_LOSS for a server that repeats or skips events.
+   * DATA_LOSS for a server that repeats or skips events, and OUT_OF_RANGE (SEQ_OUT_OF_RANGE, with `last_seq`) where
+   * fromSeq is past last_seq + 1 of a task that has not ended.
    */
   follow(tape: { taskId: string; fromSeq?: bigint | undefined }, options?: FollowOptions): AsyncIterable<SpoolEvent>;
   /** As `follow`, frame by frame: with heartbeats, the status and the last seq. */

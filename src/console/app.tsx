@@ -2,8 +2,10 @@ import { connection } from "./connection.ts";
 import type { Connection } from "./connection.ts";
 import { TasksPage } from "./list/tasks-page.tsx";
 import { route } from "./navigation.ts";
+import { originRefusal } from "./origin-refusal.ts";
 import { OverviewPage } from "./overview/overview-page.tsx";
 import { PageTitle } from "./parts/page-title.tsx";
+import { RefusedPage } from "./refused-page.tsx";
 import { formatRoute, NO_FILTER } from "./route.ts";
 import type { Route } from "./route.ts";
 import { forgetToken, sessionToken, tokenState } from "./session-token.ts";
@@ -34,10 +36,16 @@ export function App() {
       </a>
       <Header />
       <main id="main" tabIndex={-1}>
-        {tokenState.value === "unasked" ? <Page /> : <TokenPage />}
+        <Content />
       </main>
     </>
   );
+}
+
+/** What the route says; but for a server that refuses the page's calls, what is to be done about that. */
+function Content() {
+  if (originRefusal.value !== null) return <RefusedPage error={originRefusal.value} />;
+  return tokenState.value === "unasked" ? <Page /> : <TokenPage />;
 }
 
 /** The fragment is the route's: it must not become `#main`. */

@@ -7,6 +7,7 @@ import { withRetries } from "../client/retry.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { connection } from "./connection.ts";
+import { originRefusal } from "./origin-refusal.ts";
 import { setServerTime } from "./parts/clock.ts";
 import { sessionToken, tokenRefused } from "./session-token.ts";
 
@@ -103,6 +104,7 @@ function toRpcError(error: unknown): SpoolRpcError {
   const read = readErrorDetails(packed);
   const name = RPC_CODES[code] ?? "UNKNOWN";
   if (name === "UNAUTHENTICATED") tokenRefused();
+  if (read.reason === "ORIGIN_REFUSED") originRefusal.value = new SpoolRpcError(name, rawMessage, read);
   if (read.reason === undefined && !ANSWERS_OF_OTHERS.has(name)) {
     return new SpoolRpcError("UNAVAILABLE", "the server cannot be reached", {}, { cause: error });
   }

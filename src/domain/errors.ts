@@ -4,6 +4,7 @@ export type Reason =
   | "KIND_UNKNOWN"
   | "TASK_NOT_FOUND"
   | "TASK_NOT_TERMINAL"
+  | "SEQ_OUT_OF_RANGE"
   | "REQUEST_ID_REUSED"
   | "LEASE_LOST"
   | "STORE_UNAVAILABLE"
@@ -80,6 +81,21 @@ export class TaskNotTerminal extends SpoolError {
     super("TASK_NOT_TERMINAL", `task ${taskId} is ${status}: it has no result yet`, {
       metadata: { task_id: taskId, current_status: status },
     });
+  }
+}
+
+/**
+ * A stream was asked for from a position that the tape of a running task does not have yet: the position is of another
+ * task, or of a database that was restored since. To wait there would leave out the events in between.
+ */
+export class SeqOutOfRange extends SpoolError {
+  constructor(taskId: string, fromSeq: bigint, lastSeq: bigint) {
+    super(
+      "SEQ_OUT_OF_RANGE",
+      `from_seq ${fromSeq} is past the end of the tape of task ${taskId}, which has not ended and whose last event is ` +
+        `${lastSeq}: follow from ${lastSeq + 1n} or before`,
+      { metadata: { task_id: taskId, from_seq: `${fromSeq}`, last_seq: `${lastSeq}` } },
+    );
   }
 }
 
@@ -171,7 +187,8 @@ export class Unauthenticated extends SpoolError {
 
 /** A browser asks on behalf of a page that has no business here. */
 export class OriginRefused extends SpoolError {
-  constructor(what: string) {
-    super("ORIGIN_REFUSED", what);
+  /** @param seen what the request says of itself: `host`, and `origin` where it has one */
+  constructor(what: string, seen: Readonly<Record<string, string>>) {
+    super("ORIGIN_REFUSED", what, { metadata: seen });
   }
 }

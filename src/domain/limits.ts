@@ -91,6 +91,9 @@ export const FRAME_BYTES_MAX = 256 * KIB;
 /** What a stream puts ahead of its reader before it waits, unless it is set otherwise; one frame alone may be larger. */
 export const WRITE_AHEAD_KIB_DEFAULT = 64;
 export const WRITE_AHEAD_KIB_MAX = 64 * KIB;
+/** How many streams one HTTP/2 connection may cancel at once, unless it is set otherwise; a tenth of it a second. */
+export const STREAM_RESET_BURST_DEFAULT = 10_000;
+export const STREAM_RESET_BURST_MAX = 1_000_000;
 /** A deadline of a call that is further away counts as none: no timer of Node runs longer. */
 export const CALL_TIMEOUT_MS_MAX = 2 ** 31 - 1;
 /** An error's texts, each as UTF-8, and its violations together: many clients take 8 KiB of trailers and no more. */

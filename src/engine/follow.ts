@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { SeqOutOfRange } from "../domain/errors.ts";
 import { PAGE_EVENTS_MAX } from "../domain/limits.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task } from "../domain/task.ts";
@@ -21,7 +22,8 @@ export interface TapeSource {
  * is past the end of a finished tape.
  *
  * @param fromSeq the first seq wanted, from 1
- * @throws TaskNotFound, StoreUnavailable, or the signal's reason
+ * @throws TaskNotFound, StoreUnavailable, SeqOutOfRange for a position past last_seq + 1 of a task that has not ended,
+ *   or the signal's reason
  */
 export async function* followTape(
   source: TapeSource,
@@ -34,8 +36,11 @@ export async function* followTape(
   let seenSeq = source.feed.state(taskId)?.lastSeq ?? 0n; // Who comes is shown nothing older than what is known here.
   for (let cursor = fromSeq; ;) {
     const query = { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX };
-    const live: TapePage | null = ahead === null ? source.feed.read(query, seenSeq) : null;
+    // A reader may come from a server that had committed what is not known here yet: only the store can tell.
+    const isKnown: boolean = ahead === null && cursor <= seenSeq + 1n;
+    const live: TapePage | null = isKnown ? source.feed.read(query, seenSeq) : null;
     const page: TapePage = live ?? (await (ahead ?? source.stored.read(query, seenSeq)));
+    if (cursor > page.lastSeq + 1n && !isTerminal(page.status)) throw new SeqOutOfRange(taskId, cursor, page.lastSeq);
     const isLast = !page.hasMore && isTerminal(page.status);
     if (!isLast) signal.throwIfAborted(); // The end is given to whoever was there for it, though the server stops.
     seenSeq = page.lastSeq;

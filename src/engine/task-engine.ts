@@ -185,7 +185,8 @@ export interface TaskEngine {
    * without an event comes an empty page. Ends after `final`, and at once when fromSeq is past the end of a finished
    * tape.
    *
-   * @throws TaskNotFound, or the signal's reason
+   * @throws TaskNotFound, SeqOutOfRange for a position past last_seq + 1 of a task that has not ended, or the signal's
+   *   reason
    */
   followTape(
     query: { taskId: string; fromSeq: bigint; heartbeatMs: number },

@@ -23,6 +23,7 @@ export const CODES = {
   KIND_UNKNOWN: Code.InvalidArgument,
   TASK_NOT_FOUND: Code.NotFound,
   TASK_NOT_TERMINAL: Code.FailedPrecondition,
+  SEQ_OUT_OF_RANGE: Code.OutOfRange,
   REQUEST_ID_REUSED: Code.AlreadyExists,
   LEASE_LOST: Code.Aborted,
   STORE_UNAVAILABLE: Code.Unavailable,

@@ -1,6 +1,11 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
-import { WRITE_AHEAD_KIB_DEFAULT, WRITE_AHEAD_KIB_MAX } from "../domain/limits.ts";
+import {
+  STREAM_RESET_BURST_DEFAULT,
+  STREAM_RESET_BURST_MAX,
+  WRITE_AHEAD_KIB_DEFAULT,
+  WRITE_AHEAD_KIB_MAX,
+} from "../domain/limits.ts";
 import { databasePasswords, isDatabaseUrl } from "./database-url.ts";
 import { LOG_LEVELS } from "./log/log-level.ts";
 import type { LogLevel } from "./log/log-level.ts";
@@ -31,6 +36,8 @@ export interface Configuration {
   drainMs: number;
   /** What a stream puts ahead of its reader before it waits: the memory that one who stops reading costs. */
   writeAheadKib: number;
+  /** How many streams one HTTP/2 connection may cancel at once before it is closed; a tenth as many a second. */
+  streamResetBurst: number;
   /** Below which folder ingest may read. */
   sourcesDir: string;
   modelBaseUrl: string | null;
@@ -99,6 +106,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   leaseMs: setting("SPOOL_LEASE_MS", integer(1_000, 600_000), 10_000),
   drainMs: setting("SPOOL_DRAIN_MS", integer(0, 3_600_000), 5_000),
   writeAheadKib: setting("SPOOL_WRITE_AHEAD_KIB", integer(1, WRITE_AHEAD_KIB_MAX), WRITE_AHEAD_KIB_DEFAULT),
+  streamResetBurst: setting("SPOOL_STREAM_RESET_BURST", integer(1, STREAM_RESET_BURST_MAX), STREAM_RESET_BURST_DEFAULT),
   sourcesDir: setting("SPOOL_SOURCES_DIR", path(), "."),
   modelBaseUrl: setting("SPOOL_MODEL_BASE_URL", text(/^https?:\/\/./, "a URL of http or https"), null),
   modelApiKey: setting("SPOOL_MODEL_API_KEY", text(/^[\x21-\x7e]+$/, "visible ASCII characters"), null),

@@ -20,7 +20,7 @@ import { addRoutes, nameErrors, toConnectError } from "../rpc/connect-binding.ts
 import type { Drain } from "../rpc/drain.ts";
 import type { CallObserver } from "../rpc/observed-call.ts";
 import type { ServiceHandlers } from "../rpc/service.ts";
-import { sendError } from "./http-answer.ts";
+import { sendError, STREAM_HEADERS } from "./http-answer.ts";
 import { readQuery } from "./http-query.ts";
 import type { HttpHandler, HttpRequest } from "./http-server.ts";
 
@@ -99,6 +99,9 @@ function route(handle: UniversalHandler, log: Logger): HttpHandler {
       return refuse(error);
     }
     if (method === "GET") response.setHeader("cache-control", "no-store"); // What it tells of changes.
+    if (handle.method.methodKind !== "unary") {
+      for (const [name, value] of Object.entries(STREAM_HEADERS)) response.setHeader(name, value);
+    }
     dropFarTimeouts(request);
     const answer = async () => {
       const universal = universalRequestFromNodeRequest(request, response, undefined, undefined);

@@ -33,10 +33,10 @@ export async function openDoors(
   configuration: Configuration,
   { readiness, metrics, isTraced, log }: { readiness: Readiness; metrics: Metrics; isTraced: boolean; log: Logger },
 ): Promise<Doors> {
-  const { host, port, httpPort, httpOrigins, writeAheadKib } = configuration;
+  const { host, port, httpPort, httpOrigins, writeAheadKib, streamResetBurst } = configuration;
   const certificate = await readCertificate(configuration);
   await using opened = new AsyncDisposableStack();
-  const common = { engine, host, token: configuration.token ?? undefined, certificate, log };
+  const common = { engine, host, token: configuration.token ?? undefined, certificate, streamResetBurst, log };
   const observe = callObserver("grpc", { metrics, isTraced });
   const grpc = await openGrpcDoor({ ...common, observe, port, writeAheadKib });
   opened.defer(() => grpc.close({ graceMs: 0 }));

@@ -9,14 +9,10 @@ import type { Drain } from "../rpc/drain.ts";
 import { contextIn, observeCall } from "../rpc/observed-call.ts";
 import type { CallObserver } from "../rpc/observed-call.ts";
 import type { CallContext } from "../rpc/service.ts";
-import { retryAfterMs, sendError } from "./http-answer.ts";
+import { retryAfterMs, sendError, STREAM_HEADERS } from "./http-answer.ts";
 import type { HttpHandler, HttpRequest, HttpResponse } from "./http-server.ts";
 
-const HEADERS = {
-  "content-type": "text/event-stream",
-  "cache-control": "no-cache, no-transform",
-  "x-accel-buffering": "no", // nginx would gather what is to be seen at once.
-};
+const HEADERS = { "content-type": "text/event-stream", ...STREAM_HEADERS };
 
 /** When an EventSource that was cut off comes back, at random between these, so that not all come at once. */
 const RETRY_MS_MIN = 500;

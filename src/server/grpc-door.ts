@@ -4,7 +4,7 @@ import type { ServerInterceptor, ServerOptions } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
-import { MESSAGE_BYTES_MAX, WRITE_AHEAD_KIB_DEFAULT } from "../domain/limits.ts";
+import { MESSAGE_BYTES_MAX, STREAM_RESET_BURST_DEFAULT, WRITE_AHEAD_KIB_DEFAULT } from "../domain/limits.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "../gen/google/rpc/status_pb.ts";
@@ -19,6 +19,7 @@ import type { CallObserver } from "../rpc/observed-call.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
 import type { Certificate } from "./certificate.ts";
+import { http2Limits } from "./http2-limits.ts";
 import { reflectionOf } from "./reflection.ts";
 
 /** The services that the door serves as its own. Health knows each by its name, and "" stands for all. */
@@ -55,6 +56,7 @@ export interface GrpcDoor {
  * @param certificate with one it speaks TLS
  * @param observe is told of the calls
  * @param writeAheadKib what a stream puts ahead of its reader before it waits; one frame alone may be larger
+ * @param streamResetBurst how many streams a connection may cancel at once
  * @throws where the address cannot be listened on
  */
 export async function openGrpcDoor({
@@ -65,6 +67,7 @@ export async function openGrpcDoor({
   certificate = null,
   observe,
   writeAheadKib = WRITE_AHEAD_KIB_DEFAULT,
+  streamResetBurst = STREAM_RESET_BURST_DEFAULT,
   log,
 }: {
   engine: TaskEngine;
@@ -74,12 +77,14 @@ export async function openGrpcDoor({
   certificate?: Certificate | null;
   observe?: CallObserver | undefined;
   writeAheadKib?: number;
+  streamResetBurst?: number;
   log: Logger;
 }): Promise<GrpcDoor> {
   const drain = new Drain();
   const interceptors: ServerInterceptor[] = [drainOthers(drain, isOurs, log)];
   if (token !== undefined) interceptors.unshift(authentication(token, log));
   const server = new Server({ ...OPTIONS, interceptors });
+  limitHttp2(server, streamResetBurst);
   const options = { drain, writeAheadMax: writeAheadKib * 1_024, observe, log };
   addService(server, TaskService, taskService(engine), options);
   addService(server, WorkerService, workerService(engine), options);
@@ -106,6 +111,18 @@ export async function openGrpcDoor({
       return closed;
     },
   };
+}
+
+/**
+ * Sets the options of the HTTP/2 servers that grpc-js will make. It has no option of its own for stream resets; what it
+ * gives to each of its servers is a private field, which docs/adr/0023 accounts for.
+ *
+ * @throws Error where this version of grpc-js has no such field: better than to run with a limit that is not set
+ */
+function limitHttp2(server: Server, streamResetBurst: number): void {
+  const { commonServerOptions } = server as unknown as { commonServerOptions?: object };
+  if (commonServerOptions === undefined) throw new Error("grpc-js: the server has no commonServerOptions");
+  Object.assign(commonServerOptions, http2Limits(streamResetBurst));
 }
 
 function isOurs(path: string): boolean {

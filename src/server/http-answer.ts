@@ -5,6 +5,15 @@ import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol
 import { RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import type { HttpRequest, HttpResponse } from "./http-server.ts";
 
+/**
+ * The headers of every streamed answer, whatever its protocol. A proxy that gathers an answer, or compresses it, would
+ * hold events back until the task has ended: nginx does the first by default, and obeys `x-accel-buffering`.
+ */
+export const STREAM_HEADERS = {
+  "cache-control": "no-store, no-transform",
+  "x-accel-buffering": "no",
+} as const;
+
 /** The path of a request, without its query. */
 export function pathOf({ url = "/" }: HttpRequest): string {
   return url.split("?", 1)[0]!;

@@ -43,11 +43,16 @@ interface HttpDoorOptions {
   origins?: readonly string[];
   /** With one, it speaks TLS, and HTTP/2 besides HTTP/1.1. */
   certificate?: Certificate | null;
+  /** How many streams a connection of HTTP/2 may cancel at once. */
+  streamResetBurst?: number;
   readiness: Readiness;
   metrics: Metrics;
   /** Whether calls have spans. */
   isTraced?: boolean;
-  /** Answers every path that is nobody's, without a token. */
+  /**
+   * Answers every path that is nobody's, without a token and to pages of every origin: what it serves holds nothing
+   * secret, and a console that is loaded can say why its calls are refused.
+   */
   fallback?: HttpHandler;
   /** The server's, not a child of it: its level is what `/log-level` is about. */
   log: Logger;
@@ -63,9 +68,10 @@ const CALLS = /^\/(spool\.v1\.|v1\/)/;
  * @throws where the address cannot be listened on
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
-  const { host, port, certificate } = options;
+  const { host, port, certificate, streamResetBurst } = options;
   const drain = new Drain();
-  const server = await openHttpServer({ host, port, certificate, handler: doorHandler(options, drain) });
+  const handler = doorHandler(options, drain);
+  const server = await openHttpServer({ host, port, certificate, streamResetBurst, handler });
   return {
     port: server.port,
     close({ graceMs }) {
@@ -90,8 +96,10 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
     const path = pathOf(request);
     if (path === "/healthz") return sendJson(response, 200, JSON.stringify({ alive: true }));
     if (path === "/readyz") return void sendReadiness(readiness, response);
-    if (!isAdmitted(request, response)) return;
     const call = routes.get(path);
+    const isOurs = call !== undefined || own.has(path) || CALLS.test(path);
+    if (!isOurs && fallback !== undefined) return fallback(request, response);
+    if (!isAdmitted(request, response)) return;
     if (call !== undefined) return call(request, response); // It asks for the token itself, to refuse in its protocol.
     const resource = own.get(path) ?? streamOf(path);
     if (resource !== undefined) {
@@ -103,8 +111,7 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
       if (isAuthorized(request.headers.authorization)) return answer(request, response);
       return refuse(new Unauthenticated());
     }
-    if (CALLS.test(path) || fallback === undefined) return sendNotFound(path, response);
-    fallback(request, response);
+    sendNotFound(path, response);
 
     function refuse(error: SpoolError, status?: number): void {
       sendError(response, toConnectError(error, log), status);

@@ -3,7 +3,9 @@ import { createSecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
+import { STREAM_RESET_BURST_DEFAULT } from "../domain/limits.ts";
 import type { Certificate } from "./certificate.ts";
+import { http2Limits } from "./http2-limits.ts";
 
 /** Takes a request of HTTP/1.1 or HTTP/2: Node gives both the same face. */
 export type HttpHandler = ReturnType<typeof connectNodeAdapter>;
@@ -22,6 +24,11 @@ export interface HttpServer {
 
 /** After so long without a byte the machine at the other end is asked whether it is still there. */
 const KEEP_ALIVE_MS = 30_000;
+/**
+ * How long a connection of HTTP/1.1 is kept between two requests: longer than proxies keep theirs (nginx and cloud
+ * balancers 60 s). Were it the server that closes first, a proxy would send a request at that moment and lose it.
+ */
+const IDLE_CONNECTION_MS = 75_000;
 /** Of all headers of a request, its URL among them: a cursor of many tasks comes as one, and a call by GET in the URL. */
 const HEADERS_BYTES_MAX = 64 * 1_024;
 
@@ -29,17 +36,20 @@ const HEADERS_BYTES_MAX = 64 * 1_024;
  * Listens for HTTP/1.1, or with a certificate for HTTP/2 and HTTP/1.1 over TLS at one port.
  *
  * @param port 0 for any that is free
+ * @param streamResetBurst how many streams a connection of HTTP/2 may cancel at once
  * @throws where the address cannot be listened on, or the certificate and the key are none or not of one pair
  */
 export async function openHttpServer({
   host,
   port,
   certificate,
+  streamResetBurst = STREAM_RESET_BURST_DEFAULT,
   handler,
 }: {
   host: string;
   port: number;
   certificate?: Certificate | null | undefined;
+  streamResetBurst?: number | undefined;
   handler: HttpHandler;
 }): Promise<HttpServer> {
   /** Also those that have not spoken TLS yet. */
@@ -60,10 +70,21 @@ export async function openHttpServer({
     response.once("close", () => count(-1));
     handler(request, response);
   };
-  const options = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, maxHeaderSize: HEADERS_BYTES_MAX };
+  const options = {
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
+    keepAliveTimeout: IDLE_CONNECTION_MS,
+    maxHeaderSize: HEADERS_BYTES_MAX,
+  };
   const server = certificate
     ? createSecureServer(
-        { ...options, ...certificate, allowHTTP1: true, settings: { maxHeaderListSize: HEADERS_BYTES_MAX } },
+        {
+          ...options,
+          ...certificate,
+          ...http2Limits(streamResetBurst),
+          allowHTTP1: true,
+          settings: { maxHeaderListSize: HEADERS_BYTES_MAX },
+        },
         onRequest,
       )
     : createServer(options, onRequest);

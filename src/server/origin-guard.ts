@@ -40,15 +40,18 @@ export function originGuard({
     if (host === null || url === null) {
       return refuse(new SpoolError("INVALID_ARGUMENT", "host: must name the server, as a URL does"));
     }
+    const { origin } = request.headers;
+    const seen = { host: url.host, ...(origin !== undefined && { origin }) };
     if (!hasToken && !isLoopback(url.hostname.replace(/^\[(.*)\]$/, "$1")) && !namedHosts.has(url.hostname)) {
       const what = `this server does not know itself as ${JSON.stringify(url.host)}`;
-      return refuse(new OriginRefused(`${what}: it answers to localhost, and to the hosts of SPOOL_HTTP_ORIGINS`));
+      return refuse(
+        new OriginRefused(`${what}: it answers to localhost, and to the hosts of SPOOL_HTTP_ORIGINS`, seen),
+      );
     }
-    const { origin } = request.headers;
     if (named.size > 0) response.setHeader("vary", "origin");
     if (origin === undefined) {
       if (isOfThisOrigin(request)) return true;
-      return refuse(new OriginRefused("a page of another origin asks: SPOOL_HTTP_ORIGINS must name it"));
+      return refuse(new OriginRefused("a page of another origin asks: SPOOL_HTTP_ORIGINS must name it", seen));
     }
     if (named.has(origin)) {
       response.setHeader("access-control-allow-origin", origin);
@@ -59,8 +62,9 @@ export function originGuard({
       return false;
     }
     if (isSame(origin, host, request)) return true;
-    const what = `a page of origin ${JSON.stringify(origin.slice(0, 256))} asks: SPOOL_HTTP_ORIGINS must name it`;
-    return refuse(new OriginRefused(what));
+    const what = `a page of origin ${JSON.stringify(origin.slice(0, 256))} asks, by the host ${JSON.stringify(url.host)}`;
+    const todo = "SPOOL_HTTP_ORIGINS must name the origin; where it is this server's own, a proxy must pass Host on";
+    return refuse(new OriginRefused(`${what}: ${todo}`, seen));
 
     function refuse(error: SpoolError): false {
       sendError(response, toConnectError(error, log));

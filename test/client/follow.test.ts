@@ -48,6 +48,21 @@ describe("a follower", () => {
     assert.deepEqual(events, []);
   });
 
+  it("throws at once where the server refuses its position, on a stream that it has resumed too", async () => {
+    const refusal = { code: "OUT_OF_RANGE", message: /whose last event is 4/ };
+    const message = "from_seq 99 is past the end, whose last event is 4";
+    for (const attempts of [1, 2]) {
+      let opened = 0;
+      const following = follow(async function* () {
+        if (++opened === attempts) throw failure("OUT_OF_RANGE", message);
+        yield frame([progress(1)]);
+        throw failure("UNAVAILABLE", "cut");
+      });
+      await assert.rejects(following, refusal);
+      assert.equal(opened, attempts);
+    }
+  });
+
   it("ends after final though the server goes on with heartbeats", async () => {
     const events = await follow(async function* (_, { cancelled }) {
       yield frame([final(1)]);

@@ -5,15 +5,19 @@ import type { JsonObject } from "../../src/domain/json.ts";
 import { DoorError, doorTask, toldEach } from "./door.ts";
 import type { Door, DoorEvent, DoorNews, DoorPage } from "./door.ts";
 import { openServed } from "./served.ts";
+import type { Served } from "./served.ts";
 
 /** `spool/client`, over gRPC, both as the caller and as the worker that runs the tasks. */
 export async function openWorkerDoor(): Promise<Door> {
-  return openClientDoor({ byWorker: true });
+  return clientDoor(await openServed({ byWorker: true }));
 }
 
 /** `spool/client`, over gRPC. */
-export async function openClientDoor({ byWorker = false } = {}): Promise<Door> {
-  const served = await openServed({ byWorker });
+export async function openClientDoor(at?: Served): Promise<Door> {
+  return clientDoor(at ?? (await openServed()));
+}
+
+function clientDoor(served: Served): Door {
   const client = connect({ address: served.address });
   return {
     stage: served.stage,

@@ -7,12 +7,13 @@ import { BadRequestSchema, ErrorInfoSchema } from "../../src/gen/google/rpc/erro
 import { StatusSchema } from "../../src/gen/google/rpc/status_pb.ts";
 import type { Door } from "./door.ts";
 import { openServed } from "./served.ts";
+import type { Served } from "./served.ts";
 import { doorError, wireDoor } from "./wire-door.ts";
 import type { Wire } from "./wire-door.ts";
 
 /** Bare grpc-js. */
-export async function openGrpcDoor(): Promise<Door> {
-  const served = await openServed();
+export async function openGrpcDoor(at?: Served): Promise<Door> {
+  const served = at ?? (await openServed());
   return wireDoor(served, openWire(served.address));
 }
 

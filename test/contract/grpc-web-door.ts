@@ -11,12 +11,13 @@ import { createGrpcWebTransport } from "@connectrpc/connect-node";
 import { BadRequestSchema, ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import type { Door } from "./door.ts";
 import { openServed } from "./served.ts";
+import type { Served } from "./served.ts";
 import { doorError, wireDoor } from "./wire-door.ts";
 import type { Wire } from "./wire-door.ts";
 
 /** gRPC-Web, as a browser's client speaks it. */
-export async function openGrpcWebDoor(): Promise<Door> {
-  const served = await openServed();
+export async function openGrpcWebDoor(at?: Served): Promise<Door> {
+  const served = at ?? (await openServed());
   return wireDoor(served, openWire(createGrpcWebTransport({ baseUrl: served.url, httpVersion: "1.1" })));
 }
 

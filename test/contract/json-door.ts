@@ -13,9 +13,9 @@ import type { Served } from "./served.ts";
 // eslint-disable-next-line typescript/no-explicit-any
 type Json = Record<string, any>;
 
-/** Connect with JSON. */
-export async function openJsonDoor(): Promise<Door> {
-  return jsonDoor(await openServed());
+/** Connect with JSON. @param served where; by default a server of its own */
+export async function openJsonDoor(served?: Served): Promise<Door> {
+  return jsonDoor(served ?? (await openServed()));
 }
 
 function jsonDoor(served: Served): Door {
@@ -91,8 +91,8 @@ function jsonDoor(served: Served): Door {
 }
 
 /** Server-sent events for what is followed, and Connect with JSON for the rest. */
-export async function openSseDoor(): Promise<Door> {
-  const served = await openServed();
+export async function openSseDoor(at?: Served): Promise<Door> {
+  const served = at ?? (await openServed());
   return {
     ...jsonDoor(served),
     async *follow({ taskId, fromSeq }) {

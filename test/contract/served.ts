@@ -3,6 +3,7 @@ import { worker } from "../../src/client/client.ts";
 import type { SpoolWorker, WorkerNotice } from "../../src/client/client.ts";
 import { openGrpcDoor } from "../../src/server/grpc-door.ts";
 import { openHttpDoor } from "../../src/server/http-door.ts";
+import type { HttpHandler } from "../../src/server/http-server.ts";
 import { openMetrics } from "../../src/server/telemetry/metrics.ts";
 import { Readiness } from "../../src/server/readiness.ts";
 import { startEngine } from "../support/engines.ts";
@@ -18,8 +19,20 @@ export interface Served extends AsyncDisposable {
   readonly stage: Stage;
 }
 
-/** @param byWorker whether the code runs at a worker that is connected, and not in the server */
-export async function openServed({ byWorker = false } = {}): Promise<Served> {
+/**
+ * @param byWorker whether the code runs at a worker that is connected, and not in the server
+ * @param workerAt where that worker connects to; by default to the gRPC endpoint itself
+ * @param fallback what the HTTP endpoint serves besides calls
+ */
+export async function openServed({
+  byWorker = false,
+  workerAt = (served) => Promise.resolve(served.address),
+  fallback,
+}: {
+  byWorker?: boolean;
+  workerAt?: (served: Pick<Served, "address" | "url">) => Promise<string>;
+  fallback?: HttpHandler;
+} = {}): Promise<Served> {
   const store = await openPostgres();
   const stage = new Stage();
   const engine = await startEngine(store, { kinds: byWorker ? [] : [stage.kind] });
@@ -27,12 +40,14 @@ export async function openServed({ byWorker = false } = {}): Promise<Served> {
   const common = { engine, host: "127.0.0.1", port: 0, log };
   const door = await openGrpcDoor(common);
   const metrics = openMetrics();
-  const httpDoor = await openHttpDoor({ ...common, readiness: new Readiness(async () => {}), metrics });
-  const address = `127.0.0.1:${door.port}`;
-  const connected = byWorker ? await connectWorker(address, stage) : null;
+  const readiness = new Readiness(async () => {});
+  readiness.schema = true;
+  readiness.engine = true;
+  const httpDoor = await openHttpDoor({ ...common, readiness, metrics, ...(fallback && { fallback }) });
+  const endpoints = { address: `127.0.0.1:${door.port}`, url: `http://127.0.0.1:${httpDoor.port}` };
+  const connected = byWorker ? await connectWorker(await workerAt(endpoints), stage) : null;
   return {
-    address,
-    url: `http://127.0.0.1:${httpDoor.port}`,
+    ...endpoints,
     stage,
     async [Symbol.asyncDispose]() {
       await connected?.[Symbol.asyncDispose]();

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Code } from "@connectrpc/connect";
+import { DoorError } from "./door.ts";
 import type { Door, DoorEvent } from "./door.ts";
 
 /** What docs/guarantees.md promises of a tape, at every door. */
@@ -57,6 +59,39 @@ export function tapeContract(door: () => Door): void {
     const taskId = await finishedEcho(door(), 1);
     assert.deepEqual(await collect(door().follow({ taskId, fromSeq: 5n })), []);
     assert.deepEqual(await collect(door().follow({ taskId, fromSeq: 9_999n })), []);
+  });
+
+  it("refuses a follower past the end of a tape that goes on, and names its last event", async () => {
+    const actor = door().stage.actor();
+    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const { taskId } = task;
+    const running = await actor.enter();
+    await running.log("INFO", "hello");
+    await running.flush();
+    for (const fromSeq of [4n, 9_999n]) {
+      await assert.rejects(collect(door().follow({ taskId, fromSeq })), (error: unknown) => {
+        assert.ok(error instanceof DoorError, String(error));
+        assert.equal(error.reason, "SEQ_OUT_OF_RANGE");
+        assert.ok(error.code === 0 || error.code === Code.OutOfRange);
+        assert.deepEqual(error.metadata, { task_id: taskId, from_seq: `${fromSeq}`, last_seq: "2" });
+        return true;
+      });
+    }
+    const page = await door().events({ taskId, fromSeq: 9_999n });
+    assert.deepEqual([page.events, page.nextFromSeq, page.hasMore, page.status], [[], 9_999n, false, "running"]);
+    const next = collect(door().follow({ taskId, fromSeq: 3n }));
+    actor.leave();
+    assert.deepEqual(seqs(await next), [3n]);
+  });
+
+  it("refuses a follower past the start of a tape that has not begun", async () => {
+    const { task } = await door().start({ kind: "echo", runAt: new Date(Date.now() + 3_600_000) });
+    const { taskId } = task;
+    const following = collect(door().follow({ taskId, fromSeq: 2n }));
+    await assert.rejects(following, { reason: "SEQ_OUT_OF_RANGE" });
+    const first = collect(door().follow({ taskId, fromSeq: 1n }));
+    await door().cancel(taskId);
+    assert.deepEqual(seqs(await first), [1n]);
   });
 
   it("pages visit every event once, three at a time", async () => {

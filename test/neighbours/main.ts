@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 import { runGroups } from "../../scripts/mocha-groups.ts";
+import { CHROMIUM } from "../browser/support/stage.ts";
 import { requirePrograms } from "../support/require-programs.ts";
 
 /** Where Debian puts it; `SPOOL_TEST_POSTGRES` names another. */
@@ -14,12 +15,18 @@ const OPTIONS = [
   "--timeout=60000",
   "--reporter=./test/support/reporter.ts",
   "--require=./test/support/hooks.ts",
+  "--require=./test/browser/support/stage.ts",
 ];
 
 requirePrograms("test:neighbours", [
   { command: ["prometheus", "--version"], of: "prometheus" },
   { command: ["promtool", "--version"], of: "prometheus" },
   { command: ["pgbouncer", "--version"], of: "pgbouncer" },
+  { command: ["nginx", "-v"], of: "nginx" },
+  { command: ["haproxy", "-v"], of: "haproxy" },
+  { command: [CHROMIUM, "--version"], of: "chromium" },
   { command: [join(process.env["SPOOL_TEST_POSTGRES"], "bin/postgres"), "--version"], of: "postgresql-15" },
 ]);
+// The page as it is now, not as it was when the dependencies were installed.
+await import("../../scripts/build-console.ts");
 await runGroups([["test/neighbours/*.neighbour.ts"]], [...OPTIONS, ...process.argv.slice(2)]);

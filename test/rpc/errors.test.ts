@@ -62,6 +62,11 @@ describe("an error of the domain", () => {
       { task_id: TASK_ID, current_status: "running" },
     ],
     [new errors.RequestIdReused("r", TASK_ID), Code.AlreadyExists, { request_id: "r", task_id: TASK_ID }],
+    [
+      new errors.SeqOutOfRange(TASK_ID, 1_000n, 4n),
+      Code.OutOfRange,
+      { task_id: TASK_ID, from_seq: "1000", last_seq: "4" },
+    ],
     [new errors.LeaseLost(TASK_ID), Code.Aborted, { task_id: TASK_ID }],
     [new errors.StoreUnavailable(new Error("at 10.0.0.7")), Code.Unavailable, {}, 1_000],
     [new errors.Draining(), Code.Unavailable, {}, 1_000],

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { get as getPlain } from "node:http";
+import type { IncomingMessage } from "node:http";
+import { get as getSecure } from "node:https";
 import { connect } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { TaskNotFound } from "../../src/domain/errors.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { aLogEvent, aPage, aTask, SOME_TASK, TASK_ID } from "../rpc/fake-engine.ts";
+import { makeCertificate } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 import { clientOf, openDoor, PROTOCOLS } from "./open-http-door.ts";
 
@@ -137,6 +141,24 @@ describe("the HTTP door", () => {
       assert.match((await socket.toArray()).join(""), new RegExp(`^HTTP/1.1 ${status} `), request);
     }
     assert.equal((await server.call("GetTask", { taskId: TASK_ID })).status, 200);
+  });
+
+  it("keeps an idle connection for longer than proxies keep theirs, over TLS too", async () => {
+    using certificate = makeCertificate();
+    for (const [door, get] of [
+      [{}, getPlain],
+      [{ certificate }, getSecure],
+    ] as const) {
+      await using server = await openDoor({}, door);
+      const answer = get(`${server.url}/healthz`, {
+        ca: certificate.cert,
+        agent: false,
+        headers: { connection: "keep-alive" },
+      });
+      const [{ headers }] = (await once(answer, "response")) as [IncomingMessage];
+      assert.equal(headers["keep-alive"], "timeout=75");
+      answer.destroy();
+    }
   });
 
   it("says when its port is taken", async () => {

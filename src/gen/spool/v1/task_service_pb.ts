@@ -448,7 +448,7 @@ export type GetEventsRequest = Message<"spool.v1.GetEventsRequest"> & {
   taskId: string;
 
   /**
-   * The first seq wanted, inclusive; 0 means 1.
+   * The first seq wanted, inclusive; 0 means 1. Past the end of the tape the page is empty, whatever the status.
    *
    * @generated from field: int64 from_seq = 2;
    */
@@ -536,7 +536,7 @@ export type StreamEventsRequest = Message<"spool.v1.StreamEventsRequest"> & {
   taskId: string;
 
   /**
-   * The first seq wanted, inclusive; 0 means 1.
+   * The first seq wanted, inclusive; 0 means 1. At most last_seq + 1 while the task has not ended.
    *
    * @generated from field: int64 from_seq = 2;
    */
@@ -1158,7 +1158,8 @@ export const TaskService: GenService<{
    * Replays a tape from a position and then follows it live. The first frame comes at once, even with no event;
    * a quiet stream sends frames without events as heartbeats; it ends OK only after the final event, and at once
    * when from_seq is past the end of a finished tape. Every other end is an error status: come back with
-   * from_seq = next_from_seq of the last frame, and nothing is missed or repeated.
+   * from_seq = next_from_seq of the last frame, and nothing is missed or repeated. A from_seq past last_seq + 1 of a
+   * task that has not ended: OUT_OF_RANGE, SEQ_OUT_OF_RANGE with last_seq.
    *
    * @generated from rpc spool.v1.TaskService.StreamEvents
    */
