@@ -17,6 +17,7 @@ export type Reason =
   | "SESSION_LOST"
   | "WORKER_SILENT"
   | "ORIGIN_REFUSED"
+  | "UNIMPLEMENTED"
   | "INTERNAL";
 
 /** A field of a request and what it must be. */
@@ -157,5 +158,12 @@ export class Unauthenticated extends SpoolError {
 export class OriginRefused extends SpoolError {
   constructor(what: string) {
     super("ORIGIN_REFUSED", what);
+  }
+}
+
+/** There is no such call here, or it is compressed in a way that this server does not know. */
+export class Unimplemented extends SpoolError {
+  constructor(what: string) {
+    super("UNIMPLEMENTED", what);
   }
 }

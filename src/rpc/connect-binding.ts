@@ -9,6 +9,7 @@ import { callCancelled, callDeadlineExceeded, codeOf, toRpcError } from "./error
 import type { ErrorLog } from "./errors.ts";
 import { contextIn, observeCall } from "./observed-call.ts";
 import type { CallObserver } from "./observed-call.ts";
+import { requestBytesMax } from "./request-bounds.ts";
 import type { CallContext, ServerStreamingHandler, ServiceHandlers, UnaryHandler } from "./service.ts";
 
 interface BindingOptions {
@@ -32,13 +33,14 @@ export function addRoutes<Service extends DescService>(
 ): void {
   for (const method of service.methods) {
     const options = { ...rest, method, log: log.child({ rpc: `/${service.typeName}/${method.name}` }) };
+    const bounds = { readMaxBytes: requestBytesMax(method) };
     // The mapped type of ServiceHandlers is lost over a list of methods; this function's signature has held it.
     const handler = (handlers as Record<string, unknown>)[method.localName];
     if (method.methodKind === "unary") {
-      router.rpc(method as DescMethodUnary, serveUnary(handler as UnaryHandler, options));
+      router.rpc(method as DescMethodUnary, serveUnary(handler as UnaryHandler, options), bounds);
     } else if (method.methodKind === "server_streaming") {
       const stream = serveServerStreaming(handler as ServerStreamingHandler, options);
-      router.rpc(method as DescMethodServerStreaming, stream);
+      router.rpc(method as DescMethodServerStreaming, stream, bounds);
     }
   }
 }
@@ -62,8 +64,7 @@ export function nameErrors({ signal }: Pick<HandlerContext, "signal">, log: Erro
   const onAbort = () => {
     const error: unknown = signal.reason;
     if (!(error instanceof ConnectError) || error.details.length > 0) return;
-    const isOfRequest = error.code === Code.InvalidArgument || error.code === Code.Internal;
-    if (!decoded.has(signal) && !isOfRequest) return; // Too large, or compressed in an unknown way.
+    if (error.code === Code.Canceled || error.code === Code.Aborted) return; // Its caller has gone.
     const named = toConnectError(decoded.has(signal) ? error : undecodable(error), log);
     const { code, rawMessage, message, details } = named;
     Object.assign(error, { code, rawMessage, message, details });
@@ -72,6 +73,7 @@ export function nameErrors({ signal }: Pick<HandlerContext, "signal">, log: Erro
 }
 
 function undecodable(error: ConnectError): SpoolError {
+  if (error.code === Code.DeadlineExceeded) return callDeadlineExceeded();
   return new SpoolError("INVALID_ARGUMENT", `the request cannot be decoded: ${error.rawMessage}`, { cause: error });
 }
 

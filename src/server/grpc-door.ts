@@ -1,4 +1,4 @@
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { ServerInterceptor, ServerOptions } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
@@ -15,10 +15,12 @@ import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { Drain } from "../rpc/drain.ts";
 import { addService } from "../rpc/grpc-binding.ts";
 import { authentication, drainOthers } from "../rpc/interceptors.ts";
+import { nameStatuses } from "../rpc/library-status.ts";
 import type { CallObserver } from "../rpc/observed-call.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
 import type { Certificate } from "./certificate.ts";
+import { guardStreams } from "./grpc-streams.ts";
 import { reflectionOf } from "./reflection.ts";
 
 /** The services that the door serves as its own. Health knows each by its name, and "" stands for all. */
@@ -77,8 +79,9 @@ export async function openGrpcDoor({
   log: Logger;
 }): Promise<GrpcDoor> {
   const drain = new Drain();
-  const interceptors: ServerInterceptor[] = [drainOthers(drain, isOurs, log)];
-  if (token !== undefined) interceptors.unshift(authentication(token, log));
+  const interceptors: ServerInterceptor[] = [nameStatuses(METHODS, log)];
+  if (token !== undefined) interceptors.push(authentication(token, log));
+  interceptors.push(drainOthers(drain, isOurs, log));
   const server = new Server({ ...OPTIONS, interceptors });
   const options = { drain, writeAheadMax: writeAheadKib * 1_024, observe, log };
   addService(server, TaskService, taskService(engine), options);
@@ -95,6 +98,7 @@ export async function openGrpcDoor({
   reflectionOf([...SERVICES.map(({ file }) => file), file_grpc_health_v1_health, ...others]).addToServer(server);
 
   const boundPort = await listen(server, { host, port, certificate });
+  guardStreams(server, log);
   let closed: Promise<void> | undefined;
   return {
     port: boundPort,
@@ -107,6 +111,13 @@ export async function openGrpcDoor({
     },
   };
 }
+
+/** Those of the services, by their paths. */
+const METHODS: ReadonlyMap<string, DescMethod> = new Map(
+  SERVICES.flatMap(({ typeName, methods }) =>
+    methods.map((method) => [`/${typeName}/${method.name}`, method] as const),
+  ),
+);
 
 function isOurs(path: string): boolean {
   return SERVICES.some(({ typeName }) => path.startsWith(`/${typeName}/`));

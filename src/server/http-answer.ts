@@ -1,3 +1,4 @@
+import { constants } from "node:http2";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import type { ConnectError } from "@connectrpc/connect";
@@ -37,4 +38,16 @@ export function sendError(response: HttpResponse, error: ConnectError, status = 
 export function retryAfterMs(error: ConnectError): number | undefined {
   const [hint] = error.findDetails(RetryInfoSchema);
   return hint?.retryDelay && durationMs(hint.retryDelay);
+}
+
+/**
+ * Has the connection (HTTP/1.1), or the request's stream (HTTP/2), closed once its answer is out, however much of the
+ * request has not come: a caller that is refused holds nothing open. To be called before the answer begins.
+ */
+export function closeAfter(request: HttpRequest, response: HttpResponse): void {
+  if ("stream" in request) {
+    response.once("finish", () => request.stream.close(constants.NGHTTP2_NO_ERROR));
+  } else {
+    response.setHeader("connection", "close");
+  }
 }

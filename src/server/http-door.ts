@@ -1,6 +1,5 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
-import { SpoolError, Unauthenticated } from "../domain/errors.ts";
+import { SpoolError, Unauthenticated, Unimplemented } from "../domain/errors.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import { bearerTokenCheck } from "../rpc/bearer-token.ts";
 import { toConnectError } from "../rpc/connect-binding.ts";
@@ -13,7 +12,7 @@ import { connectRoutes } from "./connect-routes.ts";
 import { eventSource } from "./event-source.ts";
 import { eventStream } from "./event-streams.ts";
 import { logLevelResource } from "./log/log-level-resource.ts";
-import { pathOf, sendError, sendJson } from "./http-answer.ts";
+import { closeAfter, pathOf, sendError, sendJson } from "./http-answer.ts";
 import { openHttpServer } from "./http-server.ts";
 import type { HttpHandler, HttpResponse } from "./http-server.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
@@ -101,9 +100,10 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
         return refuse(new SpoolError("INVALID_ARGUMENT", `this is called by ${methods.join(" or ")}`), 405);
       }
       if (isAuthorized(request.headers.authorization)) return answer(request, response);
+      closeAfter(request, response);
       return refuse(new Unauthenticated());
     }
-    if (CALLS.test(path) || fallback === undefined) return sendNotFound(path, response);
+    if (CALLS.test(path) || fallback === undefined) return refuse(notFound(path), 404);
     fallback(request, response);
 
     function refuse(error: SpoolError, status?: number): void {
@@ -123,8 +123,7 @@ async function sendReadiness(readiness: Readiness, response: HttpResponse): Prom
   sendJson(response, report.ready ? 200 : 503, JSON.stringify(report));
 }
 
-/** As Connect has it of a call that there is not. */
-function sendNotFound(path: string, response: HttpResponse): void {
+function notFound(path: string): SpoolError {
   const hint = path.endsWith("WorkerService/Work") ? ": it sends both ways at once, and is served over gRPC alone" : "";
-  sendError(response, new ConnectError(`nothing is served at ${path}${hint}`, Code.Unimplemented), 404);
+  return new Unimplemented(`nothing is served at ${path}${hint}`);
 }
