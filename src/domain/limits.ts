@@ -100,6 +100,16 @@ export const FRAME_BYTES_MAX = 256 * KIB;
 /** What a stream puts ahead of its reader before it waits, unless it is set otherwise; one frame alone may be larger. */
 export const WRITE_AHEAD_KIB_DEFAULT = 64;
 export const WRITE_AHEAD_KIB_MAX = 64 * KIB;
+/** Calls and streams that are open at once on one connection, unless it is set otherwise. */
+export const STREAMS_PER_CONNECTION_DEFAULT = 1_000;
+export const STREAMS_PER_CONNECTION_MAX = 100_000;
+/** Of them, streams over many tasks. */
+export const FOLLOWS_PER_CONNECTION_DEFAULT = 256;
+/** Reads of one connection that wait for their turn, of each sort, unless it is set otherwise. */
+export const WAITING_READS_DEFAULT = 512;
+export const WAITING_READS_MAX = 10_000;
+/** How long a request may take to arrive, unless it is set otherwise. */
+export const REQUEST_TIMEOUT_MS_DEFAULT = 30 * SECOND_MS;
 /** A deadline of a call that is further away counts as none: no timer of Node runs longer. */
 export const CALL_TIMEOUT_MS_MAX = 2 ** 31 - 1;
 /** An error's texts, each as UTF-8, and its violations together: many clients take 8 KiB of trailers and no more. */

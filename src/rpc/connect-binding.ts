@@ -1,5 +1,5 @@
 import type { DescMethod, DescMethodServerStreaming, DescMethodUnary, DescService } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { SpoolError } from "../domain/errors.ts";
@@ -44,6 +44,9 @@ export function addRoutes<Service extends DescService>(
     }
   }
 }
+
+/** Which connection a call has come by, for who hands it to the router to say. */
+export const CALLER = createContextKey<string | undefined>(undefined);
 
 /** An error in Connect's own terms. It travels as Connect's JSON, or in the trailers of gRPC-Web. */
 export function toConnectError(thrown: unknown, log: ErrorLog): ConnectError {
@@ -127,7 +130,10 @@ function hasGone({ signal }: CallContext): boolean {
 }
 
 /** The context of a call, with reasons of ours where Connect has its own. Disposed of when nothing waits any more. */
-function openCall({ signal, requestHeader }: Pick<HandlerContext, "signal" | "requestHeader">, drain: Drain) {
+function openCall(
+  { signal, requestHeader, values }: CallContext & Partial<Pick<HandlerContext, "values">>,
+  drain: Drain,
+) {
   const controller = new AbortController();
   const settle = drain.onBegin((reason) => controller.abort(reason));
   const onAbort = () => controller.abort(isOverdue(signal.reason) ? callDeadlineExceeded() : callCancelled());
@@ -136,6 +142,7 @@ function openCall({ signal, requestHeader }: Pick<HandlerContext, "signal" | "re
   return {
     signal: controller.signal,
     requestHeader,
+    caller: values?.get(CALLER),
     get traceparent() {
       return checkTraceparent(requestHeader.get("traceparent"));
     },

@@ -10,19 +10,26 @@ import { requestBytesMax, tooLarge } from "./request-bounds.ts";
 
 type PartialStatusObject = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 
+/** Of the innermost call, what it does not show: what refuses a message by its length, before any of it is kept. */
+interface InnermostCall {
+  decoder: { maxReadMessageLength: number };
+}
+
 const DETAILS = "grpc-status-details-bin";
 
 /**
  * Gives the errors that grpc-js finds by itself the reason and code that the service's own errors have: messages that
  * are too large, cut short or wrongly compressed, timeouts that are none, deadlines. grpc-js ends such calls below all
  * interceptors, by the sendStatus of the innermost call: this must be the first interceptor of a server, and takes its
- * place there.
+ * place there. And it has no message read that is larger than its method takes.
  *
  * @param methods by their paths
  */
 export function nameStatuses(methods: ReadonlyMap<string, DescMethod>, log: ErrorLog): ServerInterceptor {
   return ({ path }, call) => {
     const method = methods.get(path);
+    const { decoder } = call as unknown as InnermostCall;
+    if (method !== undefined) decoder.maxReadMessageLength = requestBytesMax(method);
     const sendStatus = call.sendStatus.bind(call);
     (call as Pick<ServerInterceptingCallInterface, "sendStatus">).sendStatus = (status) =>
       sendStatus(named(status, method, log));

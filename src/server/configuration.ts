@@ -1,6 +1,15 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
-import { WRITE_AHEAD_KIB_DEFAULT, WRITE_AHEAD_KIB_MAX } from "../domain/limits.ts";
+import {
+  FOLLOWS_PER_CONNECTION_DEFAULT,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+  STREAMS_PER_CONNECTION_DEFAULT,
+  STREAMS_PER_CONNECTION_MAX,
+  WAITING_READS_DEFAULT,
+  WAITING_READS_MAX,
+  WRITE_AHEAD_KIB_DEFAULT,
+  WRITE_AHEAD_KIB_MAX,
+} from "../domain/limits.ts";
 import { databasePasswords, isDatabaseUrl } from "./database-url.ts";
 import { LOG_LEVELS } from "./log/log-level.ts";
 import type { LogLevel } from "./log/log-level.ts";
@@ -31,6 +40,14 @@ export interface Configuration {
   drainMs: number;
   /** What a stream puts ahead of its reader before it waits: the memory that one who stops reading costs. */
   writeAheadKib: number;
+  /** How many calls and streams are open at once on one connection, at each port. */
+  streamsPerConnection: number;
+  /** Of them, streams over many tasks. */
+  followsPerConnection: number;
+  /** How many expensive reads of one connection, of each sort, wait for their turn. */
+  waitingReads: number;
+  /** How long a request at the HTTP port may take to arrive. */
+  requestTimeoutMs: number;
   /** Below which folder ingest may read. */
   sourcesDir: string;
   modelBaseUrl: string | null;
@@ -99,6 +116,18 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   leaseMs: setting("SPOOL_LEASE_MS", integer(1_000, 600_000), 10_000),
   drainMs: setting("SPOOL_DRAIN_MS", integer(0, 3_600_000), 5_000),
   writeAheadKib: setting("SPOOL_WRITE_AHEAD_KIB", integer(1, WRITE_AHEAD_KIB_MAX), WRITE_AHEAD_KIB_DEFAULT),
+  streamsPerConnection: setting(
+    "SPOOL_STREAMS_PER_CONNECTION",
+    integer(1, STREAMS_PER_CONNECTION_MAX),
+    STREAMS_PER_CONNECTION_DEFAULT,
+  ),
+  followsPerConnection: setting(
+    "SPOOL_FOLLOWS_PER_CONNECTION",
+    integer(1, STREAMS_PER_CONNECTION_MAX),
+    FOLLOWS_PER_CONNECTION_DEFAULT,
+  ),
+  waitingReads: setting("SPOOL_WAITING_READS", integer(1, WAITING_READS_MAX), WAITING_READS_DEFAULT),
+  requestTimeoutMs: setting("SPOOL_REQUEST_TIMEOUT_MS", integer(1_000, 3_600_000), REQUEST_TIMEOUT_MS_DEFAULT),
   sourcesDir: setting("SPOOL_SOURCES_DIR", path(), "."),
   modelBaseUrl: setting("SPOOL_MODEL_BASE_URL", text(/^https?:\/\/./, "a URL of http or https"), null),
   modelApiKey: setting("SPOOL_MODEL_API_KEY", text(/^[\x21-\x7e]+$/, "visible ASCII characters"), null),

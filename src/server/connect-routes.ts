@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import { brotliCompress, constants } from "node:zlib";
 import { base64Decode } from "@bufbuild/protobuf/wire";
-import { createConnectRouter } from "@connectrpc/connect";
+import { createConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Compression, UniversalHandler } from "@connectrpc/connect/protocol";
@@ -17,12 +17,12 @@ import { CALL_TIMEOUT_MS_MAX, MESSAGE_BYTES_MAX } from "../domain/limits.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { Checks } from "../rpc/checks.ts";
-import { addRoutes, nameErrors, toConnectError } from "../rpc/connect-binding.ts";
+import { addRoutes, CALLER, nameErrors, toConnectError } from "../rpc/connect-binding.ts";
 import type { Drain } from "../rpc/drain.ts";
 import type { CallObserver } from "../rpc/observed-call.ts";
 import { checkJsonRequest } from "../rpc/request-bounds.ts";
 import type { ServiceHandlers } from "../rpc/service.ts";
-import { closeAfter, sendError } from "./http-answer.ts";
+import { callerOf, closeAfter, sendError } from "./http-answer.ts";
 import { readQuery } from "./http-query.ts";
 import type { HttpHandler, HttpRequest } from "./http-server.ts";
 import { framingOf, readRequestBody } from "./request-body.ts";
@@ -56,11 +56,14 @@ export function connectRoutes(
     drain,
     isAuthorized,
     observe,
+    requestTimeoutMs,
     log,
   }: {
     drain: Drain;
     isAuthorized: (authorization: string | undefined) => boolean;
     observe: CallObserver | undefined;
+    /** How long a request may take to arrive. */
+    requestTimeoutMs: number;
     log: Logger;
   },
 ): ReadonlyMap<string, HttpHandler> {
@@ -80,12 +83,17 @@ export function connectRoutes(
   const options = { drain, observe, log };
   addRoutes(router, TaskService, tasks, options);
   addRoutes(router, WorkerService, workers, options);
-  return new Map(router.handlers.map((handle) => [handle.requestPath, route(handle, { isAuthorized, log })]));
+  const routeOptions = { isAuthorized, requestTimeoutMs, log };
+  return new Map(router.handlers.map((handle) => [handle.requestPath, route(handle, routeOptions)]));
 }
 
 function route(
   handle: UniversalHandler,
-  { isAuthorized, log }: { isAuthorized: (authorization: string | undefined) => boolean; log: Logger },
+  {
+    isAuthorized,
+    requestTimeoutMs,
+    log,
+  }: { isAuthorized: (authorization: string | undefined) => boolean; requestTimeoutMs: number; log: Logger },
 ): HttpHandler {
   const isGettable = handle.method.methodKind === "unary" && handle.allowedMethods.includes("GET");
   const methods = isGettable ? ["GET", "POST"] : ["POST"];
@@ -110,7 +118,8 @@ function route(
     // The rest of a request that is refused is not waited for.
     if (!isAuthorized(request.headers.authorization)) closeAfter(request, response);
     const answer = async () => {
-      const universal = universalRequestFromNodeRequest(request, response, undefined, undefined);
+      const values = createContextValues().set(CALLER, callerOf(request));
+      const universal = universalRequestFromNodeRequest(request, response, undefined, values);
       if (method === "POST") {
         const framing = framingOf(contentType.toLowerCase());
         universal.header.delete(framing.encodingHeader);
@@ -132,7 +141,7 @@ function route(
     /** Begins to read when Connect does, which asks for the token first. */
     async function* readBody(framing: ReturnType<typeof framingOf>) {
       try {
-        yield await readRequestBody(request, handle.method, framing);
+        yield await readRequestBody(request, handle.method, { ...framing, timeoutMs: requestTimeoutMs });
       } catch (error) {
         if (!(error instanceof SpoolError)) throw error; // The caller has gone.
         if (!request.complete) closeAfter(request, response);

@@ -4,7 +4,7 @@ import type { ServerInterceptor, ServerOptions } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
-import { MESSAGE_BYTES_MAX, WRITE_AHEAD_KIB_DEFAULT } from "../domain/limits.ts";
+import { MESSAGE_BYTES_MAX, STREAMS_PER_CONNECTION_DEFAULT, WRITE_AHEAD_KIB_DEFAULT } from "../domain/limits.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "../gen/google/rpc/status_pb.ts";
@@ -12,6 +12,7 @@ import { file_grpc_health_v1_health } from "../gen/grpc/health/v1/health_pb.ts";
 import { file_spool_v1_errors } from "../gen/spool/v1/errors_pb.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
+import { CallerLimits, limitCallers } from "../rpc/caller-limits.ts";
 import { Drain } from "../rpc/drain.ts";
 import { addService } from "../rpc/grpc-binding.ts";
 import { authentication, drainOthers } from "../rpc/interceptors.ts";
@@ -57,6 +58,8 @@ export interface GrpcDoor {
  * @param certificate with one it speaks TLS
  * @param observe is told of the calls
  * @param writeAheadKib what a stream puts ahead of its reader before it waits; one frame alone may be larger
+ * @param streamsPerConnection how many calls and streams are open at once on one connection; a client waits past it
+ * @param limits what the expensive reads of all callers share
  * @throws where the address cannot be listened on
  */
 export async function openGrpcDoor({
@@ -67,6 +70,8 @@ export async function openGrpcDoor({
   certificate = null,
   observe,
   writeAheadKib = WRITE_AHEAD_KIB_DEFAULT,
+  streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT,
+  limits = new CallerLimits(),
   log,
 }: {
   engine: TaskEngine;
@@ -76,15 +81,21 @@ export async function openGrpcDoor({
   certificate?: Certificate | null;
   observe?: CallObserver | undefined;
   writeAheadKib?: number;
+  streamsPerConnection?: number;
+  limits?: CallerLimits;
   log: Logger;
 }): Promise<GrpcDoor> {
   const drain = new Drain();
   const interceptors: ServerInterceptor[] = [nameStatuses(METHODS, log)];
   if (token !== undefined) interceptors.push(authentication(token, log));
   interceptors.push(drainOthers(drain, isOurs, log));
-  const server = new Server({ ...OPTIONS, interceptors });
+  const server = new Server({
+    ...OPTIONS,
+    "grpc.max_concurrent_streams": streamsPerConnection,
+    interceptors,
+  });
   const options = { drain, writeAheadMax: writeAheadKib * 1_024, observe, log };
-  addService(server, TaskService, taskService(engine), options);
+  addService(server, TaskService, limitCallers(taskService(engine), limits), options);
   addService(server, WorkerService, workerService(engine), options);
 
   const health = new HealthImplementation();

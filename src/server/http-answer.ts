@@ -11,6 +11,11 @@ export function pathOf({ url = "/" }: HttpRequest): string {
   return url.split("?", 1)[0]!;
 }
 
+/** Which connection a request has come by. */
+export function callerOf({ socket }: HttpRequest): string {
+  return `${socket.remoteAddress}:${socket.remotePort}`;
+}
+
 /** Answers with a JSON text. */
 export function sendJson(response: HttpResponse, status: number, body: string | Uint8Array): void {
   response.writeHead(status, {

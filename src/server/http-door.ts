@@ -1,8 +1,10 @@
 import type { Logger } from "pino";
-import { SpoolError, Unauthenticated, Unimplemented } from "../domain/errors.ts";
+import { Overloaded, SpoolError, Unauthenticated, Unimplemented } from "../domain/errors.ts";
+import { REQUEST_TIMEOUT_MS_DEFAULT, STREAMS_PER_CONNECTION_DEFAULT } from "../domain/limits.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import { bearerTokenCheck } from "../rpc/bearer-token.ts";
 import { toConnectError } from "../rpc/connect-binding.ts";
+import { CallerLimits, limitCallers } from "../rpc/caller-limits.ts";
 import { Drain } from "../rpc/drain.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
@@ -44,6 +46,12 @@ interface HttpDoorOptions {
   certificate?: Certificate | null;
   readiness: Readiness;
   metrics: Metrics;
+  /** What the expensive reads of all callers share. */
+  limits?: CallerLimits;
+  /** How many calls and streams are open at once on one connection. */
+  streamsPerConnection?: number;
+  /** How long a request may take to arrive, in milliseconds. */
+  requestTimeoutMs?: number;
   /** Whether calls have spans. */
   isTraced?: boolean;
   /** Answers every path that is nobody's, without a token. */
@@ -62,9 +70,18 @@ const CALLS = /^\/(spool\.v1\.|v1\/)/;
  * @throws where the address cannot be listened on
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
-  const { host, port, certificate } = options;
+  const { host, port, certificate, log } = options;
+  const { streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT } = options;
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS_DEFAULT } = options;
   const drain = new Drain();
-  const server = await openHttpServer({ host, port, certificate, handler: doorHandler(options, drain) });
+  const server = await openHttpServer({
+    ...{ host, port, certificate, streamsPerConnection, requestTimeoutMs },
+    handler: doorHandler(options, drain),
+    refuse(_request, response) {
+      const what = `${streamsPerConnection} requests of this connection are under way`;
+      sendError(response, toConnectError(new Overloaded(what), log));
+    },
+  });
   return {
     port: server.port,
     close({ graceMs }) {
@@ -77,10 +94,16 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
 function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
   const { engine, token, origins = [], readiness, metrics, isTraced = false, fallback, log } = options;
   const isAuthorized = token === undefined ? () => true : bearerTokenCheck(token);
-  const tasks = taskService(engine);
+  const tasks = limitCallers(taskService(engine), options.limits ?? new CallerLimits());
   const observe = callObserver("http", { metrics, isTraced });
   const observeStreams = callObserver("sse", { metrics, isTraced });
-  const routes = connectRoutes({ tasks, workers: workerService(engine) }, { drain, isAuthorized, observe, log });
+  const routes = connectRoutes(
+    { tasks, workers: workerService(engine) },
+    {
+      ...{ drain, isAuthorized, observe, log },
+      requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
+    },
+  );
   const own = new Map([["/log-level", { answer: logLevelResource(log), methods: ["GET", "PUT"] }]]);
   if (metrics.answer !== null) own.set("/metrics", { answer: metrics.answer, methods: ["GET"] });
   const isAdmitted = originGuard({ origins, hasToken: token !== undefined, log });

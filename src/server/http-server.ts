@@ -3,6 +3,7 @@ import { createSecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
+import { REQUEST_TIMEOUT_MS_DEFAULT, STREAMS_PER_CONNECTION_DEFAULT } from "../domain/limits.ts";
 import type { Certificate } from "./certificate.ts";
 
 /** Takes a request of HTTP/1.1 or HTTP/2: Node gives both the same face. */
@@ -22,6 +23,8 @@ export interface HttpServer {
 
 /** After so long without a byte the machine at the other end is asked whether it is still there. */
 const KEEP_ALIVE_MS = 30_000;
+/** How often at the least Node looks for requests that have not come in time. */
+const TIMEOUT_CHECK_MS = 5_000;
 /** Of all headers of a request, its URL among them: a cursor of many tasks comes as one, and a call by GET in the URL. */
 const HEADERS_BYTES_MAX = 64 * 1_024;
 
@@ -35,12 +38,21 @@ export async function openHttpServer({
   host,
   port,
   certificate,
+  streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT,
+  requestTimeoutMs = REQUEST_TIMEOUT_MS_DEFAULT,
   handler,
+  refuse = (_request, response) => response.destroy(),
 }: {
   host: string;
   port: number;
   certificate?: Certificate | null | undefined;
+  /** How many requests of one connection may be under way: over HTTP/2 a client waits past it. */
+  streamsPerConnection?: number;
+  /** How long the headers of a request, and all of it, may take to arrive over HTTP/1.1. */
+  requestTimeoutMs?: number;
   handler: HttpHandler;
+  /** Answers a request that is one too many on its connection. */
+  refuse?: HttpHandler;
 }): Promise<HttpServer> {
   /** Also those that have not spoken TLS yet. */
   const sockets = new Set<Socket>();
@@ -58,15 +70,19 @@ export async function openHttpServer({
     count(1);
     if (closing && request.httpVersionMajor === 1) response.setHeader("connection", "close");
     response.once("close", () => count(-1));
-    handler(request, response);
+    if ((connections.get(socket) ?? 0) > streamsPerConnection) refuse(request, response);
+    else handler(request, response);
   };
   const options = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, maxHeaderSize: HEADERS_BYTES_MAX };
+  const timeouts = {
+    headersTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(requestTimeoutMs, TIMEOUT_CHECK_MS),
+  };
+  const settings = { maxHeaderListSize: HEADERS_BYTES_MAX, maxConcurrentStreams: streamsPerConnection };
   const server = certificate
-    ? createSecureServer(
-        { ...options, ...certificate, allowHTTP1: true, settings: { maxHeaderListSize: HEADERS_BYTES_MAX } },
-        onRequest,
-      )
-    : createServer(options, onRequest);
+    ? createSecureServer({ ...options, ...timeouts, ...certificate, allowHTTP1: true, settings }, onRequest)
+    : createServer({ ...options, ...timeouts }, onRequest);
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));

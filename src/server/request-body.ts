@@ -20,6 +20,9 @@ const COMPRESSED = 1;
 /** What is left of a request that is refused is read up to here, so that its caller gets to reading the answer. */
 const DISCARD_BYTES_MAX = 4 * MESSAGE_BYTES_MAX;
 
+/** A request with too many values is mostly known by so much of it. */
+const BEGINNING_BYTES = 128 * 1_024;
+
 const DECOMPRESS: Readonly<Record<string, (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>> = {
   gzip: promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip),
   br: promisify<Buffer, { maxOutputLength: number }, Buffer>(brotliDecompress),
@@ -44,10 +47,15 @@ export function framingOf(contentType: string): Framing {
 export async function readRequestBody(
   request: HttpRequest,
   method: DescMethod,
-  { isEnveloped, isJson, encodingHeader }: Framing,
+  { isEnveloped, isJson, encodingHeader, timeoutMs }: Framing & { timeoutMs: number },
 ): Promise<Uint8Array> {
   const bytesMax = requestBytesMax(method);
-  const body = await readAll(request, bytesMax + (isEnveloped ? ENVELOPE_BYTES : 0), bytesMax);
+  const sentMax = bytesMax + (isEnveloped ? ENVELOPE_BYTES : 0);
+  const isPlain = String(request.headers[encodingHeader] ?? "identity") === "identity";
+  const checkBeginning = (bytes: Uint8Array) => {
+    if (isJson && isPlain) checkJsonRequest(method, isEnveloped ? bytes.subarray(ENVELOPE_BYTES) : bytes);
+  };
+  const body = await within(timeoutMs, readAll(request, { sentMax, bytesMax, checkBeginning }));
   const { content, isCompressed } = isEnveloped ? openEnvelope(body, bytesMax) : { content: body, isCompressed: true };
   const encoding = isCompressed ? String(request.headers[encodingHeader] ?? "identity") : "identity";
   const message = await decompress(content, { encoding, encodingHeader, bytesMax });
@@ -56,16 +64,47 @@ export async function readRequestBody(
   return isEnveloped ? Buffer.concat([envelopeOf(message.length), message]) : message;
 }
 
-async function readAll(request: HttpRequest, sentMax: number, bytesMax: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
+/** What is refused by its beginning or its size is not kept: of a large request that alone takes long. */
+async function readAll(
+  request: HttpRequest,
+  options: { sentMax: number; bytesMax: number; checkBeginning: (bytes: Uint8Array) => void },
+): Promise<Buffer> {
+  let chunks: Buffer[] = [];
   let bytes = 0;
+  let isChecked = false;
+  let refusal: unknown;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > DISCARD_BYTES_MAX) break;
-    if (bytes <= sentMax) chunks.push(chunk);
+    if (bytes > options.sentMax) refusal ??= tooLarge(options.bytesMax);
+    if (refusal !== undefined) {
+      chunks = [];
+      continue;
+    }
+    chunks.push(chunk);
+    if (isChecked || bytes < BEGINNING_BYTES) continue;
+    isChecked = true;
+    try {
+      options.checkBeginning(Buffer.concat(chunks));
+    } catch (error) {
+      refusal = error;
+    }
   }
-  if (bytes > sentMax) throw tooLarge(bytesMax);
+  if (refusal !== undefined) throw refusal;
   return Buffer.concat(chunks);
+}
+
+/** Node's own timeouts are of HTTP/1.1 alone. */
+async function within<Result>(timeoutMs: number, reading: Promise<Result>): Promise<Result> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const what = `the request must arrive within ${timeoutMs} ms`;
+  const timer = setTimeout(() => reject(new SpoolError("CALL_DEADLINE_EXCEEDED", what)), timeoutMs);
+  reading.catch(() => {}); // When it is late, nobody waits for how it ends.
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function openEnvelope(body: Buffer, bytesMax: number): { content: Buffer; isCompressed: boolean } {
