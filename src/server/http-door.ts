@@ -75,7 +75,11 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   const { requestTimeoutMs = REQUEST_TIMEOUT_MS_DEFAULT } = options;
   const drain = new Drain();
   const server = await openHttpServer({
-    ...{ host, port, certificate, streamsPerConnection, requestTimeoutMs },
+    host,
+    port,
+    certificate,
+    streamsPerConnection,
+    requestTimeoutMs,
     handler: doorHandler(options, drain),
     refuse(_request, response) {
       const what = `${streamsPerConnection} requests of this connection are under way`;
@@ -100,7 +104,10 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
   const routes = connectRoutes(
     { tasks, workers: workerService(engine) },
     {
-      ...{ drain, isAuthorized, observe, log },
+      drain,
+      isAuthorized,
+      observe,
+      log,
       requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
     },
   );

@@ -125,7 +125,7 @@ function envelopeOf(length: number): Buffer {
 }
 
 /** @throws SpoolError for a compression that this server does not know, and for bytes that are not of it */
-export async function decompress(
+async function decompress(
   bytes: Buffer,
   { encoding, encodingHeader, bytesMax }: { encoding: string; encodingHeader: string; bytesMax: number },
 ): Promise<Buffer> {

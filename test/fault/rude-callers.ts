@@ -6,9 +6,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import type { ClientHttp2Session } from "node:http2";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { quantile } from "../../bench/statistics.ts";
 import { connect } from "../../src/client/client.ts";
 import { createDatabase } from "../support/postgres.ts";
@@ -27,7 +27,7 @@ const PAUSE_MS = 5;
 /** An attack is under way for so long before it counts. */
 const BEGIN_MS = 1_000;
 const DAY_MS = 24 * 60 * 60 * 1_000;
-const PROGRAM = join(import.meta.dirname, "support", "rude-process.ts");
+const PROGRAM = fileURLToPath(import.meta.resolve("./support/rude-process.ts"));
 
 await runScenario("rude-callers", scenario, { msMax: 300_000 });
 

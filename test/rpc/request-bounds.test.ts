@@ -9,6 +9,7 @@ import {
   REQUEST_BYTES_MAX,
   REQUEST_ENTRIES_MAX,
 } from "../../src/domain/limits.ts";
+import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
 import { ListTasksRequestSchema, StartTaskRequestSchema, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../../src/gen/spool/v1/worker_service_pb.ts";
 import { checkBinaryRequest, checkJsonRequest, requestBytesMax } from "../../src/rpc/request-bounds.ts";
@@ -64,7 +65,7 @@ describe("the bounds of a request", () => {
     const many = REQUEST_ENTRIES_MAX + 1;
     const packed = toBinary(
       ListTasksRequestSchema,
-      create(ListTasksRequestSchema, { statuses: values(many).map(() => 1) }),
+      create(ListTasksRequestSchema, { statuses: values(many).map(() => TaskStatus.PENDING) }),
     );
     assert.equal(
       fieldOf(() => checkBinaryRequest(listTasks, packed)),

@@ -119,9 +119,9 @@ function call(session: ClientHttp2Session, method: string, message: Uint8Array):
   return new Promise((resolve) => {
     const stream = session.request({ ...headers, te: "trailers" });
     let said = "no status";
-    const onHeaders = (received: Record<string, unknown>) => {
-      const status = received["grpc-status"];
-      if (status !== undefined) said = `grpc-status ${String(status)}`;
+    const onHeaders = (received: object) => {
+      const { "grpc-status": status } = received as Readonly<Record<string, string>>;
+      if (status !== undefined) said = `grpc-status ${status}`;
     };
     stream.on("response", onHeaders);
     stream.on("trailers", onHeaders);
