@@ -1,5 +1,3 @@
-import { JSON_VALUES_MAX } from "./limits.ts";
-
 /** A value that JSON or protobuf cannot carry exactly, with the path to it. */
 export class NotJson extends Error {
   readonly path: string;
@@ -25,16 +23,16 @@ export class NotJson extends Error {
  * @returns its size as a google.protobuf.Struct or Value, in bytes. The same value as JSON text may be smaller
  *   (numbers) or larger (escapes), so a bound holds for both.
  * @throws NotJson for what would be mangled: a number that is not finite, an unpaired surrogate, undefined,
- *   a class instance, anything nested deeper than depthMax, more than JSON_VALUES_MAX values.
+ *   a class instance, anything nested deeper than depthMax, more than valuesMax values.
  */
-export function measureJson(value: unknown, depthMax: number, path = ""): number {
-  valuesLeft = JSON_VALUES_MAX;
+export function measureJson(value: unknown, depthMax: number, path = "", valuesMax = Infinity): number {
+  valuesLeft = valuesMax;
   try {
     return measure(value, depthMax);
   } catch (error) {
     if (!(error instanceof NotJson)) throw error;
     // Which of its values is one too many says nothing.
-    if (valuesLeft < 0) throw new NotJson(path, `must hold at most ${JSON_VALUES_MAX.toLocaleString("en-US")} values`);
+    if (valuesLeft < 0) throw new NotJson(path, `must hold at most ${valuesMax.toLocaleString("en-US")} values`);
     throw error.within(path);
   }
 }

@@ -40,10 +40,12 @@ export const ERROR_MESSAGE_CHARS_MAX = 16 * KIB;
 /** How deep a JSON value may nest: google.protobuf.Struct readers recurse, and most stop at 100 messages. */
 export const JSON_DEPTH_MAX = 32;
 /**
- * How many values a JSON value may hold: each object, list, text, number, boolean and null counts one. Decoding,
- * checking and encoding one takes 1 to 3 µs, and nothing else runs meanwhile.
+ * How many values params may hold: each object, list, text, number, boolean and null counts one. Decoding, checking and
+ * encoding one takes 1 to 3 µs, and nothing else runs meanwhile.
  */
-export const JSON_VALUES_MAX = 20_000;
+export const PARAMS_VALUES_MAX = 20_000;
+/** The same of a result and of an event, which come from a kind's own code. */
+export const RESULT_VALUES_MAX = 250_000;
 
 /** Of a worker. */
 export const WORKER_KINDS_MAX = 100;
@@ -91,8 +93,10 @@ export const MESSAGE_BYTES_MAX = 4 * MIB;
 export const REQUEST_BYTES_MAX = 16 * KIB;
 /** A request with a filter: 32 labels and 100 kinds, and a cursor, each character escaped. */
 export const FILTER_BYTES_MAX = 128 * KIB;
-/** Entries of lists and maps in a request, at all depths, JSON values among them: JSON_VALUES_MAX, and the rest. */
-export const REQUEST_ENTRIES_MAX = JSON_VALUES_MAX + 1_000;
+/** Entries of lists and maps in a request, at all depths, JSON values among them: PARAMS_VALUES_MAX, and the rest. */
+export const REQUEST_ENTRIES_MAX = PARAMS_VALUES_MAX + 1_000;
+/** The same in an event or a result that a worker sends. */
+export const WORK_ENTRIES_MAX = RESULT_VALUES_MAX + 1_000;
 /** The encoded events of one answer: below MESSAGE_BYTES_MAX, with room for the other fields. */
 export const ANSWER_BYTES_MAX = 3.5 * MIB;
 /** The same of a stream's frame: each reader that stops leaves one in the server. One event alone may be larger. */

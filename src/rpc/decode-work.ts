@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { SpoolError } from "../domain/errors.ts";
-import { APPEND_EVENTS_MAX } from "../domain/limits.ts";
+import { APPEND_EVENTS_MAX, WORK_ENTRIES_MAX } from "../domain/limits.ts";
 import { AppendSchema, FinishSchema, NewEventSchema, WorkRequestSchema } from "../gen/spool/v1/worker_service_pb.ts";
 import type { NewEvent, WorkRequest } from "../gen/spool/v1/worker_service_pb.ts";
 import { decode } from "./decode.ts";
@@ -40,7 +40,7 @@ export async function decodeWork(bytes: Uint8Array): Promise<WorkRequest> {
   if (records.next().done !== true) throw new SpoolError("INVALID_ARGUMENT", "a WorkRequest must hold one message");
   if (record?.field === APPEND) return decodeAppend(record.content);
   try {
-    checkEntries(WorkRequestSchema, bytes);
+    checkEntries(WorkRequestSchema, bytes, WORK_ENTRIES_MAX);
   } catch (error) {
     if (record?.field !== FINISH || !(error instanceof SpoolError)) throw error;
     return refused({ case: "finish", value: decodeHead(FinishSchema, record.content) }, error);
@@ -55,7 +55,7 @@ async function decodeAppend(bytes: Uint8Array): Promise<WorkRequest> {
   try {
     for (const { field, content } of recordsOf(AppendSchema, bytes)) {
       if (field !== EVENTS) continue;
-      checkEntries(NewEventSchema, content);
+      checkEntries(NewEventSchema, content, WORK_ENTRIES_MAX);
       events.push(decode(NewEventSchema, content));
       if (events.length > APPEND_EVENTS_MAX) break; // It is refused for their number, however many more there are.
       turnBytes += content.length;

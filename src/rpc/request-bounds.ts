@@ -3,7 +3,7 @@ import { ScalarType } from "@bufbuild/protobuf";
 import { InvalidArgument, SpoolError } from "../domain/errors.ts";
 import {
   FILTER_BYTES_MAX,
-  JSON_VALUES_MAX,
+  PARAMS_VALUES_MAX,
   MESSAGE_BYTES_MAX,
   REQUEST_BYTES_MAX,
   REQUEST_ENTRIES_MAX,
@@ -48,10 +48,10 @@ export function checkBinaryRequest(method: DescMethod, bytes: Uint8Array): void 
 }
 
 /** @throws InvalidArgument for a message that has too many entries */
-export function checkEntries(desc: DescMessage, bytes: Uint8Array): void {
+export function checkEntries(desc: DescMessage, bytes: Uint8Array, entriesMax = REQUEST_ENTRIES_MAX): void {
   if (bytes.length < SCAN_BYTES_MIN) return;
-  const field = findTooManyEntries(desc, bytes, REQUEST_ENTRIES_MAX);
-  if (field !== null) throw tooManyEntries(field);
+  const field = findTooManyEntries(desc, bytes, entriesMax);
+  if (field !== null) throw tooManyEntries(field, entriesMax);
 }
 
 /** @throws SpoolError (INVALID_ARGUMENT) for what is too large, has too many values, or an integer that JSON rounds */
@@ -79,11 +79,11 @@ const INTEGERS: ReadonlySet<ScalarType | undefined> = new Set([
   ScalarType.SFIXED64,
 ]);
 
-function tooManyEntries(field: string): SpoolError {
+function tooManyEntries(field: string, entriesMax = REQUEST_ENTRIES_MAX): SpoolError {
   const bound =
     field === "params"
-      ? `must hold at most ${inFigures(JSON_VALUES_MAX)} values`
-      : `the request has more than ${inFigures(REQUEST_ENTRIES_MAX)} entries and JSON values`;
+      ? `must hold at most ${inFigures(PARAMS_VALUES_MAX)} values`
+      : `the request has more than ${inFigures(entriesMax)} entries and JSON values`;
   return field === ""
     ? new SpoolError("INVALID_ARGUMENT", bound)
     : new InvalidArgument([{ field, description: bound }]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { create, equals, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { APPEND_EVENTS_MAX, REQUEST_ENTRIES_MAX } from "../../src/domain/limits.ts";
+import { APPEND_EVENTS_MAX, WORK_ENTRIES_MAX } from "../../src/domain/limits.ts";
 import { WorkRequestSchema } from "../../src/gen/spool/v1/worker_service_pb.ts";
 import type { NewEventSchema } from "../../src/gen/spool/v1/worker_service_pb.ts";
 import { decodeWork, refusalOf } from "../../src/rpc/decode-work.ts";
@@ -29,7 +29,7 @@ describe("what a worker says", () => {
     for (const bytes of [
       append([partial(1)]),
       append(Array.from({ length: APPEND_EVENTS_MAX }, () => partial(100))),
-      append([partial(REQUEST_ENTRIES_MAX - 10)]),
+      append([partial(WORK_ENTRIES_MAX - 10)]),
       encode({
         case: "finish",
         value: { taskId: TASK_ID, outcome: { case: "result", value: { text: "x".repeat(1_000_000) } } },
@@ -59,8 +59,8 @@ describe("what a worker says", () => {
   });
 
   it("is refused by message for an event or a result with too many entries, and by whose it is", async () => {
-    const large = append([partial(1), partial(REQUEST_ENTRIES_MAX + 1)]);
-    const result = { a: Array.from({ length: REQUEST_ENTRIES_MAX + 1 }, () => null) };
+    const large = append([partial(1), partial(WORK_ENTRIES_MAX + 1)]);
+    const result = { a: Array.from({ length: WORK_ENTRIES_MAX + 1 }, () => null) };
     const finish = encode({
       case: "finish",
       value: { taskId: TASK_ID, attempt: 2, number: 7n, outcome: { case: "result", value: result } },

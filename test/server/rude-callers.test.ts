@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { Code } from "@connectrpc/connect";
 import { pino } from "pino";
-import { JSON_VALUES_MAX } from "../../src/domain/limits.ts";
+import { PARAMS_VALUES_MAX } from "../../src/domain/limits.ts";
 import type { TaskEngine } from "../../src/engine/task-engine.ts";
 import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { CallerLimits } from "../../src/rpc/caller-limits.ts";
@@ -160,13 +160,13 @@ describe("a caller that asks for too much", () => {
     const [client] = server.clients;
     const start = (values: number) =>
       client.unary(startTask, { kind: "k", params: { a: Array.from({ length: values }, () => null) } });
-    await start(JSON_VALUES_MAX - 2); // The object and the list are values too.
-    for (const values of [JSON_VALUES_MAX - 1, 5 * JSON_VALUES_MAX]) {
+    await start(PARAMS_VALUES_MAX - 2); // The object and the list are values too.
+    for (const values of [PARAMS_VALUES_MAX - 1, 5 * PARAMS_VALUES_MAX]) {
       const refused = await failureOf(start(values));
       assert.deepEqual([refused.reason, refused.violations[0]!.field], ["INVALID_ARGUMENT", "params"]);
       assert.match(refused.violations[0]!.description, /at most 20,000 values/);
     }
-    assert.deepEqual(started, [JSON_VALUES_MAX - 2]);
+    assert.deepEqual(started, [PARAMS_VALUES_MAX - 2]);
   });
 
   it("is refused where an integer of its JSON would be rounded, in a body and in a query", async () => {
