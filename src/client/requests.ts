@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { measureJson, NotJson } from "../domain/json-size.ts";
-import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX } from "../domain/limits.ts";
+import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX, PARAMS_VALUES_MAX } from "../domain/limits.ts";
 import type { RetryPolicySchema } from "../gen/spool/v1/task_pb.ts";
 import { FollowView } from "../gen/spool/v1/task_service_pb.ts";
 import type {
@@ -158,7 +158,7 @@ function checkParams(params: unknown): void {
   }
   let bytes: number;
   try {
-    bytes = measureJson(params, JSON_DEPTH_MAX, "params");
+    bytes = measureJson(params, JSON_DEPTH_MAX, "params", PARAMS_VALUES_MAX);
   } catch (error) {
     if (error instanceof NotJson) throw invalidArgument(error.path, error.problem);
     throw error;

@@ -11,6 +11,7 @@ import {
   PARTIAL_KIND_CHARS_MAX,
   PHASE_CHARS_MAX,
   RESULT_BYTES_MAX,
+  RESULT_VALUES_MAX,
 } from "./limits.ts";
 
 // What the code of a task may put on its tape, wherever it runs. Every function gives the body of an event, and throws
@@ -74,7 +75,7 @@ function checked<Body extends object>(body: Body, field: string): Body {
 function checkJson(value: unknown, field: string, bytesMax: number): void {
   let bytes: number;
   try {
-    bytes = measureJson(asObject(value, field), JSON_DEPTH_MAX, field);
+    bytes = measureJson(asObject(value, field), JSON_DEPTH_MAX, field, RESULT_VALUES_MAX);
   } catch (error) {
     if (error instanceof NotJson) throw invalid(error.path, error.problem);
     throw error;

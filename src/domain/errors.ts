@@ -18,6 +18,7 @@ export type Reason =
   | "SESSION_LOST"
   | "WORKER_SILENT"
   | "ORIGIN_REFUSED"
+  | "UNIMPLEMENTED"
   | "INTERNAL";
 
 /** A field of a request and what it must be. */
@@ -190,5 +191,12 @@ export class OriginRefused extends SpoolError {
   /** @param seen what the request says of itself: `host`, and `origin` where it has one */
   constructor(what: string, seen: Readonly<Record<string, string>>) {
     super("ORIGIN_REFUSED", what, { metadata: seen });
+  }
+}
+
+/** There is no such call here, or it is compressed in a way that this server does not know. */
+export class Unimplemented extends SpoolError {
+  constructor(what: string) {
+    super("UNIMPLEMENTED", what);
   }
 }

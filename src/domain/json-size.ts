@@ -23,17 +23,25 @@ export class NotJson extends Error {
  * @returns its size as a google.protobuf.Struct or Value, in bytes. The same value as JSON text may be smaller
  *   (numbers) or larger (escapes), so a bound holds for both.
  * @throws NotJson for what would be mangled: a number that is not finite, an unpaired surrogate, undefined,
- *   a class instance, anything nested deeper than depthMax.
+ *   a class instance, anything nested deeper than depthMax, more than valuesMax values.
  */
-export function measureJson(value: unknown, depthMax: number, path = ""): number {
+export function measureJson(value: unknown, depthMax: number, path = "", valuesMax = Infinity): number {
+  valuesLeft = valuesMax;
   try {
     return measure(value, depthMax);
   } catch (error) {
-    throw error instanceof NotJson ? error.within(path) : error;
+    if (!(error instanceof NotJson)) throw error;
+    // Which of its values is one too many says nothing.
+    if (valuesLeft < 0) throw new NotJson(path, `must hold at most ${valuesMax.toLocaleString("en-US")} values`);
+    throw error.within(path);
   }
 }
 
+/** Of the value that is measured. Measuring is synchronous, so one counter does for all. */
+let valuesLeft = 0;
+
 function measure(value: unknown, depthMax: number): number {
+  if (--valuesLeft < 0) throw new NotJson("", "must hold fewer values");
   switch (typeof value) {
     case "boolean":
       return 2;

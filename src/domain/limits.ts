@@ -39,6 +39,13 @@ export const ERROR_REASON_CHARS_MAX = 63;
 export const ERROR_MESSAGE_CHARS_MAX = 16 * KIB;
 /** How deep a JSON value may nest: google.protobuf.Struct readers recurse, and most stop at 100 messages. */
 export const JSON_DEPTH_MAX = 32;
+/**
+ * How many values params may hold: each object, list, text, number, boolean and null counts one. Decoding, checking and
+ * encoding one takes 1 to 3 µs, and nothing else runs meanwhile.
+ */
+export const PARAMS_VALUES_MAX = 20_000;
+/** The same of a result and of an event, which come from a kind's own code. */
+export const RESULT_VALUES_MAX = 250_000;
 
 /** Of a worker. */
 export const WORKER_KINDS_MAX = 100;
@@ -84,6 +91,14 @@ export const ACTIVITY_STEPS_MAX = 1_000;
 export const ACTIVITY_KINDS_MAX = 100;
 /** A gRPC message in either direction, the default of every gRPC library. */
 export const MESSAGE_BYTES_MAX = 4 * MIB;
+/** A request, decompressed, of a call that takes neither params nor a filter. */
+export const REQUEST_BYTES_MAX = 16 * KIB;
+/** A request with a filter: 32 labels and 100 kinds, and a cursor, each character escaped. */
+export const FILTER_BYTES_MAX = 128 * KIB;
+/** Entries of lists and maps in a request, at all depths, JSON values among them: PARAMS_VALUES_MAX, and the rest. */
+export const REQUEST_ENTRIES_MAX = PARAMS_VALUES_MAX + 1_000;
+/** The same in an event or a result that a worker sends. */
+export const WORK_ENTRIES_MAX = RESULT_VALUES_MAX + 1_000;
 /** The encoded events of one answer: below MESSAGE_BYTES_MAX, with room for the other fields. */
 export const ANSWER_BYTES_MAX = 3.5 * MIB;
 /** The same of a stream's frame: each reader that stops leaves one in the server. One event alone may be larger. */
@@ -94,6 +109,16 @@ export const WRITE_AHEAD_KIB_MAX = 64 * KIB;
 /** How many streams one HTTP/2 connection may cancel at once, unless it is set otherwise; a tenth of it a second. */
 export const STREAM_RESET_BURST_DEFAULT = 10_000;
 export const STREAM_RESET_BURST_MAX = 1_000_000;
+/** Calls and streams that are open at once on one connection, unless it is set otherwise. */
+export const STREAMS_PER_CONNECTION_DEFAULT = 1_000;
+export const STREAMS_PER_CONNECTION_MAX = 100_000;
+/** Of them, streams over many tasks. */
+export const FOLLOWS_PER_CONNECTION_DEFAULT = 256;
+/** Reads of one connection that wait for their turn, of each sort, unless it is set otherwise. */
+export const WAITING_READS_DEFAULT = 512;
+export const WAITING_READS_MAX = 10_000;
+/** How long a request may take to arrive, unless it is set otherwise. */
+export const REQUEST_TIMEOUT_MS_DEFAULT = 30 * SECOND_MS;
 /** A deadline of a call that is further away counts as none: no timer of Node runs longer. */
 export const CALL_TIMEOUT_MS_MAX = 2 ** 31 - 1;
 /** An error's texts, each as UTF-8, and its violations together: many clients take 8 KiB of trailers and no more. */

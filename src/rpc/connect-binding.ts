@@ -1,5 +1,5 @@
 import type { DescMethod, DescMethodServerStreaming, DescMethodUnary, DescService } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { SpoolError } from "../domain/errors.ts";
@@ -9,6 +9,7 @@ import { callCancelled, callDeadlineExceeded, codeOf, toRpcError } from "./error
 import type { ErrorLog } from "./errors.ts";
 import { contextIn, observeCall } from "./observed-call.ts";
 import type { CallObserver } from "./observed-call.ts";
+import { requestBytesMax } from "./request-bounds.ts";
 import type { CallContext, ServerStreamingHandler, ServiceHandlers, UnaryHandler } from "./service.ts";
 
 interface BindingOptions {
@@ -32,16 +33,20 @@ export function addRoutes<Service extends DescService>(
 ): void {
   for (const method of service.methods) {
     const options = { ...rest, method, log: log.child({ rpc: `/${service.typeName}/${method.name}` }) };
+    const bounds = { readMaxBytes: requestBytesMax(method) };
     // The mapped type of ServiceHandlers is lost over a list of methods; this function's signature has held it.
     const handler = (handlers as Record<string, unknown>)[method.localName];
     if (method.methodKind === "unary") {
-      router.rpc(method as DescMethodUnary, serveUnary(handler as UnaryHandler, options));
+      router.rpc(method as DescMethodUnary, serveUnary(handler as UnaryHandler, options), bounds);
     } else if (method.methodKind === "server_streaming") {
       const stream = serveServerStreaming(handler as ServerStreamingHandler, options);
-      router.rpc(method as DescMethodServerStreaming, stream);
+      router.rpc(method as DescMethodServerStreaming, stream, bounds);
     }
   }
 }
+
+/** Which connection a call has come by, for who hands it to the router to say. */
+export const CALLER = createContextKey<string | undefined>(undefined);
 
 /** An error in Connect's own terms. It travels as Connect's JSON, or in the trailers of gRPC-Web. */
 export function toConnectError(thrown: unknown, log: ErrorLog): ConnectError {
@@ -62,8 +67,7 @@ export function nameErrors({ signal }: Pick<HandlerContext, "signal">, log: Erro
   const onAbort = () => {
     const error: unknown = signal.reason;
     if (!(error instanceof ConnectError) || error.details.length > 0) return;
-    const isOfRequest = error.code === Code.InvalidArgument || error.code === Code.Internal;
-    if (!decoded.has(signal) && !isOfRequest) return; // Too large, or compressed in an unknown way.
+    if (error.code === Code.Canceled || error.code === Code.Aborted) return; // Its caller has gone.
     const named = toConnectError(decoded.has(signal) ? error : undecodable(error), log);
     const { code, rawMessage, message, details } = named;
     Object.assign(error, { code, rawMessage, message, details });
@@ -72,6 +76,7 @@ export function nameErrors({ signal }: Pick<HandlerContext, "signal">, log: Erro
 }
 
 function undecodable(error: ConnectError): SpoolError {
+  if (error.code === Code.DeadlineExceeded) return callDeadlineExceeded();
   return new SpoolError("INVALID_ARGUMENT", `the request cannot be decoded: ${error.rawMessage}`, { cause: error });
 }
 
@@ -125,7 +130,10 @@ function hasGone({ signal }: CallContext): boolean {
 }
 
 /** The context of a call, with reasons of ours where Connect has its own. Disposed of when nothing waits any more. */
-function openCall({ signal, requestHeader }: Pick<HandlerContext, "signal" | "requestHeader">, drain: Drain) {
+function openCall(
+  { signal, requestHeader, values }: CallContext & Partial<Pick<HandlerContext, "values">>,
+  drain: Drain,
+) {
   const controller = new AbortController();
   const settle = drain.onBegin((reason) => controller.abort(reason));
   const onAbort = () => controller.abort(isOverdue(signal.reason) ? callDeadlineExceeded() : callCancelled());
@@ -134,6 +142,7 @@ function openCall({ signal, requestHeader }: Pick<HandlerContext, "signal" | "re
   return {
     signal: controller.signal,
     requestHeader,
+    caller: values?.get(CALLER),
     get traceparent() {
       return checkTraceparent(requestHeader.get("traceparent"));
     },

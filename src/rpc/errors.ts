@@ -37,6 +37,7 @@ export const CODES = {
   SESSION_LOST: Code.Aborted,
   WORKER_SILENT: Code.Unavailable,
   ORIGIN_REFUSED: Code.PermissionDenied,
+  UNIMPLEMENTED: Code.Unimplemented,
   INTERNAL: Code.Internal,
 } satisfies Record<Reason, Code>;
 

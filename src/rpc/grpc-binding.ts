@@ -1,4 +1,3 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import type { DescMessage, DescMethod, DescService, MessageShape } from "@bufbuild/protobuf";
 import type {
   handleBidiStreamingCall,
@@ -12,7 +11,9 @@ import type {
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import { SpoolError } from "../domain/errors.ts";
+import { WorkRequestSchema } from "../gen/spool/v1/worker_service_pb.ts";
+import { decodeRequest } from "./decode.ts";
+import { decodeWork } from "./decode-work.ts";
 import type { Drain } from "./drain.ts";
 import { toRpcError } from "./errors.ts";
 import { FrameWriter } from "./frame-writer.ts";
@@ -102,14 +103,14 @@ function serveUnary(
   handler: UnaryHandler,
   { drain, observe, log }: BindingOptions,
 ): handleUnaryCall<Buffer, Buffer> {
-  const { input, output } = method;
+  const { output } = method;
 
   async function answer(call: UnaryCall): Promise<Buffer> {
     using context = openCall(call, drain);
     const observed = observe?.(method, context);
     return await observeCall(observed, async () => {
       context.throwIfEnded();
-      return encodeMessage(output, await handler(decode(input, call.request), contextIn(observed, context)));
+      return encodeMessage(output, await handler(decodeRequest(method, call.request), contextIn(observed, context)));
     });
   }
 
@@ -128,14 +129,14 @@ function serveServerStreaming(
   handler: ServerStreamingHandler,
   { drain, writeAheadMax, observe, log }: BindingOptions,
 ): handleServerStreamingCall<Buffer, Buffer> {
-  const { input, output } = method;
+  const { output } = method;
 
   async function answer(call: ServerWritableStream<Buffer, Buffer>): Promise<void> {
     using context = openCall(call, drain);
     const observed = observe?.(method, context);
     await observeCall(observed, async () => {
       context.throwIfEnded();
-      const messages = handler(decode(input, call.request), contextIn(observed, context));
+      const messages = handler(decodeRequest(method, call.request), contextIn(observed, context));
       await writeAll(call, messages, { output, writeAheadMax, context });
     });
   }
@@ -148,14 +149,14 @@ function serveBidiStreaming(
   handler: BidiStreamingHandler,
   { drain, writeAheadMax, observe, log }: BindingOptions,
 ): handleBidiStreamingCall<Buffer, Buffer> {
-  const { input, output } = method;
+  const { output } = method;
 
   async function answer(call: ServerDuplexStream<Buffer, Buffer>): Promise<void> {
     using context = openCall(call, drain);
     const observed = observe?.(method, context);
     await observeCall(observed, async () => {
       context.throwIfEnded();
-      const messages = handler(readAll(call, input, context.signal), contextIn(observed, context));
+      const messages = handler(readAll(call, method, context.signal), contextIn(observed, context));
       await writeAll(call, messages, { output, writeAheadMax, context });
     });
   }
@@ -183,12 +184,16 @@ async function writeAll(
  */
 async function* readAll(
   call: ServerDuplexStream<Buffer, Buffer>,
-  input: DescMessage,
+  method: DescMethod,
   signal: AbortSignal,
 ): AsyncGenerator<MessageShape<DescMessage>, void, undefined> {
   try {
     // Who stops reading is not done with writing.
-    for await (const bytes of call.iterator({ destroyOnReturn: false })) yield decode(input, bytes as Buffer);
+    for await (const bytes of call.iterator({ destroyOnReturn: false })) {
+      yield method.input === WorkRequestSchema
+        ? await decodeWork(bytes as Buffer)
+        : decodeRequest(method, bytes as Buffer);
+    }
   } catch (error) {
     throw signal.aborted ? signal.reason : error;
   }
@@ -219,16 +224,5 @@ async function settle<Answer>(
     } catch (fault) {
       log.error({ err: fault }, "an error could not be handed to grpc-js");
     }
-  }
-}
-
-/** The decoder refuses text that is not UTF-8, as it does whatever else is not a message of the type. */
-function decode<Desc extends DescMessage>(desc: Desc, bytes: Buffer): MessageShape<Desc> {
-  try {
-    return fromBinary(desc, bytes, { readUnknownFields: false });
-  } catch (cause) {
-    const isText = (cause as NodeJS.ErrnoException).code === "ERR_ENCODING_INVALID_ENCODED_DATA";
-    const problem = isText ? "it holds text that is not valid UTF-8" : "its bytes are not one";
-    throw new SpoolError("INVALID_ARGUMENT", `the request must be a ${desc.typeName}: ${problem}`, { cause });
   }
 }

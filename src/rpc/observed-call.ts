@@ -51,6 +51,10 @@ class TracedContext implements CallContext {
     return this.#context.signal;
   }
 
+  get caller(): string | undefined {
+    return this.#context.caller;
+  }
+
   get requestHeader(): Headers {
     return this.#context.requestHeader;
   }

@@ -32,6 +32,9 @@ export function openCall(call: Call, drain: Drain): OpenCall {
       if (ended !== undefined) controller.abort(ended.reason);
       return controller.signal;
     },
+    get caller() {
+      return call.getPeer();
+    },
     get requestHeader() {
       return toHeaders(call.metadata);
     },

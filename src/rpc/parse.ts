@@ -15,6 +15,7 @@ import {
   PAGE_EVENTS_DEFAULT,
   PAGE_EVENTS_MAX,
   PARAMS_BYTES_MAX,
+  PARAMS_VALUES_MAX,
   PARAMS_WIRE_BYTES_MAX,
   REQUEST_ID_CHARS_MAX,
   RUN_AHEAD_MS_MAX,
@@ -148,7 +149,7 @@ function taskRequest(checks: Checks, request: StartTaskRequest | RunTaskRequest,
 
 function params(checks: Checks, value: JsonObject): JsonObject {
   try {
-    const wireBytes = measureJson(value, JSON_DEPTH_MAX);
+    const wireBytes = measureJson(value, JSON_DEPTH_MAX, "", PARAMS_VALUES_MAX);
     if (Buffer.byteLength(JSON.stringify(value)) > PARAMS_BYTES_MAX) {
       checks.refuse("params", `must be at most ${inFigures(PARAMS_BYTES_MAX)} bytes as JSON`);
     } else if (wireBytes > PARAMS_WIRE_BYTES_MAX) {

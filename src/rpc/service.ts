@@ -15,6 +15,8 @@ export interface CallContext {
   readonly requestHeader: Headers;
   /** One header by its name in lower case, without the others being made; left out: requestHeader has it. */
   readonly header?: (name: string) => string | undefined;
+  /** Which connection the call has come by; what is shared is shared out by it. */
+  readonly caller?: string | undefined;
   /** The trace that the call belongs to, as W3C writes it: its own span where calls are traced; null: none. */
   readonly traceparent?: string | null;
 }

@@ -1,8 +1,5 @@
-import { create, toBinary } from "@bufbuild/protobuf";
-import { LIST_BYTES_MAX } from "../domain/limits.ts";
+import { create } from "@bufbuild/protobuf";
 import type { TapePage, TaskEngine } from "../engine/task-engine.ts";
-import { TaskSchema } from "../gen/spool/v1/task_pb.ts";
-import type { Task as TaskMessage } from "../gen/spool/v1/task_pb.ts";
 import {
   CancelTaskResponseSchema,
   GetTaskResponseSchema,
@@ -37,6 +34,8 @@ import {
 } from "./parse.ts";
 import { parseFollowTasks } from "./parse-follow-tasks.ts";
 import type { ServiceHandlers } from "./service.ts";
+import { lazyMessage } from "./tape-message.ts";
+import { encodeTasks } from "./task-list.ts";
 
 /**
  * spool.v1.TaskService over an engine, for every door. A handler checks, calls and answers; the door turns what is
@@ -69,11 +68,10 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
     async listTasks(request) {
       const { filter, ...page } = parseListTasks(request);
       const { tasks: found, progress, hasMore } = await engine.listTasks({ ...page, ...filter });
-      const tasks = fitting(found.map(toTaskMessage));
+      const { tasks, encoded } = await encodeTasks(found);
       const last = tasks.at(-1);
       const ended = last === undefined || (!hasMore && tasks.length === found.length);
-      return create(ListTasksResponseSchema, {
-        tasks,
+      const rest = create(ListTasksResponseSchema, {
         nextPageToken: ended ? "" : encodePageToken(last.taskId, filter),
         progress: Object.fromEntries(
           tasks.flatMap(({ taskId }) => {
@@ -82,6 +80,8 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
           }),
         ),
       });
+      const convert = () => tasks.map(toTaskMessage);
+      return lazyMessage(ListTasksResponseSchema, rest, { field: "tasks", convert, encoded });
     },
 
     async cancelTask(request) {
@@ -126,11 +126,4 @@ function streamFrames(page: TapePage): readonly StreamEventsResponse[] {
     streamFramesOf.set(page, frames);
   }
   return frames;
-}
-
-/** The first of the tasks, as many as LIST_BYTES_MAX allows; one alone is far below it. */
-function fitting(tasks: readonly TaskMessage[]): TaskMessage[] {
-  let bytes = 0;
-  const kept = tasks.findIndex((task) => (bytes += toBinary(TaskSchema, task).length) > LIST_BYTES_MAX);
-  return tasks.slice(0, kept === -1 ? tasks.length : kept);
 }

@@ -2,6 +2,7 @@ import { OutOfPlace, SpoolError } from "../domain/errors.ts";
 import type { TaskEngine, Worker } from "../engine/task-engine.ts";
 import type { AttemptRef } from "../engine/worker-protocol.ts";
 import type { Hello, WorkRequest, WorkResponse } from "../gen/spool/v1/worker_service_pb.ts";
+import { refusalOf } from "./decode-work.ts";
 import { Outbox } from "./outbox.ts";
 import { parseAppend, parseChecked, parseFinish, parseHello } from "./parse-work.ts";
 import type { CallContext } from "./service.ts";
@@ -76,8 +77,11 @@ async function takeAll(
   }
 }
 
-async function take({ message }: WorkRequest, worker: Worker): Promise<void> {
+async function take(request: WorkRequest, worker: Worker): Promise<void> {
+  const { message } = request;
   try {
+    const refusal = refusalOf(request);
+    if (refusal !== undefined) throw refusal;
     switch (message.case) {
       case "append":
         return await worker.append(parseAppend(message.value));

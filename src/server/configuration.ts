@@ -3,6 +3,12 @@ import * as v from "valibot";
 import {
   STREAM_RESET_BURST_DEFAULT,
   STREAM_RESET_BURST_MAX,
+  FOLLOWS_PER_CONNECTION_DEFAULT,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+  STREAMS_PER_CONNECTION_DEFAULT,
+  STREAMS_PER_CONNECTION_MAX,
+  WAITING_READS_DEFAULT,
+  WAITING_READS_MAX,
   WRITE_AHEAD_KIB_DEFAULT,
   WRITE_AHEAD_KIB_MAX,
 } from "../domain/limits.ts";
@@ -38,6 +44,14 @@ export interface Configuration {
   writeAheadKib: number;
   /** How many streams one HTTP/2 connection may cancel at once before it is closed; a tenth as many a second. */
   streamResetBurst: number;
+  /** How many calls and streams are open at once on one connection, at each port. */
+  streamsPerConnection: number;
+  /** Of them, streams over many tasks. */
+  followsPerConnection: number;
+  /** How many expensive reads of one connection, of each sort, wait for their turn. */
+  waitingReads: number;
+  /** How long a request at the HTTP port may take to arrive. */
+  requestTimeoutMs: number;
   /** Below which folder ingest may read. */
   sourcesDir: string;
   modelBaseUrl: string | null;
@@ -107,6 +121,18 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   drainMs: setting("SPOOL_DRAIN_MS", integer(0, 3_600_000), 5_000),
   writeAheadKib: setting("SPOOL_WRITE_AHEAD_KIB", integer(1, WRITE_AHEAD_KIB_MAX), WRITE_AHEAD_KIB_DEFAULT),
   streamResetBurst: setting("SPOOL_STREAM_RESET_BURST", integer(1, STREAM_RESET_BURST_MAX), STREAM_RESET_BURST_DEFAULT),
+  streamsPerConnection: setting(
+    "SPOOL_STREAMS_PER_CONNECTION",
+    integer(1, STREAMS_PER_CONNECTION_MAX),
+    STREAMS_PER_CONNECTION_DEFAULT,
+  ),
+  followsPerConnection: setting(
+    "SPOOL_FOLLOWS_PER_CONNECTION",
+    integer(1, STREAMS_PER_CONNECTION_MAX),
+    FOLLOWS_PER_CONNECTION_DEFAULT,
+  ),
+  waitingReads: setting("SPOOL_WAITING_READS", integer(1, WAITING_READS_MAX), WAITING_READS_DEFAULT),
+  requestTimeoutMs: setting("SPOOL_REQUEST_TIMEOUT_MS", integer(1_000, 3_600_000), REQUEST_TIMEOUT_MS_DEFAULT),
   sourcesDir: setting("SPOOL_SOURCES_DIR", path(), "."),
   modelBaseUrl: setting("SPOOL_MODEL_BASE_URL", text(/^https?:\/\/./, "a URL of http or https"), null),
   modelApiKey: setting("SPOOL_MODEL_API_KEY", text(/^[\x21-\x7e]+$/, "visible ASCII characters"), null),

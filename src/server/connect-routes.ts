@@ -1,7 +1,8 @@
 import { promisify } from "node:util";
 import { brotliCompress, constants } from "node:zlib";
 import { base64Decode } from "@bufbuild/protobuf/wire";
-import { createConnectRouter } from "@connectrpc/connect";
+import { createConnectRouter, createContextValues } from "@connectrpc/connect";
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Compression, UniversalHandler } from "@connectrpc/connect/protocol";
 import {
@@ -11,18 +12,20 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
-import { SpoolError, Unauthenticated } from "../domain/errors.ts";
+import { SpoolError, Unauthenticated, Unimplemented } from "../domain/errors.ts";
 import { CALL_TIMEOUT_MS_MAX, MESSAGE_BYTES_MAX } from "../domain/limits.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { Checks } from "../rpc/checks.ts";
-import { addRoutes, nameErrors, toConnectError } from "../rpc/connect-binding.ts";
+import { addRoutes, CALLER, nameErrors, toConnectError } from "../rpc/connect-binding.ts";
 import type { Drain } from "../rpc/drain.ts";
 import type { CallObserver } from "../rpc/observed-call.ts";
+import { checkJsonRequest } from "../rpc/request-bounds.ts";
 import type { ServiceHandlers } from "../rpc/service.ts";
-import { sendError, STREAM_HEADERS } from "./http-answer.ts";
+import { callerOf, closeAfter, sendError, STREAM_HEADERS } from "./http-answer.ts";
 import { readQuery } from "./http-query.ts";
 import type { HttpHandler, HttpRequest } from "./http-server.ts";
+import { framingOf, readRequestBody } from "./request-body.ts";
 
 interface ConnectServices {
   tasks: ServiceHandlers<typeof TaskService>;
@@ -53,11 +56,14 @@ export function connectRoutes(
     drain,
     isAuthorized,
     observe,
+    requestTimeoutMs,
     log,
   }: {
     drain: Drain;
     isAuthorized: (authorization: string | undefined) => boolean;
     observe: CallObserver | undefined;
+    /** How long a request may take to arrive. */
+    requestTimeoutMs: number;
     log: Logger;
   },
 ): ReadonlyMap<string, HttpHandler> {
@@ -77,10 +83,18 @@ export function connectRoutes(
   const options = { drain, observe, log };
   addRoutes(router, TaskService, tasks, options);
   addRoutes(router, WorkerService, workers, options);
-  return new Map(router.handlers.map((handle) => [handle.requestPath, route(handle, log)]));
+  const routeOptions = { isAuthorized, requestTimeoutMs, log };
+  return new Map(router.handlers.map((handle) => [handle.requestPath, route(handle, routeOptions)]));
 }
 
-function route(handle: UniversalHandler, log: Logger): HttpHandler {
+function route(
+  handle: UniversalHandler,
+  {
+    isAuthorized,
+    requestTimeoutMs,
+    log,
+  }: { isAuthorized: (authorization: string | undefined) => boolean; requestTimeoutMs: number; log: Logger },
+): HttpHandler {
   const isGettable = handle.method.methodKind === "unary" && handle.allowedMethods.includes("GET");
   const methods = isGettable ? ["GET", "POST"] : ["POST"];
   return (request, response) => {
@@ -89,12 +103,13 @@ function route(handle: UniversalHandler, log: Logger): HttpHandler {
       response.setHeader("allow", methods.join(", "));
       return refuse(invalid(`this is called by ${methods.join(" or ")}`), 405);
     }
-    if (method === "POST" && !handle.supportedContentType(request.headers["content-type"] ?? "")) {
+    const contentType = request.headers["content-type"] ?? "";
+    if (method === "POST" && (!handle.supportedContentType(contentType) || BASE64.test(contentType))) {
       const type = handle.method.methodKind === "unary" ? "application/json" : "application/connect+json";
       return refuse(invalid(`content-type: must be ${type}, or another of Connect or gRPC-Web`), 415);
     }
     try {
-      if (method === "GET") checkQuery(request);
+      if (method === "GET") checkQuery(request, handle.method);
     } catch (error) {
       return refuse(error);
     }
@@ -103,8 +118,17 @@ function route(handle: UniversalHandler, log: Logger): HttpHandler {
       for (const [name, value] of Object.entries(STREAM_HEADERS)) response.setHeader(name, value);
     }
     dropFarTimeouts(request);
+    // The rest of a request that is refused is not waited for.
+    if (!isAuthorized(request.headers.authorization)) closeAfter(request, response);
     const answer = async () => {
-      const universal = universalRequestFromNodeRequest(request, response, undefined, undefined);
+      const values = createContextValues().set(CALLER, callerOf(request));
+      const universal = universalRequestFromNodeRequest(request, response, undefined, values);
+      if (method === "POST") {
+        const framing = framingOf(contentType.toLowerCase());
+        universal.header.delete(framing.encodingHeader);
+        universal.header.delete("content-length"); // Of what was sent.
+        universal.body = readBody(framing);
+      }
       await universalResponseToNodeResponse(await handle(universal), response);
     };
     // What a handler throws is an answer: this is a caller that has gone.
@@ -116,8 +140,22 @@ function route(handle: UniversalHandler, log: Logger): HttpHandler {
     function refuse(error: unknown, status?: number): void {
       sendError(response, toConnectError(error, log), status);
     }
+
+    /** Begins to read when Connect does, which asks for the token first. */
+    async function* readBody(framing: ReturnType<typeof framingOf>) {
+      try {
+        yield await readRequestBody(request, handle.method, { ...framing, timeoutMs: requestTimeoutMs });
+      } catch (error) {
+        if (!(error instanceof SpoolError)) throw error; // The caller has gone.
+        if (!request.complete) closeAfter(request, response);
+        throw toConnectError(error, log);
+      }
+    }
   };
 }
+
+/** The protocol of gRPC-Web as base64, which is not served. */
+const BASE64 = /^application\/grpc-web-text/i;
 
 /** In milliseconds. Connect's timeouts have no unit, and are milliseconds; no other of gRPC's goes so far. */
 const TIMEOUT_UNITS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1_000, "": 1 };
@@ -135,7 +173,7 @@ function invalid(what: string): SpoolError {
 }
 
 /** The query of a call by GET, where the library would not say what is wrong, or call it an error of ours. */
-function checkQuery(request: HttpRequest): void {
+function checkQuery(request: HttpRequest, method: DescMethod): void {
   const query = readQuery(request);
   const checks = new Checks();
   if (!["json", "proto"].includes(query.get("encoding") ?? "")) checks.refuse("encoding", "must be json or proto");
@@ -146,5 +184,13 @@ function checkQuery(request: HttpRequest): void {
   } catch {
     checks.refuse("message", "must be base64, as base64=1 says");
   }
+  const compression = query.get("compression") ?? "identity";
+  if (!["identity", "gzip", "br"].includes(compression)) {
+    throw new Unimplemented(`compression: must be one of identity, gzip, br, not ${JSON.stringify(compression)}`);
+  }
   checks.passed(query);
+  // What comes compressed cannot be read here; readMaxBytes bounds it, and its integers are as the library rounds them.
+  if (query.get("encoding") !== "json" || compression !== "identity") return;
+  const bytes = query.get("base64") === "1" ? base64Decode(message!) : Buffer.from(message!);
+  checkJsonRequest(method, bytes);
 }

@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import type { TaskEngine } from "../engine/task-engine.ts";
+import { CallerLimits } from "../rpc/caller-limits.ts";
 import { callObserver } from "./telemetry/call-observer.ts";
 import { readCertificate } from "./certificate.ts";
 import type { Configuration } from "./configuration.ts";
@@ -33,14 +34,25 @@ export async function openDoors(
   configuration: Configuration,
   { readiness, metrics, isTraced, log }: { readiness: Readiness; metrics: Metrics; isTraced: boolean; log: Logger },
 ): Promise<Doors> {
-  const { host, port, httpPort, httpOrigins, writeAheadKib, streamResetBurst } = configuration;
+  const { host, port, httpPort, httpOrigins, writeAheadKib } = configuration;
+  const { streamsPerConnection, streamResetBurst, requestTimeoutMs } = configuration;
+  const limits = new CallerLimits(configuration);
   const certificate = await readCertificate(configuration);
   await using opened = new AsyncDisposableStack();
-  const common = { engine, host, token: configuration.token ?? undefined, certificate, streamResetBurst, log };
+  const common = {
+    engine,
+    host,
+    token: configuration.token ?? undefined,
+    certificate,
+    streamsPerConnection,
+    streamResetBurst,
+    limits,
+    log,
+  };
   const observe = callObserver("grpc", { metrics, isTraced });
   const grpc = await openGrpcDoor({ ...common, observe, port, writeAheadKib });
   opened.defer(() => grpc.close({ graceMs: 0 }));
-  const forHttp = { ...common, metrics, isTraced, origins: httpOrigins, readiness };
+  const forHttp = { ...common, requestTimeoutMs, metrics, isTraced, origins: httpOrigins, readiness };
   const http =
     httpPort === null
       ? null

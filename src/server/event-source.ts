@@ -9,7 +9,7 @@ import type { Drain } from "../rpc/drain.ts";
 import { contextIn, observeCall } from "../rpc/observed-call.ts";
 import type { CallObserver } from "../rpc/observed-call.ts";
 import type { CallContext } from "../rpc/service.ts";
-import { retryAfterMs, sendError, STREAM_HEADERS } from "./http-answer.ts";
+import { callerOf, retryAfterMs, sendError, STREAM_HEADERS } from "./http-answer.ts";
 import type { HttpHandler, HttpRequest, HttpResponse } from "./http-server.ts";
 
 const HEADERS = { "content-type": "text/event-stream", ...STREAM_HEADERS };
@@ -61,7 +61,7 @@ export function eventSource({ method, read }: EventStream, { drain, observe, log
       controller.abort(callCancelled());
     });
     const settle = drain.onBegin((reason) => controller.abort(reason));
-    const context: CallContext = { signal, requestHeader: toHeaders(request) };
+    const context: CallContext = { signal, requestHeader: toHeaders(request), caller: callerOf(request) };
     const call = observe?.(method, context);
     try {
       await observeCall(call, async () => {

@@ -1,10 +1,15 @@
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { ServerInterceptor, ServerOptions } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
-import { MESSAGE_BYTES_MAX, STREAM_RESET_BURST_DEFAULT, WRITE_AHEAD_KIB_DEFAULT } from "../domain/limits.ts";
+import {
+  MESSAGE_BYTES_MAX,
+  STREAM_RESET_BURST_DEFAULT,
+  STREAMS_PER_CONNECTION_DEFAULT,
+  WRITE_AHEAD_KIB_DEFAULT,
+} from "../domain/limits.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "../gen/google/rpc/status_pb.ts";
@@ -12,14 +17,17 @@ import { file_grpc_health_v1_health } from "../gen/grpc/health/v1/health_pb.ts";
 import { file_spool_v1_errors } from "../gen/spool/v1/errors_pb.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
+import { CallerLimits, limitCallers } from "../rpc/caller-limits.ts";
 import { Drain } from "../rpc/drain.ts";
 import { addService } from "../rpc/grpc-binding.ts";
 import { authentication, drainOthers } from "../rpc/interceptors.ts";
+import { nameStatuses } from "../rpc/library-status.ts";
 import type { CallObserver } from "../rpc/observed-call.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
 import type { Certificate } from "./certificate.ts";
 import { http2Limits } from "./http2-limits.ts";
+import { guardStreams } from "./grpc-streams.ts";
 import { reflectionOf } from "./reflection.ts";
 
 /** The services that the door serves as its own. Health knows each by its name, and "" stands for all. */
@@ -57,6 +65,8 @@ export interface GrpcDoor {
  * @param observe is told of the calls
  * @param writeAheadKib what a stream puts ahead of its reader before it waits; one frame alone may be larger
  * @param streamResetBurst how many streams a connection may cancel at once
+ * @param streamsPerConnection how many calls and streams are open at once on one connection; a client waits past it
+ * @param limits what the expensive reads of all callers share
  * @throws where the address cannot be listened on
  */
 export async function openGrpcDoor({
@@ -68,6 +78,8 @@ export async function openGrpcDoor({
   observe,
   writeAheadKib = WRITE_AHEAD_KIB_DEFAULT,
   streamResetBurst = STREAM_RESET_BURST_DEFAULT,
+  streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT,
+  limits = new CallerLimits(),
   log,
 }: {
   engine: TaskEngine;
@@ -78,15 +90,22 @@ export async function openGrpcDoor({
   observe?: CallObserver | undefined;
   writeAheadKib?: number;
   streamResetBurst?: number;
+  streamsPerConnection?: number;
+  limits?: CallerLimits;
   log: Logger;
 }): Promise<GrpcDoor> {
   const drain = new Drain();
-  const interceptors: ServerInterceptor[] = [drainOthers(drain, isOurs, log)];
-  if (token !== undefined) interceptors.unshift(authentication(token, log));
-  const server = new Server({ ...OPTIONS, interceptors });
+  const interceptors: ServerInterceptor[] = [nameStatuses(METHODS, log)];
+  if (token !== undefined) interceptors.push(authentication(token, log));
+  interceptors.push(drainOthers(drain, isOurs, log));
+  const server = new Server({
+    ...OPTIONS,
+    "grpc.max_concurrent_streams": streamsPerConnection,
+    interceptors,
+  });
   limitHttp2(server, streamResetBurst);
   const options = { drain, writeAheadMax: writeAheadKib * 1_024, observe, log };
-  addService(server, TaskService, taskService(engine), options);
+  addService(server, TaskService, limitCallers(taskService(engine), limits), options);
   addService(server, WorkerService, workerService(engine), options);
 
   const health = new HealthImplementation();
@@ -100,6 +119,7 @@ export async function openGrpcDoor({
   reflectionOf([...SERVICES.map(({ file }) => file), file_grpc_health_v1_health, ...others]).addToServer(server);
 
   const boundPort = await listen(server, { host, port, certificate });
+  guardStreams(server, log);
   let closed: Promise<void> | undefined;
   return {
     port: boundPort,
@@ -124,6 +144,12 @@ function limitHttp2(server: Server, streamResetBurst: number): void {
   if (commonServerOptions === undefined) throw new Error("grpc-js: the server has no commonServerOptions");
   Object.assign(commonServerOptions, http2Limits(streamResetBurst));
 }
+/** Those of the services, by their paths. */
+const METHODS: ReadonlyMap<string, DescMethod> = new Map(
+  SERVICES.flatMap(({ typeName, methods }) =>
+    methods.map((method) => [`/${typeName}/${method.name}`, method] as const),
+  ),
+);
 
 function isOurs(path: string): boolean {
   return SERVICES.some(({ typeName }) => path.startsWith(`/${typeName}/`));

@@ -1,3 +1,4 @@
+import { constants } from "node:http2";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import type { ConnectError } from "@connectrpc/connect";
@@ -17,6 +18,11 @@ export const STREAM_HEADERS = {
 /** The path of a request, without its query. */
 export function pathOf({ url = "/" }: HttpRequest): string {
   return url.split("?", 1)[0]!;
+}
+
+/** Which connection a request has come by. */
+export function callerOf({ socket }: HttpRequest): string {
+  return `${socket.remoteAddress}:${socket.remotePort}`;
 }
 
 /** Answers with a JSON text. */
@@ -46,4 +52,16 @@ export function sendError(response: HttpResponse, error: ConnectError, status = 
 export function retryAfterMs(error: ConnectError): number | undefined {
   const [hint] = error.findDetails(RetryInfoSchema);
   return hint?.retryDelay && durationMs(hint.retryDelay);
+}
+
+/**
+ * Has the connection (HTTP/1.1), or the request's stream (HTTP/2), closed once its answer is out, however much of the
+ * request has not come: a caller that is refused holds nothing open. To be called before the answer begins.
+ */
+export function closeAfter(request: HttpRequest, response: HttpResponse): void {
+  if ("stream" in request) {
+    response.once("finish", () => request.stream.close(constants.NGHTTP2_NO_ERROR));
+  } else {
+    response.setHeader("connection", "close");
+  }
 }

@@ -1,9 +1,10 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
-import { SpoolError, Unauthenticated } from "../domain/errors.ts";
+import { Overloaded, SpoolError, Unauthenticated, Unimplemented } from "../domain/errors.ts";
+import { REQUEST_TIMEOUT_MS_DEFAULT, STREAMS_PER_CONNECTION_DEFAULT } from "../domain/limits.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import { bearerTokenCheck } from "../rpc/bearer-token.ts";
 import { toConnectError } from "../rpc/connect-binding.ts";
+import { CallerLimits, limitCallers } from "../rpc/caller-limits.ts";
 import { Drain } from "../rpc/drain.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
@@ -13,7 +14,7 @@ import { connectRoutes } from "./connect-routes.ts";
 import { eventSource } from "./event-source.ts";
 import { eventStream } from "./event-streams.ts";
 import { logLevelResource } from "./log/log-level-resource.ts";
-import { pathOf, sendError, sendJson } from "./http-answer.ts";
+import { closeAfter, pathOf, sendError, sendJson } from "./http-answer.ts";
 import { openHttpServer } from "./http-server.ts";
 import type { HttpHandler, HttpResponse } from "./http-server.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
@@ -47,6 +48,12 @@ interface HttpDoorOptions {
   streamResetBurst?: number;
   readiness: Readiness;
   metrics: Metrics;
+  /** What the expensive reads of all callers share. */
+  limits?: CallerLimits;
+  /** How many calls and streams are open at once on one connection. */
+  streamsPerConnection?: number;
+  /** How long a request may take to arrive, in milliseconds. */
+  requestTimeoutMs?: number;
   /** Whether calls have spans. */
   isTraced?: boolean;
   /**
@@ -68,10 +75,23 @@ const CALLS = /^\/(spool\.v1\.|v1\/)/;
  * @throws where the address cannot be listened on
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
-  const { host, port, certificate, streamResetBurst } = options;
+  const { host, port, certificate, streamResetBurst, log } = options;
+  const { streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT } = options;
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS_DEFAULT } = options;
   const drain = new Drain();
-  const handler = doorHandler(options, drain);
-  const server = await openHttpServer({ host, port, certificate, streamResetBurst, handler });
+  const server = await openHttpServer({
+    host,
+    port,
+    certificate,
+    streamResetBurst,
+    streamsPerConnection,
+    requestTimeoutMs,
+    handler: doorHandler(options, drain),
+    refuse(_request, response) {
+      const what = `${streamsPerConnection} requests of this connection are under way`;
+      sendError(response, toConnectError(new Overloaded(what), log));
+    },
+  });
   return {
     port: server.port,
     close({ graceMs }) {
@@ -84,10 +104,19 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
 function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
   const { engine, token, origins = [], readiness, metrics, isTraced = false, fallback, log } = options;
   const isAuthorized = token === undefined ? () => true : bearerTokenCheck(token);
-  const tasks = taskService(engine);
+  const tasks = limitCallers(taskService(engine), options.limits ?? new CallerLimits());
   const observe = callObserver("http", { metrics, isTraced });
   const observeStreams = callObserver("sse", { metrics, isTraced });
-  const routes = connectRoutes({ tasks, workers: workerService(engine) }, { drain, isAuthorized, observe, log });
+  const routes = connectRoutes(
+    { tasks, workers: workerService(engine) },
+    {
+      drain,
+      isAuthorized,
+      observe,
+      log,
+      requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
+    },
+  );
   const own = new Map([["/log-level", { answer: logLevelResource(log), methods: ["GET", "PUT"] }]]);
   if (metrics.answer !== null) own.set("/metrics", { answer: metrics.answer, methods: ["GET"] });
   const isAdmitted = originGuard({ origins, hasToken: token !== undefined, log });
@@ -109,9 +138,10 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
         return refuse(new SpoolError("INVALID_ARGUMENT", `this is called by ${methods.join(" or ")}`), 405);
       }
       if (isAuthorized(request.headers.authorization)) return answer(request, response);
+      closeAfter(request, response);
       return refuse(new Unauthenticated());
     }
-    sendNotFound(path, response);
+    return refuse(notFound(path), 404);
 
     function refuse(error: SpoolError, status?: number): void {
       sendError(response, toConnectError(error, log), status);
@@ -130,8 +160,7 @@ async function sendReadiness(readiness: Readiness, response: HttpResponse): Prom
   sendJson(response, report.ready ? 200 : 503, JSON.stringify(report));
 }
 
-/** As Connect has it of a call that there is not. */
-function sendNotFound(path: string, response: HttpResponse): void {
+function notFound(path: string): SpoolError {
   const hint = path.endsWith("WorkerService/Work") ? ": it sends both ways at once, and is served over gRPC alone" : "";
-  sendError(response, new ConnectError(`nothing is served at ${path}${hint}`, Code.Unimplemented), 404);
+  return new Unimplemented(`nothing is served at ${path}${hint}`);
 }

@@ -3,7 +3,11 @@ import { createSecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
-import { STREAM_RESET_BURST_DEFAULT } from "../domain/limits.ts";
+import {
+  REQUEST_TIMEOUT_MS_DEFAULT,
+  STREAM_RESET_BURST_DEFAULT,
+  STREAMS_PER_CONNECTION_DEFAULT,
+} from "../domain/limits.ts";
 import type { Certificate } from "./certificate.ts";
 import { http2Limits } from "./http2-limits.ts";
 
@@ -29,6 +33,8 @@ const KEEP_ALIVE_MS = 30_000;
  * balancers 60 s). Were it the server that closes first, a proxy would send a request at that moment and lose it.
  */
 const IDLE_CONNECTION_MS = 75_000;
+/** How often at the least Node looks for requests that have not come in time. */
+const TIMEOUT_CHECK_MS = 5_000;
 /** Of all headers of a request, its URL among them: a cursor of many tasks comes as one, and a call by GET in the URL. */
 const HEADERS_BYTES_MAX = 64 * 1_024;
 
@@ -44,13 +50,22 @@ export async function openHttpServer({
   port,
   certificate,
   streamResetBurst = STREAM_RESET_BURST_DEFAULT,
+  streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT,
+  requestTimeoutMs = REQUEST_TIMEOUT_MS_DEFAULT,
   handler,
+  refuse = (_request, response) => response.destroy(),
 }: {
   host: string;
   port: number;
   certificate?: Certificate | null | undefined;
   streamResetBurst?: number | undefined;
+  /** How many requests of one connection may be under way: over HTTP/2 a client waits past it. */
+  streamsPerConnection?: number;
+  /** How long the headers of a request, and all of it, may take to arrive over HTTP/1.1. */
+  requestTimeoutMs?: number;
   handler: HttpHandler;
+  /** Answers a request that is one too many on its connection. */
+  refuse?: HttpHandler;
 }): Promise<HttpServer> {
   /** Also those that have not spoken TLS yet. */
   const sockets = new Set<Socket>();
@@ -68,7 +83,8 @@ export async function openHttpServer({
     count(1);
     if (closing && request.httpVersionMajor === 1) response.setHeader("connection", "close");
     response.once("close", () => count(-1));
-    handler(request, response);
+    if ((connections.get(socket) ?? 0) > streamsPerConnection) refuse(request, response);
+    else handler(request, response);
   };
   const options = {
     keepAlive: true,
@@ -76,18 +92,18 @@ export async function openHttpServer({
     keepAliveTimeout: IDLE_CONNECTION_MS,
     maxHeaderSize: HEADERS_BYTES_MAX,
   };
+  const timeouts = {
+    headersTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(requestTimeoutMs, TIMEOUT_CHECK_MS),
+  };
+  const settings = { maxHeaderListSize: HEADERS_BYTES_MAX, maxConcurrentStreams: streamsPerConnection };
   const server = certificate
     ? createSecureServer(
-        {
-          ...options,
-          ...certificate,
-          ...http2Limits(streamResetBurst),
-          allowHTTP1: true,
-          settings: { maxHeaderListSize: HEADERS_BYTES_MAX },
-        },
+        { ...options, ...timeouts, ...certificate, ...http2Limits(streamResetBurst), allowHTTP1: true, settings },
         onRequest,
       )
-    : createServer(options, onRequest);
+    : createServer({ ...options, ...timeouts }, onRequest);
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));

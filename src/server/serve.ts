@@ -19,6 +19,7 @@ import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
 import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
 import type { LogLevel } from "./log/log-level.ts";
+import { logLibraries } from "./log/library-log.ts";
 import { openProcessLog } from "./log/logging.ts";
 import { databaseLocation } from "./migrate.ts";
 import { Readiness } from "./readiness.ts";
@@ -70,6 +71,7 @@ export async function serve({
   const configuration = readConfiguration({ flags });
   const { logLevel: level, logFormat: format, namespace } = configuration;
   const log = openProcessLog({ level, format, namespace, secrets: secretsOf(configuration) });
+  logLibraries(log);
   onLog?.(log, level);
   const resource = telemetryResource(configuration);
   await using opened = new AsyncDisposableStack();

@@ -4,6 +4,7 @@ import { StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { canonicalJson, digestJson } from "../../src/domain/canonical-json.ts";
 import { measureJson, NotJson } from "../../src/domain/json-size.ts";
+import { PARAMS_VALUES_MAX } from "../../src/domain/limits.ts";
 import type { JsonObject, JsonValue } from "../../src/domain/json.ts";
 
 const DEPTH = 32;
@@ -49,7 +50,7 @@ const nested = (depth: number): JsonValue =>
 
 function problem(value: unknown, depth = DEPTH): [string, string] | null {
   try {
-    measureJson(value, depth);
+    measureJson(value, depth, "", PARAMS_VALUES_MAX);
     return null;
   } catch (error) {
     assert.ok(error instanceof NotJson);
@@ -76,6 +77,20 @@ describe("the measure of JSON", () => {
         assert.equal(measureJson(value, DEPTH), toBinary(ValueSchema, fromJson(ValueSchema, value)).length);
       }
     }
+  });
+
+  it("takes as many values as it is told and no more, whatever they are, and says where they are held", () => {
+    for (const value of [null, {}, [], "a", 1, true]) {
+      const held = (count: number) => ({ a: Array.from({ length: count }, () => value) });
+      assert.equal(problem(held(PARAMS_VALUES_MAX - 2)), null); // The object and the list are two of them.
+      assert.deepEqual(problem(held(PARAMS_VALUES_MAX - 1)), ["", "must hold at most 20,000 values"]);
+    }
+    const wide = Object.fromEntries(Array.from({ length: PARAMS_VALUES_MAX }, (_, index) => [`k${index}`, 0]));
+    assert.throws(
+      () => measureJson(wide, DEPTH, "params", PARAMS_VALUES_MAX),
+      /^NotJson: params: must hold at most 20,000 values/,
+    );
+    assert.equal(problem({}), null); // The count begins anew.
   });
 
   it("is of six bytes of text or fewer for each byte", () =>

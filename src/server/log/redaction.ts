@@ -14,7 +14,7 @@ const TASK_CONTENT: ReadonlySet<string> = new Set(["params", "result", "checkpoi
 const SECRET_FORMS: readonly [form: RegExp, masked: string][] = [
   [/(:\/\/)(?:[^\s/:@"']{0,256}:[^\s"']{0,512}|[^\s/@"']{1,512})@/g, `$1${MASK}@`],
   [/\b((?:authorization|cookie|api-key)\\{0,2}["']? ?: ?\[?\\{0,2}["']?)[^\n"'\\]{1,4096}/gi, `$1${MASK}`],
-  [/\b(Bearer +)[^\s"',;]{1,4096}/g, `$1${MASK}`],
+  [/\b(Bearer(?: |\t|\\t){1,64})[^\s"',;]{1,4096}/g, `$1${MASK}`],
   [/\b((?:bearer|basic) +)[\w.~+/=-]{8,4096}/gi, `$1${MASK}`],
   [
     /((?:passw(?:or)?d|secret|token|api[_-]?key)(?:["']? ?= ?|\\{0,2}["'] ?: ?)\\{0,2}["']?)[^\s"'&,;\\]{1,4096}/gi,

@@ -10,13 +10,12 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file spool/v1/errors.proto.
  */
 export const file_spool_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("ChVzcG9vbC92MS9lcnJvcnMucHJvdG8SCHNwb29sLnYxKpUFCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1FUlJPUl9SRUFTT05fSU5WQUxJRF9BUkdVTUVOVBABEh0KGUVSUk9SX1JFQVNPTl9LSU5EX1VOS05PV04QAhIfChtFUlJPUl9SRUFTT05fVEFTS19OT1RfRk9VTkQQAxIiCh5FUlJPUl9SRUFTT05fVEFTS19OT1RfVEVSTUlOQUwQBBIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9JRF9SRVVTRUQQBRIbChdFUlJPUl9SRUFTT05fTEVBU0VfTE9TVBAGEiIKHkVSUk9SX1JFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRAHEhkKFUVSUk9SX1JFQVNPTl9EUkFJTklORxAIEhsKF0VSUk9SX1JFQVNPTl9PVkVSTE9BREVEEAkSIAocRVJST1JfUkVBU09OX1VOQVVUSEVOVElDQVRFRBAKEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBALEicKI0VSUk9SX1JFQVNPTl9DQUxMX0RFQURMSU5FX0VYQ0VFREVEEAwSHwobRVJST1JfUkVBU09OX0NBTExfQ0FOQ0VMTEVEEA0SGwoXRVJST1JfUkVBU09OX0FQUEVORF9HQVAQDhIdChlFUlJPUl9SRUFTT05fT1VUX09GX1BMQUNFEA8SHQoZRVJST1JfUkVBU09OX1NFU1NJT05fTE9TVBAQEh4KGkVSUk9SX1JFQVNPTl9XT1JLRVJfU0lMRU5UEBESHwobRVJST1JfUkVBU09OX09SSUdJTl9SRUZVU0VEEBISIQodRVJST1JfUkVBU09OX1NFUV9PVVRfT0ZfUkFOR0UQE2IGcHJvdG8z");
+  fileDesc("ChVzcG9vbC92MS9lcnJvcnMucHJvdG8SCHNwb29sLnYxKrUFCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1FUlJPUl9SRUFTT05fSU5WQUxJRF9BUkdVTUVOVBABEh0KGUVSUk9SX1JFQVNPTl9LSU5EX1VOS05PV04QAhIfChtFUlJPUl9SRUFTT05fVEFTS19OT1RfRk9VTkQQAxIiCh5FUlJPUl9SRUFTT05fVEFTS19OT1RfVEVSTUlOQUwQBBIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9JRF9SRVVTRUQQBRIbChdFUlJPUl9SRUFTT05fTEVBU0VfTE9TVBAGEiIKHkVSUk9SX1JFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRAHEhkKFUVSUk9SX1JFQVNPTl9EUkFJTklORxAIEhsKF0VSUk9SX1JFQVNPTl9PVkVSTE9BREVEEAkSIAocRVJST1JfUkVBU09OX1VOQVVUSEVOVElDQVRFRBAKEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBALEicKI0VSUk9SX1JFQVNPTl9DQUxMX0RFQURMSU5FX0VYQ0VFREVEEAwSHwobRVJST1JfUkVBU09OX0NBTExfQ0FOQ0VMTEVEEA0SGwoXRVJST1JfUkVBU09OX0FQUEVORF9HQVAQDhIdChlFUlJPUl9SRUFTT05fT1VUX09GX1BMQUNFEA8SHQoZRVJST1JfUkVBU09OX1NFU1NJT05fTE9TVBAQEh4KGkVSUk9SX1JFQVNPTl9XT1JLRVJfU0lMRU5UEBESHwobRVJST1JfUkVBU09OX09SSUdJTl9SRUZVU0VEEBISIQodRVJST1JfUkVBU09OX1NFUV9PVVRfT0ZfUkFOR0UQExIeChpFUlJPUl9SRUFTT05fVU5JTVBMRU1FTlRFRBAUYgZwcm90bzM");
 
 /**
  * The reason in the google.rpc.ErrorInfo (domain "spool") that every error of this service carries,
- * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. What the gRPC library, and
- * Connect's at the HTTP door, refuse before this service sees it (an unknown method or compression, a message over
- * 4 MiB, a deadline that has passed) has a code alone.
+ * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. Errors that the gRPC library and
+ * Connect find by themselves carry one too.
  *
  * @generated from enum spool.v1.ErrorReason
  */
@@ -86,7 +85,7 @@ export const ErrorReason = {
   DRAINING: 8,
 
   /**
-   * RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. More waits to be written, or is to be counted, than the server can.
+   * RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. More waits than the server takes at once, of all or of one connection.
    *
    * @generated from enum value: ERROR_REASON_OVERLOADED = 9;
    */
@@ -161,13 +160,19 @@ export const ErrorReason = {
    * @generated from enum value: ERROR_REASON_SEQ_OUT_OF_RANGE = 19;
    */
   SEQ_OUT_OF_RANGE: 19,
+
+  /**
+   * UNIMPLEMENTED. There is no such method, or the request is compressed in a way that the server does not know.
+   *
+   * @generated from enum value: ERROR_REASON_UNIMPLEMENTED = 20;
+   */
+  UNIMPLEMENTED: 20,
 } as const;
 
 /**
  * The reason in the google.rpc.ErrorInfo (domain "spool") that every error of this service carries,
- * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. What the gRPC library, and
- * Connect's at the HTTP door, refuse before this service sees it (an unknown method or compression, a message over
- * 4 MiB, a deadline that has passed) has a code alone.
+ * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. Errors that the gRPC library and
+ * Connect find by themselves carry one too.
  *
  * @generated from enum spool.v1.ErrorReason
  */

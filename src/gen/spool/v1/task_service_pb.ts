@@ -32,8 +32,8 @@ export type StartTaskRequest = Message<"spool.v1.StartTaskRequest"> & {
 
   /**
    * What the kind is given: checked by the kind before the task is stored, where this server has it, else before it
-   * runs. At most 1 MiB as JSON and 3 MiB as
-   * protobuf, and nested at most 32 deep.
+   * runs. At most 1 MiB as JSON and 3 MiB as protobuf, nested at most 32 deep, with at most 20,000 values (each object,
+   * list, text, number, boolean and null counts one). Numbers are doubles: pass integers beyond 2^53 - 1 as text.
    *
    * @generated from field: google.protobuf.Struct params = 2;
    */
@@ -1087,7 +1087,9 @@ export const FollowViewSchema: GenEnum<FollowView> = /*@__PURE__*/
 
 /**
  * Starts tasks, reads their tapes, gives their results. What it promises is in docs/guarantees.md;
- * its errors are in errors.proto. Disconnecting from any of these calls cancels no task.
+ * its errors are in errors.proto. Disconnecting from any of these calls cancels no task. A request has at most 16 KiB,
+ * one with a filter 128 KiB, and a start 4 MiB with 21,000 entries of lists and maps and JSON values. In JSON, an integer
+ * of 64 bits beyond 2^53 - 1 must be quoted.
  *
  * @generated from service spool.v1.TaskService
  */
