@@ -150,9 +150,10 @@ interface CandidateRow extends SnapshotRow {
 /**
  * The statement is not prepared: a plan that serves every filter and every cursor serves none of them well.
  *
- * The CTEs `moment`, `log_check` and `candidate`: tasks whose row was changed by a transaction that is not visible in what has been
- * seen. Those that run, or wait again, are all looked at, which are few; of those that have ended, the ones that did so
- * since; and of those that wait for their first attempt, where they are asked for, the ones that are new.
+ * The CTEs `moment`, `log_check` and `candidate`: tasks whose row was changed by a transaction that is not visible in
+ * what has been seen. Those that run, or wait again, are all looked at, which are few; of those that have ended, the
+ * ones that did so since; and of those that wait for their first attempt, where they are asked for, the ones that are
+ * new.
  *
  * @param newSince also those that wait for their first attempt, of which older ones have been seen; null: without them
  */

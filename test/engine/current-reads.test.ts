@@ -35,7 +35,7 @@ describe("a read at a server that is not told what another one writes", () => {
       end,
       async [Symbol.asyncDispose]() {
         left.abort(new Error("left"));
-        await Promise.all(following.map((pages) => pages.return?.()));
+        for (const pages of following) await pages.return?.();
         end();
         await open.disposeAsync();
       },
