@@ -9,10 +9,21 @@ export interface Snapshot {
   running: readonly bigint[];
   /** By the database's clock. */
   at: Date;
+  /** The timeline of the database: each promotion of a standby and each restore begins another; null: unknown. */
+  timeline: number | null;
+  /** Whether a synchronous standby had received the log up to this snapshot. */
+  isReplicated: boolean;
 }
 
 /** What is visible to who has seen nothing. */
-export const NOTHING: Snapshot = { xmin: 0n, xmax: 0n, running: [], at: new Date(0) };
+export const NOTHING: Snapshot = {
+  xmin: 0n,
+  xmax: 0n,
+  running: [],
+  at: new Date(0),
+  timeline: null,
+  isReplicated: false,
+};
 
 /** How many transactions a snapshot may be old and still be told from others: half of what PostgreSQL tells apart. */
 export const SNAPSHOT_AGE_MAX = 2_000_000_000n;

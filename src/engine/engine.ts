@@ -14,10 +14,11 @@ import { readProgress } from "../store/progress.ts";
 import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
-import { listTasks, readTask } from "../store/task-queries.ts";
+import { listTasks, readStates, readTask } from "../store/task-queries.ts";
 import { aborted } from "./aborted.ts";
 import type { Reporting } from "./attempt-report.ts";
 import { Control } from "./control.ts";
+import { CurrentStates } from "./current-states.ts";
 import { Feed } from "./feed.ts";
 import { followTape, readEvents, waitForEnd } from "./follow.ts";
 import type { TapeSource } from "./follow.ts";
@@ -113,7 +114,8 @@ export class Engine implements TaskEngine {
       feed,
       readStore: async (query) => readPage(this.#opened(), { namespace, ...query }),
     });
-    this.#source = { feed, stored };
+    const states = new CurrentStates((taskIds) => readStates(this.#opened(), { namespace, taskIds }));
+    this.#source = { feed, stored, states };
     this.#followSource = openFollowSource({ db, namespace, feed, see: (task) => this.#directory.see(task) });
     this.#journal = new Journal({ db, feed, watch, log });
     this.#directory = new KindDirectory({

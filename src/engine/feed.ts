@@ -160,11 +160,11 @@ export class Feed {
    * The followers that a commit wakes stand at one position, and read on from there as their readers do: they are given
    * the very same pages, so that whoever encodes one may do so once for all.
    *
-   * @param seenSeq the last_seq that the reader has been told of: nothing older is given
+   * @param seenSeq the last_seq that the reader has been told of, or is to be: nothing older is given
    */
   read(query: PageQuery, seenSeq: bigint): TapePage | null {
     const tape = this.#tapes.get(query.taskId);
-    if (tape === undefined || tape.status === null) return null;
+    if (tape === undefined || tape.status === null || tape.lastSeq < seenSeq) return null;
     const page = tape.subscribers.size < 2 ? this.#cut(tape, query) : this.#cutShared(tape, query, seenSeq);
     if (page !== null) this.#pages++;
     return page;

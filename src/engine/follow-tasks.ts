@@ -1,10 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import pLimit from "p-limit";
-import { InvalidArgument } from "../domain/errors.ts";
-import { FROM_START } from "../domain/follow-cursor.ts";
+import { FROM_START, requireComparable } from "../domain/follow-cursor.ts";
 import type { FollowCursor } from "../domain/follow-cursor.ts";
-import { SNAPSHOT_AGE_MAX } from "../domain/snapshot.ts";
-import type { Snapshot } from "../domain/snapshot.ts";
 import { readSnapshot } from "../store/snapshots.ts";
 import type { Feed } from "./feed.ts";
 import { giveRound } from "./round.ts";
@@ -16,6 +13,12 @@ const POLL_MS = 1_000;
 /** A follower rests between two rounds, and longer the more they cost: it takes a third of a connection at the most. */
 const REST_MS_MIN = 5;
 const REST_RATIO = 2;
+
+/**
+ * What has been seen moves on at least so often though nothing is given. A round that finds nothing takes no part in
+ * flushing the database's log until then, and what it has looked at is not held for seen while the log is behind.
+ */
+const SEEN_MS_MAX = 10_000;
 
 /** How many reads of the store are under way at once for all who follow many tasks: the rest of it is for the others. */
 const READS_AT_ONCE = 2;
@@ -35,7 +38,10 @@ export function openFollowSource(parts: Omit<FollowSource, "turn">): FollowSourc
  * one follower between two rounds: the store says what has changed since the snapshot that the cursor holds, and the
  * feed only when to ask. The first page comes at once, empty; after heartbeatMs without news comes another empty one.
  *
- * @throws InvalidArgument for a cursor that is not of this database or too old, StoreUnavailable, or the signal's reason
+ * Every cursor that is given survives a crash of the database: it holds durable snapshots only.
+ *
+ * @throws InvalidArgument for a cursor that is not of this database, too old, or from before a failover that may have
+ *   lost commits; StoreUnavailable, or the signal's reason
  */
 export async function* followTasks(
   source: FollowSource,
@@ -43,18 +49,22 @@ export async function* followTasks(
   signal: AbortSignal,
 ): AsyncGenerator<FollowedPage> {
   using wakeup = source.feed.subscribeToAll(signal); // Before the first look: nothing falls between.
-  const now = await readSnapshot(source.db);
+  const isGiven = query.cursor === null && !query.fromStart;
+  const now = await readSnapshot(source.db, { isGiven });
   let cursor = query.cursor ?? (query.fromStart ? FROM_START : { seen: now, round: null });
   requireComparable(cursor, now);
   signal.throwIfAborted();
   let quietSince = performance.now();
+  let seenAt = performance.now();
   yield emptyPage(cursor);
   for (;;) {
     const wasBegun = cursor.round !== null;
     let costMs = 0;
     let began = performance.now();
-    for await (const page of giveRound(source, query, cursor)) {
+    const mustBeDurable = performance.now() - seenAt >= SEEN_MS_MAX;
+    for await (const page of giveRound(source, query, cursor, { mustBeDurable })) {
       signal.throwIfAborted();
+      if (page.cursor.seen !== cursor.seen) seenAt = performance.now();
       cursor = page.cursor;
       if (page.tasks.length === 0) continue;
       costMs += performance.now() - began;
@@ -74,20 +84,6 @@ export async function* followTasks(
 
 function emptyPage(cursor: FollowCursor): FollowedPage {
   return { seen: cursor.seen, target: cursor.seen, tasks: [], cursor };
-}
-
-/** Another database counts its transactions by itself, and a number of 32 bits comes round again. */
-function requireComparable({ seen, round }: FollowCursor, now: Snapshot): void {
-  const newest = round?.target.xmax ?? seen.xmax;
-  const oldest = seen.xmax === 0n ? newest : seen.xmax;
-  if (newest > now.xmax) refuse("must be of this database, which has not come that far");
-  if (newest !== 0n && now.xmax - oldest > SNAPSHOT_AGE_MAX) {
-    refuse(`must be at most ${SNAPSHOT_AGE_MAX} transactions of the database old`);
-  }
-}
-
-function refuse(description: string): never {
-  throw new InvalidArgument([{ field: "cursor", description }]);
 }
 
 async function rest(ms: number, signal: AbortSignal): Promise<void> {

@@ -3,37 +3,40 @@ import { SeqOutOfRange } from "../domain/errors.ts";
 import { PAGE_EVENTS_MAX } from "../domain/limits.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task } from "../domain/task.ts";
+import type { CurrentStates } from "./current-states.ts";
 import type { Feed } from "./feed.ts";
 import type { StoredPages } from "./stored-pages.ts";
-import type { PageQuery, TapePage } from "./task-engine.ts";
+import type { PageQuery, TapePage, TaskEngine } from "./task-engine.ts";
 
-/** Past every seq: for one answer by itself, which is to show the tape as it is. */
+/** Past every seq: for a page that is to be read after the call that asks for it has begun. */
 const NOTHING_OLDER = 2n ** 63n;
 
 /** Where pages come from: the feed where it has them, else the store. */
 export interface TapeSource {
   feed: Feed;
   stored: StoredPages;
+  states: Pick<CurrentStates, "read">;
 }
 
 /**
  * Gives a tape from a position on, then live: pages in order, each event once. The first page comes at once, even
- * with no event; after heartbeatMs without an event comes an empty page. Ends after `final`, and at once when fromSeq
+ * with no event, and shows nothing older than the call; after heartbeatMs without an event comes an empty page. Ends after `final`, and at once when fromSeq
  * is past the end of a finished tape.
  *
  * @param fromSeq the first seq wanted, from 1
+ * @param knownSeq a last_seq that was read after the call began; left out: the first page is held against the store
  * @throws TaskNotFound, StoreUnavailable, SeqOutOfRange for a position past last_seq + 1 of a task that has not ended,
  *   or the signal's reason
  */
 export async function* followTape(
   source: TapeSource,
-  { taskId, fromSeq, heartbeatMs }: { taskId: string; fromSeq: bigint; heartbeatMs: number },
+  { taskId, fromSeq, heartbeatMs, knownSeq }: Parameters<TaskEngine["followTape"]>[0],
   signal: AbortSignal,
 ): AsyncGenerator<TapePage> {
   using wakeup = source.feed.subscribe(taskId, signal); // Before the first read: nothing falls between.
   let owed = true; // The first page, and a heartbeat, are given though they be empty.
   let ahead: Promise<TapePage> | null = null;
-  let seenSeq = source.feed.state(taskId)?.lastSeq ?? 0n; // Who comes is shown nothing older than what is known here.
+  let seenSeq = knownSeq ?? (await currentSeq(source, taskId));
   for (let cursor = fromSeq; ;) {
     const query = { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX };
     // A reader may come from a server that had committed what is not known here yet: only the store can tell.
@@ -59,7 +62,8 @@ export async function* followTape(
 }
 
 /**
- * Gives one page, waiting up to waitMs where there is no event at fromSeq and the task has not ended.
+ * Gives one page, which shows nothing older than the call, waiting up to waitMs where there is no event at fromSeq and
+ * the task has not ended.
  *
  * @throws TaskNotFound, StoreUnavailable, or the signal's reason
  */
@@ -68,11 +72,13 @@ export async function readEvents(
   { waitMs, ...query }: PageQuery & { waitMs: number },
   signal: AbortSignal,
 ): Promise<TapePage> {
-  if (waitMs === 0) return readPage(source, query);
+  if (waitMs === 0) return readPage(source, query, await currentSeq(source, query.taskId));
   using wakeup = source.feed.subscribe(query.taskId, signal);
   const until = performance.now() + waitMs;
+  let seenSeq = await currentSeq(source, query.taskId);
   for (;;) {
-    const page = await readPage(source, query);
+    const page = await readPage(source, query, seenSeq);
+    seenSeq = page.lastSeq;
     const leftMs = until - performance.now();
     if (page.events.length > 0 || isTerminal(page.status) || leftMs <= 0) return page;
     await wakeup.next(leftMs);
@@ -103,6 +109,21 @@ export async function waitForEnd(
   }
 }
 
-async function readPage(source: TapeSource, query: PageQuery): Promise<TapePage> {
-  return source.feed.read(query, NOTHING_OLDER) ?? source.stored.read(query, NOTHING_OLDER);
+async function readPage({ feed, stored }: TapeSource, query: PageQuery, seenSeq: bigint): Promise<TapePage> {
+  return feed.read(query, seenSeq) ?? stored.read(query, seenSeq);
+}
+
+/**
+ * The last seq that a call has to show, as it was at the call's beginning or later. Any other server may have written
+ * to the tape without a word, so what is in memory is known to be current only where the tape has ended; else it is
+ * given where it is as new as the store. Where nothing is in memory the page is to be read from the store anyway.
+ */
+async function currentSeq({ feed, states }: TapeSource, taskId: string): Promise<bigint> {
+  const known = feed.state(taskId);
+  if (known !== undefined && isTerminal(known.status)) return known.lastSeq;
+  if (known === undefined && !feed.isShared(taskId)) return NOTHING_OLDER;
+  const { lastSeq } = await states.read(taskId);
+  // What this process has committed it publishes within the turn in which it hears of it: memory need not be left.
+  if ((feed.state(taskId)?.lastSeq ?? 0n) < lastSeq) await setImmediate();
+  return lastSeq;
 }

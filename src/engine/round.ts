@@ -1,4 +1,6 @@
 import type { Kysely } from "kysely";
+import { StoreUnavailable } from "../domain/errors.ts";
+import { requireComparable } from "../domain/follow-cursor.ts";
 import type { FollowCursor, Place } from "../domain/follow-cursor.ts";
 import { PAGE_EVENTS_MAX } from "../domain/limits.ts";
 import type { Snapshot } from "../domain/snapshot.ts";
@@ -27,19 +29,23 @@ export interface RoundSource {
 /**
  * Gives what is visible in a round's target and not in what has been seen: of a round that is under way the rest, else
  * of a new one, whose target is what is visible now. The last page is empty, and its cursor is that of the round done.
+ * Every cursor holds durable snapshots only: a round that found nothing may leave its cursor where it was.
  *
- * @throws StoreUnavailable
+ * @param mustBeDurable whether its cursor is to go on though the round finds nothing
+ * @throws InvalidArgument where the database was failed over meanwhile and may have lost commits; StoreUnavailable
  */
 export async function* giveRound(
   source: RoundSource,
   { view, kinds, labels }: Pick<FollowTasksQuery, "view" | "kinds" | "labels">,
   { seen, round }: FollowCursor,
+  { mustBeDurable }: { mustBeDurable: boolean },
 ): AsyncGenerator<FollowedPage> {
   const lookAt = view === "events" ? lookAtTapes : lookAtTasks;
   for (let under = round; ;) {
-    const changes = { namespace: source.namespace, kinds, labels, seen, round: under };
-    const { snapshot, pages, end } = await lookAt(source, changes);
-    const target = under?.target ?? snapshot;
+    const changes = { namespace: source.namespace, kinds, labels, seen, round: under, mustBeDurable };
+    const { snapshot, isDurable, pages, end } = await lookAt(source, changes);
+    requireComparable({ seen, round: under }, snapshot);
+    const target = under?.target ?? (isDurable ? snapshot : seen); // Where there are pages it is durable.
     for await (const tasks of pages)
       yield { seen, target, tasks, cursor: cursorAfter({ seen, target }, tasks.at(-1)!) };
     if (end === null) return yield { seen, target, tasks: [], cursor: { seen: target, round: null } };
@@ -63,6 +69,7 @@ export function cursorAfter(
 /** What one look has found. */
 interface Look {
   snapshot: Snapshot;
+  isDurable: boolean;
   /** Each of one task at least. */
   pages: AsyncIterable<FollowedTask[]> | Iterable<FollowedTask[]>;
   /** Where the next look goes on; null: there is nothing behind it. */
@@ -72,7 +79,9 @@ interface Look {
 type ChangeFilter = Omit<ChangeQuery, "limit">;
 
 async function lookAtTasks({ db, turn, see }: RoundSource, filter: ChangeFilter): Promise<Look> {
-  const { snapshot, tasks, hasMore } = await turn(() => readChangedTasks(db, { ...filter, limit: TASKS_MAX }));
+  const { snapshot, isDurable, tasks, hasMore } = await turn(() =>
+    readChangedTasks(db, { ...filter, limit: TASKS_MAX }),
+  );
   const given = filter.round?.place.taskId;
   const page = await Promise.all(
     tasks
@@ -85,6 +94,7 @@ async function lookAtTasks({ db, turn, see }: RoundSource, filter: ChangeFilter)
   const last = tasks.at(-1);
   return {
     snapshot,
+    isDurable,
     pages: page.length === 0 ? [] : [page],
     end: hasMore ? { endedXid: last!.endedXid, taskId: last!.taskId, seq: null } : null,
   };
@@ -92,12 +102,13 @@ async function lookAtTasks({ db, turn, see }: RoundSource, filter: ChangeFilter)
 
 async function lookAtTapes(source: RoundSource, filter: ChangeFilter): Promise<Look> {
   const { seen, round } = filter;
-  const { snapshot, tasks, hasMore } = await source.turn(() =>
+  const { snapshot, isDurable, tasks, hasMore } = await source.turn(() =>
     readChangedTapes(source.db, { ...filter, limit: TAPES_MAX }),
   );
   const last = tasks.at(-1);
   return {
     snapshot,
+    isDurable,
     pages: readTapes(source, tasks, { seen, target: round?.target ?? snapshot, place: round?.place ?? null }),
     end: hasMore ? { endedXid: last!.endedXid, taskId: last!.taskId, seq: last!.lastSeq } : null,
   };
@@ -127,6 +138,11 @@ async function* readTapes(
     const asked = firstOf(wanted, BigInt(PAGE_EVENTS_MAX));
     const read = await source.turn(() => readSpans(source.db, asked));
     const page = wanted.map((each, index) => ({ ...each, events: read[index] ?? [] }));
+    if (page.every(({ events }) => events.length === 0)) {
+      throw new StoreUnavailable(
+        new Error("events that were visible are gone: the database was failed over or restored"),
+      );
+    }
     yield page
       .filter(({ events }) => events.length > 0)
       .map(({ tape: { taskId, kind, endedXid }, events }) => ({ taskId, kind, endedXid, events, state: null }));

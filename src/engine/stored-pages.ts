@@ -41,7 +41,8 @@ export class StoredPages {
   }
 
   /**
-   * @param seenSeq the last_seq that the reader has been told of: nothing older is given
+   * @param seenSeq the last_seq that the reader has been told of, or is to be: nothing older is given. Past every seq:
+   *   nothing that was read before this call
    * @throws TaskNotFound, StoreUnavailable
    */
   async read(query: PageQuery, seenSeq: bigint): Promise<TapePage> {

@@ -185,11 +185,13 @@ export interface TaskEngine {
    * without an event comes an empty page. Ends after `final`, and at once when fromSeq is past the end of a finished
    * tape.
    *
+   * @param query.knownSeq a last_seq that was read after the call began; left out: the first page is held against the
+   *   store
    * @throws TaskNotFound, SeqOutOfRange for a position past last_seq + 1 of a task that has not ended, or the signal's
    *   reason
    */
   followTape(
-    query: { taskId: string; fromSeq: bigint; heartbeatMs: number },
+    query: { taskId: string; fromSeq: bigint; heartbeatMs: number; knownSeq?: bigint },
     signal: AbortSignal,
   ): AsyncIterable<TapePage>;
 

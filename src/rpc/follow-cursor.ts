@@ -11,7 +11,9 @@ const VERSION = "1";
 const DIGEST_CHARS = 22;
 const NUMBER_MAX = 2n ** 63n - 1n;
 const TIME_MS_MAX = 8.64e15;
-const SNAPSHOT = /^([\da-f]{1,16})-([\da-f]{1,16})-([\da-f]{1,16})-([\da-f_]*)$/;
+/** The timeline is missing in the cursors of servers before it was kept. */
+const SNAPSHOT = /^([\da-f]{1,16})-([\da-f]{1,16})-([\da-f]{1,16})-([\da-f_]*)(?:-([\da-f]{1,8})(r?))?$/;
+const REPLICATED = "r";
 const PLACE = /^([\da-f]{1,16}|x)-([\da-f]{32})-([\da-f]{1,16}|x)$/;
 
 /**
@@ -46,20 +48,23 @@ function digestOf({ kinds, labels, view }: FollowScope): string {
 }
 
 /** Of those that were running the difference of each to the one before, for they are close together. */
-function encodeSnapshot({ xmin, xmax, running, at }: Snapshot): string {
+function encodeSnapshot({ xmin, xmax, running, at, timeline, isReplicated }: Snapshot): string {
   const steps = running.map((xid, index) => hex(xid - (running[index - 1] ?? xmin)));
-  return `${hex(xmin)}-${hex(xmax)}-${hex(BigInt(at.getTime()))}-${steps.join("_")}`;
+  const origin = timeline === null ? "" : `-${timeline.toString(16)}${isReplicated ? REPLICATED : ""}`;
+  return `${hex(xmin)}-${hex(xmax)}-${hex(BigInt(at.getTime()))}-${steps.join("_")}${origin}`;
 }
 
 function decodeSnapshot(text: string | undefined): Snapshot | null {
-  const [, xminText, xmaxText, atText, steps] = SNAPSHOT.exec(text ?? "") ?? [];
+  const [, xminText, xmaxText, atText, steps, timelineText, replicated] = SNAPSHOT.exec(text ?? "") ?? [];
   if (steps === undefined) return null;
   const [xmin, xmax, atMs] = [number(xminText!), number(xmaxText!), number(atText!)];
   let xid = xmin;
   const running = steps === "" ? [] : steps.split("_").map((step) => (xid += number(step || "0")));
   const isRising = running.every((each, index) => index === 0 || each > running[index - 1]!);
   const isWithin = xmin <= xmax && xmax <= NUMBER_MAX && xid <= xmax && atMs <= TIME_MS_MAX;
-  return isRising && isWithin ? { xmin, xmax, running, at: new Date(Number(atMs)) } : null;
+  if (!isRising || !isWithin) return null;
+  const timeline = timelineText === undefined ? null : Number.parseInt(timelineText, 16);
+  return { xmin, xmax, running, at: new Date(Number(atMs)), timeline, isReplicated: replicated === REPLICATED };
 }
 
 function encodePlace({ endedXid, taskId, seq }: Place): string {

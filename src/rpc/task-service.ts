@@ -59,7 +59,10 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
       const { task, alreadyStarted } = await engine.startTask(wanted);
       yield toRunTaskStart(task, alreadyStarted);
       let opening = true; // An empty first page would only repeat the frame above.
-      for await (const page of engine.followTape({ taskId: task.taskId, fromSeq: 1n, heartbeatMs }, signal)) {
+      // The commit that has just stored a new task is no older than this call.
+      const knownSeq = alreadyStarted ? {} : { knownSeq: task.lastSeq };
+      const query = { taskId: task.taskId, fromSeq: 1n, heartbeatMs, ...knownSeq };
+      for await (const page of engine.followTape(query, signal)) {
         if (!opening || page.events.length > 0) for (const frame of cutFrames(page)) yield toRunTaskResponse(frame);
         opening = false;
       }

@@ -3,18 +3,28 @@ import type { Kysely, RawBuilder } from "kysely";
 import { FIRST_PLACE } from "../domain/follow-cursor.ts";
 import type { FollowCursor } from "../domain/follow-cursor.ts";
 import type { EventBodies } from "../domain/event.ts";
+import { NOTHING } from "../domain/snapshot.ts";
 import type { Snapshot } from "../domain/snapshot.ts";
 import type { Task } from "../domain/task.ts";
 import { latestProgress, toProgress } from "./progress.ts";
 import type { Database } from "./schema.ts";
-import { isRowVisible, isVisible, OWN_SNAPSHOT, parseSnapshot, rowXid } from "./snapshots.ts";
+import {
+  isRowVisible,
+  isVisible,
+  logCheck,
+  OWN_SNAPSHOT,
+  OWN_SNAPSHOT_IN_LOG,
+  rowXid,
+  toSnapshot,
+} from "./snapshots.ts";
+import type { SnapshotRow } from "./snapshots.ts";
 import { SUMMARY_COLUMNS, toTask } from "./task-queries.ts";
 import type { TaskRow } from "./task-queries.ts";
 
 /** How far back from its end a tape is looked through for what a snapshot shows of it. Past that it is searched. */
 const NEAR_EVENTS = 256;
 /** Below every xid and above it, for who has no snapshot of another time to compare with. */
-const EVERYTHING: Snapshot = { xmin: 2n ** 63n - 1n, xmax: 2n ** 63n - 1n, running: [], at: new Date(0) };
+const EVERYTHING: Snapshot = { ...NOTHING, xmin: 2n ** 63n - 1n, xmax: 2n ** 63n - 1n };
 /** How far the clocks of servers, which date the ids of tasks, and the database's may be apart. */
 const CLOCKS_APART_MS = 5 * 60 * 1_000;
 
@@ -26,12 +36,16 @@ export interface ChangeQuery extends FollowCursor {
   labels: Readonly<Record<string, string>>;
   /** How many tasks at the most. */
   limit: number;
+  /** Whether the snapshot is to be durable though nothing has changed. Where something has, it always is. */
+  mustBeDurable: boolean;
 }
 
 /** What is asked for, of one snapshot: the target of the round that it belongs to, or that of a round that begins. */
 export interface Changes<Changed> {
   /** Of this statement: the target of a new round. */
   snapshot: Snapshot;
+  /** Whether a cursor may hold the snapshot: no crash of the database can undo what it shows as completed. */
+  isDurable: boolean;
   /** In the order of their places. */
   tasks: Changed[];
   /** Whether there may be more behind them. */
@@ -71,8 +85,8 @@ export async function readChangedTapes(db: Kysely<Database>, query: ChangeQuery)
   const { seen } = query;
   const target = query.round?.target ?? EVERYTHING;
   const { rows } = await sql<Row>`with /* spool_changed_tapes */ ${candidates(query)}
-select m.snapshot, m.at, c.*, ${lastVisible(seen)} as seen_seq, ${lastVisible(target)} as target_seq
-from moment m left join candidate c on true
+select m.snapshot, m.at, l.log, c.*, ${lastVisible(seen)} as seen_seq, ${lastVisible(target)} as target_seq
+from moment m cross join log_check l left join candidate c on true
 order by c.part, c.ended_xid, c.task_id`.execute(db);
   return toChanges(query, rows, ({ kind, last_seq: lastSeq, seen_seq: seenSeq, target_seq: targetSeq }) => ({
     kind,
@@ -87,9 +101,9 @@ export async function readChangedTasks(db: Kysely<Database>, query: ChangeQuery)
   type Row = CandidateRow & TaskRow & { progress: string | null };
   const since = new Date(Math.max(0, query.seen.at.getTime() - CLOCKS_APART_MS));
   const { rows } = await sql<Row>`with /* spool_changed_tasks */ ${candidates(query, since)}
-select m.snapshot, m.at, c.part, c.ended_xid,
+select m.snapshot, m.at, l.log, c.part, c.ended_xid,
        ${sql.join(SUMMARY_COLUMNS.map((column) => sql.ref(`t.${column}`)))}, ${latestProgress("t")} as progress
-from moment m left join candidate c on true left join tasks t on t.task_id = c.task_id
+from moment m cross join log_check l left join candidate c on true left join tasks t on t.task_id = c.task_id
 order by c.part, c.ended_xid, c.task_id`.execute(db);
   return toChanges(query, rows, (row) => ({
     task: toTask(row),
@@ -126,9 +140,7 @@ select max(visible) as seq from search`.execute(db);
   return rows[0]!.seq;
 }
 
-interface CandidateRow {
-  snapshot: string;
-  at: Date;
+interface CandidateRow extends SnapshotRow {
   /** 0: had ended in the target; 1: had not. null where there is no candidate at all. */
   part: number | null;
   ended_xid: bigint | null;
@@ -138,9 +150,10 @@ interface CandidateRow {
 /**
  * The statement is not prepared: a plan that serves every filter and every cursor serves none of them well.
  *
- * The CTEs `moment` and `candidate`: tasks whose row was changed by a transaction that is not visible in what has been
- * seen. Those that run, or wait again, are all looked at, which are few; of those that have ended, the ones that did so
- * since; and of those that wait for their first attempt, where they are asked for, the ones that are new.
+ * The CTEs `moment`, `log_check` and `candidate`: tasks whose row was changed by a transaction that is not visible in
+ * what has been seen. Those that run, or wait again, are all looked at, which are few; of those that have ended, the
+ * ones that did so since; and of those that wait for their first attempt, where they are asked for, the ones that are
+ * new.
  *
  * @param newSince also those that wait for their first attempt, of which older ones have been seen; null: without them
  */
@@ -165,7 +178,10 @@ function candidates(query: ChangeQuery, newSince: Date | null = null): RawBuilde
     where ${which} and t.task_id >= ${fromId}::uuid and ${wanted}
     order by t.task_id limit ${limit}::int
   )`;
-  return sql`moment as materialized (select ${OWN_SNAPSHOT}),
+  // The later statements of a round give nothing of their own snapshots.
+  const isNewRound = sql`${query.round === null}::boolean`;
+  const isGiven = sql`${isNewRound} and (${query.mustBeDurable}::boolean or exists (select from candidate))`;
+  return sql`moment as materialized (select ${OWN_SNAPSHOT_IN_LOG}),
 candidate as materialized (
   (
     select 0 as part, t.ended_xid, ${columns} from tasks t cross join moment m
@@ -180,7 +196,8 @@ candidate as materialized (
   union all ${notEnded(sql`t.finished_at is not null and t.ended_xid >= ${target.xmin}::bigint and not ${isVisible(endedXid, target)}`)}
   union all ${notEnded(sql`${newSince !== null}::boolean and t.status = 'pending' and t.attempt = 0`, newFrom)}
   order by part, ended_xid, task_id limit ${limit}::int
-)`;
+),
+${logCheck(isGiven)}`;
 }
 
 /** A column of `candidate c`: the last of the last events of its tape that a snapshot shows; null: none of those. */
@@ -203,9 +220,8 @@ function toChanges<Row extends CandidateRow, Changed>(
   convert: (row: Row) => Changed,
 ): Changes<Changed & Placed> {
   const found = rows.filter(({ part }) => part !== null);
-  const { snapshot, at } = rows[0]!;
   return {
-    snapshot: parseSnapshot(snapshot, at),
+    ...toSnapshot(rows[0]!),
     tasks: found.map((row) => ({ ...convert(row), taskId: row.task_id, endedXid: row.ended_xid })),
     hasMore: found.length === limit,
   };

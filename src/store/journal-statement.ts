@@ -51,7 +51,7 @@ export async function writeFlush(db: Kysely<Database>, flush: Flush): Promise<Fl
   const events = eventColumns(flush);
   const { rows } = await sql<{ number: number | null; base: bigint | null; at: Date }>`/* spool_flush */
 with moment as materialized (
-  select now() as at, pg_current_xact_id()::text::bigint as xid
+  select now() as at
 ),
 fresh as materialized (
   select f.*, f.ordinality::int as number from unnest(
@@ -87,7 +87,7 @@ created as (
 item as materialized (
   select i.*, ${flush.creates.length}::int + i.ordinality::int as number, m.at,
          case when i.status is not null then m.at end as finished_at,
-         case when i.status is not null then m.xid end as ended_xid
+         case when i.status is not null then pg_current_xact_id()::text::bigint end as ended_xid
   from unnest(
     ${appends.taskId}::uuid[], ${appends.lease}::uuid[], ${appends.attempt}::int[], ${appends.appended}::bigint[],
     ${appends.events}::int[], ${appends.checkpoint}::int[], ${appends.status}::text[]

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Kysely, Selectable } from "kysely";
 import { TaskNotFound } from "../domain/errors.ts";
 import { DEFAULT_RETRY_POLICY } from "../domain/retry.ts";
-import type { Task, TaskStatus } from "../domain/task.ts";
+import type { Task, TaskState, TaskStatus } from "../domain/task.ts";
 import type { Database, TaskTable } from "./schema.ts";
 
 /** The columns of a Task but for its params. */
@@ -96,6 +96,17 @@ export async function readTaskStates(
     .select(["task_id as taskId", "status", "lease", "attempt", "last_seq as lastSeq", "appended"])
     .where("task_id", "=", sql<string>`any(${sql.val(taskIds)}::uuid[])`)
     .execute();
+}
+
+/** How far tasks of the namespace have come; ids that are not found are left out. */
+export async function readStates(
+  db: Kysely<Database>,
+  { namespace, taskIds }: { namespace: string; taskIds: readonly string[] },
+): Promise<TaskState[]> {
+  const { rows } = await sql<TaskState>`/* spool_states */
+select task_id as "taskId", status, last_seq as "lastSeq" from tasks
+where task_id = any(${taskIds}::uuid[]) and namespace = ${namespace}`.execute(db);
+  return rows;
 }
 
 /** The task that a request_id started, or undefined. */

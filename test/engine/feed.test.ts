@@ -256,10 +256,17 @@ describe("the feed", () => {
             return snapshot;
           };
           const pages = new StoredPages({ feed, readStore });
+          const states = {
+            async read() {
+              const { status, lastSeq } = stored;
+              await scheduler.schedule(Promise.resolve());
+              return { taskId: TASK, status, lastSeq };
+            },
+          };
           const follow = async (cursor: number) => {
             const query = { taskId: TASK, fromSeq: BigInt(cursor), heartbeatMs: FAR_MS };
             const seen: bigint[] = [];
-            for await (const page of followTape({ feed, stored: pages }, query, NEVER)) {
+            for await (const page of followTape({ feed, stored: pages, states }, query, NEVER)) {
               seen.push(...page.events.map(({ seq }) => seq));
               await scheduler.schedule(Promise.resolve());
             }

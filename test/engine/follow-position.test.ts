@@ -15,7 +15,11 @@ function sourceOf({ knownSeq, lastSeq, status }: { knownSeq: bigint; lastSeq: bi
   feed.observe({ taskId: TASK_ID, status: "running", lastSeq: knownSeq });
   const readStore = async () => ({ taskId: TASK_ID, status, lastSeq, events: [] });
   return {
-    source: { feed, stored: new StoredPages({ feed, readStore }) },
+    source: {
+      feed,
+      stored: new StoredPages({ feed, readStore }),
+      states: { read: async () => ({ taskId: TASK_ID, status, lastSeq }) },
+    },
     [Symbol.dispose]: () => subscription[Symbol.dispose](),
   };
 }

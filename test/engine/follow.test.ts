@@ -1,27 +1,13 @@
 import assert from "node:assert/strict";
 import { PAGE_BYTES_MAX } from "../../src/domain/limits.ts";
 import type { TapePage } from "../../src/engine/task-engine.ts";
-import { kindOf, start, startRunning, untilStopped, wholeTape } from "../support/engine-tasks.ts";
+import { kindOf, remote, start, startRunning, untilStopped, wholeTape } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
 import { outline } from "../support/new-tasks.ts";
 import { describeOnEachStore } from "../support/stores.ts";
 
 const NEVER = new AbortController().signal;
 const FAR_MS = 60_000;
-
-/** A kind that emits when it is told to, and ends when it is told to. */
-function remote() {
-  const emit = Promise.withResolvers<() => Promise<void>>();
-  const done = Promise.withResolvers<void>();
-  const kind = kindOf("remote", async (task) => {
-    emit.resolve(async () => {
-      await task.log("INFO", "more");
-      await task.flush();
-    });
-    await done.promise;
-  });
-  return { kind, emit: async () => (await emit.promise)(), end: () => done.resolve() };
-}
 
 describeOnEachStore("a read that waits", (store) => {
   const read = (engine: Awaited<ReturnType<typeof startEngine>>, taskId: string, fromSeq: bigint, waitMs: number) =>

@@ -14,11 +14,19 @@ const xid = fc.bigInt(0n, 2n ** 62n);
 const time = fc.date({ min: new Date(0), max: new Date("9999-12-31T00:00:00Z"), noInvalidDate: true });
 
 const snapshot: fc.Arbitrary<Snapshot> = fc
-  .record({ xmin: xid, steps: fc.array(fc.integer({ min: 1, max: 1_000 }), { maxLength: 100 }), at: time })
-  .map(({ xmin, steps, at }) => {
+  .record({
+    xmin: xid,
+    steps: fc.array(fc.integer({ min: 1, max: 1_000 }), { maxLength: 100 }),
+    at: time,
+    origin: fc.oneof(
+      fc.record({ timeline: fc.constant(null), isReplicated: fc.constant(false) }),
+      fc.record({ timeline: fc.integer({ min: 1, max: 2 ** 32 - 1 }), isReplicated: fc.boolean() }),
+    ),
+  })
+  .map(({ xmin, steps, at, origin }) => {
     let last = xmin;
     const running = steps.map((step, index) => (index === 0 ? last : (last += BigInt(step))));
-    return { xmin, xmax: last + 1n, running, at };
+    return { xmin, xmax: last + 1n, running, at, ...origin };
   });
 
 const cursor: fc.Arbitrary<FollowCursor> = fc
@@ -63,7 +71,7 @@ describe("the cursor of a stream over many tasks", () => {
 
   it("is refused where it is none: cut, changed, of another version, out of its numbers", () => {
     const at = new Date(1_000);
-    const seen = { xmin: 5n, xmax: 9n, running: [5n, 7n], at };
+    const seen = { xmin: 5n, xmax: 9n, running: [5n, 7n], at, timeline: null, isReplicated: false };
     const place = { endedXid: 3n, taskId: "018f3a5c-7b1e-7c3d-9a2b-0123456789ab", seq: null };
     const text = encodeCursor({ seen, round: { target: { ...seen, xmax: 10n }, place } }, SCOPE);
     for (let end = 0; end < text.length; end++) {
@@ -78,6 +86,10 @@ describe("the cursor of a stream over many tasks", () => {
       [version, digest, first, second],
       [version, digest, second, first, third], // A target before what has been seen.
       [version, digest, "9-5-3e8-"],
+      [version, digest, "5-9-3e8--"],
+      [version, digest, "5-9-3e8--r"],
+      [version, digest, "5-9-3e8--123456789"],
+      [version, digest, "5-9-3e8--1rr"],
       [version, digest, "5-9-3e8-0_0"],
       [version, digest, "5-9-3e8-0_5"],
       [version, digest, "5-8000000000000000-3e8-"],

@@ -12,8 +12,8 @@ import { encodeMessage } from "../../src/rpc/tape-message.ts";
 import { aLogEvent, aTask, TASK_ID } from "./fake-engine.ts";
 
 const SCOPE = { kinds: [], labels: {}, view: "events" } as const;
-const SEEN: Snapshot = { xmin: 5n, xmax: 9n, running: [6n], at: new Date(1_000) };
-const TARGET: Snapshot = { xmin: 9n, xmax: 12n, running: [], at: new Date(2_000) };
+const SEEN: Snapshot = { xmin: 5n, xmax: 9n, running: [6n], at: new Date(1_000), timeline: 1, isReplicated: false };
+const TARGET: Snapshot = { xmin: 9n, xmax: 12n, running: [], at: new Date(2_000), timeline: 1, isReplicated: false };
 
 function aFollowed(events: TapeEvent[], taskId = TASK_ID): FollowedTask {
   return { taskId, kind: "echo", endedXid: 7n, events, state: null };

@@ -48,7 +48,7 @@ function heldLists() {
 /** Streams over many tasks that give one empty page. */
 const FOLLOWS: Partial<TaskEngine> = {
   async *followTasks({ cursor }, signal) {
-    const seen = { xmin: 1n, xmax: 1n, running: [], at: new Date(0) };
+    const seen = { xmin: 1n, xmax: 1n, running: [], at: new Date(0), timeline: 1, isReplicated: false };
     yield { tasks: [], cursor: cursor ?? { seen, round: null }, seen, target: seen };
     await once(signal, "abort");
     throw signal.reason;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { DEFAULT_RETRY_POLICY } from "../../src/domain/retry.ts";
 import type { TerminalStatus } from "../../src/domain/task.ts";
 import { writeFlush } from "../../src/store/journal-statement.ts";
@@ -52,6 +53,22 @@ describeOnEachStore("the statement of a flush", (store) => {
       lastSeq: 0n,
     });
     assert.deepEqual(await tapeOf(task), []);
+  });
+
+  it("takes no transaction id where it writes nothing, as for a start that was stored before", async () => {
+    const task = newTask({ namespace, requestId: "once" });
+    await create(task);
+    const again = newTask({ namespace, requestId: "once" });
+    await db()
+      .transaction()
+      .execute(async (trx) => {
+        const flush = { creates: [{ task: again, events: startedOf(again) }], appends: [] };
+        assert.deepEqual((await writeFlush(trx, flush)).applied, []);
+        const { rows } = await sql<{
+          xid: string | null;
+        }>`select pg_current_xact_id_if_assigned()::text as xid`.execute(trx);
+        assert.equal(rows[0]!.xid, null);
+      });
   });
 
   it("creates a task that runs, with started and its deadline, all at one time", async () => {

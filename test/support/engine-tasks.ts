@@ -36,6 +36,20 @@ export function kindOf(
   };
 }
 
+/** A kind that emits when it is told to, and ends when it is told to. */
+export function remote() {
+  const emit = Promise.withResolvers<() => Promise<void>>();
+  const done = Promise.withResolvers<void>();
+  const kind = kindOf("remote", async (task) => {
+    emit.resolve(async () => {
+      await task.log("INFO", "more");
+      await task.flush();
+    });
+    await done.promise;
+  });
+  return { kind, emit: async () => (await emit.promise)(), end: () => done.resolve() };
+}
+
 /** Rejects with the signal's reason when that fires: code that does nothing but listen. */
 export function untilStopped(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {

