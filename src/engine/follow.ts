@@ -3,6 +3,7 @@ import { PAGE_EVENTS_MAX } from "../domain/limits.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task } from "../domain/task.ts";
 import type { Feed } from "./feed.ts";
+import { readPatiently } from "./patient-read.ts";
 import type { StoredPages } from "./stored-pages.ts";
 import type { PageQuery, TapePage } from "./task-engine.ts";
 
@@ -21,7 +22,7 @@ export interface TapeSource {
  * is past the end of a finished tape.
  *
  * @param fromSeq the first seq wanted, from 1
- * @throws TaskNotFound, StoreUnavailable, or the signal's reason
+ * @throws TaskNotFound, StoreUnavailable, Overloaded before the first page, or the signal's reason
  */
 export async function* followTape(
   source: TapeSource,
@@ -31,17 +32,23 @@ export async function* followTape(
   using wakeup = source.feed.subscribe(taskId, signal); // Before the first read: nothing falls between.
   let owed = true; // The first page, and a heartbeat, are given though they be empty.
   let ahead: Promise<TapePage> | null = null;
+  let isOpen = false;
   let seenSeq = source.feed.state(taskId)?.lastSeq ?? 0n; // Who comes is shown nothing older than what is known here.
+  const readStored = (query: PageQuery, seen: bigint): Promise<TapePage> => {
+    const read = () => source.stored.read(query, seen);
+    return isOpen ? readPatiently(read, signal) : read();
+  };
   for (let cursor = fromSeq; ;) {
     const query = { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX };
     const live: TapePage | null = ahead === null ? source.feed.read(query, seenSeq) : null;
-    const page: TapePage = live ?? (await (ahead ?? source.stored.read(query, seenSeq)));
+    const page: TapePage = live ?? (await (ahead ?? readStored(query, seenSeq)));
     const isLast = !page.hasMore && isTerminal(page.status);
     if (!isLast) signal.throwIfAborted(); // The end is given to whoever was there for it, though the server stops.
     seenSeq = page.lastSeq;
     // While the reader has this page the database reads the next. What is in memory takes no waiting for, and is asked
     // for as late as can be: the more that has come by then, the fuller the page.
-    ahead = live === null && page.hasMore ? source.stored.read({ ...query, fromSeq: page.nextFromSeq }, seenSeq) : null;
+    isOpen = true; // From here on it waits for the database where a new call would be refused.
+    ahead = live === null && page.hasMore ? readStored({ ...query, fromSeq: page.nextFromSeq }, seenSeq) : null;
     ahead?.catch(() => {}); // Thrown where it is awaited, if the reader comes back for it.
     if (ahead !== null) await setImmediate(); // The query is sent before the reader gets to work on this page.
     if (owed || page.events.length > 0) yield page;
