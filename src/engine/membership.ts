@@ -103,10 +103,12 @@ export class Membership {
     });
     const { namespace, leaseMs } = settings;
     const times = { waitMs: Math.ceil(leaseMs / 2), silentMs: Math.ceil((1.5 * leaseMs) / RENEWALS) };
-    await awaitWorkers(store.priorityDb, { namespace, sessionId: session.id, ...times }).catch(async (error: unknown) => {
-      await session.leave();
-      throw error;
-    });
+    await awaitWorkers(store.priorityDb, { namespace, sessionId: session.id, ...times }).catch(
+      async (error: unknown) => {
+        await session.leave();
+        throw error;
+      },
+    );
     const membership = new Membership(session, parts);
     for (const loop of membership.#loops) loop.start();
     runner.start(session);

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
-import type { PoolWatch } from "../store/connection/pool.ts";
+import type { PoolWatch } from "../store/connection/pool-figures.ts";
 import { DatabaseMisconfigured, NotWritable } from "../store/connection/session-check.ts";
 import { ConfigurationError } from "./configuration.ts";
 

@@ -46,7 +46,7 @@ export class Readiness {
 
   /** Tells of every change, until the signal fires. @param ready what was told last */
   async watch(tell: (report: ReadinessReport) => void, { ready, signal }: { ready: boolean; signal: AbortSignal }) {
-    for (let last = ready; ; ) {
+    for (let last = ready; ;) {
       await setTimeout(WATCH_EVERY_MS, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       const report = await this.report();

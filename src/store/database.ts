@@ -5,7 +5,7 @@ import { Kysely, PGliteDialect, PostgresDialect } from "kysely";
 import type { PostgresPool } from "kysely";
 import { Dialer } from "./connection/dialer.ts";
 import { ConnectionPool } from "./connection/pool.ts";
-import type { PoolFigures, PoolWatch } from "./connection/pool.ts";
+import type { PoolFigures, PoolWatch } from "./connection/pool-figures.ts";
 import { PREPARE_EMBEDDED } from "./connection/session-check.ts";
 import { noErrors, translating } from "./connection/translating-driver.ts";
 import type { ErrorCounts } from "./connection/translating-driver.ts";

@@ -109,7 +109,10 @@ describe("a connection", () => {
     // The one that was ended may be told so only by the statement that wants it.
     await eventually(() => assert.rejects(look(store), isUnavailableFor(NotWritable, /read-only/)));
     await assert.rejects(store.check(), isUnavailableFor(NotWritable, /read-only/));
-    await assert.rejects(listen(database.url, "channel", () => {}), NotWritable);
+    await assert.rejects(
+      listen(database.url, "channel", () => {}),
+      NotWritable,
+    );
     assert.deepEqual([store.figures().pool!.connections, store.figures().pool!.idle], [0, 0]);
     await alter("reset default_transaction_read_only");
     await look(store);

@@ -3,6 +3,7 @@ import type { Dialed, Dialer } from "./dialer.ts";
 import type { NamedClient } from "./named-client.ts";
 import { checkWritable, NotWritable } from "./session-check.ts";
 import { meaningOf } from "./failed-statement.ts";
+import type { DropReason, PoolFigures, PoolWatch } from "./pool-figures.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import type { Waiter } from "./waiting-line.ts";
 
@@ -17,30 +18,6 @@ const GOODBYE_MS_MAX = 1_000;
 /** Of so many connections one is kept for statements with priority, up to so many. */
 const RESERVED_SHARE = 8;
 const RESERVED_MAX = 2;
-
-/** Why a connection was dropped before its time. */
-export const DROP_REASONS = ["read_only", "moved", "broken"] as const;
-export type DropReason = (typeof DROP_REASONS)[number];
-
-export interface PoolFigures {
-  connections: number;
-  idle: number;
-  connectionsMax: number;
-  /** Statements that wait for a connection. */
-  waiting: number;
-  /** Statements that were given up because all connections stayed taken, since the start. */
-  timeouts: number;
-  /** Connections that were dropped, since the start. */
-  dropped: Readonly<Record<DropReason, number>>;
-}
-
-/** What a pool tells of, once an episode. */
-export interface PoolWatch {
-  /** The database was found to take no writes, or another server answers for it: all connections are dropped. */
-  dropped(reason: DropReason, error: Error | null): void;
-  /** All connections are taken, and a statement was given up for it. */
-  exhausted(figures: PoolFigures): void;
-}
 
 interface Member {
   client: NamedClient;
@@ -211,9 +188,7 @@ export class ConnectionPool {
       // Those that are open may lead to the same server, or to the primary still.
       if (error instanceof NotWritable) this.#checkSoon();
       // It was opened for the one that has waited for longest.
-      this.#line
-        .next({ isOrdinaryLet: this.#ordinaryBusy < this.#ordinaryMax })
-        ?.reject(new StoreUnavailable(error));
+      this.#line.next({ isOrdinaryLet: this.#ordinaryBusy < this.#ordinaryMax })?.reject(new StoreUnavailable(error));
     } finally {
       this.#dialing--;
       this.#pump();

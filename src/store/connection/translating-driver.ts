@@ -66,7 +66,8 @@ class TranslatingDriver implements Driver {
     } catch (error) {
       // The pool has named its own failures already. That all its connections are taken is no error of the database.
       const named = error instanceof SpoolError ? error : translateStoreError(error);
-      if (!(named instanceof SpoolError) || named.reason === "STORE_UNAVAILABLE") this.#errors[storeErrorReason(named)]++;
+      if (!(named instanceof SpoolError) || named.reason === "STORE_UNAVAILABLE")
+        this.#errors[storeErrorReason(named)]++;
       throw named;
     }
   }
