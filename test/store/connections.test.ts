@@ -11,6 +11,9 @@ import { createDatabase, startServer } from "../support/postgres.ts";
 import type { TestDatabase } from "../support/postgres.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 
+/** For a test that starts a server. */
+const SERVER_MS = 60_000;
+
 const look = ({ db }: Pick<Store, "db">) => sql`select 1`.execute(db);
 const nameOf = ({ url }: TestDatabase) => new URL(url).pathname.slice(1);
 
@@ -201,7 +204,7 @@ describe("a pool", () => {
     assert.deepEqual(await Promise.all([portOf(), portOf(), portOf()]), [after, after, after]);
     assert.equal(store.figures().pool!.dropped.moved, 1);
     await store.close();
-  });
+  }).timeout(SERVER_MS);
 
   it("that is full answers OVERLOADED, logs it once, and lets those with priority pass", async () => {
     await using database = await createDatabase();

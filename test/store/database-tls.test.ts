@@ -9,6 +9,9 @@ import { freePort } from "../support/free-port.ts";
 import { startServer } from "../support/postgres.ts";
 import type { PostgresServer } from "../support/postgres.ts";
 
+/** For a test that starts a server. */
+const SERVER_MS = 60_000;
+
 /** Whether the connection of a URL is encrypted. @throws what opening it throws */
 async function isEncrypted(url: string): Promise<boolean> {
   const store = await openDatabase({ url, connectionsMax: 1 });
@@ -130,5 +133,5 @@ describe("a server without TLS", () => {
     const cause = await causeOf(url(`127.0.0.1:${gone}`, new URL(readOnly.url).host));
     assert.match(cause.message, /no host of the database URL leads to a writable primary \(.*ECONNREFUSED.*read-only/);
     assert.ok(cause.cause instanceof NotWritable);
-  });
+  }).timeout(SERVER_MS);
 });
