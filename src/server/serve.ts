@@ -127,7 +127,7 @@ async function openServer(parts: {
 
 function builtInKinds(
   { namespace, sourcesDir, ...configuration }: Configuration,
-  { db }: Store,
+  { priorityDb: db }: Store,
   { meter }: Pick<ServerMetrics, "meter">,
 ): Kind[] {
   const { modelBaseUrl: baseUrl, modelApiKey: apiKey, model } = configuration;

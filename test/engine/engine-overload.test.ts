@@ -56,7 +56,7 @@ describe("an engine all of whose connections are taken", () => {
       over.resolve();
       await Promise.all([...holders, ...seen]);
       actor.leave();
-      await Promise.all([tape.return!(), all.return!()]);
+      await Promise.all([tape.return!(undefined), all.return!(undefined)]);
     }
     await store.close();
   }).timeout(60_000);

@@ -123,15 +123,16 @@ describe("a server without TLS", () => {
 
   it("of several is taken when it is the first that is there and takes writes", async () => {
     await using readOnly = await startServer({ settings: { default_transaction_read_only: "on" } });
+    await using standby = await startServer({ files: { "standby.signal": "" } });
     const gone = await freePort();
     const url = (...hosts: string[]) => `postgres://postgres@${hosts.join(",")}/postgres`;
-    const writable = new URL(server.url).host;
-    const store = await openDatabase({ url: url(`127.0.0.1:${gone}`, new URL(readOnly.url).host, writable) });
+    const unwritable = [`127.0.0.1:${gone}`, new URL(readOnly.url).host, new URL(standby.url).host];
+    const store = await openDatabase({ url: url(...unwritable, new URL(server.url).host) });
     const { rows } = await sql<{ port: string }>`select current_setting('port') as port`.execute(store.db);
     assert.equal(rows[0]!.port, new URL(server.url).port);
     await store.close();
-    const cause = await causeOf(url(`127.0.0.1:${gone}`, new URL(readOnly.url).host));
-    assert.match(cause.message, /no host of the database URL leads to a writable primary \(.*ECONNREFUSED.*read-only/);
+    const cause = await causeOf(url(...unwritable));
+    assert.match(cause.message, /^no host of .* leads to a writable primary \(.*ECONNREFUSED.*read-only.*standby/);
     assert.ok(cause.cause instanceof NotWritable);
   }).timeout(SERVER_MS);
 });

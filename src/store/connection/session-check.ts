@@ -33,7 +33,8 @@ const WRITABLE = `pg_is_in_recovery() as "isStandby", current_setting('transacti
 
 /**
  * Prepares a session in one statement, which a pooler lets through, as it would not let through startup parameters. An
- * acknowledged write is durable, so synchronous_commit is not left off; its other values are the operator's choice.
+ * acknowledged write is durable, so synchronous_commit is not left off; its other values are the operator's choice, and
+ * set as well, so that a server that is told otherwise later does not change what is open.
  */
 const preparing = (settings: Readonly<Record<string, string>>) => `select ${WRITABLE},
   current_database() as database, current_setting('server_encoding') as encoding,
@@ -41,7 +42,7 @@ const preparing = (settings: Readonly<Record<string, string>>) => `select ${WRIT
   ${Object.entries(settings)
     .map(([name, value]) => set(name, value))
     .join(", ")},
-  case current_setting('synchronous_commit') when 'off' then ${set("synchronous_commit", "on")} end,
+  set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false),
   case when (select source from pg_settings where name = 'search_path') <> 'client'
     then ${set("search_path", SEARCH_PATH)} end`;
 
