@@ -19,7 +19,7 @@ export interface ReadinessReport {
 /** A database that has not answered by then counts as one that cannot be reached. */
 const PING_MS_MAX = 2_000;
 /** Those who are told of changes hear of one after so long at the latest, and as long as the database takes to answer. */
-export const WATCH_EVERY_MS = 1_000;
+const WATCH_EVERY_MS = 1_000;
 
 /** Knows whether this server is ready. Who starts and stops it says so here. */
 export class Readiness {

@@ -7,7 +7,7 @@ import { explainTls, tlsTries } from "./tls.ts";
 import type { TlsTry } from "./tls.ts";
 
 /** For all hosts of a URL together. */
-export const CONNECT_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 5_000;
 
 /** An open connection whose session is as the code needs it. */
 export interface Dialed {

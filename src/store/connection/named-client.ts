@@ -10,7 +10,7 @@ export const ANSWER_MS_MAX = 15_000;
 const SCHEMA_CHANGE = /^\s*(create|alter|drop)\b/i;
 
 /** int8 is bigint from column to wire; node-pg would give a string. */
-export const BIGINT_TYPES: pg.CustomTypesConfig = {
+const BIGINT_TYPES: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: "text" | "binary") =>
     oid === INT8 ? BigInt : pg.types.getTypeParser(oid, format as "text")) as pg.CustomTypesConfig["getTypeParser"],
 };

@@ -8,7 +8,7 @@ import { WaitingLine } from "./waiting-line.ts";
 import type { Waiter } from "./waiting-line.ts";
 
 /** How long a statement waits for a connection, while all are taken. */
-export const POOL_WAIT_MS_MAX = 5_000;
+const POOL_WAIT_MS_MAX = 5_000;
 /** While connections are open, one of them is asked so often whether it still leads to a writable primary. */
 const CHECK_EVERY_MS = 500;
 /** A connection that nobody has wanted for so long is closed. */
@@ -56,7 +56,7 @@ export class ConnectionPool {
   #generation = 0;
   /** The server that the connections lead to; null until there is one. */
   #instance: string | null = null;
-  #checking: Promise<void> | null = null;
+  #isChecking = false;
   #timeouts = 0;
   #isExhausted = false;
   #closed: PromiseWithResolvers<void> | null = null;
@@ -269,10 +269,12 @@ export class ConnectionPool {
 
   /** A check that fails has dropped what it has to. */
   #checkSoon(): void {
-    if (!this.#isChecked || this.#members.size === 0 || this.#closed !== null) return;
-    this.#checking ??= this.check()
+    const isIdle = this.#members.size === 0 || this.#closed !== null;
+    if (!this.#isChecked || isIdle || this.#isChecking) return;
+    this.#isChecking = true;
+    void this.check()
       .catch(() => {})
-      .finally(() => (this.#checking = null));
+      .finally(() => (this.#isChecking = false));
   }
 
   #giveUp(waiter: Waiter<LentClient>): void {
