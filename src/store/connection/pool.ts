@@ -11,6 +11,7 @@ import type { Waiter } from "./waiting-line.ts";
 const POOL_WAIT_MS_MAX = 5_000;
 /** While connections are open, one of them is asked so often whether it still leads to a writable primary. */
 const CHECK_EVERY_MS = 500;
+const CHECK_TRIES = 2;
 /** A connection that nobody has wanted for so long is closed. */
 const IDLE_MS_MAX = 10_000;
 /** A goodbye that has not closed a connection by then has met a peer that is gone. */
@@ -103,14 +104,18 @@ export class ConnectionPool {
 
   /** Asks the database now whether it takes writes, and drops all connections where it does not. @throws StoreUnavailable */
   async check(): Promise<void> {
-    const lent = await this.connect({ priority: true });
-    try {
-      await checkWritable(lent);
-    } catch (error) {
-      if (error instanceof NotWritable) this.#drop("read_only", error);
-      throw new StoreUnavailable(error);
-    } finally {
-      lent.release();
+    for (let triesLeft = CHECK_TRIES; ; triesLeft--) {
+      const lent = await this.connect({ priority: true });
+      try {
+        return await checkWritable(lent);
+      } catch (error) {
+        if (error instanceof NotWritable) this.#drop("read_only", error);
+        // One that was idle may have been cut unnoticed; that says nothing of the database.
+        else if (triesLeft > 1) continue;
+        throw new StoreUnavailable(error);
+      } finally {
+        lent.release();
+      }
     }
   }
 
