@@ -101,7 +101,8 @@ export class Engine implements TaskEngine {
     watch?: EngineWatch;
     log: Logger;
   }) {
-    const { db } = store;
+    // What callers ask for may be refused when all connections are taken; what keeps promises passes them.
+    const { db, priorityDb } = store;
     const { namespace } = settings;
     const reporting: Reporting = { namespace, watch, log };
     const feed = new Feed((state) => this.#membership?.wakeups?.tell(state));
@@ -117,7 +118,7 @@ export class Engine implements TaskEngine {
     const states = new CurrentStates((taskIds) => readStates(this.#opened(), { namespace, taskIds }));
     this.#source = { feed, stored, states };
     this.#followSource = openFollowSource({ db, namespace, feed, see: (task) => this.#directory.see(task) });
-    this.#journal = new Journal({ db, feed, watch, log });
+    this.#journal = new Journal({ db: priorityDb, feed, watch, log });
     this.#directory = new KindDirectory({
       own: this.#kinds,
       offerHere: (kind) => this.#runners.offerOf(kind),
@@ -125,7 +126,7 @@ export class Engine implements TaskEngine {
       readOffer: async (kind) => findOffer(this.#opened(), { namespace, kind }),
     });
     this.#activity = new SharedActivity((query) => readActivity(this.#db, { namespace, ...query }));
-    this.#control = new Control({ db, feed, ...reporting });
+    this.#control = new Control({ db: priorityDb, feed, ...reporting });
     this.#starter = new Starter({
       namespace,
       directory: this.#directory,
@@ -136,12 +137,12 @@ export class Engine implements TaskEngine {
     });
     const surroundings: RunnerSurroundings = {
       ...reporting,
-      db,
+      db: priorityDb,
       feed,
       control: this.#control,
       journal: this.#journal,
       graceMs: settings.cancelGraceMs,
-      readCheckpoint: (task) => readCheckpoint(db, task),
+      readCheckpoint: (task) => readCheckpoint(priorityDb, task),
     };
     this.#runner = new Runner({
       ...surroundings,

@@ -4,6 +4,7 @@ import { FROM_START, requireComparable } from "../domain/follow-cursor.ts";
 import type { FollowCursor } from "../domain/follow-cursor.ts";
 import { readSnapshot } from "../store/snapshots.ts";
 import type { Feed } from "./feed.ts";
+import { readPatiently } from "./patient-read.ts";
 import { giveRound } from "./round.ts";
 import type { RoundSource } from "./round.ts";
 import type { FollowedPage, FollowTasksQuery } from "./task-engine.ts";
@@ -30,7 +31,8 @@ export interface FollowSource extends RoundSource {
 
 /** One for all who follow: what they read in turn, they read by this. */
 export function openFollowSource(parts: Omit<FollowSource, "turn">): FollowSource {
-  return { ...parts, turn: pLimit(READS_AT_ONCE) };
+  const limit = pLimit(READS_AT_ONCE);
+  return { ...parts, turn: (read) => limit(() => readPatiently(read)) };
 }
 
 /**

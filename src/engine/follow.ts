@@ -5,6 +5,7 @@ import { isTerminal } from "../domain/task.ts";
 import type { Task } from "../domain/task.ts";
 import type { CurrentStates } from "./current-states.ts";
 import type { Feed } from "./feed.ts";
+import { readPatiently } from "./patient-read.ts";
 import type { StoredPages } from "./stored-pages.ts";
 import type { PageQuery, TapePage, TaskEngine } from "./task-engine.ts";
 
@@ -25,8 +26,8 @@ export interface TapeSource {
  *
  * @param fromSeq the first seq wanted, from 1
  * @param knownSeq a last_seq that was read after the call began; left out: the first page is held against the store
- * @throws TaskNotFound, StoreUnavailable, SeqOutOfRange for a position past last_seq + 1 of a task that has not ended,
- *   or the signal's reason
+ * @throws TaskNotFound, StoreUnavailable, Overloaded before the first page, SeqOutOfRange for a position past last_seq + 1
+ *   of a task that has not ended, or the signal's reason
  */
 export async function* followTape(
   source: TapeSource,
@@ -36,20 +37,26 @@ export async function* followTape(
   using wakeup = source.feed.subscribe(taskId, signal); // Before the first read: nothing falls between.
   let owed = true; // The first page, and a heartbeat, are given though they be empty.
   let ahead: Promise<TapePage> | null = null;
+  let isOpen = false;
   let seenSeq = knownSeq ?? (await currentSeq(source, taskId));
+  const readStored = (query: PageQuery, seen: bigint): Promise<TapePage> => {
+    const read = () => source.stored.read(query, seen);
+    return isOpen ? readPatiently(read, signal) : read();
+  };
   for (let cursor = fromSeq; ;) {
     const query = { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX };
     // A reader may come from a server that had committed what is not known here yet: only the store can tell.
     const isKnown: boolean = ahead === null && cursor <= seenSeq + 1n;
     const live: TapePage | null = isKnown ? source.feed.read(query, seenSeq) : null;
-    const page: TapePage = live ?? (await (ahead ?? source.stored.read(query, seenSeq)));
+    const page: TapePage = live ?? (await (ahead ?? readStored(query, seenSeq)));
     if (cursor > page.lastSeq + 1n && !isTerminal(page.status)) throw new SeqOutOfRange(taskId, cursor, page.lastSeq);
     const isLast = !page.hasMore && isTerminal(page.status);
     if (!isLast) signal.throwIfAborted(); // The end is given to whoever was there for it, though the server stops.
     seenSeq = page.lastSeq;
     // While the reader has this page the database reads the next. What is in memory takes no waiting for, and is asked
     // for as late as can be: the more that has come by then, the fuller the page.
-    ahead = live === null && page.hasMore ? source.stored.read({ ...query, fromSeq: page.nextFromSeq }, seenSeq) : null;
+    isOpen = true; // From here on it waits for the database where a new call would be refused.
+    ahead = live === null && page.hasMore ? readStored({ ...query, fromSeq: page.nextFromSeq }, seenSeq) : null;
     ahead?.catch(() => {}); // Thrown where it is awaited, if the reader comes back for it.
     if (ahead !== null) await setImmediate(); // The query is sent before the reader gets to work on this page.
     if (owed || page.events.length > 0) yield page;

@@ -49,7 +49,7 @@ export class Membership {
 
   private constructor(session: Session, parts: MembershipParts) {
     const { store, settings, feed, runner, runners, control, watch, log } = parts;
-    const { db, url } = store;
+    const { priorityDb: db, url } = store;
     const { namespace } = settings;
     const hasPeers = () => session.hasPeers;
     const maySweep = () => session.maySweep;
@@ -90,9 +90,9 @@ export class Membership {
   static async join(parts: MembershipParts): Promise<Membership> {
     const { store, settings, kinds, runner, runners, log } = parts;
     // Nobody else can have this database open: what earlier processes owned need not wait for their lease to run out.
-    if (store.exclusive) await closeServerSessions(store.db);
+    if (store.exclusive) await closeServerSessions(store.priorityDb);
     const session = await Session.open({
-      db: store.db,
+      db: store.priorityDb,
       namespace: settings.namespace,
       kinds,
       capacity: runner.executor.slots,
@@ -105,10 +105,12 @@ export class Membership {
     });
     const { namespace, leaseMs } = settings;
     const times = { waitMs: Math.ceil(leaseMs / 2), silentMs: Math.ceil((1.5 * leaseMs) / RENEWALS) };
-    await awaitWorkers(store.db, { namespace, sessionId: session.id, ...times }).catch(async (error: unknown) => {
-      await session.leave();
-      throw error;
-    });
+    await awaitWorkers(store.priorityDb, { namespace, sessionId: session.id, ...times }).catch(
+      async (error: unknown) => {
+        await session.leave();
+        throw error;
+      },
+    );
     const membership = new Membership(session, parts);
     for (const loop of membership.#loops) loop.start();
     runner.start(session);

@@ -12,7 +12,7 @@ import {
   WRITE_AHEAD_KIB_DEFAULT,
   WRITE_AHEAD_KIB_MAX,
 } from "../domain/limits.ts";
-import { databasePasswords, isDatabaseUrl } from "./database-url.ts";
+import { databasePasswords, databaseUrlProblem } from "./database-url.ts";
 import { LOG_LEVELS } from "./log/log-level.ts";
 import type { LogLevel } from "./log/log-level.ts";
 import { isLoopback } from "./loopback.ts";
@@ -107,8 +107,8 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
     schema: v.pipe(
       text(/^postgres(ql)?:\/\/./, "a URL that begins with postgres:// or postgresql://"),
       v.check(
-        isDatabaseUrl,
-        "must be a URL: in a user or a password, signs such as # and / are written as %23 and %2F",
+        (url) => databaseUrlProblem(url) === null,
+        ({ input }) => databaseUrlProblem(input) ?? "",
       ),
     ),
     fallback: null,

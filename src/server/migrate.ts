@@ -1,8 +1,10 @@
+import { StoreUnavailable } from "../domain/errors.ts";
 import { openDatabase } from "../store/database.ts";
 import type { DatabaseLocation } from "../store/database.ts";
 import { migrate, SCHEMA_VERSION } from "../store/migrate.ts";
 import { readConfiguration } from "./configuration.ts";
 import type { Configuration } from "./configuration.ts";
+import { asConfigurationError } from "./database-watch.ts";
 
 /** Where the configuration says that the data lives. */
 export function databaseLocation({ databaseUrl, dataDir }: Configuration): DatabaseLocation {
@@ -23,6 +25,11 @@ export async function migrateDatabase({
   const store = await openDatabase(databaseLocation(readConfiguration({ flags })));
   try {
     return { applied: await migrate(store.db), version: SCHEMA_VERSION };
+  } catch (error) {
+    // The command line prints the message alone, and what the driver says is what helps.
+    const cause = error instanceof StoreUnavailable && error.cause instanceof Error ? `: ${error.cause.message}` : "";
+    const known = asConfigurationError(error);
+    throw known === error && cause !== "" ? new Error(`${(error as Error).message}${cause}`, { cause: error }) : known;
   } finally {
     await store.close();
   }

@@ -1,10 +1,13 @@
 import { setTimeout } from "node:timers/promises";
+import { unusableReason } from "./database-watch.ts";
 
 /** What a server must have and be to be sent work. */
 export interface ReadinessReport {
   ready: boolean;
-  /** Whether the database answers now. */
+  /** Whether the database answers now, and takes writes. */
   database: boolean;
+  /** Why it does not; absent where it does. */
+  reason?: string;
   /** Whether it has been found to have this program's schema. */
   schema: boolean;
   /** Whether this server has joined the others: it runs and follows tasks. */
@@ -15,37 +18,54 @@ export interface ReadinessReport {
 
 /** A database that has not answered by then counts as one that cannot be reached. */
 const PING_MS_MAX = 2_000;
+/** Those who are told of changes hear of one after so long at the latest, and as long as the database takes to answer. */
+const WATCH_EVERY_MS = 1_000;
 
 /** Knows whether this server is ready. Who starts and stops it says so here. */
 export class Readiness {
   schema = false;
   engine = false;
   draining = false;
-  readonly #ping: () => Promise<void>;
-  #asked: Promise<boolean> | null = null;
+  readonly #check: () => Promise<void>;
+  #asked: Promise<string | null> | null = null;
 
-  /** @param ping rejects where the database cannot be reached */
-  constructor(ping: () => Promise<void>) {
-    this.#ping = ping;
+  /** @param check rejects where the database cannot be used */
+  constructor(check: () => Promise<void>) {
+    this.#check = check;
   }
 
   /** However many ask at once, the database is asked once. */
   async report(): Promise<ReadinessReport> {
-    this.#asked ??= this.#isReachable().finally(() => (this.#asked = null));
-    const database = await this.#asked;
+    this.#asked ??= this.#whyUnusable().finally(() => (this.#asked = null));
+    const reason = await this.#asked;
     const { schema, engine, draining } = this;
-    return { ready: database && schema && engine && !draining, database, schema, engine, draining };
+    const database = reason === null;
+    const ready = database && schema && engine && !draining;
+    return { ready, database, ...(reason !== null && { reason }), schema, engine, draining };
   }
 
-  async #isReachable(): Promise<boolean> {
+  /** Tells of every change, until the signal fires. @param ready what was told last */
+  async watch(tell: (report: ReadinessReport) => void, { ready, signal }: { ready: boolean; signal: AbortSignal }) {
+    for (let last = ready; ;) {
+      await setTimeout(WATCH_EVERY_MS, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      const report = await this.report();
+      if (signal.aborted) return;
+      if (report.ready !== last) tell(report);
+      last = report.ready;
+    }
+  }
+
+  async #whyUnusable(): Promise<string | null> {
     const tooLate = new AbortController();
+    const silent = `the database did not answer within ${PING_MS_MAX} ms`;
     try {
       return await Promise.race([
-        this.#ping().then(() => true),
-        setTimeout(PING_MS_MAX, false, { signal: tooLate.signal }),
+        this.#check().then(() => null),
+        setTimeout(PING_MS_MAX, silent, { signal: tooLate.signal }),
       ]);
-    } catch {
-      return false;
+    } catch (error) {
+      return unusableReason(error);
     } finally {
       tooLate.abort();
     }

@@ -8,13 +8,14 @@ import { Engine } from "../engine/engine.ts";
 import { echo } from "../kinds/echo.ts";
 import { ingestKind } from "../kinds/ingest/ingest.ts";
 import { synthKind } from "../kinds/synth/synth.ts";
+import { DatabaseMisconfigured } from "../store/connection/session-check.ts";
 import { openDatabase } from "../store/database.ts";
 import type { Store } from "../store/database.ts";
 import { migrate, requireCurrentSchema } from "../store/migrate.ts";
-import { ping } from "../store/ping.ts";
 import { readConfiguration, secretsOf } from "./configuration.ts";
 import type { Configuration } from "./configuration.ts";
 import { databasePlace } from "./database-url.ts";
+import { asConfigurationError, databaseWatch } from "./database-watch.ts";
 import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
 import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
@@ -23,6 +24,7 @@ import { logLibraries } from "./log/library-log.ts";
 import { openProcessLog } from "./log/logging.ts";
 import { databaseLocation } from "./migrate.ts";
 import { Readiness } from "./readiness.ts";
+import type { ReadinessReport } from "./readiness.ts";
 import { openServerMetrics } from "./telemetry/server-metrics.ts";
 import type { ServerMetrics } from "./telemetry/server-metrics.ts";
 import { telemetryResource } from "./telemetry/resource.ts";
@@ -77,7 +79,7 @@ export async function serve({
   await using opened = new AsyncDisposableStack();
   const tracing = opened.use(await startTracing({ resource, log }));
   const ownKinds = await loadKinds(kindFiles);
-  const store = await openDatabase(databaseLocation(configuration));
+  const store = await openDatabase(databaseLocation(configuration), databaseWatch(log));
   opened.defer(() => store.close());
   const server = await openServer({ configuration, store, ownKinds, resource, tracing, log });
   opened.move(); // It closes them when it stops.
@@ -93,7 +95,7 @@ async function openServer(parts: {
   log: Logger;
 }): Promise<RunningServer> {
   const { configuration, store, resource, tracing, log } = parts;
-  const readiness = new Readiness(() => ping(store.db));
+  const readiness = new Readiness(() => store.check());
   await using opened = new AsyncDisposableStack();
   const metrics = opened.use(
     await openServerMetrics({ configuration, store, isOpen: () => readiness.schema, resource, log }),
@@ -108,12 +110,14 @@ async function openServer(parts: {
   const halted = new AbortController();
   const joined = await join(server, halted.signal).catch(async (error: unknown) => {
     await doors.close({ graceMs: 0 });
-    throw error;
+    throw asConfigurationError(error);
   });
   opened.move();
   log.info({ doors: doors.lines, kinds: kindNames, database: databaseName(configuration) }, "serving");
   const { promise: stopped, resolve, reject } = Promise.withResolvers<void>();
-  joined.later.catch(reject);
+  joined.later
+    .then(() => readiness.watch((report) => tellReadiness(server, report), { ready: true, signal: halted.signal }))
+    .catch((error: unknown) => reject(asConfigurationError(error)));
   let stopping: Promise<void> | undefined;
   const stop = async () => {
     halted.abort();
@@ -125,7 +129,7 @@ async function openServer(parts: {
 
 function builtInKinds(
   { namespace, sourcesDir, ...configuration }: Configuration,
-  { db }: Store,
+  { priorityDb: db }: Store,
   { meter }: Pick<ServerMetrics, "meter">,
 ): Kind[] {
   const { modelBaseUrl: baseUrl, modelApiKey: apiKey, model } = configuration;
@@ -151,7 +155,7 @@ async function join(parts: ServerParts, signal: AbortSignal): Promise<{ later: P
     await joinOnce(parts);
     return { later: Promise.resolve() };
   } catch (error) {
-    if (!(error instanceof StoreUnavailable)) throw error;
+    if (!(error instanceof StoreUnavailable) || error.cause instanceof DatabaseMisconfigured) throw error;
     parts.log.warn({ err: error.cause }, "the database cannot be reached: calls are answered UNAVAILABLE until it can");
     return { later: joinLater(parts, signal) };
   }
@@ -166,9 +170,16 @@ async function joinLater(parts: ServerParts, signal: AbortSignal): Promise<void>
       parts.log.info("the database can be reached now");
       return;
     } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
+      if (!(error instanceof StoreUnavailable) || error.cause instanceof DatabaseMisconfigured) throw error;
     }
   }
+}
+
+/** Health follows the database: a server that cannot use it is sent no new work. */
+function tellReadiness({ doors, log }: ServerParts, { ready, reason }: ReadinessReport): void {
+  doors.setServing(ready);
+  if (ready) log.info("readiness: ready again");
+  else log.warn({ reason }, "readiness: not ready");
 }
 
 async function joinOnce({ configuration, store, engine, doors, readiness, log }: ServerParts): Promise<void> {

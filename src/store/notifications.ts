@@ -1,13 +1,14 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
 import pg from "pg";
-import { CONNECT_TIMEOUT_MS } from "./database.ts";
+import { Dialer } from "./connection/dialer.ts";
+import { checkWritable } from "./connection/session-check.ts";
 import type { Database } from "./schema.ts";
 
 /** Postgres takes payloads below 8,000 bytes. */
 export const NOTIFICATION_BYTES_MAX = 7_900;
-/** A connection that says nothing is asked this often whether it is still there. */
-const PING_MS = 10_000;
+/** A connection that says nothing is asked this often whether it is still there, and still leads to the primary. */
+const PING_MS = 2_000;
 
 /** Sends a payload to everybody who listens on the channel. It is a hint: nobody may rely on its arrival. */
 export async function notify(db: Kysely<Database>, channel: string, payload: string): Promise<void> {
@@ -28,20 +29,20 @@ export interface Listener {
  * @throws where the server cannot be reached
  */
 export async function listen(url: string, channel: string, onPayload: (payload: string) => void): Promise<Listener> {
-  const client = new pg.Client({
-    connectionString: url,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-    application_name: "spool listener",
-  });
+  const { client } = await new Dialer(url, { applicationName: "spool listener" }).dial();
   const lost = Promise.withResolvers<void>();
   client.on("error", () => lost.resolve());
   client.on("end", () => lost.resolve());
   client.on("notification", ({ payload = "" }) => onPayload(payload));
-  await client.connect();
-  await client.query(`listen ${pg.escapeIdentifier(channel)}`);
-  // A peer that vanished without a word would leave this waiting for ever.
-  const ping = setInterval(() => void client.query("select 1").catch(() => lost.resolve()), PING_MS);
+  try {
+    await client.query(`listen ${pg.escapeIdentifier(channel)}`);
+  } catch (error) {
+    client.destroy();
+    throw error;
+  }
+  // A peer that vanished without a word would leave this waiting for ever, and one that is the primary no more is told
+  // of nothing.
+  const ping = setInterval(() => void checkWritable(client).catch(() => lost.resolve()), PING_MS);
   void lost.promise.then(() => clearInterval(ping));
   return {
     lost: lost.promise,

@@ -4,15 +4,8 @@ import type { Database } from "./schema.ts";
 
 // What the database's server says of itself, to those who may see it. None of it needs Spool's schema.
 
-/** Those that decide whether Spool's promises hold, as a connection of Spool's own has them. */
-const SETTINGS = [
-  "fsync",
-  "full_page_writes",
-  "synchronous_commit",
-  "default_transaction_isolation",
-  "idle_in_transaction_session_timeout",
-  "autovacuum",
-] as const;
+/** Those that decide whether Spool's promises hold and that its connections cannot set for themselves. */
+const SETTINGS = ["fsync", "full_page_writes", "autovacuum"] as const;
 
 export interface ServerSettings extends Record<(typeof SETTINGS)[number], string> {
   /** As people know it: `18.4`. */
@@ -21,6 +14,8 @@ export interface ServerSettings extends Record<(typeof SETTINGS)[number], string
   versionNumber: number;
   /** A standby, or one that was told to refuse writes. */
   isReadOnly: boolean;
+  /** Of the database: `UTF8`. */
+  encoding: string;
 }
 
 export async function readServerSettings(db: Kysely<Database>): Promise<ServerSettings> {
@@ -28,6 +23,7 @@ export async function readServerSettings(db: Kysely<Database>): Promise<ServerSe
   const { rows } = await sql<ServerSettings>`
     select split_part(current_setting('server_version'), ' ', 1) as version,
            current_setting('server_version_num')::int as "versionNumber",
+           current_setting('server_encoding') as encoding,
            pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
            ${sql.join(settings)}`.execute(db);
   return rows[0]!;

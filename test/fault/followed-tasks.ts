@@ -211,7 +211,7 @@ async function runFollowedTasks(findings: Findings): Promise<void> {
   );
   // A kill loses what Postgres has not written, not what the disk has not: so restarts need not wait for the disk. And
   // what no commit flushes is to be unflushed still when the kill comes.
-  await using server = await startServer({ settings: ["fsync=off", "wal_writer_delay=10s"] });
+  await using server = await startServer({ settings: { fsync: "off", wal_writer_delay: "10s" } });
   await using replicas = await startReplicas({ count: REPLICAS, databaseUrl: server.url });
   await untilReady(replicas);
   await using relay = await CuttingRelay.open(replicas.map(({ address }) => address));

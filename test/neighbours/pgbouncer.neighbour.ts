@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import pg from "pg";
 import { connect } from "../../src/client/client.ts";
 import { runSpool } from "../cli/spool-process.ts";
 import { eventually } from "../support/eventually.ts";
@@ -16,12 +15,6 @@ describe("behind pgbouncer", () => {
   let postgres: PostgresServer;
   before(async () => {
     postgres = await startServer();
-    const client = new pg.Client({ connectionString: postgres.url });
-    await client.connect();
-    // As docs/operating.md has it.
-    await client.query("alter system set idle_in_transaction_session_timeout = '3s'");
-    await client.query("select pg_reload_conf()");
-    await client.end();
   });
   after(() => postgres[Symbol.asyncDispose]());
 

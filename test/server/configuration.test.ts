@@ -205,8 +205,12 @@ describe("the secrets of a configuration", () => {
     assert.deepEqual(secretsOf(readConfiguration({ environment: { DATABASE_URL: "postgres://h/d" } })), []);
   });
 
-  it("are the passwords of a URL without a host, and of its query", () => {
-    for (const url of ["postgres://u:hidden@/d?host=/run/postgresql", "postgres:///d?user=u&password=hidden"])
+  it("are the passwords of a URL without a host or with several, and of its query", () => {
+    for (const url of [
+      "postgres://u:hidden@/d?host=/run/postgresql",
+      "postgres:///d?user=u&password=hidden",
+      "postgres://u:hidden@one:1,two:2/d",
+    ])
       assert.deepEqual(
         new Set(secretsOf(readConfiguration({ environment: { DATABASE_URL: url } }))),
         new Set(["hidden"]),

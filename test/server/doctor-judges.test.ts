@@ -29,11 +29,9 @@ const settings: ServerSettings = {
   version: "15.4",
   versionNumber: 150_004,
   isReadOnly: false,
+  encoding: "UTF8",
   fsync: "on",
   full_page_writes: "on",
-  synchronous_commit: "on",
-  default_transaction_isolation: "read committed",
-  idle_in_transaction_session_timeout: "3s",
   autovacuum: "on",
 };
 
@@ -67,12 +65,10 @@ const CASES: Record<string, readonly [Finding["status"], Finding, RegExp][]> = {
     ["fail", judgeSettings({ ...settings, versionNumber: 140_099 }), /older than 15,/],
     ["fail", judgeSettings({ ...settings, isReadOnly: true }), /takes no writes/],
     ["fail", judgeSettings({ ...settings, fsync: "off" }), /fsync off/],
-    ["fail", judgeSettings({ ...settings, synchronous_commit: "off" }), /synchronous_commit off/],
+    ["fail", judgeSettings({ ...settings, encoding: "LATIN1" }), /in LATIN1: Spool needs UTF8/],
     ["fail", judgeSettings({ ...settings, full_page_writes: "off" }), /full_page_writes off/],
     ["ok", judgeSettings({ ...settings, fsync: "off" }, { isEmbedded: true }), /in process/],
     ["fail", judgeSettings(settings, { isPooled: true }), /behind a pooler that lends/],
-    ["warn", judgeSettings({ ...settings, default_transaction_isolation: "serializable" }), /serializable/],
-    ["warn", judgeSettings({ ...settings, idle_in_transaction_session_timeout: "0" }), /pooler is in between/],
     ["warn", judgeSettings({ ...settings, autovacuum: "off" }), /autovacuum off/],
   ],
   "the connections that are left": [

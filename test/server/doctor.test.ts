@@ -128,8 +128,6 @@ describe("spool doctor's checks", function () {
       await using client = await connected(database.url);
       await client.query(`alter database ${name} set ${setting}`);
     };
-    await set("synchronous_commit = off");
-    assert.match(found(await look({ databaseUrl: database.url }), "postgres"), /synchronous_commit off/);
     await set("default_transaction_read_only = on");
     assert.match(found(await look({ databaseUrl: database.url }), "postgres"), /takes no writes/);
   });

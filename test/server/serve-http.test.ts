@@ -36,14 +36,15 @@ describe("spool serve, at its HTTP door", () => {
       const response = await fetch(`${server.url}/readyz`);
       return [response.status, await response.json()];
     };
-    const down = { ready: false, database: false, schema: false, engine: false, draining: false };
+    const reason = "the database cannot be reached";
+    const down = { ready: false, database: false, reason, schema: false, engine: false, draining: false };
     assert.deepEqual(await ready(), [503, down]);
     assert.equal((await fetch(`${server.url}/healthz`)).status, 200);
     await postgres.start();
     const up = { ready: true, database: true, schema: true, engine: true, draining: false };
     await eventually(async () => assert.deepEqual(await ready(), [200, up]), { timeoutMs: 20_000 });
     await postgres.stop();
-    const lost = { ...up, ready: false, database: false };
+    const lost = { ...up, ready: false, database: false, reason };
     await eventually(async () => assert.deepEqual(await ready(), [503, lost]), { timeoutMs: 20_000 });
   }).timeout(SERVER_MS);
 

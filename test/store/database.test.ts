@@ -95,7 +95,10 @@ describe("a server", () => {
   it("tells how many of its connections are taken, and how many statements wait for one", async () => {
     await using database = await createDatabase();
     const store = await openDatabase({ url: database.url, connectionsMax: 2 });
-    const pool = () => store.figures().pool!;
+    const pool = () => {
+      const { connections, idle, connectionsMax, waiting } = store.figures().pool!;
+      return { connections, idle, connectionsMax, waiting };
+    };
     assert.deepEqual(pool(), { connections: 0, idle: 0, connectionsMax: 2, waiting: 0 });
     const over = Promise.withResolvers<void>();
     const entered = Array.from({ length: 2 }, () => Promise.withResolvers<void>());
@@ -179,6 +182,7 @@ describe("a server that goes away", () => {
     await using proxy = await startCuttingProxy(server.url);
     const cut = await openDatabase({ url: proxy.url });
     await migrate(store.db);
+    await sql`select 1`.execute(cut.db); // What prepares a connection has "committed" in it.
     const lost = proxy.cutAnswerTo("commit");
     const insert = cut.db
       .transaction()

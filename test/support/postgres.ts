@@ -10,7 +10,7 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { closeSync, cpSync, existsSync, mkdtempSync, openSync, readFileSync } from "node:fs";
+import { closeSync, cpSync, existsSync, mkdtempSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -31,6 +31,8 @@ const GUARD = 'cat; "$0" stop -D "$1/data" -m immediate; rm -rf "$1"';
 export interface PostgresServer extends AsyncDisposable {
   /** Of the database `postgres`, as a superuser. */
   readonly url: string;
+  /** The folder of its data. */
+  readonly data: string;
   /** Starts it after `stop` or `kill`, and waits until it answers. */
   start(): Promise<void>;
   /** Shuts it down in order: transactions are rolled back, connections closed, the data written. */
@@ -75,14 +77,17 @@ export async function createDatabase(): Promise<TestDatabase> {
   };
 }
 
-/**
- * Starts a server of its own, whatever `SPOOL_TEST_DATABASE_URL` says.
- *
- * @param options.settings of the server besides, each as `name=value`
- */
-export async function startServer({
-  settings: more = [],
-}: { settings?: readonly string[] } = {}): Promise<PostgresServer> {
+export interface ServerOptions {
+  /** As `postgres -c` takes them, besides those that every server has. */
+  settings?: Readonly<Record<string, string>>;
+  /** What is put into the folder of its data, by name. */
+  files?: Readonly<Record<string, string | Buffer>>;
+  /** The folder of another server's data, which has been stopped: this one begins with a copy. */
+  copyOf?: string;
+}
+
+/** Starts a server of its own, whatever `SPOOL_TEST_DATABASE_URL` says. */
+export async function startServer({ settings = {}, files = {}, copyOf }: ServerOptions = {}): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), "spool-postgres-"));
   const data = join(folder, "data");
   const log = join(folder, "log");
@@ -102,9 +107,18 @@ export async function startServer({
 
   // A checkout under a private folder is closed to the user that the server runs as.
   if (!reachable) cpSync(installed, binaries, { recursive: true, verbatimSymlinks: true });
-  if (user) await promisify(execFile)("chown", ["-R", `${user.uid}:${user.gid}`, folder]);
+  const giveAway = async () => {
+    if (user) await promisify(execFile)("chown", ["-R", `${user.uid}:${user.gid}`, folder]);
+  };
+  await giveAway();
   const options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"];
-  await promisify(execFile)(program("initdb"), [`--pgdata=${data}`, ...options], { ...user, cwd: folder });
+  if (copyOf === undefined) {
+    await promisify(execFile)(program("initdb"), [`--pgdata=${data}`, ...options], { ...user, cwd: folder });
+  } else {
+    await promisify(execFile)("cp", ["-R", copyOf, data]);
+  }
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(data, name), content, { mode: 0o600 });
+  await giveAway();
 
   const port = await freePort();
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
@@ -112,10 +126,10 @@ export async function startServer({
 
   /** A child of this process, and not of `pg_ctl`, so that one that was killed is reaped and not taken for alive. */
   function launch(): ChildProcess {
-    const settings = ["-D", data, "-h", "127.0.0.1", "-p", `${port}`, "-k", "", "-c", "max_connections=200"];
-    settings.push(...more.flatMap((setting) => ["-c", setting]));
+    const own = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+    const args = ["-D", data, "-h", "127.0.0.1", "-p", `${port}`, "-k", "", "-c", "max_connections=200", ...own];
     const output = openSync(log, "a");
-    const child = spawn(program("postgres"), settings, {
+    const child = spawn(program("postgres"), args, {
       ...user,
       cwd: folder,
       detached: true,
@@ -159,6 +173,7 @@ export async function startServer({
   await start();
   return {
     url,
+    data,
     start,
     stop: () => end("SIGINT"),
     stopAtOnce: () => end("SIGQUIT"),

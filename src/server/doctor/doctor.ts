@@ -117,7 +117,9 @@ class Examination {
       });
       return null;
     }
-    const opening = openDatabase("url" in location ? { ...location, connectionsMax: CONNECTIONS_MAX } : location);
+    const opening = openDatabase(
+      "url" in location ? { ...location, connectionsMax: CONNECTIONS_MAX, mayBeUnusable: true } : location,
+    );
     try {
       const store = await Promise.race([opening, aborted(this.#signal)]);
       if (store !== undefined) return store;

@@ -38,27 +38,21 @@ export function judgeSettings(
     const found = `${version} takes no writes: it is a standby, or default_transaction_read_only is on`;
     return { status: "fail", found, ...advice("let SPOOL_DATABASE_URL name the primary") };
   }
+  if (settings.encoding !== "UTF8") {
+    const found = `${version} with a database in ${settings.encoding}: Spool needs UTF8, and its servers refuse to start`;
+    const todo = "create a database with `encoding 'UTF8' template template0`, and let SPOOL_DATABASE_URL name it";
+    return { status: "fail", found, ...advice(todo) };
+  }
   if (isEmbedded) return ok(`${version}, in process`);
   if (isPooled) {
     const found = `${version} behind a pooler that lends a connection for a transaction: prepared statements and LISTEN fail`;
     const todo = "connect past the pooler, or in its session mode";
     return { status: "fail", found, todo, section: "Several servers" };
   }
-  const lossy = (["fsync", "synchronous_commit", "full_page_writes"] as const).filter(
-    (name) => settings[name] === "off",
-  );
+  const lossy = (["fsync", "full_page_writes"] as const).filter((name) => settings[name] === "off");
   if (lossy.length > 0) {
     const found = `${version} with ${lossy.join(" and ")} off: what was acknowledged may be lost when its machine dies`;
     return { status: "fail", found, ...advice(`turn ${lossy.join(" and ")} on`) };
-  }
-  if (settings.default_transaction_isolation !== "read committed") {
-    const found = `${version} with default_transaction_isolation ${settings.default_transaction_isolation}`;
-    return { status: "warn", found, ...advice("set it to read committed for Spool's role: others cost repeated work") };
-  }
-  if (settings.idle_in_transaction_session_timeout === "0") {
-    const found = `${version}: idle_in_transaction_session_timeout does not reach the server, a pooler is in between`;
-    const todo = "set it to 3s on the server: a stopped process could hold a task's row";
-    return { status: "warn", found, todo, section: "Several servers" };
   }
   if (settings.autovacuum === "off") {
     const found = `${version} with autovacuum off: tables and indexes grow without end`;

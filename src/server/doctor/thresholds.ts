@@ -2,7 +2,9 @@ import { POLL_MS } from "../../engine/claimer.ts";
 import { LOOK_MS } from "../../engine/inspector.ts";
 import { RENEWALS } from "../../engine/session.ts";
 import { SWEEP_MS } from "../../engine/sweeper.ts";
-import { ANSWER_MS_MAX, CONNECTIONS_MAX_DEFAULT, IDLE_IN_TRANSACTION_MS_MAX } from "../../store/database.ts";
+import { ANSWER_MS_MAX } from "../../store/connection/named-client.ts";
+import { IDLE_IN_TRANSACTION_MS_MAX } from "../../store/connection/session-check.ts";
+import { CONNECTIONS_MAX_DEFAULT } from "../../store/database.ts";
 
 // From where on a figure is a warning, and from where on a failure. A bound that is promised is a failure; twice what a
 // loop needs, where it is well, is a warning.

@@ -44,6 +44,13 @@ export function observeStore(meter: Meter, figures: () => StoreFigures): void {
     result.observe(connections - idle, { state: "busy" });
     result.observe(idle, { state: "idle" });
   });
+  const counter = (name: string, description: string) => meter.createObservableCounter(name, { description });
+  counter("spool_database_connections_dropped_total", "Connections that were dropped").addCallback((result) => {
+    for (const [reason, count] of Object.entries(figures().pool!.dropped)) result.observe(count, { reason });
+  });
+  counter("spool_database_waits_given_up_total", "Statements that no connection became free for").addCallback(
+    (result) => result.observe(figures().pool!.timeouts),
+  );
   gauge("spool_database_connections_max", "The bound of the pool", (pool, result) =>
     result.observe(pool.connectionsMax),
   );

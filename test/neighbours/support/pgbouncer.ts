@@ -24,7 +24,6 @@ export async function startPgbouncer(databaseUrl: string, mode: "session" | "tra
     "unix_socket_dir =",
     "auth_type = any",
     `pool_mode = ${mode}`,
-    "ignore_startup_parameters = idle_in_transaction_session_timeout",
   ];
   await writeFile(file, settings.join("\n"));
   await chmod(folder, 0o755);

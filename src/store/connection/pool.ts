@@ -1,0 +1,298 @@
+import { Overloaded, StoreUnavailable } from "../../domain/errors.ts";
+import type { Dialed, Dialer } from "./dialer.ts";
+import type { NamedClient } from "./named-client.ts";
+import { checkWritable, NotWritable } from "./session-check.ts";
+import { meaningOf } from "./failed-statement.ts";
+import type { DropReason, PoolFigures, PoolWatch } from "./pool-figures.ts";
+import { WaitingLine } from "./waiting-line.ts";
+import type { Waiter } from "./waiting-line.ts";
+
+/** How long a statement waits for a connection, while all are taken. */
+const POOL_WAIT_MS_MAX = 5_000;
+/** While connections are open, one of them is asked so often whether it still leads to a writable primary. */
+const CHECK_EVERY_MS = 500;
+const CHECK_TRIES = 2;
+/** A connection that nobody has wanted for so long is closed. */
+const IDLE_MS_MAX = 10_000;
+/** A goodbye that has not closed a connection by then has met a peer that is gone. */
+const GOODBYE_MS_MAX = 1_000;
+/** Of so many connections one is kept for statements with priority, up to so many. */
+const RESERVED_SHARE = 8;
+const RESERVED_MAX = 2;
+
+interface Member {
+  client: NamedClient;
+  instance: string;
+  generation: number;
+  idleSince: number;
+  isPriority: boolean;
+  /** What it has shown makes it unfit for another statement. */
+  isUnfit: boolean;
+}
+
+/** A connection as Kysely takes it. */
+export type LentClient = NamedClient & { release(discard?: boolean): void };
+
+/**
+ * The connections of a process to its database. Each was checked when it was opened, and one of them is checked twice a
+ * second: at the first sign that they lead to a server that takes no writes, or that a new connection leads to another
+ * server than those before it, all are dropped, so that no statement is read from a server that was left behind.
+ *
+ * Statements with priority pass the others that wait, and find connections that are kept for them: what keeps this
+ * process alive for others (its session, its tasks' events and ends) does not starve behind reads.
+ */
+export class ConnectionPool {
+  readonly #dialer: Pick<Dialer, "dial">;
+  readonly #max: number;
+  readonly #ordinaryMax: number;
+  readonly #watch: PoolWatch;
+  readonly #isChecked: boolean;
+  readonly #members = new Set<Member>();
+  readonly #idle: Member[] = [];
+  readonly #line: WaitingLine<LentClient>;
+  readonly #timer: NodeJS.Timeout;
+  readonly #dropped: Record<DropReason, number> = { read_only: 0, moved: 0, broken: 0 };
+  #dialing = 0;
+  #ordinaryBusy = 0;
+  #generation = 0;
+  /** The server that the connections lead to; null until there is one. */
+  #instance: string | null = null;
+  #isChecking = false;
+  #timeouts = 0;
+  #isExhausted = false;
+  #closed: PromiseWithResolvers<void> | null = null;
+
+  /**
+   * @param max how many connections are open at once
+   * @param isChecked whether the connections must lead to a writable primary
+   */
+  constructor({
+    dialer,
+    max,
+    watch,
+    isChecked = true,
+  }: {
+    dialer: Pick<Dialer, "dial">;
+    max: number;
+    watch: PoolWatch;
+    isChecked?: boolean;
+  }) {
+    this.#dialer = dialer;
+    this.#max = max;
+    this.#ordinaryMax = max - Math.min(RESERVED_MAX, Math.floor(max / RESERVED_SHARE));
+    this.#watch = watch;
+    this.#isChecked = isChecked;
+    this.#line = new WaitingLine({ waitMs: POOL_WAIT_MS_MAX, giveUp: (waiter) => this.#giveUp(waiter) });
+    this.#timer = setInterval(() => this.#tick(), CHECK_EVERY_MS).unref();
+  }
+
+  /**
+   * Lends a connection until it is released.
+   *
+   * @throws Overloaded when all connections stay taken; StoreUnavailable when none can be had, and in place of
+   *   Overloaded to those with priority, which try again by themselves
+   */
+  connect({ priority = false }: { priority?: boolean } = {}): Promise<LentClient> {
+    if (this.#closed !== null) return Promise.reject(new StoreUnavailable(new Error("the database was closed")));
+    const isLet = priority || this.#ordinaryBusy < this.#ordinaryMax;
+    if (isLet && this.#idle.length > 0 && this.#line.length === 0)
+      return Promise.resolve(this.#lend(this.#idle.pop()!, priority));
+    const lent = this.#line.join({ isPriority: priority });
+    this.#pump();
+    return lent;
+  }
+
+  /** Asks the database now whether it takes writes, and drops all connections where it does not. @throws StoreUnavailable */
+  async check(): Promise<void> {
+    for (let triesLeft = CHECK_TRIES; ; triesLeft--) {
+      const lent = await this.connect({ priority: true });
+      try {
+        return await checkWritable(lent);
+      } catch (error) {
+        if (error instanceof NotWritable) this.#drop("read_only", error);
+        // One that was idle may have been cut unnoticed; that says nothing of the database.
+        else if (triesLeft > 1) continue;
+        throw new StoreUnavailable(error);
+      } finally {
+        lent.release();
+      }
+    }
+  }
+
+  figures(): PoolFigures {
+    return {
+      connections: this.#members.size,
+      idle: this.#idle.length,
+      connectionsMax: this.#max,
+      waiting: this.#line.length,
+      timeouts: this.#timeouts,
+      dropped: { ...this.#dropped },
+    };
+  }
+
+  /** Takes no more statements; resolves when those under way have given their connections back. */
+  async end(): Promise<void> {
+    if (this.#closed === null) {
+      this.#closed = Promise.withResolvers();
+      clearInterval(this.#timer);
+      this.#line.rejectAll(new StoreUnavailable(new Error("the database was closed")));
+      for (const member of this.#idle.splice(0)) this.#close(member);
+      this.#settleEnd();
+    }
+    await this.#closed.promise;
+  }
+
+  /** Lends what is idle, and opens connections for those who would wait otherwise. */
+  #pump(): void {
+    while (this.#idle.length > 0) {
+      const waiter = this.#line.next({ isOrdinaryLet: this.#ordinaryBusy < this.#ordinaryMax });
+      if (waiter === undefined) break;
+      waiter.resolve(this.#lend(this.#idle.pop()!, waiter.isPriority));
+    }
+    const wanted = this.#line.countLet(this.#ordinaryMax - this.#ordinaryBusy);
+    const room = this.#max - this.#members.size - this.#dialing;
+    for (let count = Math.min(room, wanted - this.#dialing); count > 0; count--) void this.#dial();
+    if (this.#line.length === 0) this.#isExhausted = false;
+  }
+
+  #lend(member: Member, isPriority: boolean): LentClient {
+    member.isPriority = isPriority;
+    if (!isPriority) this.#ordinaryBusy++;
+    // Kysely knows a connection by its identity: the same client is lent each time, by a release of its own.
+    let isReleased = false;
+    const release = (discard = false) => {
+      if (isReleased) return;
+      isReleased = true;
+      this.#release(member, discard);
+    };
+    return Object.assign(member.client, { release });
+  }
+
+  #release(member: Member, discard: boolean): void {
+    if (!member.isPriority) this.#ordinaryBusy--;
+    const isStale = member.generation !== this.#generation;
+    // One that was given back in the middle of a transaction would run the next statement within it.
+    const isBroken = discard || member.isUnfit || !member.client.isOutsideTransaction;
+    if (isBroken && this.#members.has(member)) this.#dropped.broken++;
+    if (isStale || isBroken || this.#closed !== null) {
+      this.#close(member);
+    } else if (this.#members.has(member)) {
+      member.idleSince = performance.now();
+      this.#idle.push(member);
+    }
+    this.#pump();
+    this.#settleEnd();
+  }
+
+  async #dial(): Promise<void> {
+    const generation = this.#generation;
+    this.#dialing++;
+    try {
+      this.#admit(await this.#dialer.dial(), generation);
+    } catch (error) {
+      // Those that are open may lead to the same server, or to the primary still.
+      if (error instanceof NotWritable) this.#checkSoon();
+      // It was opened for the one that has waited for longest.
+      this.#line.next({ isOrdinaryLet: this.#ordinaryBusy < this.#ordinaryMax })?.reject(new StoreUnavailable(error));
+    } finally {
+      this.#dialing--;
+      this.#pump();
+      this.#settleEnd();
+    }
+  }
+
+  #admit({ client, facts: { instance } }: Dialed, generation: number): void {
+    const member: Member = {
+      client,
+      instance,
+      generation,
+      idleSince: performance.now(),
+      isPriority: false,
+      isUnfit: false,
+    };
+    // It was checked before others were found to lead to a server that was left.
+    if (this.#closed !== null || generation !== this.#generation) return this.#sayGoodbye(client);
+    if (this.#isChecked && this.#instance !== null && this.#instance !== instance) {
+      this.#drop("moved", null);
+      member.generation = this.#generation;
+    }
+    this.#instance = instance;
+    this.#members.add(member);
+    client.onFailure = (error) => this.#onFailure(member, error);
+    client.on("error", () => this.#onLost(member)).on("end", () => this.#onLost(member));
+    this.#idle.push(member);
+  }
+
+  /** What a statement's failure says of its connection, and of all of them. */
+  #onFailure(member: Member, error: unknown): void {
+    const meaning = meaningOf(error);
+    if (meaning === "content") return;
+    member.isUnfit = true;
+    if (meaning === "left" && this.#isChecked) this.#drop("read_only", error as Error);
+    else if (meaning === "broken") this.#checkSoon();
+  }
+
+  /** Its socket is gone. */
+  #onLost(member: Member): void {
+    if (!this.#members.delete(member)) return;
+    this.#dropped.broken++;
+    const at = this.#idle.indexOf(member);
+    if (at >= 0) this.#idle.splice(at, 1);
+    this.#sayGoodbye(member.client);
+    this.#checkSoon();
+    this.#pump();
+    this.#settleEnd();
+  }
+
+  /** Closes all connections: idle ones now, the others when they come back, and none that is being opened is kept. */
+  #drop(reason: Exclude<DropReason, "broken">, error: Error | null): void {
+    this.#generation++;
+    this.#instance = null;
+    const count = this.#members.size;
+    this.#dropped[reason] += count;
+    if (count > 0) this.#watch.dropped(reason, error);
+    for (const member of this.#idle.splice(0)) this.#close(member);
+  }
+
+  #close(member: Member): void {
+    if (this.#members.delete(member)) this.#sayGoodbye(member.client);
+  }
+
+  #sayGoodbye(client: NamedClient): void {
+    const timer = setTimeout(() => client.destroy(), GOODBYE_MS_MAX).unref();
+    void client
+      .end()
+      .catch(() => {})
+      .finally(() => clearTimeout(timer));
+  }
+
+  #tick(): void {
+    const old = performance.now() - IDLE_MS_MAX;
+    while (this.#idle.length > 0 && this.#idle[0]!.idleSince < old) this.#close(this.#idle.shift()!);
+    this.#checkSoon();
+  }
+
+  /** A check that fails has dropped what it has to. */
+  #checkSoon(): void {
+    const isIdle = this.#members.size === 0 || this.#closed !== null;
+    if (!this.#isChecked || isIdle || this.#isChecking) return;
+    this.#isChecking = true;
+    void this.check()
+      .catch(() => {})
+      .finally(() => (this.#isChecking = false));
+  }
+
+  #giveUp(waiter: Waiter<LentClient>): void {
+    const areAllTaken = this.#members.size >= this.#max || this.#ordinaryBusy >= this.#ordinaryMax;
+    if (!areAllTaken) return waiter.reject(new StoreUnavailable(new Error("no connection could be opened in time")));
+    this.#timeouts++;
+    if (!this.#isExhausted) this.#watch.exhausted(this.figures());
+    this.#isExhausted = true;
+    const overloaded = new Overloaded("statements wait for a connection to the database");
+    waiter.reject(waiter.isPriority ? new StoreUnavailable(overloaded) : overloaded);
+  }
+
+  #settleEnd(): void {
+    if (this.#closed !== null && this.#members.size === 0 && this.#dialing === 0) this.#closed.resolve();
+  }
+}

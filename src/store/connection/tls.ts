@@ -1,0 +1,76 @@
+import { readFile } from "node:fs/promises";
+import type { ConnectionOptions } from "node:tls";
+import type { TlsMode, TlsSettings } from "./database-address.ts";
+import { DatabaseMisconfigured } from "./session-check.ts";
+
+/** How one connection is tried: in plain text, or by TLS with these options. */
+export type TlsTry = false | ConnectionOptions;
+
+/** What is verified of the server's certificate: nothing, that a trusted authority has signed it, its name as well. */
+type Verified = "nothing" | "authority" | "name";
+
+/**
+ * How to connect, the preferred way first. Files are read each time, so that a renewed certificate needs no restart.
+ *
+ * @throws DatabaseMisconfigured where a file cannot be read
+ */
+export async function tlsTries({ mode, rootCert, cert, key }: TlsSettings): Promise<TlsTry[]> {
+  if (mode === "disable") return [false];
+  const files = { ca: await readPem("sslrootcert", rootCert), cert: await readPem("sslcert", cert) };
+  const verified = verifiedBy(mode, rootCert !== null);
+  const encrypted: ConnectionOptions = {
+    ...(files.ca && { ca: files.ca }),
+    ...(files.cert && { cert: files.cert }),
+    ...(key !== null && { key: await readPem("sslkey", key) }),
+    rejectUnauthorized: verified !== "nothing",
+    ...(verified === "authority" && { checkServerIdentity: () => undefined }),
+  };
+  if (mode === "allow") return [false, encrypted];
+  return mode === "prefer" ? [encrypted, false] : [encrypted];
+}
+
+/** As libpq has it: with an authority's certificate at hand, `require` verifies that it has signed the server's. */
+function verifiedBy(mode: TlsMode, hasRoot: boolean): Verified {
+  if (mode === "verify-full") return "name";
+  return mode === "verify-ca" || (mode === "require" && hasRoot) ? "authority" : "nothing";
+}
+
+async function readPem(name: string, file: string | null): Promise<Buffer | undefined> {
+  if (file === null) return undefined;
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new DatabaseMisconfigured(`${name} in the database URL: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+const UNTRUSTED = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "CERT_SIGNATURE_FAILURE",
+]);
+
+/** Says of a failed connection what to change, where TLS is what it failed by; any other error as it is. */
+export function explainTls(error: Error, { mode }: TlsSettings, label: string): Error {
+  const advice = adviceFor(error, mode);
+  return advice === null ? error : new DatabaseMisconfigured(`${label}: ${advice}`, { cause: error });
+}
+
+function adviceFor(error: Error & { code?: string }, mode: TlsMode): string | null {
+  const { message, code = "" } = error;
+  if (message === "The server does not support SSL connections")
+    return `the database does not speak TLS, which sslmode=${mode} asks for: turn ssl on at its server, or use sslmode=prefer or disable`;
+  if (UNTRUSTED.has(code))
+    return `sslmode=${mode} trusts no authority that has signed the database's certificate (${message}): name the authority's by sslrootcert=FILE, or use sslmode=require without it, which encrypts and verifies nothing`;
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
+    return `the database's certificate is not of this host (${message}): connect by a name that it has, or use sslmode=verify-ca`;
+  if (code === "CERT_HAS_EXPIRED") return "the database's certificate has expired: renew it";
+  if (/^no pg_hba\.conf entry .* no encryption$/.test(message))
+    return `the database takes no connection without TLS (${message}): add sslmode=require or verify-full to its URL`;
+  if (/valid client certificate/.test(message))
+    return `the database asks for a client's certificate (${message}): name one by sslcert=FILE and sslkey=FILE`;
+  return null;
+}
