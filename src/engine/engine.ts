@@ -115,7 +115,11 @@ export class Engine implements TaskEngine {
       feed,
       readStore: async (query) => readPage(this.#opened(), { namespace, ...query }),
     });
-    const states = new CurrentStates((taskIds) => readStates(this.#opened(), { namespace, taskIds }));
+    // By the priority lane: two short reads at the most, by which open tapes in memory stay readable.
+    const states = new CurrentStates(async (taskIds) => {
+      this.#opened();
+      return readStates(priorityDb, { namespace, taskIds });
+    });
     this.#source = { feed, stored, states };
     this.#followSource = openFollowSource({ db, namespace, feed, see: (task) => this.#directory.see(task) });
     this.#journal = new Journal({ db: priorityDb, feed, watch, log });

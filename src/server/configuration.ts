@@ -16,6 +16,7 @@ import { databasePasswords, databaseUrlProblem } from "./database-url.ts";
 import { LOG_LEVELS } from "./log/log-level.ts";
 import type { LogLevel } from "./log/log-level.ts";
 import { isLoopback } from "./loopback.ts";
+import { flag, host, integer, origins, path, portOrOff, text } from "./setting-values.ts";
 
 /** How a server runs. Complete: defaults are filled in. Durations are milliseconds. */
 export interface Configuration {
@@ -237,61 +238,6 @@ function flagName(name: string): string {
 
 function setting<Value>(variable: string, schema: v.GenericSchema<unknown, Value>, fallback: Value): Setting<Value> {
   return { variables: [variable], schema, fallback };
-}
-
-function integer(min: number, max: number): v.GenericSchema<unknown, number> {
-  const message = `must be an integer from ${min} to ${max}`;
-  const digits = v.pipe(v.string(message), v.regex(/^\d{1,15}$/, message), v.transform(Number));
-  return v.pipe(
-    v.union([v.number(), digits], message),
-    v.integer(message),
-    v.minValue(min, message),
-    v.maxValue(max, message),
-  );
-}
-
-/** Origins as browsers write them; several with commas between, or as a list. */
-function origins(): v.GenericSchema<unknown, string[]> {
-  const message = "must be origins, such as https://app.example:8443, with commas between";
-  const split = v.pipe(
-    v.string(message),
-    v.transform((list) => list.split(",").map((origin) => origin.trim())),
-  );
-  const isOrigin = (text: string) => /^https?:/.test(text) && URL.parse(text)?.origin === text;
-  return v.pipe(
-    v.union([v.array(v.string(message), message), split], message),
-    v.check((list) => list.every(isOrigin), message),
-  );
-}
-
-/** null for `off`. */
-function portOrOff(): v.GenericSchema<unknown, number | null> {
-  const off = v.pipe(
-    v.literal("off"),
-    v.transform(() => null),
-  );
-  return v.union([off, integer(0, 65_535)], "must be an integer from 0 to 65535, or off");
-}
-
-function text(pattern: RegExp, what: string): v.GenericSchema<unknown, string> {
-  return v.pipe(v.string(`must be ${what}`), v.regex(pattern, `must be ${what}`));
-}
-
-function path(): v.GenericSchema<unknown, string> {
-  return text(/^[^\0]+$/, "a path");
-}
-
-function host(): v.GenericSchema<unknown, string> {
-  return text(/^[A-Za-z0-9_.:%-]+$/, "an address, without brackets, or a host name");
-}
-
-function flag(): v.GenericSchema<unknown, boolean> {
-  const message = "must be true or false, on or off";
-  const words = v.pipe(
-    v.picklist(["true", "false", "on", "off", "1", "0"], message),
-    v.transform((word) => word === "true" || word === "on" || word === "1"),
-  );
-  return v.union([v.boolean(), words], message);
 }
 
 /** What of a configuration nobody may read, in every form in which a text could hold it. */

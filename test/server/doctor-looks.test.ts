@@ -5,7 +5,7 @@ import type { CheckName, Finding } from "../../src/server/doctor/check.ts";
 import { TASK_LOOKS } from "../../src/server/doctor/looks.ts";
 import { Patient } from "../../src/server/doctor/patient.ts";
 import { claimTasks } from "../../src/store/claim-statement.ts";
-import { openSession } from "../../src/store/session-queries.ts";
+import { openSession, renewSession } from "../../src/store/session-queries.ts";
 import { newSession } from "../support/new-sessions.ts";
 import { createRunning, createTask } from "../support/new-tasks.ts";
 import { describeOnEachStore } from "../support/stores.ts";
@@ -42,6 +42,31 @@ describeOnEachStore("what the doctor looks at twice", (store) => {
 
   const wait = () => createTask(db(), { namespace, kind: "idle" });
   const claim = (lease: string) => claimTasks(db(), { namespace, kinds: ["idle"], lease, limit: 1 });
+
+  it("is a task that is RUNNING at a live process and does not run there, for as long as its owner reports it", async () => {
+    const lease = await openIdle({ capacity: 1 });
+    const { taskId } = await createRunning(db(), { namespace, kind: "idle", lease });
+    const nothing = () => Promise.resolve();
+    const renewal = { sessionId: lease, connection: 1, leaseMs: 60_000 };
+    const reason = "the database answers SQLSTATE 53100";
+    await renewSession(db(), { ...renewal, stalled: [{ taskId, attempt: 1, forMs: 20_000, reason }] });
+    const stalled = await look("running", nothing);
+    assert.match(stalled.found, new RegExp(`^1 task RUNNING .*${taskId} at .* for 20 s, .*53100$`));
+    assert.equal(stalled.status, "fail");
+    await renewSession(db(), renewal);
+    assert.equal((await look("running", nothing)).status, "ok");
+  });
+
+  it("is a process that owns more than it can run, if it still does at the second look", async () => {
+    const lease = await openIdle({ capacity: 1 });
+    const tasks = [1, 2].map(() => createRunning(db(), { namespace, kind: "idle", lease }));
+    const [{ taskId }] = (await Promise.all(tasks)) as [{ taskId: string }, unknown];
+    const overloaded = await look("running", () => Promise.resolve());
+    assert.deepEqual([overloaded.status, overloaded.looks], ["warn", 2]);
+    assert.match(overloaded.found, /2 of 1$/);
+    const ended = await look("running", () => db().deleteFrom("tasks").where("task_id", "=", taskId).execute());
+    assert.deepEqual([ended.status, ended.looks], ["ok", 2]);
+  });
 
   it("is not stuck where the task that was next is taken, and another is next", async () => {
     const lease = await openIdle({ capacity: 2 });

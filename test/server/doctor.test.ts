@@ -7,7 +7,7 @@ import { CHECK_NAMES } from "../../src/server/doctor/check.ts";
 import type { CheckName } from "../../src/server/doctor/check.ts";
 import { examine } from "../../src/server/doctor/doctor.ts";
 import type { DoctorReport } from "../../src/server/doctor/doctor.ts";
-import { openSession, renewSession } from "../../src/store/session-queries.ts";
+import { openSession } from "../../src/store/session-queries.ts";
 import { startEngine } from "../support/engines.ts";
 import { eventually } from "../support/eventually.ts";
 import { newSession } from "../support/new-sessions.ts";
@@ -222,20 +222,6 @@ describe("spool doctor's checks", function () {
       new RegExp(`^1 task of idle due for 1(\\.\\d)? min while slots are free: ${taskId}$`),
     );
     assert.ok(statuses(report, "fail").includes("waiting"));
-  });
-
-  it("find a task that is RUNNING at a live process and does not run there", async () => {
-    const lease = await pretendServer({ capacity: 1 });
-    const { taskId } = await createRunning(db(), { namespace, kind: "idle", lease });
-    const stalled = [{ taskId, attempt: 1, forMs: 20_000, reason: "the database answers SQLSTATE 53100" }];
-    await renewSession(db(), { sessionId: lease, connection: 1, leaseMs: 60_000, stalled });
-    const report = await look();
-    assert.match(found(report, "running"), new RegExp(`^1 task RUNNING .*${taskId} at .* for 20 s, .*53100$`));
-    assert.ok(statuses(report, "fail").includes("running"));
-    await renewSession(db(), { sessionId: lease, connection: 1, leaseMs: 60_000 });
-    assert.ok(statuses(await look(), "ok").includes("running"));
-    await createRunning(db(), { namespace, kind: "idle", lease });
-    assert.match(found(await look(), "running"), /2 of 1$/);
   });
 
   it("find a task that those who have its kind do not look over", async () => {

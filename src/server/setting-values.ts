@@ -1,0 +1,58 @@
+import * as v from "valibot";
+
+// What the values of settings may be, as flags, variables and files give them.
+
+export function integer(min: number, max: number): v.GenericSchema<unknown, number> {
+  const message = `must be an integer from ${min} to ${max}`;
+  const digits = v.pipe(v.string(message), v.regex(/^\d{1,15}$/, message), v.transform(Number));
+  return v.pipe(
+    v.union([v.number(), digits], message),
+    v.integer(message),
+    v.minValue(min, message),
+    v.maxValue(max, message),
+  );
+}
+
+/** Origins as browsers write them; several with commas between, or as a list. */
+export function origins(): v.GenericSchema<unknown, string[]> {
+  const message = "must be origins, such as https://app.example:8443, with commas between";
+  const split = v.pipe(
+    v.string(message),
+    v.transform((list) => list.split(",").map((origin) => origin.trim())),
+  );
+  const isOrigin = (text: string) => /^https?:/.test(text) && URL.parse(text)?.origin === text;
+  return v.pipe(
+    v.union([v.array(v.string(message), message), split], message),
+    v.check((list) => list.every(isOrigin), message),
+  );
+}
+
+/** null for `off`. */
+export function portOrOff(): v.GenericSchema<unknown, number | null> {
+  const off = v.pipe(
+    v.literal("off"),
+    v.transform(() => null),
+  );
+  return v.union([off, integer(0, 65_535)], "must be an integer from 0 to 65535, or off");
+}
+
+export function text(pattern: RegExp, what: string): v.GenericSchema<unknown, string> {
+  return v.pipe(v.string(`must be ${what}`), v.regex(pattern, `must be ${what}`));
+}
+
+export function path(): v.GenericSchema<unknown, string> {
+  return text(/^[^\0]+$/, "a path");
+}
+
+export function host(): v.GenericSchema<unknown, string> {
+  return text(/^[A-Za-z0-9_.:%-]+$/, "an address, without brackets, or a host name");
+}
+
+export function flag(): v.GenericSchema<unknown, boolean> {
+  const message = "must be true or false, on or off";
+  const words = v.pipe(
+    v.picklist(["true", "false", "on", "off", "1", "0"], message),
+    v.transform((word) => word === "true" || word === "on" || word === "1"),
+  );
+  return v.union([v.boolean(), words], message);
+}
