@@ -101,7 +101,7 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
         return refuse(new SpoolError("INVALID_ARGUMENT", `this is called by ${methods.join(" or ")}`), 405);
       }
       if (isAuthorized(request.headers.authorization)) return answer(request, response);
-      return refuse(new Unauthenticated());
+      return refuse(new Unauthenticated({ isGiven: request.headers.authorization !== undefined }));
     }
     if (CALLS.test(path) || fallback === undefined) return sendNotFound(path, response);
     fallback(request, response);

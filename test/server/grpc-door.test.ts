@@ -58,6 +58,7 @@ describe("the gRPC door", () => {
           const failure = await failureOf(call);
           assert.deepEqual([failure.code, failure.reason], [Code.Unauthenticated, "UNAUTHENTICATED"]);
           assert.equal(failure.domain, "spool");
+          assert.deepEqual(failure.metadata, { token: name === "no token" ? "missing" : "wrong" });
         }
       });
     }
