@@ -43,7 +43,9 @@ export function reportError(
 function describe(error: unknown, address: string): Report {
   if (error instanceof SpoolRpcError) return describeRpcError(error, address);
   if (error instanceof UsageError) {
-    return { message: error.message, exitCode: EXIT.usage, details: { code: "USAGE" } };
+    const { message, problems } = error;
+    const details = { code: "USAGE", ...(problems.length > 0 && { problems }) };
+    return { message, exitCode: EXIT.usage, problems, details };
   }
   if (error instanceof CommanderError) {
     // A suggestion, "(Did you mean list?)", is on a line of its own.

@@ -71,6 +71,9 @@ export const LIST_TASKS_DEFAULT = 100;
 export const LIST_TASKS_MAX = 1_000;
 export const LIST_BYTES_MAX = 3 * MIB;
 export const LIST_KINDS_MAX = 100;
+/** Of a UUID as it is written, by which tasks are found. */
+export const TASK_ID_PREFIX_CHARS_MIN = 8;
+export const TASK_ID_PREFIX_CHARS_MAX = 36;
 export const LIST_SESSIONS_MAX = 1_000;
 /** Of the counts of what happened of late. */
 export const ACTIVITY_WINDOW_MS_DEFAULT = 60 * 60 * SECOND_MS;

@@ -65,7 +65,7 @@ describe("what an attempt may emit", () => {
     const { events } = await attempt(async (task) => {
       for (const level of ["warn", "WARN", "debug", "info", "error"] as const) await task.log(level, "text");
     });
-    const levels = events.map(({ body }) => (body as { level: string }).level);
+    const levels = events.map(({ body }) => (JSON.parse(body) as { level: string }).level);
     assert.deepEqual(levels, ["WARN", "WARN", "DEBUG", "INFO", "ERROR"]);
   });
 
