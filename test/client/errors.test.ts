@@ -68,7 +68,10 @@ describe("an error", () => {
   });
 
   it("has a message and a code where the server gave neither that are known", () => {
-    const error = readServiceError(Object.assign(new Error(), { code: 99, details: "", metadata: new Metadata() }), TARGET);
+    const error = readServiceError(
+      Object.assign(new Error(), { code: 99, details: "", metadata: new Metadata() }),
+      TARGET,
+    );
     assert.deepEqual([error.code, error.message], ["UNKNOWN", "the call failed with UNKNOWN"]);
   });
 

@@ -66,7 +66,7 @@ describeOnEachStore("the list of tasks", (store) => {
     for (const [prefix, found] of [
       [one!.slice(0, 8), [two, one]],
       [one!.slice(0, 9), [two, one]],
-      [one!.slice(0, 34), [one]],
+      [one!.slice(0, 35), [one]],
       [one!, [one]],
       [other!.slice(0, 8), [other]],
       [`${start}2`, []],
