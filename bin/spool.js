@@ -4,8 +4,11 @@
 
 import { spawn } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
+import * as nodeModule from "node:module"; // Of which an older Node has less.
 import { constants } from "node:os";
-import { fileURLToPath } from "node:url";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { findBundle } from "./bundle.js";
 
 const NODE_MAJOR = 24;
 /**
@@ -26,7 +29,17 @@ if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR) {
 } else {
   // Such flags count from the start of a process only: it becomes another, and stays the one that it is to others.
   if (heap.some((flag) => !process.execArgv.includes(flag))) becomeServer();
-  await import("../src/cli/main.ts");
+  await import(entry());
+}
+
+/** The bundle where it fits; but a server runs its sources, for its kinds import the same modules. */
+function entry() {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const bundle = isServer ? null : findBundle(root);
+  if (bundle === null) return "../src/cli/main.ts";
+  // Beside the bundle, where only those write who may change it, too. Where this user may not, there is no cache.
+  nodeModule.enableCompileCache(join(dirname(bundle), "cache"));
+  return pathToFileURL(bundle).href;
 }
 
 /** Replaces this process, where the system can. */

@@ -54,9 +54,12 @@ export class Bars {
     await writeOut(text);
   }
 
-  /** The cursor stands on the line below the bars: up to the first of them, and clear from there. */
+  /**
+   * The cursor stands on the line below the bars, behind the ^C that a terminal shows of a Ctrl-C: to the start of the
+   * first of them, and clear from there.
+   */
   #erasure(): string {
-    return this.#drawn === 0 ? "" : `\u001b[${this.#drawn}A\u001b[J`;
+    return this.#drawn === 0 ? "" : `\r\u001b[${this.#drawn}A\u001b[J`;
   }
 }
 

@@ -1,20 +1,8 @@
-import { CommanderError } from "commander";
-import { EXIT } from "./exit-codes.ts";
-import { buildProgram } from "./program.ts";
-import { reportError } from "./report-error.ts";
+import manifest from "../../package.json" with { type: "json" };
 
-// The entry of the command line: importing this file runs the command that the process was started with.
+// The entry of the command line: importing this file runs the command that the process was started with. What a
+// command rests on is loaded after the one question that scripts ask most.
 
-try {
-  await buildProgram().parseAsync();
-} catch (error) {
-  process.exitCode = exitCodeFor(error);
-}
-
-function exitCodeFor(error: unknown): number {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return EXIT.succeeded; // --help and --version throw, too.
-    if (error.code === "commander.help") return EXIT.usage; // The help itself is what there was to say.
-  }
-  return reportError(error, { json: process.argv.includes("--json") });
-}
+const [word, ...more] = process.argv.slice(2);
+if (more.length === 0 && (word === "--version" || word === "-V")) process.stdout.write(`${manifest.version}\n`);
+else await import("./run-program.ts");

@@ -43,10 +43,13 @@ export function reportError(
 function describe(error: unknown, address: string): Report {
   if (error instanceof SpoolRpcError) return describeRpcError(error, address);
   if (error instanceof UsageError) {
-    return { message: error.message, exitCode: EXIT.usage, details: { code: "USAGE" } };
+    const { message, problems } = error;
+    const details = { code: "USAGE", ...(problems.length > 0 && { problems }) };
+    return { message, exitCode: EXIT.usage, problems, details };
   }
   if (error instanceof CommanderError) {
-    const message = error.message.replace(/^error: /, "");
+    // A suggestion, "(Did you mean list?)", is on a line of its own.
+    const message = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");
     return { message, exitCode: EXIT.usage, hint: "spool --help, or spool COMMAND --help", details: { code: "USAGE" } };
   }
   if (isConfigurationError(error)) {
@@ -82,7 +85,8 @@ function describeRpcError(error: SpoolRpcError, address: string): Report {
 }
 
 /** What to do, where there is something to do. */
-function hintOf({ code, reason, metadata }: SpoolRpcError, address: string): string | undefined {
+function hintOf({ code, reason, metadata, message }: SpoolRpcError, address: string): string | undefined {
+  const isRefused = message.includes("ECONNREFUSED"); // What else may be wrong says so itself.
   const taskId = metadata["task_id"] ?? "ID";
   switch (reason) {
     case "TASK_NOT_FOUND":
@@ -92,7 +96,9 @@ function hintOf({ code, reason, metadata }: SpoolRpcError, address: string): str
     case "REQUEST_ID_REUSED":
       return `what it started: spool get ${taskId}`;
     case "UNAUTHENTICATED":
-      return "put the server's token into SPOOL_TOKEN";
+      return metadata["token"] === "wrong"
+        ? "put this server's token into SPOOL_TOKEN, in place of the one that is there or in --token"
+        : "put the server's token into SPOOL_TOKEN";
     case "STORE_UNAVAILABLE":
     case "DRAINING":
     case "OVERLOADED":
@@ -102,7 +108,7 @@ function hintOf({ code, reason, metadata }: SpoolRpcError, address: string): str
     default:
       return undefined;
   }
-  if (code === "UNAVAILABLE") return `is \`spool serve\` running at ${address}?`;
+  if (code === "UNAVAILABLE" && isRefused) return `is \`spool serve\` running at ${address}?`;
   return code === "UNIMPLEMENTED" ? `is it Spool that answers at ${address}, and is it as new as this?` : undefined;
 }
 

@@ -2,6 +2,7 @@ import type { ChannelCredentials } from "@grpc/grpc-js";
 import { ADDRESS_DEFAULT, readAddress } from "./address.ts";
 import { openGrpcTransport } from "./grpc-transport.ts";
 import type { GrpcTransport } from "./grpc-transport.ts";
+import { forTarget } from "./ip-credentials.ts";
 
 export interface ConnectionOptions {
   /** `host:port`, or `https://host:port` for TLS. Left out: SPOOL_ADDRESS, or 127.0.0.1:50051. */
@@ -17,5 +18,5 @@ export function openConnection(options: ConnectionOptions): GrpcTransport {
   const { token = process.env["SPOOL_TOKEN"] || undefined } = options;
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new TypeError("token: must be printable ASCII");
   const { target, credentials } = readAddress(options.address ?? (process.env["SPOOL_ADDRESS"] || ADDRESS_DEFAULT));
-  return openGrpcTransport(target, options.credentials ?? credentials, token);
+  return openGrpcTransport(target, forTarget(target, options.credentials ?? credentials), token);
 }

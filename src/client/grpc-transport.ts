@@ -118,7 +118,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
 
   /** A server that drains refuses until it exits, and the channel would ask it again: a balancer may have others. */
   function refused(used: Channel, error: unknown): SpoolRpcError {
-    const failure = toRpcError(error);
+    const failure = toRpcError(error, target);
     if (failure.reason === "DRAINING") leave(used);
     return failure;
   }
@@ -265,6 +265,6 @@ function decode<Answer>(schema: DescMessage, bytes: Buffer, read: Read<Answer>):
   }
 }
 
-function toRpcError(error: unknown): SpoolRpcError {
-  return error instanceof SpoolRpcError ? error : readServiceError(error as ServiceError);
+function toRpcError(error: unknown, target: string): SpoolRpcError {
+  return error instanceof SpoolRpcError ? error : readServiceError(error as ServiceError, target);
 }

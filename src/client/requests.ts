@@ -57,13 +57,15 @@ export function retryPolicyFields(policy: RetryPolicyRequest): MessageInitShape<
 }
 
 export function listRequest(filter: TaskFilter, pageToken: string): MessageInitShape<typeof ListTasksRequestSchema> {
-  const { statuses = [], kinds = [], labels = {}, pageSize = 0 } = filter;
+  const { statuses = [], kinds = [], labels = {}, taskIdPrefix = "", pageSize = 0 } = filter;
   checkKinds(kinds);
   checkLabels(labels);
+  checkText("task_id_prefix", taskIdPrefix);
   return {
     statuses: statuses.map((status) => STATUS_CODES[status]),
     kinds: [...kinds],
     labels: { ...labels },
+    taskIdPrefix,
     pageSize: int32("page_size", pageSize),
     pageToken,
   };

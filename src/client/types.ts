@@ -213,6 +213,8 @@ export interface TaskFilter {
   kinds?: readonly string[] | undefined;
   /** Only tasks that carry all of these. */
   labels?: Readonly<Record<string, string>> | undefined;
+  /** Only tasks whose id begins with this: 8 to 36 characters of a UUID as it is written. Left out: all. */
+  taskIdPrefix?: string | undefined;
   /** 1 to 1,000. Left out: 100. */
   pageSize?: number | undefined;
 }

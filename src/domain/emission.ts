@@ -1,6 +1,6 @@
 import { InvalidArgument } from "./errors.ts";
 import { LOG_LEVELS } from "./event.ts";
-import type { EventBodies } from "./event.ts";
+import type { EventBodies, LogLevel } from "./event.ts";
 import { measureJson, NotJson } from "./json-size.ts";
 import type { JsonObject } from "./json.ts";
 import {
@@ -32,10 +32,11 @@ export function progressBody(
   return checked(detail === undefined ? body : { ...body, detail: asObject(detail, "progress.detail") }, "progress");
 }
 
-export function logBody(level: EventBodies["log"]["level"], message: string): EventBodies["log"] {
-  if (!LOG_LEVELS.includes(level)) throw invalid("log.level", `must be one of ${LOG_LEVELS.join(", ")}`);
+export function logBody(level: LogLevel | Lowercase<LogLevel>, message: string): EventBodies["log"] {
+  const known = LOG_LEVELS.find((name) => name === level || name.toLowerCase() === level);
+  if (known === undefined) throw invalid("log.level", `must be one of ${LOG_LEVELS.join(", ")}, or that in lower case`);
   if (typeof message !== "string") throw invalid("log.message", "must be a string");
-  return checked({ level, message }, "log");
+  return checked({ level: known, message }, "log");
 }
 
 export function partialBody(kind: string, payload: JsonObject): EventBodies["partial"] {

@@ -181,8 +181,12 @@ export class Overloaded extends SpoolError {
 }
 
 export class Unauthenticated extends SpoolError {
-  constructor() {
-    super("UNAUTHENTICATED", "this server wants a bearer token: authorization: Bearer TOKEN");
+  /** @param isGiven whether the call carried anything in place of the token */
+  constructor({ isGiven }: { isGiven: boolean }) {
+    const message = isGiven
+      ? "the token of this call is not the server's"
+      : "this server wants a bearer token, and the call has none: authorization: Bearer TOKEN";
+    super("UNAUTHENTICATED", message, { metadata: { token: isGiven ? "wrong" : "missing" } });
   }
 }
 

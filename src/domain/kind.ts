@@ -34,7 +34,8 @@ export interface TaskContext<Params = JsonObject> {
    * @param total units to do; 0 where that is not known
    */
   progress(phase: string, current?: number, total?: number, detail?: JsonObject): Promise<void>;
-  log(level: LogLevel, message: string): Promise<void>;
+  /** A line for people, at a level in either case: "WARN" or "warn". */
+  log(level: LogLevel | Lowercase<LogLevel>, message: string): Promise<void>;
   /** A piece of the outcome before the end. One of kind `checkpoint` is also what a later attempt is given. */
   partial(kind: string, payload: JsonObject): Promise<void>;
   /**

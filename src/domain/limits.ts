@@ -78,6 +78,9 @@ export const LIST_TASKS_DEFAULT = 100;
 export const LIST_TASKS_MAX = 1_000;
 export const LIST_BYTES_MAX = 3 * MIB;
 export const LIST_KINDS_MAX = 100;
+/** Of a UUID as it is written, by which tasks are found. */
+export const TASK_ID_PREFIX_CHARS_MIN = 8;
+export const TASK_ID_PREFIX_CHARS_MAX = 36;
 export const LIST_SESSIONS_MAX = 1_000;
 /** What a session stores of the tasks that it owns and does not run. */
 export const SESSION_STALLED_TASKS_MAX = 100;

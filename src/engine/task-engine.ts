@@ -133,6 +133,7 @@ export interface TaskEngine {
    * @param filter.statuses only tasks in one of these; empty: all
    * @param filter.kinds only tasks of one of these kinds; empty: all
    * @param filter.labels only tasks that carry all of these
+   * @param filter.taskIdPrefix only tasks whose id begins so, in lower case; empty, or left out: all
    * @param filter.withProgress whether to give the latest progress of the running ones too, by their ids
    */
   listTasks(filter: {
@@ -141,6 +142,7 @@ export interface TaskEngine {
     statuses: readonly TaskStatus[];
     kinds: readonly string[];
     labels: Readonly<Record<string, string>>;
+    taskIdPrefix?: string;
     withProgress?: boolean;
   }): Promise<{ tasks: SeenTask[]; progress: ReadonlyMap<string, Progress>; hasMore: boolean }>;
 

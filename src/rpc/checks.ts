@@ -1,12 +1,20 @@
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { InvalidArgument } from "../domain/errors.ts";
 import type { Violation } from "../domain/errors.ts";
-import { KIND_CHARS_MAX, LABEL_KEY_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX } from "../domain/limits.ts";
+import {
+  KIND_CHARS_MAX,
+  LABEL_KEY_CHARS_MAX,
+  LABEL_VALUE_CHARS_MAX,
+  LABELS_MAX,
+  TASK_ID_PREFIX_CHARS_MAX,
+  TASK_ID_PREFIX_CHARS_MIN,
+} from "../domain/limits.ts";
 
 /** Of one request so many are kept: a list of a million wrong entries must not become a million texts. */
 const VIOLATIONS_MAX = 100;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const NIL_UUID = "00000000-0000-0000-0000-000000000000";
 const KIND = new RegExp(`^[A-Za-z0-9._-]{1,${KIND_CHARS_MAX}}$`);
 const LABEL_KEY = new RegExp(`^[A-Za-z0-9._/-]{1,${LABEL_KEY_CHARS_MAX}}$`);
 
@@ -39,6 +47,16 @@ export class Checks {
   /** In lower case. */
   taskId(text: string, field = "task_id"): string {
     if (!UUID.test(text)) this.refuse(field, "must be a UUID in its form of 36 characters");
+    return text.toLowerCase();
+  }
+
+  /** The beginning of a UUID, in lower case; empty: none. */
+  taskIdPrefix(field: string, text: string): string {
+    const isPrefix = text.length >= TASK_ID_PREFIX_CHARS_MIN && UUID.test(text + NIL_UUID.slice(text.length));
+    if (text !== "" && !isPrefix) {
+      const bounds = `${TASK_ID_PREFIX_CHARS_MIN} to ${TASK_ID_PREFIX_CHARS_MAX}`;
+      this.refuse(field, `must be the first ${bounds} characters of a UUID in its form of 36 characters`);
+    }
     return text.toLowerCase();
   }
 

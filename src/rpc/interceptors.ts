@@ -20,7 +20,10 @@ export function authentication(token: string, log: ErrorLog): ServerInterceptor 
           onReceiveMetadata(metadata, pass) {
             const [authorization, ...others] = metadata.get("authorization");
             if (others.length === 0 && isAuthorized(authorization?.toString())) pass(metadata);
-            else call.sendStatus(toGrpcStatus(toRpcError(new Unauthenticated(), log)));
+            else {
+              const error = new Unauthenticated({ isGiven: authorization !== undefined });
+              call.sendStatus(toGrpcStatus(toRpcError(error, log)));
+            }
           },
         }),
     });

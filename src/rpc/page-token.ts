@@ -6,6 +6,8 @@ export interface ListFilter {
   statuses: readonly TaskStatus[];
   kinds: readonly string[];
   labels: Readonly<Record<string, string>>;
+  /** In lower case; empty, or left out: all. */
+  taskIdPrefix?: string;
 }
 
 const VERSION = 1;
@@ -32,7 +34,9 @@ export function decodePageToken(token: string, filter: ListFilter): string | nul
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
-function filterDigest({ statuses, kinds, labels }: ListFilter): Buffer {
-  const digest = digestJson({ statuses: [...statuses].sort(), kinds: [...kinds].sort(), labels: { ...labels } });
+function filterDigest({ statuses, kinds, labels, taskIdPrefix = "" }: ListFilter): Buffer {
+  const filter = { statuses: [...statuses].sort(), kinds: [...kinds].sort(), labels: { ...labels } };
+  // Without a prefix as before there were any: tokens outlive an update.
+  const digest = digestJson(taskIdPrefix === "" ? filter : { ...filter, taskIdPrefix });
   return Buffer.from(digest, "hex").subarray(0, DIGEST_BYTES);
 }

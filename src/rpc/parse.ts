@@ -82,6 +82,7 @@ export function parseListTasks(request: ListTasksRequest): {
     statuses: statuses(checks, request),
     kinds: kinds(checks, request.kinds),
     labels: checks.labels(request.labels),
+    taskIdPrefix: checks.taskIdPrefix("task_id_prefix", request.taskIdPrefix),
   };
   checks.passed(filter); // A token is bound to its filters: it cannot be judged by wrong ones.
   const beforeTaskId = request.pageToken === "" ? null : decodePageToken(request.pageToken, filter);

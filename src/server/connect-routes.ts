@@ -75,8 +75,9 @@ export function connectRoutes(
     binaryOptions: { readUnknownFields: false },
     requestGate(context: HandlerContext) {
       nameErrors(context, log);
-      if (!isAuthorized(context.requestHeader.get("authorization") ?? undefined)) {
-        throw toConnectError(new Unauthenticated(), log);
+      const authorization = context.requestHeader.get("authorization") ?? undefined;
+      if (!isAuthorized(authorization)) {
+        throw toConnectError(new Unauthenticated({ isGiven: authorization !== undefined }), log);
       }
     },
   });

@@ -50,13 +50,21 @@ export async function openDoors(
     log,
   };
   const observe = callObserver("grpc", { metrics, isTraced });
-  const grpc = await openGrpcDoor({ ...common, observe, port, writeAheadKib });
+  const grpc = await openGrpcDoor({ ...common, observe, port, writeAheadKib }).catch((error: Error) =>
+    tellOfTaken(error, `${authority(host, port)} (the gRPC door: SPOOL_PORT names another port)`),
+  );
   opened.defer(() => grpc.close({ graceMs: 0 }));
   const forHttp = { ...common, requestTimeoutMs, metrics, isTraced, origins: httpOrigins, readiness };
   const http =
     httpPort === null
       ? null
-      : await openHttpDoor({ ...forHttp, port: httpPort, fallback: consoleFiles() }).catch(tellOfPort);
+      : await openHttpDoor({ ...forHttp, port: httpPort, fallback: consoleFiles() }).catch((error: Error) =>
+          // Who has never asked for this door is to know how to be rid of it.
+          tellOfTaken(
+            error,
+            `${authority(host, httpPort)} (the HTTP door: SPOOL_HTTP_PORT names another port, or off)`,
+          ),
+        );
   const open = opened.move();
   const address = `${certificate ? "https://" : ""}${authority(host, grpc.port)}`;
   const lines = [`gRPC  ${address}`];
@@ -72,10 +80,10 @@ export async function openDoors(
   };
 }
 
-/** Who has never asked for this door is to know how to be rid of it. */
-function tellOfPort(error: Error & { code?: string }): never {
-  if (error.code !== "EADDRINUSE") throw error;
-  throw new Error(`${error.message} (the HTTP door: SPOOL_HTTP_PORT names another port, or off)`, { cause: error });
+/** grpc-js gives a text alone, in which the code of the system stands. */
+function tellOfTaken(error: Error, where: string): never {
+  if (!error.message.includes("EADDRINUSE")) throw error;
+  throw new Error(`EADDRINUSE: another process, perhaps another server, listens at ${where}`, { cause: error });
 }
 
 function authority(host: string, port: number): string {

@@ -139,7 +139,7 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
       }
       if (isAuthorized(request.headers.authorization)) return answer(request, response);
       closeAfter(request, response);
-      return refuse(new Unauthenticated());
+      return refuse(new Unauthenticated({ isGiven: request.headers.authorization !== undefined }));
     }
     return refuse(notFound(path), 404);
 

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { sql } from "kysely";
 import type { ColumnType, Expression, Generated, Kysely, SqlBool, Transaction } from "kysely";
 import type { JsonObject } from "../domain/json.ts";
@@ -57,8 +58,8 @@ export interface NewDocument {
   chunks: readonly { heading: string; text: string }[];
 }
 
-/** So many rows a statement: Postgres takes 65,535 parameters, and a row has 5. */
-const CHUNK_ROWS_MAX = 1_000;
+/** So many rows a statement: the embedded Postgres indexes their text on the event loop, which turns in between. */
+const CHUNK_ROWS_MAX = 50;
 const REMOVED_ROWS_MAX = 1_000;
 
 /** Every path. */
@@ -151,5 +152,6 @@ async function insertChunks(
       .insertInto("chunks")
       .values(rows.slice(start, start + CHUNK_ROWS_MAX))
       .execute();
+    await setImmediate(); // The embedded Postgres answers without one.
   }
 }

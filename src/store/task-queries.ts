@@ -131,7 +131,12 @@ export interface TaskFilter {
   statuses: readonly TaskStatus[];
   kinds: readonly string[];
   labels: Readonly<Record<string, string>>;
+  /** Only tasks whose id, as it is written, begins so, in lower case; empty, or left out: all. */
+  taskIdPrefix?: string;
 }
+
+const FIRST_TASK_ID = "00000000-0000-0000-0000-000000000000";
+const LAST_TASK_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
 /** Tasks of the namespace, newest first, without their params. */
 export async function listTasks(db: Kysely<Database>, namespace: string, filter: TaskFilter): Promise<Task[]> {
@@ -141,6 +146,13 @@ export async function listTasks(db: Kysely<Database>, namespace: string, filter:
     .where("namespace", "=", namespace)
     .orderBy("task_id", "desc")
     .limit(filter.limit);
+  const { taskIdPrefix: prefix = "" } = filter;
+  if (prefix !== "") {
+    // A range of the index, which orders ids as they are written.
+    query = query
+      .where("task_id", ">=", prefix + FIRST_TASK_ID.slice(prefix.length))
+      .where("task_id", "<=", prefix + LAST_TASK_ID.slice(prefix.length));
+  }
   if (filter.beforeTaskId !== null) query = query.where("task_id", "<", filter.beforeTaskId);
   if (filter.statuses.length > 0) query = query.where("status", "in", filter.statuses);
   if (filter.kinds.length > 0) query = query.where("kind", "in", filter.kinds);

@@ -217,6 +217,11 @@ describe("spool list", () => {
     assert.equal((await spool(["list", "--limit", "5"], script)).stderr, "");
   });
 
+  it("shows of an id as much as names its task", async () => {
+    const { stdout } = await spool(["list"], { listTasks: () => ({ tasks: [taskMessage({ taskId: TASK_ID })] }) });
+    assert.match(stdout, new RegExp(`^${TASK_ID.slice(0, 26)}  `, "m"));
+  });
+
   it("prints nothing where there is nothing", async () => {
     const { code, stdout } = await spool(["list"], { listTasks: () => ({}) });
     assert.deepEqual([code, stdout], [0, ""]);

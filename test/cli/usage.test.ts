@@ -9,7 +9,8 @@ import { runSpool } from "./spool-process.ts";
 
 describe("a wrong command line", () => {
   for (const [words, told] of [
-    [["lst"], /unknown command 'lst'/],
+    [["lst"], /unknown command 'lst' \(Did you mean list\?\)\n/],
+    [["list", "--limt", "1"], /unknown option '--limt' \(Did you mean --limit\?\)\n/],
     [["follow"], /name a task, or follow them with --all/],
     [["list", "--nope"], /unknown option '--nope'/],
     [["list", "--status", "done"], /Allowed choices are pending, running/],

@@ -9,6 +9,8 @@ import { GetTaskResponseSchema, TaskService } from "../../src/gen/spool/v1/task_
 import { failure, openWire, serveScript, TASK_ID, taskMessage } from "./scripted-server.ts";
 import type { Script } from "./scripted-server.ts";
 
+const TARGET = "127.0.0.1:50051";
+
 describe("the codes of an error", () => {
   it("are those of gRPC, each at the place of its number", () => {
     assert.deepEqual(
@@ -55,18 +57,21 @@ describe("an error", () => {
     assert.equal(error.code, "INTERNAL");
     assert.equal(error.metadata["error_id"], "x1");
     const reset = Object.assign(new Error(), { code: 13, details: "RST_STREAM", metadata: new Metadata() });
-    assert.equal(readServiceError(reset).code, "UNAVAILABLE");
+    assert.equal(readServiceError(reset, TARGET).code, "UNAVAILABLE");
   });
 
   it("is not hidden by details that cannot be read", () => {
     const metadata = new Metadata();
     metadata.set("grpc-status-details-bin", Buffer.from("\xff\xff\xff not a message"));
-    const error = readServiceError(Object.assign(new Error(), { code: 5, details: "not found", metadata }));
+    const error = readServiceError(Object.assign(new Error(), { code: 5, details: "not found", metadata }), TARGET);
     assert.deepEqual([error.code, error.message, error.reason], ["NOT_FOUND", "not found", undefined]);
   });
 
   it("has a message and a code where the server gave neither that are known", () => {
-    const error = readServiceError(Object.assign(new Error(), { code: 99, details: "", metadata: new Metadata() }));
+    const error = readServiceError(
+      Object.assign(new Error(), { code: 99, details: "", metadata: new Metadata() }),
+      TARGET,
+    );
     assert.deepEqual([error.code, error.message], ["UNKNOWN", "the call failed with UNKNOWN"]);
   });
 

@@ -111,6 +111,7 @@ export interface Door extends AsyncDisposable {
     statuses?: TaskStatus[];
     kinds?: string[];
     labels?: Record<string, string>;
+    taskIdPrefix?: string;
   }): AsyncIterable<DoorTask>;
   cancel(taskId: string, reason?: string): Promise<{ status: TaskStatus; outcome: string }>;
   events(query: { taskId: string; fromSeq?: bigint; limit?: number; waitMs?: number }): Promise<DoorPage>;

@@ -25,10 +25,11 @@ export async function openEngineDoor(): Promise<Door> {
       return { task: doorTask(task), alreadyStarted };
     },
     get: async (taskId) => doorTask(await told(engine.getTask(taskId))),
-    async *list({ pageSize = 100, statuses = [], kinds = [], labels = {} }) {
+    async *list({ pageSize = 100, statuses = [], kinds = [], labels = {}, taskIdPrefix = "" }) {
       let beforeTaskId: string | null = null;
       do {
-        const filter = { limit: pageSize, beforeTaskId, statuses, kinds, labels };
+        const prefix = taskIdPrefix.toLowerCase(); // As requests are before they come here.
+        const filter = { limit: pageSize, beforeTaskId, statuses, kinds, labels, taskIdPrefix: prefix };
         const page: { tasks: SeenTask[]; hasMore: boolean } = await told(engine.listTasks(filter));
         yield* page.tasks.map(doorTask);
         beforeTaskId = page.hasMore ? page.tasks.at(-1)!.taskId : null;

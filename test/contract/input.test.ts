@@ -60,6 +60,9 @@ const REFUSED: readonly [string, DescMethod, Record<string, unknown>, string, st
   ["a wait of 61 s", getEvents, { taskId: TASK_ID, wait: { seconds: 61n } }, "INVALID_ARGUMENT", "wait"],
   ["a wait of 61 s for a result", getResult, { taskId: TASK_ID, wait: { seconds: 61n } }, "INVALID_ARGUMENT", "wait"],
   ["a made-up page token", listTasks, { pageToken: "bm9uc2Vuc2U" }, "INVALID_ARGUMENT", "page_token"],
+  ["a prefix of 7", listTasks, { taskIdPrefix: TASK_ID.slice(0, 7) }, "INVALID_ARGUMENT", "task_id_prefix"],
+  ["a prefix of 37", listTasks, { taskIdPrefix: `${TASK_ID}0` }, "INVALID_ARGUMENT", "task_id_prefix"],
+  ["a prefix of no id", listTasks, { taskIdPrefix: "018f3a5c7b1e" }, "INVALID_ARGUMENT", "task_id_prefix"],
   ["a page of 1,001 tasks", listTasks, { pageSize: 1_001 }, "INVALID_ARGUMENT", "page_size"],
   ["an endless reason", cancelTask, { taskId: TASK_ID, reason: "x".repeat(1_025) }, "INVALID_ARGUMENT", "reason"],
 ];

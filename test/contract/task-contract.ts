@@ -148,6 +148,10 @@ export function taskContract(door: () => Door): void {
     assert.deepEqual(await list({ statuses: ["succeeded"], kinds: ["echo"] }), ids);
     assert.deepEqual(await list({ statuses: ["failed", "running"] }), []);
     assert.deepEqual(await list({ kinds: ["stage"] }), []);
+    assert.deepEqual(await list({ taskIdPrefix: ids[0] }), [ids[0]]);
+    assert.deepEqual(await list({ taskIdPrefix: ids[0]!.slice(0, 35).toUpperCase() }), [ids[0]]);
+    assert.deepEqual(await list({ taskIdPrefix: ids[0]!.slice(0, 8), pageSize: 1 }), ids);
+    assert.deepEqual(await list({ taskIdPrefix: "00000000" }), []);
   });
 
   it("an unknown task is not found, by every call", async () => {

@@ -61,6 +61,14 @@ const wrong = (value: unknown) => value as never;
 const nested = (depth: number): JsonValue => (depth === 0 ? {} : { a: nested(depth - 1) });
 
 describe("what an attempt may emit", () => {
+  it("has a log level in either case, which is recorded in upper case", async () => {
+    const { events } = await attempt(async (task) => {
+      for (const level of ["warn", "WARN", "debug", "info", "error"] as const) await task.log(level, "text");
+    });
+    const levels = events.map(({ body }) => (JSON.parse(body) as { level: string }).level);
+    assert.deepEqual(levels, ["WARN", "WARN", "DEBUG", "INFO", "ERROR"]);
+  });
+
   it("is what JSON and protobuf carry exactly", async () => {
     const values: [JsonValue, string[]][] = [
       [wrong(NaN), ["partial.payload.a.x"]],
@@ -131,7 +139,8 @@ describe("what an attempt may emit", () => {
       assert.deepEqual(await refused((task) => task.partial("k".repeat(chars), {})), isRefused ? ["partial.kind"] : []);
     }
     assert.deepEqual([PHASE_CHARS_MAX, PARTIAL_KIND_CHARS_MAX], [128, 128]);
-    assert.deepEqual(await refused((task) => task.log(wrong("info"), "text")), ["log.level"]);
+    assert.deepEqual(await refused((task) => task.log(wrong("Info"), "text")), ["log.level"]);
+    assert.deepEqual(await refused((task) => task.log(wrong("fatal"), "text")), ["log.level"]);
     for (const message of [1, null, undefined, {}, new Error("no text")]) {
       assert.deepEqual(await refused((task) => task.log("INFO", wrong(message))), ["log.message"]);
     }

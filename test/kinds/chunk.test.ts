@@ -8,6 +8,7 @@ import {
   splitText,
 } from "../../src/kinds/ingest/chunk.ts";
 import type { Chunk, Section } from "../../src/kinds/ingest/chunk.ts";
+import { RUN_CHARS_MAX, RUN_COST_MAX } from "../../src/kinds/ingest/long-runs.ts";
 import { sectionsOf } from "../../src/kinds/ingest/markdown.ts";
 
 /** Text of a document's sort: words, marks of Markdown, line ends of every kind and pairs of surrogates. */
@@ -97,6 +98,42 @@ describe("chunks of a text", () => {
     assert.equal(joined(chunksOf(sectionsOf(text))).length, text.length);
     const headings = "#\n".repeat(2 * 1024 * 1024);
     assert.ok(chunksOf(sectionsOf(headings)).length < headings.length / CHUNK_CHARS_MIN + 1);
+  });
+});
+
+describe("a chunk", () => {
+  it("holds at most so much text without white space and with marks in it", () => {
+    const word = "a".repeat(RUN_CHARS_MAX - 2);
+    assert.deepEqual([...splitText(`${word}.b c`)], [`${word}.b c`]);
+    assert.deepEqual([...splitText(`${word}.bc d`)], [`${word}.b`, "c d"]);
+    assert.deepEqual([...splitText(`- ${word}.bc d`)], [`- ${word}.b`, "c d"]);
+    const path = "~/".repeat(CHUNK_CHARS_MAX);
+    assert.ok([...splitText(path)].every((piece) => piece.length <= RUN_CHARS_MAX));
+    assert.equal([...splitText(path)].join(""), path);
+  });
+
+  it("holds any amount of text without marks, and of letters beyond ASCII", () => {
+    for (const text of ["x".repeat(CHUNK_CHARS_MAX), "漢字。".repeat(CHUNK_CHARS_MAX / 4), "|---".repeat(400)]) {
+      assert.deepEqual([...splitText(text)], [text]);
+    }
+  });
+});
+
+describe("a text without white space and full of marks", () => {
+  /** So many of it cost RUN_COST_MAX. */
+  const run = `${"~/".repeat(RUN_CHARS_MAX / 2 - 2)}~~~ `;
+  const runs = Math.floor(RUN_COST_MAX / (run.length - 1) ** 2);
+
+  it("is taken up to what its runs may cost, and refused past it", () => {
+    const text = run.repeat(runs);
+    assert.equal(joined(chunksOf([{ heading: "", text }])), text);
+    assert.throws(() => chunksOf([{ heading: "", text: text + run }]), { kind: "long_runs" });
+  });
+
+  it("is taken where it is what people embed in their documents", () => {
+    const image = Buffer.from(Array.from({ length: 750_000 }, (_, index) => (index * index) >> 3)).toString("base64");
+    const text = `![](data:image/png;base64,${image})`;
+    assert.equal(joined(chunksOf([{ heading: "", text }])), text);
   });
 });
 

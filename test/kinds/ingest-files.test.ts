@@ -253,6 +253,33 @@ describeOnEachStore("ingest of a tree with broken files", (store) => {
     ]);
   });
 
+  it("stores files of nothing but marks in a time that grows with their size", async () => {
+    const marks = [
+      "> ",
+      ">",
+      "- ",
+      "[",
+      "* ",
+      "`",
+      "~/",
+      "@a1",
+      "a_",
+      "/.",
+      "a-1.",
+      "<!--",
+      "|-",
+      "\n# ",
+      "\n```",
+      "<a ",
+    ];
+    // At once they would take PGlite minutes, were runs of marks not cut.
+    const files = marks.map((mark, index) => [`${index}.md`, mark.repeat(150_000 / mark.length)] as const);
+    await using tree = await makeSourceTree(Object.fromEntries(files));
+    const { ingest } = openKind(db(), tree);
+    const { result } = await ingest();
+    assert.deepEqual([result.added, result.errors], [marks.length, []]);
+  });
+
   it("stores the largest file there may be", async () => {
     await using tree = await makeSourceTree({
       "large.txt": "word\n".repeat(FILE_BYTES_MAX / 5).padEnd(FILE_BYTES_MAX, "x"),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { JSON_DEPTH_MAX } from "../../src/domain/limits.ts";
 import { FRONT_MATTER_CHARS_MAX, splitFrontMatter } from "../../src/kinds/ingest/front-matter.ts";
 import { HTML_DEPTH_MAX } from "../../src/kinds/ingest/html.ts";
 import { parseSource, TITLE_CHARS_MAX } from "../../src/kinds/ingest/parse.ts";
@@ -55,6 +56,34 @@ describe("a Markdown source", () => {
     assert.throws(() => splitFrontMatter("---\na: 1\nb: [\n---\n"), {
       message: /^the front matter cannot be read: .+ at line \d+, column \d+$/,
     });
+  });
+
+  it("takes front matter nested as deep as JSON may be, and no deeper", () => {
+    const nested = (depth: number, open: string, close: string) =>
+      `---\na:\n  ${open.repeat(depth)}x${close.repeat(depth)}\n---\n`;
+    // The mapping itself is the first level.
+    for (const [open, close] of [
+      ["[", "]"],
+      ["- ", ""],
+    ] as const) {
+      assert.ok(splitFrontMatter(nested(JSON_DEPTH_MAX - 1, open, close)).frontMatter.a);
+      for (const depth of [JSON_DEPTH_MAX, JSON_DEPTH_MAX + 1, 5_000]) {
+        assert.throws(() => splitFrontMatter(nested(depth, open, close)), {
+          kind: "front_matter",
+          message: /deeper than 32/,
+        });
+      }
+    }
+    const lines = Array.from({ length: JSON_DEPTH_MAX + 2 }, (_, indent) => `${" ".repeat(indent)}a:`).join("\n");
+    assert.throws(() => splitFrontMatter(`---\n${lines}\n---\n`), { message: /deeper than 32/ });
+  });
+
+  it("refuses keys that are no texts: a nest of them would take for ever", () => {
+    for (const key of ["? ".repeat(25) + "x", "? [a, b]", "? {a: b}"]) {
+      assert.throws(() => splitFrontMatter(`---\n${key}\n---\n`), { kind: "front_matter" }, key);
+    }
+    assert.throws(() => splitFrontMatter(`---\n${"? ".repeat(2_000)}x\n---\n`), { kind: "front_matter" });
+    assert.deepEqual(splitFrontMatter("---\n? a\n: b\n---\n").frontMatter, { a: "b" });
   });
 
   it("takes front matter up to the bound, and no more", () => {

@@ -28,6 +28,7 @@ describe("a page token", () => {
       "label, named as JavaScript's prototype",
       { ...SOME, labels: JSON.parse('{"__proto__":"1"}') as Record<string, string> },
     ],
+    ["prefix of ids", { ...SOME, taskIdPrefix: "018f3a5c" }],
     ["filter at all", ALL],
   ];
   for (const [name, filter] of OTHERS) {

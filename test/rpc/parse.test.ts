@@ -43,7 +43,7 @@ describe("a task_id", () => {
 
 describe("a ListTasks request", () => {
   it("asks for 100 tasks of any sort from the newest where nothing is said", () => {
-    const filter = { statuses: [], kinds: [], labels: {} };
+    const filter = { statuses: [], kinds: [], labels: {}, taskIdPrefix: "" };
     assert.deepEqual(list.parse(), { limit: 100, beforeTaskId: null, withProgress: false, filter });
   });
 

@@ -58,6 +58,8 @@ describe("the gRPC door", () => {
           const failure = await failureOf(call);
           assert.deepEqual([failure.code, failure.reason], [Code.Unauthenticated, "UNAUTHENTICATED"]);
           assert.equal(failure.domain, "spool");
+          const isToken = name !== "no token" && name !== "an empty one"; // Of which the library sends nothing.
+          assert.deepEqual(failure.metadata, { token: isToken ? "wrong" : "missing" });
         }
       });
     }

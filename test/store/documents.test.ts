@@ -36,6 +36,20 @@ describeOnEachStore("the store of documents", (store) => {
     assert.deepEqual(await read("a.md"), { title: "Title", sha256: "1", text: "one two" });
   });
 
+  it("lets the event loop turn while it stores many chunks", async () => {
+    let turns = 0;
+    let isStored = false;
+    const turn = () => {
+      turns += 1;
+      if (!isStored) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await put(documentAt("a.md", { texts: Array<string>(1_000).fill("word ") }));
+    isStored = true;
+    // One for each statement of 50 chunks.
+    assert.ok(turns >= 20, `${turns} turns`);
+  });
+
   it("keeps chunks in their order, however many statements they take", async () => {
     const texts = Array.from({ length: 2_500 }, (_, ordinal) => `${ordinal} `);
     await put(documentAt("a.md", { texts }));

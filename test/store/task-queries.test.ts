@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { claimTasks } from "../../src/store/claim-statement.ts";
 import { listTasks, readTask, readTaskByRequest, readTaskStates } from "../../src/store/task-queries.ts";
 import type { TaskFilter } from "../../src/store/task-queries.ts";
@@ -50,6 +51,45 @@ describeOnEachStore("the list of tasks", (store) => {
     assert.deepEqual(ids(await list({ labels: { team: "A" } })), []);
     assert.deepEqual(ids(await list({ labels: { team: "a" }, kinds: ["echo"], statuses: ["pending"] })), [b]);
     assert.deepEqual(ids(await list({ labels: { team: "a" }, beforeTaskId: c })), [b]);
+  });
+
+  it("is filtered by how an id begins, which is a range of the index", async () => {
+    const ids = [
+      "0199a5c0-7b1e-7c3d-9a2b-000000000001",
+      "0199a5c0-7b1e-7c3d-9a2b-0000000000f1",
+      "0199a5c1-0000-7000-8000-000000000000",
+    ];
+    const at = (text: string) => ids.map((id) => id.replaceAll("0199a5c", text));
+    const start = randomUUID().slice(0, 7); // Of this run: an id is of one namespace alone.
+    const [one, two, other] = at(start);
+    for (const taskId of at(start)) await create({ taskId });
+    for (const [prefix, found] of [
+      [one!.slice(0, 8), [two, one]],
+      [one!.slice(0, 9), [two, one]],
+      [one!.slice(0, 35), [one]],
+      [one!, [one]],
+      [other!.slice(0, 8), [other]],
+      [`${start}2`, []],
+    ] as const) {
+      assert.deepEqual(
+        (await list({ taskIdPrefix: prefix })).map(({ taskId }) => taskId),
+        found,
+        prefix,
+      );
+    }
+    const plan = await store()
+      .db.transaction()
+      .execute(async (trx) => {
+        await sql`set local enable_seqscan = off`.execute(trx);
+        const { rows } = await sql<{ "QUERY PLAN": string }>`
+        explain select task_id from tasks
+        where namespace = ${namespace} and task_id >= ${one}::uuid and task_id <= ${two}::uuid
+        order by task_id desc limit 6`.execute(trx);
+        return rows.map((row) => row["QUERY PLAN"]).join("\n");
+      });
+    assert.match(plan, /tasks_newest|tasks_pkey/);
+    assert.match(plan, /Index Cond: .*task_id >= .*task_id <= /);
+    assert.doesNotMatch(plan, /Sort/);
   });
 
   it("gives one task to its own namespace alone", async () => {

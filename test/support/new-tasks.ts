@@ -16,6 +16,7 @@ import { taskRequest } from "./engines.ts";
 
 type NewTaskOptions = {
   namespace: string;
+  taskId?: string;
   lease?: string | null;
   exclusiveKey?: string | null;
   isUnchecked?: boolean;
@@ -24,6 +25,7 @@ type NewTaskOptions = {
 /** A task as a start makes it: it waits to be claimed, unless a lease is given. */
 export function newTask({
   namespace,
+  taskId = uuidv7(),
   lease = null,
   exclusiveKey = null,
   isUnchecked = false,
@@ -31,7 +33,7 @@ export function newTask({
 }: NewTaskOptions): NewTask {
   const params: JsonObject = request.params ?? {};
   return {
-    taskId: uuidv7(),
+    taskId,
     namespace,
     request: taskRequest(request),
     params: JSON.stringify(params),

@@ -1,3 +1,4 @@
+import { logBody } from "../../src/domain/emission.ts";
 import type { EventBodies, EventType } from "../../src/domain/event.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import type { Kind, TaskContext } from "../../src/domain/kind.ts";
@@ -37,7 +38,7 @@ export async function runRecorded(
     traceparent: null,
     progress: (phase, current = 0, total = 0, detail) =>
       record({ type: "progress", phase, current, total, ...(detail === undefined ? {} : { detail }) }),
-    log: (level, message) => record({ type: "log", level, message }),
+    log: (level, message) => record({ type: "log", ...logBody(level, message) }),
     partial: (partialKind, payload) => record({ type: "partial", kind: partialKind, payload }),
     lastCheckpoint: async () => checkpoint,
     flush: async () => {},

@@ -6,6 +6,7 @@ import { parseCount, parseDuration, parseSeq } from "../option-values.ts";
 import { jsonText, writeNotice, writeOut } from "../output.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
+import { resolveTaskId } from "../task-id.ts";
 
 interface EventsOptions {
   fromSeq?: bigint;
@@ -17,7 +18,7 @@ export function addEvents(program: Command): void {
   program
     .command("events")
     .description("print one page of a task's tape")
-    .argument("<task-id>")
+    .argument("<task-id>", "or the first 8 characters of it or more")
     .option("--from-seq <seq>", "the first event of the page (default: 1)", parseSeq)
     .option("--limit <n>", "how many events at the most, up to 1000 (default: 100)", parseCount)
     .option("--wait <duration>", "how long to wait for an event where there is none, up to 60s", parseDuration)
@@ -26,8 +27,9 @@ export function addEvents(program: Command): void {
     );
 }
 
-async function events({ client, json, commandLine }: Session, taskId: string, options: EventsOptions): Promise<number> {
+async function events({ client, json, commandLine }: Session, named: string, options: EventsOptions): Promise<number> {
   const { fromSeq, limit, wait: waitMs } = options;
+  const taskId = await resolveTaskId(client, named);
   const page = await client.events({ taskId, fromSeq, limit, waitMs });
   if (json) {
     await writeOut(`${jsonText(pageJson(page))}\n`);

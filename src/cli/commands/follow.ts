@@ -4,6 +4,7 @@ import { followTasks } from "../follow-tasks.ts";
 import { gather, gatherLabel, parseDuration, parseSeq } from "../option-values.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
+import { resolveTaskId } from "../task-id.ts";
 import { UsageError } from "../usage-error.ts";
 import { letGo, openWait } from "../wait.ts";
 
@@ -27,7 +28,7 @@ export function addFollow(program: Command): void {
   program
     .command("follow")
     .description("show a task's tape and follow it live to its end; or, with --all, what every task records")
-    .argument("[task-id]")
+    .argument("[task-id]", "or the first 8 characters of it or more")
     .option("--from-seq <seq>", "the first event to show (default: 1)", parseSeq)
     .option("--plain", "a line an event, no bars")
     .option("--timeout <duration>", "how long this command waits (30s, 5m); the task runs on", parseDuration)
@@ -67,10 +68,12 @@ async function followAll(session: Session, options: FollowOptions): Promise<numb
   return await followTasks(session, { kinds, labels, fromStart, cursor }, { retryMs, wait });
 }
 
-async function follow(session: Session, taskId: string, options: FollowOptions): Promise<number> {
+async function follow(session: Session, named: string, options: FollowOptions): Promise<number> {
   const { fromSeq, plain, retry: retryMs } = options;
   using wait = openWait(options.timeout);
+  let taskId = named;
   try {
+    taskId = await resolveTaskId(session.client, named, wait.signal);
     // A server that was never there is told of at once; one that goes away later is waited for.
     await session.client.get({ taskId }, { signal: wait.signal });
   } catch (error) {

@@ -5,18 +5,20 @@ import { taskJson } from "../json-shapes.ts";
 import { jsonText, writeOut } from "../output.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
+import { resolveTaskId } from "../task-id.ts";
 
 export function addGet(program: Command): void {
   program
     .command("get")
     .description("print a task as it is now")
-    .argument("<task-id>")
+    .argument("<task-id>", "or the first 8 characters of it or more")
     .action((taskId: string, _options: object, command: Command) =>
       withSession(command, (session) => get(session, taskId)),
     );
 }
 
-async function get({ client, json }: Session, taskId: string): Promise<number> {
+async function get({ client, json }: Session, named: string): Promise<number> {
+  const taskId = await resolveTaskId(client, named);
   const task = taskJson(await client.get({ taskId }));
   await writeOut(json ? `${jsonText(task)}\n` : lines(task));
   return EXIT.succeeded;

@@ -11,6 +11,7 @@ import { jsonText, writeNotice, writeOut } from "../output.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
 import { tableLine } from "../table-line.ts";
+import { SHORT_ID_CHARS } from "../task-id.ts";
 import { listWorkers } from "./list-workers.ts";
 
 interface ListOptions {
@@ -23,7 +24,7 @@ interface ListOptions {
 }
 
 const HEADINGS = ["TASK", "KIND", "STATUS", "CREATED", "LABELS"];
-const WIDTHS = [36, 12, 9, 24, 0];
+const WIDTHS = [SHORT_ID_CHARS, 12, 9, 24, 0];
 
 export function addList(program: Command): void {
   program
@@ -67,5 +68,5 @@ async function list({ client, json }: Session, options: ListOptions): Promise<nu
 
 function cells({ taskId, kind, status, createdAt, labels }: Task): string[] {
   const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-  return [taskId, kind, status, createdAt.toISOString(), pairs.join(" ")].map(escapeText);
+  return [taskId.slice(0, SHORT_ID_CHARS), kind, status, createdAt.toISOString(), pairs.join(" ")].map(escapeText);
 }

@@ -10,6 +10,7 @@ import { parseDuration } from "../option-values.ts";
 import { jsonText, resultText, writeError, writeOut } from "../output.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
+import { resolveTaskId } from "../task-id.ts";
 import { letGo, openWait } from "../wait.ts";
 
 /** The least time between two questions, for a server that does not wait as it was asked to. */
@@ -24,7 +25,7 @@ export function addResult(program: Command): void {
   program
     .command("result")
     .description("print the result of a task that has ended")
-    .argument("<task-id>")
+    .argument("<task-id>", "or the first 8 characters of it or more")
     .option("--wait", "wait for the end")
     .option("--timeout <duration>", "how long this command waits (30s, 5m); the task runs on", parseDuration)
     .action((taskId: string, options: ResultOptions, command: Command) =>
@@ -32,10 +33,12 @@ export function addResult(program: Command): void {
     );
 }
 
-async function result(session: Session, taskId: string, options: ResultOptions): Promise<number> {
+async function result(session: Session, named: string, options: ResultOptions): Promise<number> {
   using wait = openWait(options.timeout);
   let outcome: TaskResult;
+  let taskId = named;
   try {
+    taskId = await resolveTaskId(session.client, named, wait.signal);
     outcome = await (options.wait ? waitForResult : askForResult)(session, taskId, wait.signal);
   } catch (error) {
     return letGo(session, error, { wait, taskId, comeBack: session.commandLine("result", taskId, "--wait") });

@@ -1,4 +1,5 @@
 import { cutText } from "../cut-text.ts";
+import { countRunCost, cutLongRun } from "./long-runs.ts";
 
 /** UTF-16 code units. About a page of print: enough to be understood alone, little enough to be about one thing. */
 export const CHUNK_CHARS_MAX = 2_000;
@@ -22,13 +23,19 @@ const DIVISIONS = [/\n[ \t\r]*\n/g, /\n/g, /[.!?…。！？]["'”’)\]]*\s|[�
 /**
  * Makes chunks of sections as they come. The texts of the chunks, one after the other, are the texts of the sections:
  * nothing is lost, nothing is there twice, and no surrogate pair is split.
+ *
+ * Both throw FileError long_runs.
  */
 export function collectChunks(): { add(section: Section): void; end(): Chunk[] } {
   const chunks: Chunk[] = [];
+  const countCost = countRunCost();
   let pending: Section = { heading: "", text: "" };
 
   function flush(): void {
-    for (const text of splitText(pending.text)) chunks.push({ heading: pending.heading, text });
+    for (const text of splitText(pending.text)) {
+      countCost(text);
+      chunks.push({ heading: pending.heading, text });
+    }
   }
 
   return {
@@ -51,13 +58,13 @@ export function collectChunks(): { add(section: Section): void; end(): Chunk[] }
 /** A text in pieces of at most CHUNK_CHARS_MAX; all but the last have at least CHUNK_CHARS_MIN. */
 export function* splitText(text: string): Generator<string> {
   let start = 0;
-  while (text.length - start > CHUNK_CHARS_MAX) {
+  while (start < text.length) {
     // Only this much is looked at, so that the work grows with the text and not with its square.
-    const piece = divide(text.slice(start, start + CHUNK_CHARS_MAX));
+    const window = text.slice(start, start + CHUNK_CHARS_MAX);
+    const piece = cutLongRun(start + window.length < text.length ? divide(window) : window);
     yield piece;
     start += piece.length;
   }
-  if (start < text.length) yield text.slice(start);
 }
 
 /** The start of a window up to its last good division. There is more text behind the window. */

@@ -12,6 +12,8 @@ export type FileErrorKind =
   | "encoding"
   /** It holds the NUL character, which Postgres does not store. */
   | "nul"
+  /** More text without white space and full of punctuation than Postgres indexes in a bounded time. */
+  | "long_runs"
   | "front_matter"
   | "html";
 

@@ -1,11 +1,14 @@
-import { parseDocument } from "yaml";
+import { isCollection, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import type { JsonObject, JsonValue } from "../../domain/json.ts";
+import { JSON_DEPTH_MAX } from "../../domain/limits.ts";
 import { FileError } from "./file-error.ts";
 
-/** Of YAML, whose parser is slower than its text is long. */
-export const FRONT_MATTER_CHARS_MAX = 64 * 1024;
+/** Of YAML, whose parser's time grows with the square of some texts: of commas, or of an open quotation. */
+export const FRONT_MATTER_CHARS_MAX = 16 * 1024;
 /** The nodes that aliases may stand for: a few lines of them can mean billions. */
 const ALIASES_MAX = 100;
+/** Of `- - -` and `? ? ?` on a line more than so many are nesting and nothing else. */
+const NESTED_INLINE = new RegExp(`(?:[-?:][ \\t]+){${JSON_DEPTH_MAX + 1}}`);
 
 const OPENING = /^---[ \t]*\r?\n/;
 const CLOSING = /^(?:---|\.\.\.)[ \t]*\r?$/gm;
@@ -45,18 +48,59 @@ function parseYaml(source: string): JsonObject {
 }
 
 function toJson(source: string): JsonValue {
+  // Before it is parsed, which takes time for each open bracket and the stack for each level.
+  if (opensTooMany(source) || NESTED_INLINE.test(source)) throw nestedTooDeep();
   try {
-    const document = parseDocument(source, { logLevel: "error" });
+    const lineCounter = new LineCounter();
+    // The library's pretty errors copy the lines around each, of which there may be one a character.
+    const document = parseDocument(source, { logLevel: "error", prettyErrors: false, lineCounter });
     const [error] = document.errors;
-    if (error !== undefined) throw error;
+    if (error !== undefined) {
+      const { line, col } = lineCounter.linePos(error.pos[0]);
+      throw new Error(`${firstLine(error.message)} at line ${line}, column ${col}`);
+    }
+    checkNodes(document.contents, 0);
     // YAML can mean more than JSON (dates, NaN, sets): it is stored as JSON says it.
     const json = JSON.stringify(document.toJS({ maxAliasCount: ALIASES_MAX })) as string | undefined;
     if (json !== undefined && NOT_TEXT.test(json)) throw new Error("a character in it cannot be stored");
     return JSON.parse(json ?? "null") as JsonValue;
   } catch (error) {
-    // Whatever the parser throws is about the text, also the stack that a deep nesting exhausts. The first line says
-    // what and where; the rest of it shows the text.
-    const problem = String(error instanceof Error ? error.message : error).split("\n", 1)[0];
-    throw new FileError("front_matter", `the front matter cannot be read: ${problem?.replace(/:$/, "")}`);
+    if (error instanceof FileError) throw error;
+    // Whatever the parser throws is about the text, also the stack that a deep nesting exhausts.
+    throw unreadable(firstLine(error instanceof Error ? error.message : String(error)));
+  }
+}
+
+/** What says what and where; the rest of a message shows the text. */
+function firstLine(message: string): string {
+  return message.split("\n", 1)[0]!.replace(/:$/, "");
+}
+
+function unreadable(problem: string): FileError {
+  return new FileError("front_matter", `the front matter cannot be read: ${problem}`);
+}
+
+function nestedTooDeep(): FileError {
+  return unreadable(`it is nested deeper than ${JSON_DEPTH_MAX}`);
+}
+
+/** Whether so many brackets are open at once, in quotations too. */
+function opensTooMany(source: string): boolean {
+  let open = 0;
+  for (const [bracket] of source.matchAll(/[[\]{}]/g)) {
+    if (bracket === "]" || bracket === "}") open = Math.max(0, open - 1);
+    else if (++open > JSON_DEPTH_MAX) return true;
+  }
+  return false;
+}
+
+/** A key that is a mapping or a list is made a text with all that is in it, again at every level that it is nested. */
+function checkNodes(node: unknown, depth: number): void {
+  if (depth > JSON_DEPTH_MAX) throw nestedTooDeep();
+  if (!isCollection(node)) return;
+  for (const item of node.items) {
+    if (!isPair(item)) checkNodes(item, depth + 1);
+    else if (item.key === null || isScalar(item.key)) checkNodes(item.value, depth + 1);
+    else throw unreadable("a key of it is not a text");
   }
 }

@@ -31,7 +31,7 @@ export function isSource(path: string): boolean {
   return extensionOf(path) in PARSERS;
 }
 
-/** Reads a source in the way of its name. @throws FileError front_matter, html */
+/** Reads a source in the way of its name. @throws FileError front_matter, html, long_runs */
 export function parseSource(path: string, text: string): ParsedSource {
   const parsed = (PARSERS[extensionOf(path)] ?? parsePlainText)(text);
   const title = oneLine(parsed.title ?? "", TITLE_CHARS_MAX) || oneLine(posix.parse(path).name, TITLE_CHARS_MAX);

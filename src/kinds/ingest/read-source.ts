@@ -1,21 +1,14 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
-import { open, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { FileError, unreadable } from "./file-error.ts";
-import { isInside } from "./walk.ts";
+import { isInside, openInside } from "./open-inside.ts";
 
 /** A larger file is no document that a person wrote; and one at a time is held in memory. */
 export const FILE_BYTES_MAX = 8 * 1024 * 1024;
 /** In UTF-8. With the namespace it must fit a row of a Postgres index, which is at most 2,704 bytes. */
 export const FILE_PATH_BYTES_MAX = 2_048;
-
-/**
- * O_NOFOLLOW: the path has no link any more, so one that is there now was put there since it was checked.
- * O_NONBLOCK: to open a pipe waits for a writer otherwise. Both are missing on Windows.
- */
-const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** A source's bytes and their SHA-256, in hex. */
 export interface SourceBytes {
@@ -24,7 +17,7 @@ export interface SourceBytes {
 }
 
 /**
- * Reads a file below the sources, after a check that it is still in them.
+ * Reads a file below the sources, after a check that what was opened is in them.
  *
  * @param sources from resolveSources
  * @throws FileError outside, unreadable, too_large, path_too_long
@@ -36,8 +29,8 @@ export async function readSource(sources: string, path: string): Promise<SourceB
   try {
     const real = await realpath(join(sources, path));
     if (!isInside(sources, real)) throw new FileError("outside", "the link leads out of the sources");
-    await using file = await open(real, OPEN_FLAGS);
-    const bytes = await readWhole(file);
+    await using opened = await openInside(sources, real);
+    const bytes = await readWhole(opened.handle);
     return { bytes, sha256: createHash("sha256").update(bytes).digest("hex") };
   } catch (error) {
     throw error instanceof FileError ? error : unreadable("the file cannot be read", error);

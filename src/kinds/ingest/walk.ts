@@ -1,9 +1,10 @@
 import type { Dirent } from "node:fs";
 import { opendir, realpath, stat } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { join } from "node:path";
 import { TaskError } from "../../domain/kind.ts";
 import { ALL_SOURCES, isSkippedName } from "../source-path.ts";
 import { FileError, systemCode, unreadable } from "./file-error.ts";
+import { isInside, openInside } from "./open-inside.ts";
 import { isSource } from "./parse.ts";
 
 /** The files and folders of one ingest. Links within the tree can make one of any size, so both are bounded. */
@@ -33,15 +34,10 @@ export async function resolveSources(sourcesDir: string): Promise<string> {
   }
 }
 
-/** Whether a path, with every link followed, is the folder of sources or in it. */
-export function isInside(sources: string, real: string): boolean {
-  return real === sources || real.startsWith(sources.endsWith(sep) ? sources : sources + sep);
-}
-
 /**
  * Finds the sources at or below a path, in no order. Links within the sources are followed, and what they lead to has
  * the path of the link; a link back to a folder that it lies in is passed over, for it holds nothing new. Pipes,
- * sockets and devices are passed over too.
+ * sockets and devices are passed over too. A folder is listed as it was opened, after a check that it is in the sources.
  *
  * @param sources from resolveSources
  * @throws TaskError PATH_NOT_FOUND, PATH_OUTSIDE_SOURCES, and TREE_TOO_LARGE past the limits
@@ -92,14 +88,16 @@ async function resolveRoot(sources: string, path: string): Promise<{ real: strin
 
 async function* entriesOf(folder: Folder, sources: string): AsyncGenerator<Found | Folder> {
   try {
-    for await (const entry of await opendir(folder.real)) {
+    await using opened = await openInside(sources, folder.real, { isFolder: true });
+    for await (const entry of await opendir(opened.path)) {
       if (isSkippedName(entry.name)) continue;
       const resolved = entry.isSymbolicLink() ? await followLink(folder, entry, sources) : readEntry(folder, entry);
       if (resolved !== null) yield resolved;
     }
   } catch (error) {
-    // Whoever consumes this throws elsewhere; what arrives here is of opendir, or of the listing halfway through.
-    yield { path: folder.path, error: unreadable("the folder cannot be read", error) };
+    // Whoever consumes this throws elsewhere; what arrives here is of the opening, or of the listing halfway through.
+    const problem = error instanceof FileError ? error : unreadable("the folder cannot be read", error);
+    yield { path: folder.path, error: problem };
   }
 }
 

@@ -92,7 +92,7 @@ export const ErrorReason = {
   OVERLOADED: 9,
 
   /**
-   * UNAUTHENTICATED. No bearer token, or a wrong one.
+   * UNAUTHENTICATED. No bearer token, or a wrong one; metadata: token, which is `missing` or `wrong`.
    *
    * @generated from enum value: ERROR_REASON_UNAUTHENTICATED = 10;
    */

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
+import { progress, serveScript, TASK_ID, taskMessage } from "../client/scripted-server.ts";
+
+const run = promisify(execFile);
+const BIN = join(import.meta.dirname, "../../bin/spool.js");
+const TERMINAL = join(import.meta.dirname, "terminal.py");
+
+describe("spool follow on a terminal", () => {
+  it("leaves whole bars behind after Ctrl-C, and says below them how to come back", async () => {
+    await using server = await serveScript({
+      getTask: () => ({ task: taskMessage({ status: TaskStatus.RUNNING }) }),
+      async *streamEvents(_, { cancelled }) {
+        yield { events: [progress(1, 3)], nextFromSeq: 2n, lastSeq: 1n, status: TaskStatus.RUNNING };
+        await cancelled;
+      },
+    });
+    const words = [process.execPath, BIN, "follow", TASK_ID, "--address", server.address];
+    const env = { ...process.env, NO_COLOR: "1", TERM: "xterm" };
+    const { stdout } = await run("python3", [TERMINAL, "1/3", ...words], { env });
+    const lines = screenOf(stdout);
+    assert.match(lines[0]!, /^echo █*░* 1\/3 33%$/);
+    assert.equal(lines[1], `detached: task ${TASK_ID} keeps running`);
+    assert.doesNotMatch(lines.join("\n"), /\^C/);
+    // Nothing of the terminal is switched off that would have to be switched on again.
+    assert.ok(!stdout.includes("\u001b[?"));
+  });
+});
+
+const ESCAPE = "\u001b";
+/** The cursor going up, a clearing to the end, or a character. */
+const TOKENS = new RegExp(`${ESCAPE}\\[(\\d+)A|${ESCAPE}\\[J|[^]`, "gu");
+
+/** What a terminal shows in the end, line by line: of its language as much as the bars use. */
+function screenOf(written: string): string[] {
+  const lines: string[] = [""];
+  let row = 0;
+  let column = 0;
+  for (const [token, up] of written.matchAll(TOKENS)) {
+    if (up !== undefined) row -= Number(up);
+    else if (token === "\u001b[J") lines.splice(row, Infinity, (lines[row] ?? "").slice(0, column));
+    else if (token === "\r") column = 0;
+    else if (token === "\n") row += 1;
+    else {
+      const line = (lines[row] ?? "").padEnd(column);
+      lines[row] = line.slice(0, column) + token + line.slice(column + 1);
+      column += 1;
+    }
+    lines[row] ??= "";
+  }
+  return lines.map((line) => line.trimEnd());
+}

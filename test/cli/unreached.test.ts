@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { createSecureServer } from "node:http2";
+import type { AddressInfo, Server as NetServer } from "node:net";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { makeCertificate } from "../support/certificates.ts";
+import type { CertificateFiles } from "../support/certificates.ts";
+import { failure, serveScript, TASK_ID } from "../client/scripted-server.ts";
+import { runSpool } from "./spool-process.ts";
+
+/** Tries once, and for as short as may be. @returns what it says on stderr */
+async function refusal(address: string, environment: Record<string, string> = {}): Promise<string> {
+  const { code, stderr } = await runSpool(["start", "echo", "--retry", "0", "--address", address], { environment });
+  assert.equal(code, 1, stderr);
+  // The library's own words help nobody.
+  assert.doesNotMatch(stderr, /No connection established|Resolution note|SSL routines|Deprecation/);
+  return stderr;
+}
+
+async function listen(server: NetServer): Promise<AsyncDisposable & { port: number }> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.close();
+    },
+  };
+}
+
+describe("a server that is not reached", () => {
+  let certificate: CertificateFiles;
+  before(() => {
+    certificate = makeCertificate();
+  });
+  after(() => certificate?.[Symbol.dispose]());
+
+  const openSecure = async () => {
+    const server = new Server();
+    const pair = { cert_chain: certificate.cert, private_key: certificate.key };
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync("127.0.0.1:0", ServerCredentials.createSsl(null, [pair]), (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      );
+    });
+    return { port, [Symbol.asyncDispose]: async () => server.forceShutdown() };
+  };
+
+  it("may be its HTTP port", async () => {
+    await using http = await listen(createServer((_, response) => response.end()));
+    assert.match(await refusal(`127.0.0.1:${http.port}`), /does not speak gRPC: is it the HTTP port of the server\?/);
+  });
+
+  it("may speak TLS, at either port", async () => {
+    const { cert, key } = certificate;
+    await using https = await listen(createSecureServer({ cert, key, allowHTTP1: true }));
+    await using secure = await openSecure();
+    for (const { port } of [https, secure]) {
+      assert.match(await refusal(`127.0.0.1:${port}`), new RegExp(`speaks TLS, write https://127.0.0.1:${port}`));
+    }
+  });
+
+  it("may speak no TLS", async () => {
+    await using server = await serveScript({});
+    assert.match(await refusal(`https://${server.address}`), /does not speak TLS: leave https:\/\/ out/);
+  });
+
+  it("may have a certificate that nobody here trusts, or of another name", async () => {
+    await using secure = await openSecure();
+    assert.match(await refusal(`https://127.0.0.1:${secure.port}`), /is not trusted .*NODE_EXTRA_CA_CERTS/);
+  });
+
+  it("may have no name that is known, or an address that is none", async () => {
+    assert.match(await refusal("no-such-host.invalid:50051"), /cannot be resolved: check how it is spelled/);
+    assert.match(await refusal("127.0.0.1:99999"), /127.0.0.1:99999 is no address/);
+    assert.match(await refusal("http://127.0.0.1:8080/console"), /is no address: write host:port/);
+  });
+
+  it("may not run", async () => {
+    const server = await serveScript({});
+    await server.stop();
+    assert.match(await refusal(server.address), /^spool: .*\n?.*nothing listens at .* \(ECONNREFUSED\)/m);
+    assert.match(await refusal(server.address), /is `spool serve` running at/);
+  });
+
+  it("is reached by TLS at an IP address that stands in its certificate, without a warning", async () => {
+    await using secure = await openSecure();
+    // gRPC's own variable, which some machines set, would count before Node's.
+    const environment = { NODE_EXTRA_CA_CERTS: certificate.certFile, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: "" };
+    // A server without the service: it was reached.
+    assert.match(await refusal(`https://127.0.0.1:${secure.port}`, environment), /UNIMPLEMENTED/);
+    assert.match(await refusal(`https://localhost:${secure.port}`, environment), /UNIMPLEMENTED/);
+  });
+});
+
+describe("a token", () => {
+  for (const [token, told] of [
+    ["missing", /put the server's token into SPOOL_TOKEN\n/],
+    ["wrong", /put this server's token into SPOOL_TOKEN, in place of the one/],
+  ] as const) {
+    it(`that is ${token} is told as that`, async () => {
+      await using server = await serveScript({
+        getTask: () => {
+          throw failure("UNAUTHENTICATED", "no", { reason: "UNAUTHENTICATED", metadata: { token } });
+        },
+      });
+      const { code, stderr } = await runSpool(["get", TASK_ID, "--address", server.address]);
+      assert.equal(code, 1);
+      assert.match(stderr, told);
+    });
+  }
+});
