@@ -39,8 +39,8 @@ export interface ExecutorParts extends Reporting {
   control: Control;
   /** Reads what an earlier attempt has left. @throws StoreUnavailable */
   readCheckpoint: (task: Task) => Promise<JsonObject | null>;
-  /** Called whenever a slot has become free, and told whether an exclusive key has with it. */
-  onFree: (freed: { isTurnOver: boolean }) => void;
+  /** Called whenever a slot has become free, and told which exclusive key may have with it; null: none. */
+  onFree: (exclusiveKey: string | null) => void;
 }
 
 /** The longest delay of a timer. The sweeper sees to attempts whose timeout is longer. */
@@ -60,7 +60,7 @@ export class Executor {
   readonly #settlement: Settlement;
   readonly #reporting: Reporting;
   readonly #readCheckpoint: (task: Task) => Promise<JsonObject | null>;
-  readonly #onFree: (freed: { isTurnOver: boolean }) => void;
+  readonly #onFree: (exclusiveKey: string | null) => void;
   readonly #running = new Map<string, Running>();
   /** Attempts whose code has ended, though their end could not be stored. */
   readonly #unended = new Set<string>();
@@ -180,7 +180,7 @@ export class Executor {
       .finally(() => {
         clearTimeout(running.graceTimer);
         if (this.#running.get(task.taskId) === running) this.#running.delete(task.taskId);
-        this.#onFree({ isTurnOver: task.exclusiveKey !== null });
+        this.#onFree(task.exclusiveKey);
       });
   }
 
