@@ -53,8 +53,8 @@ line as (
   from line l where l.kind is not null
 ),
 unblocked as (
-  update tasks t set blocked = false
-  from (
+  update tasks set blocked = false
+  where task_id = any(array(
     select t.task_id from tasks t
     where t.task_id = any(array(
         select h.task_id
@@ -76,9 +76,8 @@ unblocked as (
       ))
       and ${BLOCKED}
     for update skip locked
-  ) u
-  where t.task_id = u.task_id
-  returning t.kind
+  ))
+  returning kind
 )
 select array(select distinct kind from unblocked) as kinds,
        (select case when count(*) = ${limit}::int then max(exclusive_key) end from read_key) as "lastKey"`.execute(db);

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Kysely } from "kysely";
+import type { Kysely, RawBuilder } from "kysely";
 import type { Task } from "../domain/task.ts";
 import type { Database } from "./schema.ts";
 import { TASK_COLUMNS, toTask } from "./task-queries.ts";
@@ -42,13 +42,25 @@ export interface Claimed {
  * their key is held become `blocked`, and no claim reads them any more: what a claim costs depends on the limit and the
  * number of kinds, not on what waits. docs/adr/0019 says why no task stays blocked when its key is free.
  *
+ * Lists of ids are arrays, from which every plan goes to the rows by the primary key: what a limit is by a column, or
+ * what a statement before has written, a planner takes for a share of the table, and reads all of it.
+ *
  * In the statement: `seen` are tasks with keys that are not blocked. `line` is a key and a kind of which tasks wait,
  * `head` the oldest task of each line whose key is free, `turn` the oldest head of each key.
  */
 export async function claimTasks(db: Kysely<Database>, claim: Claim): Promise<Claimed> {
+  const { rows } = await claimStatement(claim).execute(db);
+  const { at, hasMore, blockedKeys } = rows[0]!;
+  const isTask = (row: ClaimRow): row is ClaimRow & TaskRow => typeof row.task_id === "string";
+  return { tasks: rows.filter(isTask).map(toTask), at, hasMore, blockedKeys };
+}
+
+type ClaimRow = Partial<TaskRow> & { at: Date; hasMore: boolean; blockedKeys: string[] };
+
+/** A row for each task, or one without a task. */
+export function claimStatement(claim: Claim): RawBuilder<ClaimRow> {
   const { namespace, kinds, lease, limit, window = limit + 1, keys = [] } = claim;
-  type Row = Partial<TaskRow> & { at: Date; hasMore: boolean; blockedKeys: string[] };
-  const { rows } = await sql<Row>`/* spool_claim */
+  return sql<ClaimRow>`/* spool_claim */
 with recursive kinds as materialized (
   select k.kind, k.place::int as place from unnest(${sql.val(kinds)}::text[]) with ordinality as k (kind, place)
 ),
@@ -145,11 +157,11 @@ chosen as materialized (
   limit ${limit}::int
 ),
 candidate as materialized (
-  select c.*, now() as at
+  select c.*
   from (select place, count(*) from chosen where not is_keyed group by place) share
   join kinds k using (place)
   cross join lateral (
-    select t.task_id, t.exclusive_key, ${ATTEMPT_DEADLINE} as attempt_deadline_at
+    select t.task_id, t.exclusive_key
     from tasks t
     where t.namespace = ${namespace} and t.kind = k.kind and ${KEYLESS} and ${ON_TIME}
     order by ${DUE}, t.task_id
@@ -157,9 +169,9 @@ candidate as materialized (
     for update skip locked
   ) c
   union all
-  select c.*, now()
+  select c.*
   from (
-    select t.task_id, t.exclusive_key, ${ATTEMPT_DEADLINE} as attempt_deadline_at
+    select t.task_id, t.exclusive_key
     from tasks t
     where t.task_id = any(array(select task_id from chosen where is_keyed))
       and t.status = 'pending' and t.unchecked is null and ${ON_TIME}
@@ -176,11 +188,11 @@ held as (
 claimed as (
   update tasks t
   set status = 'running', lease = ${lease}::uuid, attempt = t.attempt + 1, appended = 0, last_seq = t.last_seq + 1,
-      started_at = case when t.started_at is null then c.at else t.started_at end,
-      attempt_deadline_at = c.attempt_deadline_at, blocked = false
-  from candidate c
-  where t.task_id = c.task_id and t.status = 'pending'
-    and (c.exclusive_key is null or c.task_id in (select task_id from held))
+      started_at = coalesce(t.started_at, now()), blocked = false,
+      attempt_deadline_at = least(now() + t.timeout_ms * interval '1 millisecond', t.deadline_at)
+  where t.status = 'pending' and t.task_id = any(array(
+    select task_id from candidate where exclusive_key is null union all select task_id from held
+  ))
   returning ${sql.join(TASK_COLUMNS.map((column) => sql.ref(`t.${column}`)))}
 ),
 recorded as (
@@ -189,8 +201,8 @@ recorded as (
   from claimed
 ),
 blocked as (
-  update tasks t set blocked = true
-  from (
+  update tasks set blocked = true
+  where task_id = any(array(
     select t.task_id from tasks t
     where t.task_id = any(array(
         select s.task_id from seen s
@@ -200,21 +212,19 @@ blocked as (
       ))
       and ${UNBLOCKED}
     for update skip locked
-  ) b
-  where t.task_id = b.task_id
-  returning t.exclusive_key
+  ))
+  returning exclusive_key
 ),
 unblocked as (
-  update tasks t set blocked = false
-  from (
+  update tasks set blocked = false
+  where task_id = any(array(
     select t.task_id from tasks t
     where t.task_id = any(array(
         select h.task_id from head h where h.exclusive_key not in (select exclusive_key from held)
       ))
       and ${BLOCKED}
     for update skip locked
-  ) u
-  where t.task_id = u.task_id
+  ))
 ),
 outcome as (
   select now() as at,
@@ -222,10 +232,7 @@ outcome as (
            or exists (select from seen group by kind having count(*) >= ${window}::int) as "hasMore",
          array(select distinct exclusive_key from blocked) as "blockedKeys"
 )
-select o.*, c.* from outcome o left join claimed c on true order by c.task_id`.execute(db);
-  const { at, hasMore, blockedKeys } = rows[0]!;
-  const isTask = (row: Row): row is Row & TaskRow => typeof row.task_id === "string";
-  return { tasks: rows.filter(isTask).map(toTask), at, hasMore, blockedKeys };
+select o.*, c.* from outcome o left join claimed c on true order by c.task_id`;
 }
 
 // Of a task t, in the words of the indexes.
@@ -234,4 +241,3 @@ const ON_TIME = sql`coalesce(t.run_at, t.created_at) <= now() and (t.deadline_at
 const KEYLESS = sql`t.status = 'pending' and t.unchecked is null and t.exclusive_key is null`;
 const UNBLOCKED = sql`t.status = 'pending' and t.unchecked is null and t.exclusive_key is not null and not t.blocked`;
 const BLOCKED = sql`t.status = 'pending' and t.blocked`;
-const ATTEMPT_DEADLINE = sql`least(now() + t.timeout_ms * interval '1 millisecond', t.deadline_at)`;
