@@ -107,7 +107,8 @@ describeOnEachStore("tasks that wait for an exclusive key", (store) => {
   });
 
   it("are found by sweeps that read so many keys each, one after the other, however many wait", async () => {
-    const holders = await Promise.all(["a", "b", "c"].map((key) => hold(key)));
+    const holders: Awaited<ReturnType<typeof hold>>[] = [];
+    for (const key of ["a", "b", "c"]) holders.push(await hold(key));
     for (const exclusiveKey of ["a", "b", "c"]) await create({ exclusiveKey });
     for (const { release } of holders) await release();
     const found = await unblock(null, 2);

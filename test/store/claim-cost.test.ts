@@ -24,7 +24,7 @@ describeOnEachStore("the cost of a claim", (store) => {
     await sql`
       insert into tasks (task_id, namespace, kind, status, params, params_digest, labels, created_at, max_attempts,
                          exclusive_key)
-      select gen_random_uuid(), ${namespace}, ${kind}, 'pending', '{}', '', '{}',
+      select (${namespace.slice(0, 8)} || '-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, ${namespace}, ${kind}, 'pending', '{}', '', '{}',
              now() - interval '1 hour' + n * interval '1 ms', 1, ${sql.raw(key)}
       from generate_series(1, ${tasks}::int) n`.execute(db());
     await sql`analyze tasks`.execute(db());
