@@ -1,4 +1,6 @@
 import type { Measure } from "./measure.ts";
+import { backlogDrain, graphileWorkerDrain, pgBossDrain } from "./measures/backlog-drain.ts";
+import { claimBacklog } from "./measures/claim-backlog.ts";
 import { events1, events16, events16Worker, events1Worker } from "./measures/events.ts";
 import { fanOut, fanOutBehind } from "./measures/fan-out.ts";
 import { getEvents, postgresPages } from "./measures/get-events.ts";
@@ -54,5 +56,9 @@ export const MEASURES: readonly Measure[] = [
   telemetryTasks,
   telemetryEvents,
   million,
+  claimBacklog,
+  backlogDrain,
+  graphileWorkerDrain,
+  pgBossDrain,
   growth,
 ];

@@ -13,6 +13,11 @@ export function databaseUrl(): string {
   return process.argv[2]!;
 }
 
+/** How many jobs the program is given. */
+export function jobCount(): number {
+  return Number(process.argv[3]);
+}
+
 /** Tells the benchmark what was measured, and waits until that ends this process. */
 export async function report(rate: PeerRate): Promise<void> {
   process.send!(rate);

@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { claimTasks } from "../store/claim-statement.ts";
+import type { Claimed } from "../store/claim-statement.ts";
 import type { Database } from "../store/schema.ts";
 import type { Executor } from "./executor.ts";
 import type { Feed } from "./feed.ts";
@@ -9,22 +10,34 @@ import type { EngineWatch } from "./watch.ts";
 
 const CLAIM_MAX = 100;
 export const POLL_MS = 1_000;
+/** How many tasks with exclusive keys one claim reads of each kind at the most, where others are in its way. */
+const WINDOW_MAX = 1_000;
+/** How many keys one claim checks at the most, and how many may wait for it. Those beyond are left to the sweeper. */
+const CHECKED_KEYS_MAX = 1_000;
+const WAITING_KEYS_MAX = 20_000;
 
 /**
- * Brings waiting tasks into free slots, oldest first. It looks when a task was stored as pending, when a slot has
- * become free while tasks were known to wait, and every second, for what others stored or a delay let go.
+ * Brings waiting tasks into free slots: in turn of each kind, and of a kind the oldest first. It claims when a task was
+ * stored as pending, when a slot or an exclusive key has become free while tasks were known to wait, and every second,
+ * for what others stored or a delay let go.
  */
 export class Claimer {
   readonly #db: Kysely<Database>;
-  readonly #claim: { namespace: string; kinds: readonly string[] };
+  readonly #namespace: string;
+  /** Those first that were served least lately, so that one free slot after the other goes round among the kinds. */
+  #kinds: readonly string[];
   readonly #lease: () => string;
   readonly #isFresh: () => boolean;
   readonly #executor: Executor;
   readonly #feed: Feed;
   readonly #watch: EngineWatch;
   readonly #loop: Loop;
-  /** More may wait than the last look has found room for. */
+  /** More may wait than the last claim has found room for. */
   #hasBacklog = true;
+  /** Exclusive keys that the next claim checks. */
+  readonly #keys = new Set<string>();
+  /** How far the next claim reads, where the last one has found tasks of held keys in its way; else undefined. */
+  #window: number | undefined;
 
   constructor(parts: {
     db: Kysely<Database>;
@@ -39,7 +52,8 @@ export class Claimer {
     log: Logger;
   }) {
     this.#db = parts.db;
-    this.#claim = { namespace: parts.namespace, kinds: parts.kinds };
+    this.#namespace = parts.namespace;
+    this.#kinds = parts.kinds;
     this.#lease = parts.lease;
     this.#isFresh = parts.isFresh;
     this.#executor = parts.executor;
@@ -68,25 +82,37 @@ export class Claimer {
     this.#loop.kick();
   }
 
-  /** @param isTurnOver whether a task that held an exclusive key has left: the next in turn may be waiting */
-  onFreeSlot({ isTurnOver }: { isTurnOver: boolean }): void {
-    if (isTurnOver) this.#hasBacklog = true;
+  onFreeSlot(): void {
     if (this.#hasBacklog) this.#loop.kick();
+  }
+
+  /** An exclusive key may have become free, or a task may wait for a key that is free by now. */
+  onFreeKey(key: string): void {
+    if (this.#keys.size < WAITING_KEYS_MAX) this.#keys.add(key);
+    this.#hasBacklog = true;
+    this.#loop.kick();
   }
 
   async #fill(signal: AbortSignal): Promise<void> {
     // Under a session that has run out, or is not stored yet, a task would at once be taken for lost.
     while (!signal.aborted && this.#isFresh()) {
       const slots = this.#executor.reserve(CLAIM_MAX);
-      if (slots === 0) return;
-      // Set before the look, so that what is stored meanwhile asks for another.
+      const keys = this.#takeKeys();
+      if (slots === 0 && keys.length === 0) return;
+      // Set before the claim, so that what is stored meanwhile asks for another.
       this.#hasBacklog = false;
       try {
-        const taken = await this.#take(slots);
-        if (taken < slots) return;
-        this.#hasBacklog = true;
+        const { tasks, hasMore, blockedKeys } = await this.#take(slots, keys);
+        if (hasMore) this.#hasBacklog = true;
+        for (const key of blockedKeys) this.#keys.add(key);
+        const isBlocked = hasMore && tasks.length < slots;
+        this.#window = isBlocked ? Math.min(WINDOW_MAX, 4 * (this.#window ?? slots + 1)) : undefined;
+        // Nothing changed: what is there is being taken by others, or locked. The next kick or poll comes back to it.
+        const hasMoved = tasks.length + blockedKeys.length > 0;
+        if (this.#keys.size === 0 && !(hasMore && hasMoved)) return;
       } catch (error) {
         this.#hasBacklog = true;
+        for (const key of keys) this.#keys.add(key);
         throw error;
       } finally {
         this.#executor.release(slots);
@@ -94,14 +120,31 @@ export class Claimer {
     }
   }
 
-  async #take(limit: number): Promise<number> {
+  #takeKeys(): string[] {
+    const keys = [...this.#keys].slice(0, CHECKED_KEYS_MAX);
+    for (const key of keys) this.#keys.delete(key);
+    return keys;
+  }
+
+  async #take(limit: number, keys: readonly string[]): Promise<Claimed> {
     const lease = this.#lease();
-    const { tasks, at } = await claimTasks(this.#db, { ...this.#claim, lease, limit });
-    this.#watch.eventsWritten(tasks.length);
-    for (const task of tasks) {
+    const window = this.#window;
+    const query = { namespace: this.#namespace, kinds: this.#kinds, lease, limit, keys };
+    const claimed = await claimTasks(this.#db, window === undefined ? query : { ...query, window });
+    this.#watch.eventsWritten(claimed.tasks.length);
+    for (const task of claimed.tasks) {
       this.#feed.announce(task);
-      this.#executor.run(task, { lease, at });
+      this.#executor.run(task, { lease, at: claimed.at });
     }
-    return tasks.length;
+    this.#servedLast(claimed.tasks.map(({ kind }) => kind));
+    return claimed;
+  }
+
+  /** Puts the kinds that were served behind those that were not, and those that were served most last of all. */
+  #servedLast(served: readonly string[]): void {
+    if (this.#kinds.length === 1 || served.length === 0) return;
+    const counts = new Map<string, number>();
+    for (const kind of served) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    this.#kinds = this.#kinds.toSorted((one, other) => (counts.get(one) ?? 0) - (counts.get(other) ?? 0));
   }
 }

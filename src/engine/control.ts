@@ -30,11 +30,23 @@ export type DecisionReason = "cancel" | "refused" | "unreached" | OverdueReason;
 export class Control {
   readonly #db: Kysely<Database>;
   readonly #feed: Feed;
+  readonly #onFreeKey: (exclusiveKey: string) => void;
   readonly #reporting: Reporting;
 
-  constructor({ db, feed, ...reporting }: Reporting & { db: Kysely<Database>; feed: Feed }) {
+  constructor({
+    db,
+    feed,
+    onFreeKey = () => {},
+    ...reporting
+  }: Reporting & {
+    db: Kysely<Database>;
+    feed: Feed;
+    /** Told of the exclusive keys of tasks that have ended, or wait again. */
+    onFreeKey?: (exclusiveKey: string) => void;
+  }) {
     this.#db = db;
     this.#feed = feed;
+    this.#onFreeKey = onFreeKey;
     this.#reporting = reporting;
   }
 
@@ -106,6 +118,9 @@ export class Control {
     for (const outcome of outcomes) {
       if (isChange(outcome)) this.#feed.announce(outcome.task);
       else this.#feed.observe(outcome.task);
+      const { exclusiveKey } = outcome.task;
+      if (isChange(outcome) && outcome.transition.type !== "ask" && exclusiveKey !== null)
+        this.#onFreeKey(exclusiveKey);
     }
     return outcomes;
   }

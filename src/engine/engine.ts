@@ -130,7 +130,8 @@ export class Engine implements TaskEngine {
       readOffer: async (kind) => findOffer(this.#opened(), { namespace, kind }),
     });
     this.#activity = new SharedActivity((query) => readActivity(this.#db, { namespace, ...query }));
-    this.#control = new Control({ db: priorityDb, feed, ...reporting });
+    const onFreeKey = (exclusiveKey: string) => this.#runners.onFreeKey(exclusiveKey);
+    this.#control = new Control({ db: priorityDb, feed, onFreeKey, ...reporting });
     this.#starter = new Starter({
       namespace,
       directory: this.#directory,

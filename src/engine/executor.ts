@@ -24,8 +24,8 @@ export interface ExecutorParts extends Reporting {
   control: Control;
   /** Reads what an earlier attempt has left. @throws StoreUnavailable */
   readCheckpoint: (task: Task) => Promise<JsonObject | null>;
-  /** Called whenever a slot has become free, and told whether an exclusive key has with it. */
-  onFree: (freed: { isTurnOver: boolean }) => void;
+  /** Called whenever a slot has become free, and told which exclusive key may have with it; null: none. */
+  onFree: (exclusiveKey: string | null) => void;
 }
 
 /** How long an end that cannot be stored holds its slot: the trouble may be with that one task. */
@@ -45,7 +45,7 @@ export class Executor {
   readonly #finalizer: AttemptFinalizer;
   readonly #reporting: Reporting;
   readonly #readCheckpoint: (task: Task) => Promise<JsonObject | null>;
-  readonly #onFree: (freed: { isTurnOver: boolean }) => void;
+  readonly #onFree: (exclusiveKey: string | null) => void;
   readonly #running = new Map<string, RunningAttempt>();
   /** Those whose end cannot be stored, for so long that they hold no slot any more. */
   readonly #slotless = new Set<RunningAttempt>();
@@ -95,7 +95,7 @@ export class Executor {
     for (const attempt of this.#running.values()) {
       if (attempt.unstoredEnd(UNSTORED_HOLD_MS) !== null) this.#slotless.add(attempt);
     }
-    if (this.freeSlots > free) this.#onFree({ isTurnOver: false });
+    if (this.freeSlots > free) this.#onFree(null);
   }
 
   /** Holds up to so many slots for tasks that are about to be running. @returns how many; each is to be released */
@@ -171,7 +171,7 @@ export class Executor {
         running.dispose();
         this.#slotless.delete(running);
         if (this.#running.get(task.taskId) === running) this.#running.delete(task.taskId);
-        this.#onFree({ isTurnOver: task.exclusiveKey !== null });
+        this.#onFree(task.exclusiveKey);
       });
   }
 

@@ -22,7 +22,7 @@ export class Inspector {
   readonly #host: AttemptHost;
   readonly #control: Control;
   readonly #log: Logger;
-  readonly #onReleased: () => void;
+  readonly #onReleased: (exclusiveKey: string | null) => void;
   readonly #loop: Loop;
   /** Those that are being looked over, which may take as long as a worker likes: none waits for another's. */
   readonly #looking = new Map<string, Promise<void>>();
@@ -34,8 +34,8 @@ export class Inspector {
     host: AttemptHost;
     control: Control;
     log: Logger;
-    /** Told when there are tasks to claim that could not be claimed before. */
-    onReleased: () => void;
+    /** Told when there is a task to claim that could not be claimed before, and its exclusive key; null: it has none. */
+    onReleased: (exclusiveKey: string | null) => void;
   }) {
     this.#db = parts.db;
     this.#query = { namespace: parts.namespace, kinds: parts.kinds };
@@ -84,7 +84,7 @@ export class Inspector {
       await this.#control.change(taskId, "refused", (task) => refuse(task, finding.failure));
     } else {
       await releaseChecked(this.#db, { taskId, ...finding, ...resolveRetry(asked, this.#host.retryOf(kind)) });
-      this.#onReleased();
+      this.#onReleased(finding.exclusiveKey);
     }
   }
 }

@@ -53,7 +53,15 @@ export class Membership {
     const { namespace } = settings;
     const hasPeers = () => session.hasPeers;
     const maySweep = () => session.maySweep;
-    const sweeper = new Sweeper({ db, namespace, control, graceMs: settings.cancelGraceMs, maySweep, log });
+    const sweeper = new Sweeper({
+      db,
+      namespace,
+      control,
+      graceMs: settings.cancelGraceMs,
+      maySweep,
+      onUnblocked: (kinds) => kinds.forEach((kind) => runners.onWaiting(kind)),
+      log,
+    });
     const isRunningHere = (taskId: string) => runners.has(taskId);
     const observer = new Observer({ db, feed, isRunningHere, hasPeers, log });
     this.session = session;

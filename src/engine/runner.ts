@@ -47,7 +47,10 @@ export class Runner {
       ...parts,
       host,
       slots,
-      onFree: (freed) => this.#joined?.claimer.onFreeSlot(freed),
+      onFree: (exclusiveKey) => {
+        if (exclusiveKey === null) this.#joined?.claimer.onFreeSlot();
+        else this.onFreeKey(exclusiveKey);
+      },
     });
   }
 
@@ -62,7 +65,7 @@ export class Runner {
     const onOrphan = (orphan: OwnedTask) => this.#seeToOrphan(orphan, session);
     const onStalled = (stalled: readonly StalledTask[]) => session.reportStalled(stalled);
     const reconciler = new Reconciler({ db, executor, lease, isFresh, onOrphan, onStalled, log });
-    const onReleased = () => claimer.onWaiting();
+    const onReleased = (exclusiveKey: string | null) => this.onWaiting(undefined, exclusiveKey);
     const inspector = new Inspector({ db, namespace, kinds, host: this.#host, control, log, onReleased });
     this.#joined = { session, claimer, reconciler, inspector };
     this.#isClaiming = true;
@@ -103,9 +106,15 @@ export class Runner {
     return this.#kinds.get(kind);
   }
 
-  /** A task was stored that waits. @param kind undefined: of any */
-  onWaiting(kind?: string): void {
-    if (kind === undefined || this.#kinds.has(kind)) this.#joined?.claimer.onWaiting();
+  /** A task was stored that waits. @param kind undefined: of any @param exclusiveKey that it may be waiting for */
+  onWaiting(kind?: string, exclusiveKey: string | null = null): void {
+    if (exclusiveKey !== null) this.onFreeKey(exclusiveKey);
+    else if (kind === undefined || this.#kinds.has(kind)) this.#joined?.claimer.onWaiting();
+  }
+
+  /** An exclusive key may have become free: the next task that waits for it is to be claimed, or unblocked for others. */
+  onFreeKey(exclusiveKey: string): void {
+    this.#joined?.claimer.onFreeKey(exclusiveKey);
   }
 
   /** A task was stored that is to be looked over. */

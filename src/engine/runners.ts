@@ -68,9 +68,16 @@ export class Runners {
     for (const { executor } of this.#runners) executor.stop(taskId, because);
   }
 
-  /** A task was stored that waits. @param kind undefined: of any */
-  onWaiting(kind?: string): void {
-    for (const runner of this.#runners) runner.onWaiting(kind);
+  /** A task was stored that waits. @param kind undefined: of any @param exclusiveKey that it may be waiting for */
+  onWaiting(kind?: string, exclusiveKey: string | null = null): void {
+    for (const runner of this.#runners) {
+      if (kind === undefined || runner.offerOf(kind) !== undefined) runner.onWaiting(kind, exclusiveKey);
+    }
+  }
+
+  /** An exclusive key may have become free. One of them sees to it: for what another runs it lets that claim. */
+  onFreeKey(exclusiveKey: string): void {
+    for (const runner of this.#runners) return runner.onFreeKey(exclusiveKey);
   }
 
   /** A task was stored that is to be looked over. */

@@ -65,7 +65,8 @@ export class Starter {
       if (slot === null) {
         feed.announce(task);
         if (isUnchecked) runners.onUnchecked(request.kind);
-        else if (request.runAt === null || request.runAt.getTime() <= Date.now()) runners.onWaiting(request.kind);
+        else if (request.runAt === null || request.runAt.getTime() <= Date.now())
+          runners.onWaiting(request.kind, exclusiveKey);
       } else {
         slot.runner.executor.run(task, { lease: slot.lease, at: outcome.at });
       }

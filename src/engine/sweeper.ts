@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
 import { expire, stopAttempt } from "../domain/lifecycle.ts";
+import { unblockTasks } from "../store/blocked-tasks.ts";
 import type { Database } from "../store/schema.ts";
 import { sqlstateOf } from "../store/errors.ts";
 import { removeExpiredSessions } from "../store/session-queries.ts";
@@ -15,12 +16,15 @@ export const SWEEP_MS = 1_000;
 const BATCH_MAX = 100;
 /** So many failures in a row, and the trouble is not with a task: the rest is left to the next sweep. */
 const FAILURES_MAX = 3;
+/** How many exclusive keys that tasks wait for one sweep reads. The next sweep goes on behind them. */
+const KEYS_MAX = 1_000;
 /** Owners end their own overdue tasks; the sweeper is for those that do not, and leaves them this much time to. */
 export const OWNERS_TIME_MS = 2_000;
 
 /**
  * Ends or requeues the running tasks that their owner does not: it died, or it does not come back from a cancel or a
- * deadline; and ends those that waited past their own deadline. Every process sweeps, with no leader: each takes tasks
+ * deadline; ends those that waited past their own deadline; and unblocks those that wait for an exclusive key that is free,
+ * though no claim was told so. Every process sweeps, with no leader: each takes tasks
  * that no other has locked, a batch a commit, and decides under the lock.
  */
 export class Sweeper {
@@ -30,7 +34,10 @@ export class Sweeper {
   readonly #graceMs: number;
   readonly #maySweep: () => boolean;
   readonly #log: Logger;
+  readonly #onUnblocked: (kinds: readonly string[]) => void;
   readonly #loop: Loop;
+  /** Where the next sweep begins among the keys that tasks wait for; null: at the first. */
+  #nextKey: string | null = null;
 
   constructor(parts: {
     db: Kysely<Database>;
@@ -40,6 +47,8 @@ export class Sweeper {
     graceMs: number;
     /** Whether the sessions of others that have run out are those of the dead. */
     maySweep: () => boolean;
+    /** Told of the kinds of tasks that can be claimed now. */
+    onUnblocked: (kinds: readonly string[]) => void;
     log: Logger;
   }) {
     this.#db = parts.db;
@@ -48,6 +57,7 @@ export class Sweeper {
     this.#control = parts.control;
     this.#graceMs = parts.graceMs;
     this.#maySweep = parts.maySweep;
+    this.#onUnblocked = parts.onUnblocked;
     this.#loop = new Loop({ name: "sweeper", everyMs: SWEEP_MS, log: parts.log, turn: () => this.#sweep() });
   }
 
@@ -78,6 +88,7 @@ export class Sweeper {
       await work().catch((error: unknown) => failures.push(error));
     };
     await attempt(() => this.#takeOverdue("expired", 0));
+    await attempt(() => this.#unblock());
     if (this.#maySweep()) {
       await attempt(() => this.#takeOverdue("lost", 0));
       await attempt(() => this.#takeOverdue("cancel", this.#graceMs + OWNERS_TIME_MS));
@@ -85,6 +96,13 @@ export class Sweeper {
       await attempt(() => removeExpiredSessions(this.#db));
     }
     if (failures.length > 0) throw failures[0];
+  }
+
+  async #unblock(): Promise<void> {
+    const query = { namespace: this.#namespace, from: this.#nextKey, limit: KEYS_MAX };
+    const { kinds, lastKey } = await unblockTasks(this.#db, query);
+    this.#nextKey = lastKey;
+    if (kinds.length > 0) this.#onUnblocked(kinds);
   }
 
   async #takeOverdue(reason: OverdueReason, graceMs: number): Promise<void> {

@@ -42,6 +42,9 @@ export interface FlushResult {
  * What is not in the result was not written at all: the fence did not hold, the request_id was taken, or the same
  * item had been applied before. Who sends it again writes nothing twice.
  *
+ * A task whose exclusive key is held is created `blocked`. The key may have been released by the time of the commit: after
+ * it, the caller has a claim check the key (`keys` of claimTasks). The same goes for the keys of tasks that have ended.
+ *
  * The lease is compared by `is not distinct from`, which no index serves: the one by lease, which a planner without
  * statistics takes for the best, would look through all that the session runs for each of its tasks.
  */
@@ -72,13 +75,16 @@ requested as (
 created as (
   insert into tasks (task_id, namespace, kind, status, params, params_digest, labels, request_id, exclusive_key,
                      created_at, started_at, run_at, deadline_at, attempt_deadline_at, timeout_ms,
-                     attempt, max_attempts, retry_policy, unchecked, lease, last_seq, traceparent)
+                     attempt, max_attempts, retry_policy, unchecked, lease, last_seq, traceparent, blocked)
   select f.task_id, f.namespace, f.kind, case when f.lease is null then 'pending' else 'running' end,
          f.params::json, f.params_digest, f.labels::jsonb, f.request_id, f.exclusive_key,
          m.at, case when f.lease is not null then m.at end, f.run_at, f.deadline_at,
          case when f.lease is not null then least(m.at + f.timeout_ms * interval '1 millisecond', f.deadline_at) end,
          f.timeout_ms, case when f.lease is null then 0 else 1 end, f.max_attempts, f.retry_policy::json,
-         f.unchecked::json, f.lease, f.events, f.traceparent
+         f.unchecked::json, f.lease, f.events, f.traceparent,
+         case when f.exclusive_key is null or f.run_at > m.at then false
+              else exists (select from task_exclusives x
+                where x.namespace = f.namespace and x.exclusive_key = f.exclusive_key) end
   from fresh f cross join moment m
   where f.request_id is null or f.task_id in (select task_id from requested)
   on conflict do nothing

@@ -44,6 +44,8 @@ export interface TaskTable {
   ended_xid: bigint | null;
   /** What its start says of attempts, until one who has its kind has looked it over; null: it may run. */
   unchecked: ColumnType<AskedRetry | null, string | null, null>;
+  /** It waits for an exclusive key that is held, and no claim reads it until the key is free. */
+  blocked: Generated<boolean>;
 }
 
 export interface TaskEventTable {

@@ -74,6 +74,7 @@ moved as (
       cancel_reason = case when i.type = 'ask' then i.reason else t.cancel_reason end,
       run_at = case when i.type = 'requeue' then i.next_attempt_at else t.run_at end,
       handovers = t.handovers + i.handovers,
+      blocked = t.blocked and i.type = 'ask',
       finished_at = i.finished_at,
       ended_xid = i.ended_xid
   from item i

@@ -31,7 +31,10 @@ export async function findUnchecked(
   return rows.map(({ unchecked, ...task }) => ({ ...task, asked: unchecked! }));
 }
 
-/** Lets a task be claimed, with what its kind says of it. Once: who comes second changes nothing. */
+/**
+ * Lets a task be claimed, with what its kind says of it. Once: who comes second changes nothing. Where its exclusive key
+ * is held it becomes blocked: after the commit the caller has a claim check the key.
+ */
 export async function releaseChecked(
   db: Kysely<Database>,
   task: { taskId: string; exclusiveKey: string | null; maxAttempts: number; retryPolicy: Readonly<RetryPolicy> },
@@ -42,6 +45,10 @@ export async function releaseChecked(
     .set({
       unchecked: null,
       exclusive_key: task.exclusiveKey,
+      blocked: sql<boolean>`coalesce(run_at <= now(), true) and exists (
+        select from task_exclusives x
+        where x.namespace = tasks.namespace and x.exclusive_key = ${task.exclusiveKey}::text
+      )`,
       max_attempts: task.maxAttempts,
       retry_policy: retryPolicy === DEFAULT_RETRY_POLICY ? null : JSON.stringify(retryPolicy),
     })

@@ -16,7 +16,7 @@ describeOnEachStore("a claim", (store) => {
   const create = (options: Partial<Parameters<typeof createTask>[1]> = {}) =>
     createTask(db(), { namespace, ...options });
   const claimAt = (limit: number, { lease = randomUUID(), kinds = ["echo"] } = {}) =>
-    claimTasks(db(), { namespace, kinds, lease, limit });
+    claimTasks(db(), { namespace, kinds, lease, limit, keys: ["a", "b"] });
   const claim = async (...query: Parameters<typeof claimAt>) => (await claimAt(...query)).tasks;
   const ids = (tasks: { taskId: string }[]) => tasks.map(({ taskId }) => taskId);
 

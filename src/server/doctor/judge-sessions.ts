@@ -1,5 +1,5 @@
 import type { SessionState } from "../../domain/session.ts";
-import { DUE_LOOKED_AT_MAX, UNCHECKED_COUNTED_MAX } from "../../store/waiting-queries.ts";
+import { DUE_COUNTED_MAX } from "../../store/waiting-queries.ts";
 import type { WaitingKind } from "../../store/waiting-queries.ts";
 import { grade, graded, ok, worst } from "./check.ts";
 import type { Finding } from "./check.ts";
@@ -63,23 +63,18 @@ export function judgeKinds(
 ): Finding {
   const had = new Set(sessions.filter((session) => isAlive(session, at)).flatMap(({ kinds }) => kinds));
   const missing = waiting.filter(({ kind, waitedMs }) => !had.has(kind) && waitedMs > leaseMs);
-  const among = waiting.reduce((sum, { count }) => sum + count, 0) >= DUE_LOOKED_AT_MAX ? looksNoFurther : "";
   if (missing.length === 0) {
-    return ok(`${countText(had.size, "kind")} at those who live; none is waited for in vain${among}`);
+    return ok(`${countText(had.size, "kind")} at those who live; none is waited for in vain`);
   }
   const longest = Math.max(...missing.map(({ waitedMs }) => waitedMs));
-  const names = namesText(
-    missing.map(({ kind, count }) => `${kind} (${countText(count, "task", UNCHECKED_COUNTED_MAX)})`),
-  );
+  const names = namesText(missing.map(({ kind, count }) => `${kind} (${countText(count, "task", DUE_COUNTED_MAX)})`));
   return {
     status: "warn",
-    found: `nobody has ${names}, due for up to ${durationText(longest)}${among}`,
+    found: `nobody has ${names}, due for up to ${durationText(longest)}`,
     todo: "start a server (--kinds) or a worker that has them, or cancel the tasks",
     section: "Who is there",
   };
 }
-
-const looksNoFurther = `, of the ${countOf(DUE_LOOKED_AT_MAX)} that are due for longest`;
 
 /** Tasks that nobody has looked over although somebody has their kind. */
 export function judgeUnchecked(unchecked: readonly WaitingKind[], { at, sessions }: SeenSessions): Finding {
@@ -96,9 +91,7 @@ export function judgeUnchecked(unchecked: readonly WaitingKind[], { at, sessions
   });
   const late = had.filter(({ waitedMs }) => grade(waitedMs, UNCHECKED_MS) !== "ok");
   if (late.length === 0) return ok("no task waits to be looked over by those who have its kind");
-  const names = namesText(
-    late.map(({ kind, count }) => `${kind} (${countText(count, "task", UNCHECKED_COUNTED_MAX)})`),
-  );
+  const names = namesText(late.map(({ kind, count }) => `${kind} (${countText(count, "task", DUE_COUNTED_MAX)})`));
   const longest = Math.max(...late.map(({ waitedMs }) => waitedMs));
   const found = `not looked over by those who have the kind: ${names}, for up to ${durationText(longest)}`;
   return graded(worst(late.map(({ waitedMs }) => grade(waitedMs, UNCHECKED_MS))), found, {

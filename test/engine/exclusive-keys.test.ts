@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import type { Engine } from "../../src/engine/engine.ts";
+import { startEngine } from "../support/engines.ts";
+import { kindOf, outcomeOf, start, startRunning, untilStopped } from "../support/engine-tasks.ts";
+import { eventually } from "../support/eventually.ts";
+import { createTask } from "../support/new-tasks.ts";
+import { openPostgres } from "../support/stores.ts";
+import type { TestStore } from "../support/stores.ts";
+
+const BY_KEY = { exclusiveKey: (params: Record<string, unknown>) => params.key as string };
+
+/** On a server, where several engines share a database. */
+describe("tasks with exclusive keys", () => {
+  let store: TestStore;
+  let namespace: string;
+  before(async () => {
+    store = await openPostgres();
+  });
+  beforeEach(() => {
+    namespace = randomUUID();
+  });
+  after(() => store?.[Symbol.asyncDispose]());
+
+  /** A kind that notes which of its tasks run, in their order. */
+  function noted(name = "noted") {
+    const order: unknown[] = [];
+    const kind = kindOf(name, ({ params }) => Promise.resolve(void order.push(params.number)), BY_KEY);
+    return { order, kind };
+  }
+
+  /** A kind whose tasks run until the gate opens. */
+  function gated(name = "gated") {
+    const gate = Promise.withResolvers<void>();
+    const kind = kindOf(name, (task) => Promise.race([gate.promise, untilStopped(task.signal)]), BY_KEY);
+    return { gate, kind };
+  }
+
+  const startAll = async (engine: Engine, kind: string, count: number) => {
+    const taskIds: string[] = [];
+    for (let number = 0; number < count; number++) {
+      taskIds.push(await start(engine, { kind, params: { key: "key", number } }));
+    }
+    return taskIds;
+  };
+  const blocked = async () => {
+    const { rows } = await sql`select from tasks where namespace = ${namespace} and blocked`.execute(store.db);
+    return rows.length;
+  };
+
+  it("follow each other in the order of their starts, and the end of one starts the next without a poll", async function () {
+    this.timeout(30_000); // By polls it would take 40 s and more.
+    const { gate, kind: holding } = gated();
+    const { order, kind } = noted();
+    await using engine = await startEngine(store, { namespace, kinds: [kind, holding] });
+    await startRunning(engine, { kind: "gated", params: { key: "key" } });
+    const taskIds = await startAll(engine, "noted", 40);
+    assert.equal(await blocked(), 40);
+    gate.resolve();
+    await Promise.all(taskIds.map((taskId) => outcomeOf(engine, taskId)));
+    assert.deepEqual(
+      order,
+      taskIds.map((_, number) => number),
+    );
+    assert.equal(await blocked(), 0);
+  });
+
+  it("go on when the one that is next is cancelled, or passes its deadline", async () => {
+    const { gate, kind: holding } = gated();
+    const { order, kind } = noted();
+    await using engine = await startEngine(store, { namespace, kinds: [kind, holding], slots: 1 });
+    const holder = await startRunning(engine, { kind: "gated", params: { key: "key" } });
+    const [first, second, third] = await startAll(engine, "noted", 3);
+    await engine.cancelTask(first!, "test");
+    const deadlineAt = new Date(Date.now() + 50);
+    const late = await start(engine, { kind: "noted", params: { key: "key", number: "late" }, deadlineAt });
+    assert.equal((await outcomeOf(engine, late)).status, "failed");
+    gate.resolve();
+    for (const taskId of [holder, second!, third!]) assert.equal((await outcomeOf(engine, taskId)).status, "succeeded");
+    assert.deepEqual(order, [1, 2]);
+  });
+
+  it("go on at another server when the one that ran them is gone, or does not claim any more", async () => {
+    const { kind: holding } = gated();
+    const { order, kind } = noted();
+    const engine = await startEngine(store, { namespace, kinds: [holding] });
+    const holder = await startRunning(engine, { kind: "gated", params: { key: "key" } });
+    await using other = await startEngine(store, { namespace, kinds: [kind] });
+    const [taskId] = await startAll(other, "noted", 1);
+    assert.equal(await blocked(), 1);
+    await engine[Symbol.asyncDispose]();
+    assert.equal((await outcomeOf(other, holder)).status, "failed");
+    assert.equal((await outcomeOf(other, taskId!)).status, "succeeded");
+    assert.deepEqual(order, [0]);
+  });
+
+  it("are found within a sweep where their key is free and nobody was told", async () => {
+    const { kind } = noted();
+    await using engine = await startEngine(store, { namespace, kinds: [kind] });
+    const { taskId } = await createTask(store.db, {
+      namespace,
+      kind: "noted",
+      exclusiveKey: "key",
+      runAt: new Date(Date.now() + 3_600_000),
+    });
+    await sql`update tasks set blocked = true, run_at = null where task_id = ${taskId}`.execute(store.db);
+    assert.equal((await outcomeOf(engine, taskId)).status, "succeeded");
+  });
+
+  it("run one at a time and none is left, however two servers hammer the same few keys", async function () {
+    this.timeout(60_000);
+    const running = new Map<string, number>();
+    const overlaps: string[] = [];
+    const kind = kindOf(
+      "hammered",
+      async (task) => {
+        const key = task.params.key as string;
+        running.set(key, (running.get(key) ?? 0) + 1);
+        if (running.get(key)! > 1) overlaps.push(key);
+        await task.flush();
+        running.set(key, running.get(key)! - 1);
+        if (task.params.fails === true && task.attempt === 1) throw new Error("again");
+      },
+      { ...BY_KEY, retry: { maxAttempts: 2, initialBackoffMs: 1, jitter: 0 } },
+    );
+    await using one = await startEngine(store, { namespace, kinds: [kind], slots: 3 });
+    await using two = await startEngine(store, { namespace, kinds: [kind], slots: 3 });
+    const engines = [one, two];
+    const starts = Array.from({ length: 100 }, async (_, index) => {
+      const params = { key: `key-${index % 4}`, fails: index % 7 === 0 };
+      const taskId = await start(engines[index % 2]!, { kind: "hammered", params });
+      if (index % 11 === 0) await engines[(index + 1) % 2]!.cancelTask(taskId, "test");
+      return taskId;
+    });
+    for (const taskId of await Promise.all(starts)) await outcomeOf(one, taskId);
+    assert.deepEqual(overlaps, []);
+    await eventually(
+      async () => {
+        const { rows } = await sql`select from task_exclusives where namespace = ${namespace}`.execute(store.db);
+        assert.equal(rows.length, 0);
+      },
+      { describe: "no key is held" },
+    );
+  });
+
+  it("do not hold up a kind without keys, nor does a long backlog another kind", async () => {
+    const { gate, kind: holding } = gated();
+    const { order, kind } = noted();
+    const backlog = kindOf("backlog", () => Promise.resolve(void order.push("backlog")));
+    const lone = kindOf("lone", () => Promise.resolve(void order.push("lone")));
+    await using engine = await startEngine(store, { namespace, kinds: [kind, holding, backlog, lone], slots: 1 });
+    const holder = await startRunning(engine, { kind: "gated", params: { key: "key" } });
+    const keyed = await startAll(engine, "noted", 10);
+    const behind: string[] = [];
+    for (let count = 0; count < 10; count++) behind.push(await start(engine, { kind: "backlog" }));
+    const taskId = await start(engine, { kind: "lone" });
+    gate.resolve();
+    for (const id of [holder, ...keyed, ...behind, taskId]) await outcomeOf(engine, id);
+    // One slot: each of three kinds comes to its turn before any has its third.
+    assert.ok(order.indexOf("lone") < 6, `${order.join()}`);
+    const numbers = order.filter((entry) => typeof entry === "number");
+    assert.deepEqual(
+      numbers,
+      numbers.toSorted((a, b) => a - b),
+    );
+  });
+});
