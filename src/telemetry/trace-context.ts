@@ -9,6 +9,7 @@ import {
 } from "@opentelemetry/api";
 import type { Context, Link, Span, SpanContext, Tracer } from "@opentelemetry/api";
 import { parseTraceParent } from "@opentelemetry/core";
+import { messageOf } from "../domain/thrown.ts";
 
 /** Whose spans these are. Everything goes through OpenTelemetry's API: without an SDK it costs next to nothing. */
 const tracer = trace.getTracer("spool");
@@ -25,7 +26,7 @@ export function harmless(tell: () => void): void {
   try {
     tell();
   } catch (error) {
-    diag.error("what was to be traced is not:", error instanceof Error ? error.message : "no error was thrown");
+    diag.error("what was to be traced is not:", messageOf(error));
   }
 }
 

@@ -15,6 +15,8 @@ import { ErrorReasonSchema } from "../../src/gen/spool/v1/errors_pb.ts";
 import { callCancelled, callDeadlineExceeded, CODES, toRpcError } from "../../src/rpc/errors.ts";
 import type { RpcError } from "../../src/rpc/errors.ts";
 import { toGrpcStatus } from "../../src/rpc/grpc-status.ts";
+import { openLog } from "../../src/server/log/logging.ts";
+import { ODD_THROWS } from "../support/odd-throws.ts";
 
 const TASK_ID = "018f3a5c-7b1e-7c3d-9a2b-0123456789ab";
 
@@ -172,6 +174,13 @@ describe("an error on the wire", () => {
       assert.ok(Buffer.byteLength(error.message) <= ERROR_TEXT_BYTES_MAX);
       assert.ok(detail(error, ErrorInfoSchema)!.metadata["text"]!.isWellFormed());
       for (const { desc, value } of error.details) toBinary(desc, value);
+    }
+  });
+
+  it("is INTERNAL for whatever a kind throws as it checks params", () => {
+    const log = openLog({ level: "info", namespace: "test", destination: { write: () => {} } });
+    for (const { name, make } of ODD_THROWS) {
+      assert.equal(toRpcError(make(), log).code, Code.Internal, name);
     }
   });
 
