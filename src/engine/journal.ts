@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { RequestIdReused, StoreUnavailable } from "../domain/errors.ts";
 import type { NewEvent } from "../domain/event.ts";
+import { differencesOf } from "../domain/request-digest.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Fence } from "../domain/task.ts";
 import { isSerializationFailure } from "../store/errors.ts";
@@ -249,7 +250,8 @@ export class Journal {
   }
 
   /** Why a create was not applied: its request_id is taken, or it had been applied before and its answer was lost. */
-  async #resolveCreate({ task: { namespace, taskId, paramsDigest, request }, events, done }: Create): Promise<void> {
+  async #resolveCreate({ task, events, done }: Create): Promise<void> {
+    const { namespace, taskId, request } = task;
     const written = (at: Date) => {
       this.#watch.eventsWritten(events.length);
       done.resolve({ created: true, at });
@@ -263,9 +265,8 @@ export class Journal {
     const existing = await readTaskByRequest(this.#db, { namespace, requestId });
     if (existing === undefined) throw new Error(`request ${requestId} is taken, but by no task`);
     if (existing.taskId === taskId) return written(existing.createdAt);
-    if (existing.kind !== request.kind || existing.paramsDigest !== paramsDigest) {
-      return done.reject(new RequestIdReused(requestId, existing.taskId));
-    }
+    const differing = differencesOf(task, existing);
+    if (differing.length > 0) return done.reject(new RequestIdReused(requestId, existing.taskId, differing));
     done.resolve({ created: false, task: existing });
   }
 

@@ -6,6 +6,7 @@ import { up as sessionKinds } from "./migrations/0003-session-kinds.ts";
 import { up as workers } from "./migrations/0004-workers.ts";
 import { up as followedTasks } from "./migrations/0005-followed-tasks.ts";
 import { up as activity } from "./migrations/0006-activity.ts";
+import { up as crashes } from "./migrations/0007-crashes.ts";
 import type { Database } from "./schema.ts";
 
 /** Every step of the schema, in order. Steps only go forward, and one that was released never changes. */
@@ -16,6 +17,7 @@ const MIGRATIONS = {
   "0004-workers": { up: workers },
   "0005-followed-tasks": { up: followedTasks },
   "0006-activity": { up: activity },
+  "0007-crashes": { up: crashes },
 };
 
 /** The newest step that this program knows. */

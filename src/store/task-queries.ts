@@ -98,19 +98,19 @@ export async function readTaskStates(
     .execute();
 }
 
-/** The task that a request_id started, or undefined. */
+/** The task that a request_id started, with the digest of what its start asked for, or undefined. */
 export async function readTaskByRequest(
   db: Kysely<Database>,
   { namespace, requestId }: { namespace: string; requestId: string },
-): Promise<Task | undefined> {
+): Promise<(Task & { requestDigest: string | null }) | undefined> {
   const row = await db
     .selectFrom("task_requests")
     .innerJoin("tasks", "tasks.task_id", "task_requests.task_id")
-    .select(TASK_COLUMNS.map((column) => `tasks.${column}` as const))
+    .select([...TASK_COLUMNS, "request_digest" as const].map((column) => `tasks.${column}` as const))
     .where("task_requests.namespace", "=", namespace)
     .where("task_requests.request_id", "=", requestId)
     .executeTakeFirst();
-  return row === undefined ? undefined : toTask(row);
+  return row === undefined ? undefined : { ...toTask(row), requestDigest: row.request_digest };
 }
 
 export interface TaskFilter {

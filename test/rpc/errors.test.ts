@@ -63,7 +63,11 @@ describe("an error of the domain", () => {
       Code.FailedPrecondition,
       { task_id: TASK_ID, current_status: "running" },
     ],
-    [new errors.RequestIdReused("r", TASK_ID), Code.AlreadyExists, { request_id: "r", task_id: TASK_ID }],
+    [
+      new errors.RequestIdReused("r", TASK_ID, ["labels", "timeout"]),
+      Code.AlreadyExists,
+      { request_id: "r", task_id: TASK_ID, differs: "labels, timeout" },
+    ],
     [new errors.LeaseLost(TASK_ID), Code.Aborted, { task_id: TASK_ID }],
     [new errors.StoreUnavailable(new Error("at 10.0.0.7")), Code.Unavailable, {}, 1_000],
     [new errors.Draining(), Code.Unavailable, {}, 1_000],
@@ -156,7 +160,7 @@ describe("an error on the wire", () => {
     const { fieldViolations } = detail(error, BadRequestSchema)!;
     assert.ok(fieldViolations.length > 2);
     assert.equal(fieldViolations.at(-1)!.description, `and ${101 - fieldViolations.length} more`);
-    const reused = convert(new errors.RequestIdReused("😀".repeat(256), TASK_ID)).error;
+    const reused = convert(new errors.RequestIdReused("😀".repeat(256), TASK_ID, ["params"])).error;
     assert.ok(trailersBytes(reused) < TRAILERS_BYTES_MAX);
     const unknown = convert(
       new errors.KindUnknown(
