@@ -37,6 +37,7 @@ export function addServerOptions(command: Command): Command {
     .option("--no-metrics", "count and measure nothing: no /metrics, nothing sent by OTLP")
     .option("--no-migrate", "leave the schema of the database as it is")
     .option("--drain-ms <ms>", "how long running tasks have at a shutdown (default: 5000)")
+    .option("--crashes-max <n>", "attempts of a task in a row that end with their process, before it does (default: 3)")
     .option("--write-ahead-kib <kib>", "what a stream puts ahead of its reader before it waits (default: 64)")
     .option("--sources-dir <folder>", "below which ingest may read (default: .)")
     .option("--model-base-url <url>", "the model's API, for synth")

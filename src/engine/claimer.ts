@@ -16,7 +16,7 @@ export const POLL_MS = 1_000;
  */
 export class Claimer {
   readonly #db: Kysely<Database>;
-  readonly #claim: { namespace: string; kinds: readonly string[] };
+  readonly #claim: { namespace: string; kinds: readonly string[]; suspectedFrom: number };
   readonly #lease: () => string;
   readonly #isFresh: () => boolean;
   readonly #executor: Executor;
@@ -30,6 +30,8 @@ export class Claimer {
     db: Kysely<Database>;
     namespace: string;
     kinds: readonly string[];
+    /** After how many crashes in a row a task is suspected of taking its process down. */
+    suspectedFrom: number;
     lease: () => string;
     /** Whether this process's own session was renewed in time. */
     isFresh: () => boolean;
@@ -39,7 +41,7 @@ export class Claimer {
     log: Logger;
   }) {
     this.#db = parts.db;
-    this.#claim = { namespace: parts.namespace, kinds: parts.kinds };
+    this.#claim = { namespace: parts.namespace, kinds: parts.kinds, suspectedFrom: parts.suspectedFrom };
     this.#lease = parts.lease;
     this.#isFresh = parts.isFresh;
     this.#executor = parts.executor;

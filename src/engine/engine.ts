@@ -18,6 +18,7 @@ import { listTasks, readTask } from "../store/task-queries.ts";
 import { aborted } from "./aborted.ts";
 import type { Reporting } from "./attempt-report.ts";
 import { Control } from "./control.ts";
+import { Dying } from "./dying.ts";
 import { Feed } from "./feed.ts";
 import { followTape, readEvents, waitForEnd } from "./follow.ts";
 import type { TapeSource } from "./follow.ts";
@@ -81,6 +82,8 @@ export class Engine implements TaskEngine {
   readonly #directory: KindDirectory;
   readonly #starter: Starter;
   readonly #activity: SharedActivity;
+  /** For a process that an error nobody caught takes down. */
+  readonly dying: Dying;
   #membership: Membership | null = null;
   #hasStarted = false;
   /** It runs nothing new: what is started here is left to others. */
@@ -139,6 +142,7 @@ export class Engine implements TaskEngine {
       control: this.#control,
       journal: this.#journal,
       graceMs: settings.cancelGraceMs,
+      crashesMax: settings.crashesMax,
       readCheckpoint: (task) => readCheckpoint(db, task),
     };
     this.#runner = new Runner({
@@ -147,6 +151,9 @@ export class Engine implements TaskEngine {
       kinds,
       slots: settings.slots,
     });
+    const { crashesMax } = settings;
+    const session = () => this.#membership?.session;
+    this.dying = new Dying({ control: this.#control, runner: this.#runner, crashesMax, session });
     this.#workers = new Workers({ surroundings, runners: this.#runners, leaseMs: settings.leaseMs });
   }
 
@@ -180,6 +187,7 @@ export class Engine implements TaskEngine {
     if (membership === null) return;
     const orHalt = (work: Promise<unknown>) => Promise.race([work, aborted(halt)]);
     this.#journal.giveUpOn(halt);
+    await orHalt(membership.session.announceLeave());
     await orHalt(Promise.all([this.#runner.stopClaiming(), this.#workers.drain()]));
     // A start that is being stored runs its task as soon as it is: that task is to be ended too.
     await orHalt(this.#starter.whenIdle());

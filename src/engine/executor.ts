@@ -4,6 +4,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { StopReason } from "../domain/lifecycle.ts";
 import { attemptKey } from "../domain/task.ts";
 import type { Fence, Task } from "../domain/task.ts";
+import type { AttemptRef } from "../telemetry/attempt-context.ts";
 import { outsideSpans } from "../telemetry/trace-context.ts";
 import type { AttemptHost } from "./attempt-host.ts";
 import { AttemptReport } from "./attempt-report.ts";
@@ -97,6 +98,15 @@ export class Executor {
   /** The tasks that run here. */
   running(): string[] {
     return [...this.#running.keys()];
+  }
+
+  /** The attempts that run here. */
+  attempts(): AttemptRef[] {
+    return [...this.#running.values()].map(({ task: { taskId, kind, attempt } }) => ({ taskId, kind, attempt }));
+  }
+
+  isResumable(kind: string): boolean {
+    return this.#host.isResumable(kind);
   }
 
   /** Adds how many run here, by kind. */
@@ -258,7 +268,7 @@ export class Executor {
   #stop(running: Running, because: StopReason): void {
     const { controller, graceOver } = running;
     if (controller.signal.aborted) return;
-    controller.abort(new AttemptStopped(because));
+    this.#host.within(running.task, () => controller.abort(new AttemptStopped(because)));
     running.graceTimer = setTimeout(graceOver.resolve, this.#graceMs, because);
   }
 

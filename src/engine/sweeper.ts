@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
-import { expire, stopAttempt } from "../domain/lifecycle.ts";
+import { endWithProcess, expire, stopAttempt } from "../domain/lifecycle.ts";
 import type { Database } from "../store/schema.ts";
 import { removeExpiredSessions } from "../store/session-queries.ts";
 import type { OverdueReason } from "../store/sweep-queries.ts";
@@ -22,6 +22,7 @@ export class Sweeper {
   readonly #db: Kysely<Database>;
   readonly #control: Control;
   readonly #graceMs: number;
+  readonly #crashesMax: number;
   readonly #maySweep: () => boolean;
   readonly #loop: Loop;
 
@@ -30,6 +31,8 @@ export class Sweeper {
     control: Control;
     /** How long code may go on after it was told to stop. */
     graceMs: number;
+    /** How many attempts of a task in a row may end with their process. */
+    crashesMax: number;
     /** Whether the sessions of others that have run out are those of the dead. */
     maySweep: () => boolean;
     log: Logger;
@@ -37,6 +40,7 @@ export class Sweeper {
     this.#db = parts.db;
     this.#control = parts.control;
     this.#graceMs = parts.graceMs;
+    this.#crashesMax = parts.crashesMax;
     this.#maySweep = parts.maySweep;
     this.#loop = new Loop({ name: "sweeper", everyMs: SWEEP_MS, log: parts.log, turn: () => this.#sweep() });
   }
@@ -60,9 +64,13 @@ export class Sweeper {
   }
 
   async #takeOverdue(reason: OverdueReason, graceMs: number): Promise<void> {
-    const taken = await this.#control.changeOverdue({ reason, graceMs, limit: BATCH_MAX }, (task, moment) =>
-      reason === "expired" ? expire(task, moment) : stopAttempt(task, reason, moment),
-    );
+    const death = { crashesMax: this.#crashesMax, message: null };
+    const taken = await this.#control.changeOverdue({ reason, graceMs, limit: BATCH_MAX }, (task, moment) => {
+      if (reason === "expired") return expire(task, moment);
+      return reason === "lost" && moment.hasDied
+        ? endWithProcess(task, death, moment)
+        : stopAttempt(task, reason, moment);
+    });
     // A full batch: there may be more.
     if (taken.length === BATCH_MAX) this.#loop.kick();
   }

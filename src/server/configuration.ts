@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
-import { WRITE_AHEAD_KIB_DEFAULT, WRITE_AHEAD_KIB_MAX } from "../domain/limits.ts";
+import { CRASHES_DEFAULT, CRASHES_MAX, WRITE_AHEAD_KIB_DEFAULT, WRITE_AHEAD_KIB_MAX } from "../domain/limits.ts";
 import { databasePasswords, isDatabaseUrl } from "./database-url.ts";
 import { LOG_LEVELS } from "./log/log-level.ts";
 import type { LogLevel } from "./log/log-level.ts";
@@ -29,6 +29,8 @@ export interface Configuration {
   cancelGraceMs: number;
   leaseMs: number;
   drainMs: number;
+  /** How many attempts of a task in a row may end with their process, before the task does. */
+  crashesMax: number;
   /** What a stream puts ahead of its reader before it waits: the memory that one who stops reading costs. */
   writeAheadKib: number;
   /** Below which folder ingest may read. */
@@ -98,6 +100,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   cancelGraceMs: setting("SPOOL_CANCEL_GRACE_MS", integer(0, 3_600_000), 5_000),
   leaseMs: setting("SPOOL_LEASE_MS", integer(1_000, 600_000), 10_000),
   drainMs: setting("SPOOL_DRAIN_MS", integer(0, 3_600_000), 5_000),
+  crashesMax: setting("SPOOL_CRASHES_MAX", integer(1, CRASHES_MAX), CRASHES_DEFAULT),
   writeAheadKib: setting("SPOOL_WRITE_AHEAD_KIB", integer(1, WRITE_AHEAD_KIB_MAX), WRITE_AHEAD_KIB_DEFAULT),
   sourcesDir: setting("SPOOL_SOURCES_DIR", path(), "."),
   modelBaseUrl: setting("SPOOL_MODEL_BASE_URL", text(/^https?:\/\/./, "a URL of http or https"), null),

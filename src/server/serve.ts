@@ -18,6 +18,7 @@ import { databasePlace } from "./database-url.ts";
 import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
 import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
+import type { LastWords } from "./log/fatal-errors.ts";
 import type { LogLevel } from "./log/log-level.ts";
 import { openProcessLog } from "./log/logging.ts";
 import { databaseLocation } from "./migrate.ts";
@@ -47,6 +48,8 @@ export interface RunningServer {
   stop(): Promise<void>;
   /** Resolves when the server has stopped, rejects when it could not go on. */
   readonly stopped: Promise<void>;
+  /** For the end of the process by an error that nobody caught. */
+  readonly lastWords: LastWords;
 }
 
 /**
@@ -118,7 +121,13 @@ async function openServer(parts: {
     await leave(server);
     resolve();
   };
-  return { address: doors.address, doors: doors.lines, stop: () => (stopping ??= stop()), stopped };
+  return {
+    address: doors.address,
+    doors: doors.lines,
+    stop: () => (stopping ??= stop()),
+    stopped,
+    lastWords: engine.dying,
+  };
 }
 
 function builtInKinds(

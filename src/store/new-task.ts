@@ -38,6 +38,7 @@ export function asCreated(task: NewTask, at: Date): Task {
     attemptDeadlineAt: isRunning ? attemptDeadline(request, at) : null,
     attempt: isRunning ? 1 : 0,
     handovers: 0,
+    crashes: 0,
     cancelRequestedAt: null,
     cancelReason: null,
     lease,

@@ -17,5 +17,7 @@ const STATEMENTS = [
   `alter table tasks
     add column crashes int not null default 0,
     add column request_digest text`,
+  // Of those that wait, the few whose last process died: a claim takes one of them at a time.
+  `create index tasks_suspected on tasks (namespace, task_id) where status = 'pending' and crashes > 0`,
   `alter table sessions add column is_leaving boolean not null default false`,
 ];
