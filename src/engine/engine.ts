@@ -187,8 +187,8 @@ export class Engine implements TaskEngine {
     if (membership === null) return;
     const orHalt = (work: Promise<unknown>) => Promise.race([work, aborted(halt)]);
     this.#journal.giveUpOn(halt);
-    await orHalt(membership.session.announceLeave());
-    await orHalt(Promise.all([this.#runner.stopClaiming(), this.#workers.drain()]));
+    const leave = membership.session.announceLeave();
+    await orHalt(Promise.all([this.#runner.stopClaiming(), this.#workers.drain(), leave]));
     // A start that is being stored runs its task as soon as it is: that task is to be ended too.
     await orHalt(this.#starter.whenIdle());
     await this.#runner.executor.whenIdle(drainMs);

@@ -48,8 +48,6 @@ export interface RunningServer {
   stop(): Promise<void>;
   /** Resolves when the server has stopped, rejects when it could not go on. */
   readonly stopped: Promise<void>;
-  /** For the end of the process by an error that nobody caught. */
-  readonly lastWords: LastWords;
 }
 
 /**
@@ -59,16 +57,19 @@ export interface RunningServer {
  * @param flags settings from the command line, by the names of Configuration; `config` is a file's path
  * @param kindFiles modules that export kinds, besides echo, ingest and synth
  * @param onLog is given the log as soon as it is open, for what happens to the whole process
+ * @param onEngine is given, before any task runs, what a process that is about to die can still store
  * @throws ConfigurationError, DatabaseTooNew, DatabaseTooOld, and where the address or the data folder is taken
  */
 export async function serve({
   flags,
   kindFiles,
   onLog,
+  onEngine,
 }: {
   flags: Record<string, string | undefined>;
   kindFiles: readonly string[];
   onLog?: (log: Logger, configured: LogLevel) => void;
+  onEngine?: (lastWords: LastWords) => void;
 }): Promise<RunningServer> {
   const configuration = readConfiguration({ flags });
   const { logLevel: level, logFormat: format, namespace } = configuration;
@@ -80,7 +81,7 @@ export async function serve({
   const ownKinds = await loadKinds(kindFiles);
   const store = await openDatabase(databaseLocation(configuration));
   opened.defer(() => store.close());
-  const server = await openServer({ configuration, store, ownKinds, resource, tracing, log });
+  const server = await openServer({ configuration, store, ownKinds, resource, tracing, log, onEngine });
   opened.move(); // It closes them when it stops.
   return server;
 }
@@ -92,6 +93,7 @@ async function openServer(parts: {
   resource: Resource;
   tracing: Tracing | null;
   log: Logger;
+  onEngine: ((lastWords: LastWords) => void) | undefined;
 }): Promise<RunningServer> {
   const { configuration, store, resource, tracing, log } = parts;
   const readiness = new Readiness(() => ping(store.db));
@@ -102,6 +104,7 @@ async function openServer(parts: {
   const kinds = [...builtInKinds(configuration, store, metrics), ...parts.ownKinds];
   requireDistinctNames(kinds);
   const engine = new Engine({ store, kinds, settings: configuration, watch: metrics.watch, log });
+  parts.onEngine?.(engine.dying);
   const kindNames = kinds.map(({ name }) => name);
   metrics.observe(engine, kindNames);
   const doors = await openDoors(engine, configuration, { readiness, metrics, isTraced: tracing !== null, log });
@@ -126,7 +129,6 @@ async function openServer(parts: {
     doors: doors.lines,
     stop: () => (stopping ??= stop()),
     stopped,
-    lastWords: engine.dying,
   };
 }
 

@@ -7,6 +7,7 @@ import { connect } from "../../src/client/client.ts";
 import type { Way } from "../support/crashing-kinds.ts";
 import { createDatabase } from "../support/postgres.ts";
 import { startServerProcess } from "../support/server-process.ts";
+import type { ServerProcess } from "../support/server-process.ts";
 
 const KINDS = join(import.meta.dirname, "..", "support", "crashing-kinds.ts");
 const TEST_MS = 240_000;
@@ -23,15 +24,24 @@ interface Line {
 /** Starts a server, and another whenever it dies, as a supervisor does, until it is disposed. */
 function keepServing(url: string, fatal: Line[]): AsyncDisposable & { address: () => Promise<string> } {
   let isOver = false;
+  const note = (text: string) => {
+    const lines = text.split("\n").filter((line) => line.startsWith("{"));
+    fatal.push(...lines.map((line) => JSON.parse(line) as Line).filter(({ level }) => level === "fatal"));
+  };
   let server = start();
-  async function start() {
+  async function start(): Promise<ServerProcess> {
     const environment = { SPOOL_DATABASE_URL: url, SPOOL_LEASE_MS: "1000", NODE_OPTIONS: "--max-old-space-size=128" };
-    const started = await startServerProcess({ environment, args: ["--kinds", KINDS] });
+    let started: ServerProcess;
+    try {
+      started = await startServerProcess({ environment, args: ["--kinds", KINDS] });
+    } catch (error) {
+      note((error as Error).message); // It was taken down before it could say where it listens.
+      return start();
+    }
     let text = "";
     started.child.stderr!.on("data", (chunk: Buffer) => (text += chunk.toString()));
     void once(started.child, "close").then(() => {
-      const lines = text.split("\n").filter((line) => line.startsWith("{"));
-      fatal.push(...lines.map((line) => JSON.parse(line) as Line).filter(({ level }) => level === "fatal"));
+      note(text);
       if (!isOver) server = start();
     });
     return started;
