@@ -37,6 +37,7 @@ export function addServerOptions(command: Command): Command {
     .option("--no-metrics", "count and measure nothing: no /metrics, nothing sent by OTLP")
     .option("--no-migrate", "leave the schema of the database as it is")
     .option("--drain-ms <ms>", "how long running tasks have at a shutdown (default: 5000)")
+    .option("--crashes-max <n>", "attempts of a task in a row that end with their process, before it does (default: 3)")
     .option("--write-ahead-kib <kib>", "what a stream puts ahead of its reader before it waits (default: 64)")
     .option("--streams-per-connection <n>", "calls and streams open at once on one connection (default: 1000)")
     .option("--follows-per-connection <n>", "streams over many tasks open at once on one connection (default: 256)")

@@ -10,6 +10,8 @@ import { APPEND_EVENTS_MAX } from "../domain/limits.ts";
 import { quiet, rejected } from "../domain/quiet.ts";
 import { WorkRequestSchema } from "../gen/spool/v1/worker_service_pb.ts";
 import type { FinishSchema } from "../gen/spool/v1/worker_service_pb.ts";
+import { outsideAttempts, withinAttempt } from "../telemetry/attempt-context.ts";
+import type { AttemptRef } from "../telemetry/attempt-context.ts";
 import { encodeAppend, encodeNewEvent } from "./work-encoding.ts";
 
 /** One message carries no more, but for an event that is larger by itself. */
@@ -27,6 +29,8 @@ export interface Window {
 export class WorkerAttempt implements EventSink {
   readonly taskId: string;
   readonly attempt: number;
+  /** Whose code it is, for what comes of it. */
+  readonly ref: AttemptRef;
   readonly #window: Window;
   readonly #onUnsent: (attempt: WorkerAttempt) => void;
   readonly #stopped = new AbortController();
@@ -44,6 +48,7 @@ export class WorkerAttempt implements EventSink {
 
   constructor(parts: {
     taskId: string;
+    kind: string;
     attempt: number;
     window: Window;
     /** Told when there is something to send. */
@@ -51,6 +56,7 @@ export class WorkerAttempt implements EventSink {
   }) {
     this.taskId = parts.taskId;
     this.attempt = parts.attempt;
+    this.ref = { taskId: parts.taskId, kind: parts.kind, attempt: parts.attempt };
     this.#window = parts.window;
     this.#onUnsent = parts.onUnsent;
   }
@@ -74,7 +80,7 @@ export class WorkerAttempt implements EventSink {
     const bytes = encodeNewEvent(type, body);
     this.#events.push(bytes);
     this.#bytes += bytes.length;
-    this.#onUnsent(this);
+    outsideAttempts(() => this.#onUnsent(this));
     if (this.#events.length < this.#window.events && this.#bytes < this.#window.bytes) return ROOM;
     this.#room ??= Promise.withResolvers();
     return quiet(this.#room.promise);
@@ -90,7 +96,8 @@ export class WorkerAttempt implements EventSink {
 
   /** The code is to stop. The first reason counts. */
   stop(because: StopReason): void {
-    if (!this.#stopped.signal.aborted) this.#stopped.abort(new AttemptStopped(because));
+    // What listens to the signal is code of the attempt.
+    if (!this.#stopped.signal.aborted) withinAttempt(this.ref, () => this.#stopped.abort(new AttemptStopped(because)));
   }
 
   /** How its code has ended. It is told to the server until that has stored it. */

@@ -14,6 +14,7 @@ import type {
   Welcome,
   WorkResponse,
 } from "../gen/spool/v1/worker_service_pb.ts";
+import { withinAttempt } from "../telemetry/attempt-context.ts";
 import { AttemptSpan } from "../telemetry/attempt-span.ts";
 import { WorkerAttempt } from "./worker-attempt.ts";
 import type { Window } from "./worker-attempt.ts";
@@ -122,7 +123,7 @@ export class WorkerAttempts {
     if (former?.attempt === number) return former.resend();
     if (former !== undefined) this.#close(former);
     const window = this.#window;
-    const attempt = new WorkerAttempt({ taskId, attempt: number, window, onUnsent: this.#onUnsent });
+    const attempt = new WorkerAttempt({ taskId, kind: name, attempt: number, window, onUnsent: this.#onUnsent });
     this.#attempts.set(taskId, attempt);
     const kind = this.#kinds.get(name);
     if (kind === undefined) return attempt.finish(RELEASED);
@@ -136,12 +137,12 @@ export class WorkerAttempts {
       span.threw(error);
       this.#onNotice({ type: "threw", taskId, kind: name, attempt: number, error });
     };
-    void span
-      .run(() => runAttempt(parts, attempt.signal, onFailure))
-      .then((outcome) => {
+    void withinAttempt(attempt.ref, () => span.run(() => runAttempt(parts, attempt.signal, onFailure))).then(
+      (outcome) => {
         span.end(endByOutcome(outcome));
         attempt.finish(outcome);
-      });
+      },
+    );
   }
 
   #refuse(attempt: WorkerAttempt, { taskId, reason, message, appended }: Refused): void {

@@ -8,5 +8,12 @@ export type WorkerNotice =
   | { type: "draining" }
   /** The code of a task threw. */
   | { type: "threw"; taskId: string; kind: string; attempt: number; error: unknown }
+  /**
+   * An error that nobody caught, or an exit, came from the code of a task: it ends this process, unless something of its
+   * own catches it. Told synchronously, before.
+   *
+   * @param error undefined: the code asked for the exit
+   */
+  | { type: "fatal"; taskId: string; kind: string; attempt: number; error?: unknown }
   /** The server took nothing of what an attempt sent. */
   | { type: "refused"; taskId: string; attempt: number; reason: string; message: string };

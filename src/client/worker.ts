@@ -10,6 +10,7 @@ import { Patience } from "./retry.ts";
 import { pause, timeLimit, unlessAborted } from "./timing.ts";
 import { WorkerAttempts } from "./worker-attempts.ts";
 import type { WorkerNotice } from "./worker-notice.ts";
+import { watchProcess } from "./process-watch.ts";
 import { WorkerStream } from "./worker-stream.ts";
 
 const CONCURRENCY_DEFAULT = 16;
@@ -84,10 +85,14 @@ class ConnectedWorker implements SpoolWorker {
     this.#transport = openConnection(options);
     const { kinds, onNotice = () => {} } = options;
     this.#attempts = new WorkerAttempts({ kinds, onNotice, onUnsent: (attempt) => this.#stream?.onUnsent(attempt) });
+    const unwatch = watchProcess((attempt, error) => {
+      onNotice({ type: "fatal", ...attempt, ...(error !== undefined && { error }) });
+    });
     const stop = () => void this.stop();
     if (options.signals !== false) for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, stop);
     this.stopped = this.#serve().finally(() => {
       for (const name of ["SIGTERM", "SIGINT"] as const) process.off(name, stop);
+      unwatch();
       this.#attempts.closeAll();
       this.#transport.close();
     });

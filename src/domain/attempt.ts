@@ -8,6 +8,7 @@ import type { Kind, TaskContext } from "./kind.ts";
 import type { AttemptOutcome, StopReason } from "./lifecycle.ts";
 import { rejected } from "./quiet.ts";
 import type { Task } from "./task.ts";
+import { isInstance, messageOf, readOr } from "./thrown.ts";
 
 const STOP_MESSAGES = {
   cancel: "the task was cancelled",
@@ -69,8 +70,10 @@ export async function runAttempt(
     return { type: "returned", result: checkResult(result) };
   } catch (error) {
     const because = stopReasonOf(signal);
-    if (because === null) onFailure(error);
-    return { type: "threw", failure: toFailure(error), because, isFinal: isFinal(error) };
+    const outcome: AttemptOutcome = { type: "threw", failure: toFailure(error), because, isFinal: isFinal(error) };
+    // The log does not change how the attempt ends, whatever it makes of what was thrown.
+    if (because === null) readOr(() => onFailure(error), undefined);
+    return outcome;
   }
 }
 
@@ -79,7 +82,7 @@ function parseStored(kind: Kind, { params }: AttemptParts["task"]): unknown {
   try {
     return kind.parseParams(params ?? {});
   } catch (error) {
-    throw error instanceof InvalidArgument ? refusedParams(error) : error;
+    throw isInstance(error, InvalidArgument) ? refusedParams(error) : error;
   }
 }
 
@@ -96,7 +99,7 @@ export function findingOf(kind: Kind, params: JsonObject): Finding {
   try {
     return { exclusiveKey: exclusiveKeyOf(kind, params) };
   } catch (error) {
-    return { failure: toFailure(error instanceof InvalidArgument ? refusedParams(error) : error) };
+    return { failure: toFailure(isInstance(error, InvalidArgument) ? refusedParams(error) : error) };
   }
 }
 
@@ -128,28 +131,24 @@ function refusing(emit: () => Promise<void>): Promise<void> {
   }
 }
 
-/** What callers are told of an error: its message, never its stack; a reason only where the kind named one. */
-export function toFailure(error: unknown): TaskFailure {
-  const message = cutMessage(messageOf(error));
-  if (!(error instanceof TaskError)) return { reason: "KIND_FAILED", message };
-  const reason = isReason(error.reason) ? error.reason : "KIND_FAILED";
+/**
+ * What callers are told of an error: its message, never its stack; a reason only where the kind named one. Never throws,
+ * whatever was thrown.
+ */
+export function toFailure(thrown: unknown): TaskFailure {
+  const message = cutMessage(messageOf(thrown));
+  if (!isInstance(thrown, TaskError)) return { reason: "KIND_FAILED", message };
+  const named = readOr<unknown>(() => thrown.reason, null);
+  const reason = isReason(named) ? named : "KIND_FAILED";
   try {
-    return { reason, message, ...(error.details === undefined ? {} : { details: checkDetails(error.details) }) };
+    const { details } = thrown;
+    return { reason, message, ...(details === undefined ? {} : { details: checkDetails(details) }) };
   } catch {
-    return { reason, message: `${message} (its details could not be recorded)` };
+    return { reason, message: cutMessage(`${message} (its details could not be recorded)`) };
   }
 }
 
 /** Whether the code says that another attempt is of no use. */
-function isFinal(error: unknown): boolean {
-  return error instanceof TaskError && !error.retryable;
-}
-
-/** Code may throw anything, also what has no text or throws when it is asked for it. */
-function messageOf(error: unknown): string {
-  try {
-    return String(error instanceof Error ? error.message : error);
-  } catch {
-    return "the code of the task threw what cannot be put in words";
-  }
+function isFinal(thrown: unknown): boolean {
+  return isInstance(thrown, TaskError) && !readOr(() => thrown.retryable, true);
 }

@@ -1,6 +1,7 @@
 import { InvalidArgument } from "./errors.ts";
 import { LOG_LEVELS } from "./event.ts";
 import type { EventBodies, LogLevel } from "./event.ts";
+import { copyJson } from "./json-copy.ts";
 import { measureJson, NotJson } from "./json-size.ts";
 import type { JsonObject } from "./json.ts";
 import {
@@ -13,6 +14,7 @@ import {
   RESULT_BYTES_MAX,
   RESULT_VALUES_MAX,
 } from "./limits.ts";
+import { isInstance } from "./thrown.ts";
 
 // What the code of a task may put on its tape, wherever it runs. Every function gives the body of an event, and throws
 // InvalidArgument with the field and its bound for what no door could carry exactly, or what is too large.
@@ -44,27 +46,26 @@ export function partialBody(kind: string, payload: JsonObject): EventBodies["par
   return checked({ kind, payload: asObject(payload, "partial.payload") }, "partial");
 }
 
-export function checkResult(result: JsonObject): JsonObject {
-  checkJson(result, "result", RESULT_BYTES_MAX);
-  return result;
+/** A copy of what code has returned: what its objects say or do afterwards changes nothing. */
+export function checkResult(result: unknown): JsonObject {
+  return copied(result, "result", RESULT_BYTES_MAX);
 }
 
-/** The details of an error. */
-export function checkDetails(details: JsonObject): JsonObject {
-  checkJson(details, "details", EVENT_BYTES_MAX);
-  return details;
+/** A copy of the details of an error. */
+export function checkDetails(details: unknown): JsonObject {
+  return copied(details, "details", EVENT_BYTES_MAX);
 }
 
 const REASON = new RegExp(`^[A-Z][A-Z0-9_]{0,${ERROR_REASON_CHARS_MAX - 1}}$`);
 
 /** Whether a reason is UPPER_SNAKE_CASE, of at most 63 characters. */
-export function isReason(reason: string): boolean {
-  return REASON.test(reason);
+export function isReason(reason: unknown): reason is string {
+  return typeof reason === "string" && REASON.test(reason);
 }
 
 /** As much of an error's message as a tape takes. */
 export function cutMessage(message: string): string {
-  return message.toWellFormed().slice(0, ERROR_MESSAGE_CHARS_MAX).toWellFormed();
+  return message.slice(0, ERROR_MESSAGE_CHARS_MAX).toWellFormed();
 }
 
 function checked<Body extends object>(body: Body, field: string): Body {
@@ -74,13 +75,36 @@ function checked<Body extends object>(body: Body, field: string): Body {
 
 /** Refuses what no door could carry exactly, or what is too large, naming where it is. */
 function checkJson(value: unknown, field: string, bytesMax: number): void {
-  let bytes: number;
+  const object = asObject(value, field);
+  const bytes = refusingNotJson(() => measureJson(object, JSON_DEPTH_MAX, field));
+  checkSize(object, { bytes, bytesMax, field });
+}
+
+/** A copy of a value, of which the same is refused. */
+function copied(value: unknown, field: string, bytesMax: number): JsonObject {
+  const object = asObject(value, field);
+  const copied = refusingNotJson(() => {
+    try {
+      return copyJson(object, { depthMax: JSON_DEPTH_MAX, bytesMax });
+    } catch (error) {
+      throw isInstance(error, NotJson) ? error.within(field) : error;
+    }
+  });
+  const copy = copied === null ? {} : (copied.copy as JsonObject);
+  checkSize(copy, { bytes: copied?.bytes ?? Infinity, bytesMax, field });
+  return copy;
+}
+
+function refusingNotJson<Result>(read: () => Result): Result {
   try {
-    bytes = measureJson(asObject(value, field), JSON_DEPTH_MAX, field, RESULT_VALUES_MAX);
+    return read();
   } catch (error) {
-    if (error instanceof NotJson) throw invalid(error.path, error.problem);
+    if (isInstance(error, NotJson)) throw invalid(error.path, error.problem);
     throw error;
   }
+}
+
+function checkSize(value: JsonObject, { bytes, bytesMax, field }: { bytes: number; bytesMax: number; field: string }) {
   // The text is at most six times as long (a control character), so it is only measured where it may be over.
   const isOver = bytes > bytesMax || (bytes * 6 > bytesMax && Buffer.byteLength(JSON.stringify(value)) > bytesMax);
   if (isOver) throw invalid(field, `must be at most ${bytesMax} bytes as JSON and as protobuf`);

@@ -101,9 +101,11 @@ export class SeqOutOfRange extends SpoolError {
 }
 
 export class RequestIdReused extends SpoolError {
-  constructor(requestId: string, taskId: string) {
-    super("REQUEST_ID_REUSED", `request_id ${JSON.stringify(requestId)} started task ${taskId} with other content`, {
-      metadata: { request_id: requestId, task_id: taskId },
+  /** @param differing the fields that are not as they were in the first start */
+  constructor(requestId: string, taskId: string, differing: readonly string[]) {
+    const what = `it differs in ${differing.join(", ")}`;
+    super("REQUEST_ID_REUSED", `request_id ${JSON.stringify(requestId)} started task ${taskId} before: ${what}`, {
+      metadata: { request_id: requestId, task_id: taskId, differs: differing.join(", ") },
     });
   }
 }

@@ -90,12 +90,12 @@ function measureMembers(object: Readonly<Record<string, unknown>>, depthMax: num
 }
 
 /** A string's length in UTF-8. Throws NotJson for an unpaired surrogate, which UTF-8 cannot carry. */
-function utf8Bytes(text: string): number {
+export function utf8Bytes(text: string): number {
   if (!text.isWellFormed()) throw new NotJson("", "must not hold an unpaired surrogate");
   return Buffer.byteLength(text);
 }
 
 /** The size of a protobuf field that holds so many bytes: tag, length, content. */
-function delimited(bytes: number): number {
+export function delimited(bytes: number): number {
   return 1 + (bytes < 0x80 ? 1 : bytes < 0x4000 ? 2 : bytes < 0x20_0000 ? 3 : 4) + bytes;
 }

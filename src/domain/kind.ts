@@ -109,7 +109,7 @@ export function parseBySchema<Output>(
   throw new InvalidArgument(
     outcome.issues.map((issue): Violation => {
       const path = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part));
-      return { field: [field, ...path].join("."), description: issue.message };
+      return { field: [field, ...path].join("."), description: String(issue.message) };
     }),
   );
 }

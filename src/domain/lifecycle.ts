@@ -1,3 +1,4 @@
+import { cutMessage } from "./emission.ts";
 import { newEvent } from "./event.ts";
 import type { NewEvent, TaskFailure } from "./event.ts";
 import type { JsonObject } from "./json.ts";
@@ -18,14 +19,19 @@ export type Transition =
   | { type: "unchanged" }
   /** The wish to cancel is recorded; the owner is told. */
   | { type: "ask"; reason: string; event: NewEvent }
-  /** Back to pending for another attempt, not before nextAttemptAt. A handover does not use the attempt up. */
-  | { type: "requeue"; nextAttemptAt: Date; isHandover: boolean; event: NewEvent }
+  /**
+   * Back to pending for another attempt, not before nextAttemptAt. A handover does not use the attempt up. `crashes` is
+   * how many attempts in a row have ended with their process by then.
+   */
+  | { type: "requeue"; nextAttemptAt: Date; isHandover: boolean; crashes: number; event: NewEvent }
   | End;
 
 export interface End {
   type: "end";
   status: TerminalStatus;
   event: NewEvent;
+  /** Where the last attempt ended with its process: how many in a row have. */
+  crashes?: number;
 }
 
 /** How the code of an attempt came to its end. */
@@ -57,6 +63,7 @@ type Deciding = Pick<
   | "attempt"
   | "maxAttempts"
   | "handovers"
+  | "crashes"
   | "retryPolicy"
   | "deadlineAt"
   | "cancelRequestedAt"
@@ -110,9 +117,50 @@ export function stopAttempt(task: Deciding, because: StopReason, moment: Moment)
   if (task.status !== "running") return { type: "unchanged" };
   if (because === "cancel" || task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
   if (hasPassed(task.deadlineAt, moment.at)) return failed(DEADLINE_PASSED);
-  if (because === "handover") return requeued(SHUTDOWN, moment.at, { isHandover: true });
-  if (because === "unreached") return requeued(UNREACHED, moment.at, { isHandover: true });
-  return retryOrFail(task, STOP_FAILURES[because], moment);
+  if (because === "handover") return requeued(SHUTDOWN, moment.at, { isHandover: true, crashes: 0 });
+  if (because === "unreached") return requeued(UNREACHED, moment.at, { isHandover: true, crashes: task.crashes });
+  // A process that left in order, or was about to: that its tasks were lost says nothing of them, for or against.
+  const crashes = because === "lost" ? task.crashes : 0;
+  return retryOrFail(task, STOP_FAILURES[because], moment, crashes);
+}
+
+/** That a process died with a task. */
+export interface Death {
+  /** How many attempts in a row may end so, before the task is ended, whatever attempts it has left. */
+  crashesMax: number;
+  /** What took it down, where that is known to be the code of the task; null: nobody knows. */
+  message: string | null;
+}
+
+/**
+ * What becomes of a running task whose process died. Where nobody knows what took it down, each of its tasks may have:
+ * only what is there each time is ended for it.
+ */
+export function endWithProcess(task: Deciding, { crashesMax, message }: Death, moment: Moment): Transition {
+  if (task.status !== "running") return { type: "unchanged" };
+  if (task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
+  if (hasPassed(task.deadlineAt, moment.at)) return failed(DEADLINE_PASSED);
+  const crashes = task.crashes + 1;
+  const failure = message === null ? STOP_FAILURES.lost : { reason: "WORKER_CRASHED", message: cutMessage(message) };
+  if (crashes < crashesMax) return withCrashes(retryOrFail(task, failure, moment, crashes), crashes);
+  const often = `the process that ran the task died in ${crashes} attempts in a row`;
+  return withCrashes(failed({ reason: "WORKER_CRASHED", message: cutMessage(message ?? often) }), crashes);
+}
+
+/**
+ * What becomes of a running task whose process is taken down by another task's code. It loses no attempt, where it may
+ * be run again at all: its kind can resume it, or its start gives it more attempts than one.
+ */
+export function outliveProcess(task: Deciding, kind: { isResumable: boolean }, moment: Moment): Transition {
+  if (task.status !== "running") return { type: "unchanged" };
+  if (task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
+  if (hasPassed(task.deadlineAt, moment.at)) return failed(DEADLINE_PASSED);
+  if (!kind.isResumable && !hasAttemptsLeft(task)) return failed(STOP_FAILURES.lost);
+  return requeued(STOP_FAILURES.lost, moment.at, { isHandover: true, crashes: task.crashes });
+}
+
+function withCrashes(transition: Transition, crashes: number): Transition {
+  return transition.type === "end" ? { ...transition, crashes } : transition;
 }
 
 /** What becomes of a task that waits past its deadline. */
@@ -126,7 +174,7 @@ export function refuse({ status }: Deciding, failure: TaskFailure): Transition {
   return status === "pending" ? failed(failure) : { type: "unchanged" };
 }
 
-function retryOrFail(task: Deciding, error: TaskFailure, { at, random }: Moment): Transition {
+function retryOrFail(task: Deciding, error: TaskFailure, { at, random }: Moment, crashes = 0): Transition {
   if (!hasAttemptsLeft(task)) return failed(error);
   // It failed before it heard of the cancel: another attempt would run, after its delay, what nobody wants any more.
   if (task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
@@ -134,7 +182,7 @@ function retryOrFail(task: Deciding, error: TaskFailure, { at, random }: Moment)
   const nextAttemptAt = new Date(at.getTime() + delayMs);
   // An attempt that could only begin too late: why this one failed says more than a deadline passed in waiting.
   if (hasPassed(task.deadlineAt, nextAttemptAt)) return failed(error);
-  return requeued(error, nextAttemptAt, { isHandover: false });
+  return requeued(error, nextAttemptAt, { isHandover: false, crashes });
 }
 
 type Budget = "attempt" | "handovers" | "maxAttempts";
@@ -151,9 +199,13 @@ function hasPassed(deadlineAt: Date | null, at: Date): boolean {
   return deadlineAt !== null && deadlineAt <= at;
 }
 
-function requeued(error: TaskFailure, nextAttemptAt: Date, { isHandover }: { isHandover: boolean }): Transition {
+function requeued(
+  error: TaskFailure,
+  nextAttemptAt: Date,
+  { isHandover, crashes }: { isHandover: boolean; crashes: number },
+): Transition {
   const event = newEvent("retrying", { error, next_attempt_at: nextAttemptAt.toISOString() });
-  return { type: "requeue", nextAttemptAt, isHandover, event };
+  return { type: "requeue", nextAttemptAt, isHandover, crashes, event };
 }
 
 function succeeded(result: JsonObject): End {

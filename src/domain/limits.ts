@@ -26,6 +26,9 @@ export const BACKOFF_MS_MIN = 1;
 export const BACKOFF_MS_MAX = 30 * DAY_MS;
 export const BACKOFF_MULTIPLIER_MAX = 100;
 export const RUN_AHEAD_MS_MAX = 366 * DAY_MS;
+/** How many attempts of a task in a row may end with their process, before the task does. */
+export const CRASHES_DEFAULT = 3;
+export const CRASHES_MAX = 100;
 export const DEADLINE_AHEAD_MS_MAX = 2 * RUN_AHEAD_MS_MAX;
 export const CANCEL_REASON_CHARS_MAX = 1_024;
 

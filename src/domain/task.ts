@@ -57,6 +57,8 @@ export interface Task {
   maxAttempts: number;
   /** How many attempts were handed on by a process that stopped: they do not count against maxAttempts. */
   handovers: number;
+  /** How many attempts in a row have ended because their process died: 0 after one that ended otherwise. */
+  crashes: number;
   retryPolicy: Readonly<RetryPolicy>;
   /** The last checkpoint on the tape, for the next attempt; null: there is none. */
   checkpointSeq: bigint | null;

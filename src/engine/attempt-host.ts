@@ -3,6 +3,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { RetrySettings } from "../domain/retry.ts";
 import type { AttemptOutcome } from "../domain/lifecycle.ts";
 import type { Fence, Task } from "../domain/task.ts";
+import type { AttemptRef } from "../telemetry/attempt-context.ts";
 import type { AttemptSpan } from "../telemetry/attempt-span.ts";
 import type { TapeWriter } from "./tape-writer.ts";
 
@@ -31,6 +32,8 @@ export interface AttemptHost {
    * @param signal fires with AttemptStopped when the code should stop
    */
   run(attempt: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome>;
+  /** Does what sets code of the attempt off, where that runs in this process: what it throws is then the attempt's. */
+  within(attempt: AttemptRef, work: () => void): void;
   /**
    * Told when the attempt is over.
    *

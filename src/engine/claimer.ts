@@ -26,6 +26,7 @@ export class Claimer {
   readonly #namespace: string;
   /** Those first that were served least lately, so that one free slot after the other goes round among the kinds. */
   #kinds: readonly string[];
+  readonly #suspectedFrom: number;
   readonly #lease: () => string;
   readonly #isFresh: () => boolean;
   readonly #executor: Executor;
@@ -43,6 +44,8 @@ export class Claimer {
     db: Kysely<Database>;
     namespace: string;
     kinds: readonly string[];
+    /** After how many crashes in a row a task is suspected of taking its process down. */
+    suspectedFrom: number;
     lease: () => string;
     /** Whether this process's own session was renewed in time. */
     isFresh: () => boolean;
@@ -54,6 +57,7 @@ export class Claimer {
     this.#db = parts.db;
     this.#namespace = parts.namespace;
     this.#kinds = parts.kinds;
+    this.#suspectedFrom = parts.suspectedFrom;
     this.#lease = parts.lease;
     this.#isFresh = parts.isFresh;
     this.#executor = parts.executor;
@@ -129,7 +133,8 @@ export class Claimer {
   async #take(limit: number, keys: readonly string[]): Promise<Claimed> {
     const lease = this.#lease();
     const window = this.#window;
-    const query = { namespace: this.#namespace, kinds: this.#kinds, lease, limit, keys };
+    const suspectedFrom = this.#suspectedFrom;
+    const query = { namespace: this.#namespace, kinds: this.#kinds, suspectedFrom, lease, limit, keys };
     const claimed = await claimTasks(this.#db, window === undefined ? query : { ...query, window });
     this.#watch.eventsWritten(claimed.tasks.length);
     for (const task of claimed.tasks) {

@@ -3,6 +3,7 @@ import { endByTransition } from "../domain/attempt-end.ts";
 import type { Moment, Transition } from "../domain/lifecycle.ts";
 import type { Fence, Task } from "../domain/task.ts";
 import type { Database } from "../store/schema.ts";
+import { lockOwnedTasks } from "../store/owned-tasks.ts";
 import { lockOverdueTasks } from "../store/sweep-queries.ts";
 import type { OverdueFilter, OverdueReason } from "../store/sweep-queries.ts";
 import { lockTask, writeTransitions } from "../store/transitions.ts";
@@ -18,10 +19,12 @@ export interface ControlOutcome {
   transition: Transition | null;
 }
 
-type Decide = (task: Task, moment: Moment) => Transition;
+type Decide = (task: Task, moment: Moment & { hasDied: boolean }) => Transition;
+
+type DecideOrNot = (...of: Parameters<Decide>) => Transition | null;
 
 /** Why it is decided on a task, where that is not for its own attempt to do. */
-export type DecisionReason = "cancel" | "refused" | "unreached" | OverdueReason;
+export type DecisionReason = "cancel" | "refused" | "unreached" | "crashed" | OverdueReason;
 
 /**
  * The control path: cancels, retries, tasks taken from their owner. Short transactions: lock the row, let the domain
@@ -70,6 +73,18 @@ export class Control {
     });
   }
 
+  /** The same of an attempt whose code takes this process down. @throws as above */
+  changeCrashed(fence: Fence, decide: Decide): Promise<void> {
+    return this.changeOwned(fence, decide).then((outcome) => this.#report([outcome], "crashed"));
+  }
+
+  /** Decides on tasks that a session runs, up to the limit, in one commit, and tells of it. @throws StoreUnavailable */
+  async changeAllOwned(query: { lease: string; limit: number }, decide: Decide): Promise<ControlOutcome[]> {
+    const outcomes = await this.#transact((trx) => lockOwnedTasks(trx, query), decide);
+    this.#report(outcomes, "crashed");
+    return outcomes;
+  }
+
   /**
    * Decides on tasks that are overdue, in one commit, and reports it; those that another process is deciding on are left
    * out.
@@ -95,7 +110,7 @@ export class Control {
     }
   }
 
-  async #changeOne(taskId: string, decide: (task: Task, moment: Moment) => Transition | null): Promise<ControlOutcome> {
+  async #changeOne(taskId: string, decide: DecideOrNot): Promise<ControlOutcome> {
     const { namespace } = this.#reporting;
     const [outcome] = await this.#transact((trx) => lockTask(trx, { namespace, taskId }), decide);
     return outcome!;
@@ -103,11 +118,14 @@ export class Control {
 
   async #transact(
     lock: (trx: Transaction<Database>) => Promise<LockedTasks>,
-    decide: (task: Task, moment: Moment) => Transition | null,
+    decide: DecideOrNot,
   ): Promise<ControlOutcome[]> {
     const outcomes = await this.#db.transaction().execute(async (trx) => {
-      const { tasks, at } = await lock(trx);
-      const decided = tasks.map((task) => ({ task, transition: decide(task, { at, random: Math.random() }) }));
+      const { tasks, at, died } = await lock(trx);
+      const decided = tasks.map((task) => {
+        const moment = { at, random: Math.random(), hasDied: died?.has(task.taskId) ?? false };
+        return { task, transition: decide(task, moment) };
+      });
       const changes = decided.filter(isChange);
       if (changes.length === 0) return decided;
       const changed = new Map((await writeTransitions(trx, changes, at)).map((task) => [task.taskId, task]));

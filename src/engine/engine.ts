@@ -9,19 +9,19 @@ import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 import { readActivity } from "../store/activity-queries.ts";
-import { readPage } from "../store/event-queries.ts";
 import { readProgress } from "../store/progress.ts";
 import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
-import { listTasks, readStates, readTask } from "../store/task-queries.ts";
+import { listTasks, readTask } from "../store/task-queries.ts";
 import { aborted } from "./aborted.ts";
 import type { Reporting } from "./attempt-report.ts";
 import { Control } from "./control.ts";
-import { CurrentStates } from "./current-states.ts";
+import { Dying } from "./dying.ts";
 import { Feed } from "./feed.ts";
 import { followTape, readEvents, waitForEnd } from "./follow.ts";
-import type { TapeSource } from "./follow.ts";
+import { openTapeSource } from "./tape-source.ts";
+import type { TapeSource } from "./tape-source.ts";
 import { followTasks, openFollowSource } from "./follow-tasks.ts";
 import type { FollowSource } from "./follow-tasks.ts";
 import { Journal } from "./journal.ts";
@@ -32,7 +32,6 @@ import type { MembershipSettings } from "./membership.ts";
 import { SharedActivity } from "./shared-activity.ts";
 import { Starter } from "./starter.ts";
 import { readCheckpoint, readOutcome } from "./stored-outcome.ts";
-import { StoredPages } from "./stored-pages.ts";
 import { Runner } from "./runner.ts";
 import type { RunnerSurroundings } from "./runner.ts";
 import { Runners } from "./runners.ts";
@@ -82,6 +81,8 @@ export class Engine implements TaskEngine {
   readonly #directory: KindDirectory;
   readonly #starter: Starter;
   readonly #activity: SharedActivity;
+  /** For a process that an error nobody caught takes down. */
+  readonly dying: Dying;
   #membership: Membership | null = null;
   #hasStarted = false;
   /** It runs nothing new: what is started here is left to others. */
@@ -111,16 +112,7 @@ export class Engine implements TaskEngine {
     this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]));
     this.#settings = settings;
     this.#reporting = reporting;
-    const stored = new StoredPages({
-      feed,
-      readStore: async (query) => readPage(this.#opened(), { namespace, ...query }),
-    });
-    // By the priority lane: two short reads at the most, by which open tapes in memory stay readable.
-    const states = new CurrentStates(async (taskIds) => {
-      this.#opened();
-      return readStates(priorityDb, { namespace, taskIds });
-    });
-    this.#source = { feed, stored, states };
+    this.#source = openTapeSource({ feed, namespace, opened: () => this.#opened(), priorityDb });
     this.#followSource = openFollowSource({ db, namespace, feed, see: (task) => this.#directory.see(task) });
     this.#journal = new Journal({ db: priorityDb, feed, watch, log });
     this.#directory = new KindDirectory({
@@ -147,6 +139,7 @@ export class Engine implements TaskEngine {
       control: this.#control,
       journal: this.#journal,
       graceMs: settings.cancelGraceMs,
+      crashesMax: settings.crashesMax,
       readCheckpoint: (task) => readCheckpoint(priorityDb, task),
     };
     this.#runner = new Runner({
@@ -155,6 +148,9 @@ export class Engine implements TaskEngine {
       kinds,
       slots: settings.slots,
     });
+    const { crashesMax } = settings;
+    const session = () => this.#membership?.session;
+    this.dying = new Dying({ control: this.#control, runner: this.#runner, crashesMax, session });
     this.#workers = new Workers({ surroundings, runners: this.#runners, leaseMs: settings.leaseMs });
   }
 
@@ -188,7 +184,8 @@ export class Engine implements TaskEngine {
     if (membership === null) return;
     const orHalt = (work: Promise<unknown>) => Promise.race([work, aborted(halt)]);
     this.#journal.giveUpOn(halt);
-    await orHalt(Promise.all([this.#runner.stopClaiming(), this.#workers.drain()]));
+    const leave = membership.session.announceLeave();
+    await orHalt(Promise.all([this.#runner.stopClaiming(), this.#workers.drain(), leave]));
     // A start that is being stored runs its task as soon as it is: that task is to be ended too.
     await orHalt(this.#starter.whenIdle());
     await this.#runner.executor.whenIdle(drainMs);

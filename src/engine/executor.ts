@@ -3,6 +3,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { AttemptOutcome, StopReason } from "../domain/lifecycle.ts";
 import type { Task } from "../domain/task.ts";
 import { isContentError, sqlstateOf } from "../store/errors.ts";
+import type { AttemptRef } from "../telemetry/attempt-context.ts";
 import { outsideSpans } from "../telemetry/trace-context.ts";
 import { AttemptFinalizer } from "./attempt-finalizer.ts";
 import type { FinalizedAttempt } from "./attempt-finalizer.ts";
@@ -79,6 +80,15 @@ export class Executor {
     return [...this.#running.keys()];
   }
 
+  /** The attempts that run here. */
+  attempts(): AttemptRef[] {
+    return [...this.#running.values()].map(({ task: { taskId, kind, attempt } }) => ({ taskId, kind, attempt }));
+  }
+
+  isResumable(kind: string): boolean {
+    return this.#host.isResumable(kind);
+  }
+
   /** Adds how many run here, by kind. */
   countRunning(counts: Map<string, number>): void {
     for (const { task } of this.#running.values()) counts.set(task.kind, (counts.get(task.kind) ?? 0) + 1);
@@ -143,6 +153,7 @@ export class Executor {
       report: new AttemptReport(task, { ...this.#reporting, at, isResumed }),
       timeoutMs: attemptDeadlineAt === null ? Infinity : attemptDeadlineAt.getTime() - at.getTime(),
       graceMs: this.#graceMs,
+      within: (work) => this.#host.within(task, work),
     });
     // An earlier attempt of the task, which was taken from this process: its code may not have come to its end yet.
     const former = this.#running.get(taskId);

@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { RequestIdReused } from "../domain/errors.ts";
+import { differencesOf } from "../domain/request-digest.ts";
 import { isTerminal } from "../domain/task.ts";
 import { writeFlush } from "../store/journal-statement.ts";
 import type { FlushResult } from "../store/journal-statement.ts";
@@ -127,7 +128,7 @@ export class BatchWriter {
 
   /** Settles a create that a write did not apply: its request_id is taken, or it was applied before. */
   async settleMissedCreate({ task, events, done }: Create): Promise<void> {
-    const { namespace, taskId, paramsDigest, request } = task;
+    const { namespace, taskId, request } = task;
     const written = (at: Date) => {
       this.#watch.eventsWritten(events.length);
       done.resolve({ created: true, at });
@@ -141,9 +142,8 @@ export class BatchWriter {
     const existing = await readTaskByRequest(this.#db, { namespace, requestId });
     if (existing === undefined) throw new Error(`request ${requestId} is taken, but by no task`);
     if (existing.taskId === taskId) return written(existing.createdAt);
-    if (existing.kind !== request.kind || existing.paramsDigest !== paramsDigest) {
-      return done.reject(new RequestIdReused(requestId, existing.taskId));
-    }
+    const differing = differencesOf(task, existing);
+    if (differing.length > 0) return done.reject(new RequestIdReused(requestId, existing.taskId, differing));
     done.resolve({ created: false, task: existing });
   }
 }

@@ -3,26 +3,18 @@ import { SeqOutOfRange } from "../domain/errors.ts";
 import { PAGE_EVENTS_MAX } from "../domain/limits.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task } from "../domain/task.ts";
-import type { CurrentStates } from "./current-states.ts";
 import type { Feed } from "./feed.ts";
 import { readPatiently } from "./patient-read.ts";
-import type { StoredPages } from "./stored-pages.ts";
+import type { TapeSource } from "./tape-source.ts";
 import type { PageQuery, TapePage, TaskEngine } from "./task-engine.ts";
 
 /** Past every seq: for a page that is to be read after the call that asks for it has begun. */
 const NOTHING_OLDER = 2n ** 63n;
 
-/** Where pages come from: the feed where it has them, else the store. */
-export interface TapeSource {
-  feed: Feed;
-  stored: StoredPages;
-  states: Pick<CurrentStates, "read">;
-}
-
 /**
  * Gives a tape from a position on, then live: pages in order, each event once. The first page comes at once, even
- * with no event, and shows nothing older than the call; after heartbeatMs without an event comes an empty page. Ends after `final`, and at once when fromSeq
- * is past the end of a finished tape.
+ * with no event, and shows nothing older than the call; after heartbeatMs without an event comes an empty page. Ends
+ * after `final`, and at once when fromSeq is past the end of a finished tape.
  *
  * @param fromSeq the first seq wanted, from 1
  * @param knownSeq a last_seq that was read after the call began; left out: the first page is held against the store

@@ -5,6 +5,8 @@ import type { JsonObject } from "../domain/json.ts";
 import type { Kind } from "../domain/kind.ts";
 import type { AttemptOutcome } from "../domain/lifecycle.ts";
 import type { RetrySettings } from "../domain/retry.ts";
+import { outsideAttempts, withinAttempt } from "../telemetry/attempt-context.ts";
+import type { AttemptRef } from "../telemetry/attempt-context.ts";
 import { lineOf } from "./attempt-report.ts";
 import type { AttemptHost, HostedAttempt } from "./attempt-host.ts";
 
@@ -33,13 +35,25 @@ export class KindHost implements AttemptHost {
 
   run({ task, writer, lastCheckpoint, span }: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome> {
     const kind = this.#kinds.get(task.kind)!;
-    const parts = { kind, task, sink: writer, lastCheckpoint, traceparent: span.traceparent };
+    // The connection that it may open is for others too.
+    const lastCheckpointOutside = () => outsideAttempts(lastCheckpoint);
+    const parts = {
+      kind,
+      task,
+      sink: writer,
+      lastCheckpoint: lastCheckpointOutside,
+      traceparent: span.traceparent,
+    };
     const onFailure = (error: unknown) => {
       span.threw(error);
       // Said with the line and not by a child of the log, which every task would pay for and few write to.
       this.#log.warn({ ...lineOf(task, span.traceparent), err: error }, "the code of a task threw");
     };
-    return span.run(() => runAttempt(parts, signal, onFailure));
+    return this.within(task, () => span.run(() => runAttempt(parts, signal, onFailure)));
+  }
+
+  within<Result>({ taskId, kind, attempt }: AttemptRef, work: () => Result): Result {
+    return withinAttempt({ taskId, kind, attempt }, work);
   }
 
   onEnded(): void {

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { KindOffer } from "../domain/session.ts";
 import type { Store } from "../store/database.ts";
-import { awaitWorkers, closeServerSessions } from "../store/session-queries.ts";
+import { awaitWorkers, expireServerSessions } from "../store/session-queries.ts";
 import type { Control } from "./control.ts";
 import type { Feed } from "./feed.ts";
 import { Observer } from "./observer.ts";
@@ -18,6 +18,8 @@ export interface MembershipSettings {
   cancelGraceMs: number;
   /** How long after its death a process's tasks become anybody's. */
   leaseMs: number;
+  /** How many attempts of a task in a row may end with their process, before the task does. */
+  crashesMax: number;
   /** Whether processes tell each other of their commits; without it they find out by looking, once a second. */
   notify: boolean;
 }
@@ -58,6 +60,7 @@ export class Membership {
       namespace,
       control,
       graceMs: settings.cancelGraceMs,
+      crashesMax: settings.crashesMax,
       maySweep,
       onUnblocked: (kinds) => kinds.forEach((kind) => runners.onWaiting(kind)),
       log,
@@ -98,7 +101,7 @@ export class Membership {
   static async join(parts: MembershipParts): Promise<Membership> {
     const { store, settings, kinds, runner, runners, log } = parts;
     // Nobody else can have this database open: what earlier processes owned need not wait for their lease to run out.
-    if (store.exclusive) await closeServerSessions(store.priorityDb);
+    if (store.exclusive) await expireServerSessions(store.priorityDb);
     const session = await Session.open({
       db: store.priorityDb,
       namespace: settings.namespace,

@@ -127,6 +127,10 @@ export class RemoteHost implements AttemptHost {
     return end.promise;
   }
 
+  within(_: unknown, work: () => void): void {
+    work();
+  }
+
   onEnded({ taskId, attempt }: Fence, isStored: boolean): void {
     if (this.#held.get(taskId)?.attempt !== attempt) return;
     this.#held.delete(taskId);

@@ -16,6 +16,8 @@ import type { Session } from "./session.ts";
 export interface RunnerSurroundings extends Omit<ExecutorParts, "host" | "slots" | "onFree"> {
   db: Kysely<Database>;
   feed: Feed;
+  /** How many attempts of a task in a row may end with their process. */
+  crashesMax: number;
 }
 
 /**
@@ -57,11 +59,12 @@ export class Runner {
   /** Begins to take tasks, under a session that is open. */
   start(session: Session): void {
     const { executor } = this;
-    const { db, namespace, feed, control, watch, log } = this.#parts;
+    const { db, namespace, crashesMax, feed, control, watch, log } = this.#parts;
     const kinds = [...this.#kinds.keys()];
+    const suspectedFrom = Math.max(1, crashesMax - 1);
     const lease = () => session.id;
     const isFresh = () => session.isFresh && this.#isReady();
-    const claimer = new Claimer({ db, namespace, kinds, lease, isFresh, executor, feed, watch, log });
+    const claimer = new Claimer({ db, namespace, kinds, suspectedFrom, lease, isFresh, executor, feed, watch, log });
     const onOrphan = (orphan: OwnedTask) => this.#seeToOrphan(orphan, session);
     const onStalled = (stalled: readonly StalledTask[]) => session.reportStalled(stalled);
     const reconciler = new Reconciler({ db, executor, lease, isFresh, onOrphan, onStalled, log });

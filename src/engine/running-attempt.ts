@@ -26,6 +26,7 @@ export class RunningAttempt {
   /** Resolves when the attempt is over here. Never rejects. */
   ended: Promise<void> = Promise.resolve();
   readonly #graceMs: number;
+  readonly #within: (work: () => void) => void;
   readonly #controller = new AbortController();
   readonly #graceOver = Promise.withResolvers<StopReason>();
   readonly #abandoned = Promise.withResolvers<"abandoned">();
@@ -38,14 +39,22 @@ export class RunningAttempt {
    * @param open opens its tape; given what to call when the task turns out to be another process's
    * @param timeoutMs how long it may run from now on; Infinity: without end
    * @param graceMs how long its code may go on after it was told to stop
+   * @param within does what sets its code off: what that throws is then the attempt's
    */
   constructor(
     task: Task,
-    parts: { open: (onLost: () => void) => TapeWriter; report: AttemptReport; timeoutMs: number; graceMs: number },
+    parts: {
+      open: (onLost: () => void) => TapeWriter;
+      report: AttemptReport;
+      timeoutMs: number;
+      graceMs: number;
+      within: (work: () => void) => void;
+    },
   ) {
     this.task = task;
     this.report = parts.report;
     this.#graceMs = parts.graceMs;
+    this.#within = parts.within;
     this.writer = parts.open(() => this.stop("lost"));
     if (parts.timeoutMs <= TIMER_MS_MAX) {
       this.#deadlineTimer = setTimeout(() => this.stop("deadline"), parts.timeoutMs);
@@ -60,7 +69,7 @@ export class RunningAttempt {
   /** Tells the code to stop. The first reason counts. */
   stop(because: StopReason): void {
     if (this.signal.aborted) return;
-    this.#controller.abort(new AttemptStopped(because));
+    this.#within(() => this.#controller.abort(new AttemptStopped(because)));
     this.#graceTimer = setTimeout(this.#graceOver.resolve, this.#graceMs, because);
   }
 

@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from "uuid";
 import type { StalledTask } from "../domain/session.ts";
 import type { Database } from "../store/schema.ts";
 import {
+  announceLeave,
   closeSession,
   countPeers,
   isCurrentSession,
@@ -109,6 +110,13 @@ export class Session {
 
   onPeer(): void {
     this.#peers = Math.max(1, this.#peers);
+  }
+
+  /** Says that it is about to end: if it is killed now, that says nothing of its tasks. Best effort. */
+  async announceLeave(): Promise<void> {
+    await announceLeave(this.#db, this.#fence).catch((error: unknown) => {
+      this.#log.warn({ err: error, session_id: this.id }, "a session could not say that it is about to end");
+    });
   }
 
   /** Stops renewing and removes the row. Tasks that it owns still are anybody's from then on. */

@@ -1,6 +1,7 @@
 import { digestJson } from "../domain/canonical-json.ts";
 import { newEvent } from "../domain/event.ts";
 import { exclusiveKeyOf } from "../domain/kind.ts";
+import { digestRequest } from "../domain/request-digest.ts";
 import { resolveRetry } from "../domain/retry.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 import { asCreated } from "../store/new-task.ts";
@@ -45,12 +46,14 @@ export class Starter {
     const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
     const slot = isDue && exclusiveKey === null && !isUnchecked ? runners.reserve(request.kind) : null;
     const lease = slot?.lease ?? null;
+    const paramsDigest = digestJson(request.params);
     const newTask: NewTask = {
       taskId: newTaskId(),
       namespace,
       request,
       params: JSON.stringify(request.params),
-      paramsDigest: digestJson(request.params),
+      paramsDigest,
+      requestDigest: request.requestId === null ? null : digestRequest(request, paramsDigest),
       ...resolveRetry(request, retry),
       exclusiveKey,
       isUnchecked,

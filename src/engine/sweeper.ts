@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
-import { expire, stopAttempt } from "../domain/lifecycle.ts";
+import { endWithProcess, expire, stopAttempt } from "../domain/lifecycle.ts";
 import { unblockTasks } from "../store/blocked-tasks.ts";
 import type { Database } from "../store/schema.ts";
 import { sqlstateOf } from "../store/errors.ts";
@@ -32,6 +32,7 @@ export class Sweeper {
   readonly #namespace: string;
   readonly #control: Control;
   readonly #graceMs: number;
+  readonly #crashesMax: number;
   readonly #maySweep: () => boolean;
   readonly #log: Logger;
   readonly #onUnblocked: (kinds: readonly string[]) => void;
@@ -45,6 +46,8 @@ export class Sweeper {
     control: Control;
     /** How long code may go on after it was told to stop. */
     graceMs: number;
+    /** How many attempts of a task in a row may end with their process. */
+    crashesMax: number;
     /** Whether the sessions of others that have run out are those of the dead. */
     maySweep: () => boolean;
     /** Told of the kinds of tasks that can be claimed now. */
@@ -56,6 +59,7 @@ export class Sweeper {
     this.#log = parts.log;
     this.#control = parts.control;
     this.#graceMs = parts.graceMs;
+    this.#crashesMax = parts.crashesMax;
     this.#maySweep = parts.maySweep;
     this.#onUnblocked = parts.onUnblocked;
     this.#loop = new Loop({ name: "sweeper", everyMs: SWEEP_MS, log: parts.log, turn: () => this.#sweep() });
@@ -135,9 +139,13 @@ export class Sweeper {
 
   /** @returns how many were taken */
   async #take(reason: OverdueReason, query: { graceMs: number; limit: number; only?: OverdueFilter }): Promise<number> {
-    const taken = await this.#control.changeOverdue({ reason, ...query }, (task, moment) =>
-      reason === "expired" ? expire(task, moment) : stopAttempt(task, reason, moment),
-    );
+    const death = { crashesMax: this.#crashesMax, message: null };
+    const taken = await this.#control.changeOverdue({ reason, ...query }, (task, moment) => {
+      if (reason === "expired") return expire(task, moment);
+      return reason === "lost" && moment.hasDied
+        ? endWithProcess(task, death, moment)
+        : stopAttempt(task, reason, moment);
+    });
     return taken.length;
   }
 }

@@ -126,7 +126,7 @@ export class WorkerConnection {
 
   /** The worker wants no more tasks. It is told when none is on its way to it any more. */
   async stopAssigning(): Promise<void> {
-    await this.#runner.stopClaiming();
+    await Promise.all([this.#runner.stopClaiming(), this.#session?.announceLeave()]);
     this.#tell({ type: "drained" });
   }
 

@@ -7,6 +7,7 @@ import type { Logger } from "pino";
 import { SpoolError } from "../domain/errors.ts";
 import type { Reason, Violation } from "../domain/errors.ts";
 import { ERROR_TEXT_BYTES_MAX, ERROR_VIOLATIONS_BYTES_MAX } from "../domain/limits.ts";
+import { readOr } from "../domain/thrown.ts";
 import {
   BadRequest_FieldViolationSchema,
   BadRequestSchema,
@@ -62,7 +63,7 @@ export type ErrorLog = Pick<Logger, "error">;
  * as INTERNAL with that id and nothing from inside. Texts are clipped, so that the trailers fit every client.
  */
 export function toRpcError(thrown: unknown, log: ErrorLog): RpcError {
-  const error = named(thrown) ?? internal(thrown, log);
+  const error = nameOf(thrown) ?? internal(thrown, log);
   const metadata = Object.fromEntries(Object.entries(error.metadata).map(([key, value]) => [key, clip(value)]));
   const details: ErrorDetail[] = [
     { desc: ErrorInfoSchema, value: create(ErrorInfoSchema, { domain: DOMAIN, reason: error.reason, metadata }) },
@@ -77,7 +78,7 @@ export function toRpcError(thrown: unknown, log: ErrorLog): RpcError {
 
 /** The code that a caller is told of what a handler threw. */
 export function codeOf(thrown: unknown): Code {
-  return CODES[named(thrown)?.reason ?? "INTERNAL"];
+  return CODES[nameOf(thrown)?.reason ?? "INTERNAL"];
 }
 
 /** Why a call's signal fires when its deadline has passed. */
@@ -90,7 +91,11 @@ export function callCancelled(): SpoolError {
   return new SpoolError("CALL_CANCELLED", "the caller has cancelled the call");
 }
 
-/** The error that a thrown value is or stands for; undefined for what has no name. */
+/** The error that a thrown value is or stands for; undefined for what has no name, or cannot be asked: kinds check params. */
+function nameOf(thrown: unknown): SpoolError | undefined {
+  return readOr(() => named(thrown), undefined);
+}
+
 function named(thrown: unknown): SpoolError | undefined {
   if (thrown instanceof SpoolError) return thrown.reason === "INTERNAL" ? undefined : thrown;
   if (thrown instanceof ConnectError) {

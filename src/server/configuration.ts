@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import {
+  CRASHES_DEFAULT,
+  CRASHES_MAX,
   STREAM_RESET_BURST_DEFAULT,
   STREAM_RESET_BURST_MAX,
   FOLLOWS_PER_CONNECTION_DEFAULT,
@@ -41,6 +43,8 @@ export interface Configuration {
   cancelGraceMs: number;
   leaseMs: number;
   drainMs: number;
+  /** How many attempts of a task in a row may end with their process, before the task does. */
+  crashesMax: number;
   /** What a stream puts ahead of its reader before it waits: the memory that one who stops reading costs. */
   writeAheadKib: number;
   /** How many streams one HTTP/2 connection may cancel at once before it is closed; a tenth as many a second. */
@@ -120,6 +124,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   cancelGraceMs: setting("SPOOL_CANCEL_GRACE_MS", integer(0, 3_600_000), 5_000),
   leaseMs: setting("SPOOL_LEASE_MS", integer(1_000, 600_000), 10_000),
   drainMs: setting("SPOOL_DRAIN_MS", integer(0, 3_600_000), 5_000),
+  crashesMax: setting("SPOOL_CRASHES_MAX", integer(1, CRASHES_MAX), CRASHES_DEFAULT),
   writeAheadKib: setting("SPOOL_WRITE_AHEAD_KIB", integer(1, WRITE_AHEAD_KIB_MAX), WRITE_AHEAD_KIB_DEFAULT),
   streamResetBurst: setting("SPOOL_STREAM_RESET_BURST", integer(1, STREAM_RESET_BURST_MAX), STREAM_RESET_BURST_DEFAULT),
   streamsPerConnection: setting(

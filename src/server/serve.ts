@@ -19,6 +19,7 @@ import { asConfigurationError, databaseWatch } from "./database-watch.ts";
 import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
 import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
+import type { LastWords } from "./log/fatal-errors.ts";
 import type { LogLevel } from "./log/log-level.ts";
 import { logLibraries } from "./log/library-log.ts";
 import { openProcessLog } from "./log/logging.ts";
@@ -59,16 +60,19 @@ export interface RunningServer {
  * @param flags settings from the command line, by the names of Configuration; `config` is a file's path
  * @param kindFiles modules that export kinds, besides echo, ingest and synth
  * @param onLog is given the log as soon as it is open, for what happens to the whole process
+ * @param onEngine is given, before any task runs, what a process that is about to die can still store
  * @throws ConfigurationError, DatabaseTooNew, DatabaseTooOld, and where the address or the data folder is taken
  */
 export async function serve({
   flags,
   kindFiles,
   onLog,
+  onEngine,
 }: {
   flags: Record<string, string | undefined>;
   kindFiles: readonly string[];
   onLog?: (log: Logger, configured: LogLevel) => void;
+  onEngine?: (lastWords: LastWords) => void;
 }): Promise<RunningServer> {
   const configuration = readConfiguration({ flags });
   const { logLevel: level, logFormat: format, namespace } = configuration;
@@ -81,7 +85,7 @@ export async function serve({
   const ownKinds = await loadKinds(kindFiles);
   const store = await openDatabase(databaseLocation(configuration), databaseWatch(log));
   opened.defer(() => store.close());
-  const server = await openServer({ configuration, store, ownKinds, resource, tracing, log });
+  const server = await openServer({ configuration, store, ownKinds, resource, tracing, log, onEngine });
   opened.move(); // It closes them when it stops.
   return server;
 }
@@ -93,6 +97,7 @@ async function openServer(parts: {
   resource: Resource;
   tracing: Tracing | null;
   log: Logger;
+  onEngine: ((lastWords: LastWords) => void) | undefined;
 }): Promise<RunningServer> {
   const { configuration, store, resource, tracing, log } = parts;
   const readiness = new Readiness(() => store.check());
@@ -103,6 +108,7 @@ async function openServer(parts: {
   const kinds = [...builtInKinds(configuration, store, metrics), ...parts.ownKinds];
   requireDistinctNames(kinds);
   const engine = new Engine({ store, kinds, settings: configuration, watch: metrics.watch, log });
+  parts.onEngine?.(engine.dying);
   const kindNames = kinds.map(({ name }) => name);
   metrics.observe(engine, kindNames);
   const doors = await openDoors(engine, configuration, { readiness, metrics, isTraced: tracing !== null, log });
@@ -124,7 +130,12 @@ async function openServer(parts: {
     await leave(server);
     resolve();
   };
-  return { address: doors.address, doors: doors.lines, stop: () => (stopping ??= stop()), stopped };
+  return {
+    address: doors.address,
+    doors: doors.lines,
+    stop: () => (stopping ??= stop()),
+    stopped,
+  };
 }
 
 function builtInKinds(

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Kysely, RawBuilder } from "kysely";
+import { CRASHES_DEFAULT } from "../domain/limits.ts";
 import type { Task } from "../domain/task.ts";
 import type { Database } from "./schema.ts";
 import { TASK_COLUMNS, toTask } from "./task-queries.ts";
@@ -18,6 +19,8 @@ export interface Claim {
   limit: number;
   /** How many tasks with exclusive keys are read of each kind; left out: as many as may be taken, and one more. */
   window?: number;
+  /** After how many crashes in a row a task is suspected of taking its process down. */
+  suspectedFrom?: number;
   /** Exclusive keys that may have become free: of each that is, the next task is taken, or unblocked for others. */
   keys?: readonly string[];
 }
@@ -38,6 +41,9 @@ export interface Claimed {
  * attempt on, with its `started` event, in one commit. Two sessions never get the same task: rows that another
  * transaction has locked are left out, and the update repeats that the task is pending.
  *
+ * Of tasks that are suspected of taking their process down, a session runs one at a time: the next death says which it
+ * was. There are few of them.
+ *
  * Of tasks with one exclusive key only the oldest is taken, and only with the key. Those that the claim reads though
  * their key is held become `blocked`, and no claim reads them any more: what a claim costs depends on the limit and the
  * number of kinds, not on what waits. docs/adr/0019 says why no task stays blocked when its key is free.
@@ -45,7 +51,7 @@ export interface Claimed {
  * Lists of ids are arrays, from which every plan goes to the rows by the primary key: what a limit is by a column, or
  * what a statement before has written, a planner takes for a share of the table, and reads all of it.
  *
- * In the statement: `seen` are tasks with keys that are not blocked. `line` is a key and a kind of which tasks wait,
+ * In the statement: `suspect` is the one suspected task that may be taken. `seen` are tasks with keys that are not blocked. `line` is a key and a kind of which tasks wait,
  * `head` the oldest task of each line whose key is free, `turn` the oldest head of each key.
  */
 export async function claimTasks(db: Kysely<Database>, claim: Claim): Promise<Claimed> {
@@ -60,9 +66,22 @@ type ClaimRow = Partial<TaskRow> & { at: Date; hasMore: boolean; blockedKeys: st
 /** A row for each task, or one without a task. */
 export function claimStatement(claim: Claim): RawBuilder<ClaimRow> {
   const { namespace, kinds, lease, limit, window = limit + 1, keys = [] } = claim;
+  const { suspectedFrom = CRASHES_DEFAULT - 1 } = claim;
+  const trusted = sql`(t.crashes < ${suspectedFrom}::int or t.task_id in (select task_id from suspect))`;
   return sql<ClaimRow>`/* spool_claim */
 with recursive kinds as materialized (
   select k.kind, k.place::int as place from unnest(${sql.val(kinds)}::text[]) with ordinality as k (kind, place)
+),
+suspect as materialized (
+  select t.task_id
+  from tasks t
+  where t.namespace = ${namespace} and t.status = 'pending' and t.crashes > 0 and t.crashes >= ${suspectedFrom}::int
+    and t.kind = any(${sql.val(kinds)}::text[]) and t.unchecked is null and ${ON_TIME}
+    and not exists (
+      select from tasks r where r.lease = ${lease}::uuid and r.status = 'running' and r.crashes >= ${suspectedFrom}::int
+    )
+  order by ${DUE}, t.task_id
+  limit 1
 ),
 seen as materialized (
   select k.kind, s.*
@@ -142,7 +161,7 @@ available as materialized (
   from kinds k cross join lateral (
     select t.task_id, ${DUE} as due
     from tasks t
-    where t.namespace = ${namespace} and t.kind = k.kind and ${KEYLESS} and ${ON_TIME}
+    where t.namespace = ${namespace} and t.kind = k.kind and ${KEYLESS} and ${ON_TIME} and ${trusted}
     order by ${DUE}, t.task_id
     limit ${limit}::int + 1
   ) a
@@ -156,6 +175,18 @@ chosen as materialized (
   order by rank, place
   limit ${limit}::int
 ),
+suspect as materialized (
+  select s.task_id
+  from tasks s
+  where s.namespace = ${namespace} and s.status = 'pending' and s.crashes > 0 and s.crashes >= ${suspectedFrom}::int
+    and s.kind = any(${sql.val(kinds)}::text[]) and s.unchecked is null
+    and coalesce(s.run_at, s.created_at) <= now() and (s.deadline_at is null or s.deadline_at > now())
+    and not exists (
+      select from tasks r where r.lease = ${lease}::uuid and r.status = 'running' and r.crashes >= ${suspectedFrom}::int
+    )
+  order by coalesce(s.run_at, s.created_at), s.task_id
+  limit 1
+),
 candidate as materialized (
   select c.*
   from (select place, count(*) from chosen where not is_keyed group by place) share
@@ -163,7 +194,7 @@ candidate as materialized (
   cross join lateral (
     select t.task_id, t.exclusive_key
     from tasks t
-    where t.namespace = ${namespace} and t.kind = k.kind and ${KEYLESS} and ${ON_TIME}
+    where t.namespace = ${namespace} and t.kind = k.kind and ${KEYLESS} and ${ON_TIME} and ${trusted}
     order by ${DUE}, t.task_id
     limit share.count
     for update skip locked
@@ -174,7 +205,7 @@ candidate as materialized (
     select t.task_id, t.exclusive_key
     from tasks t
     where t.task_id = any(array(select task_id from chosen where is_keyed))
-      and t.status = 'pending' and t.unchecked is null and ${ON_TIME}
+      and t.status = 'pending' and t.unchecked is null and ${ON_TIME} and ${trusted}
     for update skip locked
   ) c
 ),

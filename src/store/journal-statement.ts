@@ -62,9 +62,11 @@ fresh as materialized (
     ${creates.digest}::text[], ${creates.labels}::text[], ${creates.requestId}::text[], ${creates.exclusive}::text[],
     ${creates.runAt}::timestamptz[], ${creates.deadlineAt}::timestamptz[], ${creates.timeoutMs}::bigint[],
     ${creates.maxAttempts}::int[], ${creates.retryPolicy}::text[], ${creates.unchecked}::text[],
-    ${creates.lease}::uuid[], ${creates.events}::int[], ${creates.traceparent}::text[]
+    ${creates.lease}::uuid[], ${creates.events}::int[], ${creates.traceparent}::text[],
+    ${creates.requestDigest}::text[]
   ) with ordinality as f (task_id, namespace, kind, params, params_digest, labels, request_id, exclusive_key,
-          run_at, deadline_at, timeout_ms, max_attempts, retry_policy, unchecked, lease, events, traceparent, ordinality)
+          run_at, deadline_at, timeout_ms, max_attempts, retry_policy, unchecked, lease, events, traceparent,
+          request_digest, ordinality)
 ),
 requested as (
   insert into task_requests (namespace, request_id, task_id)
@@ -75,13 +77,13 @@ requested as (
 created as (
   insert into tasks (task_id, namespace, kind, status, params, params_digest, labels, request_id, exclusive_key,
                      created_at, started_at, run_at, deadline_at, attempt_deadline_at, timeout_ms,
-                     attempt, max_attempts, retry_policy, unchecked, lease, last_seq, traceparent, blocked)
+                     attempt, max_attempts, retry_policy, unchecked, lease, last_seq, traceparent, request_digest, blocked)
   select f.task_id, f.namespace, f.kind, case when f.lease is null then 'pending' else 'running' end,
          f.params::json, f.params_digest, f.labels::jsonb, f.request_id, f.exclusive_key,
          m.at, case when f.lease is not null then m.at end, f.run_at, f.deadline_at,
          case when f.lease is not null then least(m.at + f.timeout_ms * interval '1 millisecond', f.deadline_at) end,
          f.timeout_ms, case when f.lease is null then 0 else 1 end, f.max_attempts, f.retry_policy::json,
-         f.unchecked::json, f.lease, f.events, f.traceparent,
+         f.unchecked::json, f.lease, f.events, f.traceparent, f.request_digest,
          case when f.exclusive_key is null or f.run_at > m.at then false
               else exists (select from task_exclusives x
                 where x.namespace = f.namespace and x.exclusive_key = f.exclusive_key) end
@@ -165,6 +167,7 @@ function createColumns({ creates }: Flush) {
     lease: creates.map(({ task }) => task.lease),
     events: creates.map(({ events }) => events.length),
     traceparent: creates.map(({ task }) => task.request.traceparent),
+    requestDigest: creates.map(({ task }) => task.requestDigest),
   };
 }
 

@@ -6,6 +6,7 @@ import { up as sessionKinds } from "./migrations/0003-session-kinds.ts";
 import { up as workers } from "./migrations/0004-workers.ts";
 import { up as followedTasks } from "./migrations/0005-followed-tasks.ts";
 import { up as activity } from "./migrations/0006-activity.ts";
+import { up as crashes } from "./migrations/0007-crashes.ts";
 import { up as claims } from "./migrations/0008-claims.ts";
 import { up as stalledTasks } from "./migrations/0010-stalled-tasks.ts";
 import type { Database } from "./schema.ts";
@@ -18,6 +19,7 @@ const MIGRATIONS = {
   "0004-workers": { up: workers },
   "0005-followed-tasks": { up: followedTasks },
   "0006-activity": { up: activity },
+  "0007-crashes": { up: crashes },
   "0008-claims": { up: claims },
   "0010-stalled-tasks": { up: stalledTasks },
 };

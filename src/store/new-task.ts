@@ -9,6 +9,8 @@ export interface NewTask {
   /** The params as JSON text, and their digest. */
   params: string;
   paramsDigest: string;
+  /** Of all that the start asks for; null: it has no request_id. */
+  requestDigest: string | null;
   maxAttempts: number;
   retryPolicy: Readonly<RetryPolicy>;
   exclusiveKey: string | null;
@@ -19,7 +21,8 @@ export interface NewTask {
 }
 
 /** The task that a commit has made of it, as its row says. */
-export function asCreated({ taskId, request, paramsDigest, exclusiveKey, lease, ...retry }: NewTask, at: Date): Task {
+export function asCreated(task: NewTask, at: Date): Task {
+  const { taskId, request, paramsDigest, exclusiveKey, lease, ...retry } = task;
   const isRunning = lease !== null;
   return {
     ...request,
@@ -35,6 +38,7 @@ export function asCreated({ taskId, request, paramsDigest, exclusiveKey, lease, 
     attemptDeadlineAt: isRunning ? attemptDeadline(request, at) : null,
     attempt: isRunning ? 1 : 0,
     handovers: 0,
+    crashes: 0,
     cancelRequestedAt: null,
     cancelReason: null,
     lease,

@@ -1,9 +1,11 @@
 import { sql } from "kysely";
-import type { Kysely } from "kysely";
+import type { Kysely, Transaction } from "kysely";
 import type { Fence, Task } from "../domain/task.ts";
 import type { Database } from "./schema.ts";
-import { TASK_COLUMNS, toTask } from "./task-queries.ts";
+import { SUMMARY_COLUMNS, TASK_COLUMNS, toTask } from "./task-queries.ts";
 import type { TaskRow } from "./task-queries.ts";
+import { readClock } from "./transitions.ts";
+import type { LockedTasks } from "./transitions.ts";
 
 /** The running tasks that a session owns, and whether each was asked to cancel. */
 export async function findOwnedTasks(
@@ -55,6 +57,22 @@ export async function readAppended(
     .where("attempt", "=", attempt)
     .executeTakeFirst();
   return row?.appended ?? 0n;
+}
+
+/** Locks tasks that a session runs, up to a limit, without their params. */
+export async function lockOwnedTasks(
+  trx: Transaction<Database>,
+  { lease, limit }: { lease: string; limit: number },
+): Promise<LockedTasks> {
+  const rows = await trx
+    .selectFrom("tasks")
+    .select(SUMMARY_COLUMNS)
+    .where("lease", "=", lease)
+    .where("status", "=", "running")
+    .limit(limit)
+    .forUpdate()
+    .execute();
+  return { tasks: rows.map(toTask), at: await readClock(trx) };
 }
 
 function selectOwned(db: Kysely<Database>, lease: string) {

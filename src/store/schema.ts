@@ -30,6 +30,10 @@ export interface TaskTable {
   attempt: Generated<number>;
   max_attempts: number;
   handovers: Generated<number>;
+  /** How many attempts in a row have ended with their process. */
+  crashes: Generated<number>;
+  /** What its start asked for, as a digest; null: it has no request_id, or was stored before there were such. */
+  request_digest: string | null;
   /** null: the default. */
   retry_policy: ColumnType<RetryPolicy | null, string | null, string | null>;
   lease: string | null;
@@ -87,6 +91,8 @@ export interface SessionTable {
   connection: Generated<number>;
   /** The tasks that it owns and that do not run, as of seen_at. */
   stalled: ColumnType<readonly StalledTask[], string | undefined, string>;
+  /** It has said that it is about to end: that it is lost then says nothing of its tasks. */
+  is_leaving: Generated<boolean>;
 }
 
 export interface Database extends DocumentTables {

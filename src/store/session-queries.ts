@@ -195,11 +195,27 @@ export async function closeSession(db: Kysely<Database>, { sessionId, connection
 }
 
 /**
- * Forgets the session of every server: for a database that only this process can have open, where all of them are gone.
- * Workers are processes of their own, and come back.
+ * Has the session of every server run out: for a database that only this process can have open, where all of them are
+ * gone. They are not forgotten yet, for one that has left in order is not there any more. Workers are processes of their
+ * own, and come back.
  */
-export async function closeServerSessions(db: Kysely<Database>): Promise<void> {
-  await db.deleteFrom("sessions").where("token_digest", "is", null).execute();
+export async function expireServerSessions(db: Kysely<Database>): Promise<void> {
+  await db
+    .updateTable("sessions")
+    .set({ expires_at: sql<Date>`now()` })
+    .where("token_digest", "is", null)
+    .where(ALIVE)
+    .execute();
+}
+
+/** Says that a session is about to end: where it is lost all the same, nothing that it ran is suspected for it. */
+export async function announceLeave(db: Kysely<Database>, { sessionId, connection }: SessionFence): Promise<void> {
+  await db
+    .updateTable("sessions")
+    .set({ is_leaving: true })
+    .where("session_id", "=", sessionId)
+    .where("connection", "=", connection)
+    .execute();
 }
 
 /**

@@ -54,12 +54,20 @@ export async function lockOverdueTasks(
   // columns once more and not the sessions, so that a live session's task would be taken for lost.
   const rows = await trx
     .selectFrom("tasks")
-    .select([...SUMMARY_COLUMNS, sql<Date>`clock_timestamp()`.as("at")])
+    .select([...SUMMARY_COLUMNS, sql<Date>`clock_timestamp()`.as("at"), HAS_DIED.as("hasDied")])
     .where("task_id", "=", sql<string>`any(${sql.val(locked.map((row) => row.task_id))}::uuid[])`)
     .where(overdue(reason, graceMs))
     .execute();
-  return { tasks: rows.map(toTask), at: rows[0]?.at ?? new Date(0) };
+  const died = new Set(rows.filter(({ hasDied }) => hasDied).map((row) => row.task_id));
+  return { tasks: rows.map(toTask), at: rows[0]?.at ?? new Date(0), died };
 }
+
+/**
+ * Whether the session of a task that is lost has not said that it is about to end. One that has left in order is not
+ * there any more.
+ */
+const HAS_DIED = sql<boolean>`exists (
+  select from sessions s where s.session_id = tasks.lease and s.expires_at <= now() and not s.is_leaving)`;
 
 /** Of each reason at the most, where they are only counted. */
 export const OVERDUE_COUNTED_MAX = 1_000;

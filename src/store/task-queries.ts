@@ -24,6 +24,7 @@ export const SUMMARY_COLUMNS = [
   "attempt",
   "max_attempts",
   "handovers",
+  "crashes",
   "retry_policy",
   "cancel_requested_at",
   "cancel_reason",
@@ -59,6 +60,7 @@ export function toTask(row: TaskRow): Task {
     attempt: row.attempt,
     maxAttempts: row.max_attempts,
     handovers: row.handovers,
+    crashes: row.crashes,
     retryPolicy: row.retry_policy ?? DEFAULT_RETRY_POLICY,
     cancelRequestedAt: row.cancel_requested_at,
     cancelReason: row.cancel_reason,
@@ -109,19 +111,19 @@ where task_id = any(${taskIds}::uuid[]) and namespace = ${namespace}`.execute(db
   return rows;
 }
 
-/** The task that a request_id started, or undefined. */
+/** The task that a request_id started, with the digest of what its start asked for, or undefined. */
 export async function readTaskByRequest(
   db: Kysely<Database>,
   { namespace, requestId }: { namespace: string; requestId: string },
-): Promise<Task | undefined> {
+): Promise<(Task & { requestDigest: string | null }) | undefined> {
   const row = await db
     .selectFrom("task_requests")
     .innerJoin("tasks", "tasks.task_id", "task_requests.task_id")
-    .select(TASK_COLUMNS.map((column) => `tasks.${column}` as const))
+    .select([...TASK_COLUMNS, "request_digest" as const].map((column) => `tasks.${column}` as const))
     .where("task_requests.namespace", "=", namespace)
     .where("task_requests.request_id", "=", requestId)
     .executeTakeFirst();
-  return row === undefined ? undefined : toTask(row);
+  return row === undefined ? undefined : { ...toTask(row), requestDigest: row.request_digest };
 }
 
 export interface TaskFilter {

@@ -11,6 +11,8 @@ import type { TaskRow } from "./task-queries.ts";
 export interface LockedTasks {
   tasks: Task[];
   at: Date;
+  /** Those whose process died without a word; left out where that was not asked. */
+  died?: ReadonlySet<string>;
 }
 
 /** A change to a task that this transaction has locked. */
@@ -61,8 +63,8 @@ with item as materialized (
   from unnest(
     ${columns.taskId}::uuid[], ${columns.was}::text[], ${columns.attempt}::int[], ${columns.type}::text[],
     ${columns.status}::text[], ${columns.reason}::text[], ${columns.nextAttemptAt}::timestamptz[],
-    ${columns.handovers}::int[], ${columns.eventType}::text[], ${columns.body}::text[]
-  ) as i (task_id, was, attempt, type, status, reason, next_attempt_at, handovers, event_type, body)
+    ${columns.handovers}::int[], ${columns.crashes}::int[], ${columns.eventType}::text[], ${columns.body}::text[]
+  ) as i (task_id, was, attempt, type, status, reason, next_attempt_at, handovers, crashes, event_type, body)
 ),
 moved as (
   update tasks t
@@ -75,6 +77,7 @@ moved as (
       run_at = case when i.type = 'requeue' then i.next_attempt_at else t.run_at end,
       handovers = t.handovers + i.handovers,
       blocked = t.blocked and i.type = 'ask',
+      crashes = coalesce(i.crashes, t.crashes),
       finished_at = i.finished_at,
       ended_xid = i.ended_xid
   from item i
@@ -110,6 +113,7 @@ function transitionColumns(changes: readonly TaskChange[]) {
       transition.type === "requeue" ? transition.nextAttemptAt.toISOString() : null,
     ),
     handovers: changes.map(({ transition }) => (transition.type === "requeue" && transition.isHandover ? 1 : 0)),
+    crashes: changes.map(({ transition }) => ("crashes" in transition ? transition.crashes : null)),
     eventType: changes.map(({ transition }) => transition.event.type),
     body: changes.map(({ transition }) => transition.event.body),
   };

@@ -1,8 +1,8 @@
 import { context, isSpanContextValid, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Link, Span, SpanContext } from "@opentelemetry/api";
-import { toFailure } from "../domain/attempt.ts";
 import type { AttemptEnd } from "../domain/attempt-end.ts";
 import type { Task } from "../domain/task.ts";
+import { isInstance, messageOf, textsOf } from "../domain/thrown.ts";
 import { contextOf, harmless, isSampled, linksTo, startSpan, writeTraceparent } from "./trace-context.ts";
 
 /** What is said of a task at each of its spans. */
@@ -57,7 +57,8 @@ export class AttemptSpan {
   threw(error: unknown): void {
     if (!this.#span.isRecording()) return;
     harmless(() => {
-      this.#span.recordException(error instanceof Error ? error : toFailure(error).message);
+      // As texts: an SDK reads an error's fields by itself, and they may be anything.
+      this.#span.recordException(isInstance(error, Error) ? textsOf(error) : messageOf(error));
       this.#hasException = true;
     });
   }

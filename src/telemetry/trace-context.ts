@@ -9,6 +9,8 @@ import {
 } from "@opentelemetry/api";
 import type { Context, Link, Span, SpanContext, Tracer } from "@opentelemetry/api";
 import { parseTraceParent } from "@opentelemetry/core";
+import { messageOf } from "../domain/thrown.ts";
+import { outsideAttempts } from "./attempt-context.ts";
 
 /** Whose spans these are. Everything goes through OpenTelemetry's API: without an SDK it costs next to nothing. */
 const tracer = trace.getTracer("spool");
@@ -25,13 +27,13 @@ export function harmless(tell: () => void): void {
   try {
     tell();
   } catch (error) {
-    diag.error("what was to be traced is not:", error instanceof Error ? error.message : "no error was thrown");
+    diag.error("what was to be traced is not:", messageOf(error));
   }
 }
 
-/** Does what goes on after the call or attempt that it is begun in, or is for others too: within no span. */
+/** Does what goes on after the call or attempt that it is begun in, or is for others too: within no span, and no attempt. */
 export function outsideSpans<Result>(work: () => Result): Result {
-  return context.with(ROOT_CONTEXT, work);
+  return outsideAttempts(() => context.with(ROOT_CONTEXT, work));
 }
 
 /** A place in a trace as W3C's `traceparent` writes it; null where there is none. */

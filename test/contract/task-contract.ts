@@ -41,6 +41,43 @@ export function taskContract(door: () => Door): void {
     assert.equal(error.metadata["task_id"], task.taskId);
   });
 
+  it("a request_id with other content is refused, whatever differs, and says what", async () => {
+    const hour = 3_600_000;
+    const runAt = new Date(Date.now() + hour);
+    const start = {
+      kind: "echo",
+      params: { count: 1 },
+      requestId: crypto.randomUUID(),
+      labels: { b: "2", a: "1" },
+      timeoutMs: 60_000,
+      maxAttempts: 3,
+      retryPolicy: { initialBackoffMs: 5, jitter: 0 },
+      runAt,
+      deadlineAt: new Date(runAt.getTime() + hour),
+    };
+    const { task } = await door().start(start);
+    const same = await door().start({ ...start, labels: { a: "1", b: "2" }, runAt: new Date(runAt) });
+    assert.deepEqual([same.task.taskId, same.alreadyStarted], [task.taskId, true]);
+    const unnamed = "run_at, max_attempts or retry_policy";
+    const { labels: _, timeoutMs: __, ...bare } = start;
+    for (const [other, differs] of [
+      [{ ...start, kind: "stage", params: { key: "k" } }, "kind, params"],
+      [{ ...start, params: { count: 2 } }, "params"],
+      [{ ...start, labels: { a: "1", b: "3" } }, "labels"],
+      [{ ...start, timeoutMs: 60_001 }, "timeout"],
+      [bare, "labels, timeout"],
+      [{ ...start, maxAttempts: 2 }, unnamed],
+      [{ ...start, retryPolicy: { initialBackoffMs: 6, jitter: 0 } }, unnamed],
+      [{ ...start, retryPolicy: { initialBackoffMs: 5 } }, unnamed],
+      [{ ...start, runAt: new Date(runAt.getTime() + 1) }, unnamed],
+      [{ ...start, deadlineAt: new Date(runAt.getTime() + hour + 1) }, "deadline_at"],
+    ] as const) {
+      const error = await refusal(door().start(other));
+      assert.equal(error.reason, "REQUEST_ID_REUSED", differs);
+      assert.deepEqual([error.metadata["task_id"], error.metadata["differs"]], [task.taskId, differs]);
+    }
+  });
+
   it("a failure is recorded: status, final event and error agree", async () => {
     const actor = door().stage.actor();
     const { task } = await door().start({ kind: "stage", params: actor.params });

@@ -13,9 +13,10 @@ import {
   RESULT_BYTES_MAX,
 } from "../../src/domain/limits.ts";
 import type { Task } from "../../src/domain/task.ts";
-import { AttemptStopped, runAttempt } from "../../src/domain/attempt.ts";
+import { AttemptStopped, findingOf, runAttempt } from "../../src/domain/attempt.ts";
 import { TapeWriter } from "../../src/engine/tape-writer.ts";
 import { kindOf, untilStopped } from "../support/engine-tasks.ts";
+import { ODD_THROWS } from "../support/odd-throws.ts";
 
 const FENCE = {
   taskId: "019a0000-0000-7000-8000-000000000000",
@@ -223,6 +224,20 @@ describe("how an attempt ends", () => {
       const { message, ...rest } = await failure(new TaskError("A", "m", { details: wrong(details) }));
       assert.deepEqual(rest, { reason: "A" });
       assert.match(message, /^m /);
+    }
+  });
+
+  it("is with a named reason, whatever its kind throws as it checks params", async () => {
+    for (const { name, make, reason = "KIND_FAILED" } of ODD_THROWS) {
+      const refuse = () => {
+        throw make();
+      };
+      const kind = { ...kindOf("odd", () => Promise.resolve()), parseParams: refuse };
+      const finding = findingOf(kind, {});
+      assert.deepEqual([name, "failure" in finding && finding.failure.reason], [name, reason]);
+      const parts = { kind, task: TASK, sink: null!, lastCheckpoint: () => Promise.resolve(null), traceparent: null };
+      const outcome = await runAttempt(parts, new AbortController().signal, refuse);
+      assert.deepEqual([name, outcome.type === "threw" && outcome.failure.reason], [name, reason]);
     }
   });
 

@@ -21,6 +21,7 @@ export function task(life: Partial<Life> = {}): Life {
     attempt: 1,
     maxAttempts: 1,
     handovers: 0,
+    crashes: 0,
     retryPolicy: DEFAULT_RETRY_POLICY,
     deadlineAt: null,
     cancelRequestedAt: null,

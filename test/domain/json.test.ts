@@ -3,6 +3,7 @@ import { fromJson, toBinary } from "@bufbuild/protobuf";
 import { StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { canonicalJson, digestJson } from "../../src/domain/canonical-json.ts";
+import { copyJson } from "../../src/domain/json-copy.ts";
 import { measureJson, NotJson } from "../../src/domain/json-size.ts";
 import { PARAMS_VALUES_MAX } from "../../src/domain/limits.ts";
 import type { JsonObject, JsonValue } from "../../src/domain/json.ts";
@@ -182,5 +183,24 @@ describe("canonical JSON", () => {
     assert.equal(digestJson({ n: 1.0 }), digestJson({ n: 1 }));
     assert.equal(digestJson({ n: -0 }), digestJson({ n: 0 }));
     assert.equal(canonicalJson({ b: [1, { d: null, c: "\n" }], a: true }), '{"a":true,"b":[1,{"c":"\\n","d":null}]}');
+  });
+});
+
+describe("a copy of JSON", () => {
+  it("is the same value, with the same measure", () => {
+    fc.assert(
+      fc.property(anyJson, (value) => {
+        const copied = copyJson(value, { depthMax: DEPTH, bytesMax: Infinity })!;
+        assert.deepEqual(copied, { copy: value, bytes: measureJson(value, DEPTH) });
+      }),
+    );
+  });
+
+  it("is made up to its bound, and of nothing larger", () => {
+    for (const value of ["x".repeat(500), ["x", 1, [true]], { a: { b: ["x".repeat(300)] } }] as JsonValue[]) {
+      const bytes = measureJson(value, DEPTH);
+      assert.deepEqual(copyJson(value, { depthMax: DEPTH, bytesMax: bytes }), { copy: value, bytes });
+      assert.equal(copyJson(value, { depthMax: DEPTH, bytesMax: bytes - 1 }), null);
+    }
   });
 });

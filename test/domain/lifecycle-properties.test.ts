@@ -17,6 +17,7 @@ const LIFE: fc.Arbitrary<Life> = fc
     used: fc.integer({ min: 0, max: 4 }),
     maxAttempts: fc.integer({ min: 1, max: 4 }),
     handovers: fc.integer({ min: 0, max: 9 }),
+    crashes: fc.integer({ min: 0, max: 4 }),
     retryPolicy: POLICY,
     deadlineAt: fc.option(fc.integer({ min: -5_000, max: 600_000 }).map((ms) => after(ms))),
     cancelRequestedAt: fc.option(fc.constant(AT)),

@@ -114,9 +114,19 @@ describeOnEachStore("the journal", (store) => {
     await create(newTask({ namespace, requestId, params: { a: 1, b: 2 } }));
     const same = await create(newTask({ namespace, requestId, params: { b: 2, a: 1 } }));
     assert.equal(same.created, false);
-    for (const other of [{ params: { a: 1 } }, { params: { a: 1, b: 2 }, kind: "other" }]) {
-      await assert.rejects(create(newTask({ namespace, requestId, ...other })), { reason: "REQUEST_ID_REUSED" });
+    for (const other of [{ params: { a: 1 } }, { params: { a: 1, b: 2 }, kind: "other" }, { labels: { a: "1" } }]) {
+      const task = newTask({ namespace, requestId, params: { a: 1, b: 2 }, ...other });
+      await assert.rejects(create(task), { reason: "REQUEST_ID_REUSED" });
     }
+  });
+
+  it("holds a start from before there were digests to its kind and params", async () => {
+    const requestId = randomUUID();
+    await create({ ...newTask({ namespace, requestId, params: { a: 1 }, labels: { a: "1" } }), requestDigest: null });
+    const same = await create(newTask({ namespace, requestId, params: { a: 1 }, labels: { a: "2" } }));
+    assert.equal(same.created, false);
+    const other = newTask({ namespace, requestId, params: { a: 2 }, labels: { a: "1" } });
+    await assert.rejects(create(other), /it differs in params$/);
   });
 
   it("tells an attempt once that it has lost its task, and takes nothing more from it", async () => {

@@ -15,6 +15,8 @@ import { ErrorReasonSchema } from "../../src/gen/spool/v1/errors_pb.ts";
 import { callCancelled, callDeadlineExceeded, CODES, toRpcError } from "../../src/rpc/errors.ts";
 import type { RpcError } from "../../src/rpc/errors.ts";
 import { toGrpcStatus } from "../../src/rpc/grpc-status.ts";
+import { openLog } from "../../src/server/log/logging.ts";
+import { ODD_THROWS } from "../support/odd-throws.ts";
 
 const TASK_ID = "018f3a5c-7b1e-7c3d-9a2b-0123456789ab";
 
@@ -61,7 +63,11 @@ describe("an error of the domain", () => {
       Code.FailedPrecondition,
       { task_id: TASK_ID, current_status: "running" },
     ],
-    [new errors.RequestIdReused("r", TASK_ID), Code.AlreadyExists, { request_id: "r", task_id: TASK_ID }],
+    [
+      new errors.RequestIdReused("r", TASK_ID, ["labels", "timeout"]),
+      Code.AlreadyExists,
+      { request_id: "r", task_id: TASK_ID, differs: "labels, timeout" },
+    ],
     [
       new errors.SeqOutOfRange(TASK_ID, 1_000n, 4n),
       Code.OutOfRange,
@@ -160,7 +166,7 @@ describe("an error on the wire", () => {
     const { fieldViolations } = detail(error, BadRequestSchema)!;
     assert.ok(fieldViolations.length > 2);
     assert.equal(fieldViolations.at(-1)!.description, `and ${101 - fieldViolations.length} more`);
-    const reused = convert(new errors.RequestIdReused("😀".repeat(256), TASK_ID)).error;
+    const reused = convert(new errors.RequestIdReused("😀".repeat(256), TASK_ID, ["params"])).error;
     assert.ok(trailersBytes(reused) < TRAILERS_BYTES_MAX);
     const unknown = convert(
       new errors.KindUnknown(
@@ -178,6 +184,13 @@ describe("an error on the wire", () => {
       assert.ok(Buffer.byteLength(error.message) <= ERROR_TEXT_BYTES_MAX);
       assert.ok(detail(error, ErrorInfoSchema)!.metadata["text"]!.isWellFormed());
       for (const { desc, value } of error.details) toBinary(desc, value);
+    }
+  });
+
+  it("is INTERNAL for whatever a kind throws as it checks params", () => {
+    const log = openLog({ level: "info", namespace: "test", destination: { write: () => {} } });
+    for (const { name, make } of ODD_THROWS) {
+      assert.equal(toRpcError(make(), log).code, Code.Internal, name);
     }
   });
 

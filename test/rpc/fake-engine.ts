@@ -38,6 +38,7 @@ export function aTask(fields: Partial<SeenTask> = {}): SeenTask {
     attempt: 1,
     maxAttempts: 1,
     handovers: 0,
+    crashes: 0,
     retryPolicy: DEFAULT_RETRY_POLICY,
     checkpointSeq: null,
     cancelRequestedAt: null,

@@ -20,6 +20,22 @@ describeOnEachStore("a claim", (store) => {
   const claim = async (...query: Parameters<typeof claimAt>) => (await claimAt(...query)).tasks;
   const ids = (tasks: { taskId: string }[]) => tasks.map(({ taskId }) => taskId);
 
+  it("takes one suspected task at a time for a session, and all that are not", async () => {
+    const suspected = [await create(), await create(), await create()];
+    const others = [await create(), await create()];
+    const crashes = (tasks: { taskId: string }[], count: number) =>
+      db().updateTable("tasks").set({ crashes: count }).where("task_id", "in", ids(tasks)).execute();
+    await crashes(suspected, 2);
+    await crashes(others.slice(1), 1);
+    const lease = randomUUID();
+    assert.deepEqual(ids(await claim(10, { lease })), ids([suspected[0]!, ...others]));
+    assert.deepEqual(ids(await claim(10, { lease })), []);
+    assert.deepEqual(ids(await claim(10)), ids([suspected[1]!]));
+    const ended = { status: "failed", lease: null, finished_at: new Date() } as const;
+    await db().updateTable("tasks").set(ended).where("task_id", "=", suspected[0]!.taskId).execute();
+    assert.deepEqual(ids(await claim(10, { lease })), ids([suspected[2]!]));
+  });
+
   it("takes the oldest, so many, each running with its started, once", async () => {
     const tasks: { taskId: string }[] = [];
     for (let count = 0; count < 5; count++) tasks.push(await create({ timeoutMs: 1_000, params: { count } }));

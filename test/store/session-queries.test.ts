@@ -4,7 +4,7 @@ import { sql } from "kysely";
 import type { KindOffer } from "../../src/domain/session.ts";
 import {
   awaitWorkers,
-  closeServerSessions,
+  expireServerSessions,
   closeSession,
   countPeers,
   findOffer,
@@ -152,9 +152,10 @@ describeOnEachStore("a worker's session", (store) => {
       assert.equal(await takeSession(store().db, wrong), undefined);
     }
     assert.equal(await countPeers(store().db, { sessionId: randomUUID(), namespace }), 1);
-    await closeServerSessions(store().db);
+    await expireServerSessions(store().db);
     assert.notEqual(await list(session.sessionId), undefined);
-    assert.equal(await list(server.sessionId), undefined);
+    assert.equal(await countPeers(store().db, { sessionId: randomUUID(), namespace }), 0);
+    assert.notEqual(await list(server.sessionId), undefined);
   });
 
   it("is kept for workers to come back to a server that was away, and not where another was there all the time", async () => {

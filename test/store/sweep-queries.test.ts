@@ -4,7 +4,8 @@ import { sql } from "kysely";
 import type { Kysely, Transaction } from "kysely";
 import type { Database } from "../../src/store/schema.ts";
 import {
-  closeServerSessions,
+  announceLeave,
+  expireServerSessions,
   closeSession,
   openSession,
   removeExpiredSessions,
@@ -158,7 +159,19 @@ describeOnEachStore("sessions and what they own", (store) => {
     for (const sessionId of [owning, idle]) await expire(sessionId);
     await removeExpiredSessions(db());
     assert.deepEqual(new Set(await sessions()), new Set([alive, owning]));
-    await closeServerSessions(db());
-    assert.deepEqual(await sessions(), []);
+    await expireServerSessions(db());
+    await removeExpiredSessions(db());
+    assert.deepEqual(await sessions(), [owning]);
+  });
+
+  it("tells tasks whose process died from those whose process left, or was about to", async () => {
+    const [dead, leaving, left] = [await open(), await open(), await open()];
+    const [died, cut, gone] = [await running(dead), await running(leaving), await running(left)];
+    await announceLeave(db(), { sessionId: leaving, connection: 1 });
+    await closeSession(db(), { sessionId: left, connection: 1 });
+    for (const sessionId of [dead, leaving]) await expire(sessionId);
+    const found = await transact((trx) => lockOverdueTasks(trx, { namespace, reason: "lost", graceMs: 0, limit: 9 }));
+    assert.deepEqual(new Set(found.tasks.map(({ taskId }) => taskId)), new Set([died, cut, gone].map((f) => f.taskId)));
+    assert.deepEqual(found.died, new Set([died.taskId]));
   });
 });

@@ -98,7 +98,9 @@ describeOnEachStore("the list of tasks", (store) => {
     const { taskId } = await create({ params, requestId });
     const task = await readTask(store().db, { namespace, taskId });
     assert.equal(JSON.stringify(task.params), JSON.stringify(params));
-    assert.deepEqual(await readTaskByRequest(store().db, { namespace, requestId }), task);
+    const { requestDigest, ...found } = (await readTaskByRequest(store().db, { namespace, requestId }))!;
+    assert.deepEqual(found, task);
+    assert.match(requestDigest!, /^[0-9a-f]{64}$/);
     assert.equal(await readTaskByRequest(store().db, { namespace, requestId: "none" }), undefined);
     const elsewhere = { namespace: randomUUID(), taskId };
     assert.equal(await readTaskByRequest(store().db, { ...elsewhere, requestId }), undefined);

@@ -15,6 +15,7 @@ const SETTINGS: Omit<EngineSettings, "namespace"> = {
   slots: 64,
   cancelGraceMs: 5_000,
   leaseMs: 10_000,
+  crashesMax: 3,
   notify: true,
   unknownKinds: "wait",
 };

@@ -6,6 +6,7 @@ import { newEvent } from "../../src/domain/event.ts";
 import type { NewEvent, TapeEvent } from "../../src/domain/event.ts";
 import { digestJson } from "../../src/domain/canonical-json.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
+import { digestRequest } from "../../src/domain/request-digest.ts";
 import { resolveRetry } from "../../src/domain/retry.ts";
 import type { Fence, TaskRequest } from "../../src/domain/task.ts";
 import { readPage } from "../../src/store/event-queries.ts";
@@ -38,6 +39,7 @@ export function newTask({
     request: taskRequest(request),
     params: JSON.stringify(params),
     paramsDigest: digestJson(params),
+    requestDigest: request.requestId ? digestRequest(taskRequest(request), digestJson(params)) : null,
     ...resolveRetry(taskRequest(request), {}),
     exclusiveKey,
     isUnchecked,

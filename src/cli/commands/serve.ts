@@ -5,6 +5,7 @@ import { gather } from "../option-values.ts";
 import { jsonText, writeOut } from "../output.ts";
 import { reportError } from "../report-error.ts";
 import { addServerOptions, serverFlags } from "../server-flags.ts";
+import type { LastWords } from "../../server/log/fatal-errors.ts";
 import type { GlobalFlags } from "../settings.ts";
 
 const SIGNALS = { SIGINT: EXIT.cancelled, SIGTERM: EXIT.terminated } as const;
@@ -43,16 +44,15 @@ async function run(command: Command, { json, kindFiles }: { json: boolean; kindF
   const flags = serverFlags(command);
   const { serve } = await import("../../server/serve.ts");
   const { changeLogLevel, toggledLevel } = await import("../../server/log/log-level.ts");
+  const { endOnFatalErrors } = await import("../../server/log/fatal-errors.ts");
+  let lastWords: LastWords | undefined;
   const server = await serve({
     flags,
     kindFiles,
+    onEngine: (words) => (lastWords = words),
     onLog: (log, configured) => {
       toggleLevel = () => changeLogLevel(log, toggledLevel(log.level, configured), { by: "SIGUSR2" });
-      // Node would print it as it is, on the log's own stream, and with whatever secret it holds.
-      process.on("uncaughtException", (error) => {
-        log.fatal({ err: error }, "an error that nobody caught: the server ends");
-        process.exit(EXIT.failed);
-      });
+      endOnFatalErrors({ log, exitCode: EXIT.failed, lastWords: () => lastWords });
     },
   });
   await writeOut(json ? `${jsonText({ address: server.address, doors: server.doors })}\n` : welcome(server, flags));

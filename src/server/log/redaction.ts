@@ -1,8 +1,12 @@
+import { messageOf, readOr, textsOf } from "../../domain/thrown.ts";
+
 // What must never be in a log: it is kept out by the names of fields, by its form, and by what this server knows to be
 // secret. Of an error, only what is known to be harmless is taken besides its texts: a database's may quote a row, and
 // an API's the request.
 
 const MASK = "[redacted]";
+/** Stands for what throws when it is read. */
+const UNREADABLE = "[unreadable]";
 
 /** By the end of their names, fields that hold a secret. */
 const SECRET_FIELD =
@@ -74,8 +78,14 @@ export function redaction(secrets: readonly string[]): Redaction {
     return masked.length > TEXT_CHARS_MAX ? `${masked.slice(0, TEXT_CHARS_MAX)}…` : masked;
   }
 
+  /** Anything may be logged that code has thrown: what cannot be read is said to be so, and the rest of the line stays. */
   function value(of: unknown, depth: number): unknown {
+    return readOr(() => readable(of, depth), UNREADABLE);
+  }
+
+  function readable(of: unknown, depth: number): unknown {
     if (typeof of === "string") return text(of);
+    if (typeof of === "bigint") return String(of);
     if (typeof of !== "object" || of === null) return of;
     if (depth >= DEPTH_MAX) return "[deeper]";
     if (of instanceof Error) return error(of, depth);
@@ -96,18 +106,21 @@ export function redaction(secrets: readonly string[]): Redaction {
   }
 
   function error(of: Error, depth: number): Record<string, unknown> {
-    const { constructor, name, message, stack = "", cause } = of;
     const own = of as unknown as Record<string, unknown>;
+    const read = (field: string) => readOr(() => own[field], UNREADABLE);
+    const { name, message, stack = "" } = textsOf(of);
     const masked: Record<string, unknown> = {
-      type: constructor?.name || name,
-      message: text(String(message)),
-      stack: text(String(stack)),
+      type: text(readOr(() => String(of.constructor?.name || name), name)),
+      message: text(message),
+      stack: text(stack),
     };
     for (const field of ERROR_FIELDS) {
-      if (own[field] !== undefined) masked[field] = value(own[field], depth + 1);
+      const found = read(field);
+      if (found !== undefined) masked[field] = value(found, depth + 1);
     }
+    const cause = read("cause");
     if (cause !== undefined) masked["cause"] = value(cause, depth + 1);
-    if (of instanceof AggregateError) masked["errors"] = value(of.errors, depth + 1);
+    if (of instanceof AggregateError) masked["errors"] = value(read("errors"), depth + 1);
     return masked;
   }
 
@@ -117,7 +130,7 @@ export function redaction(secrets: readonly string[]): Redaction {
       try {
         return members(fields, 0);
       } catch (thrown) {
-        return { unreadable: text(String(thrown)) };
+        return { unreadable: text(messageOf(thrown)) };
       }
     },
   };

@@ -134,6 +134,6 @@ describe("redaction, of fields", () => {
         throw new Error("no");
       },
     });
-    assert.deepEqual(fields({ trap }), { unreadable: "Error: no" });
+    assert.deepEqual(fields({ trap, task_id: "t" }), { trap: "[unreadable]", task_id: "t" });
   });
 });

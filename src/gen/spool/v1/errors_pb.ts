@@ -56,7 +56,7 @@ export const ErrorReason = {
   TASK_NOT_TERMINAL: 4,
 
   /**
-   * ALREADY_EXISTS. The request_id was used for a task with other content; metadata: request_id, task_id.
+   * ALREADY_EXISTS. The request_id started a task with other content; metadata: request_id, task_id, differs (the fields).
    *
    * @generated from enum value: ERROR_REASON_REQUEST_ID_REUSED = 5;
    */

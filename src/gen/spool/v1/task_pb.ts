@@ -227,7 +227,9 @@ export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
 export type TaskError = Message<"spool.v1.TaskError"> & {
   /**
    * For programs: UPPER_SNAKE_CASE, at most 63 characters. The kind's own, or one of the server's:
-   * CANCELLED, DEADLINE_EXCEEDED, WORKER_LOST, WORKER_UNREACHED (the attempt never began), SERVER_SHUTDOWN, KIND_FAILED (the code threw something unnamed),
+   * CANCELLED, DEADLINE_EXCEEDED, WORKER_LOST (its process died), WORKER_CRASHED (its code took its process down, or
+   * its process died in several attempts in a row), WORKER_UNREACHED (the attempt never began), SERVER_SHUTDOWN,
+   * KIND_FAILED (the code threw something unnamed, or returned what cannot be stored),
    * INVALID_ARGUMENT (the kind refused the params when the task was to run).
    *
    * @generated from field: string reason = 1;

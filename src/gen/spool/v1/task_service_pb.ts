@@ -41,7 +41,10 @@ export type StartTaskRequest = Message<"spool.v1.StartTaskRequest"> & {
 
   /**
    * Makes the start safe to retry: the same id with the same content gives the same task; other content,
-   * ALREADY_EXISTS with REQUEST_ID_REUSED. 1 to 256 characters without control characters; empty: none.
+   * ALREADY_EXISTS with REQUEST_ID_REUSED. The content is kind, params, labels, timeout, max_attempts, run_at,
+   * retry_policy and deadline_at: a retry repeats run_at and deadline_at as they were, to the millisecond, and does not
+   * compute them again. What is left out equals only what is left out. The trace of the call, and how RunTask is
+   * followed, do not count. 1 to 256 characters without control characters; empty: none.
    *
    * @generated from field: string request_id = 3;
    */

@@ -1,0 +1,84 @@
+import { delimited, NotJson, utf8Bytes } from "./json-size.ts";
+import type { JsonObject, JsonValue } from "./json.ts";
+
+const NUMBER_BYTES = 9;
+const WORD_BYTES = 2;
+
+/**
+ * Copies a value that code has given, and measures the copy as measureJson does. Each member is read once, so that the
+ * copy is what was checked: a getter or a proxy that says something else the next time, or a `toJSON` that throws,
+ * changes nothing. What is larger than bytesMax is not read to its end.
+ *
+ * @returns the copy, and its size as protobuf in bytes; null for what is larger than bytesMax
+ * @throws NotJson as measureJson does, and whatever a getter or a proxy throws
+ */
+export function copyJson(
+  value: unknown,
+  { depthMax, bytesMax }: { depthMax: number; bytesMax: number },
+): { copy: JsonValue; bytes: number } | null {
+  switch (typeof value) {
+    case "boolean":
+      return { copy: value, bytes: WORD_BYTES };
+    case "number":
+      if (!Number.isFinite(value)) throw new NotJson("", "must be a finite number");
+      return { copy: value, bytes: NUMBER_BYTES };
+    case "string":
+      return bounded(value, delimited(utf8Bytes(value)), bytesMax);
+    case "object":
+      break;
+    default:
+      throw new NotJson("", `must be JSON, not ${typeof value}`);
+  }
+  if (value === null) return { copy: null, bytes: WORD_BYTES };
+  if (depthMax === 0) throw new NotJson("", "must not nest deeper");
+  const within = { depthMax: depthMax - 1, bytesMax };
+  if (Array.isArray(value)) return copyItems(value, within);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) throw new NotJson("", "must be a plain object");
+  return copyMembers(value as Readonly<Record<string, unknown>>, within);
+}
+
+type Bounds = Parameters<typeof copyJson>[1];
+
+function copyItems(items: readonly unknown[], bounds: Bounds): ReturnType<typeof copyJson> {
+  const copy: JsonValue[] = [];
+  let bytes = 0;
+  const { length } = items;
+  for (let index = 0; index < length; index++) {
+    const item = copyAt(`[${index}]`, items[index], bounds);
+    if (item === null || (bytes += delimited(item.bytes)) > bounds.bytesMax) return null;
+    copy.push(item.copy);
+  }
+  return bounded(copy, delimited(bytes), bounds.bytesMax);
+}
+
+function copyMembers(object: Readonly<Record<string, unknown>>, bounds: Bounds): ReturnType<typeof copyJson> {
+  const copy: JsonObject = {};
+  let bytes = 0;
+  for (const key of Object.keys(object)) {
+    const member = copyAt(key, object[key], bounds);
+    if (member === null) return null;
+    bytes += delimited(delimited(utf8Bytes(key)) + delimited(member.bytes));
+    if (bytes > bounds.bytesMax) return null;
+    if (key === "__proto__") define(copy, key, member.copy);
+    else copy[key] = member.copy;
+  }
+  return bounded(copy, delimited(bytes), bounds.bytesMax);
+}
+
+function copyAt(place: string, value: unknown, bounds: Bounds): ReturnType<typeof copyJson> {
+  try {
+    return copyJson(value, bounds);
+  } catch (error) {
+    throw error instanceof NotJson ? error.within(place) : error;
+  }
+}
+
+function bounded(copy: JsonValue, bytes: number, bytesMax: number): ReturnType<typeof copyJson> {
+  return bytes > bytesMax ? null : { copy, bytes };
+}
+
+/** An assignment would set the prototype. */
+function define(copy: JsonObject, key: string, value: JsonValue): void {
+  Object.defineProperty(copy, key, { value, enumerable: true, configurable: true, writable: true });
+}

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { endWithProcess, outliveProcess } from "../../src/domain/lifecycle.ts";
+import { after, asked, AT, HAPPENINGS, MOMENT, task } from "./happenings.ts";
+import type { Life } from "./happenings.ts";
+
+const many = (life: Partial<Life> = {}) => task({ maxAttempts: 10, ...life });
+const unknown = { crashesMax: 3, message: null };
+const known = { crashesMax: 3, message: "the code of the task took its process down: no" };
+
+/** What is decided, its reason, and how many crashes in a row there are then. */
+function decided(transition: ReturnType<typeof endWithProcess>): unknown[] {
+  if (transition.type === "unchanged" || transition.type === "ask") return [transition.type];
+  const { error } = JSON.parse(transition.event.body) as { error: { reason: string } };
+  return [transition.type, error.reason, transition.crashes];
+}
+
+describe("a task whose process died", () => {
+  it("is tried again until so many attempts in a row have ended so, whatever it has left", () => {
+    const outcomes = [0, 1, 2, 3].map((crashes) => decided(endWithProcess(many({ crashes }), unknown, MOMENT)));
+    assert.deepEqual(outcomes, [
+      ["requeue", "WORKER_LOST", 1],
+      ["requeue", "WORKER_LOST", 2],
+      ["end", "WORKER_CRASHED", 3],
+      ["end", "WORKER_CRASHED", 4],
+    ]);
+    assert.deepEqual(decided(endWithProcess(many(), { ...unknown, crashesMax: 1 }, MOMENT)), [
+      "end",
+      "WORKER_CRASHED",
+      1,
+    ]);
+  });
+
+  it("is told so by its reason at once, where its code was what took the process down", () => {
+    const outcomes = [0, 2].map((crashes) => decided(endWithProcess(many({ crashes }), known, MOMENT)));
+    assert.deepEqual(outcomes, [
+      ["requeue", "WORKER_CRASHED", 1],
+      ["end", "WORKER_CRASHED", 3],
+    ]);
+    assert.deepEqual(decided(endWithProcess(task(), known, MOMENT)), ["end", "WORKER_CRASHED", 1]);
+  });
+
+  it("ends as lost with its last attempt, and as its caller or its deadline wanted", () => {
+    assert.deepEqual(decided(endWithProcess(task(), unknown, MOMENT)), ["end", "WORKER_LOST", 1]);
+    assert.equal(decided(endWithProcess(asked({ maxAttempts: 10, crashes: 2 }), unknown, MOMENT))[1], "CANCELLED");
+    assert.equal(
+      decided(endWithProcess(many({ deadlineAt: AT, crashes: 2 }), unknown, MOMENT))[1],
+      "DEADLINE_EXCEEDED",
+    );
+    for (const status of ["pending", "succeeded", "failed", "cancelled"] as const) {
+      assert.deepEqual(decided(endWithProcess(many({ status }), unknown, MOMENT)), ["unchanged"]);
+    }
+  });
+
+  it("is counted anew after an attempt that ended otherwise, and as before after one that says nothing of it", () => {
+    const life = many({ crashes: 2, deadlineAt: after(3_600_000) });
+    for (const [happening, crashes] of [
+      ["threw", 0],
+      ["handover", 0],
+      ["shutdown", 0],
+      ["lost", 2],
+    ] as const) {
+      const transition = HAPPENINGS[happening](life);
+      assert.deepEqual([happening, transition.type === "requeue" && transition.crashes], [happening, crashes]);
+    }
+  });
+});
+
+describe("a task whose process is taken down by another's code", () => {
+  it("loses no attempt and is suspected of nothing, where it may be run again at all", () => {
+    for (const [life, isResumable] of [
+      [task(), true],
+      [many({ crashes: 2 }), false],
+    ] as const) {
+      const transition = outliveProcess(life, { isResumable }, MOMENT);
+      assert.ok(transition.type === "requeue" && transition.isHandover);
+      assert.deepEqual([transition.nextAttemptAt, transition.crashes], [AT, life.crashes]);
+    }
+    assert.deepEqual(decided(outliveProcess(task(), { isResumable: false }, MOMENT)), [
+      "end",
+      "WORKER_LOST",
+      undefined,
+    ]);
+  });
+});
