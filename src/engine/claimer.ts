@@ -82,6 +82,12 @@ export class Claimer {
     this.#loop.kick();
   }
 
+  /** A task may have been stored that waits, of whatever kind: nothing is known that a start would pass. */
+  onChance(): void {
+    if (this.#executor.freeSlots === 0) this.#hasBacklog = true;
+    this.#loop.kick();
+  }
+
   onFreeSlot(): void {
     if (this.#hasBacklog) this.#loop.kick();
   }
@@ -96,7 +102,10 @@ export class Claimer {
   async #fill(signal: AbortSignal): Promise<void> {
     // Under a session that has run out, or is not stored yet, a task would at once be taken for lost.
     while (!signal.aborted && this.#isFresh()) {
-      const slots = this.#executor.reserve(CLAIM_MAX);
+      // A claim that may find nothing leaves room for starts, which are to run at once where nothing is known to wait.
+      const slots = this.#executor.reserve(
+        this.#hasBacklog ? CLAIM_MAX : Math.min(CLAIM_MAX, Math.ceil(this.#executor.freeSlots / 2)),
+      );
       const keys = this.#takeKeys();
       if (slots === 0 && keys.length === 0) return;
       // Set before the claim, so that what is stored meanwhile asks for another.
