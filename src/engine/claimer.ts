@@ -34,6 +34,8 @@ export class Claimer {
   readonly #loop: Loop;
   /** More may wait than the last claim has found room for. */
   #hasBacklog = true;
+  /** Something may have been stored since the last claim. */
+  #hasChance = false;
   /** Exclusive keys that the next claim checks. */
   readonly #keys = new Set<string>();
   /** How far the next claim reads, where the last one has found tasks of held keys in its way; else undefined. */
@@ -84,7 +86,7 @@ export class Claimer {
 
   /** A task may have been stored that waits, of whatever kind: nothing is known that a start would pass. */
   onChance(): void {
-    if (this.#executor.freeSlots === 0) this.#hasBacklog = true;
+    this.#hasChance = true;
     this.#loop.kick();
   }
 
@@ -107,7 +109,11 @@ export class Claimer {
         this.#hasBacklog ? CLAIM_MAX : Math.min(CLAIM_MAX, Math.ceil(this.#executor.freeSlots / 2)),
       );
       const keys = this.#takeKeys();
-      if (slots === 0 && keys.length === 0) return;
+      if (slots === 0 && keys.length === 0) {
+        if (this.#hasChance) this.#hasBacklog = true; // To be looked at with the next free slot.
+        return;
+      }
+      this.#hasChance = false;
       // Set before the claim, so that what is stored meanwhile asks for another.
       this.#hasBacklog = false;
       try {
