@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type { KyselyPlugin } from "kysely";
 import { pino } from "pino";
+import { requestCancel, stopAttempt } from "../../src/domain/lifecycle.ts";
 import { Claimer } from "../../src/engine/claimer.ts";
 import { Control } from "../../src/engine/control.ts";
 import { Executor } from "../../src/engine/executor.ts";
@@ -111,6 +112,20 @@ describeOnEachStore("a claimer", (store) => {
     assert.equal(await ran, taskId);
     await claimer.stop();
     await executor.whenIdle(10_000);
+  });
+
+  it("is told of the keys of tasks that are decided on without their code: not of a cancel that is only asked for", async () => {
+    const [running, waiting] = [await create(), await create()];
+    await hold();
+    const keys: string[] = [];
+    const onFreeKey = (key: string) => keys.push(key);
+    const control = new Control({ db: store().db, namespace, feed: new Feed(), onFreeKey, watch: UNWATCHED, log });
+    await control.change(running.taskId, "cancel", (task) => requestCancel(task, "test"));
+    assert.deepEqual(keys, []);
+    await control.change(waiting.taskId, "cancel", (task) => requestCancel(task, "test"));
+    assert.deepEqual(keys, ["key"]);
+    await control.change(running.taskId, "lost", (task, moment) => stopAttempt(task, "lost", moment));
+    assert.deepEqual(keys, ["key", "key"]);
   });
 
   it("leaves half of the free slots to starts where nothing is known to wait, and none where something is", async () => {
