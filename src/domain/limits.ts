@@ -123,6 +123,11 @@ export const FOLLOWS_PER_CONNECTION_DEFAULT = 256;
 /** Reads of one connection that wait for their turn, of each sort, unless it is set otherwise. */
 export const WAITING_READS_DEFAULT = 512;
 export const WAITING_READS_MAX = 10_000;
+/**
+ * How many tasks a session may own for each slot: one whose code runs, and one whose code has ended and whose end is
+ * being stored.
+ */
+export const TASKS_PER_SLOT_MAX = 2;
 /** How long a request may take to arrive, unless it is set otherwise. */
 export const REQUEST_TIMEOUT_MS_DEFAULT = 30 * SECOND_MS;
 /** A deadline of a call that is further away counts as none: no timer of Node runs longer. */

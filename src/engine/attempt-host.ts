@@ -20,6 +20,11 @@ export interface HostedAttempt {
 export interface AttemptHost {
   /** Whether a task that is stored as its own, and that it has never heard of, is for it to run; else it is given back. */
   readonly runsOrphans: boolean;
+  /**
+   * Whether its slots are for code alone: the next attempt may begin as soon as the code of one has ended, while that end
+   * is being stored. Else an attempt has its slot until then.
+   */
+  readonly freesSlotsWithCode: boolean;
   /** What becomes of failed attempts at tasks of the kind, where the start does not say. */
   retryOf(kind: string): RetrySettings;
   /** Looks a task over before it can run. @returns null where that cannot be said now */

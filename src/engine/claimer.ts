@@ -35,6 +35,8 @@ export class Claimer {
   readonly #loop: Loop;
   /** More may wait than the last claim has found room for. */
   #hasBacklog = true;
+  /** Something may have been stored since the last claim. */
+  #hasChance = false;
   /** Exclusive keys that the next claim checks. */
   readonly #keys = new Set<string>();
   /** How far the next claim reads, where the last one has found tasks of held keys in its way; else undefined. */
@@ -86,6 +88,12 @@ export class Claimer {
     this.#loop.kick();
   }
 
+  /** A task may have been stored that waits, of whatever kind: nothing is known that a start would pass. */
+  onChance(): void {
+    this.#hasChance = true;
+    this.#loop.kick();
+  }
+
   onFreeSlot(): void {
     if (this.#hasBacklog) this.#loop.kick();
   }
@@ -100,9 +108,16 @@ export class Claimer {
   async #fill(signal: AbortSignal): Promise<void> {
     // Under a session that has run out, or is not stored yet, a task would at once be taken for lost.
     while (!signal.aborted && this.#isFresh()) {
-      const slots = this.#executor.reserve(CLAIM_MAX);
+      // A claim that may find nothing leaves room for starts, which are to run at once where nothing is known to wait.
+      const slots = this.#executor.reserve(
+        this.#hasBacklog ? CLAIM_MAX : Math.min(CLAIM_MAX, Math.ceil(this.#executor.freeSlots / 2)),
+      );
       const keys = this.#takeKeys();
-      if (slots === 0 && keys.length === 0) return;
+      if (slots === 0 && keys.length === 0) {
+        if (this.#hasChance) this.#hasBacklog = true; // To be looked at with the next free slot.
+        return;
+      }
+      this.#hasChance = false;
       // Set before the claim, so that what is stored meanwhile asks for another.
       this.#hasBacklog = false;
       try {

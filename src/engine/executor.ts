@@ -1,6 +1,7 @@
 import { toFailure } from "../domain/attempt.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { AttemptOutcome, StopReason } from "../domain/lifecycle.ts";
+import { TASKS_PER_SLOT_MAX } from "../domain/limits.ts";
 import type { Task } from "../domain/task.ts";
 import { isContentError, sqlstateOf } from "../store/errors.ts";
 import type { AttemptRef } from "../telemetry/attempt-context.ts";
@@ -34,6 +35,9 @@ export const UNSTORED_HOLD_MS = 5_000;
 
 /**
  * Runs attempts where their code is, a bounded number at once, each from its first event to the durable end of its task.
+ * While ends are being stored, their slots may be free for other code (`freesSlotsWithCode` of the host): of these ends
+ * there are at the most as many as slots.
+ *
  * Code that is told to stop has a grace; if it has not ended by then the task is taken from it, its slot is free, and
  * what it still emits is refused.
  */
@@ -48,6 +52,8 @@ export class Executor {
   readonly #readCheckpoint: (task: Task) => Promise<JsonObject | null>;
   readonly #onFree: (exclusiveKey: string | null) => void;
   readonly #running = new Map<string, RunningAttempt>();
+  /** Those whose code has ended and whose end is being stored, while that holds no slot. */
+  readonly #ending = new Set<RunningAttempt>();
   /** Those whose end cannot be stored, for so long that they hold no slot any more. */
   readonly #slotless = new Set<RunningAttempt>();
   readonly #halted = new AbortController();
@@ -68,7 +74,8 @@ export class Executor {
 
   /** Slots that neither run a task nor are held for one. */
   get freeSlots(): number {
-    return this.slots - this.#running.size + this.#slotless.size - this.#reserved;
+    const owned = this.#running.size - this.#slotless.size + this.#reserved;
+    return Math.max(0, Math.min(this.slots - owned + this.#ending.size, TASKS_PER_SLOT_MAX * this.slots - owned));
   }
 
   has(taskId: string): boolean {
@@ -103,7 +110,9 @@ export class Executor {
   freeHeldSlots(): void {
     const free = this.freeSlots;
     for (const attempt of this.#running.values()) {
-      if (attempt.unstoredEnd(UNSTORED_HOLD_MS) !== null) this.#slotless.add(attempt);
+      if (attempt.unstoredEnd(UNSTORED_HOLD_MS) === null) continue;
+      this.#ending.delete(attempt);
+      this.#slotless.add(attempt);
     }
     if (this.freeSlots > free) this.#onFree(null);
   }
@@ -160,6 +169,7 @@ export class Executor {
     if (former !== undefined) {
       former.stop("lost");
       this.#slotless.delete(former);
+      this.#ending.delete(former);
     }
     this.#running.set(taskId, running);
     running.ended = outsideSpans(() => this.#see(running));
@@ -181,6 +191,7 @@ export class Executor {
       .finally(() => {
         running.dispose();
         this.#slotless.delete(running);
+        this.#ending.delete(running);
         if (this.#running.get(task.taskId) === running) this.#running.delete(task.taskId);
         this.#onFree(task.exclusiveKey);
       });
@@ -237,12 +248,22 @@ export class Executor {
     const outcome = await running.outcomeOf(code);
     if (outcome === "abandoned") return { end: { outcome: "moved" }, isStored: false, task: null };
     const ending = { task, writer, onFailure: (error: unknown) => this.#reportUnstored(running, error) };
-    if (typeof outcome !== "string") return this.#finalizer.end(ending, outcome);
+    if (typeof outcome !== "string") {
+      this.#freeSlot(running);
+      return this.#finalizer.end(ending, outcome);
+    }
     this.#reporting.log.warn(
       { ...report.line, because: outcome },
       "the code of a task did not stop within its grace: the task is taken from it",
     );
     return this.#finalizer.take(ending, outcome);
+  }
+
+  /** Its code has ended: where slots are for code alone, its own is free. */
+  #freeSlot(running: RunningAttempt): void {
+    if (!this.#host.freesSlotsWithCode || this.#running.get(running.task.taskId) !== running) return;
+    this.#ending.add(running);
+    if (this.freeSlots > 0) this.#onFree(null);
   }
 
   /** Never rejects, also where a host does: no task runs on without code. */

@@ -13,6 +13,7 @@ import type { AttemptHost, HostedAttempt } from "./attempt-host.ts";
 /** Runs the kinds of this process in it. */
 export class KindHost implements AttemptHost {
   readonly runsOrphans = true;
+  readonly freesSlotsWithCode = true;
   readonly #kinds: ReadonlyMap<string, Kind>;
   readonly #log: Logger;
 

@@ -34,6 +34,8 @@ interface Held {
 export class RemoteHost implements AttemptHost {
   // Another server may have meant it for an earlier stream of the worker's, and there may be no room for it.
   readonly runsOrphans = false;
+  // A worker counts an attempt as its own until it hears that the end is stored.
+  readonly freesSlotsWithCode = false;
   readonly #kinds: ReadonlyMap<string, WorkerKind>;
   readonly #known: ReadonlySet<string>;
   readonly #graceMs: number;

@@ -68,7 +68,8 @@ export class Runner {
     const onOrphan = (orphan: OwnedTask) => this.#seeToOrphan(orphan, session);
     const onStalled = (stalled: readonly StalledTask[]) => session.reportStalled(stalled);
     const reconciler = new Reconciler({ db, executor, lease, isFresh, onOrphan, onStalled, log });
-    const onReleased = (exclusiveKey: string | null) => this.onWaiting(undefined, exclusiveKey);
+    const onReleased = (exclusiveKey: string | null) =>
+      exclusiveKey === null ? claimer.onWaiting() : this.onFreeKey(exclusiveKey);
     const inspector = new Inspector({ db, namespace, kinds, host: this.#host, control, log, onReleased });
     this.#joined = { session, claimer, reconciler, inspector };
     this.#isClaiming = true;
@@ -109,10 +110,11 @@ export class Runner {
     return this.#kinds.get(kind);
   }
 
-  /** A task was stored that waits. @param kind undefined: of any @param exclusiveKey that it may be waiting for */
+  /** A task was stored that waits. @param kind undefined: of any, if there is one at all @param exclusiveKey that it may be waiting for */
   onWaiting(kind?: string, exclusiveKey: string | null = null): void {
     if (exclusiveKey !== null) this.onFreeKey(exclusiveKey);
-    else if (kind === undefined || this.#kinds.has(kind)) this.#joined?.claimer.onWaiting();
+    else if (kind === undefined) this.#joined?.claimer.onChance();
+    else if (this.#kinds.has(kind)) this.#joined?.claimer.onWaiting();
   }
 
   /** An exclusive key may have become free: the next task that waits for it is to be claimed, or unblocked for others. */

@@ -68,7 +68,7 @@ export class Runners {
     for (const { executor } of this.#runners) executor.stop(taskId, because);
   }
 
-  /** A task was stored that waits. @param kind undefined: of any @param exclusiveKey that it may be waiting for */
+  /** A task was stored that waits. @param kind undefined: of any, if there is one at all @param exclusiveKey that it may be waiting for */
   onWaiting(kind?: string, exclusiveKey: string | null = null): void {
     for (const runner of this.#runners) {
       if (kind === undefined || runner.offerOf(kind) !== undefined) runner.onWaiting(kind, exclusiveKey);

@@ -37,8 +37,8 @@ export class Sweeper {
   readonly #log: Logger;
   readonly #onUnblocked: (kinds: readonly string[]) => void;
   readonly #loop: Loop;
-  /** Where the next sweep begins among the keys that tasks wait for; null: at the first. */
-  #nextKey: string | null = null;
+  /** The last key that was read of those that tasks wait for; null: the next sweep begins with the first. */
+  #lastKey: string | null = null;
 
   constructor(parts: {
     db: Kysely<Database>;
@@ -103,9 +103,9 @@ export class Sweeper {
   }
 
   async #unblock(): Promise<void> {
-    const query = { namespace: this.#namespace, from: this.#nextKey, limit: KEYS_MAX };
+    const query = { namespace: this.#namespace, after: this.#lastKey, limit: KEYS_MAX };
     const { kinds, lastKey } = await unblockTasks(this.#db, query);
-    this.#nextKey = lastKey;
+    this.#lastKey = lastKey;
     if (kinds.length > 0) this.#onUnblocked(kinds);
   }
 

@@ -10,18 +10,18 @@ const UNBLOCKED_READ_MAX = 100;
  * was told of, because the process died in between, or is of a version that tells none. It goes from key to key by the
  * index, whatever waits for each, and only over keys that blocked tasks wait for.
  *
- * @param from the key at which it begins; null: the first
+ * @param after the last key that was read before; null: it begins with the first
  * @param limit how many keys it reads at the most
  * @returns the kinds of the tasks that were unblocked, and the last key that was read, or null after the last there is
  */
 export async function unblockTasks(
   db: Kysely<Database>,
-  { namespace, from, limit }: { namespace: string; from: string | null; limit: number },
+  { namespace, after, limit }: { namespace: string; after: string | null; limit: number },
 ): Promise<{ kinds: string[]; lastKey: string | null }> {
   const { rows } = await sql<{ kinds: string[]; lastKey: string | null }>`/* spool_unblock */
 with recursive found_key as (
   (select t.exclusive_key from tasks t
-   where t.namespace = ${namespace} and ${BLOCKED} and t.exclusive_key >= coalesce(${from}::text, '')
+   where t.namespace = ${namespace} and ${BLOCKED} and t.exclusive_key > ${after ?? ""}::text
    order by t.exclusive_key limit 1)
   union all
   select (
@@ -79,7 +79,7 @@ unblocked as (
   ))
   returning kind
 )
-select array(select distinct kind from unblocked) as kinds,
+select array(select distinct kind from unblocked order by kind) as kinds,
        (select case when count(*) = ${limit}::int then max(exclusive_key) end from read_key) as "lastKey"`.execute(db);
   return rows[0]!;
 }

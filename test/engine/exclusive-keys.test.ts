@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
+import type { KyselyPlugin } from "kysely";
 import type { Engine } from "../../src/engine/engine.ts";
+import { claimTasks } from "../../src/store/claim-statement.ts";
+import { writeFlush } from "../../src/store/journal-statement.ts";
+import { openSession } from "../../src/store/session-queries.ts";
 import { startEngine } from "../support/engines.ts";
 import { kindOf, outcomeOf, start, startRunning, untilStopped } from "../support/engine-tasks.ts";
 import { eventually } from "../support/eventually.ts";
-import { createTask } from "../support/new-tasks.ts";
+import { newSession } from "../support/new-sessions.ts";
+import { createTask, SUCCEEDED } from "../support/new-tasks.ts";
 import { openPostgres } from "../support/stores.ts";
 import type { TestStore } from "../support/stores.ts";
 
@@ -93,6 +98,38 @@ describe("tasks with exclusive keys", () => {
     assert.equal((await outcomeOf(other, holder)).status, "failed");
     assert.equal((await outcomeOf(other, taskId!)).status, "succeeded");
     assert.deepEqual(order, [0]);
+  });
+
+  it("begin, with no sweep, where their key is released before their start is answered", async () => {
+    const session = newSession({ namespace, kinds: [], capacity: 1 });
+    await openSession(store.db, session);
+    const { taskId: holder } = await createTask(store.db, { namespace, kind: "noted", exclusiveKey: "key" });
+    const lease = session.sessionId;
+    await claimTasks(store.db, { namespace, kinds: ["noted"], lease, limit: 1 });
+    const end = { fence: { taskId: holder, lease, attempt: 1 }, appended: 0n, events: [SUCCEEDED] };
+    const flushes = new WeakSet<object>();
+    let isReleased = false;
+    const plugin: KyselyPlugin = {
+      transformQuery({ node, queryId }) {
+        const text = "sqlFragments" in node ? String(node.sqlFragments[0]) : "";
+        if (text.includes("spool_unblock")) throw new Error("no sweep");
+        if (text.includes("spool_flush")) flushes.add(queryId);
+        return node;
+      },
+      async transformResult({ result, queryId }) {
+        if (flushes.has(queryId) && !isReleased) {
+          isReleased = true;
+          assert.equal(await blocked(), 1);
+          await writeFlush(store.db, { creates: [], appends: [{ ...end, end: "succeeded" }] });
+        }
+        return result;
+      },
+    };
+    const { kind } = noted();
+    const hooked = { ...store, priorityDb: store.priorityDb.withPlugin(plugin) };
+    await using engine = await startEngine(hooked, { namespace, kinds: [kind] });
+    const [taskId] = await startAll(engine, "noted", 1);
+    assert.equal((await outcomeOf(engine, taskId!)).status, "succeeded");
   });
 
   it("are found within a sweep where their key is free and nobody was told", async () => {

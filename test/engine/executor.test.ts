@@ -17,7 +17,10 @@ const log = pino({ level: "silent" });
 const NEVER_MS = 60_000;
 
 describeOnEachStore("the executor", (store) => {
-  function build({ slots = 2, graceMs = NEVER_MS }, ...kinds: ReturnType<typeof kindOf>[]) {
+  function build(
+    { slots = 2, graceMs = NEVER_MS, freesSlotsWithCode = true, onFree = () => {} },
+    ...kinds: ReturnType<typeof kindOf>[]
+  ) {
     const { db } = store();
     const namespace = randomUUID();
     const feed = new Feed();
@@ -32,9 +35,14 @@ describeOnEachStore("the executor", (store) => {
       namespace,
       watch: UNWATCHED,
       log,
-      host: new KindHost({ kinds: new Map(kinds.map((kind) => [kind.name, kind])), log }),
+      host: Object.assign(new KindHost({ kinds: new Map(kinds.map((kind) => [kind.name, kind])), log }), {
+        freesSlotsWithCode,
+      }),
       readCheckpoint: () => Promise.resolve(null),
-      onFree: () => freed++,
+      onFree() {
+        freed++;
+        onFree();
+      },
     });
     const run = async (kind: string, options = {}) => {
       const fence = await createRunning(db, { namespace, kind, ...options });
@@ -43,7 +51,16 @@ describeOnEachStore("the executor", (store) => {
       return { ...fence, task };
     };
     const tapeOf = async (taskId: string) => outline(await storedTape(db, { namespace, taskId }));
-    return { executor, run, tapeOf, namespace, freed: () => freed };
+    const createAll = async (kind: string, count: number) => {
+      const tasks: (() => void)[] = [];
+      while (tasks.length < count) {
+        const { taskId, lease } = await createRunning(db, { namespace, kind });
+        const task = await readTask(db, { namespace, taskId });
+        tasks.push(() => executor.run(task, { lease, at: task.createdAt }));
+      }
+      return tasks;
+    };
+    return { executor, createAll, run, tapeOf, namespace, freed: () => freed };
   }
 
   it("holds slots for what is about to run, and never more than there are", async () => {
@@ -58,8 +75,43 @@ describeOnEachStore("the executor", (store) => {
     assert.deepEqual([executor.freeSlots, executor.has(taskId), executor.running()], [2, true, [taskId]]);
     gate.resolve();
     await executor.whenIdle(NEVER_MS);
-    assert.deepEqual([executor.freeSlots, executor.has(taskId), freed()], [3, false, 1]);
+    assert.deepEqual(
+      [executor.freeSlots, executor.has(taskId), freed()],
+      [3, false, 2],
+      "its slot, then what it owned",
+    );
   });
+
+  for (const [freesSlotsWithCode, most] of [
+    [true, 4],
+    [false, 2],
+  ] as const) {
+    it(`runs two at once on two slots and owns ${most} at the most, where slots are ${freesSlotsWithCode ? "" : "not "}for code alone`, async () => {
+      let codes = 0;
+      const codesSeen: number[] = [];
+      const ownedSeen: number[] = [];
+      const kind = kindOf("short", async () => {
+        codesSeen.push(++codes);
+        await Promise.resolve();
+        codes--;
+      });
+      const built = build({ freesSlotsWithCode, onFree: () => runNext() }, kind);
+      const { executor, createAll } = built;
+      const waiting = await createAll("short", 12);
+      const runNext = () => {
+        for (let slots = executor.reserve(Math.min(2, waiting.length)); slots > 0; slots--) {
+          waiting.pop()?.();
+          executor.release(1); // As a claim does once its tasks are stored as running.
+          ownedSeen.push(executor.running().length);
+        }
+      };
+      runNext();
+      while (waiting.length > 0) await executor.whenIdle(NEVER_MS);
+      await executor.whenIdle(NEVER_MS);
+      assert.deepEqual([codesSeen.length, Math.max(...codesSeen), Math.max(...ownedSeen)], [12, 2, most]);
+      assert.equal(executor.freeSlots, 2);
+    });
+  }
 
   it("waits for what runs no longer than it is told", async () => {
     const { executor, run } = build(

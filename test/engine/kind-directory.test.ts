@@ -41,6 +41,20 @@ describe("engines that have different kinds", () => {
     }
   });
 
+  it("run their own at once, whatever wakes them, of kinds that they do not have", async () => {
+    await using owner = await startEngine(store, { namespace, kinds: [kindOf("elsewhere", () => Promise.resolve())] });
+    await using other = await startEngine(store, { namespace });
+    await using third = await startEngine(store, { namespace });
+    await outcomeOf(other, await start(other));
+    const elsewhere: string[] = [];
+    for (let count = 0; count < 100; count++) {
+      const stored = start(third, { kind: "elsewhere" });
+      assert.equal((await other.startTask(taskRequest())).task.status, "running");
+      elsewhere.push(await stored);
+    }
+    for (const taskId of elsewhere) await outcomeOf(owner, taskId);
+  });
+
   it("take a kind whose check of the params is broken for one that failed, and try again what has attempts left", async () => {
     let checks = 0;
     const parseParams = () => {

@@ -117,7 +117,7 @@ const CASES: Record<string, readonly [Finding["status"], Finding, RegExp][]> = {
       /^1 task RUNNING .* t at a\/1 for 14 s, why$/,
     ],
     ["fail", judgeRunning({ stalled: [stalled(15_000), stalled(1)], overloaded: [] }), /^2 tasks RUNNING .* for 15 s/],
-    ["warn", judgeRunning({ stalled: [], overloaded: [session(0, { running: 5 })] }), /a\/1 5 of 4$/],
+    ["warn", judgeRunning({ stalled: [], overloaded: [session(0, { running: 5 })] }), /a\/1 5 with 4 slots$/],
   ],
   "a wakeup": [
     ["ok", judgeWakeup(999), /after 999 ms/],

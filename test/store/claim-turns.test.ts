@@ -101,6 +101,19 @@ describeOnEachStore("whose turn it is", (store) => {
     }
   });
 
+  it("comes to each kind as often in one claim, and only then to more of the kind that has more", async () => {
+    const many = await several(6, create);
+    const few = await several(2, () => create({ kind: "few" }));
+    const other = await several(2, () => keyed({ kind: "other" }));
+    const kinds = ["other", "echo", "few"];
+    const first = await claimIds(5, { kinds });
+    assert.deepEqual(
+      first.toSorted(),
+      [many[0]!, many[1]!, few[0]!, few[1]!, other[0]!].map((task) => task.taskId).sort(),
+    );
+    assert.deepEqual(await claimIds(3, { kinds }), ids(many.slice(2, 5)));
+  });
+
   it("is not held up by an older task of the key that is not due", async () => {
     const later = await keyed({ runAt: new Date(Date.now() + HOUR_MS) });
     const due = await keyed();

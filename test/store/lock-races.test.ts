@@ -68,6 +68,26 @@ describe("rows that somebody else has locked, on Postgres", () => {
     assert.deepEqual(swept.flat().sort(), ids(tasks).sort());
   });
 
+  it("keep an exclusive key to one of two claims at once that take it for different tasks", async () => {
+    const key = { namespace, exclusiveKey: "key" };
+    const [mine, other] = [await createTask(store.db, { ...key, kind: "other" }), await createTask(store.db, key)];
+    let second: Promise<string[]> | undefined;
+    await transact(async (trx) => {
+      const query = { namespace, kinds: ["other"], lease: randomUUID(), limit: 1 };
+      assert.deepEqual(ids((await claimTasks(trx, query)).tasks), [mine.taskId]);
+      second = claim(1); // Does not see the key, which is not committed, and waits for it.
+      await eventually(async () => {
+        const { rows } = await sql`select from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock' and query like '%spool_claim%'`.execute(
+          store.db,
+        );
+        assert.equal(rows.length, 1);
+      });
+    });
+    assert.deepEqual(await second, []);
+    assert.equal((await readTask(store.db, { namespace, taskId: other.taskId })).status, "pending");
+  });
+
   it("are ended once each, however many sweep", async () => {
     const tasks = await Promise.all(Array.from({ length: 40 }, () => running()));
     const sweep = () =>

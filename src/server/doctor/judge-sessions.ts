@@ -1,3 +1,4 @@
+import { TASKS_PER_SLOT_MAX } from "../../domain/limits.ts";
 import type { SessionState } from "../../domain/session.ts";
 import { DUE_COUNTED_MAX } from "../../store/waiting-queries.ts";
 import type { WaitingKind } from "../../store/waiting-queries.ts";
@@ -26,14 +27,23 @@ function isLate(session: Aged, at: Date): boolean {
   return isAlive(session, at) && at.getTime() - session.seenAt.getTime() > SILENT_LEASES * leaseMs;
 }
 
+/** How many tasks a session may own at once: a server's slots are free while ends are being stored, a worker's are not. */
+export function ownedMax({ capacity, isWorker }: Pick<SessionState, "capacity" | "isWorker">): number {
+  return isWorker ? capacity : TASKS_PER_SLOT_MAX * capacity;
+}
+
 export function judgeSessions({ at, sessions }: SeenSessions): Finding {
   const alive = sessions.filter((session) => isAlive(session, at));
   const servers = alive.filter(({ isWorker }) => !isWorker);
   const workers = alive.length - servers.length;
   const gone = sessions.length - alive.length;
   const late = alive.filter((session) => isLate(session, at));
-  const sum = (of: "running" | "capacity") => alive.reduce((total, session) => total + session[of], 0);
-  const slots = `${countOf(sum("running"))} of ${countText(sum("capacity"), "slot")} taken`;
+  const sum = (of: (session: SessionState) => number) => alive.reduce((total, session) => total + of(session), 0);
+  const taken = sum(({ running, capacity }) => Math.min(running, capacity));
+  const slots = `${countOf(taken)} of ${countText(
+    sum(({ capacity }) => capacity),
+    "slot",
+  )} taken`;
   const goneText = gone === 0 ? "" : `, ${countText(gone, "session")} run out`;
   const found = `${countText(servers.length, "server")} and ${countText(workers, "worker")} alive, ${slots}${goneText}`;
   if (servers.length === 0) {

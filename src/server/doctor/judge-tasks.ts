@@ -55,7 +55,7 @@ export function judgeSweeper({ overdue, leftSessionsMs }: SweeperLag): Finding {
  * Tasks that are stored as running and do not run.
  *
  * @param stalled what their owners report, those first that stall longest
- * @param overloaded sessions that own more running tasks than they can run, at two checks
+ * @param overloaded sessions that own more running tasks than they can have, at two checks
  */
 export function judgeRunning({
   stalled,
@@ -75,11 +75,13 @@ export function judgeRunning({
   }
   if (overloaded.length > 0) {
     const owners = namesText(
-      overloaded.map(({ host, pid, running, capacity }) => `${host}/${pid} ${running} of ${capacity}`),
+      overloaded.map(
+        ({ host, pid, running, capacity }) => `${host}/${pid} ${running} with ${countText(capacity, "slot")}`,
+      ),
     );
     return {
       status: "warn",
-      found: `processes own more running tasks than they have slots: ${owners}`,
+      found: `processes own more running tasks than they can have: ${owners}`,
       todo: "see their logs for ends that are not stored; restarting one hands its tasks over",
       section: "What happens when something dies",
     };

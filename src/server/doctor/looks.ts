@@ -15,7 +15,7 @@ import type { ClaimableTask, WaitingKind } from "../../store/waiting-queries.ts"
 import { ok, skipped } from "./check.ts";
 import type { CheckName, Finding } from "./check.ts";
 import { judgeConnections, judgeSettings, judgeTransactions } from "./judge-database.ts";
-import { isAlive, judgeKinds, judgeSessions, judgeUnchecked } from "./judge-sessions.ts";
+import { isAlive, judgeKinds, judgeSessions, judgeUnchecked, ownedMax } from "./judge-sessions.ts";
 import type { SeenSessions } from "./judge-sessions.ts";
 import { judgeKeys, judgeRunning, judgeSweeper, judgeWaiting, judgeWakeup } from "./judge-tasks.ts";
 import type { Patient } from "./patient.ts";
@@ -139,7 +139,7 @@ async function checkRunning(patient: Patient): Promise<Finding> {
   const stalled = await patient.read((trx) => listStalledTasks(trx, namespace));
   const readOverloaded = async () => {
     const { sessions, at } = await patient.sessionsNow();
-    return sessions.filter((session) => isAlive(session, at) && session.running > session.capacity);
+    return sessions.filter((session) => isAlive(session, at) && session.running > ownedMax(session));
   };
   let overloaded = await readOverloaded();
   if (overloaded.length > 0) {
