@@ -16,7 +16,19 @@ export function makeCertificate(names = "DNS:localhost,IP:127.0.0.1"): Certifica
   const certFile = join(folder, "cert.pem");
   const keyFile = join(folder, "key.pem");
   const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", keyFile];
-  const args = ["req", "-x509", ...ec, "-out", certFile, "-days", "2", "-subj", "/CN=localhost", "-addext", `subjectAltName=${names}`];
+  const args = [
+    "req",
+    "-x509",
+    ...ec,
+    "-out",
+    certFile,
+    "-days",
+    "2",
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    `subjectAltName=${names}`,
+  ];
   execFileSync("openssl", args, { stdio: "pipe" });
   return {
     certFile,

@@ -6,7 +6,7 @@ import { examineStore } from "./examine-store.ts";
 import { Findings } from "./findings.ts";
 
 /** What all checks of a server may take. Less than the doctor waits by default, so that a report arrives in time. */
-export const SERVER_CHECKS_MS_MAX = 15_000;
+const SERVER_CHECKS_MS_MAX = 15_000;
 /** How long a report serves all who ask. */
 export const REPORT_KEPT_MS = 1_000;
 
