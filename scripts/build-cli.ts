@@ -42,5 +42,6 @@ const { metafile } = await build({
   plugins: [serverFromSources],
   metafile: true,
 });
-const sources = Object.keys(metafile.inputs).filter((path) => !path.startsWith("node_modules/"));
+// Not packages, also where node_modules is a link to elsewhere.
+const sources = Object.keys(metafile.inputs).filter((path) => !/(^|\/)node_modules\//.test(path));
 writeFileSync(join(TARGET, BUILT_FROM), JSON.stringify({ sources, digest: digestSources(ROOT, sources) }));

@@ -37,7 +37,8 @@ class Task:
         await self.emit(progress=event_pb2.Progress(phase=phase, current=current, total=total, detail=detail))
 
     async def log(self, level, message):
-        await self.emit(log=event_pb2.Log(level=f"LOG_LEVEL_{level}", message=message))
+        """level: debug, info, warn or error, in either case. On the wire it is an enum, event.proto's LogLevel."""
+        await self.emit(log=event_pb2.Log(level=f"LOG_LEVEL_{level.upper()}", message=message))
 
     async def partial(self, kind, **payload):
         await self.emit(partial=event_pb2.Partial(kind=kind, payload=ParseDict(payload, Struct())))

@@ -30,6 +30,7 @@ async def word_count(task):
 
 async def print_page(task):
     """Fails for lack of paper, at every attempt. With params.closed nobody will bring any, and there is no other."""
+    await task.log("info", f"attempt {task.attempt} begins")
     await task.log("WARN", f"attempt {task.attempt}: the tray is empty")
     raise TaskFailed("NO_PAPER", "there is no paper", retryable=not task.params.get("closed", False))
 

@@ -6,10 +6,11 @@ import { originRefusal } from "./origin-refusal.ts";
 import { OverviewPage } from "./overview/overview-page.tsx";
 import { PageTitle } from "./parts/page-title.tsx";
 import { RefusedPage } from "./refused-page.tsx";
-import { formatRoute, NO_FILTER } from "./route.ts";
+import { formatRoute, isTaskIdPrefix, NO_FILTER } from "./route.ts";
 import type { Route } from "./route.ts";
 import { forgetToken, sessionToken, tokenState } from "./session-token.ts";
 import { StartPage } from "./start/start-page.tsx";
+import { MatchesPage } from "./task/matches-page.tsx";
 import { TaskPage } from "./task/task-page.tsx";
 import { nextTheme, theme } from "./theme.ts";
 import { TokenPage } from "./token-page.tsx";
@@ -99,6 +100,7 @@ function Page() {
     case "tasks":
       return <TasksPage filter={current.filter} pageToken={current.pageToken} />;
     case "task":
+      if (isTaskIdPrefix(current.taskId)) return <MatchesPage key={current.taskId} prefix={current.taskId} />;
       return <TaskPage key={current.taskId} taskId={current.taskId} seq={current.seq} />;
     case "start":
       return <StartPage from={current.from} />;

@@ -11,3 +11,8 @@ export const route = computed(() => parseRoute(fragment.value));
 export function navigate(to: Route): void {
   location.hash = formatRoute(to);
 }
+
+/** Like navigate, but takes the place of the current entry in the browser's history. */
+export function redirect(to: Route): void {
+  location.replace(formatRoute(to));
+}

@@ -1,3 +1,4 @@
+import { TASK_ID_PREFIX_CHARS_MAX, TASK_ID_PREFIX_CHARS_MIN } from "../domain/limits.ts";
 import { TASK_STATUSES } from "../domain/task.ts";
 import type { TaskStatus } from "../domain/task.ts";
 
@@ -13,7 +14,7 @@ export interface TaskFilter {
 /** What the page shows. It is the URL's fragment, so that the server knows of one page only, below whatever path. */
 export type Route =
   | { page: "tasks"; filter: TaskFilter; pageToken: string }
-  /** seq: the event that is looked at; null: none. */
+  /** taskId: may be how an id begins; seq: the event that is looked at; null: none. */
   | { page: "task"; taskId: string; seq: number | null }
   /** from: the task that is started again. */
   | { page: "start"; from: string | null }
@@ -69,6 +70,19 @@ export function formatRoute(route: Route): string {
 export function parseLabel(text: string): [key: string, value: string] | null {
   const at = text.indexOf("=");
   return at > 0 ? [text.slice(0, at).trim(), text.slice(at + 1).trim()] : null;
+}
+
+const NIL_UUID = "00000000-0000-0000-0000-000000000000";
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+export function isTaskId(text: string): boolean {
+  return UUID.test(text);
+}
+
+/** Whether a text is the beginning of an id that the list can be searched for, and not the whole id. */
+export function isTaskIdPrefix(text: string): boolean {
+  const isInBounds = text.length >= TASK_ID_PREFIX_CHARS_MIN && text.length < TASK_ID_PREFIX_CHARS_MAX;
+  return isInBounds && isTaskId(text + NIL_UUID.slice(text.length));
 }
 
 function parseFilter(parameters: URLSearchParams): TaskFilter {

@@ -14,6 +14,7 @@ import {
 import type { Logger } from "pino";
 import { SpoolError, Unauthenticated, Unimplemented } from "../domain/errors.ts";
 import { CALL_TIMEOUT_MS_MAX, MESSAGE_BYTES_MAX } from "../domain/limits.ts";
+import { AdminService } from "../gen/spool/v1/admin_service_pb.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { Checks } from "../rpc/checks.ts";
@@ -30,6 +31,7 @@ import { framingOf, readRequestBody } from "./request-body.ts";
 interface ConnectServices {
   tasks: ServiceHandlers<typeof TaskService>;
   workers: ServiceHandlers<typeof WorkerService>;
+  admin: ServiceHandlers<typeof AdminService>;
 }
 
 const brotli = promisify(brotliCompress);
@@ -51,7 +53,7 @@ const jsonOptions = { ignoreUnknownFields: false, textDecoder: new TextDecoder("
  * nothing, and gRPC-Web.
  */
 export function connectRoutes(
-  { tasks, workers }: ConnectServices,
+  { tasks, workers, admin }: ConnectServices,
   {
     drain,
     isAuthorized,
@@ -84,6 +86,7 @@ export function connectRoutes(
   const options = { drain, observe, log };
   addRoutes(router, TaskService, tasks, options);
   addRoutes(router, WorkerService, workers, options);
+  addRoutes(router, AdminService, admin, options);
   const routeOptions = { isAuthorized, requestTimeoutMs, log };
   return new Map(router.handlers.map((handle) => [handle.requestPath, route(handle, routeOptions)]));
 }

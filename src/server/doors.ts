@@ -2,6 +2,7 @@ import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import { CallerLimits } from "../rpc/caller-limits.ts";
+import type { RunChecks } from "../rpc/admin-service.ts";
 import { callObserver } from "./telemetry/call-observer.ts";
 import { readCertificate } from "./certificate.ts";
 import type { Configuration } from "./configuration.ts";
@@ -32,7 +33,13 @@ export interface Doors {
 export async function openDoors(
   engine: TaskEngine,
   configuration: Configuration,
-  { readiness, metrics, isTraced, log }: { readiness: Readiness; metrics: Metrics; isTraced: boolean; log: Logger },
+  {
+    readiness,
+    metrics,
+    runChecks,
+    isTraced,
+    log,
+  }: { readiness: Readiness; metrics: Metrics; runChecks: RunChecks; isTraced: boolean; log: Logger },
 ): Promise<Doors> {
   const { host, port, httpPort, httpOrigins, writeAheadKib } = configuration;
   const { streamsPerConnection, streamResetBurst, requestTimeoutMs } = configuration;
@@ -47,6 +54,7 @@ export async function openDoors(
     streamsPerConnection,
     streamResetBurst,
     limits,
+    runChecks,
     log,
   };
   const observe = callObserver("grpc", { metrics, isTraced });

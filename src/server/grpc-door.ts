@@ -15,8 +15,11 @@ import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_p
 import { file_google_rpc_status } from "../gen/google/rpc/status_pb.ts";
 import { file_grpc_health_v1_health } from "../gen/grpc/health/v1/health_pb.ts";
 import { file_spool_v1_errors } from "../gen/spool/v1/errors_pb.ts";
+import { AdminService } from "../gen/spool/v1/admin_service_pb.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
+import { adminService } from "../rpc/admin-service.ts";
+import type { RunChecks } from "../rpc/admin-service.ts";
 import { CallerLimits, limitCallers } from "../rpc/caller-limits.ts";
 import { Drain } from "../rpc/drain.ts";
 import { addService } from "../rpc/grpc-binding.ts";
@@ -31,7 +34,7 @@ import { guardStreams } from "./grpc-streams.ts";
 import { reflectionOf } from "./reflection.ts";
 
 /** The services that the door serves as its own. Health knows each by its name, and "" stands for all. */
-const SERVICES: readonly DescService[] = [TaskService, WorkerService];
+const SERVICES: readonly DescService[] = [TaskService, WorkerService, AdminService];
 
 const OPTIONS: ServerOptions = {
   "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
@@ -56,7 +59,7 @@ export interface GrpcDoor {
 }
 
 /**
- * Serves spool.v1.TaskService and WorkerService over gRPC, with health and server reflection.
+ * Serves spool.v1.TaskService, WorkerService and AdminService over gRPC, with health and server reflection.
  *
  * @param host an address or a name of this machine
  * @param port 0 for any that is free
@@ -66,6 +69,7 @@ export interface GrpcDoor {
  * @param writeAheadKib what a stream puts ahead of its reader before it waits; one frame alone may be larger
  * @param streamResetBurst how many streams a connection may cancel at once
  * @param streamsPerConnection how many calls and streams are open at once on one connection; a client waits past it
+ * @param runChecks the server's checks; undefined: it has none
  * @param limits what the expensive reads of all callers share
  * @throws where the address cannot be listened on
  */
@@ -80,6 +84,7 @@ export async function openGrpcDoor({
   streamResetBurst = STREAM_RESET_BURST_DEFAULT,
   streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT,
   limits = new CallerLimits(),
+  runChecks,
   log,
 }: {
   engine: TaskEngine;
@@ -92,6 +97,7 @@ export async function openGrpcDoor({
   streamResetBurst?: number;
   streamsPerConnection?: number;
   limits?: CallerLimits;
+  runChecks?: RunChecks | undefined;
   log: Logger;
 }): Promise<GrpcDoor> {
   const drain = new Drain();
@@ -107,6 +113,7 @@ export async function openGrpcDoor({
   const options = { drain, writeAheadMax: writeAheadKib * 1_024, observe, log };
   addService(server, TaskService, limitCallers(taskService(engine), limits), options);
   addService(server, WorkerService, workerService(engine), options);
+  addService(server, AdminService, adminService(runChecks), options);
 
   const health = new HealthImplementation();
   const setServing = (isServing: boolean) => {

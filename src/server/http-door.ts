@@ -2,6 +2,8 @@ import type { Logger } from "pino";
 import { Overloaded, SpoolError, Unauthenticated, Unimplemented } from "../domain/errors.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT, STREAMS_PER_CONNECTION_DEFAULT } from "../domain/limits.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
+import { adminService } from "../rpc/admin-service.ts";
+import type { RunChecks } from "../rpc/admin-service.ts";
 import { bearerTokenCheck } from "../rpc/bearer-token.ts";
 import { toConnectError } from "../rpc/connect-binding.ts";
 import { CallerLimits, limitCallers } from "../rpc/caller-limits.ts";
@@ -50,6 +52,8 @@ interface HttpDoorOptions {
   metrics: Metrics;
   /** What the expensive reads of all callers share. */
   limits?: CallerLimits;
+  /** The server's checks; undefined: it has none. */
+  runChecks?: RunChecks | undefined;
   /** How many calls and streams are open at once on one connection. */
   streamsPerConnection?: number;
   /** How long a request may take to arrive, in milliseconds. */
@@ -69,7 +73,7 @@ interface HttpDoorOptions {
 const CALLS = /^\/(spool\.v1\.|v1\/)/;
 
 /**
- * Serves spool.v1.TaskService and the plain calls of WorkerService over HTTP: by Connect, by gRPC-Web, and as
+ * Serves spool.v1.TaskService, AdminService and the plain calls of WorkerService over HTTP: by Connect, by gRPC-Web, and as
  * server-sent events. And `/healthz` and `/readyz`, without a token, and `/log-level`, and `/metrics` where there are any.
  *
  * @throws where the address cannot be listened on
@@ -108,7 +112,7 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
   const observe = callObserver("http", { metrics, isTraced });
   const observeStreams = callObserver("sse", { metrics, isTraced });
   const routes = connectRoutes(
-    { tasks, workers: workerService(engine) },
+    { tasks, workers: workerService(engine), admin: adminService(options.runChecks) },
     {
       drain,
       isAuthorized,

@@ -16,6 +16,7 @@ import { readConfiguration, secretsOf } from "./configuration.ts";
 import type { Configuration } from "./configuration.ts";
 import { databasePlace } from "./database-url.ts";
 import { asConfigurationError, databaseWatch } from "./database-watch.ts";
+import { ServerChecks } from "./doctor/server-checks.ts";
 import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
 import { loadKinds, requireDistinctNames } from "./load-kinds.ts";
@@ -111,8 +112,11 @@ async function openServer(parts: {
   parts.onEngine?.(engine.dying);
   const kindNames = kinds.map(({ name }) => name);
   metrics.observe(engine, kindNames);
-  const doors = await openDoors(engine, configuration, { readiness, metrics, isTraced: tracing !== null, log });
-  const server: ServerParts = { configuration, store, engine, doors, readiness, metrics, tracing, log };
+  const checks = opened.use(new ServerChecks(store, configuration));
+  const runChecks = () => checks.run();
+  const isTraced = tracing !== null;
+  const doors = await openDoors(engine, configuration, { readiness, metrics, runChecks, isTraced, log });
+  const server: ServerParts = { configuration, store, engine, checks, doors, readiness, metrics, tracing, log };
   const halted = new AbortController();
   const joined = await join(server, halted.signal).catch(async (error: unknown) => {
     await doors.close({ graceMs: 0 });
@@ -153,6 +157,7 @@ interface ServerParts {
   configuration: Configuration;
   store: Store;
   engine: Engine;
+  checks: ServerChecks;
   doors: Doors;
   readiness: Readiness;
   metrics: ServerMetrics;
@@ -211,6 +216,7 @@ async function leave({
   configuration,
   store,
   engine,
+  checks,
   doors,
   readiness,
   metrics,
@@ -221,6 +227,7 @@ async function leave({
   log.info({ drain_ms: drainMs }, "stopping");
   readiness.draining = true;
   doors.setServing(false);
+  checks[Symbol.dispose]();
   const stopMs = drainMs + cancelGraceMs + STOP_MARGIN_MS;
   const begunAt = performance.now();
   const halt = AbortSignal.timeout(stopMs - CLOSING_MS);

@@ -63,6 +63,29 @@ describe("the list of tasks", () => {
     assert.equal(await page.getByLabel("Label", { exact: true }).getAttribute("aria-invalid"), "true");
   });
 
+  it("opens a task by how its id begins, and lists the tasks where several ids begin so", async () => {
+    const labels = { test: "prefix" };
+    const [first] = await Promise.all(
+      [1, 2].map(() => stage.client.start({ kind: "echo", params: { count: 0 }, labels })),
+    );
+    const { taskId } = first!.task;
+    await using visited = await visit(`${stage.server.url}/`);
+    const { page } = visited;
+    const field = page.getByLabel("Task id", { exact: true });
+    await field.fill(taskId.slice(0, 7));
+    await field.press("Enter");
+    await page.getByText("must be the first 8 characters of a task id, or more").waitFor();
+    await field.fill(taskId.slice(0, 8).toUpperCase());
+    await page.getByRole("button", { name: "Open the task" }).click();
+    await page.getByText(/tasks have ids that begin with/).waitFor();
+    await eventually(async () => assert.ok((await idsOf(page)).includes(taskId)));
+    await page.goto(`${stage.server.url}/#/tasks/${taskId.slice(0, 35)}`);
+    await page.waitForURL((url) => url.hash === `#/tasks/${taskId}`);
+    await page.getByRole("heading", { name: "echo" }).waitFor();
+    await page.goto(`${stage.server.url}/#/tasks/ffffffff`);
+    await page.getByText("No task has an id that begins with ffffffff.").waitFor();
+  });
+
   it("follows a label of a task to the tasks that carry it", async () => {
     await ended(stage, { kind: "echo", labels: { test: "chip" } });
     await using visited = await visit(`${stage.server.url}/`);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import pg from "pg";
 import { connect } from "../../src/client/client.ts";
 import { CHECK_NAMES } from "../../src/server/doctor/check.ts";
 import type { Check } from "../../src/server/doctor/check.ts";
@@ -77,6 +78,64 @@ describe("spool doctor", function () {
       );
     });
 
+    it("asks a server by its address, where no database is configured", async () => {
+      await using other = await createDatabase();
+      const token = "s3cret-token";
+      await using server = await startServerProcess({
+        environment: { SPOOL_DATABASE_URL: other.url, SPOOL_TOKEN: token },
+      });
+      const nowhere = { SPOOL_DATA_DIR: join(tmpdir(), "spool-doctor-that-is-not-there") };
+      const ask = (...words: string[]) =>
+        runSpool(["doctor", "--address", server.address, ...words], { environment: nowhere });
+
+      await eventually(
+        async () => {
+          const well = await ask("--token", token);
+          assert.deepEqual([well.code, well.stderr], [0, ""], well.stdout);
+          assert.deepEqual(
+            well.stdout
+              .split("\n")
+              .slice(1, -3)
+              .map((line) => line.split(/ +/).slice(0, 2)),
+            CHECK_NAMES.map((name) => ["ok", name]),
+          );
+          assert.match(well.stdout, /^checked by the server at 127\.0\.0\.1:\d+ \(.*\n(.*\n)*\nwell\n$/);
+        },
+        { timeoutMs: 30_000 },
+      );
+
+      const stranger = await ask("--token", "another-token");
+      assert.equal(stranger.code, 1);
+      assert.match(
+        stranger.stdout,
+        /^fail +database +127\.0\.0\.1:\d+ does not answer: the token of this call is not/m,
+      );
+      assert.match(stranger.stdout, /^skipped +sweeper +the server that was asked made no checks$/m);
+      assert.match(stranger.stdout, /\n\nnot well: database; not looked at: postgres, /);
+
+      const client = new pg.Client(other.url);
+      await client.connect();
+      await client.query("insert into spool_migrations (name, timestamp) values ('9999-later', '2031-01-01')");
+      await client.end();
+      // A report is kept for a moment.
+      const ill = await eventually(
+        async () => {
+          const ended = await ask("--token", token, "--json");
+          assert.equal(ended.code, 1);
+          return JSON.parse(ended.stdout) as { status: string; checks: Check[] };
+        },
+        { timeoutMs: 30_000 },
+      );
+      assert.equal(ill.status, "fail");
+      assert.deepEqual(
+        ill.checks.map(({ name }) => name),
+        CHECK_NAMES,
+      );
+      const schema = ill.checks.find(({ name }) => name === "schema");
+      assert.equal(schema?.status, "fail");
+      assert.match(schema.found, /9999-later, newer than/);
+    });
+
     it("prints one object of a stable shape with --json", async () => {
       const { code, stdout, stderr } = await runSpool(["doctor", "--json", "--database-url", database.url]);
       assert.deepEqual([code, stderr, stdout.trimEnd().split("\n").length], [1, "", 1]);
@@ -115,21 +174,19 @@ describe("spool doctor", function () {
     });
     afterEach(() => rm(folder, { recursive: true, force: true }));
 
-    it("asks the server that has the folder", async () => {
+    it("asks the server that has the folder for its checks", async () => {
       const settings = { SPOOL_DATA_DIR: folder, SPOOL_TOKEN: "secret" };
       await using server = await startServerProcess({ environment: settings });
       const environment = { ...settings, SPOOL_ADDRESS: server.address };
       const { code, stdout } = await runSpool(["doctor"], { environment });
-      assert.match(
-        stdout,
-        /^skipped +database +the data folder .* is open in another process.*\n +.* is asked instead/m,
-      );
+      assert.ok(stdout.startsWith(`checked by the server at ${server.address} (${hostname()}/${server.child.pid})\n`));
+      assert.match(stdout, /^ok +database +the embedded database in .* answers in /m);
       assert.match(stdout, /^ok +sessions +1 server and 0 workers alive/m);
       assert.match(stdout, /^ok +server +.* is SERVING/m);
-      assert.match(stdout, /\n\nwell; not looked at: database, postgres, /);
+      assert.match(stdout, /\n\nwell; not looked at: connections, transactions, wakeups\n$/);
       assert.equal(code, 0);
       const stranger = await runSpool(["doctor"], { environment: { ...environment, SPOOL_TOKEN: "" } });
-      assert.match(stranger.stdout, /^fail +sessions +.*bearer token/m);
+      assert.match(stranger.stdout, /^fail +database +.*bearer token/m);
       assert.equal(stranger.code, 1);
     });
 

@@ -36,9 +36,9 @@ describe("a server that is not reached", () => {
   });
   after(() => certificate?.[Symbol.dispose]());
 
-  const openSecure = async () => {
+  const openSecure = async ({ cert, key } = certificate) => {
     const server = new Server();
-    const pair = { cert_chain: certificate.cert, private_key: certificate.key };
+    const pair = { cert_chain: cert, private_key: key };
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync("127.0.0.1:0", ServerCredentials.createSsl(null, [pair]), (error, bound) =>
         error ? reject(error) : resolve(bound),
@@ -66,7 +66,18 @@ describe("a server that is not reached", () => {
     assert.match(await refusal(`https://${server.address}`), /does not speak TLS: leave https:\/\/ out/);
   });
 
-  it("may have a certificate that nobody here trusts, or of another name", async () => {
+  it("may have a certificate of another name, at a name or an IP address", async () => {
+    using other = makeCertificate("DNS:spool.example,IP:127.0.0.9");
+    await using secure = await openSecure(other);
+    // It is trusted: only the name is wrong.
+    const environment = { NODE_EXTRA_CA_CERTS: other.certFile, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: "" };
+    for (const host of ["localhost", "127.0.0.1"]) {
+      const stderr = await refusal(`https://${host}:${secure.port}`, environment);
+      assert.match(stderr, new RegExp(`the certificate at ${host}:${secure.port} is of another name: use a name or`));
+    }
+  });
+
+  it("may have a certificate that nobody here trusts", async () => {
     await using secure = await openSecure();
     assert.match(await refusal(`https://127.0.0.1:${secure.port}`), /is not trusted .*NODE_EXTRA_CA_CERTS/);
   });

@@ -71,7 +71,7 @@ async function checkCancel(spool: SpoolClient): Promise<void> {
 async function checkFailures(spool: SpoolClient): Promise<void> {
   const retried = await open(spool, { kind: "print-page", maxAttempts: 2 });
   await retried.end();
-  const attempt = (number: number) => [`started ${number}`, "log"];
+  const attempt = (number: number) => [`started ${number}`, "log INFO", "log WARN"];
   assert.deepEqual(retried.outline, [...attempt(1), "retrying NO_PAPER", ...attempt(2), "final failed NO_PAPER"]);
   console.log("python worker: fails with a reason of its own, and is tried again");
 
@@ -169,6 +169,8 @@ function lineOf(event: SpoolEvent): string {
       return `started ${event.attempt}`;
     case "progress":
       return `${event.phase} ${event.current}/${event.total}`;
+    case "log":
+      return `log ${event.level}`;
     case "partial":
       return event.kind;
     case "retrying":

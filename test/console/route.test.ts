@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatRoute, NO_FILTER, parseLabel, parseRoute } from "../../src/console/route.ts";
+import { formatRoute, isTaskId, isTaskIdPrefix, NO_FILTER, parseLabel, parseRoute } from "../../src/console/route.ts";
 import type { Route } from "../../src/console/route.ts";
 import { TASK_STATUSES } from "../../src/domain/task.ts";
 
@@ -50,5 +50,23 @@ describe("a label as it is typed", () => {
     assert.deepEqual(parseLabel(" team = search "), ["team", "search"]);
     assert.deepEqual(parseLabel("team="), ["team", ""]);
     for (const none of ["", "team", "=x"]) assert.equal(parseLabel(none), null);
+  });
+});
+
+describe("the beginning of a task id", () => {
+  const ID = "01934c1e-6f0a-7c3e-9d55-1f1f5b0e7a11";
+
+  it("has 8 to 35 characters of an id", () => {
+    for (let length = 0; length <= ID.length; length++) {
+      assert.equal(isTaskIdPrefix(ID.slice(0, length)), length >= 8 && length <= 35, `${length}`);
+      assert.equal(isTaskIdPrefix(ID.slice(0, length).toUpperCase()), length >= 8 && length <= 35, `${length}`);
+    }
+    assert.equal(isTaskId(ID), true);
+  });
+
+  it("is nothing that cannot begin one", () => {
+    for (const text of ["01934c1ex", "01934c1e6f0a", "hello-world", `${ID}0`]) {
+      assert.deepEqual([isTaskIdPrefix(text), isTaskId(text)], [false, false], text);
+    }
   });
 });

@@ -136,6 +136,7 @@ describe("the gRPC door", () => {
       const { stdout } = await curl(server.door, "--list-services");
       assert.deepEqual(stdout.trim().split("\n").sort(), [
         "grpc.health.v1.Health",
+        "spool.v1.AdminService",
         "spool.v1.TaskService",
         "spool.v1.WorkerService",
       ]);

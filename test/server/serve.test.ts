@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
@@ -52,6 +55,16 @@ describe("spool serve", () => {
     const environment = { SPOOL_DATA_DIR: dataDir };
     await using _ = await startServerProcess({ environment });
     await assert.rejects(startServerProcess({ environment }), /open in another process/);
+  }).timeout(SERVER_MS);
+
+  it("names the address and the setting where the port of its gRPC door is taken", async () => {
+    const taker = createServer().listen(0, "127.0.0.1");
+    await once(taker, "listening");
+    const { port } = taker.address() as AddressInfo;
+    const environment = { SPOOL_DATA_DIR: dataDir, SPOOL_PORT: `${port}` };
+    const told = `ended with 1:[^]*EADDRINUSE: .* listens at 127\\.0\\.0\\.1:${port} \\(.*SPOOL_PORT names another port`;
+    await assert.rejects(startServerProcess({ environment }), new RegExp(told));
+    taker.close();
   }).timeout(SERVER_MS);
 
   it("answers UNAVAILABLE with a hint while the database is down, and recovers by itself", async () => {

@@ -4,19 +4,31 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Certificate } from "../../src/server/certificate.ts";
 
-/** A certificate for this machine that signs itself, in files. */
+/** A certificate that signs itself, in files. */
 export interface CertificateFiles extends Disposable, Certificate {
   readonly certFile: string;
   readonly keyFile: string;
 }
 
-export function makeCertificate(): CertificateFiles {
+/** @param names what it is for, as openssl writes it; this machine by default */
+export function makeCertificate(names = "DNS:localhost,IP:127.0.0.1"): CertificateFiles {
   const folder = mkdtempSync(join(tmpdir(), "spool-tls-"));
   const certFile = join(folder, "cert.pem");
   const keyFile = join(folder, "key.pem");
-  const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
   const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", keyFile];
-  const args = ["req", "-x509", ...ec, "-out", certFile, "-days", "2", "-subj", "/CN=localhost", "-addext", names];
+  const args = [
+    "req",
+    "-x509",
+    ...ec,
+    "-out",
+    certFile,
+    "-days",
+    "2",
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    `subjectAltName=${names}`,
+  ];
   execFileSync("openssl", args, { stdio: "pipe" });
   return {
     certFile,

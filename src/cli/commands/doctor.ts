@@ -71,21 +71,23 @@ function reportJson({ status, checks, tookMs }: DoctorReport) {
   return { status, took_ms: tookMs, checks: checks.map((check) => ({ todo: null, section: null, ...check })) };
 }
 
-function reportText({ checks }: DoctorReport, paint: Paint): string {
-  return `${checks.map((check) => checkText(check, paint)).join("")}\n${verdict(checks)}\n`;
+function reportText({ checks, checkedBy }: DoctorReport, paint: Paint): string {
+  const by = checkedBy === null ? "" : `${paint("dim", `checked by the server at ${escapeText(checkedBy)}`)}\n`;
+  return `${by}${checks.map((check) => checkText(check, paint)).join("")}\n${verdict(checks)}\n`;
 }
 
 function checkText(check: Check, paint: Paint): string {
   const status = paint(COLOURS[check.status], check.status.padEnd(STATUS_WIDTH));
-  const line = `${status} ${check.name.padEnd(NAME_WIDTH)} ${escapeText(check.found)}\n`;
+  const line = `${status} ${escapeText(check.name).padEnd(NAME_WIDTH)} ${escapeText(check.found)}\n`;
   if (check.status === "ok" || check.todo === null) return line;
-  const where = check.section === null ? "" : ` (docs/operating.md: ${check.section})`;
+  const where = check.section === null ? "" : ` (docs/operating.md: ${escapeText(check.section)})`;
   return `${line}${" ".repeat(STATUS_WIDTH + NAME_WIDTH + 2)}${escapeText(check.todo)}${paint("dim", where)}\n`;
 }
 
 /** The last line: what it all comes to. */
 function verdict(checks: readonly Check[]): string {
-  const named = (status: CheckStatus) => checks.flatMap((check) => (check.status === status ? check.name : []));
+  const named = (status: CheckStatus) =>
+    checks.flatMap((check) => (check.status === status ? escapeText(check.name) : []));
   const [failed, warned, skipped] = [named("fail"), named("warn"), named("skipped")];
   const looked = skipped.length === 0 ? "" : `; not looked at: ${skipped.join(", ")}`;
   const warnings = warned.length === 0 ? "" : `; to be seen to: ${warned.join(", ")}`;

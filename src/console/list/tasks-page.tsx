@@ -8,6 +8,7 @@ import { useOpened } from "../parts/use-opened.ts";
 import { formatRoute } from "../route.ts";
 import type { TaskFilter } from "../route.ts";
 import { FilterFields } from "./filter-fields.tsx";
+import { OpenTask } from "./open-task.tsx";
 import { TaskList } from "./task-list.ts";
 import { TaskTable } from "./task-table.tsx";
 
@@ -29,6 +30,7 @@ export function TasksPage({ filter, pageToken }: { filter: TaskFilter; pageToken
         filter={filter}
         onChange={(changed) => navigate({ page: "tasks", filter: changed, pageToken: "" })}
       />
+      <OpenTask />
       {list.error.value && <Problem title="The tasks cannot be shown" error={list.error.value} />}
       {rows === null && !list.error.value && <p class="quiet">Reading the tasks…</p>}
       {rows?.length === 0 && <p class="quiet empty">There is no such task.</p>}

@@ -1,16 +1,16 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { toSession } from "../../client/convert.ts";
+import { SpoolRpcError } from "../../client/errors.ts";
 import type { GrpcTransport } from "../../client/grpc-transport.ts";
 import {
   Health,
   HealthCheckResponse_ServingStatus as ServingStatus,
   HealthCheckResponseSchema,
 } from "../../gen/grpc/health/v1/health_pb.ts";
-import { ListSessionsResponseSchema, WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
-import { ok } from "./check.ts";
-import type { Finding } from "./check.ts";
+import { AdminService, DoctorCheckStatus, RunChecksResponseSchema } from "../../gen/spool/v1/admin_service_pb.ts";
+import type { DoctorCheck } from "../../gen/spool/v1/admin_service_pb.ts";
+import { ok, skipped } from "./check.ts";
+import type { Check, CheckName, Finding, Section } from "./check.ts";
 import { durationText } from "./figures.ts";
-import { judgeSessions } from "./judge-sessions.ts";
 import { STATEMENT_MS_MAX } from "./thresholds.ts";
 
 /** A server by its address. */
@@ -38,15 +38,42 @@ export async function lookAtHealth(door: ServerDoor, signal: AbortSignal): Promi
   }
 }
 
-/** Where the database itself is closed to others, its server tells who is there. The clock is then the same machine's. */
-export async function askForSessions(door: ServerDoor, signal: AbortSignal): Promise<Finding> {
-  const read = (bytes: Buffer) => fromBinary(ListSessionsResponseSchema, bytes);
+/** What a server answers that is asked for its checks: its checks, or why there are none. */
+export type AskedChecks = { checks: Check[]; by: string } | { checks: null; finding: Finding };
+
+/** Asks a server to run the checks on its own database. */
+export async function askForChecks(
+  door: ServerDoor,
+  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+): Promise<AskedChecks> {
+  const read = (bytes: Buffer) => fromBinary(RunChecksResponseSchema, bytes);
   try {
     const options = { timeoutMs, signal, read };
-    const { sessions } = await door.transport.unary(WorkerService.method.listSessions, {}, options);
-    return judgeSessions({ at: new Date(), sessions: sessions.map(toSession) });
+    const { checks, host, pid } = await door.transport.unary(AdminService.method.runChecks, {}, options);
+    return { checks: checks.map(toCheck), by: `${door.address} (${host}/${pid})` };
   } catch (error) {
-    return unanswered(door, error, signal);
+    if (signal.aborted) throw error;
+    if (error instanceof SpoolRpcError && error.code === "UNIMPLEMENTED") {
+      const todo = "run the doctor of that server's version beside its database, or update the server";
+      const found = `${door.address} makes no checks: it is older than this doctor`;
+      return { checks: null, finding: skipped(found, { todo, section: "Spool doctor" }) };
+    }
+    return { checks: null, finding: unanswered(door, error, signal) };
+  }
+}
+
+/** A newer server may report names and sections that this doctor does not know. They are printed as they are. */
+function toCheck({ name, status, found, todo, section }: DoctorCheck): Check {
+  const words = { name: name as CheckName, found, todo, section: (section || null) as Section };
+  switch (status) {
+    case DoctorCheckStatus.OK:
+      return { name: words.name, ...ok(found) };
+    case DoctorCheckStatus.WARN:
+      return { ...words, status: "warn" };
+    case DoctorCheckStatus.FAIL:
+      return { ...words, status: "fail" };
+    default:
+      return { ...words, status: "skipped", todo: todo || null };
   }
 }
 

@@ -17,9 +17,16 @@ export class Patient {
   readonly url: string | null;
   /** Fires when the time for all of it is up. */
   readonly signal: AbortSignal;
+  readonly #takesTurns: boolean;
+  #lastRead: Promise<unknown> = Promise.resolve();
   #sessions: Promise<SeenSessions> | undefined;
 
-  constructor(parts: Pick<Patient, "settings" | "db" | "url" | "signal">) {
+  /** @param takesTurns whether a read waits for the one before */
+  constructor({
+    takesTurns = false,
+    ...parts
+  }: Pick<Patient, "settings" | "db" | "url" | "signal"> & { takesTurns?: boolean }) {
+    this.#takesTurns = takesTurns;
     this.settings = parts.settings;
     this.db = parts.db;
     this.url = parts.url;
@@ -32,7 +39,13 @@ export class Patient {
 
   /** Reads, and writes nothing; a statement that takes too long is given up. */
   read<Result>(read: (trx: Transaction<Database>) => Promise<Result>): Promise<Result> {
-    return readWithin(this.db, STATEMENT_MS_MAX, read);
+    if (!this.#takesTurns) return readWithin(this.db, STATEMENT_MS_MAX, read);
+    const inTurn = this.#lastRead.then(() => {
+      this.signal.throwIfAborted(); // What still waits when the time is up would be read for nobody.
+      return readWithin(this.db, STATEMENT_MS_MAX, read);
+    });
+    this.#lastRead = inTurn.catch(() => {});
+    return inTurn;
   }
 
   /** The sessions, read once for all who ask. */
