@@ -17,7 +17,10 @@ describe("the turns in which calls begin", () => {
       counts.push(begun.length);
     }
     assert.deepEqual(counts, [STARTS_PER_TURN, 2 * STARTS_PER_TURN, total]);
-    assert.deepEqual(begun, begun.toSorted((one, two) => one - two));
+    assert.deepEqual(
+      begun,
+      begun.toSorted((one, two) => one - two),
+    );
   });
 
   it("serve connections in rotation: a thousand calls of one do not delay the first of another", async () => {

@@ -19,6 +19,8 @@ export interface Target {
 
 const SERVICE = "/spool.v1.TaskService";
 const BYTES = 4 * 1024 * 1024;
+/** The RetryInfo of a refusal. */
+const RETRY_MS = 250;
 /** How many requests of an attack by large requests are under way. */
 const AT_ONCE = 4;
 
@@ -71,7 +73,7 @@ export const ATTACKS: Readonly<Record<string, (target: Target, count: Count, sig
       while (!signal.aborted) {
         const said = await call(session.session, "ListTasks", request);
         count(said);
-        if (said === "grpc-status 8") await setTimeout(1_000);
+        if (said === "grpc-status 8") await setTimeout(RETRY_MS);
       }
     };
     await Promise.all(Array.from({ length: 500 }, work));
