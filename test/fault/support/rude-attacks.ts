@@ -80,6 +80,31 @@ export const ATTACKS: Readonly<Record<string, (target: Target, count: Count, sig
   },
 };
 
+/** The name of what uses the processor as an attack does, and calls no server. */
+export const BURN = "burn";
+
+/** What an attacker prints at its end. */
+export interface AttackEnd {
+  /** How often it was answered how. */
+  answers: Record<string, number>;
+  /** Of the processor: cores that the process used on average. */
+  cpuShare: number;
+}
+
+/** Uses so much of a core, in slices that are short against what the scheduler gives a process. */
+export async function burn(cpuShare: number, signal: AbortSignal): Promise<void> {
+  const begun = performance.now();
+  const used = () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000;
+  };
+  const usedBefore = used();
+  while (!signal.aborted) {
+    while (used() - usedBefore < cpuShare * (performance.now() - begun));
+    await setTimeout(1);
+  }
+}
+
 /** Is told how each request was answered. */
 export type Count = (answer: string) => void;
 
