@@ -1,5 +1,5 @@
 /** So many calls begin in one turn of the event loop: a few milliseconds of work on a slow core, or less. */
-export const STARTS_PER_TURN = 16;
+export const STARTS_PER_TURN = 8;
 
 /**
  * Spreads calls that arrive together over turns of the event loop. One read of a socket can bring a thousand new

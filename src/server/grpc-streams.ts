@@ -1,5 +1,5 @@
 import { constants } from "node:http2";
-import type { IncomingHttpHeaders, Http2Server, ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders, Http2Server, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { SpoolError, Unimplemented } from "../domain/errors.ts";
@@ -32,10 +32,15 @@ type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) 
  * It replaces what grpc-js does with a stream, which its public face does not show.
  *
  * @param server that listens, with all its services
+ * @param refusalOf why a call is refused before grpc-js has it; null: it is not. The same error each time is encoded once
  */
-export function guardStreams(server: Server, log: Logger): void {
+export function guardStreams(
+  server: Server,
+  { refusalOf, log }: { refusalOf: (path: string, caller: string) => SpoolError | null; log: Logger },
+): void {
   const { http2Servers, handlers } = server as unknown as GrpcServerParts;
   const turns = new StreamTurns();
+  const encoded = new WeakMap<SpoolError, OutgoingHttpHeaders>();
   for (const http2Server of http2Servers.keys()) {
     const listeners = http2Server.listeners("stream") as StreamListener[];
     http2Server.removeAllListeners("stream");
@@ -48,6 +53,8 @@ export function guardStreams(server: Server, log: Logger): void {
         return refuse(stream, error, constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE);
       }
       if (!handlers.has(path)) return refuse(stream, new Unimplemented(`nothing is served at ${path}`));
+      const refusal = refusalOf(path, callerOf(stream));
+      if (refusal !== null) return refuse(stream, refusal);
       dropUnreadable(headers, log);
       for (const listener of listeners) listener(stream, headers);
     };
@@ -58,19 +65,26 @@ export function guardStreams(server: Server, log: Logger): void {
   }
 
   function refuse(stream: ServerHttp2Stream, error: SpoolError, httpStatus = 200): void {
-    const { code, details, metadata } = toGrpcStatus(toRpcError(error, log));
-    stream.respond(
-      {
-        ":status": httpStatus,
-        "content-type": "application/grpc+proto",
-        "grpc-status": code,
-        "grpc-message": encodeURI(details),
-        ...metadata.toHttp2Headers(),
-      },
-      { endStream: true },
-    );
+    let headers = encoded.get(error);
+    if (headers === undefined) encoded.set(error, (headers = encode(error)));
+    stream.respond({ ":status": httpStatus, ...headers }, { endStream: true });
     stream.resume();
   }
+
+  function encode(error: SpoolError): OutgoingHttpHeaders {
+    const { code, details, metadata } = toGrpcStatus(toRpcError(error, log));
+    return {
+      "content-type": "application/grpc+proto",
+      "grpc-status": code,
+      "grpc-message": encodeURI(details),
+      ...metadata.toHttp2Headers(),
+    };
+  }
+}
+
+/** Which connection a call has come by, as grpc-js names it too. */
+function callerOf({ session }: ServerHttp2Stream): string {
+  return `${session?.socket.remoteAddress}:${session?.socket.remotePort}`;
 }
 
 /** The answer is left to go out: clients read it before they hear that nothing more of the request is wanted. */
