@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { fromJson, toBinary } from "@bufbuild/protobuf";
+import type { JsonValue } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { pino } from "pino";
-import { PARAMS_VALUES_MAX } from "../../src/domain/limits.ts";
+import { HTTP_LIST_BYTES_MAX, PARAMS_VALUES_MAX } from "../../src/domain/limits.ts";
 import type { TaskEngine } from "../../src/engine/task-engine.ts";
-import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { ListTasksResponseSchema, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { CallerLimits } from "../../src/rpc/caller-limits.ts";
 import { openGrpcDoor } from "../../src/server/grpc-door.ts";
 import { fakeEngine, aTask, SOME_TASK, TASK_ID } from "../rpc/fake-engine.ts";
@@ -72,6 +74,37 @@ describe("a caller that asks for too much", () => {
     const answers = await Promise.all(lists);
     assert.equal(state.most, 1);
     assert.equal(answers.filter((answer) => "tasks" in answer).length, 6);
+  });
+
+  it("has its pages cut at the HTTP port, where an answer is made in one piece, and gets each task once", async () => {
+    const labels = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`label-${index}`, "v".repeat(40)]));
+    const all = Array.from({ length: 1_000 }, (_, index) => {
+      const number = (1_000 - index).toString(16).padStart(12, "0");
+      return aTask({ taskId: `01890a5d-ac96-774b-bcce-${number}`, labels });
+    });
+    await using server = await openDoor({
+      async listTasks({ limit, beforeTaskId }) {
+        const left = all.filter(({ taskId }) => beforeTaskId === null || taskId < beforeTaskId);
+        return { tasks: left.slice(0, limit), progress: new Map(), hasMore: left.length > limit };
+      },
+    });
+    const seen: string[] = [];
+    const sizes: number[] = [];
+    for (let pageToken = ""; ;) {
+      const response = await server.call("ListTasks", { pageSize: 1_000, pageToken });
+      const page = fromJson(ListTasksResponseSchema, (await response.json()) as JsonValue);
+      seen.push(...page.tasks.map(({ taskId }) => taskId));
+      sizes.push(toBinary(ListTasksResponseSchema, page).length);
+      pageToken = page.nextPageToken;
+      if (pageToken === "") break;
+    }
+    assert.deepEqual(
+      seen,
+      all.map(({ taskId }) => taskId),
+    );
+    assert.ok(sizes.length > 1);
+    const besides = 1_024; // The token.
+    assert.ok(Math.max(...sizes) <= HTTP_LIST_BYTES_MAX + besides, `${sizes.join(" ")} bytes`);
   });
 
   it("has no more streams over many tasks on one connection than it may, and others have theirs", async () => {
