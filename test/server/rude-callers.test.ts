@@ -57,6 +57,8 @@ const FOLLOWS: Partial<TaskEngine> = {
   },
 };
 
+const UNFINISHED = "host: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
+
 describe("a caller that asks for too much", () => {
   it("has its large lists read a few at a time, and is refused past those that wait", async () => {
     const { calls, state, release } = heldLists();
@@ -230,16 +232,19 @@ describe("a caller that asks for too much", () => {
     });
   }
 
-  it("has its connection closed when its request does not arrive in time", async () => {
-    await using server = await openDoor({}, { requestTimeoutMs: 100 });
-    const socket = connect(server.door.port, "127.0.0.1");
-    socket.write(
-      "POST /spool.v1.TaskService/StartTask HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n" +
-        "content-length: 1000\r\n\r\n{",
-    );
-    const answer = Buffer.concat((await socket.toArray()) as Buffer[]).toString();
-    assert.match(answer, /^HTTP\/1\.1 (408|504)/);
-  });
+  for (const [what, begun, statuses] of [
+    ["headers of a request", "GET /v1/events HTTP/1.1\r\nhost: localhost\r\n", /^HTTP\/1\.1 408/],
+    ["level of the log", `PUT /log-level HTTP/1.1\r\n${UNFINISHED}`, /^HTTP\/1\.1 408/],
+    ["request of a call", `POST /spool.v1.TaskService/StartTask HTTP/1.1\r\n${UNFINISHED}`, /^HTTP\/1\.1 (408|504)/],
+  ] as const) {
+    it(`has its connection closed when it does not send all in time: the ${what}`, async () => {
+      await using server = await openDoor({}, { requestTimeoutMs: 100 });
+      const socket = connect(server.door.port, "127.0.0.1");
+      socket.write(begun);
+      const answer = Buffer.concat((await socket.toArray()) as Buffer[]).toString(); // It ends when the server closes.
+      assert.match(answer, statuses);
+    });
+  }
 });
 
 async function failed(error: unknown) {
