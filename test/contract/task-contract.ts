@@ -151,7 +151,7 @@ export function taskContract(door: () => Door): void {
     assert.deepEqual(await list({ taskIdPrefix: ids[0] }), [ids[0]]);
     assert.deepEqual(await list({ taskIdPrefix: ids[0]!.slice(0, 35).toUpperCase() }), [ids[0]]);
     // Ids begin with the time: how much of it the first and the last share depends on when they were started.
-    const shared = [...ids[0]!].findIndex((char, index) => char !== ids.at(-1)![index]);
+    const shared = Array.from(ids[0]!).findIndex((char, index) => char !== ids.at(-1)![index]);
     assert.deepEqual(await list({ taskIdPrefix: ids[0]!.slice(0, shared), pageSize: 1 }), ids);
     assert.deepEqual(await list({ taskIdPrefix: "00000000" }), []);
   });
