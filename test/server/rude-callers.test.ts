@@ -232,6 +232,17 @@ describe("a caller that asks for too much", () => {
     });
   }
 
+  it("is told when the length of its message is not what it sends, by gRPC-Web", async () => {
+    await using server = await openDoor(SOME_TASK);
+    const response = await fetch(`${server.url}/spool.v1.TaskService/GetTask`, {
+      method: "POST",
+      headers: { "content-type": "application/grpc-web+proto" },
+      body: Uint8Array.of(0, 0, 0, 0, 100, 10, 1),
+    });
+    const answer = `${JSON.stringify([...response.headers])} ${await response.text()}`;
+    assert.match(decodeURIComponent(answer), /one message of 100 bytes/);
+  });
+
   for (const [what, begun, statuses] of [
     ["headers of a request", "GET /v1/events HTTP/1.1\r\nhost: localhost\r\n", /^HTTP\/1\.1 408/],
     ["level of the log", `PUT /log-level HTTP/1.1\r\n${UNFINISHED}`, /^HTTP\/1\.1 408/],
