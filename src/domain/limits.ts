@@ -80,6 +80,8 @@ export const CURSOR_CHARS_MAX = 16 * KIB;
 export const LIST_TASKS_DEFAULT = 100;
 export const LIST_TASKS_MAX = 1_000;
 export const LIST_BYTES_MAX = 3 * MIB;
+/** The same at the HTTP port, where the library makes an answer in one piece: that takes 15 to 50 ms for so much. */
+export const HTTP_LIST_BYTES_MAX = 512 * KIB;
 export const LIST_KINDS_MAX = 100;
 /** Of a UUID as it is written, by which tasks are found. */
 export const TASK_ID_PREFIX_CHARS_MIN = 8;
@@ -116,7 +118,7 @@ export const WRITE_AHEAD_KIB_MAX = 64 * KIB;
 export const STREAM_RESET_BURST_DEFAULT = 10_000;
 export const STREAM_RESET_BURST_MAX = 1_000_000;
 /** Calls and streams that are open at once on one connection, unless it is set otherwise. */
-export const STREAMS_PER_CONNECTION_DEFAULT = 1_000;
+export const STREAMS_PER_CONNECTION_DEFAULT = 2_000;
 export const STREAMS_PER_CONNECTION_MAX = 100_000;
 /** Of them, streams over many tasks. */
 export const FOLLOWS_PER_CONNECTION_DEFAULT = 256;

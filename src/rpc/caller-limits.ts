@@ -9,7 +9,7 @@ type Handlers = ServiceHandlers<typeof TaskService>;
 /** How many reads are under way at once, by what they cost. A page with more entries than this is a large one. */
 const LARGE_PAGE = 100;
 const READS_AT_ONCE = 8;
-const LARGE_READS_AT_ONCE = 2;
+const LARGE_READS_AT_ONCE = 1;
 
 /** What the reads of all callers of a server take turns by, whichever endpoint they come to. */
 export class CallerLimits {
@@ -18,6 +18,7 @@ export class CallerLimits {
   readonly largeReads: FairTurns;
   readonly activity: FairTurns;
   readonly #followsMax: number;
+  readonly #tooManyFollows: Overloaded;
   readonly #follows = new Map<string, number>();
 
   constructor({
@@ -26,16 +27,22 @@ export class CallerLimits {
   }: { waitingReads?: number; followsPerConnection?: number } = {}) {
     this.#waitingMax = waitingReads;
     this.#followsMax = followsPerConnection;
+    this.#tooManyFollows = new Overloaded(`this connection follows tasks by ${followsPerConnection} streams`);
     this.reads = this.#turns("tasks", READS_AT_ONCE);
     this.largeReads = this.#turns("large pages", LARGE_READS_AT_ONCE);
     this.activity = this.#turns("activity", LARGE_READS_AT_ONCE);
   }
 
+  /** Why a caller may open no further stream over many tasks, always the same error; null while it may. */
+  refuseFollow(caller: string): Overloaded | null {
+    return (this.#follows.get(caller) ?? 0) < this.#followsMax ? null : this.#tooManyFollows;
+  }
+
   /** Counts a stream over many tasks, until it is disposed of. @throws Overloaded */
   openFollow(caller: string): Disposable {
-    const open = this.#follows.get(caller) ?? 0;
-    if (open >= this.#followsMax) throw new Overloaded(`this connection follows tasks by ${open} streams`);
-    this.#follows.set(caller, open + 1);
+    const refusal = this.refuseFollow(caller);
+    if (refusal !== null) throw refusal;
+    this.#follows.set(caller, (this.#follows.get(caller) ?? 0) + 1);
     return {
       [Symbol.dispose]: () => {
         const left = this.#follows.get(caller)! - 1;

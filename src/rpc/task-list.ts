@@ -1,7 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { toBinary } from "@bufbuild/protobuf";
 import pLimit from "p-limit";
-import { LIST_BYTES_MAX } from "../domain/limits.ts";
 import type { SeenTask } from "../engine/task-engine.ts";
 import { ListTasksResponseSchema } from "../gen/spool/v1/task_service_pb.ts";
 import { TaskSchema } from "../gen/spool/v1/task_pb.ts";
@@ -18,15 +17,18 @@ const inTurn = pLimit(1);
 /**
  * Encodes a page of tasks without holding up the server, a few at a time.
  *
- * @returns the first of the tasks, as many as LIST_BYTES_MAX allows (one alone is far below it), and them as the field
- *   `tasks` of the answer
+ * @returns the first of the tasks, as many as bytesMax allows (one alone is far below it), and them as the field `tasks`
+ *   of the answer
  */
-export async function encodeTasks(tasks: readonly SeenTask[]): Promise<{ tasks: SeenTask[]; encoded: Buffer }> {
+export async function encodeTasks(
+  tasks: readonly SeenTask[],
+  bytesMax: number,
+): Promise<{ tasks: SeenTask[]; encoded: Buffer }> {
   const pieces: Buffer[] = [];
   const kept: SeenTask[] = [];
   let bytes = 0;
   for (let start = 0; start < tasks.length; start += PIECE) {
-    const encode = () => encodePiece(tasks.slice(start, start + PIECE), LIST_BYTES_MAX - bytes);
+    const encode = () => encodePiece(tasks.slice(start, start + PIECE), bytesMax - bytes);
     const piece = tasks.length > PIECE ? await inTurn(() => setImmediate().then(encode)) : encode();
     pieces.push(piece.encoded);
     kept.push(...piece.tasks);

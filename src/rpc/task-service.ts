@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { LIST_BYTES_MAX } from "../domain/limits.ts";
 import type { TapePage, TaskEngine } from "../engine/task-engine.ts";
 import {
   CancelTaskResponseSchema,
@@ -40,8 +41,13 @@ import { encodeTasks } from "./task-list.ts";
 /**
  * spool.v1.TaskService over an engine, for every door. A handler checks, calls and answers; the door turns what is
  * thrown into an error, by toRpcError.
+ *
+ * @param options.listBytesMax of a page of tasks, as protobuf
  */
-export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskService> {
+export function taskService(
+  engine: TaskEngine,
+  { listBytesMax = LIST_BYTES_MAX }: { listBytesMax?: number } = {},
+): ServiceHandlers<typeof TaskService> {
   return {
     async startTask(request, { traceparent = null }) {
       const wanted = parseStartTask(request, { now: Date.now(), traceparent });
@@ -71,7 +77,7 @@ export function taskService(engine: TaskEngine): ServiceHandlers<typeof TaskServ
     async listTasks(request) {
       const { filter, ...page } = parseListTasks(request);
       const { tasks: found, progress, hasMore } = await engine.listTasks({ ...page, ...filter });
-      const { tasks, encoded } = await encodeTasks(found);
+      const { tasks, encoded } = await encodeTasks(found, listBytesMax);
       const last = tasks.at(-1);
       const ended = last === undefined || (!hasMore && tasks.length === found.length);
       const rest = create(ListTasksResponseSchema, {

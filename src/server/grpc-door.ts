@@ -22,10 +22,12 @@ import { adminService } from "../rpc/admin-service.ts";
 import type { RunChecks } from "../rpc/admin-service.ts";
 import { CallerLimits, limitCallers } from "../rpc/caller-limits.ts";
 import { Drain } from "../rpc/drain.ts";
+import { codeOf } from "../rpc/errors.ts";
 import { addService } from "../rpc/grpc-binding.ts";
 import { authentication, drainOthers } from "../rpc/interceptors.ts";
 import { nameStatuses } from "../rpc/library-status.ts";
 import type { CallObserver } from "../rpc/observed-call.ts";
+import type { CallContext } from "../rpc/service.ts";
 import { taskService } from "../rpc/task-service.ts";
 import { workerService } from "../rpc/worker-service.ts";
 import type { Certificate } from "./certificate.ts";
@@ -125,8 +127,15 @@ export async function openGrpcDoor({
   const others = [file_spool_v1_errors, file_google_rpc_status, file_google_rpc_error_details];
   reflectionOf([...SERVICES.map(({ file }) => file), file_grpc_health_v1_health, ...others]).addToServer(server);
 
+  // A thousand refusals at once are cheap only if grpc-js has no call of them.
+  const refusalOf = (path: string, caller: string) => {
+    const refusal = path === FOLLOW_TASKS ? limits.refuseFollow(caller) : null;
+    if (refusal !== null)
+      observe?.(TaskService.method.followTasks, refusedContext(caller)).end(codeOf(refusal), refusal);
+    return refusal;
+  };
   const boundPort = await listen(server, { host, port, certificate });
-  guardStreams(server, log);
+  guardStreams(server, { refusalOf, log });
   let closed: Promise<void> | undefined;
   return {
     port: boundPort,
@@ -157,6 +166,14 @@ const METHODS: ReadonlyMap<string, DescMethod> = new Map(
     methods.map((method) => [`/${typeName}/${method.name}`, method] as const),
   ),
 );
+
+const FOLLOW_TASKS = `/${TaskService.typeName}/${TaskService.method.followTasks.name}`;
+const REFUSED = AbortSignal.abort();
+
+/** What is told of a call that is refused before it is one. */
+function refusedContext(caller: string): CallContext {
+  return { signal: REFUSED, requestHeader: new Headers(), caller };
+}
 
 function isOurs(path: string): boolean {
   return SERVICES.some(({ typeName }) => path.startsWith(`/${typeName}/`));

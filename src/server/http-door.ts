@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import { Overloaded, SpoolError, Unauthenticated, Unimplemented } from "../domain/errors.ts";
-import { REQUEST_TIMEOUT_MS_DEFAULT, STREAMS_PER_CONNECTION_DEFAULT } from "../domain/limits.ts";
+import { HTTP_LIST_BYTES_MAX, REQUEST_TIMEOUT_MS_DEFAULT, STREAMS_PER_CONNECTION_DEFAULT } from "../domain/limits.ts";
 import type { TaskEngine } from "../engine/task-engine.ts";
 import { adminService } from "../rpc/admin-service.ts";
 import type { RunChecks } from "../rpc/admin-service.ts";
@@ -108,7 +108,10 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
 function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
   const { engine, token, origins = [], readiness, metrics, isTraced = false, fallback, log } = options;
   const isAuthorized = token === undefined ? () => true : bearerTokenCheck(token);
-  const tasks = limitCallers(taskService(engine), options.limits ?? new CallerLimits());
+  const tasks = limitCallers(
+    taskService(engine, { listBytesMax: HTTP_LIST_BYTES_MAX }),
+    options.limits ?? new CallerLimits(),
+  );
   const observe = callObserver("http", { metrics, isTraced });
   const observeStreams = callObserver("sse", { metrics, isTraced });
   const routes = connectRoutes(

@@ -2,7 +2,7 @@ import type { SecureServerOptions } from "node:http2";
 
 /** The options of Node's HTTP/2 servers that bound what one connection may do. */
 export type Http2Limits = Required<
-  Pick<SecureServerOptions, "maxSessionMemory" | "streamResetBurst" | "streamResetRate">
+  Pick<SecureServerOptions, "maxSessionMemory" | "maxSessionRejectedStreams" | "streamResetBurst" | "streamResetRate">
 >;
 
 /** Units of a megabyte; the most that Node's option can hold. */
@@ -22,11 +22,15 @@ const RESET_REFILL_S = 10;
  * with it: also those of other callers behind the same proxy. So the burst has to be more than a proxy cancels at once
  * when its callers leave.
  *
+ * A stream that was cancelled counts as open until Node has let go of it. So a peer that cancels a thousand streams and
+ * opens others has some of them refused, without having too many open; past 100 refused, Node would close the connection.
+ *
  * @param streamResetBurst how many streams a connection may cancel at once; a tenth as many a second from then on
  */
 export function http2Limits(streamResetBurst: number): Http2Limits {
   return {
     maxSessionMemory: UNBOUNDED,
+    maxSessionRejectedStreams: streamResetBurst,
     streamResetBurst,
     streamResetRate: Math.ceil(streamResetBurst / RESET_REFILL_S),
   };

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip } from "node:zlib";
 import type { DescMethod } from "@bufbuild/protobuf";
@@ -19,6 +20,11 @@ const ENVELOPE_BYTES = 5;
 const COMPRESSED = 1;
 /** What is left of a request that is refused is read up to here, so that its caller gets to reading the answer. */
 const DISCARD_BYTES_MAX = 4 * MESSAGE_BYTES_MAX;
+/**
+ * Before each further chunk (64 KiB) of a request that is refused: 4 MiB take a third of a second. Read at full speed,
+ * it would cost the server more than the refusal, and a caller could send the next one at once.
+ */
+const DISCARD_PAUSE_MS = 5;
 
 /** A request with too many values is mostly known by so much of it. */
 const BEGINNING_BYTES = 128 * 1_024;
@@ -79,6 +85,7 @@ async function readAll(
     if (bytes > options.sentMax) refusal ??= tooLarge(options.bytesMax);
     if (refusal !== undefined) {
       chunks = [];
+      await pause(DISCARD_PAUSE_MS);
       continue;
     }
     chunks.push(chunk);

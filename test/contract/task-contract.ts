@@ -187,7 +187,9 @@ export function taskContract(door: () => Door): void {
     assert.deepEqual(await list({ kinds: ["stage"] }), []);
     assert.deepEqual(await list({ taskIdPrefix: ids[0] }), [ids[0]]);
     assert.deepEqual(await list({ taskIdPrefix: ids[0]!.slice(0, 35).toUpperCase() }), [ids[0]]);
-    assert.deepEqual(await list({ taskIdPrefix: ids[0]!.slice(0, 8), pageSize: 1 }), ids);
+    // Ids begin with the time: how much of it the first and the last share depends on when they were started.
+    const shared = Array.from(ids[0]!).findIndex((char, index) => char !== ids.at(-1)![index]);
+    assert.deepEqual(await list({ taskIdPrefix: ids[0]!.slice(0, shared), pageSize: 1 }), ids);
     assert.deepEqual(await list({ taskIdPrefix: "00000000" }), []);
   });
 

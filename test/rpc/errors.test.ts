@@ -45,7 +45,7 @@ describe("the reasons of errors", () => {
 
   it("have the code that the proto's comment begins with", () => {
     const proto = readFileSync(join(import.meta.dirname, "../../proto/spool/v1/errors.proto"), "utf8");
-    const documented = [...proto.matchAll(/\/\/ ([A-Z_]+)[.,].*\n\s*ERROR_REASON_([A-Z_]+) = \d+;/g)];
+    const documented = [...proto.matchAll(/\/\/ ([A-Z_]+)[.,].*\n(?: *\/\/.*\n)*? *ERROR_REASON_([A-Z_]+) = \d+;/g)];
     assert.equal(documented.length, Object.keys(CODES).length);
     for (const [, code, reason] of documented) {
       const name = Code[CODES[reason as errors.Reason]].replace("Canceled", "Cancelled");

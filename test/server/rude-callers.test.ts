@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { fromJson, toBinary } from "@bufbuild/protobuf";
+import type { JsonValue } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { pino } from "pino";
-import { PARAMS_VALUES_MAX } from "../../src/domain/limits.ts";
+import { HTTP_LIST_BYTES_MAX, PARAMS_VALUES_MAX } from "../../src/domain/limits.ts";
 import type { TaskEngine } from "../../src/engine/task-engine.ts";
-import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { ListTasksResponseSchema, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { CallerLimits } from "../../src/rpc/caller-limits.ts";
 import { openGrpcDoor } from "../../src/server/grpc-door.ts";
 import { fakeEngine, aTask, SOME_TASK, TASK_ID } from "../rpc/fake-engine.ts";
@@ -55,6 +57,8 @@ const FOLLOWS: Partial<TaskEngine> = {
   },
 };
 
+const UNFINISHED = "host: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
+
 describe("a caller that asks for too much", () => {
   it("has its large lists read a few at a time, and is refused past those that wait", async () => {
     const { calls, state, release } = heldLists();
@@ -70,8 +74,39 @@ describe("a caller that asks for too much", () => {
     release();
     assert.equal((await others).tasks.length, 1);
     const answers = await Promise.all(lists);
-    assert.equal(state.most, 2);
-    assert.equal(answers.filter((answer) => "tasks" in answer).length, 7);
+    assert.equal(state.most, 1);
+    assert.equal(answers.filter((answer) => "tasks" in answer).length, 6);
+  });
+
+  it("has its pages cut at the HTTP port, where an answer is made in one piece, and gets each task once", async () => {
+    const labels = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`label-${index}`, "v".repeat(40)]));
+    const all = Array.from({ length: 1_000 }, (_, index) => {
+      const number = (1_000 - index).toString(16).padStart(12, "0");
+      return aTask({ taskId: `01890a5d-ac96-774b-bcce-${number}`, labels });
+    });
+    await using server = await openDoor({
+      async listTasks({ limit, beforeTaskId }) {
+        const left = all.filter(({ taskId }) => beforeTaskId === null || taskId < beforeTaskId);
+        return { tasks: left.slice(0, limit), progress: new Map(), hasMore: left.length > limit };
+      },
+    });
+    const seen: string[] = [];
+    const sizes: number[] = [];
+    for (let pageToken = ""; ;) {
+      const response = await server.call("ListTasks", { pageSize: 1_000, pageToken });
+      const page = fromJson(ListTasksResponseSchema, (await response.json()) as JsonValue);
+      seen.push(...page.tasks.map(({ taskId }) => taskId));
+      sizes.push(toBinary(ListTasksResponseSchema, page).length);
+      pageToken = page.nextPageToken;
+      if (pageToken === "") break;
+    }
+    assert.deepEqual(
+      seen,
+      all.map(({ taskId }) => taskId),
+    );
+    assert.ok(sizes.length > 1);
+    const besides = 1_024; // The token.
+    assert.ok(Math.max(...sizes) <= HTTP_LIST_BYTES_MAX + besides, `${sizes.join(" ")} bytes`);
   });
 
   it("has no more streams over many tasks on one connection than it may, and others have theirs", async () => {
@@ -197,16 +232,30 @@ describe("a caller that asks for too much", () => {
     });
   }
 
-  it("has its connection closed when its request does not arrive in time", async () => {
-    await using server = await openDoor({}, { requestTimeoutMs: 100 });
-    const socket = connect(server.door.port, "127.0.0.1");
-    socket.write(
-      "POST /spool.v1.TaskService/StartTask HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n" +
-        "content-length: 1000\r\n\r\n{",
-    );
-    const answer = Buffer.concat((await socket.toArray()) as Buffer[]).toString();
-    assert.match(answer, /^HTTP\/1\.1 (408|504)/);
+  it("is told when the length of its message is not what it sends, by gRPC-Web", async () => {
+    await using server = await openDoor(SOME_TASK);
+    const response = await fetch(`${server.url}/spool.v1.TaskService/GetTask`, {
+      method: "POST",
+      headers: { "content-type": "application/grpc-web+proto" },
+      body: Uint8Array.of(0, 0, 0, 0, 100, 10, 1),
+    });
+    const answer = `${JSON.stringify([...response.headers])} ${await response.text()}`;
+    assert.match(decodeURIComponent(answer), /one message of 100 bytes/);
   });
+
+  for (const [what, begun, statuses] of [
+    ["headers of a request", "GET /v1/events HTTP/1.1\r\nhost: localhost\r\n", /^HTTP\/1\.1 408/],
+    ["level of the log", `PUT /log-level HTTP/1.1\r\n${UNFINISHED}`, /^HTTP\/1\.1 408/],
+    ["request of a call", `POST /spool.v1.TaskService/StartTask HTTP/1.1\r\n${UNFINISHED}`, /^HTTP\/1\.1 (408|504)/],
+  ] as const) {
+    it(`has its connection closed when it does not send all in time: the ${what}`, async () => {
+      await using server = await openDoor({}, { requestTimeoutMs: 100 });
+      const socket = connect(server.door.port, "127.0.0.1");
+      socket.write(begun);
+      const answer = Buffer.concat((await socket.toArray()) as Buffer[]).toString(); // It ends when the server closes.
+      assert.match(answer, statuses);
+    });
+  }
 });
 
 async function failed(error: unknown) {

@@ -19,6 +19,8 @@ export interface Target {
 
 const SERVICE = "/spool.v1.TaskService";
 const BYTES = 4 * 1024 * 1024;
+/** The RetryInfo of a refusal. */
+const RETRY_MS = 250;
 /** How many requests of an attack by large requests are under way. */
 const AT_ONCE = 4;
 
@@ -71,12 +73,37 @@ export const ATTACKS: Readonly<Record<string, (target: Target, count: Count, sig
       while (!signal.aborted) {
         const said = await call(session.session, "ListTasks", request);
         count(said);
-        if (said === "grpc-status 8") await setTimeout(1_000);
+        if (said === "grpc-status 8") await setTimeout(RETRY_MS);
       }
     };
     await Promise.all(Array.from({ length: 500 }, work));
   },
 };
+
+/** The name of what uses the processor as an attack does, and calls no server. */
+export const BURN = "burn";
+
+/** What an attacker prints at its end. */
+export interface AttackEnd {
+  /** How often it was answered how. */
+  answers: Record<string, number>;
+  /** Of the processor: cores that the process used on average. */
+  cpuShare: number;
+}
+
+/** Uses so much of a core, in slices that are short against what the scheduler gives a process. */
+export async function burn(cpuShare: number, signal: AbortSignal): Promise<void> {
+  const begun = performance.now();
+  const used = () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000;
+  };
+  const usedBefore = used();
+  while (!signal.aborted) {
+    while (used() - usedBefore < cpuShare * (performance.now() - begun));
+    await setTimeout(1);
+  }
+}
 
 /** Is told how each request was answered. */
 export type Count = (answer: string) => void;

@@ -306,7 +306,7 @@ export const RunTaskResponseSchema: GenMessage<RunTaskResponse> = /*@__PURE__*/
  */
 export type ListTasksRequest = Message<"spool.v1.ListTasksRequest"> & {
   /**
-   * 1 to 1,000. 0 or unset: 100. A page may be shorter, to stay within gRPC's 4 MiB.
+   * 1 to 1,000. 0 or unset: 100. A page may be shorter, to stay within 3 MiB, or 512 KiB (as protobuf) over HTTP.
    *
    * @generated from field: int32 page_size = 1;
    */
