@@ -76,7 +76,7 @@ function checked<Body extends object>(body: Body, field: string): Body {
 /** Refuses what no door could carry exactly, or what is too large, naming where it is. */
 function checkJson(value: unknown, field: string, bytesMax: number): void {
   const object = asObject(value, field);
-  const bytes = refusingNotJson(() => measureJson(object, JSON_DEPTH_MAX, field));
+  const bytes = refusingNotJson(() => measureJson(object, JSON_DEPTH_MAX, field, RESULT_VALUES_MAX));
   checkSize(object, { bytes, bytesMax, field });
 }
 
@@ -85,7 +85,7 @@ function copied(value: unknown, field: string, bytesMax: number): JsonObject {
   const object = asObject(value, field);
   const copied = refusingNotJson(() => {
     try {
-      return copyJson(object, { depthMax: JSON_DEPTH_MAX, bytesMax });
+      return copyJson(object, { depthMax: JSON_DEPTH_MAX, bytesMax, valuesMax: RESULT_VALUES_MAX });
     } catch (error) {
       throw isInstance(error, NotJson) ? error.within(field) : error;
     }

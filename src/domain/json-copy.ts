@@ -7,15 +7,37 @@ const WORD_BYTES = 2;
 /**
  * Copies a value that code has given, and measures the copy as measureJson does. Each member is read once, so that the
  * copy is what was checked: a getter or a proxy that says something else the next time, or a `toJSON` that throws,
- * changes nothing. What is larger than bytesMax is not read to its end.
+ * changes nothing. What is larger than bytesMax, or holds more than valuesMax values, is not read to its end.
  *
  * @returns the copy, and its size as protobuf in bytes; null for what is larger than bytesMax
  * @throws NotJson as measureJson does, and whatever a getter or a proxy throws
  */
 export function copyJson(
   value: unknown,
-  { depthMax, bytesMax }: { depthMax: number; bytesMax: number },
+  { depthMax, bytesMax, valuesMax = Infinity }: { depthMax: number; bytesMax: number; valuesMax?: number },
 ): { copy: JsonValue; bytes: number } | null {
+  const left = { values: valuesMax };
+  try {
+    return copyValue(value, { depthMax, bytesMax, left });
+  } catch (error) {
+    // Which of its values is one too many says nothing.
+    if (left.values < 0) throw new NotJson("", `must hold at most ${valuesMax.toLocaleString("en-US")} values`);
+    throw error;
+  }
+}
+
+interface Bounds {
+  depthMax: number;
+  bytesMax: number;
+  /** Shared by all that is copied with the value. */
+  left: { values: number };
+}
+
+type Copied = ReturnType<typeof copyJson>;
+
+function copyValue(value: unknown, bounds: Bounds): Copied {
+  const { depthMax, bytesMax, left } = bounds;
+  if (--left.values < 0) throw new NotJson("", "must hold fewer values");
   switch (typeof value) {
     case "boolean":
       return { copy: value, bytes: WORD_BYTES };
@@ -31,16 +53,14 @@ export function copyJson(
   }
   if (value === null) return { copy: null, bytes: WORD_BYTES };
   if (depthMax === 0) throw new NotJson("", "must not nest deeper");
-  const within = { depthMax: depthMax - 1, bytesMax };
+  const within = { ...bounds, depthMax: depthMax - 1 };
   if (Array.isArray(value)) return copyItems(value, within);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) throw new NotJson("", "must be a plain object");
   return copyMembers(value as Readonly<Record<string, unknown>>, within);
 }
 
-type Bounds = Parameters<typeof copyJson>[1];
-
-function copyItems(items: readonly unknown[], bounds: Bounds): ReturnType<typeof copyJson> {
+function copyItems(items: readonly unknown[], bounds: Bounds): Copied {
   const copy: JsonValue[] = [];
   let bytes = 0;
   const { length } = items;
@@ -52,7 +72,7 @@ function copyItems(items: readonly unknown[], bounds: Bounds): ReturnType<typeof
   return bounded(copy, delimited(bytes), bounds.bytesMax);
 }
 
-function copyMembers(object: Readonly<Record<string, unknown>>, bounds: Bounds): ReturnType<typeof copyJson> {
+function copyMembers(object: Readonly<Record<string, unknown>>, bounds: Bounds): Copied {
   const copy: JsonObject = {};
   let bytes = 0;
   for (const key of Object.keys(object)) {
@@ -66,15 +86,15 @@ function copyMembers(object: Readonly<Record<string, unknown>>, bounds: Bounds):
   return bounded(copy, delimited(bytes), bounds.bytesMax);
 }
 
-function copyAt(place: string, value: unknown, bounds: Bounds): ReturnType<typeof copyJson> {
+function copyAt(place: string, value: unknown, bounds: Bounds): Copied {
   try {
-    return copyJson(value, bounds);
+    return copyValue(value, bounds);
   } catch (error) {
     throw error instanceof NotJson ? error.within(place) : error;
   }
 }
 
-function bounded(copy: JsonValue, bytes: number, bytesMax: number): ReturnType<typeof copyJson> {
+function bounded(copy: JsonValue, bytes: number, bytesMax: number): Copied {
   return bytes > bytesMax ? null : { copy, bytes };
 }
 

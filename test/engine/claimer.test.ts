@@ -55,6 +55,7 @@ describeOnEachStore("a claimer", (store) => {
       db: db.withPlugin(afterClaims),
       namespace,
       kinds: ["noted"],
+      suspectedFrom: 2,
       lease: () => lease,
       isFresh: () => true,
       executor,

@@ -8,7 +8,7 @@ import type { PostgresServer } from "../../support/postgres.ts";
 
 /** The role that the servers have: an ordinary one, that owns its databases and has a password. */
 export const ROLE = "spool_app";
-export const PASSWORD = "as it was";
+const PASSWORD = "as it was";
 
 const TERMINATE_EVERY_MS = 100;
 const VOLUME_MIB = 96;
