@@ -175,18 +175,6 @@ chosen as materialized (
   order by rank, place
   limit ${limit}::int
 ),
-suspect as materialized (
-  select s.task_id
-  from tasks s
-  where s.namespace = ${namespace} and s.status = 'pending' and s.crashes > 0 and s.crashes >= ${suspectedFrom}::int
-    and s.kind = any(${sql.val(kinds)}::text[]) and s.unchecked is null
-    and coalesce(s.run_at, s.created_at) <= now() and (s.deadline_at is null or s.deadline_at > now())
-    and not exists (
-      select from tasks r where r.lease = ${lease}::uuid and r.status = 'running' and r.crashes >= ${suspectedFrom}::int
-    )
-  order by coalesce(s.run_at, s.created_at), s.task_id
-  limit 1
-),
 candidate as materialized (
   select c.*
   from (select place, count(*) from chosen where not is_keyed group by place) share
