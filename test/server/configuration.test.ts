@@ -52,7 +52,7 @@ describe("a configuration", () => {
       crashesMax: 3,
       writeAheadKib: 64,
       streamResetBurst: 10_000,
-      streamsPerConnection: 1_000,
+      streamsPerConnection: 2_000,
       followsPerConnection: 256,
       waitingReads: 512,
       requestTimeoutMs: 30_000,
