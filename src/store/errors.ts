@@ -55,6 +55,7 @@ export type StoreErrorReason = "unavailable" | "conflict" | "refused";
  * way. `refused`: it was reached, and would not do it.
  */
 export function storeErrorReason(error: unknown): StoreErrorReason {
+  if (isStatementTimeout(error)) return "refused"; // Spool gives up long reads by itself: the database is well.
   if (error instanceof StoreUnavailable) return "unavailable";
   return isSerializationFailure(error) ? "conflict" : "refused";
 }

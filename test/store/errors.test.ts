@@ -55,7 +55,8 @@ describe("an error of the database", () => {
     for (const error of [...codes.map(answered), ...ofSockets, new Error("Connection terminated unexpectedly")]) {
       const translated = translateStoreError(error);
       assert.ok(translated instanceof StoreUnavailable, error.message);
-      assert.deepEqual([translated.cause, storeErrorReason(translated)], [error, "unavailable"]);
+      const reason = isStatementTimeout(error) ? "refused" : "unavailable";
+      assert.deepEqual([translated.cause, storeErrorReason(translated)], [error, reason]);
       assert.equal(isContentError(translated), false);
     }
   });
