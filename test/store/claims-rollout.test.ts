@@ -146,7 +146,7 @@ select * from claimed`.execute(store.db);
     assert.ok(holder !== undefined);
     assert.equal(holder.task_id, taskIds[0]);
     const applied = await migrate(store.db);
-    assert.equal(applied[0], "0008-claims");
+    assert.ok(applied.includes("0008-claims"));
     const order: number[] = [];
     const kind = kindOf("noted", ({ params }) => Promise.resolve(void order.push(params.number as number)));
     await using engine = await startEngine(store, { namespace, kinds: [kind], slots: 1 });
