@@ -45,6 +45,7 @@ describeOnEachStore("the statement of a flush", (store) => {
       attemptDeadlineAt: null,
       attempt: 0,
       handovers: 0,
+      crashes: 0,
       retryPolicy: DEFAULT_RETRY_POLICY,
       checkpointSeq: null,
       cancelRequestedAt: null,
