@@ -33,6 +33,11 @@ export const workerCalls = createClient(WorkerService, transport);
 export const HEARTBEAT_MS = 5_000;
 /** After so long without a frame a stream is taken for dead, whatever its connection says. */
 const SILENCE_MS = 3 * HEARTBEAT_MS;
+/**
+ * A server sends the first frame at once. A browser may send the call over an idle connection that is dead: to end the
+ * call closes that connection, and the next one finds another.
+ */
+const OPENING_MS = HEARTBEAT_MS;
 
 /** What a call answers. @throws SpoolRpcError, or the signal's reason where that has fired */
 export async function answered<Answer>(call: Promise<Answer>, signal?: AbortSignal): Promise<Answer> {
@@ -66,20 +71,20 @@ export function answeredAtLast<Answer>(call: () => Promise<Answer>, signal: Abor
 /**
  * The frames of a stream. Leaving it ends the call.
  *
- * @throws SpoolRpcError, UNAVAILABLE too where nothing comes for SILENCE_MS; or the signal's reason where that has fired
+ * @throws SpoolRpcError, UNAVAILABLE too where nothing comes for OPENING_MS at first, or then for SILENCE_MS; or the signal's reason where that has fired
  */
 export async function* streamed<Frame>(
   open: (signal: AbortSignal) => AsyncIterable<Frame>,
   signal: AbortSignal,
 ): AsyncGenerator<Frame, void, undefined> {
   const over = new AbortController();
-  const watch = () => setTimeout(() => over.abort(), SILENCE_MS);
-  let timer = watch();
+  const watch = (ms: number) => setTimeout(() => over.abort(), ms);
+  let timer = watch(OPENING_MS);
   try {
     for await (const frame of open(AbortSignal.any([signal, over.signal]))) {
       clearTimeout(timer); // Whoever deals slowly with a frame does not make the server silent.
       yield frame;
-      timer = watch();
+      timer = watch(SILENCE_MS);
     }
   } catch (error) {
     signal.throwIfAborted();
