@@ -69,7 +69,7 @@ describe("spool serve", function () {
     child.kill("SIGTERM");
     const { code, stderr } = await ended;
     assert.equal(code, 0);
-    assert.ok(stderr.includes(`"database":"${hostname}${pathname}"`));
+    assert.ok(stderr.includes(`"database":"${hostname}:${port}${pathname}"`));
     assert.ok(!stderr.includes("s3cret"));
   });
 
