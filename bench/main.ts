@@ -4,8 +4,9 @@
 // once a round, in turn with what it is compared with, and a ratio is the median of the rounds' own ratios.
 
 import { writeFileSync } from "node:fs";
-import { styleText } from "node:util";
+import { inspect, styleText } from "node:util";
 import { drawChart } from "./chart.ts";
+import { formatFigure } from "./format.ts";
 import { describeMachine, loadNow } from "./machine.ts";
 import { parseOptions, STDOUT, USAGE } from "./options.ts";
 import type { Options } from "./options.ts";
@@ -13,7 +14,9 @@ import { installPeers, peerVersions } from "./peers/installed.ts";
 import { describeRun, reportOf } from "./report.ts";
 import type { Report } from "./report.ts";
 import { resultsOf } from "./results.ts";
+import type { Taken } from "./results.ts";
 import { takeRounds } from "./rounds.ts";
+import type { Watcher } from "./rounds.ts";
 import { selectMeasures } from "./selection.ts";
 import { startServers } from "./servers.ts";
 import { formatTable } from "./table.ts";
@@ -22,10 +25,7 @@ import { formatVerdicts, verdictsOf } from "./verdicts.ts";
 const SMALL = 1 / 50;
 
 const options = readOptions();
-if (options !== null) {
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
-  process.exitCode = await bench(options);
-}
+if (options !== null) await bench(options);
 
 /** @returns null where all is said */
 function readOptions(): Options | null {
@@ -40,27 +40,8 @@ function readOptions(): Options | null {
   return null;
 }
 
-/** @returns the exit code */
-async function bench(options: Options): Promise<number> {
-  const say = options.json === STDOUT ? () => {} : console.log; // A program that asked for JSON gets nothing else.
+async function bench(options: Options): Promise<void> {
   if (options.svg !== undefined) installPeers(); // What draws is among them; before the work, in case it is not to be had.
-  const report = await take(options, say);
-  const { results, rounds, seconds, loadAfter } = report;
-  if (options.json === STDOUT) console.log(JSON.stringify(report, null, 2));
-  else if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
-  if (options.svg !== undefined) writeFileSync(options.svg, drawChart(report));
-  say(`\n${formatTable(results)}\n`);
-  say("spread: half the way from the lowest round to the highest   *: noted on another day and machine");
-  say(`${rounds} rounds in ${seconds} s; load ${loadAfter} after`);
-  if (options.small) say("The heavy ones were taken small: their figures mean nothing.");
-  if (!options.check) return 0;
-  const verdicts = verdictsOf(results);
-  say(`\n${verdicts.length === 0 ? "Nothing was compared with a bar." : formatVerdicts(verdicts)}`);
-  if (verdicts.length === 0) return 2;
-  return verdicts.every(({ held }) => held) ? 0 : 1;
-}
-
-async function take(options: Options, say: (text: string) => void): Promise<Report> {
   const { rounds, small } = options;
   const measures = selectMeasures(options);
   const startedAt = performance.now();
@@ -68,12 +49,77 @@ async function take(options: Options, say: (text: string) => void): Promise<Repo
   await using servers = await startServers({ profileDir: options.profile });
   const peers = measures.some(({ only }) => only === "peer") ? peerVersions() : {};
   const machine = describeMachine({ postgres: servers.postgresVersion, ...peers });
+  const failures: Report["failures"][number][] = [];
+  const taken: Taken = new Map();
+  const report = () =>
+    reportOf({ machine, rounds, small, loadBefore, startedAt, results: resultsOf(measures, taken), failures });
+
+  const say = sayOf(options);
   for (const line of describeRun({ machine })) say(line);
   say(`load ${loadBefore} before`);
-  const size = (full: number) => (small ? Math.max(1, Math.round(full * SMALL)) : full);
-  const taken = await takeRounds(measures, { servers, rounds, size, onStep: showStep });
+  // A run that is ended from outside, or by what nobody caught, says and writes what it has.
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(tell(options, report(), signal)));
+  process.once("uncaughtException", (error) => process.exit(tell(options, report(), inspect(error))));
+  await takeRounds(measures, {
+    rounds,
+    prepare: (measure) => measure.prepare(servers, (full) => (small ? Math.max(1, Math.round(full * SMALL)) : full)),
+    taken,
+    watcher: watch({
+      onTaken: () => writeJson(options, report()),
+      onFailure: ({ error, ...failure }) => failures.push({ ...failure, error: inspect(error) }),
+    }),
+  });
   showStep("");
-  return reportOf({ machine, rounds, small, loadBefore, startedAt, results: resultsOf(measures, taken) });
+  process.exitCode = tell(options, report());
+}
+
+/** Prints a run, and writes it where it is wanted. @param cut why it was not taken to its end @returns the exit code */
+function tell(options: Options, report: Report, cut?: string): number {
+  const say = sayOf(options);
+  const { results, rounds, seconds, loadAfter, failures, small } = report;
+  writeJson(options, report);
+  if (options.json === STDOUT) console.log(JSON.stringify(report, null, 2));
+  say(`\n${formatTable(results)}\n`);
+  say("spread: half the way from the lowest round to the highest   *: noted on another day and machine");
+  say(`${rounds} rounds in ${seconds} s; load ${loadAfter} after`);
+  if (small) say("The heavy ones were taken small: their figures mean nothing.");
+  for (const { measure } of failures) say(`✗ ${measure} failed: what it gave before is above, the rest is missing.`);
+  if (cut !== undefined) say(`✗ The run was cut off: ${cut}`);
+  const verdicts = verdictsOf(results);
+  if (options.check) say(`\n${verdicts.length === 0 ? "Nothing was compared with a bar." : formatVerdicts(verdicts)}`);
+  if (options.svg !== undefined) writeFileSync(options.svg, drawChart(report));
+  if (failures.length > 0 || cut !== undefined) return 1;
+  if (!options.check) return 0;
+  if (verdicts.length === 0) return 2;
+  return verdicts.every(({ held }) => held) ? 0 : 1;
+}
+
+/** A program that asked for JSON gets nothing else. */
+function sayOf({ json }: Options): (text: string) => void {
+  return json === STDOUT ? () => {} : console.log;
+}
+
+function writeJson({ json }: Options, report: Report): void {
+  if (json !== undefined && json !== STDOUT) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+/** Says on standard error how the run goes: each figure when it is taken, and each failure, whole. */
+function watch({ onTaken, onFailure }: Omit<Watcher, "onStep">): Watcher {
+  return {
+    onStep: showStep,
+    onTaken(round, figures) {
+      showStep("");
+      for (const { name, unit, value } of figures)
+        console.error(`round ${round}: ${name} ${formatFigure(value)} ${unit}`);
+      onTaken(round, figures);
+    },
+    onFailure(failure) {
+      const { measure, round, error } = failure;
+      showStep("");
+      console.error(`✗ ${measure} failed${round === null ? "" : ` in round ${round}`}: ${inspect(error)}`);
+      onFailure(failure);
+    },
+  };
 }
 
 /** What is being measured now, where somebody watches, on one line that is written over. */

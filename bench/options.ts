@@ -29,7 +29,8 @@ Takes the measures named, or all that are light, and the light ones that they ar
   --peers         the peers too, which are installed for it
   --only          leave out what the measures named are compared with
   --check         print each bar beside what was measured; exit 1 where one is missed, 2 where there is none
-  --json [FILE]   write JSON, to standard output unless a file is named
+                  (without --check, too, it is 1 where a measure failed or the run was cut off)
+  --json [FILE]   write JSON, to standard output, or to a file that is written anew after each measure
   --svg FILE      draw a chart of the ratios
   --small         a fiftieth of the heavy sizes, to see that everything works: the figures mean nothing
   --profile DIR   the shared server leaves a CPU profile there when it stops

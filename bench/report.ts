@@ -15,6 +15,8 @@ export interface Report {
   loadBefore: number;
   loadAfter: number;
   results: readonly Result[];
+  /** What could not be taken to its end, and why. */
+  failures: readonly { measure: string; round: number | null; error: string }[];
 }
 
 /** @param startedAt of performance.now */

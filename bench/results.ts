@@ -1,8 +1,8 @@
 import type { Comparison, Figure, Measure } from "./measure.ts";
 import { median } from "./statistics.ts";
 
-/** What was taken of each figure, by its name, in the order of the rounds. */
-export type Taken = ReadonlyMap<string, readonly number[]>;
+/** What was taken of each figure, by its name, in the order of the rounds: fewer than there are of a measure that failed. */
+export type Taken = Map<string, readonly number[]>;
 
 /** A figure after its rounds. */
 export interface Result extends Omit<Figure, "comparisons"> {
@@ -20,12 +20,14 @@ export interface Compared extends Pick<Comparison, "with" | "bar"> {
   ratio: number;
 }
 
+/** Of the figures that were taken at least once. */
 export function resultsOf(measures: readonly Measure[], taken: Taken): Result[] {
   return measures.flatMap(({ figures }) =>
-    figures.map(({ comparisons = [], ...figure }) => {
-      const rounds = taken.get(figure.name)!;
+    figures.flatMap(({ comparisons = [], ...figure }) => {
+      const rounds = taken.get(figure.name);
+      if (rounds === undefined) return [];
       const compared = comparisons.flatMap((comparison) => compare(rounds, comparison, taken));
-      return { ...figure, median: median(rounds), rounds, comparisons: compared };
+      return [{ ...figure, median: median(rounds), rounds, comparisons: compared }];
     }),
   );
 }

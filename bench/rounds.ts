@@ -1,32 +1,65 @@
-import type { Measure, Size } from "./measure.ts";
+import type { Figure, Measure, Prepared } from "./measure.ts";
 import type { Taken } from "./results.ts";
-import type { Servers } from "./servers.ts";
+
+/** A measure that could not be taken to its end. */
+export interface Failure {
+  /** The name of the measure. */
+  measure: string;
+  /** Null: it could not be prepared, or not be closed. */
+  round: number | null;
+  error: unknown;
+}
+
+/** Whoever is told of a run while it lasts. */
+export interface Watcher {
+  /** What is done now. */
+  onStep(step: string): void;
+  /** What a measure has given in a round. */
+  onTaken(round: number, figures: readonly (Pick<Figure, "name" | "unit"> & { value: number })[]): void;
+  onFailure(failure: Failure): void;
+}
+
+interface Run {
+  rounds: number;
+  prepare(measure: Measure): Promise<Prepared<Readonly<Record<string, number>>>>;
+  /** Is filled with what the measures give. */
+  taken: Taken;
+  watcher: Watcher;
+}
 
 /**
- * Takes measures in turn, each once a round or as often as it may be taken.
- *
- * @param onStep is told what is being done
+ * Takes measures in turn, each once a round or as often as it may be taken. A measure that fails is told of and taken no
+ * more: the others go on, and what it gave before stands.
  */
 export async function takeRounds(
   measures: readonly Measure[],
-  { servers, rounds, size, onStep }: { servers: Servers; rounds: number; size: Size; onStep: (step: string) => void },
-): Promise<Taken> {
-  const taken = new Map<string, number[]>();
-  await using opened = new AsyncDisposableStack();
-  const prepared = [];
+  { rounds, prepare, taken, watcher }: Run,
+): Promise<void> {
+  const failed = new Set<Measure>();
+  const attempt = async (measure: Measure, round: number | null, step: () => void | Promise<void>) => {
+    try {
+      await step();
+    } catch (error) {
+      failed.add(measure);
+      watcher.onFailure({ measure: measure.name, round, error });
+    }
+  };
+  const prepared = new Map<Measure, Prepared<Readonly<Record<string, number>>>>();
   for (const measure of measures) {
-    onStep(`prepares ${measure.name}`);
-    const { run, close } = await measure.prepare(servers, size);
-    opened.defer(close);
-    prepared.push({ measure, run });
+    watcher.onStep(`prepares ${measure.name}`);
+    await attempt(measure, null, async () => void prepared.set(measure, await prepare(measure)));
   }
   for (let round = 1; round <= rounds; round++) {
-    for (const { measure, run } of prepared) {
-      if (round > (measure.roundsMax ?? rounds)) continue;
-      onStep(`round ${round} of ${rounds}: ${measure.name}`);
-      const outcome = await run();
-      for (const { name } of measure.figures) taken.set(name, [...(taken.get(name) ?? []), outcome[name]!]);
+    for (const [measure, { run }] of prepared) {
+      if (failed.has(measure) || round > (measure.roundsMax ?? rounds)) continue;
+      watcher.onStep(`round ${round} of ${rounds}: ${measure.name}`);
+      await attempt(measure, round, async () => {
+        const outcome = await run();
+        const figures = measure.figures.map(({ name, unit }) => ({ name, unit, value: outcome[name]! }));
+        for (const { name, value } of figures) taken.set(name, [...(taken.get(name) ?? []), value]);
+        watcher.onTaken(round, figures);
+      });
     }
   }
-  return taken;
+  for (const [measure, { close }] of [...prepared].toReversed()) await attempt(measure, null, close);
 }
