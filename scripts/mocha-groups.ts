@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..");
+/** Where the many processes of the tests find modules compiled that one of them has compiled before. */
+const COMPILED = join(ROOT, "node_modules", ".cache", "spool-tests");
 /** The last line of each run, by test/support/reporter.ts. */
 const COUNTS = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm;
 
@@ -34,6 +36,7 @@ export async function runGroups(groups: readonly (readonly string[])[], options:
 async function run(words: readonly string[], { isShown }: { isShown: boolean }) {
   const mocha = spawn(process.execPath, ["node_modules/mocha/bin/mocha.js", ...words], {
     cwd: ROOT,
+    env: { NODE_COMPILE_CACHE: COMPILED, ...process.env },
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";

@@ -1,6 +1,3 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { PGlite } from "@electric-sql/pglite";
 import { Kysely, PGliteDialect, PostgresDialect } from "kysely";
 import type { PostgresPool } from "kysely";
 import { Dialer } from "./connection/dialer.ts";
@@ -10,6 +7,7 @@ import { PREPARE_EMBEDDED } from "./connection/session-check.ts";
 import { noErrors, translating } from "./connection/translating-driver.ts";
 import type { ErrorCounts } from "./connection/translating-driver.ts";
 import { lockDataDir } from "./data-dir-lock.ts";
+import { openPglite } from "./embedded.ts";
 import { ping } from "./ping.ts";
 import type { Database } from "./schema.ts";
 
@@ -92,22 +90,10 @@ function openServer(location: ServerLocation, watch: PoolWatch): Store {
   };
 }
 
-/** Whether a database was ever made in a data folder: to open one without is to make it. */
-export function hasEmbedded(dataDir: string): boolean {
-  return existsSync(embeddedFiles(dataDir));
-}
-
-function embeddedFiles(dataDir: string): string {
-  return join(dataDir, "postgres");
-}
-
 async function openEmbedded(dataDir: string | null): Promise<Store> {
   const lock = dataDir === null ? null : await lockDataDir(dataDir);
   try {
-    const pglite = await PGlite.create({
-      ...(dataDir === null ? {} : { dataDir: embeddedFiles(dataDir) }),
-      parsers: { [INT8]: BigInt },
-    });
+    const pglite = await openPglite(dataDir, { parsers: { [INT8]: BigInt } });
     await pglite.query(PREPARE_EMBEDDED);
     const errors = noErrors();
     const db = new Kysely<Database>({ dialect: translating(new PGliteDialect({ pglite }), errors) });

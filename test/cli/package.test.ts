@@ -46,6 +46,7 @@ describe("the package that npm packs", function () {
       "bin/spool.js",
       "dist/cli/spool.js",
       "dist/console/index.html",
+      "dist/embedded/empty-database.tar.gz",
       "docs/operating.md",
       "proto/spool/v1/task_service.proto",
       "src/client/client.ts",

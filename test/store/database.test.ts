@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
@@ -9,6 +9,7 @@ import { StoreUnavailable } from "../../src/domain/errors.ts";
 import { lockDataDir } from "../../src/store/data-dir-lock.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import type { Store } from "../../src/store/database.ts";
+import { hasEmbedded } from "../../src/store/embedded.ts";
 import { isSerializationFailure } from "../../src/store/errors.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { startCuttingProxy } from "../support/cutting-proxy.ts";
@@ -233,6 +234,18 @@ describe("a data folder", () => {
     const store = await openDatabase({ dataDir: folder });
     await sql`select 1`.execute(store.db);
     await store.close();
+  });
+
+  it("whose database was not made to the end has it made anew", async () => {
+    // As a process leaves it that is killed while it makes one.
+    await mkdir(join(folder, "postgres", "base"), { recursive: true });
+    await writeFile(join(folder, "postgres", "PG_VERSION"), "18\n");
+    await writeFile(join(folder, "postgres.unfinished"), "");
+    assert.equal(hasEmbedded(folder), false);
+    const store = await openDatabase({ dataDir: folder });
+    await migrate(store.db);
+    await store.close();
+    assert.equal(hasEmbedded(folder), true);
   });
 
   it("has one owner when two want it at the same moment", async () => {

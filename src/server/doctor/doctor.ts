@@ -1,6 +1,7 @@
 import { aborted } from "../../engine/aborted.ts";
 import { DataDirInUse } from "../../store/data-dir-lock.ts";
-import { hasEmbedded, openDatabase } from "../../store/database.ts";
+import { openDatabase } from "../../store/database.ts";
+import { hasEmbedded } from "../../store/embedded.ts";
 import type { Store } from "../../store/database.ts";
 import { readConfiguration } from "../configuration.ts";
 import type { Configuration } from "../configuration.ts";
