@@ -17,6 +17,16 @@ const transport = createConnectTransport({
   useBinaryFormat: true,
   interceptors: [
     (next) => async (request) => {
+      if (request.stream) return next(request); // Streams have bounds of their own.
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(), ANSWER_MS);
+      try {
+        return await next({ ...request, signal: AbortSignal.any([request.signal, late.signal]) });
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    (next) => async (request) => {
       const token = sessionToken.peek();
       if (token !== null) request.header.set("authorization", `Bearer ${token}`);
       const response = await next(request);
@@ -38,14 +48,17 @@ const SILENCE_MS = 3 * HEARTBEAT_MS;
  * call closes that connection, and the next one finds another.
  */
 const OPENING_MS = HEARTBEAT_MS;
+/** So long an answer may take: the dearest, the figures of the last hours, take seconds. */
+const ANSWER_MS = SILENCE_MS;
 
 /** What a call answers. @throws SpoolRpcError, or the signal's reason where that has fired */
 export async function answered<Answer>(call: Promise<Answer>, signal?: AbortSignal): Promise<Answer> {
+  const token = sessionToken.peek();
   try {
     return await call;
   } catch (error) {
     signal?.throwIfAborted();
-    throw toRpcError(error);
+    throw toRpcError(error, token);
   }
 }
 
@@ -77,6 +90,7 @@ export async function* streamed<Frame>(
   open: (signal: AbortSignal) => AsyncIterable<Frame>,
   signal: AbortSignal,
 ): AsyncGenerator<Frame, void, undefined> {
+  const token = sessionToken.peek();
   const over = new AbortController();
   const watch = (ms: number) => setTimeout(() => over.abort(), ms);
   let timer = watch(OPENING_MS);
@@ -88,7 +102,9 @@ export async function* streamed<Frame>(
     }
   } catch (error) {
     signal.throwIfAborted();
-    throw over.signal.aborted ? new SpoolRpcError("UNAVAILABLE", "nothing came from the server") : toRpcError(error);
+    throw over.signal.aborted
+      ? new SpoolRpcError("UNAVAILABLE", "nothing came from the server")
+      : toRpcError(error, token);
   } finally {
     clearTimeout(timer);
     over.abort();
@@ -98,8 +114,10 @@ export async function* streamed<Frame>(
 /**
  * An error of Spool's carries its reason. Without one the server was not reached, or something before it has answered:
  * a browser does not tell these apart, and what Connect calls them is chance, but for a path that nobody serves.
+ *
+ * @param token what the call was made with
  */
-function toRpcError(error: unknown): SpoolRpcError {
+function toRpcError(error: unknown, token: string | null): SpoolRpcError {
   const { code, rawMessage, details } = ConnectError.from(error);
   const packed = details.flatMap((detail) =>
     "type" in detail && "value" in detail
@@ -108,7 +126,7 @@ function toRpcError(error: unknown): SpoolRpcError {
   );
   const read = readErrorDetails(packed);
   const name = RPC_CODES[code] ?? "UNKNOWN";
-  if (name === "UNAUTHENTICATED") tokenRefused();
+  if (name === "UNAUTHENTICATED") tokenRefused(token);
   if (read.reason === "ORIGIN_REFUSED") originRefusal.value = new SpoolRpcError(name, rawMessage, read);
   if (read.reason === undefined && !ANSWERS_OF_OTHERS.has(name)) {
     return new SpoolRpcError("UNAVAILABLE", "the server cannot be reached", {}, { cause: error });

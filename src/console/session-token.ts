@@ -20,7 +20,7 @@ export function forgetToken(): void {
   sessionToken.value = null;
 }
 
-/** The server has refused a call for want of a right token. */
-export function tokenRefused(): void {
-  tokenState.value = sessionToken.peek() === null ? "required" : "refused";
+/** The server has refused a call for want of a right token. @param sent what the call had; one that is late may have another */
+export function tokenRefused(sent: string | null): void {
+  if (sent === sessionToken.peek()) tokenState.value = sent === null ? "required" : "refused";
 }

@@ -103,6 +103,25 @@ describe("a console whose server goes away", () => {
     await client.cancel({ taskId: task.taskId });
   }).timeout(STAGE_MS);
 
+  it("notices it too where it asks now and then, and asks over another connection", async () => {
+    const { server } = await sharedStage();
+    await using proxy = await startTcpProxy(() => new URL(server.url).host);
+    await using visited = await visit(`http://${proxy.address}/#/overview`);
+    visited.expect(UNREACHABLE);
+    const { page } = visited;
+    await page.clock.install();
+    await page.reload();
+    await connectionOf(page).getByText("Live").waitFor();
+    proxy.silence();
+    const untilSaid = (text: string) =>
+      eventually(async () => {
+        await page.clock.runFor(1_000);
+        assert.equal(await connectionOf(page).innerText(), text);
+      });
+    await untilSaid("Connection lost. Trying again…");
+    await untilSaid("Live");
+  }).timeout(STAGE_MS);
+
   it("holds no stream while nobody can see it, and has missed nothing when it is seen again", async () => {
     const { server, client } = await sharedStage();
     const { task } = await client.start({ kind: "loud", params: { events: 400, delay_ms: 5 } });
@@ -128,11 +147,20 @@ describe("a console of a server that wants a token", () => {
     await page.getByRole("heading", { name: "This server wants a token" }).waitFor();
     await page.getByText("kept in this tab alone").waitFor();
     assert.equal(await page.getByRole("button", { name: "Forget the token" }).count(), 0);
+    const late = Promise.withResolvers<void>();
+    await page.route("**/ListSessions", async (route) => {
+      if (route.request().headers()["authorization"] === "Bearer wrong-token") await late.promise;
+      await route.continue();
+    });
     await page.getByLabel("Token", { exact: true }).fill("wrong-token");
     await page.getByLabel("Token", { exact: true }).press("Enter");
     await page.getByRole("alert").getByText("does not take this token").waitFor();
     await page.getByLabel("Token", { exact: true }).fill("right-token");
     await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("link", { name: "echo", exact: true }).waitFor();
+    const refused = page.waitForResponse((response) => response.status() === 401);
+    late.resolve();
+    await refused;
     await page.getByRole("link", { name: "echo", exact: true }).waitFor();
     assert.match(page.url(), /kind=echo$/, "what was asked for is what is shown");
     await page.reload();

@@ -21,7 +21,7 @@ describe("the page of a task", () => {
     assert.equal(await isFollowing(page), "true");
     await eventually(async () => assert.ok((await rowsInView(page)).at(-1)!.seq > 60));
     await tapeList(page).hover();
-    await page.mouse.wheel(0, -3_000);
+    await page.mouse.wheel(0, -1_000_000);
     await eventually(async () => assert.equal(await isFollowing(page), "false"));
     await tapeList(page).getByRole("option").filter({ hasText: "attempt 1" }).waitFor();
     await page.getByRole("heading", { name: "Result" }).waitFor();
