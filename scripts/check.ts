@@ -1,17 +1,16 @@
 // `npm run check`: everything that CI holds a change to, cheapest first, stopping at the first step that fails.
 // The tests come last, so that their count is the last line.
 
-import { spawnSync } from "node:child_process";
 import { mkdtempDisposableSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { styleText } from "node:util";
+import { runSteps } from "./run-steps.ts";
 
 using fresh = mkdtempDisposableSync(join(tmpdir(), "spool-check-"));
 const freshCode = join(fresh.path, "src", "gen");
 const env = { ...process.env, BUF_CACHE_DIR: join(fresh.path, "buf") }; // Not every user that checks has a home.
 
-const STEPS = {
+const STEPS: Readonly<Record<string, string>> = {
   "The generated code is what the proto files say": `buf generate -o "${fresh.path}" && git --no-pager diff --no-index src/gen "${freshCode}"`,
   "The proto files are well made": "buf lint",
   "No caller of the last release is broken": "buf breaking --against proto/spool.v1.binpb",
@@ -22,12 +21,4 @@ const STEPS = {
   "The tests pass": "npm run --silent test -- --forbid-only",
 };
 
-for (const [name, command] of Object.entries(STEPS)) {
-  console.log(styleText("bold", `\n▸ ${name}`) + styleText("dim", `  ${command}`));
-  const { status } = spawnSync(command, { shell: true, stdio: "inherit", env });
-  if (status !== 0) {
-    console.error(styleText("red", `✗ ${name}: failed`));
-    process.exitCode = 1;
-    break;
-  }
-}
+runSteps(STEPS, env);

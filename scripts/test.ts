@@ -1,5 +1,5 @@
-// `npm test [-- ARGUMENTS OF MOCHA]`: all tests, in two groups side by side; or, where files or names of tests are
-// given, those, as mocha runs them.
+// `npm test [-- ARGUMENTS OF MOCHA]`: the tests, in groups side by side, without those that are marked @slow; or, where
+// files or names of tests are given, those, as mocha runs them.
 
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { runGroups } from "./mocha-groups.ts";
 
 const ROOT = join(import.meta.dirname, "..");
+/** In the title of what takes long and breaks rarely: `npm run check:full` runs it. */
+const SLOW = "@slow";
 const GROUPS = 2;
 
 const options = process.argv.slice(2);
@@ -18,5 +20,5 @@ if (isOfSome) {
   const files = globSync("test/**/*.test.ts", { cwd: ROOT }).sort();
   // In turn, so that the folders whose tests take long are shared out.
   const groups = Array.from({ length: GROUPS }, (_, group) => files.filter((_, index) => index % GROUPS === group));
-  await runGroups(groups, options);
+  await runGroups(groups, ["--grep", SLOW, "--invert", ...options]);
 }

@@ -11,7 +11,7 @@ const EVENTS = 100_000;
 /** Rows in view, above and below; and everything else on the page. */
 const NODES_MAX = 1_500;
 
-describe("a tape of 100,000 events", () => {
+describe("a tape of 100,000 events @slow", () => {
   let stage: Stage;
   let taskId: string;
   let last: number;

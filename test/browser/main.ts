@@ -30,4 +30,6 @@ const files = globSync("test/browser/*.browser.ts", { cwd: ROOT })
   .sort();
 const others = files.filter((file) => !APART.flat().includes(file));
 const groups = [...APART, others].map((names) => names.map((name) => `test/browser/${name}.browser.ts`));
-await runGroups(groups, [...OPTIONS, ...process.argv.slice(2)]);
+// What is marked @slow is for `npm run check:full`.
+const chosen = process.argv.length > 2 ? process.argv.slice(2) : ["--grep", "@slow", "--invert"];
+await runGroups(groups, [...OPTIONS, ...chosen]);

@@ -190,7 +190,7 @@ describe("spool doctor", function () {
       assert.equal(stranger.code, 1);
     });
 
-    it("looks into a folder that nobody has open, and makes none", async () => {
+    it("looks into a folder that nobody has open, and makes none @slow", async () => {
       const empty = await runSpool(["doctor", "--data-dir", folder]);
       assert.deepEqual([empty.code, await readdir(folder)], [1, []]);
       assert.match(empty.stdout, /^fail +database +there is no database in /m);

@@ -40,7 +40,7 @@ describe("spool serve", function () {
     assert.match(JSON.parse(stdout).address, /^127\.0\.0\.1:\d+$/);
   });
 
-  it("ends at once on a second signal", async () => {
+  it("ends at once on a second signal @slow", async () => {
     const { child, said, says, ended } = spawnSpool([
       "serve",
       "--port",
@@ -73,7 +73,7 @@ describe("spool serve", function () {
     assert.ok(!stderr.includes("s3cret"));
   });
 
-  it("ends with 1 where the database that it waits for turns out to be newer", async () => {
+  it("ends with 1 where the database that it waits for turns out to be newer @slow", async () => {
     await using postgres = await startServer();
     const newer = await openDatabase({ url: postgres.url });
     await migrate(newer.db);
@@ -89,7 +89,7 @@ describe("spool serve", function () {
     assert.match(stderr, /9999-newer, newer than this program's/);
   });
 
-  it("keeps standard output to itself, whatever OpenTelemetry's SDK is told to say", async () => {
+  it("keeps standard output to itself, whatever OpenTelemetry's SDK is told to say @slow", async () => {
     const environment = { OTEL_LOG_LEVEL: "debug", OTEL_TRACES_EXPORTER: "otlp", SPOOL_METRICS: "off" };
     const words = ["serve", "--json", "--port", "0", "--data-dir", folder];
     const { child, says, ended } = spawnSpool(words, { environment });

@@ -41,14 +41,14 @@ const LOCKED = { begin: ["begin", "lock table task_events in share mode"], end: 
 
 const TROUBLES: Record<string, Trouble> = {
   "a lock timeout": { options: "-c lock_timeout=200", ...LOCKED },
-  "a statement timeout": { options: "-c statement_timeout=400", ...LOCKED },
-  "a privilege that was revoked": {
+  "a statement timeout @slow": { options: "-c statement_timeout=400", ...LOCKED },
+  "a privilege that was revoked @slow": {
     begin: [`revoke insert on task_events from ${ROLE}`],
     end: [`grant insert on task_events to ${ROLE}`],
   },
   "a disk that is full": refusing("53100"),
   "an error that nobody knows": refusing("ZZ999"),
-  "a table that is not there": {
+  "a table that is not there @slow": {
     begin: ["alter table task_events rename to task_events_away"],
     end: ["alter table task_events_away rename to task_events"],
   },

@@ -74,7 +74,7 @@ describe("spool serve, at its HTTP door", () => {
     assert.match(text, /^spool_calls_total\{door="sse",method="StreamEvents",code="ok"\} 1$/m);
   }).timeout(SERVER_MS);
 
-  it("has none where it is off, and says how to be rid of it where its port is taken", async () => {
+  it("has none where it is off, and says how to be rid of it where its port is taken @slow", async () => {
     await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir, SPOOL_HTTP_PORT: "off" } });
     assert.equal(server.url, undefined);
     const taker = createServer().listen(0, "127.0.0.1");

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "../../src/client/client.ts";
 import { eventually } from "../support/eventually.ts";
+import { createDatabase } from "../support/postgres.ts";
+import type { TestDatabase } from "../support/postgres.ts";
 import { startServerProcess } from "../support/server-process.ts";
 import type { ServerProcess } from "../support/server-process.ts";
 
@@ -24,14 +24,14 @@ interface Line {
 
 describe("the log of a server", function () {
   this.timeout(SERVER_MS);
-  let dataDir: string;
+  let database: TestDatabase;
   beforeEach(async () => {
-    dataDir = await mkdtemp(join(tmpdir(), "spool-log-"));
+    database = await createDatabase();
   });
-  afterEach(() => rm(dataDir, { recursive: true, force: true }));
+  afterEach(() => database[Symbol.asyncDispose]());
 
   async function start(settings: Record<string, string> = {}) {
-    const environment = { SPOOL_DATA_DIR: dataDir, SPOOL_LOG_LEVEL: "info", SPOOL_NAMESPACE: "shop", ...settings };
+    const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_LOG_LEVEL: "info", SPOOL_NAMESPACE: "shop", ...settings };
     const server = await startServerProcess({ environment, args: ["--kinds", KINDS] });
     let text = "";
     server.child.stderr!.on("data", (chunk: Buffer) => (text += chunk.toString()));
@@ -49,7 +49,7 @@ describe("the log of a server", function () {
     assert.deepEqual(await response.json(), { level });
   }
 
-  it("loses no line to SIGTERM", async () => {
+  it("loses no line to SIGTERM @slow", async () => {
     const { server, closed, lines } = await start();
     for (let time = 0; time < 50; time++) {
       await put(server, "warn");
@@ -114,7 +114,7 @@ describe("the log of a server", function () {
     });
   });
 
-  it("is for people where it is to be, and coloured where that is asked for", async () => {
+  it("is for people where it is to be, and coloured where that is asked for @slow", async () => {
     for (const [environment, isColoured] of [
       [{ FORCE_COLOR: "1" }, true],
       [{ NO_COLOR: "1" }, false],
@@ -127,9 +127,9 @@ describe("the log of a server", function () {
     }
   });
 
-  it("holds nothing up where the disk is full", async function () {
+  it("holds nothing up where the disk is full @slow", async function () {
     if (process.platform !== "linux") this.skip(); // Which has a device that is.
-    const settings = { SPOOL_DATA_DIR: dataDir, SPOOL_PORT: "0", SPOOL_HTTP_PORT: "0", SPOOL_LOG_LEVEL: "debug" };
+    const settings = { SPOOL_DATABASE_URL: database.url, SPOOL_PORT: "0", SPOOL_HTTP_PORT: "0", SPOOL_LOG_LEVEL: "debug" };
     const environment = { ...process.env, ...settings };
     const full = openSync("/dev/full", "w");
     const child = spawn(process.execPath, [BIN, "serve"], { env: environment, stdio: ["ignore", "pipe", full] });

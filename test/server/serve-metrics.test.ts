@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempDisposable } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { connect } from "../../src/client/client.ts";
 import { eventually } from "../support/eventually.ts";
-import { startServer } from "../support/postgres.ts";
+import { createDatabase, startServer } from "../support/postgres.ts";
+import type { TestDatabase } from "../support/postgres.ts";
 import { scrape } from "../support/prometheus-text.ts";
 import { startServerProcess } from "../support/server-process.ts";
 
@@ -23,14 +24,14 @@ interface Export {
 }
 
 describe("the metrics of spool serve", () => {
-  let dataDir: string;
+  let database: TestDatabase;
   beforeEach(async () => {
-    dataDir = await mkdtemp(join(tmpdir(), "spool-metrics-"));
+    database = await createDatabase();
   });
-  afterEach(() => rm(dataDir, { recursive: true, force: true }));
+  afterEach(() => database[Symbol.asyncDispose]());
 
-  it("are as many series after a hundred thousand events as before", async () => {
-    await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir } });
+  it("are as many series after a hundred thousand events as before @slow", async () => {
+    await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: database.url } });
     using client = connect({ address: server.address });
     const run = async (count: number) => {
       const { task } = await client.start({ kind: "echo", params: { count } });
@@ -50,7 +51,8 @@ describe("the metrics of spool serve", () => {
   }).timeout(SERVER_MS);
 
   it("tell of no pool, where the database is in the process", async () => {
-    await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir } });
+    await using folder = await mkdtempDisposable(join(tmpdir(), "spool-metrics-"));
+    await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: folder.path } });
     const text = await scrape(server.url);
     assert.equal(text.sum("spool_database_errors_total"), 0);
     assert.equal(text.sum("spool_tasks_waiting", { kind: "echo" }), 0);
@@ -84,7 +86,7 @@ describe("the metrics of spool serve", () => {
 
   it("are not there where they are off, and neither counted nor sent", async () => {
     await using receiver = await openReceiver();
-    const environment = { SPOOL_DATA_DIR: dataDir, SPOOL_METRICS: "off", ...receiver.environment };
+    const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_METRICS: "off", ...receiver.environment };
     await using server = await startServerProcess({ environment });
     assert.equal((await fetch(`${server.url}/metrics`)).status, 404);
     assert.equal((await fetch(`${server.url}/readyz`)).status, 200);
@@ -98,7 +100,7 @@ describe("the metrics of spool serve", () => {
   it("are sent by OTLP under the same names, at its interval and once more at the end", async () => {
     await using receiver = await openReceiver();
     const environment = {
-      SPOOL_DATA_DIR: dataDir,
+      SPOOL_DATABASE_URL: database.url,
       OTEL_RESOURCE_ATTRIBUTES: "deployment=test",
       ...receiver.environment,
     };
@@ -122,18 +124,18 @@ describe("the metrics of spool serve", () => {
     assert.ok(receiver.exports.length > length);
   }).timeout(SERVER_MS);
 
-  it("hold nobody up at the end who is to get them and does not answer", async () => {
+  it("hold nobody up at the end who is to get them and does not answer @slow", async () => {
     await using receiver = await openReceiver({ isSilent: true });
     await using server = await startServerProcess({
-      environment: { SPOOL_DATA_DIR: dataDir, ...receiver.environment },
+      environment: { SPOOL_DATABASE_URL: database.url, ...receiver.environment },
     });
     await eventually(() => assert.ok(receiver.exports.length > 0));
     assert.equal(await server.end("SIGTERM"), 0);
   }).timeout(SERVER_MS);
 
-  it("hold up no server that cannot start", async () => {
+  it("hold up no server that cannot start @slow", async () => {
     await using receiver = await openReceiver({ isSilent: true });
-    const environment = { SPOOL_DATA_DIR: dataDir, SPOOL_HTTP_PORT: receiver.port, ...receiver.environment };
+    const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_HTTP_PORT: receiver.port, ...receiver.environment };
     await assert.rejects(startServerProcess({ environment }), /ended with 1:[^]*EADDRINUSE/);
   }).timeout(SERVER_MS);
 });

@@ -51,13 +51,13 @@ describe("spool serve", () => {
     );
   }).timeout(SERVER_MS);
 
-  it("refuses a data folder that another server has open", async () => {
+  it("refuses a data folder that another server has open @slow", async () => {
     const environment = { SPOOL_DATA_DIR: dataDir };
     await using _ = await startServerProcess({ environment });
     await assert.rejects(startServerProcess({ environment }), /open in another process/);
   }).timeout(SERVER_MS);
 
-  it("names the address and the setting where the port of its gRPC door is taken", async () => {
+  it("names the address and the setting where the port of its gRPC door is taken @slow", async () => {
     const taker = createServer().listen(0, "127.0.0.1");
     await once(taker, "listening");
     const { port } = taker.address() as AddressInfo;

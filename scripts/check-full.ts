@@ -1,0 +1,23 @@
+// `npm run check:full`: what CI runs, and what takes too long for it and breaks rarely. An hour, on a machine that does
+// nothing else: the scenarios are held to times.
+
+import { globSync } from "node:fs";
+import { basename, join } from "node:path";
+import { runSteps } from "./run-steps.ts";
+
+const SCENARIOS = globSync("*.ts", { cwd: join(import.meta.dirname, "..", "test", "fault"), exclude: ["*.test.ts"] });
+
+runSteps({
+  "Clients in other languages": "npm run --silent test:clients",
+  "The console, in Chromium": "npm run --silent test:browser",
+  "Beside nginx, haproxy, pgbouncer and Prometheus, on the oldest Postgres": "npm run --silent test:neighbours",
+  "Everything that a change is held to": "npm run --silent check",
+  "The tests that are marked @slow": "npm run --silent test -- --grep @slow",
+  "Those in Chromium": "npm run --silent test:browser -- --grep @slow",
+  ...Object.fromEntries(
+    SCENARIOS.map((file) => basename(file, ".ts"))
+      .toSorted()
+      .map((name) => [`Under faults: ${name}`, `npm run --silent fault -- ${name}`]),
+  ),
+  "Each measure of the benchmark works": "npm run --silent bench -- --all --peers --small --rounds 1",
+});
