@@ -36,7 +36,7 @@ const REQUEST = "trouble-";
 /** What a task is to be, and how it is to end. */
 interface Plan {
   request: StartRequest & { requestId: string };
-  /** With how many attempts; null: it is cancelled, and may have ended before. */
+  /** With how many attempts; null: it is cancelled, while it runs or as soon as the database is back. */
   attempts: number | null;
   status: "succeeded" | "failed";
 }
@@ -65,8 +65,8 @@ function planOf(index: number): Plan {
       const params = { key: `key-${index % 7}`, events: 2, every_ms: 100 };
       return plan({ kind: exclusive.name, params });
     }
-    case 7:
-      return plan({ kind: steps.name, params: { events: 100, every_ms: 100 } }, null);
+    case 7: // Runs for long enough that a cancel finds it running, however late the database is back.
+      return plan({ kind: steps.name, params: { events: 300, every_ms: 100 } }, null);
     default:
       return plan({ kind: "echo", params: { count: 3, delay_ms: 200 } });
   }

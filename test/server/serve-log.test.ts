@@ -31,7 +31,12 @@ describe("the log of a server", function () {
   afterEach(() => database[Symbol.asyncDispose]());
 
   async function start(settings: Record<string, string> = {}) {
-    const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_LOG_LEVEL: "info", SPOOL_NAMESPACE: "shop", ...settings };
+    const environment = {
+      SPOOL_DATABASE_URL: database.url,
+      SPOOL_LOG_LEVEL: "info",
+      SPOOL_NAMESPACE: "shop",
+      ...settings,
+    };
     const server = await startServerProcess({ environment, args: ["--kinds", KINDS] });
     let text = "";
     server.child.stderr!.on("data", (chunk: Buffer) => (text += chunk.toString()));
@@ -129,7 +134,12 @@ describe("the log of a server", function () {
 
   it("holds nothing up where the disk is full @slow", async function () {
     if (process.platform !== "linux") this.skip(); // Which has a device that is.
-    const settings = { SPOOL_DATABASE_URL: database.url, SPOOL_PORT: "0", SPOOL_HTTP_PORT: "0", SPOOL_LOG_LEVEL: "debug" };
+    const settings = {
+      SPOOL_DATABASE_URL: database.url,
+      SPOOL_PORT: "0",
+      SPOOL_HTTP_PORT: "0",
+      SPOOL_LOG_LEVEL: "debug",
+    };
     const environment = { ...process.env, ...settings };
     const full = openSync("/dev/full", "w");
     const child = spawn(process.execPath, [BIN, "serve"], { env: environment, stdio: ["ignore", "pipe", full] });
