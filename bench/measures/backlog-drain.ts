@@ -34,7 +34,7 @@ export const backlogDrain = single({
           `update tasks set kind = '${burst.name}' where kind = 'none'`,
           "vacuum (analyze) tasks",
         );
-        return drained(spool.databaseUrl);
+        return await drained(spool.databaseUrl); // The server goes when this returns.
       },
       close() {},
     };
