@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import { ServerInterceptingCall, status as Status } from "@grpc/grpc-js";
 import type { ServerInterceptor, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import type { DescMethod } from "@bufbuild/protobuf";
@@ -10,9 +11,11 @@ import { requestBytesMax, tooLarge } from "./request-bounds.ts";
 
 type PartialStatusObject = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 
-/** Of the innermost call, what it does not show: what refuses a message by its length, before any of it is kept. */
+/** Of the innermost call, what it does not show. */
 interface InnermostCall {
+  /** What refuses a message by its length, before any of it is kept. */
   decoder: { maxReadMessageLength: number };
+  stream: Writable;
 }
 
 const DETAILS = "grpc-status-details-bin";
@@ -28,11 +31,13 @@ const DETAILS = "grpc-status-details-bin";
 export function nameStatuses(methods: ReadonlyMap<string, DescMethod>, log: ErrorLog): ServerInterceptor {
   return ({ path }, call) => {
     const method = methods.get(path);
-    const { decoder } = call as unknown as InnermostCall;
+    const { decoder, stream } = call as unknown as InnermostCall;
+    // A message could not be written, for the connection is gone: nobody is there to be told.
+    const isGone = () => stream.errored !== null || stream.destroyed;
     if (method !== undefined) decoder.maxReadMessageLength = requestBytesMax(method);
     const sendStatus = call.sendStatus.bind(call);
     (call as Pick<ServerInterceptingCallInterface, "sendStatus">).sendStatus = (status) =>
-      sendStatus(named(status, method, log));
+      sendStatus(isGone() ? status : named(status, method, log));
     return new ServerInterceptingCall(call);
   };
 }
