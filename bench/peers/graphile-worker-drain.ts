@@ -36,7 +36,9 @@ const logger = new Logger(() => () => {});
 await runMigrations({ connectionString: databaseUrl(), logger });
 await query(
   databaseUrl(),
-  `select count(graphile_worker.add_job('${TASK}', '{}'::json)) from generate_series(1, ${jobCount()})`,
+  `select count(*) from graphile_worker.add_jobs(array(
+     select row('${TASK}', '{}', null, null, null, null, null, null)::graphile_worker.job_spec
+     from generate_series(1, ${jobCount()})))`,
   "vacuum (analyze)",
   "checkpoint",
 );

@@ -1,8 +1,5 @@
-import type { Kysely } from "kysely";
 import type { Logger } from "pino";
-import { claimTasks } from "../store/claim-statement.ts";
-import type { Claimed } from "../store/claim-statement.ts";
-import type { Database } from "../store/schema.ts";
+import type { Claim, Claimed } from "../store/claim-statement.ts";
 import type { Executor } from "./executor.ts";
 import type { Feed } from "./feed.ts";
 import { Loop } from "./loop.ts";
@@ -22,7 +19,7 @@ const WAITING_KEYS_MAX = 20_000;
  * for what others stored or a delay let go.
  */
 export class Claimer {
-  readonly #db: Kysely<Database>;
+  readonly #claim: (claim: Claim) => Promise<Claimed>;
   readonly #namespace: string;
   /** Those first that were served least lately, so that one free slot after the other goes round among the kinds. */
   #kinds: readonly string[];
@@ -43,7 +40,8 @@ export class Claimer {
   #window: number | undefined;
 
   constructor(parts: {
-    db: Kysely<Database>;
+    /** @throws StoreUnavailable */
+    claim: (claim: Claim) => Promise<Claimed>;
     namespace: string;
     kinds: readonly string[];
     /** After how many crashes in a row a task is suspected of taking its process down. */
@@ -56,7 +54,7 @@ export class Claimer {
     watch: EngineWatch;
     log: Logger;
   }) {
-    this.#db = parts.db;
+    this.#claim = parts.claim;
     this.#namespace = parts.namespace;
     this.#kinds = parts.kinds;
     this.#suspectedFrom = parts.suspectedFrom;
@@ -150,7 +148,7 @@ export class Claimer {
     const window = this.#window;
     const suspectedFrom = this.#suspectedFrom;
     const query = { namespace: this.#namespace, kinds: this.#kinds, suspectedFrom, lease, limit, keys };
-    const claimed = await claimTasks(this.#db, window === undefined ? query : { ...query, window });
+    const claimed = await this.#claim(window === undefined ? query : { ...query, window });
     this.#watch.eventsWritten(claimed.tasks.length);
     for (const task of claimed.tasks) {
       this.#feed.announce(task);

@@ -1,6 +1,8 @@
 import type { Kysely } from "kysely";
 import { stopAttempt } from "../domain/lifecycle.ts";
 import type { KindOffer, StalledTask } from "../domain/session.ts";
+import { claimTasks } from "../store/claim-statement.ts";
+import type { Claim } from "../store/claim-statement.ts";
 import type { OwnedTask } from "../store/owned-tasks.ts";
 import type { Database } from "../store/schema.ts";
 import type { AttemptHost } from "./attempt-host.ts";
@@ -64,7 +66,8 @@ export class Runner {
     const suspectedFrom = Math.max(1, crashesMax - 1);
     const lease = () => session.id;
     const isFresh = () => session.isFresh && this.#isReady();
-    const claimer = new Claimer({ db, namespace, kinds, suspectedFrom, lease, isFresh, executor, feed, watch, log });
+    const claim = (query: Claim) => claimTasks(db, query);
+    const claimer = new Claimer({ claim, namespace, kinds, suspectedFrom, lease, isFresh, executor, feed, watch, log });
     const onOrphan = (orphan: OwnedTask) => this.#seeToOrphan(orphan, session);
     const onStalled = (stalled: readonly StalledTask[]) => session.reportStalled(stalled);
     const reconciler = new Reconciler({ db, executor, lease, isFresh, onOrphan, onStalled, log });

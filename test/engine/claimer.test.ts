@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import type { KyselyPlugin } from "kysely";
 import { pino } from "pino";
 import { requestCancel, stopAttempt } from "../../src/domain/lifecycle.ts";
 import { Claimer } from "../../src/engine/claimer.ts";
@@ -44,15 +43,12 @@ describeOnEachStore("a claimer", (store) => {
       readCheckpoint: () => Promise.resolve(null),
       onFree: () => {},
     });
-    const afterClaims: KyselyPlugin = {
-      transformQuery: ({ node }) => node,
-      async transformResult({ result }) {
-        await onClaimed();
-        return result;
-      },
-    };
     const claimer = new Claimer({
-      db: db.withPlugin(afterClaims),
+      async claim(query) {
+        const claimed = await claimTasks(db, query);
+        await onClaimed();
+        return claimed;
+      },
       namespace,
       kinds: ["noted"],
       suspectedFrom: 2,

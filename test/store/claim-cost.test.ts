@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
-import { claimStatement, claimTasks } from "../../src/store/claim-statement.ts";
+import { claimStatement, claimTasks, planOnce } from "../../src/store/claim-statement.ts";
 import { describeOnEachStore } from "../support/stores.ts";
 
 const FEW = 1_000;
@@ -43,6 +43,7 @@ describeOnEachStore("the cost of a claim", (store) => {
   async function pagesOf(namespace: string, parts: { keys?: string[]; limit?: number } = {}): Promise<number> {
     const trx = await db().startTransaction().execute();
     try {
+      await planOnce.execute(trx);
       const { rows } = await sql<{ "QUERY PLAN": [Plan] }>`
         explain (analyze, buffers, format json) ${claimStatement(claim(namespace, parts))}`.execute(trx);
       const { Plan: plan } = rows[0]!["QUERY PLAN"][0];
