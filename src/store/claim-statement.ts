@@ -55,23 +55,38 @@ export interface Claimed {
  * `head` the oldest task of each line whose key is free, `turn` the oldest head of each key.
  */
 export async function claimTasks(db: Kysely<Database>, claim: Claim): Promise<Claimed> {
-  const run = async (trx: Kysely<Database>) => {
-    await planOnce.execute(trx);
-    return claimStatement(claim).execute(trx);
-  };
-  const { rows } = await (db.isTransaction ? run(db) : db.transaction().execute(run));
+  const { rows } = await (db.isTransaction
+    ? planOnce(true)
+        .execute(db)
+        .then(() => claimStatement(claim).execute(db))
+    : db.connection().execute((connection) => claimOn(connection, claim)));
   const { at, hasMore, blockedKeys } = rows[0]!;
   const isTask = (row: ClaimRow): row is ClaimRow & TaskRow => typeof row.task_id === "string";
   return { tasks: rows.filter(isTask).map(toTask), at, hasMore, blockedKeys };
 }
 
+/** The claim commits by itself: a process that stands still between two statements holds no row and no key. */
+async function claimOn(connection: Kysely<Database>, claim: Claim) {
+  await planOnce(false).execute(connection);
+  try {
+    return await claimStatement(claim).execute(connection);
+  } finally {
+    await PLAN_AS_EVER.execute(connection);
+  }
+}
+
 /**
- * Has a connection plan its claims once, for the rest of the transaction. For a limit that is a parameter a planner
- * expects a tenth of the table, so that it never takes to its general plan, and plans each claim anew: that takes as
- * long as the claim. And of a table that was small when it was planned, it would read all.
+ * Has a connection plan its claims once. For a limit that is a parameter a planner expects a tenth of the table, so that
+ * it never takes to its general plan, and plans each claim anew: that takes as long as the claim. And of a table that
+ * was small when it was planned, it would read all.
+ *
+ * @param isLocal whether that is for the transaction alone
  */
-export const planOnce = sql`/* spool_plan_once */
-select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)`;
+export const planOnce = (isLocal: boolean) => sql`/* spool_plan_once */
+select set_config('plan_cache_mode', 'force_generic_plan', ${isLocal}), set_config('enable_seqscan', 'off', ${isLocal})`;
+
+const PLAN_AS_EVER = sql`/* spool_plan_as_ever */
+select set_config('plan_cache_mode', null, false), set_config('enable_seqscan', null, false)`;
 
 type ClaimRow = Partial<TaskRow> & { at: Date; hasMore: boolean; blockedKeys: string[] };
 

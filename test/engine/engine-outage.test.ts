@@ -134,7 +134,7 @@ describe("an engine whose database goes away", () => {
   it("ends a task that it claimed though it never heard of it", async () => {
     await using engine = await startEngine(store, { leaseMs: 60_000 });
     await outcomeOf(engine, await start(engine));
-    const cut = proxy.cutCommitOf("spool_claim");
+    const cut = proxy.cutAnswerTo("spool_claim");
     const taskId = await start(engine, { runAt: new Date(0), maxAttempts: 2, params: { count: 0 } });
     await cut;
     const { status, tape } = await outcomeOf(engine, taskId);

@@ -43,7 +43,7 @@ describeOnEachStore("the cost of a claim", (store) => {
   async function pagesOf(namespace: string, parts: { keys?: string[]; limit?: number } = {}): Promise<number> {
     const trx = await db().startTransaction().execute();
     try {
-      await planOnce.execute(trx);
+      await planOnce(true).execute(trx);
       const { rows } = await sql<{ "QUERY PLAN": [Plan] }>`
         explain (analyze, buffers, format json) ${claimStatement(claim(namespace, parts))}`.execute(trx);
       const { Plan: plan } = rows[0]!["QUERY PLAN"][0];
