@@ -9,15 +9,15 @@ import { BUILT_FROM, digestSources } from "../bin/bundle.js";
 
 const ROOT = join(import.meta.dirname, "..");
 const TARGET = resolve(process.argv[2] ?? join(ROOT, "dist", "cli"));
-const SERVER = join(ROOT, "src", "server") + sep;
+const UNBUNDLED = ["server", "doctor"].map((folder) => join(ROOT, "src", folder) + sep);
 
-/** Leaves the server to be imported from its sources, by the path that it has from the bundle. */
+/** Leaves the server and the doctor out of the bundle: they are imported from their sources, relative to the bundle. */
 const serverFromSources: Plugin = {
   name: "server-from-sources",
   setup({ onResolve }) {
-    onResolve({ filter: /\/server\// }, ({ path, resolveDir }) => {
+    onResolve({ filter: /\/(server|doctor)\// }, ({ path, resolveDir }) => {
       const file = join(resolveDir, path);
-      if (!file.startsWith(SERVER)) return undefined;
+      if (!UNBUNDLED.some((folder) => file.startsWith(folder))) return undefined;
       return { path: relative(TARGET, file).replaceAll(sep, "/"), external: true };
     });
   },

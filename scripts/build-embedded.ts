@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
-import { EMPTY_DATABASE } from "../src/store/embedded.ts";
+import { EMPTY_DATABASE } from "../src/store/connection/embedded.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const MADE_BY = join(dirname(EMPTY_DATABASE), "made-by.txt");

@@ -1,8 +1,8 @@
 import { newEvent } from "../../src/domain/event.ts";
-import { claimTasks } from "../../src/store/claim-statement.ts";
+import { claimTasks } from "../../src/store/tasks/claim-statement.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import type { Store } from "../../src/store/database.ts";
-import { writeFlush } from "../../src/store/journal-statement.ts";
+import { writeFlush } from "../../src/store/tapes/journal-statement.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import type { Comparison, Figure, Measure } from "../measure.ts";
 import type { Servers } from "../servers.ts";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
-import { ADDRESS_DEFAULT } from "../client/address.ts";
+import { ADDRESS_DEFAULT } from "../client/transport/address.ts";
 import { addCancel } from "./commands/cancel.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";

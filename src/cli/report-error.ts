@@ -1,9 +1,9 @@
 import { CommanderError } from "commander";
 import { SpoolRpcError } from "../client/client.ts";
-import { escapeText } from "./escape-text.ts";
+import { escapeText } from "./output/escape-text.ts";
 import { EXIT } from "./exit-codes.ts";
-import { jsonText, writeError } from "./output.ts";
-import { UsageError } from "./usage-error.ts";
+import { jsonText, writeError } from "./output/output.ts";
+import { UsageError } from "./options/usage-error.ts";
 
 interface Report {
   message: string;

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { connect } from "../client/client.ts";
 import type { SpoolClient } from "../client/client.ts";
-import { endOnBrokenPipe } from "./output.ts";
+import { endOnBrokenPipe } from "./output/output.ts";
 import { reportError } from "./report-error.ts";
-import { readSettings } from "./settings.ts";
-import type { GlobalFlags } from "./settings.ts";
-import { UsageError } from "./usage-error.ts";
+import { readSettings } from "./options/settings.ts";
+import type { GlobalFlags } from "./options/settings.ts";
+import { UsageError } from "./options/usage-error.ts";
 
 /** How long a call is tried at a server that cannot be reached: long enough for a restart, short enough to be told. */
 const CALL_RETRY_MS = 3_000;

@@ -10,15 +10,15 @@ import {
 } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { toActivity } from "./activity-answer.ts";
-import { openConnection } from "./connection.ts";
-import type { ConnectionOptions } from "./connection.ts";
+import { openConnection } from "./transport/connection.ts";
+import type { ConnectionOptions } from "./transport/connection.ts";
 import { toCancelledTask, toEventPage, toFrame, toResult, toSession, toTask, toTasksFrame } from "./convert.ts";
 import { brokenPromise } from "./errors.ts";
-import { followFrames } from "./follow.ts";
-import type { ReconnectNotice } from "./follow.ts";
-import { followTasks } from "./follow-tasks.ts";
-import type { TasksReconnectNotice } from "./follow-tasks.ts";
-import type { Read } from "./grpc-transport.ts";
+import { followFrames } from "./follow/follow.ts";
+import type { ReconnectNotice } from "./follow/follow.ts";
+import { followTasks } from "./follow/follow-tasks.ts";
+import type { TasksReconnectNotice } from "./follow/follow-tasks.ts";
+import type { Read } from "./transport/grpc-transport.ts";
 import {
   activityRequest,
   checkText,
@@ -30,10 +30,10 @@ import {
   startRequest,
 } from "./requests.ts";
 import { RETRY_MS_DEFAULT, withRetries } from "./retry.ts";
-import { openRun } from "./run.ts";
-import { readTapeAnswer } from "./tape-reader.ts";
-import { waitFinal } from "./waiter.ts";
-import type { GetEvents } from "./waiter.ts";
+import { openRun } from "./follow/run.ts";
+import { readTapeAnswer } from "./follow/tape-reader.ts";
+import { waitFinal } from "./follow/waiter.ts";
+import type { GetEvents } from "./follow/waiter.ts";
 import type {
   Activity,
   ActivityRequest,
@@ -55,12 +55,12 @@ import type {
 
 export { SpoolRpcError } from "./errors.ts";
 export type { RpcCode } from "./errors.ts";
-export type { ReconnectNotice } from "./follow.ts";
-export type { TasksReconnectNotice } from "./follow-tasks.ts";
-export { WaitTimeout } from "./waiter.ts";
-export { worker } from "./worker.ts";
-export type { SpoolWorker, WorkerOptions } from "./worker.ts";
-export type { WorkerNotice } from "./worker-notice.ts";
+export type { ReconnectNotice } from "./follow/follow.ts";
+export type { TasksReconnectNotice } from "./follow/follow-tasks.ts";
+export { WaitTimeout } from "./follow/waiter.ts";
+export { worker } from "./worker/worker.ts";
+export type { SpoolWorker, WorkerOptions } from "./worker/worker.ts";
+export type { WorkerNotice } from "./worker/worker-notice.ts";
 export type * from "./types.ts";
 export type { JsonObject, JsonValue } from "../domain/json.ts";
 export type { TaskFailure, LogLevel } from "../domain/event.ts";

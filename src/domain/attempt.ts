@@ -6,7 +6,7 @@ import type { JsonObject } from "./json.ts";
 import { exclusiveKeyOf, TaskError } from "./kind.ts";
 import type { Kind, TaskContext } from "./kind.ts";
 import type { AttemptOutcome, StopReason } from "./lifecycle.ts";
-import { rejected } from "./quiet.ts";
+import { rejected } from "./ignore-rejection.ts";
 import type { Task } from "./task.ts";
 import { isInstance, messageOf, readOr } from "./thrown.ts";
 

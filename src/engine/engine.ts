@@ -8,33 +8,33 @@ import { LIST_SESSIONS_MAX } from "../domain/limits.ts";
 import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
-import { readActivity } from "../store/activity-queries.ts";
-import { readProgress } from "../store/progress.ts";
+import { readActivity } from "../store/reports/activity-queries.ts";
+import { readProgress } from "../store/tapes/progress.ts";
 import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
-import { listTasks, readTask } from "../store/task-queries.ts";
-import { aborted } from "./aborted.ts";
-import type { Reporting } from "./attempt-report.ts";
-import { Control } from "./control.ts";
-import { Dying } from "./dying.ts";
-import { Feed } from "./feed.ts";
-import { followTape, readEvents, waitForEnd } from "./follow.ts";
-import { openTapeSource } from "./tape-source.ts";
-import type { TapeSource } from "./tape-source.ts";
-import { followTasks, openFollowSource } from "./follow-tasks.ts";
-import type { FollowSource } from "./follow-tasks.ts";
-import { Journal } from "./journal.ts";
-import { KindDirectory } from "./kind-directory.ts";
-import { KindHost } from "./kind-host.ts";
-import { Membership } from "./membership.ts";
-import type { MembershipSettings } from "./membership.ts";
-import { SharedActivity } from "./shared-activity.ts";
+import { listTasks, readTask } from "../store/tasks/task-queries.ts";
+import { aborted } from "../async/abort.ts";
+import type { Reporting } from "./attempt/attempt-report.ts";
+import { Control } from "./attempt/task-control.ts";
+import { Dying } from "./cluster/crash-handover.ts";
+import { Feed } from "./read/feed.ts";
+import { followTape, readEvents, waitForEnd } from "./read/follow.ts";
+import { openTapeSource } from "./read/tape-source.ts";
+import type { TapeSource } from "./read/tape-source.ts";
+import { followTasks, openFollowSource } from "./read/follow-tasks.ts";
+import type { FollowSource } from "./read/follow-tasks.ts";
+import { Journal } from "./write/journal.ts";
+import { KindDirectory } from "./cluster/kind-directory.ts";
+import { KindHost } from "./attempt/kind-host.ts";
+import { Membership } from "./cluster/membership.ts";
+import type { MembershipSettings } from "./cluster/membership.ts";
+import { SharedActivity } from "./read/shared-activity.ts";
 import { Starter } from "./starter.ts";
-import { readCheckpoint, readOutcome } from "./stored-outcome.ts";
-import { Runner } from "./runner.ts";
-import type { RunnerSurroundings } from "./runner.ts";
-import { Runners } from "./runners.ts";
+import { readCheckpoint, readOutcome } from "./read/task-outcome.ts";
+import { Runner } from "./cluster/runner.ts";
+import type { RunnerSurroundings } from "./cluster/runner.ts";
+import { Runners } from "./cluster/runners.ts";
 import type {
   FollowedPage,
   FollowTasksQuery,
@@ -43,11 +43,11 @@ import type {
   TaskEngine,
   TaskOutcome,
   Worker,
-} from "./task-engine.ts";
-import { UNWATCHED } from "./watch.ts";
-import type { EngineFigures, EngineWatch } from "./watch.ts";
-import { Workers } from "./workers.ts";
-import type { Tell, WorkerHello } from "./worker-protocol.ts";
+} from "./api/task-engine.ts";
+import { UNWATCHED } from "./api/engine-metrics.ts";
+import type { EngineFigures, EngineWatch } from "./api/engine-metrics.ts";
+import { Workers } from "./worker/workers.ts";
+import type { Tell, WorkerHello } from "./api/worker-protocol.ts";
 
 export interface EngineSettings extends MembershipSettings {
   /** Tasks of other namespaces read as not found. */

@@ -4,14 +4,14 @@ import { exclusiveKeyOf } from "../domain/kind.ts";
 import { digestRequest } from "../domain/request-digest.ts";
 import { resolveRetry } from "../domain/retry.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
-import { asCreated } from "../store/new-task.ts";
-import type { NewTask } from "../store/new-task.ts";
-import type { Feed } from "./feed.ts";
-import type { Journal } from "./journal.ts";
-import type { KindDirectory } from "./kind-directory.ts";
-import type { Runners } from "./runners.ts";
-import { newTaskId } from "./task-id.ts";
-import type { EngineWatch } from "./watch.ts";
+import { asCreated } from "../store/tasks/new-task.ts";
+import type { NewTask } from "../store/tasks/new-task.ts";
+import type { Feed } from "./read/feed.ts";
+import type { Journal } from "./write/journal.ts";
+import type { KindDirectory } from "./cluster/kind-directory.ts";
+import type { Runners } from "./cluster/runners.ts";
+import { newTaskId } from "./write/task-id.ts";
+import type { EngineWatch } from "./api/engine-metrics.ts";
 
 /** Stores tasks: as running where a slot is free for them, here or at a worker that is connected, else to be claimed. */
 export class Starter {

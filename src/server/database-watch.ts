@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
-import type { PoolWatch } from "../store/connection/pool-figures.ts";
+import type { PoolWatch } from "../store/connection/pool-metrics.ts";
 import { DatabaseMisconfigured, NotWritable } from "../store/connection/session-check.ts";
-import { ConfigurationError } from "./configuration.ts";
+import { ConfigurationError } from "./config/configuration.ts";
 
 /** Logs what becomes of the connections to the database, once an episode. */
 export function databaseWatch(log: Logger): PoolWatch {

@@ -1,15 +1,8 @@
 import { StoreUnavailable } from "../domain/errors.ts";
-import { openDatabase } from "../store/database.ts";
-import type { DatabaseLocation } from "../store/database.ts";
+import { databaseLocation, openDatabase } from "../store/database.ts";
 import { migrate, SCHEMA_VERSION } from "../store/migrate.ts";
-import { readConfiguration } from "./configuration.ts";
-import type { Configuration } from "./configuration.ts";
+import { readConfiguration } from "./config/configuration.ts";
 import { asConfigurationError } from "./database-watch.ts";
-
-/** Where the configuration says that the data lives. */
-export function databaseLocation({ databaseUrl, dataDir }: Configuration): DatabaseLocation {
-  return databaseUrl === null ? { dataDir } : { url: databaseUrl };
-}
 
 /**
  * Brings the configured database to this program's schema.

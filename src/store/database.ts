@@ -2,13 +2,13 @@ import { Kysely, PGliteDialect, PostgresDialect } from "kysely";
 import type { PostgresPool } from "kysely";
 import { Dialer } from "./connection/dialer.ts";
 import { ConnectionPool } from "./connection/pool.ts";
-import type { PoolFigures, PoolWatch } from "./connection/pool-figures.ts";
+import type { PoolFigures, PoolWatch } from "./connection/pool-metrics.ts";
 import { PREPARE_EMBEDDED } from "./connection/session-check.ts";
 import { noErrors, translating } from "./connection/translating-driver.ts";
 import type { ErrorCounts } from "./connection/translating-driver.ts";
-import { lockDataDir } from "./data-dir-lock.ts";
-import { openPglite } from "./embedded.ts";
-import { ping } from "./ping.ts";
+import { lockDataDir } from "./connection/data-dir-lock.ts";
+import { openPglite } from "./connection/embedded.ts";
+import { ping } from "./connection/ping.ts";
 import type { Database } from "./schema.ts";
 
 const INT8 = 20;
@@ -26,6 +26,17 @@ export interface ServerLocation {
 
 /** Where the data lives: a Postgres server, or Postgres in this process on a folder (null: in memory). */
 export type DatabaseLocation = ServerLocation | { dataDir: string | null };
+
+/** Returns the location that a configuration names: the URL, else the data folder. */
+export function databaseLocation({
+  databaseUrl,
+  dataDir,
+}: {
+  databaseUrl: string | null;
+  dataDir: string | null;
+}): DatabaseLocation {
+  return databaseUrl === null ? { dataDir } : { url: databaseUrl };
+}
 
 export interface Store {
   readonly db: Kysely<Database>;

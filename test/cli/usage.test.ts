@@ -122,7 +122,7 @@ describe("a setting", () => {
 
 describe("Ctrl-C", () => {
   it("ends the process at once when it comes twice", async () => {
-    const interrupt = join(import.meta.dirname, "../../src/cli/interrupt.ts");
+    const interrupt = join(import.meta.dirname, "../../src/cli/follow/interrupt.ts");
     const source = `
       const { catchInterrupt } = await import(${JSON.stringify(interrupt)});
       const { signal } = catchInterrupt();

@@ -4,7 +4,7 @@ import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { connect } from "../../src/client/client.ts";
 import type { ReconnectNotice, SpoolEvent } from "../../src/client/client.ts";
-import { follow, range, Received, seqs } from "./scripted-follow.ts";
+import { follow, range, Received, seqs } from "./follow/scripted-follow.ts";
 import {
   failure,
   final,

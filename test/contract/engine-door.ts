@@ -1,8 +1,8 @@
 import { SpoolError } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
-import type { FollowedTask, SeenTask, TapePage } from "../../src/engine/task-engine.ts";
+import type { FollowedTask, SeenTask, TapePage } from "../../src/engine/api/task-engine.ts";
 import type { TapeEvent } from "../../src/domain/event.ts";
-import { decodeCursor, encodeCursor } from "../../src/rpc/follow-cursor.ts";
+import { decodeCursor, encodeCursor } from "../../src/rpc/codec/follow-cursor.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
 import { followQuery } from "../support/followed-tasks.ts";
 import { Stage } from "../support/stage.ts";

@@ -1,9 +1,9 @@
 import { pino } from "pino";
 import { worker } from "../../src/client/client.ts";
 import type { SpoolWorker, WorkerNotice } from "../../src/client/client.ts";
-import { openGrpcDoor } from "../../src/server/grpc-door.ts";
-import { openHttpDoor } from "../../src/server/http-door.ts";
-import type { HttpHandler } from "../../src/server/http-server.ts";
+import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
+import { openHttpDoor } from "../../src/server/http/http-listener.ts";
+import type { HttpHandler } from "../../src/server/http/http-server.ts";
 import { openMetrics } from "../../src/server/telemetry/metrics.ts";
 import { Readiness } from "../../src/server/readiness.ts";
 import { startEngine } from "../support/engines.ts";

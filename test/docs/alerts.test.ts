@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { CHECK_NAMES } from "../../src/server/doctor/check.ts";
+import { CHECK_NAMES } from "../../src/doctor/check.ts";
 import { documentedMetrics, readOperating } from "./documented-metrics.ts";
 import type { Metric } from "./documented-metrics.ts";
 import { labelsOf } from "./metric-use.ts";

@@ -14,7 +14,7 @@ import {
 } from "../../src/domain/limits.ts";
 import type { Task } from "../../src/domain/task.ts";
 import { AttemptStopped, findingOf, runAttempt } from "../../src/domain/attempt.ts";
-import { TapeWriter } from "../../src/engine/tape-writer.ts";
+import { TapeWriter } from "../../src/engine/write/tape-writer.ts";
 import { kindOf, untilStopped } from "../support/engine-tasks.ts";
 import { ODD_THROWS } from "../support/odd-throws.ts";
 

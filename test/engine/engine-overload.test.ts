@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Overloaded } from "../../src/domain/errors.ts";
-import type { TapePage } from "../../src/engine/task-engine.ts";
+import type { TapePage } from "../../src/engine/api/task-engine.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { wholeTape, start } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";

@@ -8,7 +8,7 @@ import { sql } from "kysely";
 import { openDatabase } from "../../src/store/database.ts";
 import type { Store } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrate.ts";
-import { lockTask } from "../../src/store/transitions.ts";
+import { lockTask } from "../../src/store/tasks/transitions.ts";
 import {
   kindOf,
   outcomeOf,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import pg from "pg";
 import { TaskError } from "../../src/domain/kind.ts";
-import { UNSTORED_HOLD_MS } from "../../src/engine/executor.ts";
+import { UNSTORED_HOLD_MS } from "../../src/engine/attempt/executor.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import type { Store } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrate.ts";

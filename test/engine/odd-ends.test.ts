@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { JsonObject } from "../../src/domain/json.ts";
 import { worker } from "../../src/client/client.ts";
-import { openGrpcDoor } from "../../src/server/grpc-door.ts";
+import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
 import { openLog } from "../../src/server/log/logging.ts";
 import { kindOf, outcomeOf, start } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { PARAMS_BYTES_MAX } from "../../src/domain/limits.ts";
-import { consoleFiles } from "../../src/server/console-files.ts";
+import { consoleFiles } from "../../src/server/http/console-files.ts";
 import { sharedBrowser } from "../browser/support/stage.ts";
 import { openServed } from "../contract/served.ts";
 import type { Served } from "../contract/served.ts";

@@ -14,7 +14,7 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../src/ge
 import { ErrorReasonSchema } from "../../src/gen/spool/v1/errors_pb.ts";
 import { callCancelled, callDeadlineExceeded, CODES, toRpcError } from "../../src/rpc/errors.ts";
 import type { RpcError } from "../../src/rpc/errors.ts";
-import { toGrpcStatus } from "../../src/rpc/grpc-status.ts";
+import { toGrpcStatus } from "../../src/rpc/grpc/grpc-status.ts";
 import { openLog } from "../../src/server/log/logging.ts";
 import { ODD_THROWS } from "../support/odd-throws.ts";
 

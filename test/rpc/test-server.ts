@@ -4,10 +4,10 @@ import type { ServerOptions } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { StreamEventsResponseSchema, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import type { StreamEventsResponse } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { Drain } from "../../src/rpc/drain.ts";
-import { addService } from "../../src/rpc/grpc-binding.ts";
-import { drainOthers } from "../../src/rpc/interceptors.ts";
-import type { ServiceHandlers } from "../../src/rpc/service.ts";
+import { Drain } from "../../src/rpc/call/drain.ts";
+import { addService } from "../../src/rpc/grpc/grpc-binding.ts";
+import { drainOthers } from "../../src/rpc/grpc/interceptors.ts";
+import type { ServiceHandlers } from "../../src/rpc/call/service.ts";
 import { RawClient } from "./raw-client.ts";
 
 /** What its streams put ahead of their readers, in bytes. */

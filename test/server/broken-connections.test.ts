@@ -6,7 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { StreamEventsRequestSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { openGrpcDoor } from "../../src/server/grpc-door.ts";
+import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
 import { aLogEvent, aPage, fakeEngine, TASK_ID } from "../rpc/fake-engine.ts";
 
 const REQUEST = Buffer.from(

@@ -5,18 +5,18 @@ import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { create, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { STREAM_RESET_BURST_DEFAULT } from "../../src/domain/limits.ts";
-import type { TaskEngine } from "../../src/engine/task-engine.ts";
+import type { TaskEngine } from "../../src/engine/api/task-engine.ts";
 import {
   GetTaskRequestSchema,
   StreamEventsRequestSchema,
   TaskService,
 } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { openGrpcDoor } from "../../src/server/grpc-door.ts";
+import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
 import { aLogEvent, aPage, aTask, fakeEngine, TASK_ID } from "../rpc/fake-engine.ts";
 import { makeCertificate } from "../support/certificates.ts";
 import type { CertificateFiles } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
-import { openDoor } from "./open-http-door.ts";
+import { openDoor } from "./http/open-http-listener.ts";
 
 /** One connection of HTTP/2 to an endpoint, and the calls of its protocol as bare streams, read by nobody yet. */
 interface Connection extends AsyncDisposable {

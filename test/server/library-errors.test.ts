@@ -11,9 +11,9 @@ import { MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX } from "../../src/domain/limits.ts
 import { ErrorInfoSchema, RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../src/gen/google/rpc/status_pb.ts";
 import { GetTaskRequestSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { openGrpcDoor } from "../../src/server/grpc-door.ts";
+import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
 import { fakeEngine, SOME_TASK, TASK_ID } from "../rpc/fake-engine.ts";
-import { openDoor, refusalOf } from "./open-http-door.ts";
+import { openDoor, refusalOf } from "./http/open-http-listener.ts";
 
 // What grpc-js, Node and Connect refuse by themselves, sent over bare connections.
 

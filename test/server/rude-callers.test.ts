@@ -6,14 +6,14 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { pino } from "pino";
 import { HTTP_LIST_BYTES_MAX, PARAMS_VALUES_MAX } from "../../src/domain/limits.ts";
-import type { TaskEngine } from "../../src/engine/task-engine.ts";
+import type { TaskEngine } from "../../src/engine/api/task-engine.ts";
 import { ListTasksResponseSchema, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { CallerLimits } from "../../src/rpc/caller-limits.ts";
-import { openGrpcDoor } from "../../src/server/grpc-door.ts";
+import { CallerLimits } from "../../src/rpc/call/caller-limits.ts";
+import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
 import { fakeEngine, aTask, SOME_TASK, TASK_ID } from "../rpc/fake-engine.ts";
 import { failureOf, RawClient } from "../rpc/raw-client.ts";
 import { eventually } from "../support/eventually.ts";
-import { openDoor, refusalOf } from "./open-http-door.ts";
+import { openDoor, refusalOf } from "./http/open-http-listener.ts";
 
 const { startTask, getTask, listTasks, followTasks } = TaskService.method;
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { aLogEvent, aPage, aTask, TASK_ID } from "../rpc/fake-engine.ts";
-import type { TaskEngine } from "../../src/engine/task-engine.ts";
-import { openDoor } from "./open-http-door.ts";
+import type { TaskEngine } from "../../src/engine/api/task-engine.ts";
+import { openDoor } from "./http/open-http-listener.ts";
 
 const ENGINE: Partial<TaskEngine> = {
   startTask: async () => ({ task: aTask(), alreadyStarted: false }),

@@ -10,16 +10,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import type { TaskEngine } from "../../src/engine/task-engine.ts";
+import type { TaskEngine } from "../../src/engine/api/task-engine.ts";
 import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { readCertificate } from "../../src/server/certificate.ts";
-import { readConfiguration } from "../../src/server/configuration.ts";
+import { readCertificate } from "../../src/server/config/certificate.ts";
+import { readConfiguration } from "../../src/server/config/configuration.ts";
 import { runSpool } from "../cli/spool-process.ts";
 import { aLogEvent, aPage, aTask, TASK_ID } from "../rpc/fake-engine.ts";
 import { makeCertificate } from "../support/certificates.ts";
 import type { CertificateFiles } from "../support/certificates.ts";
 import { startServerProcess } from "../support/server-process.ts";
-import { openDoor } from "./open-http-door.ts";
+import { openDoor } from "./http/open-http-listener.ts";
 
 const SERVER_MS = 60_000;
 

@@ -2,8 +2,8 @@ import type { Transaction } from "kysely";
 import type { Moment, Transition } from "../../src/domain/lifecycle.ts";
 import type { Task } from "../../src/domain/task.ts";
 import type { Database } from "../../src/store/schema.ts";
-import { writeTransitions } from "../../src/store/transitions.ts";
-import type { LockedTasks, TaskChange } from "../../src/store/transitions.ts";
+import { writeTransitions } from "../../src/store/tasks/transitions.ts";
+import type { LockedTasks, TaskChange } from "../../src/store/tasks/transitions.ts";
 
 export type Decide = (task: Task, moment: Moment) => Transition;
 

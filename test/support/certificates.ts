@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Certificate } from "../../src/server/certificate.ts";
+import type { Certificate } from "../../src/server/config/certificate.ts";
 
 /** A certificate that signs itself, in files. */
 export interface CertificateFiles extends Disposable, Certificate {

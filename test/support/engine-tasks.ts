@@ -6,7 +6,7 @@ import type { Kind, TaskContext } from "../../src/domain/kind.ts";
 import type { RetrySettings } from "../../src/domain/retry.ts";
 import type { TaskRequest } from "../../src/domain/task.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import type { TaskOutcome } from "../../src/engine/task-engine.ts";
+import type { TaskOutcome } from "../../src/engine/api/task-engine.ts";
 import { taskRequest } from "./engines.ts";
 import { outline } from "./new-tasks.ts";
 

@@ -1,5 +1,5 @@
 /** A process that has a data folder open, to be killed. Says so, and waits. */
-import { lockDataDir } from "../../src/store/data-dir-lock.ts";
+import { lockDataDir } from "../../src/store/connection/data-dir-lock.ts";
 
 await lockDataDir(process.argv[2]!);
 console.log("open");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { FollowCursor } from "../../src/domain/follow-cursor.ts";
 import type { TapeEvent } from "../../src/domain/event.ts";
-import type { FollowedPage, FollowTasksQuery, TaskEngine } from "../../src/engine/task-engine.ts";
+import type { FollowedPage, FollowTasksQuery, TaskEngine } from "../../src/engine/api/task-engine.ts";
 
 const HEARTBEAT_MS = 1_000;
 

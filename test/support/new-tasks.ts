@@ -9,9 +9,9 @@ import type { JsonObject } from "../../src/domain/json.ts";
 import { digestRequest } from "../../src/domain/request-digest.ts";
 import { resolveRetry } from "../../src/domain/retry.ts";
 import type { Fence, TaskRequest } from "../../src/domain/task.ts";
-import { readPage } from "../../src/store/event-queries.ts";
-import { writeFlush } from "../../src/store/journal-statement.ts";
-import type { NewTask } from "../../src/store/new-task.ts";
+import { readPage } from "../../src/store/tapes/event-queries.ts";
+import { writeFlush } from "../../src/store/tapes/journal-statement.ts";
+import type { NewTask } from "../../src/store/tasks/new-task.ts";
 import type { Database } from "../../src/store/schema.ts";
 import { taskRequest } from "./engines.ts";
 

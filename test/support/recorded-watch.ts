@@ -1,5 +1,5 @@
-import { UNWATCHED } from "../../src/engine/watch.ts";
-import type { EngineWatch } from "../../src/engine/watch.ts";
+import { UNWATCHED } from "../../src/engine/api/engine-metrics.ts";
+import type { EngineWatch } from "../../src/engine/api/engine-metrics.ts";
 
 /** What engines have told of tasks and events, which several may have told one watch. */
 export interface RecordedWatch {

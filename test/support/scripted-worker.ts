@@ -4,14 +4,14 @@ import { newEvent } from "../../src/domain/event.ts";
 import type { NewEvent, TaskFailure } from "../../src/domain/event.ts";
 import type { TaskRequest } from "../../src/domain/task.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import type { Worker } from "../../src/engine/task-engine.ts";
+import type { Worker } from "../../src/engine/api/task-engine.ts";
 import type {
   AttemptRef,
   WorkerFinish,
   WorkerHello,
   WorkerKind,
   WorkerNotice,
-} from "../../src/engine/worker-protocol.ts";
+} from "../../src/engine/api/worker-protocol.ts";
 import { start } from "./engine-tasks.ts";
 
 type Type = WorkerNotice["type"];

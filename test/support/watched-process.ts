@@ -1,6 +1,6 @@
 /** A process whose code of an attempt, or of none, ends it as it is told to; what is told of that is printed. */
 import { writeSync } from "node:fs";
-import { watchProcess } from "../../src/client/process-watch.ts";
+import { watchProcess } from "../../src/client/worker/process-watch.ts";
 import { withinAttempt } from "../../src/telemetry/attempt-context.ts";
 
 const [ending, place] = process.argv.slice(2);

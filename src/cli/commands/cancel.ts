@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { CancelOutcome } from "../../client/client.ts";
 import { EXIT } from "../exit-codes.ts";
-import { jsonText, writeOut } from "../output.ts";
+import { jsonText, writeOut } from "../output/output.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
-import { resolveTaskId } from "../task-id.ts";
+import { resolveTaskId } from "../options/task-id.ts";
 
 const OUTCOMES: Readonly<Record<CancelOutcome, string>> = {
   cancelled: "was pending, and has ended as cancelled",

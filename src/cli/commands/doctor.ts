@@ -1,19 +1,19 @@
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
-import { openConnection } from "../../client/connection.ts";
-import type { Check, CheckStatus } from "../../server/doctor/check.ts";
-import type { DoctorReport } from "../../server/doctor/doctor.ts";
-import { escapeText } from "../escape-text.ts";
+import { openConnection } from "../../client/transport/connection.ts";
+import type { Check, CheckStatus } from "../../doctor/check.ts";
+import type { DoctorReport } from "../../doctor/doctor.ts";
+import { escapeText } from "../output/escape-text.ts";
 import { EXIT } from "../exit-codes.ts";
-import { parseDuration } from "../option-values.ts";
-import { endOnBrokenPipe, jsonText, writeOut } from "../output.ts";
-import { paintStdout } from "../paint.ts";
-import type { Colour, Paint } from "../paint.ts";
+import { parseDuration } from "../options/option-values.ts";
+import { endOnBrokenPipe, jsonText, writeOut } from "../output/output.ts";
+import { paintStdout } from "../output/color.ts";
+import type { Colour, Paint } from "../output/color.ts";
 import { reportError } from "../report-error.ts";
-import { addServiceOptions, serverFlags } from "../server-flags.ts";
+import { addServiceOptions, serverFlags } from "../options/server-flags.ts";
 import { checked } from "../session.ts";
-import { readSettings } from "../settings.ts";
-import type { GlobalFlags } from "../settings.ts";
+import { readSettings } from "../options/settings.ts";
+import type { GlobalFlags } from "../options/settings.ts";
 
 const TIMEOUT_MS_DEFAULT = 20_000;
 const TIMEOUT_MS_MIN = 1_000;
@@ -51,9 +51,14 @@ async function doctor(command: Command, json: boolean): Promise<number> {
   const { address, isAddressNamed, token } = readSettings(flags);
   const transport = checked(() => openConnection({ address, token }));
   try {
-    const { examine } = await import("../../server/doctor/doctor.ts");
+    const { examine } = await import("../../doctor/doctor.ts");
+    const { readConfiguration } = await import("../../server/config/configuration.ts");
     const door = { address, isNamed: isAddressNamed, transport };
-    const report = await examine({ flags: serverFlags(command), door, timeoutMs: timeout });
+    const report = await examine({
+      settings: readConfiguration({ flags: serverFlags(command) }),
+      door,
+      timeoutMs: timeout,
+    });
     await writeOut(json ? `${jsonText(reportJson(report))}\n` : reportText(report, paintStdout));
     return report.status === "fail" ? EXIT.failed : EXIT.succeeded;
   } finally {

@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import { EXIT } from "../exit-codes.ts";
-import { showLines } from "../follow-task.ts";
-import { pageJson } from "../json-shapes.ts";
-import { parseCount, parseDuration, parseSeq } from "../option-values.ts";
-import { jsonText, writeNotice, writeOut } from "../output.ts";
+import { showLines } from "../follow/follow-task.ts";
+import { pageJson } from "../output/json-shapes.ts";
+import { parseCount, parseDuration, parseSeq } from "../options/option-values.ts";
+import { jsonText, writeNotice, writeOut } from "../output/output.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
-import { resolveTaskId } from "../task-id.ts";
+import { resolveTaskId } from "../options/task-id.ts";
 
 interface EventsOptions {
   fromSeq?: bigint;

@@ -1,12 +1,12 @@
 import type { Command } from "commander";
-import { followTask } from "../follow-task.ts";
-import { followTasks } from "../follow-tasks.ts";
-import { gather, gatherLabel, parseDuration, parseSeq } from "../option-values.ts";
+import { followTask } from "../follow/follow-task.ts";
+import { followTasks } from "../follow/follow-tasks.ts";
+import { gather, gatherLabel, parseDuration, parseSeq } from "../options/option-values.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
-import { resolveTaskId } from "../task-id.ts";
-import { UsageError } from "../usage-error.ts";
-import { letGo, openWait } from "../wait.ts";
+import { resolveTaskId } from "../options/task-id.ts";
+import { UsageError } from "../options/usage-error.ts";
+import { letGo, openWait } from "../follow/wait.ts";
 
 interface FollowOptions {
   fromSeq?: bigint;

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
-import { escapeText } from "../escape-text.ts";
+import { escapeText } from "../output/escape-text.ts";
 import { EXIT } from "../exit-codes.ts";
-import { taskJson } from "../json-shapes.ts";
-import { jsonText, writeOut } from "../output.ts";
+import { taskJson } from "../output/json-shapes.ts";
+import { jsonText, writeOut } from "../output/output.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
-import { resolveTaskId } from "../task-id.ts";
+import { resolveTaskId } from "../options/task-id.ts";
 
 export function addGet(program: Command): void {
   program

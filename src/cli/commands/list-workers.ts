@@ -1,10 +1,10 @@
 import type { Session as Worker } from "../../client/client.ts";
-import { escapeText } from "../escape-text.ts";
+import { escapeText } from "../output/escape-text.ts";
 import { EXIT } from "../exit-codes.ts";
-import { sessionJson } from "../json-shapes.ts";
-import { jsonText, writeNotice, writeOut } from "../output.ts";
+import { sessionJson } from "../output/json-shapes.ts";
+import { jsonText, writeNotice, writeOut } from "../output/output.ts";
 import type { Session } from "../session.ts";
-import { tableLine } from "../table-line.ts";
+import { tableLine } from "../output/table-line.ts";
 
 const HEADINGS = ["SESSION", "ROLE", "HOST", "PID", "RUNNING", "SEEN", "KINDS"];
 const WIDTHS = [36, 6, 20, 8, 9, 24, 0];

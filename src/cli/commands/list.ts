@@ -3,15 +3,15 @@ import type { Command } from "commander";
 import type { Task, TaskStatus } from "../../client/client.ts";
 import { LIST_TASKS_DEFAULT, LIST_TASKS_MAX } from "../../domain/limits.ts";
 import { TASK_STATUSES } from "../../domain/task.ts";
-import { escapeText } from "../escape-text.ts";
+import { escapeText } from "../output/escape-text.ts";
 import { EXIT } from "../exit-codes.ts";
-import { taskJson } from "../json-shapes.ts";
-import { gather, gatherLabel, parseCount } from "../option-values.ts";
-import { jsonText, writeNotice, writeOut } from "../output.ts";
+import { taskJson } from "../output/json-shapes.ts";
+import { gather, gatherLabel, parseCount } from "../options/option-values.ts";
+import { jsonText, writeNotice, writeOut } from "../output/output.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
-import { tableLine } from "../table-line.ts";
-import { SHORT_ID_CHARS } from "../task-id.ts";
+import { tableLine } from "../output/table-line.ts";
+import { SHORT_ID_CHARS } from "../options/task-id.ts";
 import { listWorkers } from "./list-workers.ts";
 
 interface ListOptions {

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { EXIT } from "../exit-codes.ts";
-import { jsonText, writeOut } from "../output.ts";
+import { jsonText, writeOut } from "../output/output.ts";
 import { reportError } from "../report-error.ts";
-import { addDatabaseOptions, serverFlags } from "../server-flags.ts";
-import type { GlobalFlags } from "../settings.ts";
+import { addDatabaseOptions, serverFlags } from "../options/server-flags.ts";
+import type { GlobalFlags } from "../options/settings.ts";
 
 export function addMigrate(program: Command): void {
   const command = program.command("migrate").description("bring the database to this version's schema");

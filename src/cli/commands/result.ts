@@ -3,15 +3,15 @@ import { SpoolRpcError } from "../../client/client.ts";
 import type { TaskResult } from "../../client/client.ts";
 import { pause } from "../../client/timing.ts";
 import { WAIT_MS_MAX } from "../../domain/limits.ts";
-import { failureText } from "../event-lines.ts";
+import { failureText } from "../output/event-lines.ts";
 import { exitCodeOf } from "../exit-codes.ts";
-import { resultJson } from "../json-shapes.ts";
-import { parseDuration } from "../option-values.ts";
-import { jsonText, resultText, writeError, writeOut } from "../output.ts";
+import { resultJson } from "../output/json-shapes.ts";
+import { parseDuration } from "../options/option-values.ts";
+import { jsonText, resultText, writeError, writeOut } from "../output/output.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
-import { resolveTaskId } from "../task-id.ts";
-import { letGo, openWait } from "../wait.ts";
+import { resolveTaskId } from "../options/task-id.ts";
+import { letGo, openWait } from "../follow/wait.ts";
 
 /** The least time between two questions, for a server that does not wait as it was asked to. */
 const PAUSE_MS = 250;

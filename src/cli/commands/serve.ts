@@ -1,12 +1,12 @@
 import type { Command } from "commander";
-import { ADDRESS_DEFAULT } from "../../client/address.ts";
+import { ADDRESS_DEFAULT } from "../../client/transport/address.ts";
 import { EXIT } from "../exit-codes.ts";
-import { gather } from "../option-values.ts";
-import { jsonText, writeOut } from "../output.ts";
+import { gather } from "../options/option-values.ts";
+import { jsonText, writeOut } from "../output/output.ts";
 import { reportError } from "../report-error.ts";
-import { addServerOptions, serverFlags } from "../server-flags.ts";
+import { addServerOptions, serverFlags } from "../options/server-flags.ts";
 import type { LastWords } from "../../server/log/fatal-errors.ts";
-import type { GlobalFlags } from "../settings.ts";
+import type { GlobalFlags } from "../options/settings.ts";
 
 const SIGNALS = { SIGINT: EXIT.cancelled, SIGTERM: EXIT.terminated } as const;
 

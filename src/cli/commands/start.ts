@@ -2,15 +2,15 @@ import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import { SpoolRpcError } from "../../client/client.ts";
 import type { StartedTask, StartRequest } from "../../client/client.ts";
-import { escapeText } from "../escape-text.ts";
+import { escapeText } from "../output/escape-text.ts";
 import { EXIT } from "../exit-codes.ts";
-import { followTask } from "../follow-task.ts";
-import { gatherLabel, parseCount, parseDuration, parseTime, readParams } from "../option-values.ts";
-import { jsonText, resultText, writeNotice, writeOut } from "../output.ts";
+import { followTask } from "../follow/follow-task.ts";
+import { gatherLabel, parseCount, parseDuration, parseTime, readParams } from "../options/option-values.ts";
+import { jsonText, resultText, writeNotice, writeOut } from "../output/output.ts";
 import { withSession } from "../session.ts";
 import type { Session } from "../session.ts";
-import { openWait } from "../wait.ts";
-import type { Wait } from "../wait.ts";
+import { openWait } from "../follow/wait.ts";
+import type { Wait } from "../follow/wait.ts";
 
 interface StartOptions {
   params: string;

@@ -1,6 +1,6 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { toTasksFrame } from "../../client/convert.ts";
-import { followTasks as followOverLosses } from "../../client/follow-tasks.ts";
+import { followTasks as followOverLosses } from "../../client/follow/follow-tasks.ts";
 import type { TasksFrame } from "../../client/types.ts";
 import { FollowView } from "../../gen/spool/v1/task_service_pb.ts";
 import { HEARTBEAT_MS, streamed, taskCalls } from "../calls.ts";

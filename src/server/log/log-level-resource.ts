@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
 import { InvalidArgument } from "../../domain/errors.ts";
-import { toConnectError } from "../../rpc/connect-binding.ts";
-import { pathOf, sendError, sendJson } from "../http-answer.ts";
-import type { HttpHandler, HttpRequest, HttpResponse } from "../http-server.ts";
+import { toConnectError } from "../../rpc/connect/connect-binding.ts";
+import { pathOf, sendError, sendJson } from "../http/http-answer.ts";
+import type { HttpHandler, HttpRequest, HttpResponse } from "../http/http-server.ts";
 import { changeLogLevel, LOG_LEVELS } from "./log-level.ts";
 import type { LogLevel } from "./log-level.ts";
 

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { pino } from "pino";
 import type { DestinationStream, Logger } from "pino";
-import type { Configuration } from "../configuration.ts";
+import type { Configuration } from "../config/configuration.ts";
 import { LogDestination } from "./log-destination.ts";
 import type { LogLevel } from "./log-level.ts";
 import { linesForPeople, takesColours } from "./log-lines.ts";

@@ -1,6 +1,6 @@
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import type { CallObserver } from "../../rpc/observed-call.ts";
-import type { CallContext } from "../../rpc/service.ts";
+import type { CallObserver } from "../../rpc/call/observed-call.ts";
+import type { CallContext } from "../../rpc/call/service.ts";
 import { CallSpan } from "../../telemetry/call-span.ts";
 import type { ReadHeader } from "../../telemetry/call-span.ts";
 import type { Metrics } from "./metrics.ts";

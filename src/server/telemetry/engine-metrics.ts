@@ -1,8 +1,8 @@
 import type { Histogram, Meter } from "@opentelemetry/api";
 import type { AttemptEnd } from "../../domain/attempt-end.ts";
 import type { TerminalStatus } from "../../domain/task.ts";
-import type { EngineWatch } from "../../engine/watch.ts";
-import type { OverdueReason } from "../../store/sweep-queries.ts";
+import type { EngineWatch } from "../../engine/api/engine-metrics.ts";
+import type { OverdueReason } from "../../store/tasks/sweep-queries.ts";
 import type { LabelledKinds } from "./labelled-kinds.ts";
 import { observeSeries, seriesBy, seriesOf } from "./time-series.ts";
 import type { Series } from "./time-series.ts";

@@ -8,7 +8,7 @@ import type { IMetricReader, MetricProducer } from "@opentelemetry/sdk-metrics";
 import packageJson from "../../../package.json" with { type: "json" };
 import { CallCounts } from "./call-counts.ts";
 import type { CountCall } from "./call-counts.ts";
-import type { HttpHandler } from "../http-server.ts";
+import type { HttpHandler } from "../http/http-server.ts";
 
 /** What a server counts and measures, for Prometheus. docs/operating.md lists it. */
 export interface Metrics extends AsyncDisposable {

@@ -1,5 +1,5 @@
 import { getBooleanFromEnv, getStringFromEnv, getStringListFromEnv } from "@opentelemetry/core";
-import { ConfigurationError } from "../configuration.ts";
+import { ConfigurationError } from "../config/configuration.ts";
 
 type Signal = "TRACES" | "METRICS";
 

@@ -1,17 +1,17 @@
 import type { Logger } from "pino";
-import type { EngineFigures, EngineWatch } from "../../engine/watch.ts";
-import { UNWATCHED } from "../../engine/watch.ts";
-import { readBacklog } from "../../store/backlog.ts";
+import type { EngineFigures, EngineWatch } from "../../engine/api/engine-metrics.ts";
+import { UNWATCHED } from "../../engine/api/engine-metrics.ts";
+import { readBacklog } from "../../store/reports/backlog.ts";
 import type { Store } from "../../store/database.ts";
 import { BacklogMetrics } from "./backlog-metrics.ts";
-import type { Configuration } from "../configuration.ts";
+import type { Configuration } from "../config/configuration.ts";
 import { EngineMetrics, kindSeries } from "./engine-metrics.ts";
 import { LabelledKinds } from "./labelled-kinds.ts";
 import { NO_METRICS, openMetrics } from "./metrics.ts";
 import type { Metrics } from "./metrics.ts";
 import { openOtlpReader } from "./otlp-metrics.ts";
 import { observeEngine, observeStore } from "./standing-metrics.ts";
-import { logTelemetryTrouble } from "./trouble.ts";
+import { logTelemetryTrouble } from "./otel-diagnostics.ts";
 import type { telemetryResource } from "./resource.ts";
 
 /** All that a server counts and measures: its doors, its engine, its database. */

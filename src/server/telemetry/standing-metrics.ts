@@ -1,5 +1,5 @@
 import type { Meter, Observable, ObservableResult } from "@opentelemetry/api";
-import type { EngineFigures } from "../../engine/watch.ts";
+import type { EngineFigures } from "../../engine/api/engine-metrics.ts";
 import type { StoreFigures } from "../../store/database.ts";
 import type { KindSeries } from "./engine-metrics.ts";
 import type { LabelledKinds } from "./labelled-kinds.ts";

@@ -3,9 +3,9 @@ import { getStringFromEnv } from "@opentelemetry/core";
 import type { Resource } from "@opentelemetry/resources";
 import type { Sampler } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
-import { ConfigurationError } from "../configuration.ts";
+import { ConfigurationError } from "../config/configuration.ts";
 import { isSentByOtlp, requireEndpoint } from "./otlp-variables.ts";
-import { logTelemetryTrouble } from "./trouble.ts";
+import { logTelemetryTrouble } from "./otel-diagnostics.ts";
 
 /** Traces leave this process until it is disposed of, which sends what is left. */
 export type Tracing = AsyncDisposable;

@@ -3,7 +3,7 @@ import type { Dialed, Dialer } from "./dialer.ts";
 import type { NamedClient } from "./named-client.ts";
 import { checkWritable, NotWritable } from "./session-check.ts";
 import { meaningOf } from "./failed-statement.ts";
-import type { DropReason, PoolFigures, PoolWatch } from "./pool-figures.ts";
+import type { DropReason, PoolFigures, PoolWatch } from "./pool-metrics.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import type { Waiter } from "./waiting-line.ts";
 

@@ -1,8 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { credentials } from "@grpc/grpc-js";
-import { openGrpcTransport } from "../../../src/client/grpc-transport.ts";
-import type { GrpcTransport } from "../../../src/client/grpc-transport.ts";
+import { openGrpcTransport } from "../../../src/client/transport/grpc-transport.ts";
+import type { GrpcTransport } from "../../../src/client/transport/grpc-transport.ts";
 import {
   Health,
   HealthCheckResponse_ServingStatus,

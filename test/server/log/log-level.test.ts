@@ -3,7 +3,7 @@ import { request } from "node:http";
 import { changeLogLevel, LOG_LEVELS, toggledLevel } from "../../../src/server/log/log-level.ts";
 import type { LogLevel } from "../../../src/server/log/log-level.ts";
 import { openLog } from "../../../src/server/log/logging.ts";
-import { openDoor, refusalOf } from "../open-http-door.ts";
+import { openDoor, refusalOf } from "../http/open-http-listener.ts";
 
 function open(level: LogLevel = "info") {
   const texts: string[] = [];

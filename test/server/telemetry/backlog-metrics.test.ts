@@ -3,7 +3,7 @@ import { DataPointType } from "@opentelemetry/sdk-metrics";
 import { BacklogMetrics } from "../../../src/server/telemetry/backlog-metrics.ts";
 import { kindSeries } from "../../../src/server/telemetry/engine-metrics.ts";
 import { KIND_LABELS_MAX, LabelledKinds } from "../../../src/server/telemetry/labelled-kinds.ts";
-import type { KindBacklog } from "../../../src/store/backlog.ts";
+import type { KindBacklog } from "../../../src/store/reports/backlog.ts";
 
 const WAITING: KindBacklog = { kind: "echo", waiting: 3, oldestMs: 1_500, delayed: 2 };
 

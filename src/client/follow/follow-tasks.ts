@@ -1,0 +1,76 @@
+import { brokenPromise } from "../errors.ts";
+import type { SpoolRpcError } from "../errors.ts";
+import { Patience } from "../retry.ts";
+import { TapeCursor } from "./tape-cursor.ts";
+import { pause } from "../timing.ts";
+import type { FollowedTask, TasksFrame } from "../types.ts";
+
+/** What a follower of many tasks that lost its server is told, and what it is told when it is back. */
+export type TasksReconnectNotice =
+  { state: "lost"; error: SpoolRpcError; cursor: string; retryInMs: number } | { state: "resumed"; cursor: string };
+
+/** Opens one stream over many tasks, which ends with an error alone. @param cursor empty: none yet */
+export type OpenTasksStream = (cursor: string) => AsyncIterable<TasksFrame>;
+
+/**
+ * Follows many tasks over as many streams as it takes, each opened where the one before broke: every event once, in
+ * its task's order. Throws at once what trying again does not mend, DATA_LOSS for a server that repeats or skips, and
+ * the last error after `retryMs` without progress, which is any frame of a stream but its first.
+ */
+export async function* followTasks(
+  openStream: OpenTasksStream,
+  {
+    cursor: from,
+    retryMs,
+    onReconnect,
+    signal,
+  }: {
+    cursor: string;
+    retryMs: number;
+    onReconnect?: ((notice: TasksReconnectNotice) => void) | undefined;
+    signal?: AbortSignal | undefined;
+  },
+): AsyncGenerator<TasksFrame, void, undefined> {
+  const tapes = new TapeCursors();
+  const patience = new Patience(retryMs);
+  let cursor = from;
+  let lost = false;
+  for (;;) {
+    let isFirst = true;
+    try {
+      for await (const frame of openStream(cursor)) {
+        tapes.take(frame.tasks);
+        cursor = frame.cursor;
+        if (lost) onReconnect?.({ state: "resumed", cursor });
+        lost = false;
+        if (!isFirst) patience.succeeded();
+        isFirst = false;
+        yield frame;
+      }
+      throw brokenPromise("the stream over many tasks ended without an error");
+    } catch (error) {
+      const retryInMs = patience.nextDelayMs(error);
+      if (retryInMs === null) throw error;
+      lost = true;
+      onReconnect?.({ state: "lost", error: error as SpoolRpcError, cursor, retryInMs });
+      await pause(retryInMs, signal);
+    }
+  }
+}
+
+/** A reader's place on each tape that has been begun with and has not come to its end. */
+class TapeCursors {
+  readonly #cursors = new Map<string, TapeCursor>();
+
+  /** Throws DATA_LOSS. */
+  take(tasks: readonly FollowedTask[]): void {
+    for (const { taskId, events } of tasks) {
+      const [first] = events;
+      if (first === undefined) continue;
+      const cursor = this.#cursors.get(taskId) ?? new TapeCursor(taskId, first.seq);
+      cursor.take(events, events.at(-1)!.seq);
+      if (cursor.final) this.#cursors.delete(taskId);
+      else this.#cursors.set(taskId, cursor);
+    }
+  }
+}

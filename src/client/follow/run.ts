@@ -1,0 +1,27 @@
+import { toFrame, toTask } from "../convert.ts";
+import type { TapeAnswer } from "../convert.ts";
+import { brokenPromise } from "../errors.ts";
+import type { RunTaskResponse } from "../../gen/spool/v1/task_service_pb.ts";
+import type { Frame, StartedTask } from "../types.ts";
+
+/** A task that was started, with the stream that its start has opened: its tape from the first event on. */
+export interface OpenRun {
+  started: StartedTask;
+  frames: AsyncGenerator<Frame, void, undefined>;
+}
+
+/** Waits for the first frame of RunTask, which says that the task is durable. The frames behind it are left to be read. */
+export async function openRun(stream: AsyncGenerator<TapeAnswer<RunTaskResponse>, void, undefined>): Promise<OpenRun> {
+  const { value: opening } = await stream.next();
+  if (opening?.message.task === undefined) {
+    await stream.return();
+    throw brokenPromise("RunTask began without the task");
+  }
+  const { task, alreadyStarted } = opening.message;
+  const started = { task: toTask(task), alreadyStarted };
+  return { started, frames: framesOf(stream) };
+}
+
+async function* framesOf(stream: AsyncGenerator<TapeAnswer<RunTaskResponse>, void, undefined>) {
+  for await (const answer of stream) yield toFrame(answer);
+}

@@ -1,0 +1,54 @@
+import { brokenPromise } from "../errors.ts";
+import type { FinalEvent, SpoolEvent } from "../types.ts";
+
+/**
+ * A reader's place on one tape. It holds a server to its word: events come as 1, 2, 3, … without gap, repeat or
+ * reorder, and `final` is the last one. What breaks that is an error, never passed on.
+ */
+export class TapeCursor {
+  readonly #taskId: string;
+  #nextSeq: bigint;
+  #final: FinalEvent | null = null;
+  #read = 0;
+
+  /** @param fromSeq the first seq wanted; 0n means 1n */
+  constructor(taskId: string, fromSeq: bigint) {
+    this.#taskId = taskId;
+    this.#nextSeq = fromSeq === 0n ? 1n : fromSeq;
+  }
+
+  /** The seq to read on from. */
+  get nextSeq(): bigint {
+    return this.#nextSeq;
+  }
+
+  get final(): FinalEvent | null {
+    return this.#final;
+  }
+
+  /** How many events it has passed. */
+  get read(): number {
+    return this.#read;
+  }
+
+  /** Moves past the events, which stood on a tape whose last seq was `lastSeq`. Throws DATA_LOSS. */
+  take(events: readonly SpoolEvent[], lastSeq: bigint): void {
+    for (const event of events) {
+      if (this.#final) throw this.broken(`event ${event.seq} comes after final, which is ${this.#final.seq}`);
+      if (event.seq !== this.#nextSeq) {
+        const fault = event.seq < this.#nextSeq ? "repeats" : "skips to";
+        throw this.broken(`the server ${fault} event ${event.seq} where ${this.#nextSeq} is next`);
+      }
+      this.#nextSeq++;
+      this.#read++;
+      if (event.type === "final") this.#final = event;
+    }
+    if (this.#final && lastSeq > this.#final.seq) {
+      throw this.broken(`final is event ${this.#final.seq}, yet the last event is ${lastSeq}`);
+    }
+  }
+
+  broken(fault: string): Error {
+    return brokenPromise(`the tape of task ${this.#taskId} is broken: ${fault}`);
+  }
+}

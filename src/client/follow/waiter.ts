@@ -1,0 +1,116 @@
+import { PAGE_EVENTS_MAX } from "../../domain/limits.ts";
+import { Patience, RETRY_MS_DEFAULT } from "../retry.ts";
+import { TapeCursor } from "./tape-cursor.ts";
+import { pause, timeLimit, unlessAborted } from "../timing.ts";
+import type { EventPage, FinalEvent, SpoolEvent } from "../types.ts";
+
+/** One page of a tape, in one attempt. */
+export type GetEvents = (
+  request: { taskId: string; fromSeq: bigint; limit: number; waitMs: number },
+  options: { signal: AbortSignal },
+) => Promise<EventPage>;
+
+/** How long one call waits at the server. Below the minute at which proxies lose patience. */
+const WAIT_MS = 20_000;
+/** The pause after a page that was empty and yet came at once, which doubles: such a server must not be hammered. */
+const IDLE_MS_MIN = 25;
+const IDLE_MS_MAX = 1_000;
+
+/** The task had no `final` in time. It may be running still. */
+export class WaitTimeout extends Error {
+  readonly taskId: string;
+  readonly timeoutMs: number;
+  /** The last event seen; null: none. */
+  readonly lastEvent: SpoolEvent | null;
+
+  constructor({ taskId, timeoutMs, seen }: { taskId: string; timeoutMs: number; seen: Seen }) {
+    super(`task ${taskId} has no final after ${timeoutMs} ms: ${describe(seen)}`, { cause: seen.error });
+    this.name = "WaitTimeout";
+    this.taskId = taskId;
+    this.timeoutMs = timeoutMs;
+    this.lastEvent = seen.event;
+  }
+}
+
+/** What the waiter saw last, for the message of a timeout. */
+interface Seen {
+  event: SpoolEvent | null;
+  page: EventPage | null;
+  /** The transient error since the last page. */
+  error: unknown;
+}
+
+/**
+ * Waits until the last event of a task's tape is `final`, and returns it, of a task that failed too.
+ *
+ * Only the tape counts: a terminal status or `has_more: false` ends nothing. Throws at once when a call is refused;
+ * a server that is not reached is asked again for up to `retryMs`. Throws DATA_LOSS for a tape with a gap, a repeat
+ * or an event after `final`.
+ *
+ * @param timeoutMs in ms; more than 24 days, Infinity included: no limit. Then it throws WaitTimeout, which says what
+ *   was seen last.
+ */
+export async function waitFinal(
+  getEvents: GetEvents,
+  {
+    taskId,
+    timeoutMs,
+    retryMs = RETRY_MS_DEFAULT,
+    signal,
+  }: { taskId: string; timeoutMs: number; retryMs?: number | undefined; signal?: AbortSignal | undefined },
+): Promise<FinalEvent> {
+  using limit = timeLimit(timeoutMs, signal);
+  const seen: Seen = { event: null, page: null, error: undefined };
+  try {
+    return await readToFinal(getEvents, { taskId, retryMs, seen, signal: limit.signal });
+  } catch (error) {
+    throw error === limit.reason ? new WaitTimeout({ taskId, timeoutMs, seen }) : error;
+  }
+}
+
+async function readToFinal(
+  getEvents: GetEvents,
+  { taskId, retryMs, seen, signal }: { taskId: string; retryMs: number; seen: Seen; signal: AbortSignal },
+): Promise<FinalEvent> {
+  const cursor = new TapeCursor(taskId, 1n);
+  const patience = new Patience(retryMs);
+  let idleMs = IDLE_MS_MIN;
+  for (;;) {
+    const askedAt = performance.now();
+    const request = { taskId, fromSeq: cursor.nextSeq, limit: PAGE_EVENTS_MAX, waitMs: WAIT_MS };
+    let page: EventPage;
+    try {
+      page = await unlessAborted(getEvents(request, { signal }), signal);
+    } catch (error) {
+      const delayMs = signal.aborted ? null : patience.nextDelayMs(error);
+      if (delayMs === null) throw error;
+      seen.error = error;
+      await pause(delayMs, signal);
+      continue;
+    }
+    patience.succeeded();
+    cursor.take(page.events, page.lastSeq);
+    seen.event = page.events.at(-1) ?? seen.event;
+    seen.page = page;
+    seen.error = undefined;
+    if (cursor.final) return cursor.final;
+    if (page.events.length > 0) {
+      idleMs = IDLE_MS_MIN;
+    } else if (performance.now() - askedAt < IDLE_MS_MAX) {
+      await pause(idleMs, signal);
+      idleMs = Math.min(IDLE_MS_MAX, idleMs * 2);
+    }
+  }
+}
+
+function describe({ event, page, error }: Seen): string {
+  if (!page) return error instanceof Error ? `no answer, only ${error.message}` : "no answer";
+  const last = event ? `the last event is ${event.seq} ${event.type}${detail(event)}` : "there is no event";
+  const tape = `${last}, of ${page.lastSeq}; the status is ${page.status}`;
+  return error instanceof Error ? `${tape}; and then ${error.message}` : tape;
+}
+
+function detail(event: SpoolEvent): string {
+  if (event.type === "progress") return ` (${event.phase} ${event.current}/${event.total})`;
+  return event.type === "log" ? ` (${event.level} ${event.message})` : "";
+}

@@ -1,0 +1,80 @@
+import type { Logger } from "pino";
+import type { AttemptEnd } from "../../domain/attempt-end.ts";
+import { isTerminal } from "../../domain/task.ts";
+import type { Task } from "../../domain/task.ts";
+import { AttemptSpan, recordDecision } from "../../telemetry/attempt-span.ts";
+import { traceIdOf } from "../../telemetry/trace-context.ts";
+import type { EngineWatch } from "../api/engine-metrics.ts";
+
+/** To whom it is reported what becomes of tasks. */
+export interface Reporting {
+  namespace: string;
+  watch: EngineWatch;
+  log: Logger;
+}
+
+/** What is told of an attempt besides its tape, from its beginning to its end: its span, its lines, its figures. */
+export class AttemptReport {
+  readonly span: AttemptSpan;
+  readonly #task: Task;
+  readonly #to: Reporting;
+  readonly #isResumed: boolean;
+  readonly #beganAt = performance.now();
+
+  /** @param at when it began, by the database's clock @param isResumed it goes on here, after another process */
+  constructor(task: Task, { at, isResumed, ...to }: Reporting & { at: Date; isResumed: boolean }) {
+    this.span = new AttemptSpan(task, { namespace: to.namespace, isResumed });
+    this.#task = task;
+    this.#to = to;
+    this.#isResumed = isResumed;
+    if (isResumed) return;
+    const dueAt = Math.max(task.createdAt.getTime(), task.runAt?.getTime() ?? 0);
+    to.watch.attemptBegan(task.kind, Math.max(0, at.getTime() - dueAt));
+    to.log.info(this.line, "an attempt begins");
+  }
+
+  /** @param task as the end has left it, where that is known */
+  end(end: AttemptEnd, task: Task | null): void {
+    const { watch, log } = this.#to;
+    const durationMs = performance.now() - this.#beganAt;
+    this.span.end(end);
+    watch.attemptEnded(this.#task.kind, end.outcome, durationMs);
+    if (task !== null) reportEnd(task, watch);
+    const reason = "failure" in end ? end.failure.reason : undefined;
+    const said = Object.assign(this.line, { outcome: end.outcome, duration_ms: Math.round(durationMs), reason });
+    log.info(said, "an attempt has ended");
+  }
+
+  /** What its lines of the log have in common, made anew. */
+  get line(): object {
+    const line = lineOf(this.#task, this.span.traceparent);
+    return this.#isResumed ? { ...line, resumed: true } : line;
+  }
+}
+
+/** Tells of the end of a task, or of another attempt to come, that was decided without its code. */
+export function reportDecision(task: Task, end: AttemptEnd, { because, ...to }: Reporting & { because: string }): void {
+  recordDecision(task, end, { namespace: to.namespace, because });
+  reportEnd(task, to.watch);
+  const reason = "failure" in end ? end.failure.reason : undefined;
+  const line = Object.assign(lineOf(task, null), { outcome: end.outcome, because, reason });
+  to.log.info(line, "a task was decided on without its code");
+}
+
+/** Counts the end of a task, if that is where it stands. */
+function reportEnd({ kind, status, createdAt, finishedAt, cancelRequestedAt }: Task, watch: EngineWatch): void {
+  if (!isTerminal(status) || finishedAt === null) return;
+  const endedAt = finishedAt.getTime();
+  const cancelMs = status === "cancelled" && cancelRequestedAt !== null ? endedAt - cancelRequestedAt.getTime() : null;
+  watch.taskEnded(kind, status, Math.max(0, endedAt - createdAt.getTime()), cancelMs);
+}
+
+/**
+ * The fields of every line of the log that is about an attempt.
+ *
+ * @param traceparent of its span; null: it has none, and the trace of its start stands in
+ */
+export function lineOf(task: Task, traceparent: string | null) {
+  const { taskId, kind, attempt } = task;
+  return { task_id: taskId, kind, attempt, trace_id: traceIdOf(traceparent ?? task.traceparent) }; // None is left out of the line.
+}

@@ -1,0 +1,63 @@
+import type { Logger } from "pino";
+import { findingOf, runAttempt } from "../../domain/attempt.ts";
+import type { Finding } from "../../domain/attempt.ts";
+import type { JsonObject } from "../../domain/json.ts";
+import type { Kind } from "../../domain/kind.ts";
+import type { AttemptOutcome } from "../../domain/lifecycle.ts";
+import type { RetrySettings } from "../../domain/retry.ts";
+import { outsideAttempts, withinAttempt } from "../../telemetry/attempt-context.ts";
+import type { AttemptRef } from "../../telemetry/attempt-context.ts";
+import { lineOf } from "./attempt-report.ts";
+import type { AttemptHost, HostedAttempt } from "./attempt-host.ts";
+
+/** Runs the kinds of this process in it. */
+export class KindHost implements AttemptHost {
+  readonly runsOrphans = true;
+  readonly freesSlotsWithCode = true;
+  readonly #kinds: ReadonlyMap<string, Kind>;
+  readonly #log: Logger;
+
+  constructor({ kinds, log }: { kinds: ReadonlyMap<string, Kind>; log: Logger }) {
+    this.#kinds = kinds;
+    this.#log = log;
+  }
+
+  retryOf(kind: string): RetrySettings {
+    return this.#kinds.get(kind)!.retry;
+  }
+
+  check(task: { kind: string; params: JsonObject }): Promise<Finding> {
+    return Promise.resolve(findingOf(this.#kinds.get(task.kind)!, task.params));
+  }
+
+  isResumable(kind: string): boolean {
+    return this.#kinds.get(kind)!.resumable;
+  }
+
+  run({ task, writer, lastCheckpoint, span }: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome> {
+    const kind = this.#kinds.get(task.kind)!;
+    // The connection that it may open is for others too.
+    const lastCheckpointOutside = () => outsideAttempts(lastCheckpoint);
+    const parts = {
+      kind,
+      task,
+      sink: writer,
+      lastCheckpoint: lastCheckpointOutside,
+      traceparent: span.traceparent,
+    };
+    const onFailure = (error: unknown) => {
+      span.threw(error);
+      // Said with the line and not by a child of the log, which every task would pay for and few write to.
+      this.#log.warn({ ...lineOf(task, span.traceparent), err: error }, "the code of a task threw");
+    };
+    return this.within(task, () => span.run(() => runAttempt(parts, signal, onFailure)));
+  }
+
+  within<Result>({ taskId, kind, attempt }: AttemptRef, work: () => Result): Result {
+    return withinAttempt({ taskId, kind, attempt }, work);
+  }
+
+  onEnded(): void {
+    // The code has ended, or was told to: nobody waits for more.
+  }
+}

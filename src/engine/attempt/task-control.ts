@@ -1,0 +1,149 @@
+import type { Kysely, Transaction } from "kysely";
+import { endByTransition } from "../../domain/attempt-end.ts";
+import type { Moment, Transition } from "../../domain/lifecycle.ts";
+import type { Fence, Task } from "../../domain/task.ts";
+import type { Database } from "../../store/schema.ts";
+import { lockOwnedTasks } from "../../store/tasks/owned-tasks.ts";
+import { lockOverdueTasks } from "../../store/tasks/sweep-queries.ts";
+import type { OverdueFilter, OverdueReason } from "../../store/tasks/sweep-queries.ts";
+import { lockTask, writeTransitions } from "../../store/tasks/transitions.ts";
+import type { LockedTasks, TaskChange } from "../../store/tasks/transitions.ts";
+import { reportDecision } from "./attempt-report.ts";
+import type { Reporting } from "./attempt-report.ts";
+import type { Feed } from "../read/feed.ts";
+
+export interface ControlOutcome {
+  /** As it is after the commit. */
+  task: Task;
+  /** What was done; null where it was not the deciding one's to do any more. */
+  transition: Transition | null;
+}
+
+type Decide = (task: Task, moment: Moment & { hasDied: boolean }) => Transition;
+
+type DecideOrNot = (...of: Parameters<Decide>) => Transition | null;
+
+/** Why it is decided on a task, where that is not for its own attempt to do. */
+export type DecisionReason = "cancel" | "refused" | "unreached" | "crashed" | OverdueReason;
+
+/**
+ * The control path: cancels, retries, tasks taken from their owner. Short transactions: lock the row, let the domain
+ * decide on what is stored, write row and event. Whoever commits a terminal status first wins.
+ */
+export class Control {
+  readonly #db: Kysely<Database>;
+  readonly #feed: Feed;
+  readonly #onFreeKey: (exclusiveKey: string) => void;
+  readonly #reporting: Reporting;
+
+  constructor({
+    db,
+    feed,
+    onFreeKey = () => {},
+    ...reporting
+  }: Reporting & {
+    db: Kysely<Database>;
+    feed: Feed;
+    /** Told of the exclusive keys of tasks that have ended, or wait again. */
+    onFreeKey?: (exclusiveKey: string) => void;
+  }) {
+    this.#db = db;
+    this.#feed = feed;
+    this.#onFreeKey = onFreeKey;
+    this.#reporting = reporting;
+  }
+
+  /** Decides on a task, whoever owns it, and tells of it. @throws TaskNotFound, StoreUnavailable */
+  async change(taskId: string, because: DecisionReason, decide: Decide): Promise<ControlOutcome> {
+    const outcome = await this.#changeOne(taskId, decide);
+    this.#report([outcome], because);
+    return outcome;
+  }
+
+  /** Decides on a task of an attempt that its owner never ran, while it owns it, and tells of it. @throws as above */
+  async changeUnrun(fence: Fence, because: DecisionReason, decide: Decide): Promise<void> {
+    this.#report([await this.changeOwned(fence, decide)], because);
+  }
+
+  /** Decides on a task while the attempt still owns it: whose end it is tells of that. @throws TaskNotFound, StoreUnavailable */
+  changeOwned({ taskId, lease, attempt }: Fence, decide: Decide): Promise<ControlOutcome> {
+    return this.#changeOne(taskId, (task, moment) => {
+      const isOwned = task.status === "running" && task.lease === lease && task.attempt === attempt;
+      return isOwned ? decide(task, moment) : null;
+    });
+  }
+
+  /** The same of an attempt whose code takes this process down. @throws as above */
+  changeCrashed(fence: Fence, decide: Decide): Promise<void> {
+    return this.changeOwned(fence, decide).then((outcome) => this.#report([outcome], "crashed"));
+  }
+
+  /** Decides on tasks that a session runs, up to the limit, in one commit, and tells of it. @throws StoreUnavailable */
+  async changeAllOwned(query: { lease: string; limit: number }, decide: Decide): Promise<ControlOutcome[]> {
+    const outcomes = await this.#transact((trx) => lockOwnedTasks(trx, query), decide);
+    this.#report(outcomes, "crashed");
+    return outcomes;
+  }
+
+  /**
+   * Decides on tasks that are overdue, in one commit, and reports it; those that another process is deciding on are left
+   * out.
+   *
+   * @param query.only those of them that are to be decided on
+   * @returns an outcome for each, up to the limit
+   */
+  async changeOverdue(
+    query: { reason: OverdueReason; graceMs: number; limit: number; only?: OverdueFilter },
+    decide: Decide,
+  ): Promise<ControlOutcome[]> {
+    const { namespace } = this.#reporting;
+    const outcomes = await this.#transact((trx) => lockOverdueTasks(trx, { namespace, ...query }), decide);
+    for (const { task } of outcomes.filter(isChange)) this.#reporting.watch.taskSwept(task.kind, query.reason);
+    this.#report(outcomes, query.reason);
+    return outcomes;
+  }
+
+  #report(outcomes: readonly ControlOutcome[], because: DecisionReason): void {
+    for (const { task, transition } of outcomes) {
+      if (transition?.type !== "end" && transition?.type !== "requeue") continue;
+      reportDecision(task, endByTransition(transition), { ...this.#reporting, because });
+    }
+  }
+
+  async #changeOne(taskId: string, decide: DecideOrNot): Promise<ControlOutcome> {
+    const { namespace } = this.#reporting;
+    const [outcome] = await this.#transact((trx) => lockTask(trx, { namespace, taskId }), decide);
+    return outcome!;
+  }
+
+  async #transact(
+    lock: (trx: Transaction<Database>) => Promise<LockedTasks>,
+    decide: DecideOrNot,
+  ): Promise<ControlOutcome[]> {
+    const outcomes = await this.#db.transaction().execute(async (trx) => {
+      const { tasks, at, died } = await lock(trx);
+      const decided = tasks.map((task) => {
+        const moment = { at, random: Math.random(), hasDied: died?.has(task.taskId) ?? false };
+        return { task, transition: decide(task, moment) };
+      });
+      const changes = decided.filter(isChange);
+      if (changes.length === 0) return decided;
+      const changed = new Map((await writeTransitions(trx, changes, at)).map((task) => [task.taskId, task]));
+      return decided.map(({ task, transition }) => ({ task: changed.get(task.taskId) ?? task, transition }));
+    });
+    this.#reporting.watch.eventsWritten(outcomes.filter(isChange).length);
+    // The feed learns where each tape stands now; followers read the event from the store.
+    for (const outcome of outcomes) {
+      if (isChange(outcome)) this.#feed.announce(outcome.task);
+      else this.#feed.observe(outcome.task);
+      const { exclusiveKey } = outcome.task;
+      if (isChange(outcome) && outcome.transition.type !== "ask" && exclusiveKey !== null)
+        this.#onFreeKey(exclusiveKey);
+    }
+    return outcomes;
+  }
+}
+
+function isChange(outcome: ControlOutcome): outcome is TaskChange {
+  return outcome.transition !== null && outcome.transition.type !== "unchanged";
+}

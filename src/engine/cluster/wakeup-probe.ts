@@ -1,0 +1,38 @@
+import type { Kysely } from "kysely";
+import { listen, notify } from "../../store/connection/notifications.ts";
+import type { Database } from "../../store/schema.ts";
+import { aborted } from "../../async/abort.ts";
+import { encodeProbe } from "./wakeup-message.ts";
+import { wakeupChannel } from "./wakeups.ts";
+
+/**
+ * Sends a wakeup to itself, the way that servers send theirs: by the pool, to a connection that listens. Servers leave
+ * it unheard.
+ *
+ * @returns how long it took, in ms; null: it did not arrive before the signal
+ * @throws where nobody can listen or send
+ */
+export async function probeWakeups(
+  { db, url, namespace }: { db: Kysely<Database>; url: string; namespace: string },
+  signal: AbortSignal,
+): Promise<number | null> {
+  const channel = wakeupChannel(namespace);
+  const probe = encodeProbe(crypto.randomUUID());
+  const arrived = Promise.withResolvers<number>();
+  const listener = await listen(url, channel, (payload) => {
+    if (payload === probe) arrived.resolve(performance.now());
+  });
+  try {
+    const sentAt = performance.now();
+    await notify(db, channel, probe);
+    const outcome = await Promise.race([
+      arrived.promise,
+      aborted(signal).then(() => null),
+      listener.lost.then(() => "lost" as const),
+    ]);
+    if (outcome === "lost") throw new Error("the connection that listens was lost");
+    return outcome === null ? null : outcome - sentAt;
+  } finally {
+    await listener.close();
+  }
+}

@@ -1,0 +1,136 @@
+import type { Kysely } from "kysely";
+import type { Logger } from "pino";
+import { SESSION_STALLED_TASKS_MAX } from "../../domain/limits.ts";
+import type { StalledTask } from "../../domain/session.ts";
+import { findOwnedTasks, readOwnedTask } from "../../store/tasks/owned-tasks.ts";
+import type { OwnedTask } from "../../store/tasks/owned-tasks.ts";
+import type { Database } from "../../store/schema.ts";
+import type { Executor } from "../attempt/executor.ts";
+import { Loop } from "../../async/loop.ts";
+
+const RECONCILE_MS = 1_000;
+/** How long a task may be stored as this process's without running here: its start or claim may just be on its way. */
+const ORPHAN_MS = 2_000;
+/** How long an end may take to be stored before it is reported: two flushes that had to be sent again. */
+export const UNSTORED_MS = 2_000;
+
+/** A task that is stored as this process's, and does not run here. */
+interface Suspect {
+  attempt: number;
+  /** When that was first seen, by performance.now(). */
+  since: number;
+}
+
+/**
+ * Compares what runs under a session with what is stored as its own, every second and whenever another process has
+ * touched one of its tasks. Code whose task was cancelled or taken by way of another process is told to stop. A task
+ * that this process has never run, because the answer to its start or claim was lost, is an orphan. What is stored as
+ * running and does not run is reported as stalled until that has changed.
+ */
+export class Reconciler {
+  readonly #db: Kysely<Database>;
+  readonly #executor: Executor;
+  readonly #lease: () => string;
+  readonly #isFresh: () => boolean;
+  readonly #onOrphan: (orphan: OwnedTask) => Promise<void>;
+  readonly #onStalled: (stalled: readonly StalledTask[]) => void;
+  readonly #log: Logger;
+  readonly #loop: Loop;
+  /** Since when tasks look as if this process did not run them. */
+  #suspects = new Map<string, Suspect>();
+  /** Why an orphan could not be run or given back, by its task. */
+  readonly #failures = new Map<string, string>();
+
+  constructor(parts: {
+    db: Kysely<Database>;
+    executor: Executor;
+    lease: () => string;
+    /** Whether the session may run what it owns. */
+    isFresh: () => boolean;
+    /** A task is stored as the session's, and this process has not run it. */
+    onOrphan: (orphan: OwnedTask) => Promise<void>;
+    /** Called after each comparison with the tasks that are stored as running and do not run. */
+    onStalled: (stalled: readonly StalledTask[]) => void;
+    log: Logger;
+  }) {
+    this.#db = parts.db;
+    this.#executor = parts.executor;
+    this.#lease = parts.lease;
+    this.#isFresh = parts.isFresh;
+    this.#onOrphan = parts.onOrphan;
+    this.#onStalled = parts.onStalled;
+    this.#log = parts.log;
+    this.#loop = new Loop({ name: "reconciler", everyMs: RECONCILE_MS, log: parts.log, turn: () => this.#reconcile() });
+  }
+
+  start(): void {
+    this.#loop.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  /** Another process has touched a task that runs here. */
+  onTouched(): void {
+    this.#loop.kick();
+  }
+
+  async #reconcile(): Promise<void> {
+    this.#executor.freeHeldSlots();
+    this.#reportStalled();
+    const lease = this.#lease();
+    const running = this.#executor.running(); // Before the read: all of it is stored by then.
+    const owned = await findOwnedTasks(this.#db, lease);
+    const stored = new Set(owned.map(({ taskId }) => taskId));
+    for (const { taskId, cancelRequestedAt } of owned) {
+      if (cancelRequestedAt !== null) this.#executor.stop(taskId, "cancel");
+    }
+    for (const taskId of running) if (!stored.has(taskId)) this.#executor.stop(taskId, "lost");
+    if (this.#isFresh()) await this.#runOrphans(lease, owned);
+  }
+
+  async #runOrphans(lease: string, owned: readonly { taskId: string; attempt: number }[]): Promise<void> {
+    const now = performance.now();
+    const unknown = owned.filter(({ taskId }) => !this.#executor.has(taskId));
+    this.#suspects = new Map(
+      unknown.map(({ taskId, attempt }) => {
+        const before = this.#suspects.get(taskId);
+        return [taskId, before?.attempt === attempt ? before : { attempt, since: now }];
+      }),
+    );
+    for (const taskId of this.#failures.keys()) if (!this.#suspects.has(taskId)) this.#failures.delete(taskId);
+    for (const { taskId, attempt } of unknown) {
+      if (now - this.#suspects.get(taskId)!.since < ORPHAN_MS) continue;
+      try {
+        const found = await readOwnedTask(this.#db, { taskId, lease, attempt });
+        if (found !== undefined && !this.#executor.has(taskId)) await this.#onOrphan(found);
+      } catch (error) {
+        // The others are not to wait for it; the next comparison finds it again.
+        if (!this.#failures.has(taskId)) {
+          this.#log.warn({ err: error, task_id: taskId, attempt }, "reconciler: task not run again, retrying");
+        }
+        this.#failures.set(taskId, error instanceof Error ? error.message : "unknown");
+      }
+    }
+  }
+
+  #reportStalled(): void {
+    const now = performance.now();
+    const stalled = this.#executor
+      .unstoredEnds(UNSTORED_MS)
+      .map(({ task: { taskId, attempt }, forMs, reason }): StalledTask => ({
+        taskId,
+        attempt,
+        forMs: Math.round(forMs),
+        reason: `its code has ended and its end is not stored: ${reason}`,
+      }));
+    for (const [taskId, { attempt, since }] of this.#suspects) {
+      const forMs = Math.round(now - since);
+      if (forMs < 2 * ORPHAN_MS || this.#executor.has(taskId)) continue;
+      const because = this.#failures.get(taskId) ?? "the session is not fresh";
+      stalled.push({ taskId, attempt, forMs, reason: `the process does not run it: ${because}` });
+    }
+    this.#onStalled(stalled.slice(0, SESSION_STALLED_TASKS_MAX));
+  }
+}

@@ -1,0 +1,91 @@
+import { isTerminal } from "../../domain/task.ts";
+import type { StoredPage } from "../../store/tapes/event-queries.ts";
+import type { Feed } from "./feed.ts";
+import { KeptPages, pageKey } from "./page-cache.ts";
+import type { PageQuery, TapePage } from "../api/task-engine.ts";
+import type { EngineFigures } from "../api/engine-metrics.ts";
+
+/** What the pages that are kept for others may take. */
+const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Where pages are read from, each of one snapshot. @throws TaskNotFound, StoreUnavailable */
+export type ReadStore = (query: PageQuery) => Promise<StoredPage>;
+
+interface Reading {
+  number: number;
+  page: Promise<TapePage>;
+}
+
+/**
+ * Pages of tapes as the store has them. What several followers of one tape need at the same position is read once: they
+ * are given the very same page, so that whoever encodes it may do so once for all.
+ *
+ * A page that somebody else began to read earlier shows the task as it was then. It is given only where that cannot
+ * matter: there are more events behind it, so whoever takes it reads on, and it is not older than what they have seen;
+ * or it is the end of a tape that has ended.
+ */
+export class StoredPages {
+  readonly #feed: Feed;
+  readonly #readStore: ReadStore;
+  readonly #kept = new KeptPages(KEPT_BYTES_MAX);
+  readonly #reading = new Map<string, Reading>();
+  /** How many reads have begun. */
+  #begun = 0;
+  /** How many pages were read, and how many readers were given one that was read for another. */
+  #read = 0;
+  #shared = 0;
+
+  constructor({ feed, readStore }: { feed: Feed; readStore: ReadStore }) {
+    this.#feed = feed;
+    this.#readStore = readStore;
+  }
+
+  /**
+   * @param seenSeq the last_seq that the reader has been told of, or is to be: nothing older is given. Past every seq:
+   *   nothing that was read before this call
+   * @throws TaskNotFound, StoreUnavailable
+   */
+  async read(query: PageQuery, seenSeq: bigint): Promise<TapePage> {
+    if (!this.#feed.isShared(query.taskId)) return this.#readFresh(query);
+    const isGood = (page: TapePage) => (page.hasMore || isTerminal(page.status)) && page.lastSeq >= seenSeq;
+    const kept = this.#kept.find(query);
+    if (kept !== undefined && isGood(kept)) return this.#share(kept);
+    const key = pageKey(query);
+    const arrival = this.#begun;
+    for (let reading = this.#reading.get(key); reading !== undefined; reading = this.#reading.get(key)) {
+      const page = await reading.page;
+      const isFresh = reading.number > arrival; // It began after this reader had subscribed.
+      if (isFresh || isGood(page)) return this.#share(page);
+    }
+    return this.#readFor(key, query);
+  }
+
+  figures(): Pick<EngineFigures, "keptPages" | "storePages"> {
+    return { keptPages: this.#shared, storePages: this.#read };
+  }
+
+  #share(page: TapePage): TapePage {
+    this.#shared++;
+    return page;
+  }
+
+  async #readFor(key: string, query: PageQuery): Promise<TapePage> {
+    const reading: Reading = { number: ++this.#begun, page: this.#readFresh(query) };
+    this.#reading.set(key, reading);
+    try {
+      const page = await reading.page;
+      if (page.hasMore || isTerminal(page.status)) this.#kept.keep(query, page);
+      return page;
+    } finally {
+      this.#reading.delete(key);
+    }
+  }
+
+  async #readFresh(query: PageQuery): Promise<TapePage> {
+    this.#read++;
+    const { taskId, status, lastSeq, events } = await this.#readStore(query);
+    this.#feed.observe({ taskId, status, lastSeq });
+    const nextFromSeq = (events.at(-1)?.seq ?? query.fromSeq - 1n) + 1n;
+    return { taskId, status, events, nextFromSeq, lastSeq, hasMore: nextFromSeq <= lastSeq };
+  }
+}

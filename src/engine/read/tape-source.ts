@@ -1,0 +1,31 @@
+import type { Kysely } from "kysely";
+import { readPage } from "../../store/tapes/event-queries.ts";
+import type { Database } from "../../store/schema.ts";
+import { readStates } from "../../store/tasks/task-queries.ts";
+import { CurrentStates } from "./current-states.ts";
+import type { Feed } from "./feed.ts";
+import { StoredPages } from "./stored-pages.ts";
+
+/** Where pages come from: the feed where it has them, else the store. */
+export interface TapeSource {
+  feed: Feed;
+  stored: StoredPages;
+  states: Pick<CurrentStates, "read">;
+}
+
+/** Opens the source of the tapes of a namespace. @param opened throws where the schema is not there yet */
+export function openTapeSource(parts: {
+  feed: Feed;
+  namespace: string;
+  opened: () => Kysely<Database>;
+  priorityDb: Kysely<Database>;
+}): TapeSource {
+  const { feed, namespace, opened, priorityDb } = parts;
+  const stored = new StoredPages({ feed, readStore: async (query) => readPage(opened(), { namespace, ...query }) });
+  // By the priority lane: two short reads at the most, by which tapes in memory stay readable while the pool is full.
+  const states = new CurrentStates(async (taskIds) => {
+    opened();
+    return readStates(priorityDb, { namespace, taskIds });
+  });
+  return { feed, stored, states };
+}

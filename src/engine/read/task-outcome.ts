@@ -1,0 +1,41 @@
+import type { Kysely } from "kysely";
+import { TaskNotTerminal } from "../../domain/errors.ts";
+import { bodyOf } from "../../domain/event.ts";
+import type { JsonObject } from "../../domain/json.ts";
+import { isTerminal } from "../../domain/task.ts";
+import type { Task } from "../../domain/task.ts";
+import { readEvent, readLastEvent } from "../../store/tapes/event-queries.ts";
+import type { Database } from "../../store/schema.ts";
+import type { TaskOutcome } from "../api/task-engine.ts";
+
+// What a task row only points to: the tape has it.
+
+/** How a task ended. @throws TaskNotTerminal, StoreUnavailable */
+export async function readOutcome(
+  db: Kysely<Database>,
+  { taskId, status, startedAt, finishedAt }: Task,
+): Promise<TaskOutcome> {
+  if (!isTerminal(status) || finishedAt === null) throw new TaskNotTerminal(taskId, status);
+  const final = await readLastEvent(db, taskId);
+  if (final?.type !== "final") throw new Error(`task ${taskId} is ${status} without a final event`);
+  const { result, error } = bodyOf({ ...final, type: "final" });
+  return {
+    taskId,
+    status,
+    startedAt,
+    finishedAt,
+    ...(result === undefined ? {} : { result }),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+/** What its attempts have recorded last as a checkpoint; null: nothing. @throws StoreUnavailable */
+export async function readCheckpoint(
+  db: Kysely<Database>,
+  { taskId, checkpointSeq }: Task,
+): Promise<JsonObject | null> {
+  if (checkpointSeq === null) return null;
+  const event = await readEvent(db, { taskId, seq: checkpointSeq });
+  if (event?.type !== "partial") throw new Error(`task ${taskId} has no checkpoint at ${checkpointSeq}`);
+  return bodyOf({ ...event, type: "partial" }).payload;
+}

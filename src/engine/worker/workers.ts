@@ -1,0 +1,69 @@
+import { Draining, SessionLost } from "../../domain/errors.ts";
+import { outsideSpans } from "../../telemetry/trace-context.ts";
+import type { RunnerSurroundings } from "../cluster/runner.ts";
+import type { Runners } from "../cluster/runners.ts";
+import type { Worker } from "../api/task-engine.ts";
+import { sessionOf, WorkerConnection } from "./worker-connection.ts";
+import type { Tell, WorkerHello } from "../api/worker-protocol.ts";
+
+/** The workers that are connected to this process. */
+export class Workers {
+  readonly #surroundings: RunnerSurroundings;
+  readonly #runners: Runners;
+  readonly #leaseMs: number;
+  readonly #connections = new Set<WorkerConnection>();
+  /** What was said to all, which those hear too that come to be connected only then. */
+  #isDraining = false;
+  #isClosed = false;
+
+  constructor({
+    surroundings,
+    runners,
+    leaseMs,
+  }: {
+    surroundings: RunnerSurroundings;
+    runners: Runners;
+    leaseMs: number;
+  }) {
+    this.#surroundings = surroundings;
+    this.#runners = runners;
+    this.#leaseMs = leaseMs;
+  }
+
+  get count(): number {
+    return this.#connections.size;
+  }
+
+  /** @throws StoreUnavailable */
+  async connect(hello: WorkerHello, tell: Tell): Promise<Worker> {
+    this.#endFormer(sessionOf(hello.resumeToken));
+    const parts = { surroundings: this.#surroundings, runners: this.#runners, leaseMs: this.#leaseMs, hello, tell };
+    const onClosed = (closed: WorkerConnection) => this.#connections.delete(closed);
+    // What its loops do for tasks, for as long as the stream is open, is no part of that one call.
+    const connection = await outsideSpans(() => WorkerConnection.open({ ...parts, onClosed }));
+    this.#connections.add(connection);
+    if (this.#isDraining) void connection.drain();
+    if (this.#isClosed) void connection.end(new Draining());
+    return connection;
+  }
+
+  /** They are given no more tasks. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    await Promise.all([...this.#connections].map((connection) => connection.drain()));
+  }
+
+  /** Ends their streams; they resume their sessions elsewhere, or here when this process is back. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#connections].map((connection) => connection.end(new Draining())));
+  }
+
+  /** The worker is back before this process has found that its former stream is dead. */
+  #endFormer(sessionId: string | null): void {
+    for (const connection of this.#connections) {
+      if (connection.sessionId !== sessionId) continue;
+      void connection.end(new SessionLost("the session goes on by another stream"));
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { Overloaded } from "../../domain/errors.ts";
+import type { NewEvent } from "../../domain/event.ts";
+import type { Task } from "../../domain/task.ts";
+import type { NewTask } from "../../store/tasks/new-task.ts";
+
+/** Starts that may wait for a flush, and the params in them; past either StartTask answers OVERLOADED. */
+export const WAITING_CREATES_MAX = 16_384;
+export const WAITING_CREATE_BYTES_MAX = 64 * 1024 * 1024;
+/** What one flush takes of them at the most, before the one that passes the bound. */
+const FLUSH_CREATES_MAX = 1_024;
+const FLUSH_CREATE_BYTES_MAX = 2 * 1024 * 1024;
+
+/** What became of a start: the task is new, or its request_id had started this one before. */
+export type CreateOutcome = { created: true; at: Date } | { created: false; task: Task };
+
+export interface Create {
+  task: NewTask;
+  events: readonly NewEvent[];
+  since: number;
+  done: PromiseWithResolvers<CreateOutcome>;
+}
+
+/** The tasks that wait to be stored, in the order of their starts: bounded in number and in bytes. */
+export class CreateQueue {
+  #waiting: Create[] = [];
+  #bytes = 0;
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
+
+  /** @throws Overloaded */
+  add(task: NewTask, events: readonly NewEvent[]): Promise<CreateOutcome> {
+    if (this.#waiting.length >= WAITING_CREATES_MAX || this.#bytes >= WAITING_CREATE_BYTES_MAX) {
+      return Promise.reject(new Overloaded("tasks waiting to be stored"));
+    }
+    const done = Promise.withResolvers<CreateOutcome>();
+    this.#waiting.push({ task, events, since: performance.now(), done });
+    this.#bytes += task.params.length;
+    return done.promise;
+  }
+
+  /**
+   * Takes one flush's worth, and leaves their share to the other lanes that are free: while the database works on one
+   * half, callers are answered and ask again.
+   *
+   * @returns it, and the bytes of its params
+   */
+  take(lanesFree: number): { creates: Create[]; bytes: number } {
+    const share = Math.min(FLUSH_CREATES_MAX, Math.ceil(this.#waiting.length / lanesFree));
+    let bytes = 0;
+    let count = 0;
+    for (const { task } of this.#waiting) {
+      if (count >= share || bytes >= FLUSH_CREATE_BYTES_MAX) break;
+      bytes += task.params.length;
+      count++;
+    }
+    this.#bytes -= bytes;
+    return { creates: this.#waiting.splice(0, count), bytes };
+  }
+
+  /** Takes those that have waited since before a time of performance.now(). */
+  takeLate(before: number): Create[] {
+    const count = this.#waiting.findIndex(({ since }) => since > before);
+    const late = this.#waiting.splice(0, count === -1 ? this.#waiting.length : count);
+    for (const { task } of late) this.#bytes -= task.params.length;
+    return late;
+  }
+}

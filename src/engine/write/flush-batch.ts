@@ -1,0 +1,149 @@
+import type { Kysely } from "kysely";
+import { RequestIdReused } from "../../domain/errors.ts";
+import { differencesOf } from "../../domain/request-digest.ts";
+import { isTerminal } from "../../domain/task.ts";
+import { writeFlush } from "../../store/tapes/journal-statement.ts";
+import type { FlushResult } from "../../store/tapes/journal-statement.ts";
+import { readTaskByRequest, readTaskStates } from "../../store/tasks/task-queries.ts";
+import type { Database } from "../../store/schema.ts";
+import type { Create } from "./create-queue.ts";
+import type { Feed } from "../read/feed.ts";
+import type { TakenEvents, TapeWriter } from "./tape-writer.ts";
+import type { EngineWatch } from "../api/engine-metrics.ts";
+
+/** What a writer has handed to a flush. */
+export interface PendingAppend {
+  writer: TapeWriter;
+  taken: TakenEvents;
+}
+
+/** What one flush writes. */
+export interface Batch {
+  readonly creates: readonly Create[];
+  readonly appends: readonly PendingAppend[];
+  /** The batch was sent before, and its answer was lost: this process may have written it. */
+  readonly isDoubtful: boolean;
+}
+
+export const EMPTY_BATCH: Batch = { creates: [], appends: [], isDoubtful: false };
+
+export function sizeOf({ creates, appends }: Batch): number {
+  return creates.length + appends.length;
+}
+
+/** The items of a batch, each in a batch of its own. */
+export function separate({ creates, appends, isDoubtful }: Batch): Batch[] {
+  return [
+    ...creates.map((create): Batch => ({ creates: [create], appends: [], isDoubtful })),
+    ...appends.map((append): Batch => ({ creates: [], appends: [append], isDoubtful })),
+  ];
+}
+
+/** Writes batches, and settles each item of them by what is stored. */
+export class BatchWriter {
+  readonly #db: Kysely<Database>;
+  readonly #feed: Feed;
+  readonly #watch: EngineWatch;
+
+  constructor({ db, feed, watch }: { db: Kysely<Database>; feed: Feed; watch: EngineWatch }) {
+    this.#db = db;
+    this.#feed = feed;
+    this.#watch = watch;
+  }
+
+  /**
+   * Writes a batch in one commit and settles what the commit has applied.
+   *
+   * @returns the items that it has not applied, for settleMissed
+   */
+  async write(batch: Batch): Promise<Batch> {
+    const sentAt = performance.now();
+    const result = await writeFlush(this.#db, {
+      creates: batch.creates,
+      appends: batch.appends.map(({ writer: { fence }, taken: { appended, events, end } }) => ({
+        fence,
+        appended,
+        events,
+        end,
+      })),
+    });
+    return this.#settleApplied(batch, result, performance.now() - sentAt);
+  }
+
+  #settleApplied(batch: Batch, { applied, at }: FlushResult, durationMs: number): Batch {
+    const flushed = { tasks: applied.length, events: 0, bytes: 0, durationMs };
+    const firstSeqs = new Map(applied.map(({ taskId, firstSeq }) => [taskId, firstSeq]));
+    const missedCreates: Create[] = [];
+    const missedAppends: PendingAppend[] = [];
+    for (const create of batch.creates) {
+      const { task, events, done } = create;
+      if (!firstSeqs.has(task.taskId)) {
+        missedCreates.push(create);
+        continue;
+      }
+      flushed.events += events.length;
+      for (const event of events) flushed.bytes += event.body.length;
+      if (events.length > 0)
+        this.#feed.publish({ taskId: task.taskId, firstSeq: 1n, events, time: at, status: "running" });
+      done.resolve({ created: true, at });
+    }
+    for (const append of batch.appends) {
+      const { writer, taken } = append;
+      const { taskId } = writer.fence;
+      const firstSeq = firstSeqs.get(taskId);
+      if (firstSeq === undefined) {
+        missedAppends.push(append);
+        continue;
+      }
+      flushed.events += taken.events.length;
+      flushed.bytes += taken.bytes;
+      this.#feed.publish({ taskId, firstSeq, events: taken.events, time: at, status: taken.end ?? "running" });
+      writer.commit(taken.events.length, taken.end === null ? null : at);
+    }
+    this.#watch.flushed(flushed);
+    return { creates: missedCreates, appends: missedAppends, isDoubtful: batch.isDoubtful };
+  }
+
+  /**
+   * Settles appends that a write did not apply. An append was applied before, and its answer was lost; or its first
+   * events were, by a process that the same attempt was connected to before; or its fence does not hold any more.
+   */
+  async settleMissedAppends({ appends, isDoubtful }: Batch): Promise<void> {
+    if (appends.length === 0) return;
+    const states = await readTaskStates(
+      this.#db,
+      appends.map(({ writer }) => writer.fence.taskId),
+    );
+    for (const { writer, taken } of appends) {
+      const state = states.find(({ taskId }) => taskId === writer.fence.taskId);
+      if (state?.attempt === writer.fence.attempt && state.appended > taken.appended) {
+        this.#feed.announce(state);
+        if (isDoubtful) this.#watch.eventsWritten(Number(state.appended - taken.appended));
+        writer.settle(taken, { appended: state.appended, isEnded: isTerminal(state.status), isOwn: isDoubtful });
+      } else {
+        writer.revoke();
+      }
+    }
+  }
+
+  /** Settles a create that a write did not apply: its request_id is taken, or it was applied before. */
+  async settleMissedCreate({ task, events, done }: Create): Promise<void> {
+    const { namespace, taskId, request } = task;
+    const written = (at: Date) => {
+      this.#watch.eventsWritten(events.length);
+      done.resolve({ created: true, at });
+    };
+    const { requestId } = request;
+    if (requestId === null) {
+      const [state] = await readTaskStates(this.#db, [taskId]);
+      if (state === undefined) throw new Error(`task ${taskId} was neither created nor found`);
+      return written(new Date());
+    }
+    const existing = await readTaskByRequest(this.#db, { namespace, requestId });
+    if (existing === undefined) throw new Error(`request ${requestId} is taken, but by no task`);
+    if (existing.taskId === taskId) return written(existing.createdAt);
+    const differing = differencesOf(task, existing);
+    if (differing.length > 0) return done.reject(new RequestIdReused(requestId, existing.taskId, differing));
+    done.resolve({ created: false, task: existing });
+  }
+}

@@ -1,0 +1,90 @@
+import type { FollowCursor, Place } from "../../domain/follow-cursor.ts";
+import { digestJson } from "../../domain/canonical-json.ts";
+import { CURSOR_CHARS_MAX } from "../../domain/limits.ts";
+import type { Snapshot } from "../../domain/snapshot.ts";
+import type { FollowTasksQuery } from "../../engine/api/task-engine.ts";
+
+/** What a cursor is of: it continues no stream with another filter or view. */
+export type FollowScope = Pick<FollowTasksQuery, "kinds" | "labels" | "view">;
+
+const VERSION = "1";
+const DIGEST_CHARS = 22;
+const NUMBER_MAX = 2n ** 63n - 1n;
+const TIME_MS_MAX = 8.64e15;
+/** The timeline is missing in the cursors of servers before it was kept. */
+const SNAPSHOT = /^([\da-f]{1,16})-([\da-f]{1,16})-([\da-f]{1,16})-([\da-f_]*)(?:-([\da-f]{1,8})(r?))?$/;
+const REPLICATED = "r";
+const PLACE = /^([\da-f]{1,16}|x)-([\da-f]{32})-([\da-f]{1,16}|x)$/;
+
+/**
+ * Says where a follower of many tasks stands. Opaque to callers: a version, a digest of the stream's scope, what has
+ * been seen, and of a round under way its target and how far it has come; numbers are in hex, so that an operator can
+ * read them.
+ */
+export function encodeCursor({ seen, round }: FollowCursor, scope: FollowScope): string {
+  const parts = [VERSION, digestOf(scope), encodeSnapshot(seen)];
+  if (round !== null) parts.push(encodeSnapshot(round.target), encodePlace(round.place));
+  return parts.join(".");
+}
+
+/** @returns null for what no stream of this scope gave */
+export function decodeCursor(text: string, scope: FollowScope): FollowCursor | null {
+  if (text.length > CURSOR_CHARS_MAX) return null;
+  const [version, digest, seenText, targetText, placeText, ...more] = text.split(".");
+  if (version !== VERSION || digest !== digestOf(scope) || more.length > 0) return null;
+  const seen = decodeSnapshot(seenText);
+  if (seen === null) return null;
+  if (targetText === undefined) return { seen, round: null };
+  const target = decodeSnapshot(targetText);
+  const place = decodePlace(placeText);
+  if (target === null || place === null || target.xmax < seen.xmax) return null;
+  return { seen, round: { target, place } };
+}
+
+/** The order of kinds says nothing. */
+function digestOf({ kinds, labels, view }: FollowScope): string {
+  const digest = digestJson({ kinds: [...kinds].sort(), labels: { ...labels }, view });
+  return Buffer.from(digest, "hex").toString("base64url").slice(0, DIGEST_CHARS);
+}
+
+/** Of those that were running the difference of each to the one before, for they are close together. */
+function encodeSnapshot({ xmin, xmax, running, at, timeline, isReplicated }: Snapshot): string {
+  const steps = running.map((xid, index) => hex(xid - (running[index - 1] ?? xmin)));
+  const origin = timeline === null ? "" : `-${timeline.toString(16)}${isReplicated ? REPLICATED : ""}`;
+  return `${hex(xmin)}-${hex(xmax)}-${hex(BigInt(at.getTime()))}-${steps.join("_")}${origin}`;
+}
+
+function decodeSnapshot(text: string | undefined): Snapshot | null {
+  const [, xminText, xmaxText, atText, steps, timelineText, replicated] = SNAPSHOT.exec(text ?? "") ?? [];
+  if (steps === undefined) return null;
+  const [xmin, xmax, atMs] = [number(xminText!), number(xmaxText!), number(atText!)];
+  let xid = xmin;
+  const running = steps === "" ? [] : steps.split("_").map((step) => (xid += number(step || "0")));
+  const isRising = running.every((each, index) => index === 0 || each > running[index - 1]!);
+  const isWithin = xmin <= xmax && xmax <= NUMBER_MAX && xid <= xmax && atMs <= TIME_MS_MAX;
+  if (!isRising || !isWithin) return null;
+  const timeline = timelineText === undefined ? null : Number.parseInt(timelineText, 16);
+  return { xmin, xmax, running, at: new Date(Number(atMs)), timeline, isReplicated: replicated === REPLICATED };
+}
+
+function encodePlace({ endedXid, taskId, seq }: Place): string {
+  const [ended, given] = [endedXid, seq].map((value) => (value === null ? "x" : hex(value)));
+  return `${ended}-${taskId.replaceAll("-", "")}-${given}`;
+}
+
+function decodePlace(text: string | undefined): Place | null {
+  const [, ended, id, given] = PLACE.exec(text ?? "") ?? [];
+  if (given === undefined) return null;
+  const [endedXid, seq] = [ended!, given].map((value) => (value === "x" ? null : number(value)));
+  if ((endedXid ?? 0n) > NUMBER_MAX || (seq ?? 0n) > NUMBER_MAX) return null;
+  const taskId = id!.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  return { endedXid: endedXid!, taskId, seq: seq! };
+}
+
+function hex(value: bigint): string {
+  return value.toString(16);
+}
+
+function number(text: string): bigint {
+  return BigInt(`0x${text}`);
+}

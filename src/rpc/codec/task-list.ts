@@ -1,0 +1,57 @@
+import { setImmediate } from "node:timers/promises";
+import { toBinary } from "@bufbuild/protobuf";
+import pLimit from "p-limit";
+import type { SeenTask } from "../../engine/api/task-engine.ts";
+import { ListTasksResponseSchema } from "../../gen/spool/v1/task_service_pb.ts";
+import { TaskSchema } from "../../gen/spool/v1/task_pb.ts";
+import { ProtobufWriter } from "../../codec/protobuf-writer.ts";
+import { toTaskMessage } from "./convert.ts";
+
+const TASKS = ListTasksResponseSchema.field.tasks.number;
+/** So many tasks are converted at a time, in about a millisecond; then whatever else waits has its turn. */
+const PIECE = 25;
+
+/** Of all pages that are being made, one moves on between two turns of the event loop. */
+const inTurn = pLimit(1);
+
+/**
+ * Encodes a page of tasks without holding up the server, a few at a time.
+ *
+ * @returns the first of the tasks, as many as bytesMax allows (one alone is far below it), and them as the field `tasks`
+ *   of the answer
+ */
+export async function encodeTasks(
+  tasks: readonly SeenTask[],
+  bytesMax: number,
+): Promise<{ tasks: SeenTask[]; encoded: Buffer }> {
+  const pieces: Buffer[] = [];
+  const kept: SeenTask[] = [];
+  let bytes = 0;
+  for (let start = 0; start < tasks.length; start += PIECE) {
+    const encode = () => encodePiece(tasks.slice(start, start + PIECE), bytesMax - bytes);
+    const piece = tasks.length > PIECE ? await inTurn(() => setImmediate().then(encode)) : encode();
+    pieces.push(piece.encoded);
+    kept.push(...piece.tasks);
+    bytes += piece.encoded.length;
+    if (kept.length < start + PIECE) break;
+  }
+  return { tasks: kept, encoded: Buffer.concat(pieces) };
+}
+
+const writer = new ProtobufWriter();
+
+function encodePiece(tasks: readonly SeenTask[], bytesMax: number): { tasks: SeenTask[]; encoded: Buffer } {
+  try {
+    let length = 0;
+    let count = 0;
+    for (const task of tasks) {
+      writer.bytes(TASKS, toBinary(TaskSchema, toTaskMessage(task)));
+      if (writer.length > bytesMax) break;
+      length = writer.length;
+      count++;
+    }
+    return { tasks: tasks.slice(0, count), encoded: writer.copy(length) };
+  } finally {
+    writer.clear();
+  }
+}

@@ -1,0 +1,47 @@
+import { create } from "@bufbuild/protobuf";
+import { Unimplemented } from "../../domain/errors.ts";
+import { aborted } from "../../async/abort.ts";
+import { DoctorCheckStatus, RunChecksResponseSchema } from "../../gen/spool/v1/admin_service_pb.ts";
+import type { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
+import type { ServiceHandlers } from "../call/service.ts";
+
+/** What the checks of a server found. */
+export interface CheckReport {
+  checks: readonly {
+    name: string;
+    status: keyof typeof STATUSES;
+    found: string;
+    todo: string | null;
+    section: string | null;
+  }[];
+  /** The name of the server's machine. */
+  host: string;
+  pid: number;
+}
+
+/** Runs the checks of a server on its own database, or returns a report that is new enough. */
+export type RunChecks = () => Promise<CheckReport>;
+
+const STATUSES = {
+  ok: DoctorCheckStatus.OK,
+  warn: DoctorCheckStatus.WARN,
+  fail: DoctorCheckStatus.FAIL,
+  skipped: DoctorCheckStatus.SKIPPED,
+} as const;
+
+/** spool.v1.AdminService. @param runChecks undefined: this server has no checks, and calls are UNIMPLEMENTED */
+export function adminService(runChecks: RunChecks | undefined): ServiceHandlers<typeof AdminService> {
+  return {
+    async runChecks(_request, { signal }) {
+      if (runChecks === undefined) throw new Unimplemented("this server has no checks");
+      const report = await Promise.race([runChecks(), aborted(signal)]);
+      if (report === undefined) throw signal.reason; // Other callers may still wait for the report.
+      const { checks, ...server } = report;
+      return create(RunChecksResponseSchema, { ...server, checks: checks.map(toCheckMessage) });
+    },
+  };
+}
+
+function toCheckMessage({ name, status, found, todo, section }: CheckReport["checks"][number]) {
+  return { name, status: STATUSES[status], found, todo: todo ?? "", section: section ?? "" };
+}

@@ -1,0 +1,138 @@
+import { create } from "@bufbuild/protobuf";
+import { LIST_BYTES_MAX } from "../../domain/limits.ts";
+import type { TapePage, TaskEngine } from "../../engine/api/task-engine.ts";
+import {
+  CancelTaskResponseSchema,
+  GetTaskResponseSchema,
+  ListTasksResponseSchema,
+  StartTaskResponseSchema,
+} from "../../gen/spool/v1/task_service_pb.ts";
+import type { StreamEventsResponse, TaskService } from "../../gen/spool/v1/task_service_pb.ts";
+import { toGetActivityResponse } from "../codec/activity-message.ts";
+import {
+  CANCEL_OUTCOMES,
+  toGetEventsResponse,
+  toGetResultResponse,
+  toRunTaskResponse,
+  toRunTaskStart,
+  toStreamEventsResponse,
+  toTaskMessage,
+} from "../codec/convert.ts";
+import { toProgressMessage } from "../codec/event-message.ts";
+import { cutFollowedPage } from "../codec/followed-frames.ts";
+import { cutFrames, cutPage } from "../codec/frames.ts";
+import { encodePageToken } from "../codec/page-token.ts";
+import { parseGetActivity } from "../validation/parse-activity.ts";
+import {
+  parseCancelTask,
+  parseGetEvents,
+  parseGetResult,
+  parseGetTask,
+  parseListTasks,
+  parseRunTask,
+  parseStartTask,
+  parseStreamEvents,
+} from "../validation/parse.ts";
+import { parseFollowTasks } from "../validation/parse-follow-tasks.ts";
+import type { ServiceHandlers } from "../call/service.ts";
+import { lazyMessage } from "../codec/tape-message.ts";
+import { encodeTasks } from "../codec/task-list.ts";
+
+/**
+ * spool.v1.TaskService over an engine, for every door. A handler checks, calls and answers; the door turns what is
+ * thrown into an error, by toRpcError.
+ *
+ * @param options.listBytesMax of a page of tasks, as protobuf
+ */
+export function taskService(
+  engine: TaskEngine,
+  { listBytesMax = LIST_BYTES_MAX }: { listBytesMax?: number } = {},
+): ServiceHandlers<typeof TaskService> {
+  return {
+    async startTask(request, { traceparent = null }) {
+      const wanted = parseStartTask(request, { now: Date.now(), traceparent });
+      const { task, alreadyStarted } = await engine.startTask(wanted);
+      return create(StartTaskResponseSchema, { task: toTaskMessage(task), alreadyStarted });
+    },
+
+    async getTask(request) {
+      const task = await engine.getTask(parseGetTask(request));
+      return create(GetTaskResponseSchema, { task: toTaskMessage(task) });
+    },
+
+    async *runTask(request, { signal, traceparent = null }) {
+      const { task: wanted, heartbeatMs } = parseRunTask(request, { now: Date.now(), traceparent });
+      const { task, alreadyStarted } = await engine.startTask(wanted);
+      yield toRunTaskStart(task, alreadyStarted);
+      let opening = true; // An empty first page would only repeat the frame above.
+      // The commit that has just stored a new task is no older than this call.
+      const knownSeq = alreadyStarted ? {} : { knownSeq: task.lastSeq };
+      const query = { taskId: task.taskId, fromSeq: 1n, heartbeatMs, ...knownSeq };
+      for await (const page of engine.followTape(query, signal)) {
+        if (!opening || page.events.length > 0) for (const frame of cutFrames(page)) yield toRunTaskResponse(frame);
+        opening = false;
+      }
+    },
+
+    async listTasks(request) {
+      const { filter, ...page } = parseListTasks(request);
+      const { tasks: found, progress, hasMore } = await engine.listTasks({ ...page, ...filter });
+      const { tasks, encoded } = await encodeTasks(found, listBytesMax);
+      const last = tasks.at(-1);
+      const ended = last === undefined || (!hasMore && tasks.length === found.length);
+      const rest = create(ListTasksResponseSchema, {
+        nextPageToken: ended ? "" : encodePageToken(last.taskId, filter),
+        progress: Object.fromEntries(
+          tasks.flatMap(({ taskId }) => {
+            const latest = progress.get(taskId);
+            return latest === undefined ? [] : [[taskId, toProgressMessage(latest)]];
+          }),
+        ),
+      });
+      const convert = () => tasks.map(toTaskMessage);
+      return lazyMessage(ListTasksResponseSchema, rest, { field: "tasks", convert, encoded });
+    },
+
+    async cancelTask(request) {
+      const { taskId, reason } = parseCancelTask(request);
+      const { task, outcome } = await engine.cancelTask(taskId, reason);
+      return create(CancelTaskResponseSchema, { task: toTaskMessage(task), outcome: CANCEL_OUTCOMES[outcome] });
+    },
+
+    async getEvents(request, { signal }) {
+      const page = await engine.readEvents(parseGetEvents(request), signal);
+      return toGetEventsResponse(cutPage(page));
+    },
+
+    async *streamEvents(request, { signal }) {
+      for await (const page of engine.followTape(parseStreamEvents(request), signal)) {
+        yield* streamFrames(page);
+      }
+    },
+
+    async getResult(request, { signal }) {
+      return toGetResultResponse(await engine.waitForResult(parseGetResult(request), signal));
+    },
+
+    async *followTasks(request, { signal }) {
+      const query = parseFollowTasks(request);
+      for await (const page of engine.followTasks(query, signal)) yield* cutFollowedPage(page, query);
+    },
+
+    async getActivity(request) {
+      return toGetActivityResponse(await engine.getActivity(parseGetActivity(request)));
+    },
+  };
+}
+
+const streamFramesOf = new WeakMap<TapePage, readonly StreamEventsResponse[]>();
+
+/** A page as frames. Followers who stand at one position are given the same page: it is encoded once for all of them. */
+function streamFrames(page: TapePage): readonly StreamEventsResponse[] {
+  let frames = streamFramesOf.get(page);
+  if (frames === undefined) {
+    frames = Array.from(cutFrames(page), toStreamEventsResponse);
+    streamFramesOf.set(page, frames);
+  }
+  return frames;
+}

@@ -1,0 +1,30 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { SessionState } from "../../domain/session.ts";
+import type { TaskEngine } from "../../engine/api/task-engine.ts";
+import { ListSessionsResponseSchema, SessionSchema } from "../../gen/spool/v1/worker_service_pb.ts";
+import type { Session, WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
+import type { ServiceHandlers } from "../call/service.ts";
+import { work } from "./work.ts";
+
+/** spool.v1.WorkerService over an engine, for every door. */
+export function workerService(engine: TaskEngine): ServiceHandlers<typeof WorkerService> {
+  return {
+    work: (requests, context) => work(engine, requests, context),
+
+    async listSessions() {
+      const { sessions, hasMore } = await engine.listSessions();
+      return create(ListSessionsResponseSchema, { sessions: sessions.map(toSessionMessage), hasMore });
+    },
+  };
+}
+
+function toSessionMessage({ kinds, startedAt, seenAt, expiresAt, ...session }: SessionState): Session {
+  return create(SessionSchema, {
+    ...session,
+    kinds: [...kinds],
+    startedAt: timestampFromDate(startedAt),
+    seenAt: timestampFromDate(seenAt),
+    expiresAt: timestampFromDate(expiresAt),
+  });
+}

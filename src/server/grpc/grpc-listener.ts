@@ -1,0 +1,204 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { ServerInterceptor, ServerOptions } from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
+import { isIPv6 } from "node:net";
+import type { Logger } from "pino";
+import {
+  MESSAGE_BYTES_MAX,
+  STREAM_RESET_BURST_DEFAULT,
+  STREAMS_PER_CONNECTION_DEFAULT,
+  WRITE_AHEAD_KIB_DEFAULT,
+} from "../../domain/limits.ts";
+import type { TaskEngine } from "../../engine/api/task-engine.ts";
+import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
+import { file_google_rpc_status } from "../../gen/google/rpc/status_pb.ts";
+import { file_grpc_health_v1_health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { file_spool_v1_errors } from "../../gen/spool/v1/errors_pb.ts";
+import { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
+import { TaskService } from "../../gen/spool/v1/task_service_pb.ts";
+import { WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
+import { adminService } from "../../rpc/services/admin-service.ts";
+import type { RunChecks } from "../../rpc/services/admin-service.ts";
+import { CallerLimits, limitCallers } from "../../rpc/call/caller-limits.ts";
+import { Drain } from "../../rpc/call/drain.ts";
+import { codeOf } from "../../rpc/errors.ts";
+import { addService } from "../../rpc/grpc/grpc-binding.ts";
+import { authentication, drainOthers } from "../../rpc/grpc/interceptors.ts";
+import { nameStatuses } from "../../rpc/grpc/library-status.ts";
+import type { CallObserver } from "../../rpc/call/observed-call.ts";
+import type { CallContext } from "../../rpc/call/service.ts";
+import { taskService } from "../../rpc/services/task-service.ts";
+import { workerService } from "../../rpc/services/worker-service.ts";
+import type { Certificate } from "../config/certificate.ts";
+import { http2Limits } from "../http2-limits.ts";
+import { guardStreams } from "./grpc-streams.ts";
+import { reflectionOf } from "./reflection.ts";
+
+/** The services that the door serves as its own. Health knows each by its name, and "" stands for all. */
+const SERVICES: readonly DescService[] = [TaskService, WorkerService, AdminService];
+
+const OPTIONS: ServerOptions = {
+  "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+  "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
+  // A follower may be quiet for hours. The ping finds out that its machine is gone; nothing else would.
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  // Channelz stays on: without its books grpc-js finds no session to cut off in forceShutdown.
+};
+
+/** An open gRPC door. */
+export interface GrpcDoor {
+  /** Where it listens; the one found, where any free port was asked for. */
+  readonly port: number;
+  /** What health answers from now on. NOT_SERVING until this is called. */
+  setServing(isServing: boolean): void;
+  /**
+   * Health says NOT_SERVING, no call is taken any more, streams and waits end with DRAINING, and calls that write are
+   * left to finish. Resolves when all have ended: after graceMs at the latest, for then they are cut off.
+   */
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+/**
+ * Serves spool.v1.TaskService, WorkerService and AdminService over gRPC, with health and server reflection.
+ *
+ * @param host an address or a name of this machine
+ * @param port 0 for any that is free
+ * @param token what every call but those to health must carry as its bearer; undefined: nobody is asked
+ * @param certificate with one it speaks TLS
+ * @param observe is told of the calls
+ * @param writeAheadKib what a stream puts ahead of its reader before it waits; one frame alone may be larger
+ * @param streamResetBurst how many streams a connection may cancel at once
+ * @param streamsPerConnection how many calls and streams are open at once on one connection; a client waits past it
+ * @param runChecks the server's checks; undefined: it has none
+ * @param limits what the expensive reads of all callers share
+ * @throws where the address cannot be listened on
+ */
+export async function openGrpcDoor({
+  engine,
+  host,
+  port,
+  token,
+  certificate = null,
+  observe,
+  writeAheadKib = WRITE_AHEAD_KIB_DEFAULT,
+  streamResetBurst = STREAM_RESET_BURST_DEFAULT,
+  streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT,
+  limits = new CallerLimits(),
+  runChecks,
+  log,
+}: {
+  engine: TaskEngine;
+  host: string;
+  port: number;
+  token?: string | undefined;
+  certificate?: Certificate | null;
+  observe?: CallObserver | undefined;
+  writeAheadKib?: number;
+  streamResetBurst?: number;
+  streamsPerConnection?: number;
+  limits?: CallerLimits;
+  runChecks?: RunChecks | undefined;
+  log: Logger;
+}): Promise<GrpcDoor> {
+  const drain = new Drain();
+  const interceptors: ServerInterceptor[] = [nameStatuses(METHODS, log)];
+  if (token !== undefined) interceptors.push(authentication(token, log));
+  interceptors.push(drainOthers(drain, isOurs, log));
+  const server = new Server({
+    ...OPTIONS,
+    "grpc.max_concurrent_streams": streamsPerConnection,
+    interceptors,
+  });
+  limitHttp2(server, streamResetBurst);
+  const options = { drain, writeAheadMax: writeAheadKib * 1_024, observe, log };
+  addService(server, TaskService, limitCallers(taskService(engine), limits), options);
+  addService(server, WorkerService, workerService(engine), options);
+  addService(server, AdminService, adminService(runChecks), options);
+
+  const health = new HealthImplementation();
+  const setServing = (isServing: boolean) => {
+    const status = isServing ? "SERVING" : "NOT_SERVING";
+    for (const name of ["", ...SERVICES.map(({ typeName }) => typeName)]) health.setStatus(name, status);
+  };
+  setServing(false);
+  health.addToServer(server);
+  const others = [file_spool_v1_errors, file_google_rpc_status, file_google_rpc_error_details];
+  reflectionOf([...SERVICES.map(({ file }) => file), file_grpc_health_v1_health, ...others]).addToServer(server);
+
+  // A thousand refusals at once are cheap only if grpc-js has no call of them.
+  const refusalOf = (path: string, caller: string) => {
+    const refusal = path === FOLLOW_TASKS ? limits.refuseFollow(caller) : null;
+    if (refusal !== null)
+      observe?.(TaskService.method.followTasks, refusedContext(caller)).end(codeOf(refusal), refusal);
+    return refusal;
+  };
+  const boundPort = await listen(server, { host, port, certificate });
+  guardStreams(server, { refusalOf, log });
+  let closed: Promise<void> | undefined;
+  return {
+    port: boundPort,
+    setServing,
+    close({ graceMs }) {
+      setServing(false);
+      drain.begin();
+      closed ??= shutDown(server, graceMs);
+      return closed;
+    },
+  };
+}
+
+/**
+ * Sets the options of the HTTP/2 servers that grpc-js will make. It has no option of its own for stream resets; what it
+ * gives to each of its servers is a private field, which docs/adr/0023 accounts for.
+ *
+ * @throws Error where this version of grpc-js has no such field: better than to run with a limit that is not set
+ */
+function limitHttp2(server: Server, streamResetBurst: number): void {
+  const { commonServerOptions } = server as unknown as { commonServerOptions?: object };
+  if (commonServerOptions === undefined) throw new Error("grpc-js: the server has no commonServerOptions");
+  Object.assign(commonServerOptions, http2Limits(streamResetBurst));
+}
+/** Those of the services, by their paths. */
+const METHODS: ReadonlyMap<string, DescMethod> = new Map(
+  SERVICES.flatMap(({ typeName, methods }) =>
+    methods.map((method) => [`/${typeName}/${method.name}`, method] as const),
+  ),
+);
+
+const FOLLOW_TASKS = `/${TaskService.typeName}/${TaskService.method.followTasks.name}`;
+const REFUSED = AbortSignal.abort();
+
+/** What is told of a call that is refused before it is one. */
+function refusedContext(caller: string): CallContext {
+  return { signal: REFUSED, requestHeader: new Headers(), caller };
+}
+
+function isOurs(path: string): boolean {
+  return SERVICES.some(({ typeName }) => path.startsWith(`/${typeName}/`));
+}
+
+function listen(
+  server: Server,
+  { host, port, certificate }: { host: string; port: number; certificate: Certificate | null },
+): Promise<number> {
+  const address = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+  const credentials =
+    certificate === null
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(null, [{ cert_chain: certificate.cert, private_key: certificate.key }]);
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, boundPort) => {
+      if (error === null) resolve(boundPort);
+      else reject(error);
+    });
+  });
+}
+
+async function shutDown(server: Server, graceMs: number): Promise<void> {
+  const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  const timer = setTimeout(() => server.forceShutdown(), graceMs);
+  await ended;
+  clearTimeout(timer);
+}

@@ -1,0 +1,155 @@
+import { create, toJsonString } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN } from "../../domain/limits.ts";
+import { isTerminal } from "../../domain/task.ts";
+import { EventSchema } from "../../gen/spool/v1/event_pb.ts";
+import {
+  FollowTasksRequestSchema,
+  FollowTasksResponseSchema,
+  FollowView,
+  StreamEventsRequestSchema,
+  TaskService,
+} from "../../gen/spool/v1/task_service_pb.ts";
+import type {
+  FollowTasksRequest,
+  StreamEventsRequest,
+  StreamEventsResponse,
+} from "../../gen/spool/v1/task_service_pb.ts";
+import type { CallContext, ServiceHandlers } from "../../rpc/call/service.ts";
+import { fromStatusValue } from "../../rpc/codec/status.ts";
+import { HEARTBEAT, serverSentEvent } from "./event-source.ts";
+import type { EventStream } from "./event-source.ts";
+import { QueryChecks, readQuery } from "./http-query.ts";
+import type { HttpRequest } from "./http-server.ts";
+
+type Handlers = Pick<ServiceHandlers<typeof TaskService>, "streamEvents" | "followTasks">;
+
+const TAPE = /^\/v1\/tasks\/([^/]*)\/events$/;
+const TASKS = "/v1/events";
+
+/**
+ * The streams of server-sent events, by their paths: `/v1/tasks/{id}/events`, a tape, and `/v1/events`, many tasks.
+ * A caller comes back with the id of the last event that it was given.
+ *
+ * @returns undefined for a path that is none of them
+ */
+export function eventStream(handlers: Handlers, path: string): EventStream | undefined {
+  const { streamEvents, followTasks } = TaskService.method;
+  const [, taskId] = TAPE.exec(path) ?? [];
+  if (taskId !== undefined) {
+    const read: EventStream["read"] = (request, context) => readTape(handlers, parseTape(taskId, request), context);
+    return { method: streamEvents, read };
+  }
+  if (path !== TASKS) return undefined;
+  return { method: followTasks, read: (request, context) => readTasks(handlers, parseTasks(request), context) };
+}
+
+async function* readTape({ streamEvents }: Handlers, wanted: StreamEventsRequest, context: CallContext) {
+  for await (const frame of streamEvents(wanted, context)) {
+    if (!isPastEnd(frame)) yield frame.events.length === 0 ? HEARTBEAT : textOf(frame);
+  }
+}
+
+async function* readTasks({ followTasks }: Handlers, wanted: FollowTasksRequest, context: CallContext) {
+  for await (const frame of followTasks(wanted, context)) {
+    const { nextCursor, tasks } = frame;
+    // An id alone is kept by an EventSource, and makes no event.
+    if (tasks.length === 0) yield `id: ${nextCursor}\n\n`;
+    else yield serverSentEvent(nextCursor, "tasks", toJsonString(FollowTasksResponseSchema, frame));
+  }
+}
+
+/** Whether a frame is that of a tape which has ended, and has nothing more for who asked. */
+function isPastEnd({ status, events, nextFromSeq, lastSeq }: StreamEventsResponse): boolean {
+  const known = fromStatusValue(status);
+  return events.length === 0 && nextFromSeq > lastSeq && known !== undefined && isTerminal(known);
+}
+
+const texts = new WeakMap<StreamEventsResponse, string>();
+
+/** The events of a frame. Followers who stand at one position are given the same frame: it is written once for all. */
+function textOf(frame: StreamEventsResponse): string {
+  let text = texts.get(frame);
+  if (text === undefined) {
+    text = frame.events
+      .map((event) => {
+        const { case: type } = event.body;
+        // In the words of the proto. What a later version has written, and this one does not know, has no type.
+        const name = type === undefined ? "message" : EventSchema.field[type].name;
+        return serverSentEvent(event.seq, name, toJsonString(EventSchema, event));
+      })
+      .join("");
+    texts.set(frame, text);
+  }
+  return text;
+}
+
+function parseTape(taskId: string, request: HttpRequest): StreamEventsRequest {
+  const checks = new QueryChecks(readQuery(request), ["from_seq", "heartbeat_seconds"]);
+  const first = seq(checks, "from_seq", checks.one("from_seq"));
+  const last = lastEventId(request);
+  const fromSeq = last === undefined ? first : seq(checks, "last-event-id", last) + 1n;
+  return checks.passed(
+    create(StreamEventsRequestSchema, { taskId: checks.taskId(taskId), fromSeq, ...heartbeat(checks) }),
+  );
+}
+
+const VIEWS: ReadonlyMap<string, FollowView> = new Map([
+  ["events", FollowView.EVENTS],
+  ["tasks", FollowView.TASKS],
+]);
+
+function parseTasks(request: HttpRequest): FollowTasksRequest {
+  const known = ["kind", "label", "cursor", "from_start", "view", "heartbeat_seconds"];
+  const checks = new QueryChecks(readQuery(request), known);
+  const fromStart = checks.one("from_start") ?? "false";
+  if (fromStart !== "true" && fromStart !== "false") checks.refuse("from_start", "must be true or false");
+  const view = VIEWS.get(checks.one("view") ?? "events");
+  if (view === undefined) checks.refuse("view", `must be ${[...VIEWS.keys()].join(" or ")}`);
+  return checks.passed(
+    create(FollowTasksRequestSchema, {
+      kinds: checks.all("kind"),
+      labels: labels(checks),
+      cursor: lastEventId(request) ?? checks.one("cursor") ?? "",
+      fromStart: fromStart === "true",
+      view: view ?? FollowView.UNSPECIFIED,
+      ...heartbeat(checks),
+    }),
+  );
+}
+
+/** What a caller that comes back was given last: it counts before what its URL says, which stays as it was. */
+function lastEventId({ headers }: HttpRequest): string | undefined {
+  const id = headers["last-event-id"];
+  return (Array.isArray(id) ? id[0] : id) || undefined;
+}
+
+/** One more than it still is a position of a tape. */
+const SEQ_MAX = 2n ** 63n - 2n;
+
+function seq(checks: QueryChecks, field: string, text = "0"): bigint {
+  const value = /^\d{1,19}$/.test(text) ? BigInt(text) : -1n;
+  if (value < 0n || value > SEQ_MAX) checks.refuse(field, `must be an integer from 0 to ${SEQ_MAX}`);
+  return value;
+}
+
+function labels(checks: QueryChecks): Record<string, string> {
+  const pairs = checks.all("label").map((pair): [string, string] => {
+    const equals = pair.indexOf("=");
+    if (equals < 1) checks.refuse("label", "must be KEY=VALUE");
+    return [pair.slice(0, equals), pair.slice(equals + 1)];
+  });
+  const named = Object.fromEntries(pairs);
+  if (Object.keys(named).length < pairs.length) checks.refuse("label", "must name each key once");
+  return named;
+}
+
+function heartbeat(checks: QueryChecks): { heartbeatInterval?: Duration } {
+  const text = checks.one("heartbeat_seconds");
+  if (text === undefined) return {};
+  // A number that is none is refused as one that is out of its bounds.
+  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : -1;
+  const range = [HEARTBEAT_MS_MIN / 1_000, HEARTBEAT_MS_MAX / 1_000] as const;
+  return { heartbeatInterval: durationFromMs(checks.integer("heartbeat_seconds", seconds, range) * 1_000) };
+}

@@ -1,0 +1,177 @@
+import type { Logger } from "pino";
+import { Overloaded, SpoolError, Unauthenticated, Unimplemented } from "../../domain/errors.ts";
+import {
+  HTTP_LIST_BYTES_MAX,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+  STREAMS_PER_CONNECTION_DEFAULT,
+} from "../../domain/limits.ts";
+import type { TaskEngine } from "../../engine/api/task-engine.ts";
+import { adminService } from "../../rpc/services/admin-service.ts";
+import type { RunChecks } from "../../rpc/services/admin-service.ts";
+import { bearerTokenCheck } from "../../rpc/call/bearer-token.ts";
+import { toConnectError } from "../../rpc/connect/connect-binding.ts";
+import { CallerLimits, limitCallers } from "../../rpc/call/caller-limits.ts";
+import { Drain } from "../../rpc/call/drain.ts";
+import { taskService } from "../../rpc/services/task-service.ts";
+import { workerService } from "../../rpc/services/worker-service.ts";
+import { callObserver } from "../telemetry/call-observer.ts";
+import type { Certificate } from "../config/certificate.ts";
+import { connectRoutes } from "./connect-routes.ts";
+import { eventSource } from "./event-source.ts";
+import { eventStream } from "./event-streams.ts";
+import { logLevelResource } from "../log/log-level-resource.ts";
+import { closeAfter, pathOf, sendError, sendJson } from "./http-answer.ts";
+import { openHttpServer } from "./http-server.ts";
+import type { HttpHandler, HttpResponse } from "./http-server.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { originGuard } from "./origin-guard.ts";
+import type { Readiness } from "../readiness.ts";
+
+/** An open HTTP door. */
+export interface HttpDoor {
+  /** Where it listens; the one found, where any free port was asked for. */
+  readonly port: number;
+  /**
+   * No call is taken any more, streams and waits end with DRAINING, and calls that write are left to finish. Resolves
+   * when all have ended: after graceMs at the latest, for then they are cut off.
+   */
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+interface HttpDoorOptions {
+  engine: TaskEngine;
+  /** An address or a name of this machine. */
+  host: string;
+  /** 0 for any that is free. */
+  port: number;
+  /** What every call must carry as its bearer; undefined: nobody is asked. */
+  token?: string | undefined;
+  /** Whose pages may call, besides those of this server itself. */
+  origins?: readonly string[];
+  /** With one, it speaks TLS, and HTTP/2 besides HTTP/1.1. */
+  certificate?: Certificate | null;
+  /** How many streams a connection of HTTP/2 may cancel at once. */
+  streamResetBurst?: number;
+  readiness: Readiness;
+  metrics: Metrics;
+  /** What the expensive reads of all callers share. */
+  limits?: CallerLimits;
+  /** The server's checks; undefined: it has none. */
+  runChecks?: RunChecks | undefined;
+  /** How many calls and streams are open at once on one connection. */
+  streamsPerConnection?: number;
+  /** How long a request may take to arrive, in milliseconds. */
+  requestTimeoutMs?: number;
+  /** Whether calls have spans. */
+  isTraced?: boolean;
+  /**
+   * Answers every path that is nobody's, without a token and to pages of every origin: what it serves holds nothing
+   * secret, and a console that is loaded can say why its calls are refused.
+   */
+  fallback?: HttpHandler;
+  /** The server's, not a child of it: its level is what `/log-level` is about. */
+  log: Logger;
+}
+
+/** Where calls are: what is under them, and is none, is an error as calls have it. */
+const CALLS = /^\/(spool\.v1\.|v1\/)/;
+
+/**
+ * Serves spool.v1.TaskService, AdminService and the plain calls of WorkerService over HTTP: by Connect, by gRPC-Web, and as
+ * server-sent events. And `/healthz` and `/readyz`, without a token, and `/log-level`, and `/metrics` where there are any.
+ *
+ * @throws where the address cannot be listened on
+ */
+export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
+  const { host, port, certificate, streamResetBurst, log } = options;
+  const { streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT } = options;
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS_DEFAULT } = options;
+  const drain = new Drain();
+  const server = await openHttpServer({
+    host,
+    port,
+    certificate,
+    streamResetBurst,
+    streamsPerConnection,
+    requestTimeoutMs,
+    handler: doorHandler(options, drain),
+    refuse(_request, response) {
+      const what = `${streamsPerConnection} requests of this connection are under way`;
+      sendError(response, toConnectError(new Overloaded(what), log));
+    },
+  });
+  return {
+    port: server.port,
+    close({ graceMs }) {
+      drain.begin();
+      return server.close({ graceMs });
+    },
+  };
+}
+
+function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
+  const { engine, token, origins = [], readiness, metrics, isTraced = false, fallback, log } = options;
+  const isAuthorized = token === undefined ? () => true : bearerTokenCheck(token);
+  const tasks = limitCallers(
+    taskService(engine, { listBytesMax: HTTP_LIST_BYTES_MAX }),
+    options.limits ?? new CallerLimits(),
+  );
+  const observe = callObserver("http", { metrics, isTraced });
+  const observeStreams = callObserver("sse", { metrics, isTraced });
+  const routes = connectRoutes(
+    { tasks, workers: workerService(engine), admin: adminService(options.runChecks) },
+    {
+      drain,
+      isAuthorized,
+      observe,
+      log,
+      requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
+    },
+  );
+  const own = new Map([["/log-level", { answer: logLevelResource(log), methods: ["GET", "PUT"] }]]);
+  if (metrics.answer !== null) own.set("/metrics", { answer: metrics.answer, methods: ["GET"] });
+  const isAdmitted = originGuard({ origins, hasToken: token !== undefined, log });
+
+  return (request, response) => {
+    const path = pathOf(request);
+    if (path === "/healthz") return sendJson(response, 200, JSON.stringify({ alive: true }));
+    if (path === "/readyz") return void sendReadiness(readiness, response);
+    const call = routes.get(path);
+    const isOurs = call !== undefined || own.has(path) || CALLS.test(path);
+    if (!isOurs && fallback !== undefined) return fallback(request, response);
+    if (!isAdmitted(request, response)) return;
+    if (call !== undefined) return call(request, response); // It asks for the token itself, to refuse in its protocol.
+    const resource = own.get(path) ?? streamOf(path);
+    if (resource !== undefined) {
+      const { answer, methods } = resource;
+      if (!methods.includes(request.method!)) {
+        response.setHeader("allow", methods.join(", "));
+        return refuse(new SpoolError("INVALID_ARGUMENT", `this is called by ${methods.join(" or ")}`), 405);
+      }
+      if (isAuthorized(request.headers.authorization)) return answer(request, response);
+      closeAfter(request, response);
+      return refuse(new Unauthenticated({ isGiven: request.headers.authorization !== undefined }));
+    }
+    return refuse(notFound(path), 404);
+
+    function refuse(error: SpoolError, status?: number): void {
+      sendError(response, toConnectError(error, log), status);
+    }
+  };
+
+  function streamOf(path: string): { answer: HttpHandler; methods: string[] } | undefined {
+    const stream = eventStream(tasks, path);
+    return stream && { answer: eventSource(stream, { drain, observe: observeStreams, log }), methods: ["GET"] };
+  }
+}
+
+/** Never rejects. */
+async function sendReadiness(readiness: Readiness, response: HttpResponse): Promise<void> {
+  const report = await readiness.report();
+  sendJson(response, report.ready ? 200 : 503, JSON.stringify(report));
+}
+
+function notFound(path: string): SpoolError {
+  const hint = path.endsWith("WorkerService/Work") ? ": it sends both ways at once, and is served over gRPC alone" : "";
+  return new Unimplemented(`nothing is served at ${path}${hint}`);
+}

@@ -1,0 +1,159 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { promisify } from "node:util";
+import { brotliDecompress, gunzip } from "node:zlib";
+import type { DescMethod } from "@bufbuild/protobuf";
+import { SpoolError, Unimplemented } from "../../domain/errors.ts";
+import { MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
+import {
+  checkBinaryRequest,
+  checkJsonRequest,
+  requestBytesMax,
+  tooLarge,
+} from "../../rpc/validation/request-bounds.ts";
+import type { HttpRequest } from "./http-server.ts";
+
+/** A protocol that Connect serves, by how a request holds its message. */
+interface Framing {
+  /** Whether the message is in an envelope: five bytes with flags and its length. */
+  isEnveloped: boolean;
+  isJson: boolean;
+  /** The header that names the compression. */
+  encodingHeader: string;
+}
+
+const ENVELOPE_BYTES = 5;
+const COMPRESSED = 1;
+/** What is left of a request that is refused is read up to here, so that its caller gets to reading the answer. */
+const DISCARD_BYTES_MAX = 4 * MESSAGE_BYTES_MAX;
+/**
+ * Before each further chunk (64 KiB) of a request that is refused: 4 MiB take a third of a second. Read at full speed,
+ * it would cost the server more than the refusal, and a caller could send the next one at once.
+ */
+const DISCARD_PAUSE_MS = 5;
+
+/** A request with too many values is mostly known by so much of it. */
+const BEGINNING_BYTES = 128 * 1_024;
+
+const DECOMPRESS: Readonly<Record<string, (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>> = {
+  gzip: promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip),
+  br: promisify<Buffer, { maxOutputLength: number }, Buffer>(brotliDecompress),
+};
+
+/** @param contentType one of those that Connect takes */
+export function framingOf(contentType: string): Framing {
+  const isJson = contentType.includes("json");
+  if (contentType.startsWith("application/grpc-web")) {
+    return { isEnveloped: true, isJson, encodingHeader: "grpc-encoding" };
+  }
+  const isEnveloped = contentType.startsWith("application/connect+");
+  return { isEnveloped, isJson, encodingHeader: isEnveloped ? "connect-content-encoding" : "content-encoding" };
+}
+
+/**
+ * Reads the body of a call, which is one message, and gives it as a body that is not compressed. Reads no more than the
+ * method takes, and what it gives is within the bounds of a request: what decodes it next is not held up by it.
+ *
+ * @throws SpoolError, which says what is wrong with it
+ */
+export async function readRequestBody(
+  request: HttpRequest,
+  method: DescMethod,
+  { isEnveloped, isJson, encodingHeader, timeoutMs }: Framing & { timeoutMs: number },
+): Promise<Uint8Array> {
+  const bytesMax = requestBytesMax(method);
+  const sentMax = bytesMax + (isEnveloped ? ENVELOPE_BYTES : 0);
+  const isPlain = String(request.headers[encodingHeader] ?? "identity") === "identity";
+  const checkBeginning = (bytes: Uint8Array) => {
+    if (isJson && isPlain) checkJsonRequest(method, isEnveloped ? bytes.subarray(ENVELOPE_BYTES) : bytes);
+  };
+  const body = await within(timeoutMs, readAll(request, { sentMax, bytesMax, checkBeginning }));
+  const { content, isCompressed } = isEnveloped ? openEnvelope(body, bytesMax) : { content: body, isCompressed: true };
+  const encoding = isCompressed ? String(request.headers[encodingHeader] ?? "identity") : "identity";
+  const message = await decompress(content, { encoding, encodingHeader, bytesMax });
+  if (isJson) checkJsonRequest(method, message);
+  else checkBinaryRequest(method, message);
+  return isEnveloped ? Buffer.concat([envelopeOf(message.length), message]) : message;
+}
+
+/** What is refused by its beginning or its size is not kept: of a large request that alone takes long. */
+async function readAll(
+  request: HttpRequest,
+  options: { sentMax: number; bytesMax: number; checkBeginning: (bytes: Uint8Array) => void },
+): Promise<Buffer> {
+  let chunks: Buffer[] = [];
+  let bytes = 0;
+  let isChecked = false;
+  let refusal: unknown;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > DISCARD_BYTES_MAX) break;
+    if (bytes > options.sentMax) refusal ??= tooLarge(options.bytesMax);
+    if (refusal !== undefined) {
+      chunks = [];
+      await pause(DISCARD_PAUSE_MS);
+      continue;
+    }
+    chunks.push(chunk);
+    if (isChecked || bytes < BEGINNING_BYTES) continue;
+    isChecked = true;
+    try {
+      options.checkBeginning(Buffer.concat(chunks));
+    } catch (error) {
+      refusal = error;
+    }
+  }
+  if (refusal !== undefined) throw refusal;
+  return Buffer.concat(chunks);
+}
+
+/** Node's own timeouts are of HTTP/1.1 alone. */
+async function within<Result>(timeoutMs: number, reading: Promise<Result>): Promise<Result> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const what = `the request must arrive within ${timeoutMs} ms`;
+  const timer = setTimeout(() => reject(new SpoolError("CALL_DEADLINE_EXCEEDED", what)), timeoutMs);
+  reading.catch(() => {}); // When it is late, nobody waits for how it ends.
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function openEnvelope(body: Buffer, bytesMax: number): { content: Buffer; isCompressed: boolean } {
+  if (body.length < ENVELOPE_BYTES) throw invalid(`the request must hold a message: it has ${body.length} bytes`);
+  const length = body.readUInt32BE(1);
+  if (length > bytesMax) throw tooLarge(bytesMax);
+  const content = body.subarray(ENVELOPE_BYTES);
+  if (content.length !== length) {
+    throw invalid(`the request must hold one message of ${length} bytes, as it says: it holds ${content.length}`);
+  }
+  return { content, isCompressed: (body[0]! & COMPRESSED) !== 0 };
+}
+
+function envelopeOf(length: number): Buffer {
+  const envelope = Buffer.alloc(ENVELOPE_BYTES);
+  envelope.writeUInt32BE(length, 1);
+  return envelope;
+}
+
+/** @throws SpoolError for a compression that this server does not know, and for bytes that are not of it */
+async function decompress(
+  bytes: Buffer,
+  { encoding, encodingHeader, bytesMax }: { encoding: string; encodingHeader: string; bytesMax: number },
+): Promise<Buffer> {
+  if (encoding === "identity" || encoding === "" || bytes.length === 0) return bytes;
+  if (!Object.hasOwn(DECOMPRESS, encoding)) {
+    const known = ["identity", ...Object.keys(DECOMPRESS)].join(", ");
+    throw new Unimplemented(`${encodingHeader}: must be one of ${known}, not ${JSON.stringify(encoding)}`);
+  }
+  try {
+    return await DECOMPRESS[encoding]!(bytes, { maxOutputLength: bytesMax });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(bytesMax);
+    throw new SpoolError("INVALID_ARGUMENT", `${encodingHeader}: the request is not ${encoding}`, { cause });
+  }
+}
+
+function invalid(what: string): SpoolError {
+  return new SpoolError("INVALID_ARGUMENT", what);
+}

@@ -1,0 +1,65 @@
+import { sql } from "kysely";
+import type { Kysely } from "kysely";
+import type { Database } from "../schema.ts";
+import { executeWithin } from "../connection/time-limit.ts";
+
+/** How long the counting may take. */
+const COUNT_MS_MAX = 5_000;
+
+/** What waits of a kind. */
+export interface KindBacklog {
+  /** null: of all kinds together that are not named. */
+  kind: string | null;
+  /** Pending and due, whoever could run them. */
+  waiting: number;
+  /** For how long the oldest of them has been due; 0 where none is. */
+  oldestMs: number;
+  /** Pending, and not due yet. */
+  delayed: number;
+}
+
+/**
+ * Counts the pending tasks of the namespace by kind: first those that are asked for by name, then those with the most,
+ * up to kindsMax, and the rest together.
+ *
+ * It reads every row that is pending, about a million in a second, and where they are the few they are found by an index
+ * that has nothing else. The statement has no name, so that it is planned each time: there are none at one time, and a
+ * million at another.
+ *
+ * @throws StoreUnavailable, and what isStatementTimeout tells where it takes longer than limitMs
+ */
+export async function readBacklog(
+  db: Kysely<Database>,
+  { namespace, kinds, kindsMax }: { namespace: string; kinds: readonly string[]; kindsMax: number },
+  limitMs = COUNT_MS_MAX,
+): Promise<KindBacklog[]> {
+  type Row = { kind: string | null; waiting: bigint; delayed: bigint; oldest_ms: number | null };
+  const rows = await executeWithin(
+    db,
+    limitMs,
+    sql<Row>`
+with pending as (
+  select kind, coalesce(run_at, created_at) as due_at from tasks where namespace = ${namespace} and status = 'pending'
+),
+counted as (
+  select kind, count(*) filter (where due_at <= now()) as waiting, count(*) filter (where due_at > now()) as delayed,
+         min(due_at) as first_due_at
+  from pending group by kind
+),
+ranked as (
+  select *, row_number() over (order by kind = any(${sql.val(kinds)}::text[]) desc, waiting + delayed desc, kind) as rank
+  from counted
+)
+select case when rank <= ${kindsMax}::int then kind end as kind,
+       sum(waiting)::bigint as waiting, sum(delayed)::bigint as delayed,
+       date_part('epoch', now() - min(first_due_at)) * 1000 as oldest_ms
+from ranked
+group by 1`,
+  );
+  return rows.map(({ kind, waiting, delayed, oldest_ms }) => ({
+    kind,
+    waiting: Number(waiting),
+    delayed: Number(delayed),
+    oldestMs: Math.max(0, oldest_ms ?? 0),
+  }));
+}

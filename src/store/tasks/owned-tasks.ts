@@ -1,0 +1,88 @@
+import { sql } from "kysely";
+import type { Kysely, Transaction } from "kysely";
+import type { Fence, Task } from "../../domain/task.ts";
+import type { Database } from "../schema.ts";
+import { SUMMARY_COLUMNS, TASK_COLUMNS, toTask } from "./task-queries.ts";
+import type { TaskRow } from "./task-queries.ts";
+import { readClock } from "./transitions.ts";
+import type { LockedTasks } from "./transitions.ts";
+
+/** The running tasks that a session owns, and whether each was asked to cancel. */
+export async function findOwnedTasks(
+  db: Kysely<Database>,
+  lease: string,
+): Promise<{ taskId: string; attempt: number; cancelRequestedAt: Date | null }[]> {
+  return db
+    .selectFrom("tasks")
+    .select(["task_id as taskId", "attempt", "cancel_requested_at as cancelRequestedAt"])
+    .where("lease", "=", lease)
+    .where("status", "=", "running")
+    .execute();
+}
+
+/** A running task as it stands: with the time it is, and how many events its attempt has appended. */
+export interface OwnedTask {
+  task: Task;
+  at: Date;
+  appended: bigint;
+}
+
+/** One of a session's tasks, or undefined where the attempt does not own it any more. */
+export async function readOwnedTask(
+  db: Kysely<Database>,
+  { taskId, lease, attempt }: Fence,
+): Promise<OwnedTask | undefined> {
+  const row = await selectOwned(db, lease)
+    .where("task_id", "=", taskId)
+    .where("attempt", "=", attempt)
+    .executeTakeFirst();
+  return row && toOwnedTask(row);
+}
+
+/** All the tasks of a session. */
+export async function readOwnedTasks(db: Kysely<Database>, lease: string): Promise<OwnedTask[]> {
+  return (await selectOwned(db, lease).execute()).map(toOwnedTask);
+}
+
+/** How many events an attempt has appended, where it is its task's last; else 0. */
+export async function readAppended(
+  db: Kysely<Database>,
+  { namespace, taskId, attempt }: { namespace: string; taskId: string; attempt: number },
+): Promise<bigint> {
+  const row = await db
+    .selectFrom("tasks")
+    .select("appended")
+    .where("task_id", "=", taskId)
+    .where("namespace", "=", namespace)
+    .where("attempt", "=", attempt)
+    .executeTakeFirst();
+  return row?.appended ?? 0n;
+}
+
+/** Locks tasks that a session runs, up to a limit, without their params. */
+export async function lockOwnedTasks(
+  trx: Transaction<Database>,
+  { lease, limit }: { lease: string; limit: number },
+): Promise<LockedTasks> {
+  const rows = await trx
+    .selectFrom("tasks")
+    .select(SUMMARY_COLUMNS)
+    .where("lease", "=", lease)
+    .where("status", "=", "running")
+    .limit(limit)
+    .forUpdate()
+    .execute();
+  return { tasks: rows.map(toTask), at: await readClock(trx) };
+}
+
+function selectOwned(db: Kysely<Database>, lease: string) {
+  return db
+    .selectFrom("tasks")
+    .select([...TASK_COLUMNS, "appended", sql<Date>`now()`.as("at")])
+    .where("lease", "=", lease)
+    .where("status", "=", "running");
+}
+
+function toOwnedTask(row: TaskRow & { at: Date; appended: bigint }): OwnedTask {
+  return { task: toTask(row), at: row.at, appended: row.appended };
+}

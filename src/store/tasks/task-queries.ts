@@ -1,0 +1,165 @@
+import { sql } from "kysely";
+import type { Kysely, Selectable } from "kysely";
+import { TaskNotFound } from "../../domain/errors.ts";
+import { DEFAULT_RETRY_POLICY } from "../../domain/retry.ts";
+import type { Task, TaskState, TaskStatus } from "../../domain/task.ts";
+import type { Database, TaskTable } from "../schema.ts";
+
+/** The columns of a Task but for its params. */
+export const SUMMARY_COLUMNS = [
+  "task_id",
+  "kind",
+  "status",
+  "params_digest",
+  "labels",
+  "request_id",
+  "exclusive_key",
+  "created_at",
+  "started_at",
+  "finished_at",
+  "run_at",
+  "deadline_at",
+  "attempt_deadline_at",
+  "timeout_ms",
+  "attempt",
+  "max_attempts",
+  "handovers",
+  "crashes",
+  "retry_policy",
+  "cancel_requested_at",
+  "cancel_reason",
+  "lease",
+  "checkpoint_seq",
+  "last_seq",
+  "traceparent",
+] as const satisfies (keyof TaskTable)[];
+
+/** The columns of a whole Task. */
+export const TASK_COLUMNS = [...SUMMARY_COLUMNS, "params"] as const;
+
+type SummaryRow = Pick<Selectable<TaskTable>, (typeof SUMMARY_COLUMNS)[number]>;
+export type TaskRow = SummaryRow & Partial<Pick<Selectable<TaskTable>, "params">>;
+
+export function toTask(row: TaskRow): Task {
+  return {
+    taskId: row.task_id,
+    kind: row.kind,
+    status: row.status,
+    params: row.params ?? null,
+    paramsDigest: row.params_digest,
+    labels: row.labels,
+    requestId: row.request_id,
+    exclusiveKey: row.exclusive_key,
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    runAt: row.run_at,
+    deadlineAt: row.deadline_at,
+    attemptDeadlineAt: row.attempt_deadline_at,
+    timeoutMs: row.timeout_ms === null ? null : Number(row.timeout_ms),
+    attempt: row.attempt,
+    maxAttempts: row.max_attempts,
+    handovers: row.handovers,
+    crashes: row.crashes,
+    retryPolicy: row.retry_policy ?? DEFAULT_RETRY_POLICY,
+    cancelRequestedAt: row.cancel_requested_at,
+    cancelReason: row.cancel_reason,
+    lease: row.lease,
+    checkpointSeq: row.checkpoint_seq,
+    lastSeq: row.last_seq,
+    traceparent: row.traceparent,
+  };
+}
+
+/** One task of the namespace. @throws TaskNotFound */
+export async function readTask(
+  db: Kysely<Database>,
+  { namespace, taskId }: { namespace: string; taskId: string },
+): Promise<Task> {
+  const row = await db
+    .selectFrom("tasks")
+    .select(TASK_COLUMNS)
+    .where("task_id", "=", taskId)
+    .where("namespace", "=", namespace)
+    .executeTakeFirst();
+  if (row === undefined) throw new TaskNotFound(taskId);
+  return toTask(row);
+}
+
+/** Several tasks, without their params; ids that do not exist are left out. */
+export async function readTaskStates(
+  db: Kysely<Database>,
+  taskIds: readonly string[],
+): Promise<
+  { taskId: string; status: TaskStatus; lease: string | null; attempt: number; lastSeq: bigint; appended: bigint }[]
+> {
+  return db
+    .selectFrom("tasks")
+    .select(["task_id as taskId", "status", "lease", "attempt", "last_seq as lastSeq", "appended"])
+    .where("task_id", "=", sql<string>`any(${sql.val(taskIds)}::uuid[])`)
+    .execute();
+}
+
+/** How far tasks of the namespace have come; ids that are not found are left out. */
+export async function readStates(
+  db: Kysely<Database>,
+  { namespace, taskIds }: { namespace: string; taskIds: readonly string[] },
+): Promise<TaskState[]> {
+  const { rows } = await sql<TaskState>`/* spool_states */
+select task_id as "taskId", status, last_seq as "lastSeq" from tasks
+where task_id = any(${taskIds}::uuid[]) and namespace = ${namespace}`.execute(db);
+  return rows;
+}
+
+/** The task that a request_id started, with the digest of what its start asked for, or undefined. */
+export async function readTaskByRequest(
+  db: Kysely<Database>,
+  { namespace, requestId }: { namespace: string; requestId: string },
+): Promise<(Task & { requestDigest: string | null }) | undefined> {
+  const row = await db
+    .selectFrom("task_requests")
+    .innerJoin("tasks", "tasks.task_id", "task_requests.task_id")
+    .select([...TASK_COLUMNS, "request_digest" as const].map((column) => `tasks.${column}` as const))
+    .where("task_requests.namespace", "=", namespace)
+    .where("task_requests.request_id", "=", requestId)
+    .executeTakeFirst();
+  return row === undefined ? undefined : { ...toTask(row), requestDigest: row.request_digest };
+}
+
+export interface TaskFilter {
+  limit: number;
+  /** Only tasks older than this one; null: from the newest. */
+  beforeTaskId: string | null;
+  statuses: readonly TaskStatus[];
+  kinds: readonly string[];
+  labels: Readonly<Record<string, string>>;
+  /** Only tasks whose id, as it is written, begins so, in lower case; empty, or left out: all. */
+  taskIdPrefix?: string;
+}
+
+const FIRST_TASK_ID = "00000000-0000-0000-0000-000000000000";
+const LAST_TASK_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+
+/** Tasks of the namespace, newest first, without their params. */
+export async function listTasks(db: Kysely<Database>, namespace: string, filter: TaskFilter): Promise<Task[]> {
+  let query = db
+    .selectFrom("tasks")
+    .select(SUMMARY_COLUMNS)
+    .where("namespace", "=", namespace)
+    .orderBy("task_id", "desc")
+    .limit(filter.limit);
+  const { taskIdPrefix: prefix = "" } = filter;
+  if (prefix !== "") {
+    // A range of the index, which orders ids as they are written.
+    query = query
+      .where("task_id", ">=", prefix + FIRST_TASK_ID.slice(prefix.length))
+      .where("task_id", "<=", prefix + LAST_TASK_ID.slice(prefix.length));
+  }
+  if (filter.beforeTaskId !== null) query = query.where("task_id", "<", filter.beforeTaskId);
+  if (filter.statuses.length > 0) query = query.where("status", "in", filter.statuses);
+  if (filter.kinds.length > 0) query = query.where("kind", "in", filter.kinds);
+  if (Object.keys(filter.labels).length > 0) {
+    query = query.where(sql<boolean>`labels @> ${JSON.stringify(filter.labels)}::jsonb`);
+  }
+  return (await query.execute()).map(toTask);
+}

@@ -1,0 +1,131 @@
+import { sql } from "kysely";
+import type { Transaction } from "kysely";
+import { TaskNotFound } from "../../domain/errors.ts";
+import type { Transition } from "../../domain/lifecycle.ts";
+import type { Task } from "../../domain/task.ts";
+import type { Database } from "../schema.ts";
+import { SUMMARY_COLUMNS, TASK_COLUMNS, toTask } from "./task-queries.ts";
+import type { TaskRow } from "./task-queries.ts";
+
+/** Tasks that a transaction holds, and a moment after it got them: later than everything on their tapes so far. */
+export interface LockedTasks {
+  tasks: Task[];
+  at: Date;
+  /** Those whose process died without a word; left out where that was not asked. */
+  died?: ReadonlySet<string>;
+}
+
+/** A change to a task that this transaction has locked. */
+export interface TaskChange {
+  task: Task;
+  transition: Exclude<Transition, { type: "unchanged" }>;
+}
+
+/** Locks a task until the transaction ends. @throws TaskNotFound */
+export async function lockTask(
+  trx: Transaction<Database>,
+  { namespace, taskId }: { namespace: string; taskId: string },
+): Promise<LockedTasks> {
+  const row = await trx
+    .selectFrom("tasks")
+    .select(TASK_COLUMNS)
+    .where("task_id", "=", taskId)
+    .where("namespace", "=", namespace)
+    .forUpdate()
+    .executeTakeFirst();
+  if (row === undefined) throw new TaskNotFound(taskId);
+  return { tasks: [toTask(row)], at: await readClock(trx) };
+}
+
+/** The database's clock, as it runs on within the transaction. */
+export async function readClock(trx: Transaction<Database>): Promise<Date> {
+  const { rows } = await sql<{ at: Date }>`select clock_timestamp() as at`.execute(trx);
+  return rows[0]!.at;
+}
+
+/**
+ * Makes changes to tasks that this transaction has locked, in one statement: the rows and their events together. Each
+ * event is numbered after whatever the owner has appended by then.
+ *
+ * @returns the tasks as they are afterwards
+ */
+export async function writeTransitions(
+  trx: Transaction<Database>,
+  changes: readonly TaskChange[],
+  at: Date,
+): Promise<Task[]> {
+  const columns = transitionColumns(changes);
+  const { rows } = await sql<TaskRow>`/* spool_transition */
+with item as materialized (
+  select i.*, ${at}::timestamptz as at,
+         case when i.type = 'end' then ${at}::timestamptz end as finished_at,
+         case when i.type = 'end' then pg_current_xact_id()::text::bigint end as ended_xid
+  from unnest(
+    ${columns.taskId}::uuid[], ${columns.was}::text[], ${columns.attempt}::int[], ${columns.type}::text[],
+    ${columns.status}::text[], ${columns.reason}::text[], ${columns.nextAttemptAt}::timestamptz[],
+    ${columns.handovers}::int[], ${columns.crashes}::int[], ${columns.eventType}::text[], ${columns.body}::text[]
+  ) as i (task_id, was, attempt, type, status, reason, next_attempt_at, handovers, crashes, event_type, body)
+),
+moved as (
+  update tasks t
+  set status = i.status,
+      last_seq = t.last_seq + 1,
+      lease = case when i.type = 'ask' then t.lease end,
+      attempt_deadline_at = case when i.type = 'ask' then t.attempt_deadline_at end,
+      cancel_requested_at = case when i.type = 'ask' then i.at else t.cancel_requested_at end,
+      cancel_reason = case when i.type = 'ask' then i.reason else t.cancel_reason end,
+      run_at = case when i.type = 'requeue' then i.next_attempt_at else t.run_at end,
+      handovers = t.handovers + i.handovers,
+      blocked = t.blocked and i.type = 'ask',
+      crashes = coalesce(i.crashes, t.crashes),
+      finished_at = i.finished_at,
+      ended_xid = i.ended_xid
+  from item i
+  where t.task_id = i.task_id and t.status = i.was and t.attempt = i.attempt
+  returning ${sql.join(SUMMARY_COLUMNS.map((column) => sql.ref(`t.${column}`)))}
+),
+released as (
+  delete from task_exclusives
+  where task_id in (select task_id from item where was = 'running' and type <> 'ask')
+),
+recorded as (
+  insert into task_events (task_id, seq, time, type, body)
+  select m.task_id, m.last_seq, i.at, i.event_type, i.body::json from moved m join item i using (task_id)
+)
+select * from moved`.execute(trx);
+  const changed = new Map(rows.map((row) => [row.task_id, toTask(row)]));
+  return changes.map(({ task: { taskId, params } }) => {
+    const task = changed.get(taskId);
+    if (task === undefined) throw new Error(`task ${taskId} was changed though it was locked`);
+    return { ...task, params };
+  });
+}
+
+function transitionColumns(changes: readonly TaskChange[]) {
+  return {
+    taskId: changes.map(({ task }) => task.taskId),
+    was: changes.map(({ task }) => task.status),
+    attempt: changes.map(({ task }) => task.attempt),
+    type: changes.map(({ transition }) => transition.type),
+    status: changes.map(({ task, transition }) => statusAfter(task, transition)),
+    reason: changes.map(({ transition }) => (transition.type === "ask" ? transition.reason : null)),
+    nextAttemptAt: changes.map(({ transition }) =>
+      transition.type === "requeue" ? transition.nextAttemptAt.toISOString() : null,
+    ),
+    handovers: changes.map(({ transition }) => (transition.type === "requeue" && transition.isHandover ? 1 : 0)),
+    crashes: changes.map(({ transition }) => ("crashes" in transition ? transition.crashes : null)),
+    eventType: changes.map(({ transition }) => transition.event.type),
+    body: changes.map(({ transition }) => transition.event.body),
+  };
+}
+
+function statusAfter(task: Task, transition: TaskChange["transition"]): Task["status"] {
+  switch (transition.type) {
+    case "ask":
+      return task.status;
+    case "requeue":
+      return "pending";
+    case "end":
+      return transition.status;
+  }
+}

@@ -1,0 +1,59 @@
+import { sql } from "kysely";
+import type { Kysely } from "kysely";
+import type { JsonObject } from "../../domain/json.ts";
+import { DEFAULT_RETRY_POLICY } from "../../domain/retry.ts";
+import type { AskedRetry, RetryPolicy } from "../../domain/retry.ts";
+import type { Database } from "../schema.ts";
+
+/** A task that was stored where nobody could look it over: it cannot be claimed until somebody has. */
+export interface UncheckedTask {
+  taskId: string;
+  kind: string;
+  params: JsonObject;
+  asked: AskedRetry;
+}
+
+/** Those of the kinds that wait to be looked over, the oldest first. */
+export async function findUnchecked(
+  db: Kysely<Database>,
+  { namespace, kinds, limit }: { namespace: string; kinds: readonly string[]; limit: number },
+): Promise<UncheckedTask[]> {
+  const rows = await db
+    .selectFrom("tasks")
+    .select(["task_id as taskId", "kind", "params", "unchecked"])
+    .where("namespace", "=", namespace)
+    .where("status", "=", "pending")
+    .where("kind", "=", sql<string>`any(${sql.val(kinds)}::text[])`)
+    .where("unchecked", "is not", null)
+    .orderBy("task_id")
+    .limit(limit)
+    .execute();
+  return rows.map(({ unchecked, ...task }) => ({ ...task, asked: unchecked! }));
+}
+
+/**
+ * Lets a task be claimed, with what its kind says of it. Once: who comes second changes nothing. Where its exclusive key
+ * is held it becomes blocked: after the commit the caller has a claim check the key.
+ */
+export async function releaseChecked(
+  db: Kysely<Database>,
+  task: { taskId: string; exclusiveKey: string | null; maxAttempts: number; retryPolicy: Readonly<RetryPolicy> },
+): Promise<void> {
+  const { retryPolicy } = task;
+  await db
+    .updateTable("tasks")
+    .set({
+      unchecked: null,
+      exclusive_key: task.exclusiveKey,
+      blocked: sql<boolean>`coalesce(run_at <= now(), true) and exists (
+        select from task_exclusives x
+        where x.namespace = tasks.namespace and x.exclusive_key = ${task.exclusiveKey}::text
+      )`,
+      max_attempts: task.maxAttempts,
+      retry_policy: retryPolicy === DEFAULT_RETRY_POLICY ? null : JSON.stringify(retryPolicy),
+    })
+    .where("task_id", "=", task.taskId)
+    .where("status", "=", "pending")
+    .where("unchecked", "is not", null)
+    .execute();
+}

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { final, failure, progress, serveScript, TASK_ID } from "../../client/scripted-server.ts";
+import type { Script } from "../../client/scripted-server.ts";
+import { runSpool, spawnSpool } from "../spool-process.ts";
+
+const CURSOR = "1.AL7Aydat3IlQZpQiDbylYj.2f9-2f9-1a20da0abe7-";
+
+function streaming(events: ReturnType<typeof progress>[]): NonNullable<Script["followTasks"]> {
+  return async function* (_, { cancelled }) {
+    yield { nextCursor: "first", tasks: [] };
+    yield { nextCursor: CURSOR, tasks: [{ taskId: TASK_ID, kind: "echo", events }] };
+    await cancelled;
+  };
+}
+
+/** Runs the command until it has printed the last event, then interrupts it. */
+async function interrupted(words: readonly string[], last: string) {
+  await using server = await serveScript({ followTasks: streaming([progress(4), final(5)]) });
+  const spool = spawnSpool(["follow", "--all", ...words, "--address", server.address]);
+  await spool.says(last);
+  spool.child.kill("SIGINT");
+  return await spool.ended;
+}
+
+describe("spool follow --all", () => {
+  it("prints a line an event with its task, and how to go on when it is left", async () => {
+    const { code, stdout, stderr } = await interrupted(["--kind", "echo", "--label", "team=a b"], "5 succeeded");
+    assert.equal(code, 3);
+    assert.deepEqual(
+      stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => line.replace(/^\S+Z /, "")),
+      [`${TASK_ID} 4 progress echo 4/5 80%`, `${TASK_ID} 5 succeeded`],
+    );
+    const words = `spool follow --all --kind echo --label 'team=a b' --cursor ${CURSOR} --address 127.0.0.1:`;
+    assert.ok(stderr.startsWith(`detached; to go on from here:  ${words}`), stderr);
+  });
+
+  it("prints a JSON object an event with --json", async () => {
+    const { stdout, stderr } = await interrupted(["--json"], '"final"');
+    const objects = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      objects.map(({ task_id: taskId, seq, type }) => [taskId, seq, type]),
+      [
+        [TASK_ID, 4, "progress"],
+        [TASK_ID, 5, "final"],
+      ],
+    );
+    const { notice, cursor } = JSON.parse(stderr);
+    assert.deepEqual([notice, cursor], ["detached", CURSOR]);
+  });
+
+  it("asks for the start, and for a cursor", async () => {
+    const asked: unknown[] = [];
+    await using server = await serveScript({
+      // eslint-disable-next-line require-yield
+      async *followTasks({ fromStart, cursor, kinds, labels }) {
+        asked.push([fromStart, cursor, kinds, labels]);
+        throw failure("INVALID_ARGUMENT", "cursor: must be a next_cursor", { reason: "INVALID_ARGUMENT" });
+      },
+    });
+    for (const words of [["--from-start"], ["--cursor", CURSOR, "--label", "a=b"]]) {
+      const { code, stderr } = await runSpool(["follow", "--all", ...words, "--address", server.address]);
+      assert.deepEqual([code, stderr], [1, "spool: cursor: must be a next_cursor (INVALID_ARGUMENT)\n"]);
+    }
+    assert.deepEqual(asked, [
+      [true, "", [], {}],
+      [false, CURSOR, [], { a: "b" }],
+    ]);
+  });
+
+  for (const [words, complaint] of [
+    [[], "name a task, or follow them with --all"],
+    [[TASK_ID, "--all"], "name a task, or follow them with --all"],
+    [[TASK_ID, "--from-start"], "--from-start: says nothing without --all"],
+    [[TASK_ID, "--label", "a=b"], "--label: says nothing without --all"],
+    [["--all", "--from-seq", "3"], "--from-seq: says nothing with --all"],
+    [["--all", "--from-start", "--cursor", "x"], "--cursor: says nothing with --from-start"],
+  ] as const) {
+    it(`refuses ${words.join(" ") || "to be told nothing"}`, async () => {
+      const { code, stderr } = await runSpool(["follow", ...words]);
+      assert.equal(code, 2);
+      assert.ok(stderr.includes(complaint), stderr);
+    });
+  }
+});

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { readAddress } from "../../../src/client/transport/address.ts";
+
+describe("an address", () => {
+  for (const [address, target] of [
+    ["127.0.0.1:1234", "127.0.0.1:1234"],
+    ["spool.internal", "spool.internal:50051"],
+    ["[::1]", "[::1]:50051"],
+    ["[::1]:7", "[::1]:7"],
+    ["http://localhost:7/", "localhost:7"],
+    ["https://spool.example", "spool.example:50051"],
+    ["dns:///spool:50051", "dns:///spool:50051"],
+    ["unix:/run/spool.sock", "unix:/run/spool.sock"],
+  ] as const) {
+    it(`${address} leads to ${target}`, () => assert.equal(readAddress(address).target, target));
+  }
+
+  it("asks for TLS with https only", () => {
+    assert.equal(readAddress("https://a:1").credentials._isSecure(), true);
+    assert.equal(readAddress("http://a:1").credentials._isSecure(), false);
+    assert.equal(readAddress("a:1").credentials._isSecure(), false);
+  });
+
+  it("must not be empty", () => assert.throws(() => readAddress(" "), /address: must be host:port/));
+});

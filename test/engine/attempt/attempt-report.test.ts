@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { context, trace } from "@opentelemetry/api";
+import { AlwaysOnSampler } from "@opentelemetry/sdk-trace";
+import type { SpanProcessor } from "@opentelemetry/sdk-trace";
+import { pino } from "pino";
+import { AttemptFinalizer } from "../../../src/engine/attempt/attempt-finalizer.ts";
+import type { FinalizedAttempt } from "../../../src/engine/attempt/attempt-finalizer.ts";
+import { Control } from "../../../src/engine/attempt/task-control.ts";
+import { Feed } from "../../../src/engine/read/feed.ts";
+import { Journal } from "../../../src/engine/write/journal.ts";
+import { UNWATCHED } from "../../../src/engine/api/engine-metrics.ts";
+import { readTask } from "../../../src/store/tasks/task-queries.ts";
+import { kindOf, outcomeOf, start } from "../../support/engine-tasks.ts";
+import { startEngine, taskRequest } from "../../support/engines.ts";
+import { eventually } from "../../support/eventually.ts";
+import { createRunning } from "../../support/new-tasks.ts";
+import { recordWatch } from "../../support/recorded-watch.ts";
+import { beginTask, offerOf, ScriptedWorker } from "../../support/scripted-worker.ts";
+import { openPostgres } from "../../support/stores.ts";
+import type { TestStore } from "../../support/stores.ts";
+import { traceHere } from "../../support/traced-here.ts";
+
+const START = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+
+describe("what is told of attempts", () => {
+  let store: TestStore;
+  before(async () => {
+    store = await openPostgres();
+  });
+  after(() => store?.[Symbol.asyncDispose]());
+
+  it("stands in no task's way, whatever its code throws", async () => {
+    using traced = traceHere();
+    const wicked = Object.defineProperty(new Error(), "message", {
+      get: () => {
+        throw new Error("no words");
+      },
+    });
+    const thrown = new Map<string, unknown>([
+      ["nothing", Object.create(null)],
+      ["wicked", wicked],
+    ]);
+    const kinds = [...thrown].map(([name, error]) => kindOf(name, () => Promise.reject(error as Error)));
+    await using engine = await startEngine(store, { kinds });
+    for (const { name: kind } of kinds) {
+      const { status, error } = await outcomeOf(engine, await start(engine, { kind }));
+      assert.deepEqual([status, error?.reason], ["failed", "KIND_FAILED"]);
+    }
+    assert.deepEqual(
+      traced.spans().map(({ name, attributes }) => [name, attributes["spool.task.outcome"]]),
+      [...thrown.keys()].map((kind) => [`run ${kind}`, "failed"]),
+    );
+  });
+
+  it("stands in no task's way where an SDK throws, and is told once", async () => {
+    const fail = () => {
+      throw new Error("out of order");
+    };
+    const rest = { forceFlush: async () => {}, shutdown: async () => {} };
+    const onStart: SpanProcessor = { onStart: fail, onEnd: () => {}, ...rest };
+    const onEnd: SpanProcessor = { onStart: () => {}, onEnd: fail, ...rest };
+    for (const processor of [onStart, onEnd]) {
+      using _ = traceHere({ processors: [processor] });
+      const { watch, told } = recordWatch();
+      await using engine = await startEngine(store, { watch });
+      assert.equal((await outcomeOf(engine, await start(engine))).status, "succeeded");
+      await eventually(() => assert.deepEqual(told, ["began", "attempt succeeded", "task succeeded"]));
+      const later = await start(engine, { runAt: new Date(Date.now() + 60_000) });
+      assert.equal((await engine.cancelTask(later, "enough")).outcome, "cancelled");
+    }
+  });
+
+  it("is of a task too that a worker gives back, for it never got it: another attempt, or the end", async () => {
+    for (const isCancelled of [false, true]) {
+      using traced = traceHere();
+      const { watch, told } = recordWatch();
+      await using engine = await startEngine(store, { watch });
+      const { worker, ref, token } = await beginTask(engine, { traceparent: START });
+      await worker.drop();
+      if (isCancelled) await engine.cancelTask(ref.taskId, "enough");
+      await using _ = await ScriptedWorker.connect(engine, { resumeToken: token, capacity: 1 });
+      const decided = await eventually(() => {
+        const span = traced.spans().find(({ name }) => /^(retry|end) /.test(name));
+        assert.ok(span);
+        return span;
+      });
+      const { "spool.decision.reason": because, "spool.task.outcome": outcome } = decided.attributes;
+      assert.deepEqual(
+        [decided.name, because, outcome, decided.links.length],
+        isCancelled ? ["end remote", "unreached", "cancelled", 1] : ["retry remote", "unreached", "handed_over", 1],
+      );
+      assert.equal(told.filter((what) => what === "task cancelled").length, isCancelled ? 1 : 0);
+    }
+  });
+
+  it("of a decision that a worker's finding brings is no part of the worker's own call", async () => {
+    using traced = traceHere();
+    await using engine = await startEngine(store);
+    const taskId = await start(engine, { kind: "checked", traceparent: START });
+    const call = trace.getTracer("spool").startSpan("the worker's call");
+    const kinds = [offerOf("checked", { isExclusive: true })];
+    const within = trace.setSpan(context.active(), call);
+    await using worker = await context.with(within, () => ScriptedWorker.connect(engine, { kinds }));
+    await worker.next("check");
+    worker.refuseTask(taskId, { reason: "KIND_FAILED", message: "not this" });
+    const end = await eventually(() => {
+      const span = traced.spans().find(({ name }) => name === "end checked");
+      assert.ok(span);
+      return span;
+    });
+    assert.deepEqual([end.attributes["spool.decision.reason"], end.parentSpanContext], ["refused", undefined]);
+    call.end();
+  });
+
+  it("is within no call and no attempt where it is for others: flushes, and what follows the code", async () => {
+    using _ = traceHere();
+    const seen = new Map<string, Set<string | undefined>>();
+    const { watch } = recordWatch();
+    const spanNow = () => trace.getSpanContext(context.active())?.spanId;
+    const see = (what: string) => void seen.set(what, (seen.get(what) ?? new Set()).add(spanNow()));
+    watch.flushed = () => see("flush");
+    watch.attemptEnded = () => see("end");
+    const kind = kindOf("emits", async (task) => {
+      see("code");
+      await task.progress("step", 1);
+      await task.flush();
+    });
+    await using engine = await startEngine(store, { kinds: [kind], watch });
+    const call = trace.getTracer("spool").startSpan("a call");
+    const within = trace.setSpan(context.active(), call);
+    await eventually(async () => {
+      const { task } = await context.with(within, () => engine.startTask(taskRequest({ kind: "emits" })));
+      await outcomeOf(engine, task.taskId);
+      assert.equal(task.status, "running"); // It began in the call, and not by a claim.
+    });
+    await eventually(() => assert.ok(seen.has("end")));
+    const code = seen.get("code")!;
+    assert.ok(!code.has(undefined) && !code.has(call.spanContext().spanId));
+    assert.deepEqual([seen.get("flush"), seen.get("end")], [new Set([undefined]), new Set([undefined])]);
+    call.end();
+  });
+
+  it("is told by one of two servers that store the same end of an attempt, for its worker has moved", async () => {
+    const namespace = crypto.randomUUID();
+    const { db } = store;
+    const fence = await createRunning(db, { namespace });
+    const parts = { db, namespace, feed: new Feed(), watch: UNWATCHED, log: pino({ level: "silent" }) };
+    const finalizer = new AttemptFinalizer({ control: new Control(parts), halted: new AbortController().signal });
+    const task = await readTask(db, { namespace, taskId: fence.taskId });
+    const journals = [new Journal(parts), new Journal(parts)];
+    const writers = journals.map((journal) => journal.open(fence, { onLost: () => {} }));
+    const finalized: FinalizedAttempt[] = [];
+    for (const writer of writers) {
+      const attempt = { task, writer, onFailure: assert.ifError };
+      finalized.push(await finalizer.end(attempt, { type: "returned", result: {} }));
+    }
+    assert.deepEqual(
+      finalized.map(({ end, isStored, task: ended }) => [end.outcome, isStored, ended?.status]),
+      [
+        ["succeeded", true, "succeeded"],
+        ["moved", true, undefined],
+      ],
+    );
+    await Promise.all(journals.map((journal) => journal.stop()));
+  });
+
+  it("is nothing to traces where the start was not sampled, whatever the sampler: neither attempts nor decisions", async () => {
+    using traced = traceHere({ sampler: new AlwaysOnSampler() });
+    await using engine = await startEngine(store);
+    for (const flags of ["00", "01"]) {
+      const traceparent = START.replace(/..$/, flags);
+      await outcomeOf(engine, await start(engine, { traceparent }));
+      const { worker } = await beginTask(engine, { traceparent });
+      await worker.drop();
+      const again = await ScriptedWorker.connect(engine, { resumeToken: worker.welcome.resumeToken });
+      await again.next("assign");
+      await again.drop();
+    }
+    await eventually(() => {
+      const names = traced.spans().map(({ name, links }) => `${name},${links[0]?.context.traceFlags}`);
+      assert.deepEqual(names.toSorted(), ["retry remote,1", "run echo,1", "run remote,1", "run remote,1"]);
+    });
+  });
+});

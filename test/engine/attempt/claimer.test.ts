@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { pino } from "pino";
+import { requestCancel, stopAttempt } from "../../../src/domain/lifecycle.ts";
+import { Claimer } from "../../../src/engine/attempt/claimer.ts";
+import { Control } from "../../../src/engine/attempt/task-control.ts";
+import { Executor } from "../../../src/engine/attempt/executor.ts";
+import { Feed } from "../../../src/engine/read/feed.ts";
+import { Journal } from "../../../src/engine/write/journal.ts";
+import { KindHost } from "../../../src/engine/attempt/kind-host.ts";
+import { UNWATCHED } from "../../../src/engine/api/engine-metrics.ts";
+import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
+import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
+import { kindOf } from "../../support/engine-tasks.ts";
+import { createTask, SUCCEEDED } from "../../support/new-tasks.ts";
+import { describeOnEachStore } from "../../support/stores.ts";
+
+const log = pino({ level: "silent" });
+
+/** Without a sweeper, which finds within a second what a claimer has missed. */
+describeOnEachStore("a claimer", (store) => {
+  let namespace: string;
+  beforeEach(() => {
+    namespace = randomUUID();
+  });
+
+  /** @param onClaimed called after each claim, before the claimer has its result */
+  function build({ onClaimed, slots = 4 }: { onClaimed: () => Promise<void>; slots?: number }) {
+    const { db } = store();
+    const ran = Promise.withResolvers<string>();
+    const kind = kindOf("noted", ({ taskId }) => Promise.resolve(ran.resolve(taskId)));
+    const feed = new Feed();
+    const watch = UNWATCHED;
+    const executor = new Executor({
+      slots,
+      graceMs: 1_000,
+      journal: new Journal({ db, feed, log }),
+      control: new Control({ db, namespace, feed, watch, log }),
+      namespace,
+      watch,
+      log,
+      host: new KindHost({ kinds: new Map([["noted", kind]]), log }),
+      readCheckpoint: () => Promise.resolve(null),
+      onFree: () => {},
+    });
+    const claimer = new Claimer({
+      async claim(query) {
+        const claimed = await claimTasks(db, query);
+        await onClaimed();
+        return claimed;
+      },
+      namespace,
+      kinds: ["noted"],
+      suspectedFrom: 2,
+      lease: () => lease,
+      isFresh: () => true,
+      executor,
+      feed,
+      watch,
+      log,
+    });
+    const lease = randomUUID();
+    return { claimer, executor, ran: ran.promise };
+  }
+
+  const create = () => createTask(store().db, { namespace, kind: "noted", exclusiveKey: "key" });
+
+  /** Takes the oldest task, and with it the key. @returns ends it */
+  async function hold(): Promise<() => Promise<void>> {
+    const query = { namespace, kinds: ["noted"], lease: randomUUID(), limit: 1, window: 1 };
+    const { tasks } = await claimTasks(store().db, query);
+    const [{ taskId, lease, attempt }] = tasks as [(typeof tasks)[0]];
+    const fence = { taskId, lease: lease!, attempt };
+    return async () => {
+      const end = { fence, appended: 0n, events: [SUCCEEDED], end: "succeeded" as const };
+      assert.equal((await writeFlush(store().db, { creates: [], appends: [end] })).applied.length, 1);
+    };
+  }
+
+  it("checks a key again whose tasks it has blocked: the key was released before the claim was answered", async () => {
+    await create();
+    const { taskId } = await create();
+    const release = await hold();
+    let claims = 0;
+    const { claimer, executor, ran } = build({
+      async onClaimed() {
+        if (++claims === 1) await release();
+      },
+    });
+    claimer.start();
+    assert.equal(await ran, taskId);
+    await claimer.stop();
+    await executor.whenIdle(10_000);
+  });
+
+  it("checks a key that it is told of during a claim with the next one", async () => {
+    await create();
+    const release = await hold();
+    const { taskId } = await create(); // Blocked from its start on.
+    let claims = 0;
+    const { claimer, executor, ran } = build({
+      async onClaimed() {
+        if (++claims > 1) return;
+        await release();
+        claimer.onFreeKey("key");
+      },
+    });
+    claimer.start();
+    assert.equal(await ran, taskId);
+    await claimer.stop();
+    await executor.whenIdle(10_000);
+  });
+
+  it("is told of the keys of tasks that are decided on without their code: not of a cancel that is only asked for", async () => {
+    const [running, waiting] = [await create(), await create()];
+    await hold();
+    const keys: string[] = [];
+    const onFreeKey = (key: string) => keys.push(key);
+    const control = new Control({ db: store().db, namespace, feed: new Feed(), onFreeKey, watch: UNWATCHED, log });
+    await control.change(running.taskId, "cancel", (task) => requestCancel(task, "test"));
+    assert.deepEqual(keys, []);
+    await control.change(waiting.taskId, "cancel", (task) => requestCancel(task, "test"));
+    assert.deepEqual(keys, ["key"]);
+    await control.change(running.taskId, "lost", (task, moment) => stopAttempt(task, "lost", moment));
+    assert.deepEqual(keys, ["key", "key"]);
+  });
+
+  it("leaves half of the free slots to starts where nothing is known to wait, and none where something is", async () => {
+    const free: number[] = [];
+    const third = Promise.withResolvers<void>();
+    const { claimer, executor } = build({
+      slots: 5,
+      onClaimed() {
+        free.push(executor.freeSlots);
+        // Any may wait; then one does.
+        if (free.length === 1) claimer.onChance();
+        if (free.length === 2) claimer.onWaiting();
+        if (free.length === 3) third.resolve();
+        return Promise.resolve();
+      },
+    });
+    claimer.start();
+    await third.promise;
+    await claimer.stop();
+    assert.deepEqual(free, [0, 2, 0]);
+  });
+});

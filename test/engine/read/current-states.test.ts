@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { StoreUnavailable, TaskNotFound } from "../../../src/domain/errors.ts";
+import type { TaskState } from "../../../src/domain/task.ts";
+import { CurrentStates, STATES_MAX } from "../../../src/engine/read/current-states.ts";
+
+/** A store that answers each read when it is told to. */
+function slowStore() {
+  const reads: { taskIds: readonly string[]; answer: PromiseWithResolvers<TaskState[]> }[] = [];
+  const states = new CurrentStates((taskIds) => {
+    const answer = Promise.withResolvers<TaskState[]>();
+    reads.push({ taskIds, answer });
+    return answer.promise;
+  });
+  return { reads, states };
+}
+
+function stateOf(taskId: string, lastSeq = 1n): TaskState {
+  return { taskId, status: "running", lastSeq };
+}
+
+/** Lets what has been asked for in this turn be sent, and what has been answered arrive. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+describe("the current states of tasks", () => {
+  it("are one read for all who ask in one turn of the event loop", async () => {
+    const { reads, states } = slowStore();
+    const all = ["one", "two", "one"].map((taskId) => states.read(taskId));
+    await settled();
+    assert.deepEqual(
+      reads.map(({ taskIds }) => taskIds),
+      [["one", "two"]],
+    );
+    reads[0]!.answer.resolve([stateOf("two", 2n), stateOf("one")]);
+    assert.deepEqual(
+      (await Promise.all(all)).map(({ lastSeq }) => lastSeq),
+      [1n, 2n, 1n],
+    );
+  });
+
+  it("are never of a read that had begun before they were asked for", async () => {
+    const { reads, states } = slowStore();
+    const first = states.read("one");
+    await settled();
+    const second = states.read("one");
+    await settled();
+    reads[0]!.answer.resolve([stateOf("one", 1n)]);
+    reads[1]!.answer.resolve([stateOf("one", 2n)]);
+    assert.deepEqual([(await first).lastSeq, (await second).lastSeq], [1n, 2n]);
+  });
+
+  it("wait for one of two reads to end, and then go together", async () => {
+    const { reads, states } = slowStore();
+    const all: Promise<TaskState>[] = [];
+    for (const taskId of ["one", "two", "three", "four"]) {
+      all.push(states.read(taskId));
+      await settled();
+    }
+    assert.equal(reads.length, 2);
+    reads[1]!.answer.resolve([stateOf("two")]);
+    await settled();
+    assert.deepEqual(reads[2]!.taskIds, ["three", "four"]);
+    reads[0]!.answer.resolve([stateOf("one")]);
+    reads[2]!.answer.resolve(["three", "four"].map((taskId) => stateOf(taskId)));
+    assert.equal((await Promise.all(all)).length, 4);
+  });
+
+  it("are of 1,000 tasks a read at the most", async () => {
+    const { reads, states } = slowStore();
+    const all = Array.from({ length: STATES_MAX + 1 }, (_, index) => states.read(`${index}`));
+    await settled();
+    assert.deepEqual(
+      reads.map(({ taskIds }) => taskIds.length),
+      [1_000, 1],
+    );
+    for (const { taskIds, answer } of reads) answer.resolve(taskIds.map((taskId) => stateOf(taskId)));
+    assert.equal((await Promise.all(all)).length, STATES_MAX + 1);
+  });
+
+  it("fail for the tasks that are not found, and for all where the read fails; the next are read anew", async () => {
+    const { reads, states } = slowStore();
+    const [found, missing] = [states.read("one"), states.read("two")];
+    const isMissing = assert.rejects(missing, TaskNotFound);
+    await settled();
+    reads[0]!.answer.resolve([stateOf("one")]);
+    await found;
+    await isMissing;
+    const failed = ["one", "two"].map((taskId) => assert.rejects(states.read(taskId), StoreUnavailable));
+    await settled();
+    reads[1]!.answer.reject(new StoreUnavailable(new Error("away")));
+    await Promise.all(failed);
+    const next = states.read("one");
+    await settled();
+    reads[2]!.answer.resolve([stateOf("one", 2n)]);
+    assert.equal((await next).lastSeq, 2n);
+  });
+});

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import { outcomeOf, start, untilEvent, wholeTape } from "../../support/engine-tasks.ts";
+import { startEngine } from "../../support/engines.ts";
+import { eventually } from "../../support/eventually.ts";
+import { outline } from "../../support/new-tasks.ts";
+import { beginTask, refOf, ScriptedWorker } from "../../support/scripted-worker.ts";
+import { openPostgres } from "../../support/stores.ts";
+import type { TestStore } from "../../support/stores.ts";
+
+describe("a worker whose stream breaks", () => {
+  let store: TestStore;
+  let namespace: string;
+  before(async () => {
+    store = await openPostgres();
+  });
+  after(() => store?.[Symbol.asyncDispose]());
+  beforeEach(() => {
+    namespace = randomUUID();
+  });
+  const engineOf = (settings = {}) => startEngine(store, { namespace, ...settings });
+
+  for (const where of ["the same", "another"] as const) {
+    it(`goes on with its tasks at ${where} server, and what it sends again is stored once`, async () => {
+      await using first = await engineOf();
+      await using second = where === "another" ? await engineOf() : null;
+      const { worker, ref, token } = await beginTask(first);
+      await worker.append(ref, 1, 2, 3);
+      assert.equal((await worker.next("appended")).through, 3n);
+      await worker.append(ref, 4, 5);
+      await worker.drop();
+      const running = [ref];
+      await using again = await ScriptedWorker.connect(second ?? first, { resumeToken: token, running });
+      const { resumed, sessionId, held } = again.welcome;
+      assert.deepEqual([resumed, sessionId], [true, worker.welcome.sessionId]);
+      assert.deepEqual([held.length, held[0]!.taskId], [1, ref.taskId]);
+      assert.ok(held[0]!.appended >= 3n && held[0]!.appended <= 5n);
+      await again.append(ref, 4, 5, 6);
+      await again.finish(ref, 7);
+      await again.next("finished");
+      assert.deepEqual(again.told("assign"), []);
+      assert.deepEqual(outline(await wholeTape(first, ref.taskId)), ["started", 1, 2, 3, 4, 5, 6, "final"]);
+    });
+  }
+
+  it("is believed before its server has found that the stream is dead: the former one is ended", async () => {
+    await using engine = await engineOf();
+    const { worker, ref, token } = await beginTask(engine);
+    await worker.append(ref, 1);
+    await using again = await ScriptedWorker.connect(engine, { resumeToken: token, running: [ref] });
+    assert.equal((await worker.over()).reason, "SESSION_LOST");
+    await worker.append(ref, 2); // What the dead stream still brings is of no account.
+    await again.append(ref, 1, 2, 3);
+    await again.finish(ref, 4);
+    await again.next("finished");
+    assert.deepEqual(outline(await wholeTape(engine, ref.taskId)), ["started", 1, 2, 3, "final"]);
+    assert.deepEqual(worker.told("lease_lost"), []);
+  });
+
+  it("is not waited for by what it had been told to stop", async () => {
+    await using engine = await engineOf({ cancelGraceMs: 20_000, leaseMs: 2_000 });
+    const { worker, ref, token } = await beginTask(engine);
+    const other = await start(engine, { kind: "remote" });
+    await worker.next("assign", 2);
+    await engine.cancelTask(ref.taskId, "enough");
+    await worker.next("stop");
+    const dropped = worker.drop();
+    const running = [ref, { taskId: other, attempt: 1 }];
+    await using again = await ScriptedWorker.connect(engine, { resumeToken: token, running });
+    assert.deepEqual([again.welcome.resumed, again.welcome.held.length], [true, 2]);
+    await dropped;
+    assert.equal((await again.next("stop")).taskId, ref.taskId);
+    for (const held of running) await again.finish(held, 1);
+    await again.next("finished", 2);
+    for (const { taskId } of running) assert.equal((await outcomeOf(engine, taskId)).status, "succeeded");
+  });
+
+  it("is told again of an end that it did not hear of, and once", async () => {
+    await using engine = await engineOf();
+    const { worker, ref, token } = await beginTask(engine);
+    await worker.append(ref, 1);
+    await worker.finish(ref, 2);
+    await worker.drop();
+    await using again = await ScriptedWorker.connect(engine, { resumeToken: token, running: [ref] });
+    await again.append(ref, 1);
+    await again.finish(ref, 2);
+    await again.next("finished");
+    assert.equal((await again.next("appended")).through, 1n);
+    assert.deepEqual(again.told("lease_lost"), []);
+    assert.deepEqual(outline(await wholeTape(engine, ref.taskId)), ["started", 1, "final"]);
+  });
+
+  it("that comes back too late has lost its tasks, by name, and goes on with new ones", async () => {
+    await using engine = await engineOf({ leaseMs: 1_000 });
+    const { worker, ref, token } = await beginTask(engine, { maxAttempts: 2, retryPolicy: { initialBackoffMs: 1 } });
+    await worker.append(ref, 1);
+    await worker.next("appended");
+    await worker.drop();
+    await untilEvent(engine, ref.taskId, "retrying");
+    await eventually(async () => assert.equal((await engine.listSessions()).sessions.length, 1));
+    await using late = await ScriptedWorker.connect(engine, { resumeToken: token, running: [ref] });
+    assert.deepEqual([late.welcome.resumed, late.welcome.held], [false, []]);
+    assert.notEqual(late.welcome.sessionId, worker.welcome.sessionId);
+    await late.append(ref, 2);
+    assert.equal((await late.next("lease_lost")).attempt, 1);
+    await late.finish(ref, 3);
+    await late.next("lease_lost", 2);
+    const next = refOf(await late.next("assign"));
+    assert.deepEqual(next, { taskId: ref.taskId, attempt: 2 });
+    await late.append(next, 1);
+    await late.finish(next, 2);
+    await late.next("finished");
+    const tape = outline(await wholeTape(engine, ref.taskId));
+    assert.deepEqual(tape, ["started", 1, "retrying", "started", 1, "final"]);
+  });
+
+  it("is taken for who it is by the whole of its token, in its namespace alone", async () => {
+    await using engine = await engineOf();
+    await using stranger = await startEngine(store);
+    const { worker, token } = await beginTask(engine);
+    await worker.drop();
+    const forged = `${worker.welcome.sessionId}.${"A".repeat(43)}`;
+    for (const [where, resumeToken] of [
+      [engine, forged],
+      [engine, "no token"],
+      [stranger, token],
+    ] as const) {
+      await using other = await ScriptedWorker.connect(where, { resumeToken });
+      assert.equal(other.welcome.resumed, false);
+      assert.notEqual(other.welcome.sessionId, worker.welcome.sessionId);
+    }
+    const { rows } = await sql<{ row: string }>`select s::text as row from sessions s`.execute(store.db);
+    const [, secret] = token.split(".");
+    assert.ok(rows.length > 0 && rows.every(({ row }) => !row.includes(secret!)));
+  });
+
+  it("is cancelled while it is away, within the bound", async () => {
+    await using engine = await engineOf({ cancelGraceMs: 50 });
+    const { worker, ref } = await beginTask(engine);
+    await worker.drop();
+    await engine.cancelTask(ref.taskId, "enough");
+    assert.deepEqual(outline(await wholeTape(engine, ref.taskId)), ["started", "cancel_requested", "final"]);
+    assert.equal((await engine.getTask(ref.taskId)).status, "cancelled");
+  });
+
+  it("hears of a cancel that came while it was away", async () => {
+    await using engine = await engineOf();
+    const { worker, ref, token } = await beginTask(engine);
+    await worker.drop();
+    await engine.cancelTask(ref.taskId, "enough");
+    await using again = await ScriptedWorker.connect(engine, { resumeToken: token, running: [ref] });
+    assert.equal((await again.next("stop")).because, "cancel");
+    await again.finish(ref, 1, { type: "error", failure: { reason: "STOPPED", message: "" }, isFinal: false });
+    await again.next("finished");
+    assert.equal((await engine.getTask(ref.taskId)).status, "cancelled");
+  });
+});

@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import type { JsonObject } from "@bufbuild/protobuf";
+import { PARAMS_VALUES_MAX } from "../../../src/domain/limits.ts";
+import { RunTaskRequestSchema, StartTaskRequestSchema } from "../../../src/gen/spool/v1/task_service_pb.ts";
+import { parseRunTask, parseStartTask } from "../../../src/rpc/validation/parse.ts";
+import { Call, labels, seconds, times } from "./parser-call.ts";
+
+const NOW = Date.UTC(2026, 10, 22);
+const NOW_S = NOW / 1_000;
+const MOMENT = { now: NOW, traceparent: null };
+const DAY_S = 24 * 60 * 60;
+
+const start = new Call(StartTaskRequestSchema, { kind: "echo" }, (request) => parseStartTask(request, MOMENT));
+const run = new Call(RunTaskRequestSchema, { kind: "echo" }, (request) => parseRunTask(request, MOMENT));
+
+/** Params whose JSON text has so many bytes. */
+function paramsOf(bytes: number): JsonObject {
+  return { text: "x".repeat(bytes - '{"text":""}'.length) };
+}
+
+/** Params whose values nest so deep, the object that they are included. */
+function nested(depth: number): JsonObject {
+  let value: JsonObject = {};
+  for (let level = 1; level < depth; level++) value = { a: value };
+  return value;
+}
+
+describe("a StartTask request", () => {
+  it("is complete when only the kind is given", () => {
+    assert.deepEqual(start.parse(), {
+      kind: "echo",
+      params: {},
+      requestId: null,
+      labels: {},
+      timeoutMs: null,
+      maxAttempts: null,
+      retryPolicy: {},
+      runAt: null,
+      deadlineAt: null,
+      traceparent: null,
+    });
+  });
+
+  it("keeps what is given", () => {
+    const fields = { params: { a: [1, "\0", null] }, requestId: "r 😀", labels: { "team/a.b": "ünï" }, maxAttempts: 3 };
+    const parsed = start.parse({
+      ...fields,
+      timeout: seconds(2, 500_000_000),
+      retryPolicy: {
+        initialBackoff: seconds(0, 1_000_001),
+        maxBackoff: seconds(60),
+        backoffMultiplier: 1.5,
+        jitter: 0,
+      },
+      runAt: seconds(1),
+      deadlineAt: seconds(1, 1_000_001),
+    });
+    assert.deepEqual(parsed, {
+      kind: "echo",
+      ...fields,
+      timeoutMs: 2_500,
+      retryPolicy: { initialBackoffMs: 2, maxBackoffMs: 60_000, backoffMultiplier: 1.5, jitter: 0 },
+      runAt: new Date(1_000),
+      deadlineAt: new Date(1_002),
+      traceparent: null,
+    });
+  });
+
+  it("leaves to the kind what is left out of a retry policy", () => {
+    const policyOf = (retryPolicy: object) => start.parse({ retryPolicy }).retryPolicy;
+    assert.deepEqual(policyOf({}), {});
+    assert.deepEqual(policyOf({ maxBackoff: seconds(1), backoffMultiplier: 0 }), { maxBackoffMs: 1_000 });
+    assert.deepEqual(policyOf({ jitter: 0 }), { jitter: 0 });
+  });
+
+  it("keeps keys that mean something to JavaScript, and lets them change nothing", () => {
+    const fields = { labels: '{"__proto__":"l"}', params: '{"__proto__":{"polluted":1},"constructor":{"toString":2}}' };
+    const parsed = start.parse({
+      labels: JSON.parse(fields.labels) as Record<string, string>,
+      params: JSON.parse(fields.params) as JsonObject,
+    });
+    assert.equal(JSON.stringify(parsed.labels), fields.labels);
+    assert.equal(JSON.stringify(parsed.params), fields.params);
+    assert.equal(({} as Record<string, unknown>)["polluted"], undefined);
+  });
+
+  it("is told everything that is wrong at once", () => {
+    const violations = start.refused({
+      kind: "",
+      labels: { "a b": "\0" },
+      timeout: seconds(0),
+      maxAttempts: 101,
+      retryPolicy: { initialBackoff: seconds(-1), maxBackoff: seconds(0), backoffMultiplier: -1, jitter: 2 },
+      runAt: seconds(0, -1),
+      deadlineAt: seconds(0, -1),
+    });
+    const policy = ["initial_backoff", "max_backoff", "backoff_multiplier", "jitter"].map((it) => `retry_policy.${it}`);
+    const labelled = ['labels["a b"]', 'labels["a b"]'];
+    assert.deepEqual(
+      violations.map(({ field }) => field),
+      ["kind", ...labelled, "timeout", "max_attempts", ...policy, "run_at", "deadline_at"],
+    );
+  });
+
+  start.accepts("a kind of 128 characters", { kind: "k".repeat(128) });
+  start.refuses("a kind of 129", { kind: "k".repeat(129) }, "kind", /1 to 128 characters/);
+  start.refuses("no kind", { kind: "" }, "kind", /1 to 128 characters/);
+  start.refuses("a kind with a space", { kind: "a b" }, "kind", /A-Za-z0-9/);
+  start.refuses("a kind with NUL", { kind: "a\0" }, "kind", /A-Za-z0-9/);
+  start.refuses("a kind that ends in a line", { kind: "a\n" }, "kind", /A-Za-z0-9/);
+
+  start.accepts("a request_id of 256 characters", { requestId: "😀".repeat(256) });
+  start.refuses("one of 257", { requestId: "😀".repeat(257) }, "request_id", /at most 256 characters/);
+  start.refuses("a very long one", { requestId: "x".repeat(100_000) }, "request_id", /at most 256 characters/);
+  start.refuses("one with NUL", { requestId: "a\0b" }, "request_id", /control characters/);
+  start.refuses("one with a line end", { requestId: "a\nb" }, "request_id", /control characters/);
+  start.refuses("one with half a character", { requestId: "a\ud800" }, "request_id", /surrogate/);
+
+  start.accepts("32 labels", { labels: labels(32) });
+  start.refuses("33 labels", { labels: labels(33) }, "labels", /at most 32/);
+  start.accepts("a label's key of 63 characters", { labels: { ["k".repeat(63)]: "" } });
+  start.refuses("one of 64", { labels: { ["k".repeat(64)]: "" } }, `labels["${"k".repeat(64)}"]`, /1 to 63/);
+  start.refuses("an empty one", { labels: { "": "v" } }, 'labels[""]', /1 to 63/);
+  start.refuses("one with a space", { labels: { "a b": "" } }, 'labels["a b"]', /A-Za-z0-9/);
+  start.accepts("a label's value of 255 characters", { labels: { a: "é".repeat(255) } });
+  start.refuses("one of 256", { labels: { a: "é".repeat(256) } }, 'labels["a"]', /at most 255 characters/);
+  start.refuses("one with NUL", { labels: { a: "\0" } }, 'labels["a"]', /NUL/);
+  start.refuses("one with half a character", { labels: { a: "\udc00" } }, 'labels["a"]', /surrogate/);
+
+  start.accepts("params of 1 MiB as JSON", { params: paramsOf(1_048_576) });
+  start.refuses("one byte more", { params: paramsOf(1_048_577) }, "params", /1,048,576 bytes as JSON/);
+  const escaped = { text: "\0".repeat(200_000) };
+  start.refuses("params whose escapes pass it", { params: escaped }, "params", /1,048,576 bytes as JSON/);
+  // The object and the list are values too.
+  start.accepts("params of 20,000 values", { params: { list: times(PARAMS_VALUES_MAX - 2, 0) } });
+  start.refuses("a value more", { params: { list: times(PARAMS_VALUES_MAX - 1, 0) } }, "params", /20,000 values/);
+  start.accepts("params that nest 32 deep", { params: nested(32) });
+  start.refuses("params that nest 33 deep", { params: nested(33) }, `params${".a".repeat(32)}`, /at most 32 deep/);
+  start.refuses("an infinite number", { params: { a: [Infinity] } }, "params.a[0]", /finite/);
+  start.refuses("half a character in params", { params: { a: "\ud800" } }, "params.a", /surrogate/);
+
+  start.accepts("a timeout of 1 ms", { timeout: seconds(0, 1_000_000) });
+  start.refuses("one of a nanosecond less", { timeout: seconds(0, 999_999) }, "timeout", /1 ms to 30 days/);
+  start.refuses("one of none", { timeout: seconds(0) }, "timeout", /1 ms to 30 days/);
+  start.refuses("a negative one", { timeout: seconds(-1) }, "timeout", /1 ms to 30 days/);
+  start.accepts("a timeout of 30 days", { timeout: seconds(30 * DAY_S) });
+  start.refuses("a nanosecond more", { timeout: seconds(30 * DAY_S, 1) }, "timeout", /1 ms to 30 days/);
+  start.refuses("nanos past a second", { timeout: seconds(1, 1_000_000_000) }, "timeout", /1 ms to 30 days/);
+  start.refuses("parts of two signs", { timeout: seconds(2, -1) }, "timeout", /1 ms to 30 days/);
+  it("rounds a timeout up to the millisecond", () => {
+    assert.equal(start.parse({ timeout: seconds(0, 1_000_001) }).timeoutMs, 2);
+  });
+
+  start.accepts("100 attempts", { maxAttempts: 100 });
+  start.refuses("101 attempts", { maxAttempts: 101 }, "max_attempts", /1 to 100/);
+  start.refuses("-1 attempts", { maxAttempts: -1 }, "max_attempts", /1 to 100/);
+
+  for (const [name, field] of [
+    ["initialBackoff", "retry_policy.initial_backoff"],
+    ["maxBackoff", "retry_policy.max_backoff"],
+  ] as const) {
+    const backoff = (duration: ReturnType<typeof seconds>) => ({ retryPolicy: { [name]: duration } });
+    start.accepts(`a ${field} of 1 ms`, backoff(seconds(0, 1_000_000)));
+    start.refuses(`a ${field} of less`, backoff(seconds(0, 999_999)), field, /1 ms to 30 days/);
+    start.accepts(`a ${field} of 30 days`, backoff(seconds(30 * DAY_S)));
+    start.refuses(`a ${field} of more`, backoff(seconds(30 * DAY_S, 1)), field, /1 ms to 30 days/);
+  }
+
+  const MULTIPLIER = "retry_policy.backoff_multiplier";
+  for (const backoffMultiplier of [1, 1.5, 100]) {
+    start.accepts(`a multiplier of ${backoffMultiplier}`, { retryPolicy: { backoffMultiplier } });
+  }
+  for (const backoffMultiplier of [1 - Number.EPSILON, 100.000_1, -1, NaN, Infinity, -Infinity]) {
+    start.refuses(
+      `a multiplier of ${backoffMultiplier}`,
+      { retryPolicy: { backoffMultiplier } },
+      MULTIPLIER,
+      /1 to 100/,
+    );
+  }
+
+  for (const jitter of [0, 0.5, 1]) start.accepts(`a jitter of ${jitter}`, { retryPolicy: { jitter } });
+  for (const jitter of [-Number.MIN_VALUE, 1 + Number.EPSILON, NaN, Infinity, -Infinity]) {
+    start.refuses(`a jitter of ${jitter}`, { retryPolicy: { jitter } }, "retry_policy.jitter", /0 to 1/);
+  }
+
+  start.accepts("a run_at 366 days ahead", { runAt: seconds(NOW_S + 366 * DAY_S) });
+  start.refuses("a nanosecond more", { runAt: seconds(NOW_S + 366 * DAY_S, 1) }, "run_at", /at most 366 days ahead/);
+  start.accepts("a run_at of the past", { runAt: seconds(-62_135_596_800) });
+  start.refuses("one before the year 1", { runAt: seconds(-62_135_596_801) }, "run_at", /years 1 to 9999/);
+  start.refuses("negative nanos", { runAt: seconds(0, -1) }, "run_at", /nanos from 0/);
+
+  const furthest = NOW_S + 732 * DAY_S;
+  start.accepts("a deadline_at 732 days ahead", { deadlineAt: seconds(furthest) });
+  start.refuses(
+    "one a nanosecond later",
+    { deadlineAt: seconds(furthest, 1) },
+    "deadline_at",
+    /at most 732 days ahead/,
+  );
+  start.accepts("a deadline_at of the past", { deadlineAt: seconds(-62_135_596_800) });
+  start.refuses("one of no year", { deadlineAt: seconds(253_402_300_800) }, "deadline_at", /years 1 to 9999/);
+  const runAt = seconds(NOW_S + 60);
+  start.accepts("a deadline_at 1 ms past its run_at", { runAt, deadlineAt: seconds(NOW_S + 60, 1_000_000) });
+  start.refuses("one at its run_at", { runAt, deadlineAt: runAt }, "deadline_at", /later than run_at/);
+  start.refuses("one before it", { runAt, deadlineAt: seconds(0) }, "deadline_at", /later than run_at/);
+  start.refuses("a run_at of no year alone", { runAt: seconds(0, -1), deadlineAt: seconds(-1) }, "run_at", /years/);
+});
+
+describe("a RunTask request", () => {
+  it("has a heartbeat of 15 s where none is asked for", () => {
+    assert.equal(run.parse().heartbeatMs, 15_000);
+  });
+
+  it("takes the retry policy and the deadline of a start", () => {
+    const { task } = run.parse({ retryPolicy: { jitter: 1 }, deadlineAt: seconds(NOW_S) });
+    assert.deepEqual([task.retryPolicy, task.deadlineAt], [{ jitter: 1 }, new Date(NOW)]);
+  });
+
+  it("is told what is wrong with the task and the heartbeat at once", () => {
+    const violations = run.refused({ kind: "", heartbeatInterval: seconds(61) });
+    assert.deepEqual(
+      violations.map(({ field }) => field),
+      ["kind", "heartbeat_interval"],
+    );
+  });
+});

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import {
+  CancelTaskRequestSchema,
+  GetEventsRequestSchema,
+  GetResultRequestSchema,
+  GetTaskRequestSchema,
+  ListTasksRequestSchema,
+  StreamEventsRequestSchema,
+} from "../../../src/gen/spool/v1/task_service_pb.ts";
+import { encodePageToken } from "../../../src/rpc/codec/page-token.ts";
+import {
+  parseCancelTask,
+  parseGetEvents,
+  parseGetResult,
+  parseGetTask,
+  parseListTasks,
+  parseStreamEvents,
+} from "../../../src/rpc/validation/parse.ts";
+import { Call, labels, seconds, times } from "./parser-call.ts";
+
+const TASK_ID = "018f3a5c-7b1e-7c3d-9a2b-0123456789ab";
+
+const get = new Call(GetTaskRequestSchema, { taskId: TASK_ID }, parseGetTask);
+const list = new Call(ListTasksRequestSchema, {}, parseListTasks);
+const cancel = new Call(CancelTaskRequestSchema, { taskId: TASK_ID }, parseCancelTask);
+const events = new Call(GetEventsRequestSchema, { taskId: TASK_ID }, parseGetEvents);
+const stream = new Call(StreamEventsRequestSchema, { taskId: TASK_ID }, parseStreamEvents);
+const result = new Call(GetResultRequestSchema, { taskId: TASK_ID }, parseGetResult);
+
+describe("a task_id", () => {
+  it("is taken in any case and given in lower case", () => {
+    assert.equal(get.parse({ taskId: TASK_ID.toUpperCase() }), TASK_ID);
+  });
+
+  const MALFORMED = ["", "x", TASK_ID.replaceAll("-", ""), `{${TASK_ID}}`, `${TASK_ID} `, `${TASK_ID.slice(1)}g`];
+  for (const taskId of MALFORMED) get.refuses(JSON.stringify(taskId), { taskId }, "task_id", /UUID/);
+  for (const call of [cancel, events, stream, result]) {
+    it(`is checked in a ${call.desc.name}`, () => {
+      assert.equal((call as typeof cancel).refused({ taskId: "x" })[0]!.field, "task_id");
+    });
+  }
+});
+
+describe("a ListTasks request", () => {
+  it("asks for 100 tasks of any sort from the newest where nothing is said", () => {
+    const filter = { statuses: [], kinds: [], labels: {}, taskIdPrefix: "" };
+    assert.deepEqual(list.parse(), { limit: 100, beforeTaskId: null, withProgress: false, filter });
+  });
+
+  it("names each status and kind once", () => {
+    const { filter } = list.parse({ statuses: [2, 1, 2], kinds: ["b", "a", "b"] });
+    assert.deepEqual(
+      [filter.statuses, filter.kinds],
+      [
+        ["running", "pending"],
+        ["b", "a"],
+      ],
+    );
+  });
+
+  list.accepts("a page_size of 1", { pageSize: 1 });
+  list.accepts("a page_size of 1,000", { pageSize: 1_000 });
+  list.refuses("1,001", { pageSize: 1_001 }, "page_size", /1 to 1,000/);
+  list.refuses("-1", { pageSize: -1 }, "page_size", /1 to 1,000/);
+  list.refuses("an unspecified status", { statuses: [1, 0] }, "statuses[1]", /other than UNSPECIFIED/);
+  list.refuses("a status that does not exist", { statuses: [99 as never] }, "statuses[0]", /status/);
+  list.accepts("100 kinds", { kinds: times(100, "k") });
+  list.refuses("101 kinds", { kinds: times(101, "k") }, "kinds", /at most 100/);
+  list.refuses("a kind that can be none", { kinds: ["a", "a b"] }, "kinds[1]", /A-Za-z0-9/);
+  list.refuses("33 labels", { labels: labels(33) }, "labels", /at most 32/);
+  list.refuses("a made-up token", { pageToken: "page2" }, "page_token", /next_page_token/);
+
+  it("goes on after the task that its token names", () => {
+    const pageToken = encodePageToken(TASK_ID, { statuses: ["failed"], kinds: [], labels: {} });
+    assert.equal(list.parse({ pageToken, statuses: [4] }).beforeTaskId, TASK_ID);
+  });
+
+  it("refuses the token of a list with other filters", () => {
+    const pageToken = encodePageToken(TASK_ID, { statuses: ["failed"], kinds: [], labels: {} });
+    assert.equal(list.refused({ pageToken, statuses: [5] })[0]!.field, "page_token");
+  });
+
+  it("keeps no more than 100 of a flood of violations", () => {
+    assert.equal(list.refused({ statuses: times(10_000, 0) }).length, 100);
+  });
+});
+
+describe("a CancelTask request", () => {
+  cancel.accepts("a reason of 1,024 characters", { reason: "ü".repeat(1_024) });
+  cancel.refuses("one of 1,025", { reason: "ü".repeat(1_025) }, "reason", /at most 1,024 characters/);
+  cancel.refuses("one with NUL", { reason: "a\0" }, "reason", /NUL/);
+});
+
+describe("a GetEvents request", () => {
+  it("reads 100 events from the first, without waiting, where nothing is said", () => {
+    assert.deepEqual(events.parse(), { taskId: TASK_ID, fromSeq: 1n, limit: 100, waitMs: 0 });
+  });
+
+  events.refuses("a limit of 0", { limit: 0 }, "limit", /1 to 1,000/);
+  events.accepts("a limit of 1", { limit: 1 });
+  events.accepts("a limit of 1,000", { limit: 1_000 });
+  events.refuses("a limit of 1,001", { limit: 1_001 }, "limit", /1 to 1,000/);
+  events.refuses("a limit of -1", { limit: -1 }, "limit", /1 to 1,000/);
+  events.refuses("a from_seq of -1", { fromSeq: -1n }, "from_seq", /0 or more/);
+  events.accepts("the last from_seq that there is", { fromSeq: 2n ** 63n - 1n });
+  events.accepts("a wait of 0", { wait: seconds(0) });
+  events.accepts("a wait of 60 s", { wait: seconds(60) });
+  events.refuses("a nanosecond more", { wait: seconds(60, 1) }, "wait", /0 s to 60 s/);
+  events.refuses("a negative wait", { wait: seconds(0, -1) }, "wait", /0 s to 60 s/);
+});
+
+describe("a StreamEvents request", () => {
+  it("follows from the first with a heartbeat of 15 s where nothing is said", () => {
+    assert.deepEqual(stream.parse(), { taskId: TASK_ID, fromSeq: 1n, heartbeatMs: 15_000 });
+  });
+
+  stream.accepts("a heartbeat of 1 s", { heartbeatInterval: seconds(1) });
+  stream.refuses("a shorter one", { heartbeatInterval: seconds(0, 999_999_999) }, "heartbeat_interval", /1 s to 60 s/);
+  stream.refuses("one of 0", { heartbeatInterval: seconds(0) }, "heartbeat_interval", /1 s to 60 s/);
+  stream.accepts("a heartbeat of 60 s", { heartbeatInterval: seconds(60) });
+  stream.refuses("a longer one", { heartbeatInterval: seconds(60, 1) }, "heartbeat_interval", /1 s to 60 s/);
+  stream.refuses("a from_seq of -1", { fromSeq: -1n }, "from_seq", /0 or more/);
+});
+
+describe("a GetResult request", () => {
+  it("does not wait where nothing is said", () => {
+    assert.deepEqual(result.parse(), { taskId: TASK_ID, waitMs: 0 });
+  });
+
+  result.accepts("a wait of 60 s", { wait: seconds(60) });
+  result.refuses("a longer one", { wait: seconds(60, 1) }, "wait", /0 s to 60 s/);
+});

@@ -1,0 +1,263 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ConfigurationError, readConfiguration, secretsOf } from "../../../src/server/config/configuration.ts";
+import { isLoopback } from "../../../src/server/config/loopback.ts";
+
+type Environment = Record<string, string>;
+
+/** What is wrong with a configuration; empty: nothing. */
+function problemsOf(options: Parameters<typeof readConfiguration>[0]): readonly string[] {
+  try {
+    readConfiguration({ environment: {}, ...options });
+  } catch (error) {
+    assert.ok(error instanceof ConfigurationError, String(error));
+    return error.problems;
+  }
+  return [];
+}
+
+describe("a configuration", () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "spool-configuration-"));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  function file(text: string): string {
+    const path = join(folder, "config.json");
+    writeFileSync(path, text);
+    return path;
+  }
+
+  it("is complete where nothing is set", () => {
+    assert.deepEqual(readConfiguration({ environment: {} }), {
+      host: "127.0.0.1",
+      port: 50_051,
+      httpPort: 8_080,
+      httpOrigins: [],
+      tlsCert: null,
+      tlsKey: null,
+      token: null,
+      databaseUrl: null,
+      dataDir: "./.spool",
+      namespace: "default",
+      notify: true,
+      metrics: true,
+      slots: 64,
+      cancelGraceMs: 5_000,
+      leaseMs: 10_000,
+      drainMs: 5_000,
+      crashesMax: 3,
+      writeAheadKib: 64,
+      streamResetBurst: 10_000,
+      streamsPerConnection: 2_000,
+      followsPerConnection: 256,
+      waitingReads: 512,
+      requestTimeoutMs: 30_000,
+      sourcesDir: ".",
+      modelBaseUrl: null,
+      modelApiKey: null,
+      model: null,
+      unknownKinds: "wait",
+      migrate: true,
+      logLevel: "info",
+      logFormat: "auto",
+    });
+  });
+
+  it("takes a flag before the environment, that before the file, that before the default", () => {
+    const config = file('{"slots": 1, "port": 1, "drainMs": 1}');
+    const environment = { SPOOL_CONFIG: config, SPOOL_SLOTS: "2", SPOOL_PORT: "2" };
+    const { slots, port, drainMs, leaseMs } = readConfiguration({ flags: { slots: "3" }, environment });
+    assert.deepEqual([slots, port, drainMs, leaseMs], [3, 2, 1, 10_000]);
+  });
+
+  it("takes the file that the flag names before that of the environment", () => {
+    const environment = { SPOOL_CONFIG: join(folder, "missing.json") };
+    assert.equal(readConfiguration({ flags: { config: file('{"model": "m"}') }, environment }).model, "m");
+  });
+
+  it("takes SPOOL_DATABASE_URL before DATABASE_URL, and an empty variable as unset", () => {
+    const DATABASE_URL = "postgres://b/b";
+    const both = { SPOOL_DATABASE_URL: "postgresql://a/a", DATABASE_URL };
+    assert.equal(readConfiguration({ environment: both }).databaseUrl, "postgresql://a/a");
+    const one = { SPOOL_DATABASE_URL: "", DATABASE_URL, SPOOL_PORT: "" };
+    assert.equal(readConfiguration({ environment: one }).databaseUrl, DATABASE_URL);
+  });
+
+  it("takes true, false, 1 and 0 for a yes or no", () => {
+    for (const [word, migrate] of Object.entries({ true: true, 1: true, false: false, 0: false })) {
+      assert.equal(readConfiguration({ environment: { SPOOL_MIGRATE: word } }).migrate, migrate);
+    }
+    assert.equal(readConfiguration({ environment: {}, flags: { migrate: false } }).migrate, false);
+  });
+
+  it("says everything that is wrong at once, and each by the name that it was set by", () => {
+    const environment = { SPOOL_PORT: "x", SPOOL_SLOTS: "0", SPOOL_LOG_LEVEL: "loud", DATABASE_URL: "mysql://" };
+    const config = file('{"leaseMs": 1.5, "colour": "red"}');
+    const problems = problemsOf({ environment, flags: { config, cancelGraceMs: "-1" } });
+    assert.deepEqual(
+      problems.map((problem) => problem.slice(0, problem.indexOf(":"))),
+      [
+        `colour in ${config}`,
+        "SPOOL_PORT",
+        "DATABASE_URL",
+        "SPOOL_SLOTS",
+        "--cancel-grace-ms",
+        `leaseMs in ${config}`,
+        "SPOOL_LOG_LEVEL",
+      ],
+    );
+  });
+
+  it("takes the origins of a file as a list too, and each of an environment by itself", () => {
+    const list = ["https://a.example", "http://b.example:81"];
+    const config = file(JSON.stringify({ httpOrigins: list }));
+    assert.deepEqual(readConfiguration({ environment: {}, flags: { config } }).httpOrigins, list);
+    const environment = { SPOOL_HTTP_ORIGINS: list.join(" , ") };
+    assert.deepEqual(readConfiguration({ environment }).httpOrigins, list);
+    assert.match(
+      problemsOf({ environment: {}, flags: { config: file('{"httpOrigins": [1]}') } })[0]!,
+      /must be origins/,
+    );
+  });
+
+  it("opens no HTTP door where it is off, in an environment as in a file", () => {
+    assert.equal(readConfiguration({ environment: { SPOOL_HTTP_PORT: "off" } }).httpPort, null);
+    const config = file('{"httpPort": "off"}');
+    assert.equal(readConfiguration({ environment: {}, flags: { config } }).httpPort, null);
+  });
+
+  it("wants a certificate and its key, or neither", () => {
+    for (const variable of ["SPOOL_TLS_CERT", "SPOOL_TLS_KEY"]) {
+      assert.match(problemsOf({ environment: { [variable]: "a.pem" } }).join(), /must be set both or neither/);
+    }
+    const environment = { SPOOL_TLS_CERT: "a.pem", SPOOL_TLS_KEY: "b.pem" };
+    assert.equal(readConfiguration({ environment }).tlsKey, "b.pem");
+  });
+
+  it("repeats no secret in an error", () => {
+    const environment = { SPOOL_TOKEN: "s3cret word", SPOOL_MODEL_API_KEY: "s3cret word", DATABASE_URL: "s3cret" };
+    const problems = problemsOf({ environment, flags: { config: file('{"token": s3cret}') } });
+    assert.equal(problems.length, 4);
+    assert.doesNotMatch(problems.join(), /s3cret/);
+  });
+
+  for (const text of ["[]", "null", "1", "{", ""]) {
+    it(`refuses a file of ${JSON.stringify(text)}`, () => {
+      assert.match(problemsOf({ flags: { config: file(text) } }).join(), /config\.json: must be/);
+    });
+  }
+
+  it("refuses a file that is not there", () => {
+    assert.match(problemsOf({ environment: { SPOOL_CONFIG: join(folder, "missing.json") } }).join(), /no such file/);
+  });
+
+  const BOUNDS: [variable: string, within: string[], beyond: string[]][] = [
+    ["SPOOL_PORT", ["0", "65535"], ["-1", "65536", "1e3", "0x10", " 1", "1.5"]],
+    ["SPOOL_HTTP_PORT", ["0", "65535", "off"], ["-1", "65536", "on"]],
+    [
+      "SPOOL_HTTP_ORIGINS",
+      ["https://app.example", "http://localhost:3000, https://a.example:8443", "http://[::1]:3000"],
+      ["*", "null", "app.example", "https://app.example/", "https://app.example:443", "https://APP.example", "ftp://a"],
+    ],
+    ["SPOOL_SLOTS", ["1", "10000"], ["0", "10001"]],
+    ["SPOOL_CANCEL_GRACE_MS", ["0", "3600000"], ["-1", "3600001"]],
+    ["SPOOL_LEASE_MS", ["1000", "600000"], ["999", "600001"]],
+    ["SPOOL_DRAIN_MS", ["0", "3600000"], ["-1", "3600001"]],
+    ["SPOOL_CRASHES_MAX", ["1", "100"], ["0", "101"]],
+    ["SPOOL_WRITE_AHEAD_KIB", ["1", "65536"], ["0", "65537"]],
+    ["SPOOL_STREAM_RESET_BURST", ["1", "1000000"], ["0", "1000001"]],
+    ["SPOOL_STREAMS_PER_CONNECTION", ["1", "100000"], ["0", "100001"]],
+    ["SPOOL_FOLLOWS_PER_CONNECTION", ["1", "100000"], ["0", "100001"]],
+    ["SPOOL_WAITING_READS", ["1", "10000"], ["0", "10001"]],
+    ["SPOOL_REQUEST_TIMEOUT_MS", ["1000", "3600000"], ["999", "3600001"]],
+    ["SPOOL_NAMESPACE", ["a", "n".repeat(63)], ["n".repeat(64), "a b"]],
+    ["SPOOL_TOKEN", ["t", "t".repeat(4_096)], ["t".repeat(4_097), "a b", "é"]],
+    ["SPOOL_HOST", ["localhost", "::1", "127.0.0.1"], ["[::1]", "a b", "http://localhost"]],
+    [
+      "SPOOL_DATABASE_URL",
+      ["postgres://h/d", "postgresql:///d", "postgres://u:p@/d?host=/run/postgresql"],
+      ["mysql://h/d", "postgres://", "postgres://u:p#p@h/d"],
+    ],
+    ["SPOOL_MODEL_BASE_URL", ["https://h/v1"], ["ftp://h", "h"]],
+    ["SPOOL_UNKNOWN_KINDS", ["wait", "refuse"], ["accept"]],
+    ["SPOOL_MIGRATE", ["true", "0"], ["yes"]],
+    ["SPOOL_LOG_LEVEL", ["trace", "silent"], ["INFO"]],
+    ["SPOOL_LOG_FORMAT", ["auto", "json", "pretty"], ["text"]],
+  ];
+  for (const [variable, within, beyond] of BOUNDS) {
+    it(`keeps ${variable} within its bounds`, () => {
+      for (const value of within) assert.deepEqual(problemsOf({ environment: { [variable]: value } }), [], value);
+      for (const value of beyond) {
+        const [problem, ...others] = problemsOf({ environment: { [variable]: value } });
+        assert.match(problem ?? "", new RegExp(`^${variable}: must be `), value);
+        assert.deepEqual(others, []);
+      }
+    });
+  }
+});
+
+describe("the secrets of a configuration", () => {
+  it("are what nobody may read, a password as it is and as a URL has it", () => {
+    const environment = { SPOOL_TOKEN: "t", SPOOL_MODEL_API_KEY: "k", DATABASE_URL: "postgres://u:p%40ss@h/d" };
+    assert.deepEqual(secretsOf(readConfiguration({ environment })), ["t", "k", "p%40ss", "p@ss"]);
+    assert.deepEqual(secretsOf(readConfiguration({ environment: { DATABASE_URL: "postgres://h/d" } })), []);
+  });
+
+  it("are the passwords of a URL without a host or with several, and of its query", () => {
+    for (const url of [
+      "postgres://u:hidden@/d?host=/run/postgresql",
+      "postgres:///d?user=u&password=hidden",
+      "postgres://u:hidden@one:1,two:2/d",
+    ])
+      assert.deepEqual(
+        new Set(secretsOf(readConfiguration({ environment: { DATABASE_URL: url } }))),
+        new Set(["hidden"]),
+      );
+  });
+});
+
+describe("an address without a token", () => {
+  const LOOPBACK = ["127.0.0.1", "127.0.0.53", "127.255.255.255", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"];
+  for (const host of [...LOOPBACK, "localhost", "LocalHost"]) {
+    it(`may be ${host}`, () => {
+      assert.ok(isLoopback(host));
+      assert.deepEqual(problemsOf({ environment: { SPOOL_HOST: host } }), []);
+    });
+  }
+
+  const OPEN = [
+    "0.0.0.0",
+    "::",
+    "::ffff:0.0.0.0",
+    "::ffff:10.0.0.1",
+    "10.0.0.1",
+    "128.0.0.1",
+    "126.255.255.255",
+    "::2",
+  ];
+  const NAMES = [
+    "127.evil.com",
+    "127.0.0.1.evil.com",
+    "localhost.evil.com",
+    "127.1",
+    "2130706433",
+    "0x7f.0.0.1",
+    "fe80::1%lo",
+  ];
+  for (const host of [...OPEN, ...NAMES]) {
+    it(`may not be ${host}`, () => {
+      assert.ok(!isLoopback(host));
+      const environment: Environment = { SPOOL_HOST: host };
+      assert.match(problemsOf({ environment }).join(), /^SPOOL_TOKEN: must be set/);
+      assert.deepEqual(problemsOf({ environment: { ...environment, SPOOL_TOKEN: "t" } }), []);
+    });
+  }
+
+  it("is told together with what else is wrong", () => {
+    assert.equal(problemsOf({ environment: { SPOOL_HOST: "0.0.0.0", SPOOL_SLOTS: "x" } }).length, 2);
+  });
+});
