@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { JsonValue } from "./json.ts";
 
 /** The same text for the same value: keys sorted by code unit, no white space (RFC 8785). */
@@ -13,5 +13,5 @@ export function canonicalJson(value: JsonValue): string {
 
 /** SHA-256 of the canonical JSON, in hex: equal exactly for equal values. */
 export function digestJson(value: JsonValue): string {
-  return createHash("sha256").update(canonicalJson(value)).digest("hex");
+  return hash("sha256", canonicalJson(value));
 }
