@@ -3,11 +3,13 @@
 // order now and then. Afterwards the tapes are held against what is promised, and against what each worker has written
 // down of the events that it was told are stored.
 
+import assert from "node:assert/strict";
 import { mkdtempDisposable } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { SpoolClient } from "../../src/client/client.ts";
+import { CRASHES_MAX } from "../../src/domain/limits.ts";
 import { eventually } from "../support/eventually.ts";
 import { createDatabase } from "../support/postgres.ts";
 import { CUT_MANNERS, CuttingRelay } from "./support/cutting-relay.ts";
@@ -103,6 +105,11 @@ async function untilAllEnd(clients: readonly SpoolClient[]): Promise<void> {
   await eventually(check, { timeoutMs: ENDS_MS_MAX, describe: "every task has ended" });
 }
 
+async function expectSessions(clients: readonly SpoolClient[], count: number): Promise<void> {
+  const { sessions } = await pick(clients).sessions();
+  assert.equal(sessions.length, count);
+}
+
 async function workers(findings: Findings): Promise<void> {
   console.log(
     `${TASKS} tasks at ${Object.values(CREW).join(" + ")} workers of ${SERVERS} servers, cut off ${CUTS} times`,
@@ -113,7 +120,12 @@ async function workers(findings: Findings): Promise<void> {
   await using replicas = await startReplicas({
     count: SERVERS,
     databaseUrl: database.url,
-    environment: { SPOOL_LEASE_MS: `${LEASE_MS}`, SPOOL_CANCEL_GRACE_MS: `${GRACE_MS}` },
+    environment: {
+      SPOOL_LEASE_MS: `${LEASE_MS}`,
+      SPOOL_CANCEL_GRACE_MS: `${GRACE_MS}`,
+      // The scenario kills workers at random: three in a row may have had the same task, which is not to blame.
+      SPOOL_CRASHES_MAX: `${CRASHES_MAX}`,
+    },
   });
   await using relay = await CuttingRelay.open(replicas.map(({ address }) => address));
   await using crew = startCrew(CREW, {
@@ -125,6 +137,8 @@ async function workers(findings: Findings): Promise<void> {
     onDied: ({ name }, how) => findings.violation(`${name} ended by itself with ${how}`),
   });
   const clients = replicas.map(({ client }) => client);
+  // A worker that is asked to stop before it has begun ends by the signal.
+  await eventually(() => expectSessions(clients, SERVERS + crew.length), { describe: "every worker has a session" });
   const over = new AbortController();
   const replacing = replaceInTurn(crew, findings, over.signal);
   await Promise.all([startTasks(clients, findings), cutAtRandom(relay, findings)]);
