@@ -21,11 +21,11 @@ const FLOORS: Record<string, readonly string[]> = {
   engine: ["domain", "async", "telemetry", "store"],
   kinds: ["domain", "telemetry", "store"],
   rpc: ["gen", "domain", "codec", "async", "telemetry", "engine"],
-  client: ["gen", "domain", "codec", "telemetry"],
-  console: ["gen", "domain", "client"],
+  client: ["gen", "domain", "codec", "async", "telemetry"],
+  console: ["gen", "domain", "async", "client"],
   doctor: ["gen", "domain", "async", "store", "engine", "rpc", "client"],
   server: ["gen", "domain", "async", "telemetry", "store", "engine", "kinds", "rpc", "doctor"],
-  cli: ["domain", "client", "doctor", "server"],
+  cli: ["domain", "async", "client", "doctor", "server"],
 };
 
 /** Static, dynamic and type imports, and re-exports, of a file by its path. */

@@ -1,14 +1,24 @@
-import { setTimeout } from "node:timers/promises";
+import { pause } from "./pause.ts";
 
-const FIRST_MS = 50;
-const MAX_MS = 1_000;
+/** How long to wait before a retry: `firstMs` after the first failure, doubled with each failure, `maxMs` at most. */
+export interface Backoff {
+  firstMs: number;
+  maxMs: number;
+  /** The share of each delay that is random, 0 to 1, so that clients that fail together do not retry together. Default 0. */
+  jitter?: number;
+}
 
-/** Waits before the next try: 50 ms after the first failure, doubled with each, a second at the most. @returns false when the signal fired */
+/** For work on the own database, of which a server runs few retries at once. */
+export const STORE_BACKOFF: Backoff = { firstMs: 50, maxMs: 1_000 };
+
+/** @param failures in a row, from 1 */
+export function backoffMs(failures: number, { firstMs, maxMs, jitter = 0 }: Backoff): number {
+  const ceilingMs = Math.min(maxMs, firstMs * 2 ** (failures - 1));
+  return ceilingMs * (1 - jitter * Math.random());
+}
+
+/** Waits before a retry of work on the own database. @returns false when the signal fired */
 export async function backoff(failures: number, signal: AbortSignal): Promise<boolean> {
-  try {
-    await setTimeout(Math.min(MAX_MS, FIRST_MS * 2 ** (failures - 1)), undefined, { signal });
-    return true;
-  } catch {
-    return false;
-  }
+  await pause(backoffMs(failures, STORE_BACKOFF), signal).catch(() => {});
+  return !signal.aborted;
 }

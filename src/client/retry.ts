@@ -1,70 +1,42 @@
+import { RetryBudget, retryWhile } from "../async/retry.ts";
+import type { RetryPolicy } from "../async/retry.ts";
+import { TIMER_MS_MAX } from "../async/time-limit.ts";
 import { isTransient } from "./errors.ts";
-import { pause, TIMER_MS_MAX } from "./timing.ts";
 
 /** How long the client keeps trying without any success, unless told otherwise. */
 export const RETRY_MS_DEFAULT = 60_000;
-const BACKOFF_MS_MIN = 100;
-const BACKOFF_MS_MAX = 5_000;
-/** Of what the server asks for, added at random, so that those it turned away together do not come back together. */
+const BACKOFF = { firstMs: 100, maxMs: 5_000, jitter: 0.5 };
+/** The random share that is added to the server's hint, so that clients refused together do not return together. */
 const HINT_JITTER = 0.2;
 
 /**
- * Decides after each failure whether to try again, and when: after what the server asked for or after a delay that
- * doubles, both with jitter, until `retryMs` have passed without a success.
+ * Decides after each failure of a stream whether to open another, and when: after the delay that the server asked for,
+ * or after a delay that doubles, both with jitter, until `retryMs` have passed without a success.
+ *
+ * @param retryMs 0: never retry; Infinity: never give up
  */
-export class Patience {
-  readonly #retryMs: number;
-  #failures = 0;
-  /** Since when nothing has succeeded. */
-  #since: number | null = null;
-
-  /** @param retryMs 0: never try again; Infinity: never give up */
-  constructor(retryMs: number) {
-    this.#retryMs = retryMs;
-  }
-
-  /** Something succeeded: what comes now is a new outage. */
-  succeeded(): void {
-    this.#failures = 0;
-    this.#since = null;
-  }
-
-  /** @returns the ms to wait before the next try; null: the error will not go away, or has lasted too long */
-  nextDelayMs(error: unknown): number | null {
-    if (!isTransient(error)) return null;
-    const now = performance.now();
-    this.#since ??= now;
-    this.#failures++;
-    const delayMs = Math.max(backoffMs(this.#failures), hintMs(error.retryAfterMs));
-    return now - this.#since + delayMs > this.#retryMs ? null : delayMs;
-  }
-}
-
-function backoffMs(failures: number): number {
-  const ceilingMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (failures - 1));
-  return ceilingMs * (0.5 + Math.random() / 2);
-}
-
-function hintMs(retryAfterMs: number | undefined): number {
-  return retryAfterMs === undefined ? 0 : Math.min(TIMER_MS_MAX, retryAfterMs * (1 + HINT_JITTER * Math.random()));
+export function retryBudget(retryMs: number): RetryBudget {
+  return new RetryBudget(isTransient, policyOf(retryMs));
 }
 
 /**
- * Calls until it succeeds, fails for good, or `retryMs` have passed since the first failure. Only for calls that are
- * safe to repeat; all of this service's are, a start by its request id.
+ * Calls until the call succeeds, fails for good, or `retryMs` have passed since the first failure. Only for calls that
+ * are safe to repeat: all calls of this service are, a start by its request id.
+ *
+ * @param onFailure is called for each error that is retried
  */
-export async function withRetries<Answer>(
+export function withRetries<Answer>(
   call: () => Promise<Answer>,
-  { retryMs, signal }: { retryMs: number; signal?: AbortSignal | undefined },
+  { retryMs, ...options }: { retryMs: number; signal?: AbortSignal | undefined; onFailure?: (error: unknown) => void },
 ): Promise<Answer> {
-  const patience = new Patience(retryMs);
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      const delayMs = patience.nextDelayMs(error);
-      if (delayMs === null) throw error;
-      await pause(delayMs, signal);
-    }
-  }
+  return retryWhile(isTransient, call, { ...policyOf(retryMs), ...options });
+}
+
+function policyOf(totalMs: number): RetryPolicy {
+  return { backoff: BACKOFF, totalMs, leastMs: hintMs };
+}
+
+function hintMs(error: unknown): number {
+  if (!isTransient(error) || error.retryAfterMs === undefined) return 0;
+  return Math.min(TIMER_MS_MAX, error.retryAfterMs * (1 + HINT_JITTER * Math.random()));
 }

@@ -1,3 +1,5 @@
+import { abortable } from "../async/abort.ts";
+
 /**
  * Does work while the page can be seen, again each time that it comes into view: a tab in the background holds no
  * connection, of which a browser has six for a server. Ends when the work does, or throws what that throws.
@@ -25,7 +27,6 @@ async function untilVisible(signal: AbortSignal): Promise<void> {
   if (!document.hidden) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   document.addEventListener("visibilitychange", () => resolve(), { once: true, signal });
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
+  await abortable(promise, signal);
   return untilVisible(signal);
 }

@@ -1,5 +1,5 @@
-import { setTimeout } from "node:timers/promises";
 import type { Kysely, Transaction } from "kysely";
+import { pause } from "../async/pause.ts";
 import { readWithin } from "../store/connection/bounded-read.ts";
 import type { Database } from "../store/schema.ts";
 import { listSessions } from "../store/session-queries.ts";
@@ -71,6 +71,6 @@ export class Patient {
 
   /** Long enough for every loop of a server to have had its turn. */
   async pause(): Promise<void> {
-    await setTimeout(LOOK_AGAIN_MS, undefined, { signal: this.signal });
+    await pause(LOOK_AGAIN_MS, this.signal);
   }
 }

@@ -1,4 +1,4 @@
-import { aborted } from "../async/abort.ts";
+import { untilAborted } from "../async/abort.ts";
 import { DataDirInUse } from "../store/connection/data-dir-lock.ts";
 import { databaseLocation, openDatabase } from "../store/database.ts";
 import { hasEmbedded } from "../store/connection/embedded.ts";
@@ -103,7 +103,10 @@ class Examination {
     const [findings, signal] = [this.#findings, this.#signal];
     await examineStore(store, { settings: this.#settings, findings, signal });
     // One that does not answer any more would hold up the report.
-    await Promise.race([store.close().catch(() => {}), aborted(signal)]);
+    await untilAborted(
+      store.close().catch(() => {}),
+      signal,
+    );
   }
 
   /** @returns null: it could not be opened, and what was found is told */
@@ -126,7 +129,7 @@ class Examination {
       "url" in location ? { ...location, connectionsMax: CONNECTIONS_MAX, mayBeUnusable: true } : location,
     );
     try {
-      const store = await Promise.race([opening, aborted(this.#signal)]);
+      const store = await untilAborted(opening, this.#signal);
       if (store !== undefined) return store;
       void opening.then((late) => late.close()).catch(() => {});
       throw new Error("the time is up");

@@ -1,3 +1,4 @@
+import { untilAborted } from "../async/abort.ts";
 import { isStatementTimeout } from "../store/errors.ts";
 import { CHECK_NAMES, skipped } from "./check.ts";
 import type { Check, CheckName, Finding } from "./check.ts";
@@ -36,14 +37,9 @@ export class Findings {
 
   /** Takes a look, and makes a finding of whatever comes of it. */
   async look(name: CheckName, look: () => Promise<Finding>): Promise<void> {
-    const signal = this.#signal;
-    const tooLate = Promise.withResolvers<Finding>();
-    const giveUp = () => tooLate.resolve(this.failure(new Error("the time is up")));
-    signal.addEventListener("abort", giveUp);
-    if (signal.aborted) giveUp();
     const looked = look().catch((error: unknown) => this.failure(error));
-    this.#found.set(name, await Promise.race([looked, tooLate.promise]));
-    signal.removeEventListener("abort", giveUp);
+    const finding = await untilAborted(looked, this.#signal);
+    this.#found.set(name, finding ?? this.failure(new Error("the time is up")));
   }
 
   /** What a check that could not be made has found. */

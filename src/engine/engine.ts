@@ -14,7 +14,7 @@ import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
 import { listTasks, readTask } from "../store/tasks/task-queries.ts";
-import { aborted } from "../async/abort.ts";
+import { untilAborted } from "../async/abort.ts";
 import type { Reporting } from "./attempt/attempt-report.ts";
 import { Control } from "./attempt/task-control.ts";
 import { Dying } from "./cluster/crash-handover.ts";
@@ -182,7 +182,7 @@ export class Engine implements TaskEngine {
     this.#isDraining = true;
     const membership = this.#membership;
     if (membership === null) return;
-    const orHalt = (work: Promise<unknown>) => Promise.race([work, aborted(halt)]);
+    const orHalt = (work: Promise<unknown>) => untilAborted(work, halt);
     this.#journal.giveUpOn(halt);
     const leave = membership.session.announceLeave();
     await orHalt(Promise.all([this.#runner.stopClaiming(), this.#workers.drain(), leave]));

@@ -1,4 +1,5 @@
-import { setTimeout } from "node:timers/promises";
+import { pause } from "../async/pause.ts";
+import { within } from "../async/time-limit.ts";
 import { unusableReason } from "./database-watch.ts";
 
 /** What a server must have and be to be sent work. */
@@ -47,7 +48,7 @@ export class Readiness {
   /** Tells of every change, until the signal fires. @param ready what was told last */
   async watch(tell: (report: ReadinessReport) => void, { ready, signal }: { ready: boolean; signal: AbortSignal }) {
     for (let last = ready; ;) {
-      await setTimeout(WATCH_EVERY_MS, undefined, { signal }).catch(() => {});
+      await pause(WATCH_EVERY_MS, signal).catch(() => {});
       if (signal.aborted) return;
       const report = await this.report();
       if (signal.aborted) return;
@@ -57,17 +58,8 @@ export class Readiness {
   }
 
   async #whyUnusable(): Promise<string | null> {
-    const tooLate = new AbortController();
-    const silent = `the database did not answer within ${PING_MS_MAX} ms`;
-    try {
-      return await Promise.race([
-        this.#check().then(() => null),
-        setTimeout(PING_MS_MAX, silent, { signal: tooLate.signal }),
-      ]);
-    } catch (error) {
-      return unusableReason(error);
-    } finally {
-      tooLate.abort();
-    }
+    const checked = this.#check().then(() => null, unusableReason);
+    const reason = await within(checked, PING_MS_MAX);
+    return reason === undefined ? `the database did not answer within ${PING_MS_MAX} ms` : reason;
   }
 }

@@ -1,9 +1,10 @@
-import { setTimeout } from "node:timers/promises";
 import type { Resource } from "@opentelemetry/resources";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
 import type { Kind } from "../domain/kind.ts";
-import { aborted } from "../async/abort.ts";
+import { untilAborted } from "../async/abort.ts";
+import { pause } from "../async/pause.ts";
+import { retryWhile } from "../async/retry.ts";
 import { Engine } from "../engine/engine.ts";
 import { echo } from "../kinds/echo.ts";
 import { ingestKind } from "../kinds/ingest/ingest.ts";
@@ -170,24 +171,31 @@ async function join(parts: ServerParts, signal: AbortSignal): Promise<{ later: P
     await joinOnce(parts);
     return { later: Promise.resolve() };
   } catch (error) {
-    if (!(error instanceof StoreUnavailable) || error.cause instanceof DatabaseMisconfigured) throw error;
+    if (!isUnreachable(error)) throw error;
     parts.log.warn({ err: error.cause }, "the database cannot be reached: calls are answered UNAVAILABLE until it can");
     return { later: joinLater(parts, signal) };
   }
 }
 
 async function joinLater(parts: ServerParts, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await setTimeout(JOIN_RETRY_MS, undefined, { signal }).catch(() => {});
-    if (signal.aborted) return;
-    try {
-      await joinOnce(parts);
-      parts.log.info("the database can be reached now");
-      return;
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable) || error.cause instanceof DatabaseMisconfigured) throw error;
-    }
+  const joinUnlessStopped = async () => {
+    signal.throwIfAborted();
+    await joinOnce(parts);
+  };
+  try {
+    await pause(JOIN_RETRY_MS, signal);
+    await retryWhile(isUnreachable, joinUnlessStopped, {
+      backoff: { firstMs: JOIN_RETRY_MS, maxMs: JOIN_RETRY_MS },
+      signal,
+    });
+    parts.log.info("the database can be reached now");
+  } catch (error) {
+    if (error !== signal.reason) throw error;
   }
+}
+
+function isUnreachable(error: unknown): error is StoreUnavailable {
+  return error instanceof StoreUnavailable && !(error.cause instanceof DatabaseMisconfigured);
 }
 
 /** Health follows the database: a server that cannot use it is sent no new work. */
@@ -238,7 +246,7 @@ async function leave({
   await doors.close({ graceMs: Math.min(STOP_MARGIN_MS, leftMs) });
   await Promise.all([metrics[Symbol.asyncDispose](), tracing?.[Symbol.asyncDispose]()]);
   // It waits for statements that are under way.
-  await Promise.race([store.close(), aborted(halt)]);
+  await untilAborted(store.close(), halt);
   log.info("stopped");
   log.flush();
 }

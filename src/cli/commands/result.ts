@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { SpoolRpcError } from "../../client/client.ts";
 import type { TaskResult } from "../../client/client.ts";
-import { pause } from "../../client/timing.ts";
+import { pause } from "../../async/pause.ts";
 import { WAIT_MS_MAX } from "../../domain/limits.ts";
 import { failureText } from "../output/event-lines.ts";
 import { exitCodeOf } from "../exit-codes.ts";

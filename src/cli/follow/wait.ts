@@ -1,5 +1,5 @@
-import { timeLimit } from "../../client/timing.ts";
-import type { TimeLimit } from "../../client/timing.ts";
+import { timeLimit } from "../../async/time-limit.ts";
+import type { TimeLimit } from "../../async/time-limit.ts";
 import { EXIT } from "../exit-codes.ts";
 import { catchInterrupt } from "./interrupt.ts";
 import type { Interrupt } from "./interrupt.ts";

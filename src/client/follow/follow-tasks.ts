@@ -1,8 +1,8 @@
+import { pause } from "../../async/pause.ts";
 import { brokenPromise } from "../errors.ts";
 import type { SpoolRpcError } from "../errors.ts";
-import { Patience } from "../retry.ts";
+import { retryBudget } from "../retry.ts";
 import { TapeCursor } from "./tape-cursor.ts";
-import { pause } from "../timing.ts";
 import type { FollowedTask, TasksFrame } from "../types.ts";
 
 /** What a follower of many tasks that lost its server is told, and what it is told when it is back. */
@@ -32,7 +32,7 @@ export async function* followTasks(
   },
 ): AsyncGenerator<TasksFrame, void, undefined> {
   const tapes = new TapeCursors();
-  const patience = new Patience(retryMs);
+  const budget = retryBudget(retryMs);
   let cursor = from;
   let lost = false;
   for (;;) {
@@ -43,13 +43,13 @@ export async function* followTasks(
         cursor = frame.cursor;
         if (lost) onReconnect?.({ state: "resumed", cursor });
         lost = false;
-        if (!isFirst) patience.succeeded();
+        if (!isFirst) budget.succeeded();
         isFirst = false;
         yield frame;
       }
       throw brokenPromise("the stream over many tasks ended without an error");
     } catch (error) {
-      const retryInMs = patience.nextDelayMs(error);
+      const retryInMs = budget.nextDelayMs(error);
       if (retryInMs === null) throw error;
       lost = true;
       onReconnect?.({ state: "lost", error: error as SpoolRpcError, cursor, retryInMs });

@@ -1,7 +1,7 @@
+import { pause } from "../../async/pause.ts";
 import type { SpoolRpcError } from "../errors.ts";
-import { Patience } from "../retry.ts";
+import { retryBudget } from "../retry.ts";
 import { TapeCursor } from "./tape-cursor.ts";
-import { pause } from "../timing.ts";
 import { isTerminal } from "../../domain/task.ts";
 import type { Frame } from "../types.ts";
 
@@ -38,7 +38,7 @@ export async function* followFrames(
   },
 ): AsyncGenerator<Frame, void, undefined> {
   const cursor = new TapeCursor(taskId, fromSeq);
-  const patience = new Patience(retryMs);
+  const budget = retryBudget(retryMs);
   let lost = false;
   for (;;) {
     let last: Frame | null = null;
@@ -49,7 +49,7 @@ export async function* followFrames(
         if (isOver) return; // A heartbeat after final: this server would keep the stream open for ever.
         if (lost) onReconnect?.({ state: "resumed", nextFromSeq: cursor.nextSeq });
         lost = false;
-        if (last !== null || frame.events.length > 0) patience.succeeded();
+        if (last !== null || frame.events.length > 0) budget.succeeded();
         last = frame;
         yield frame;
         // After final the stream is read to its end all the same: to leave it would be to reset it, and a connection
@@ -60,7 +60,7 @@ export async function* followFrames(
     } catch (error) {
       // With final in hand only a tape that goes on after it is an error; a broken connection is none.
       if (cursor.final && (error as SpoolRpcError).code !== "DATA_LOSS") return;
-      const retryInMs = patience.nextDelayMs(error);
+      const retryInMs = budget.nextDelayMs(error);
       if (retryInMs === null) throw error;
       lost = true;
       onReconnect?.({ state: "lost", error: error as SpoolRpcError, nextFromSeq: cursor.nextSeq, retryInMs });

@@ -1,7 +1,9 @@
+import { abortable } from "../../async/abort.ts";
+import { pause } from "../../async/pause.ts";
+import { timeLimit } from "../../async/time-limit.ts";
 import { PAGE_EVENTS_MAX } from "../../domain/limits.ts";
-import { Patience, RETRY_MS_DEFAULT } from "../retry.ts";
+import { RETRY_MS_DEFAULT, withRetries } from "../retry.ts";
 import { TapeCursor } from "./tape-cursor.ts";
-import { pause, timeLimit, unlessAborted } from "../timing.ts";
 import type { EventPage, FinalEvent, SpoolEvent } from "../types.ts";
 
 /** One page of a tape, in one attempt. */
@@ -73,22 +75,17 @@ async function readToFinal(
   { taskId, retryMs, seen, signal }: { taskId: string; retryMs: number; seen: Seen; signal: AbortSignal },
 ): Promise<FinalEvent> {
   const cursor = new TapeCursor(taskId, 1n);
-  const patience = new Patience(retryMs);
   let idleMs = IDLE_MS_MIN;
   for (;;) {
-    const askedAt = performance.now();
+    let askedAt = 0;
     const request = { taskId, fromSeq: cursor.nextSeq, limit: PAGE_EVENTS_MAX, waitMs: WAIT_MS };
-    let page: EventPage;
-    try {
-      page = await unlessAborted(getEvents(request, { signal }), signal);
-    } catch (error) {
-      const delayMs = signal.aborted ? null : patience.nextDelayMs(error);
-      if (delayMs === null) throw error;
-      seen.error = error;
-      await pause(delayMs, signal);
-      continue;
-    }
-    patience.succeeded();
+    const ask = () => {
+      signal.throwIfAborted();
+      askedAt = performance.now();
+      return abortable(getEvents(request, { signal }), signal);
+    };
+    const onFailure = (error: unknown) => (seen.error = error);
+    const page = await withRetries(ask, { retryMs, signal, onFailure });
     cursor.take(page.events, page.lastSeq);
     seen.event = page.events.at(-1) ?? seen.event;
     seen.page = page;

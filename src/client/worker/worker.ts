@@ -1,4 +1,7 @@
 import { hostname } from "node:os";
+import { pause } from "../../async/pause.ts";
+import type { RetryBudget } from "../../async/retry.ts";
+import { within } from "../../async/time-limit.ts";
 import type { Kind } from "../../domain/kind.ts";
 import { WORKER_CAPACITY_MAX } from "../../domain/limits.ts";
 import { openConnection } from "../transport/connection.ts";
@@ -6,8 +9,7 @@ import type { ConnectionOptions } from "../transport/connection.ts";
 import { SpoolRpcError } from "../errors.ts";
 import type { GrpcTransport } from "../transport/grpc-transport.ts";
 import { retryPolicyFields } from "../requests.ts";
-import { Patience } from "../retry.ts";
-import { pause, timeLimit, unlessAborted } from "../timing.ts";
+import { retryBudget } from "../retry.ts";
 import { WorkerAttempts } from "./worker-attempts.ts";
 import type { WorkerNotice } from "./worker-notice.ts";
 import { watchProcess } from "./process-watch.ts";
@@ -128,21 +130,20 @@ class ConnectedWorker implements SpoolWorker {
 
   /** Waits for something that may not come, for so long. */
   async #within(waitMs: number, work: Promise<void>): Promise<void> {
-    using limit = timeLimit(waitMs, this.#halted.signal);
-    await unlessAborted(work, limit.signal).catch(() => {});
+    await within(work, waitMs, this.#halted.signal);
   }
 
   /** Comes back until it has left. */
   async #serve(): Promise<void> {
     const { retryMs = Infinity, onNotice = () => {} } = this.#options;
-    const patience = new Patience(retryMs);
+    const budget = retryBudget(retryMs);
     for (;;) {
       try {
-        await this.#connect(patience);
+        await this.#connect(budget);
         if (this.#stopping !== null) return;
       } catch (error) {
         if (this.#halted.signal.aborted || this.#hasLeft) return;
-        const delayMs = patience.nextDelayMs(transient(error));
+        const delayMs = budget.nextDelayMs(transient(error));
         if (delayMs === null) throw error;
         onNotice({ type: "disconnected", error: error as Error, delayMs });
         await pause(delayMs, this.#halted.signal).catch(() => {});
@@ -152,7 +153,7 @@ class ConnectedWorker implements SpoolWorker {
   }
 
   /** One stream, to its end. */
-  async #connect(patience: Patience): Promise<void> {
+  async #connect(budget: RetryBudget): Promise<void> {
     const { onNotice = () => {} } = this.#options;
     const options = { heartbeatMs: this.#heartbeatMs, signal: this.#halted.signal };
     const stream = WorkerStream.open(this.#transport, this.#hello(), options);
@@ -161,7 +162,7 @@ class ConnectedWorker implements SpoolWorker {
         switch (message.case) {
           case "welcome": {
             const { resumeToken, sessionId, resumed } = message.value;
-            patience.succeeded();
+            budget.succeeded();
             this.#token = resumeToken;
             this.#heartbeatMs = stream.heartbeatMs;
             this.#stream = stream;

@@ -2,7 +2,7 @@ import { signal } from "@preact/signals";
 import { durationFromMs, durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 import { toSession } from "../../client/convert.ts";
 import type { SpoolRpcError } from "../../client/errors.ts";
-import { pause } from "../../client/timing.ts";
+import { pause } from "../../async/pause.ts";
 import type { Session } from "../../client/types.ts";
 import type { GetActivityResponse, KindActivity } from "../../gen/spool/v1/task_service_pb.ts";
 import { answeredAtLast, taskCalls, workerCalls } from "../calls.ts";

@@ -1,4 +1,4 @@
-import { pause } from "../../client/timing.ts";
+import { pause } from "../../async/pause.ts";
 import type { SpoolEvent } from "../../client/types.ts";
 
 /** How many events a block has: seqs 1 to 200, 201 to 400, … */

@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { pause } from "../../client/timing.ts";
+import { pause } from "../../async/pause.ts";
 import { eventLine } from "./event-line.ts";
 import type { EventLine } from "./event-line.ts";
 import { matchesFilter } from "./event-filter.ts";

@@ -3,7 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { toEvent, toFrame, toTask } from "../../client/convert.ts";
 import type { SpoolRpcError } from "../../client/errors.ts";
 import { followFrames } from "../../client/follow/follow.ts";
-import { pause } from "../../client/timing.ts";
+import { pause } from "../../async/pause.ts";
 import type { Frame, SpoolEvent, Task } from "../../client/types.ts";
 import { answered, answeredAtLast, HEARTBEAT_MS, streamed, taskCalls } from "../calls.ts";
 import { connection } from "../connection.ts";

@@ -6,7 +6,7 @@ import { certainEnd, endAttempt, stopAttempt } from "../../domain/lifecycle.ts";
 import type { AttemptOutcome, Moment, StopReason, Transition } from "../../domain/lifecycle.ts";
 import type { Task } from "../../domain/task.ts";
 import { isContentError } from "../../store/errors.ts";
-import { backoff } from "../../async/backoff.ts";
+import { retryWhile } from "../../async/retry.ts";
 import type { Control } from "./task-control.ts";
 import type { TapeWriter } from "../write/tape-writer.ts";
 
@@ -86,19 +86,24 @@ export class AttemptFinalizer {
 
   async #change({ writer: { fence }, onFailure }: EndingAttempt, decide: Decide): Promise<FinalizedAttempt> {
     let decision = decide;
+    let failure: unknown = null;
     const change = () => this.#control.changeOwned(fence, decision);
-    for (let failures = 0; ; failures++) {
-      try {
-        const { task, transition } = await (failures === 0 ? change() : this.#retries(change));
-        return transition === null ? LOST : { end: endByTransition(transition), isStored: true, task };
-      } catch (error) {
-        if (error instanceof TaskNotFound) return LOST;
+    const call = () => (failure === null ? change() : this.#retries(change));
+    const isTransient = (error: unknown) => !(error instanceof TaskNotFound);
+    const options = {
+      signal: this.#halted,
+      onFailure: (error: unknown) => {
+        failure = error;
         onFailure(error);
         if (isContentError(error)) decision = refused;
-        if (!(await backoff(failures + 1, this.#halted))) {
-          throw error instanceof StoreUnavailable ? error : new StoreUnavailable(error);
-        }
-      }
+      },
+    };
+    try {
+      const { task, transition } = await retryWhile(isTransient, call, options);
+      return transition === null ? LOST : { end: endByTransition(transition), isStored: true, task };
+    } catch (error) {
+      if (error instanceof TaskNotFound) return LOST;
+      throw failure instanceof StoreUnavailable ? failure : new StoreUnavailable(failure);
     }
   }
 }

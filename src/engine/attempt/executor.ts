@@ -11,7 +11,8 @@ import type { FinalizedAttempt } from "./attempt-finalizer.ts";
 import type { AttemptHost, HostedAttempt } from "./attempt-host.ts";
 import { AttemptReport } from "./attempt-report.ts";
 import type { Reporting } from "./attempt-report.ts";
-import { backoff } from "../../async/backoff.ts";
+import { retryWhile } from "../../async/retry.ts";
+import { within } from "../../async/time-limit.ts";
 import type { Control } from "./task-control.ts";
 import type { Journal } from "../write/journal.ts";
 import { RunningAttempt } from "./running-attempt.ts";
@@ -204,10 +205,7 @@ export class Executor {
 
   /** Waits until nothing runs here, or for so long. */
   async whenIdle(waitMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, waitMs);
-    await Promise.race([promise, this.#whenAllEnded()]);
-    clearTimeout(timer);
+    await within(this.#whenAllEnded(), waitMs);
   }
 
   /**
@@ -216,11 +214,8 @@ export class Executor {
    */
   async abandon(waitMs: number): Promise<void> {
     this.#isAbandoned = true;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, waitMs);
     const running = [...this.#running.values()];
-    await Promise.race([promise, Promise.allSettled(running.map(({ writer }) => writer.flush()))]);
-    clearTimeout(timer);
+    await within(Promise.allSettled(running.map(({ writer }) => writer.flush())), waitMs);
     this.#halted.abort();
     for (const attempt of this.#running.values()) attempt.abandon();
     await this.#whenAllEnded();
@@ -284,13 +279,10 @@ export class Executor {
 
   /** Reads through the trouble of a database. */
   async #lastCheckpoint({ task, signal }: RunningAttempt): Promise<JsonObject | null> {
-    for (let failures = 1; ; failures++) {
-      try {
-        return await this.#readCheckpoint(task);
-      } catch (error) {
-        if (isContentError(error)) throw error;
-        if (!(await backoff(failures, signal))) throw signal.reason;
-      }
-    }
+    return await retryWhile(
+      (error) => !isContentError(error),
+      () => this.#readCheckpoint(task),
+      { signal },
+    );
   }
 }

@@ -1,3 +1,4 @@
+import { TIMER_MS_MAX } from "../../async/time-limit.ts";
 import { AttemptStopped } from "../../domain/attempt.ts";
 import { StoreUnavailable } from "../../domain/errors.ts";
 import type { StopReason } from "../../domain/lifecycle.ts";
@@ -14,9 +15,6 @@ export interface UnstoredEnd {
   /** What keeps it from being stored, without texts of the database. */
   reason: string;
 }
-
-/** The longest delay of a timer. The sweeper ends attempts whose timeout is longer. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** An attempt that this process runs, from its first event to its durable end. */
 export class RunningAttempt {
@@ -56,6 +54,7 @@ export class RunningAttempt {
     this.#graceMs = parts.graceMs;
     this.#within = parts.within;
     this.writer = parts.open(() => this.stop("lost"));
+    // The sweeper ends attempts whose timeout is longer.
     if (parts.timeoutMs <= TIMER_MS_MAX) {
       this.#deadlineTimer = setTimeout(() => this.stop("deadline"), parts.timeoutMs);
     }

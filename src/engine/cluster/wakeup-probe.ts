@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import { listen, notify } from "../../store/connection/notifications.ts";
 import type { Database } from "../../store/schema.ts";
-import { aborted } from "../../async/abort.ts";
+import { untilAborted } from "../../async/abort.ts";
 import { encodeProbe } from "./wakeup-message.ts";
 import { wakeupChannel } from "./wakeups.ts";
 
@@ -25,13 +25,11 @@ export async function probeWakeups(
   try {
     const sentAt = performance.now();
     await notify(db, channel, probe);
-    const outcome = await Promise.race([
-      arrived.promise,
-      aborted(signal).then(() => null),
-      listener.lost.then(() => "lost" as const),
-    ]);
-    if (outcome === "lost") throw new Error("the connection that listens was lost");
-    return outcome === null ? null : outcome - sentAt;
+    const lost = listener.lost.then((): never => {
+      throw new Error("the connection that listens was lost");
+    });
+    const arrivedAt = await untilAborted(Promise.race([arrived.promise, lost]), signal);
+    return arrivedAt === undefined ? null : arrivedAt - sentAt;
   } finally {
     await listener.close();
   }

@@ -4,8 +4,9 @@ import type { Logger } from "pino";
 import type { TaskState } from "../../domain/task.ts";
 import { listen, NOTIFICATION_BYTES_MAX, notify } from "../../store/connection/notifications.ts";
 import type { Database } from "../../store/schema.ts";
-import { aborted } from "../../async/abort.ts";
+import { untilAborted } from "../../async/abort.ts";
 import { backoff } from "../../async/backoff.ts";
+import { retryWhile } from "../../async/retry.ts";
 import { decodeWakeups, encodeWakeups, isProbe } from "./wakeup-message.ts";
 import type { EngineWatch } from "../api/engine-metrics.ts";
 
@@ -116,20 +117,24 @@ export class Wakeups {
 
   async #listen(): Promise<void> {
     const { signal } = this.#stopped;
-    const stopped = aborted(signal);
-    for (let failures = 0; !signal.aborted;) {
-      try {
-        const listener = await listen(this.#url, this.#channel, (payload) => this.#receive(payload));
-        failures = 0;
-        this.#onCaughtUp();
-        // Shows itself: a process that was alone tells nobody anything until it knows that somebody is there.
-        await notify(this.#db, this.#channel, this.#sender);
-        await Promise.race([listener.lost, stopped]);
-        await listener.close();
-      } catch (error) {
-        if (failures++ === 0) this.#log.warn({ err: error }, "wakeups cannot be received: the polls go on");
-      }
-      if (!signal.aborted) await backoff(Math.max(1, failures), signal);
+    const onOutage = (error: unknown) => this.#log.warn({ err: error }, "wakeups cannot be received: the polls go on");
+    const isTransient = () => !signal.aborted;
+    while (!signal.aborted) {
+      await retryWhile(isTransient, () => this.#listenOnce(signal), { signal, onOutage }).catch(() => {});
+      await backoff(1, signal);
+    }
+  }
+
+  /** Listens until the connection is lost or the signal fires. */
+  async #listenOnce(signal: AbortSignal): Promise<void> {
+    const listener = await listen(this.#url, this.#channel, (payload) => this.#receive(payload));
+    try {
+      this.#onCaughtUp();
+      // Shows itself: a process that was alone tells nobody anything until it knows that somebody is there.
+      await notify(this.#db, this.#channel, this.#sender);
+      await untilAborted(listener.lost, signal);
+    } finally {
+      await listener.close();
     }
   }
 

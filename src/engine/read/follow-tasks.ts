@@ -1,10 +1,10 @@
-import { setTimeout } from "node:timers/promises";
 import pLimit from "p-limit";
+import { pause } from "../../async/pause.ts";
 import { FROM_START, requireComparable } from "../../domain/follow-cursor.ts";
 import type { FollowCursor } from "../../domain/follow-cursor.ts";
 import { readSnapshot } from "../../store/tapes/snapshots.ts";
 import type { Feed } from "./feed.ts";
-import { readPatiently } from "./open-stream-read.ts";
+import { readForOpenStream } from "./open-stream-read.ts";
 import { giveRound } from "./change-scan.ts";
 import type { RoundSource } from "./change-scan.ts";
 import type { FollowedPage, FollowTasksQuery } from "../api/task-engine.ts";
@@ -32,7 +32,7 @@ export interface FollowSource extends RoundSource {
 /** One for all who follow: what they read in turn, they read by this. */
 export function openFollowSource(parts: Omit<FollowSource, "turn">): FollowSource {
   const limit = pLimit(READS_AT_ONCE);
-  return { ...parts, turn: (read) => limit(() => readPatiently(read)) };
+  return { ...parts, turn: (read) => limit(() => readForOpenStream(read)) };
 }
 
 /**
@@ -75,7 +75,7 @@ export async function* followTasks(
     }
     if (wasBegun) continue; // On another stream: what was committed since its target woke nobody here.
     costMs += performance.now() - began;
-    await rest(Math.max(query.intervalMs, REST_MS_MIN, REST_RATIO * costMs), signal);
+    await pause(Math.max(query.intervalMs, REST_MS_MIN, REST_RATIO * costMs), signal);
     const leftMs = () => query.heartbeatMs - (performance.now() - quietSince);
     await wakeup.next(Math.max(0, Math.min(POLL_MS, leftMs())));
     if (leftMs() > 0) continue;
@@ -86,8 +86,4 @@ export async function* followTasks(
 
 function emptyPage(cursor: FollowCursor): FollowedPage {
   return { seen: cursor.seen, target: cursor.seen, tasks: [], cursor };
-}
-
-async function rest(ms: number, signal: AbortSignal): Promise<void> {
-  await setTimeout(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
 }

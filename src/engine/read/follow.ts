@@ -4,7 +4,7 @@ import { PAGE_EVENTS_MAX } from "../../domain/limits.ts";
 import { isTerminal } from "../../domain/task.ts";
 import type { Task } from "../../domain/task.ts";
 import type { Feed } from "./feed.ts";
-import { readPatiently } from "./open-stream-read.ts";
+import { readForOpenStream } from "./open-stream-read.ts";
 import type { TapeSource } from "./tape-source.ts";
 import type { PageQuery, TapePage, TaskEngine } from "../api/task-engine.ts";
 
@@ -33,7 +33,7 @@ export async function* followTape(
   let seenSeq = knownSeq ?? (await currentSeq(source, taskId));
   const readStored = (query: PageQuery, seen: bigint): Promise<TapePage> => {
     const read = () => source.stored.read(query, seen);
-    return isOpen ? readPatiently(read, signal) : read();
+    return isOpen ? readForOpenStream(read, signal) : read();
   };
   for (let cursor = fromSeq; ;) {
     const query = { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX };

@@ -1,22 +1,17 @@
+import { retryWhile } from "../../async/retry.ts";
 import { Overloaded } from "../../domain/errors.ts";
-import { backoff } from "../../async/backoff.ts";
 
 /**
- * Reads for a stream that is open: while all connections to the database are taken it waits on, where a new call is
- * refused. Each try waits for a connection by itself.
+ * Reads for a stream that is open: the read is retried while all connections to the database are taken. A new call is
+ * refused then.
  *
- * @throws what the read throws, but for Overloaded, and the signal's reason
+ * @throws what the read throws, except Overloaded, and the signal's reason
  */
-export async function readPatiently<Answer>(read: () => Promise<Answer>, signal?: AbortSignal): Promise<Answer> {
-  for (let failures = 1; ; failures++) {
-    signal?.throwIfAborted();
-    try {
-      return await read();
-    } catch (error) {
-      if (!(error instanceof Overloaded)) throw error;
-      await backoff(failures, signal ?? NEVER);
-    }
-  }
+export async function readForOpenStream<Answer>(read: () => Promise<Answer>, signal?: AbortSignal): Promise<Answer> {
+  signal?.throwIfAborted();
+  return await retryWhile(isOverload, read, { signal });
 }
 
-const NEVER = new AbortController().signal;
+function isOverload(error: unknown): boolean {
+  return error instanceof Overloaded;
+}

@@ -1,3 +1,4 @@
+import { abortable } from "../../async/abort.ts";
 import type { StreamCall } from "./open-call.ts";
 
 /** Writes frames no faster than they are read: what waits in memory is bounded in bytes. */
@@ -30,15 +31,8 @@ export class FrameWriter {
   }
 
   #room(): Promise<void> {
-    const signal = this.#signal;
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal.reason as Error);
-      if (signal.aborted) return onAbort();
-      signal.addEventListener("abort", onAbort, { once: true });
-      this.#wake = () => {
-        signal.removeEventListener("abort", onAbort);
-        resolve();
-      };
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    return abortable(promise, this.#signal);
   }
 }

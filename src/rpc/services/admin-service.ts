@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Unimplemented } from "../../domain/errors.ts";
-import { aborted } from "../../async/abort.ts";
+import { abortable } from "../../async/abort.ts";
 import { DoctorCheckStatus, RunChecksResponseSchema } from "../../gen/spool/v1/admin_service_pb.ts";
 import type { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
 import type { ServiceHandlers } from "../call/service.ts";
@@ -34,9 +34,7 @@ export function adminService(runChecks: RunChecks | undefined): ServiceHandlers<
   return {
     async runChecks(_request, { signal }) {
       if (runChecks === undefined) throw new Unimplemented("this server has no checks");
-      const report = await Promise.race([runChecks(), aborted(signal)]);
-      if (report === undefined) throw signal.reason; // Other callers may still wait for the report.
-      const { checks, ...server } = report;
+      const { checks, ...server } = await abortable(runChecks(), signal); // Other callers may still wait for the report.
       return create(RunChecksResponseSchema, { ...server, checks: checks.map(toCheckMessage) });
     },
   };

@@ -1,3 +1,4 @@
+import { within } from "../../async/time-limit.ts";
 import { OutOfPlace, SpoolError } from "../../domain/errors.ts";
 import type { TaskEngine, Worker } from "../../engine/api/task-engine.ts";
 import type { AttemptRef } from "../../engine/api/worker-protocol.ts";
@@ -47,18 +48,12 @@ export async function* work(
 }
 
 async function readHello(reader: AsyncIterator<WorkRequest>, signal: AbortSignal): Promise<Hello> {
-  const { promise: ended, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  const timer = setTimeout(() => reject(new OutOfPlace(`hello must come within ${HELLO_MS / 1_000} s`)), HELLO_MS);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    const { value } = await Promise.race([reader.next(), ended]);
-    if (value?.message.case === "hello") return value.message.value;
-    throw new OutOfPlace("hello must come first");
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
-  }
+  const first = await within(reader.next(), HELLO_MS, signal);
+  signal.throwIfAborted();
+  if (first === undefined) throw new OutOfPlace(`hello must come within ${HELLO_MS / 1_000} s`);
+  const { value } = first;
+  if (value?.message.case === "hello") return value.message.value;
+  throw new OutOfPlace("hello must come first");
 }
 
 /** Resolves when the worker has left, or has closed its side. @returns whether it has left */

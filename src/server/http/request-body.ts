@@ -1,7 +1,8 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip } from "node:zlib";
 import type { DescMethod } from "@bufbuild/protobuf";
+import { pause } from "../../async/pause.ts";
+import { within } from "../../async/time-limit.ts";
 import { SpoolError, Unimplemented } from "../../domain/errors.ts";
 import { MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
 import {
@@ -66,7 +67,7 @@ export async function readRequestBody(
   const checkBeginning = (bytes: Uint8Array) => {
     if (isJson && isPlain) checkJsonRequest(method, isEnveloped ? bytes.subarray(ENVELOPE_BYTES) : bytes);
   };
-  const body = await within(timeoutMs, readAll(request, { sentMax, bytesMax, checkBeginning }));
+  const body = await inTime(timeoutMs, readAll(request, { sentMax, bytesMax, checkBeginning }));
   const { content, isCompressed } = isEnveloped ? openEnvelope(body, bytesMax) : { content: body, isCompressed: true };
   const encoding = isCompressed ? String(request.headers[encodingHeader] ?? "identity") : "identity";
   const message = await decompress(content, { encoding, encodingHeader, bytesMax });
@@ -107,16 +108,10 @@ async function readAll(
 }
 
 /** Node's own timeouts are of HTTP/1.1 alone. */
-async function within<Result>(timeoutMs: number, reading: Promise<Result>): Promise<Result> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const what = `the request must arrive within ${timeoutMs} ms`;
-  const timer = setTimeout(() => reject(new SpoolError("CALL_DEADLINE_EXCEEDED", what)), timeoutMs);
-  reading.catch(() => {}); // When it is late, nobody waits for how it ends.
-  try {
-    return await Promise.race([reading, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+async function inTime(timeoutMs: number, reading: Promise<Buffer>): Promise<Buffer> {
+  const body = await within(reading, timeoutMs);
+  if (body !== undefined) return body;
+  throw new SpoolError("CALL_DEADLINE_EXCEEDED", `the request must arrive within ${timeoutMs} ms`);
 }
 
 function openEnvelope(body: Buffer, bytesMax: number): { content: Buffer; isCompressed: boolean } {

@@ -1,5 +1,5 @@
-import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
+import { within } from "../../async/time-limit.ts";
 import { currentAttempt } from "../../telemetry/attempt-context.ts";
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
 
@@ -40,7 +40,7 @@ export function endOnFatalErrors({
     const words = lastWords();
     log.fatal({ ...placeOf(culprit, words), err: error }, "an error that nobody caught: the server ends");
     if (culprit === null || words === undefined) process.exit(exitCode);
-    void Promise.race([words.handOver(culprit, error), setTimeout(HAND_OVER_MS)])
+    void within(words.handOver(culprit, error), HAND_OVER_MS)
       .catch((reason: unknown) => log.error({ err: reason }, "the last words of the server could not be stored"))
       .finally(() => process.exit(exitCode));
   });

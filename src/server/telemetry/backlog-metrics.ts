@@ -1,9 +1,9 @@
-import { setTimeout } from "node:timers/promises";
 import { ValueType } from "@opentelemetry/api";
 import { millisToHrTime } from "@opentelemetry/core";
 import { emptyResource } from "@opentelemetry/resources";
 import { AggregationTemporality, DataPointType } from "@opentelemetry/sdk-metrics";
 import type { CollectionResult, GaugeMetricData, MetricProducer } from "@opentelemetry/sdk-metrics";
+import { within } from "../../async/time-limit.ts";
 import { KeptAnswer } from "../../engine/read/cached-query.ts";
 import type { KindBacklog } from "../../store/reports/backlog.ts";
 import type { KindSeries } from "./engine-metrics.ts";
@@ -12,8 +12,8 @@ import type { LabelledKinds } from "./labelled-kinds.ts";
 
 /** However often it is asked for, it is counted once in so long, or in ten times as long as it takes. */
 const KEPT_MS = 5_000;
-/** So long a scrape waits for it. */
-const PATIENCE_MS = 1_000;
+/** How long a scrape waits for the count. */
+const SCRAPE_WAIT_MS = 1_000;
 /** What was counted longer ago is not told any more. */
 const TOLD_MS = 60_000;
 
@@ -45,7 +45,7 @@ export class BacklogMetrics implements MetricProducer, AsyncDisposable {
     if (this.#asked === null || this.#asked.isOld) {
       this.#asked = new KeptAnswer(() => this.#countAnew(), { keptMs: KEPT_MS, clock: this.#clock });
     }
-    await withPatience(this.#asked.settled);
+    await within(this.#asked.settled, SCRAPE_WAIT_MS);
     const isTold = this.#counted !== null && this.#clock() - this.#counted.atMs <= TOLD_MS;
     const scopeMetrics = isTold ? [{ scope: { name: "spool" }, metrics: gauges(this.#counted!.backlog) }] : [];
     return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
@@ -106,11 +106,4 @@ function gauges(backlog: ReadonlyMap<string, Waiting>): GaugeMetricData[] {
     ),
     gauge("spool_tasks_delayed", "Of the namespace: pending, due later", ({ delayed }) => delayed),
   ];
-}
-
-async function withPatience(settled: Promise<void>): Promise<void> {
-  const isOver = new AbortController();
-  const patience = setTimeout(PATIENCE_MS, undefined, { signal: isOver.signal }).catch(() => {});
-  await Promise.race([settled, patience]);
-  isOver.abort();
 }

@@ -2,6 +2,7 @@ import { diag } from "@opentelemetry/api";
 import { getNumberFromEnv, getStringFromEnv } from "@opentelemetry/core";
 import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import type { MetricProducer, PushMetricExporter } from "@opentelemetry/sdk-metrics";
+import { TIMER_MS_MAX } from "../../async/time-limit.ts";
 import { isSentByOtlp, requireEndpoint } from "./otlp-variables.ts";
 
 // What OpenTelemetry specifies for its variables, and its SDK for Node does not let anybody call alone. Where to send
@@ -9,8 +10,6 @@ import { isSentByOtlp, requireEndpoint } from "./otlp-variables.ts";
 
 const INTERVAL_MS_DEFAULT = 60_000;
 const TIMEOUT_MS_DEFAULT = 30_000;
-/** A timer of more fires at once, and again and again. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** Each is loaded only where it is asked for. */
 const EXPORTERS: Readonly<Record<string, () => Promise<{ OTLPMetricExporter: new () => PushMetricExporter }>>> = {
@@ -49,5 +48,6 @@ function loadExporter(): Promise<{ OTLPMetricExporter: new () => PushMetricExpor
 /** As specified, one that is no positive number counts as unset; one that is more than a timer takes, as the most. */
 function positive(name: string): number | undefined {
   const value = getNumberFromEnv(name);
+  // A timer with a longer delay would fire at once, again and again.
   return value !== undefined && value > 0 ? Math.min(value, TIMER_MS_MAX) : undefined;
 }

@@ -1,8 +1,8 @@
-import { setTimeout } from "node:timers/promises";
 import { getStringFromEnv } from "@opentelemetry/core";
 import type { Resource } from "@opentelemetry/resources";
 import type { Sampler } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
+import { within } from "../../async/time-limit.ts";
 import { ConfigurationError } from "../config/configuration.ts";
 import { isSentByOtlp, requireEndpoint } from "./otlp-variables.ts";
 import { logTelemetryTrouble } from "./otel-diagnostics.ts";
@@ -42,7 +42,7 @@ export async function startTracing({ resource, log }: { resource: Resource; log:
   return {
     async [Symbol.asyncDispose]() {
       const sent = sdk.shutdown().catch((error: unknown) => log.warn({ err: error }, "the last spans were not sent"));
-      await Promise.race([sent, setTimeout(LAST_EXPORT_MS, undefined, { ref: false })]);
+      await within(sent, LAST_EXPORT_MS);
     },
   };
 }
