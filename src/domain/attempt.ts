@@ -6,7 +6,7 @@ import type { JsonObject } from "./json.ts";
 import { exclusiveKeyOf, TaskError } from "./kind.ts";
 import type { Kind, TaskContext } from "./kind.ts";
 import type { AttemptOutcome, StopReason } from "./lifecycle.ts";
-import { rejected } from "./ignore-rejection.ts";
+import { silencedRejection } from "./ignore-rejection.ts";
 import type { Task } from "./task.ts";
 import { isInstance, messageOf, readOr } from "./thrown.ts";
 
@@ -127,7 +127,7 @@ function refusing(emit: () => Promise<void>): Promise<void> {
   try {
     return emit();
   } catch (error) {
-    return rejected(error);
+    return silencedRejection(error);
   }
 }
 

@@ -1,11 +1,11 @@
-// Code that emits without awaiting must not bring the process down with an unhandled rejection: who awaits is told of
-// it, and nobody else.
+// Code that emits without awaiting must not end the process with an unhandled rejection: only a caller that awaits sees
+// the error.
 
-export function quiet<Result>(promise: Promise<Result>): Promise<Result> {
+export function ignoreRejection<Result>(promise: Promise<Result>): Promise<Result> {
   promise.catch(() => {});
   return promise;
 }
 
-export function rejected(error: unknown): Promise<never> {
-  return quiet(Promise.reject(error));
+export function silencedRejection(error: unknown): Promise<never> {
+  return ignoreRejection(Promise.reject(error));
 }

@@ -1,5 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { NumberedBuffer } from "../../async/numbered-buffer.ts";
 import { AttemptStopped } from "../../domain/attempt.ts";
 import type { EventSink } from "../../domain/attempt.ts";
 import type { EmittedType } from "../../domain/emission.ts";
@@ -7,7 +8,7 @@ import { LeaseLost } from "../../domain/errors.ts";
 import type { EventBodies } from "../../domain/event.ts";
 import type { AttemptOutcome, StopReason } from "../../domain/lifecycle.ts";
 import { APPEND_EVENTS_MAX } from "../../domain/limits.ts";
-import { quiet, rejected } from "../../domain/ignore-rejection.ts";
+import { silencedRejection } from "../../domain/ignore-rejection.ts";
 import { WorkRequestSchema } from "../../gen/spool/v1/worker_service_pb.ts";
 import type { FinishSchema } from "../../gen/spool/v1/worker_service_pb.ts";
 import { outsideAttempts, withinAttempt } from "../../telemetry/attempt-context.ts";
@@ -31,20 +32,13 @@ export class WorkerAttempt implements EventSink {
   readonly attempt: number;
   /** Whose code it is, for what comes of it. */
   readonly ref: AttemptRef;
-  readonly #window: Window;
   readonly #onUnsent: (attempt: WorkerAttempt) => void;
   readonly #stopped = new AbortController();
-  /** In their bytes, those that are not known to be stored: the first has the number after #stored. */
-  #events: Uint8Array[] = [];
-  #bytes = 0;
-  #stored = 0n;
-  /** How many of #events were sent by the stream of now. */
-  #sent = 0;
+  /** Encoded events. Those that were taken from it were sent by the current stream. */
+  readonly #buffer: NumberedBuffer<Uint8Array>;
   #end: { bytes: Uint8Array; isSent: boolean } | null = null;
   #isOver = false;
   #isRefused = false;
-  #room: PromiseWithResolvers<void> | null = null;
-  #flushes: { through: bigint; done: PromiseWithResolvers<void> }[] = [];
 
   constructor(parts: {
     taskId: string;
@@ -57,7 +51,11 @@ export class WorkerAttempt implements EventSink {
     this.taskId = parts.taskId;
     this.attempt = parts.attempt;
     this.ref = { taskId: parts.taskId, kind: parts.kind, attempt: parts.attempt };
-    this.#window = parts.window;
+    const { events: items, bytes } = parts.window;
+    this.#buffer = new NumberedBuffer({
+      bound: { of: "unacknowledged", items, bytes },
+      sizeOf: ({ length }) => length,
+    });
     this.#onUnsent = parts.onUnsent;
   }
 
@@ -71,27 +69,15 @@ export class WorkerAttempt implements EventSink {
     return this.#end !== null;
   }
 
-  get #last(): bigint {
-    return this.#stored + BigInt(this.#events.length);
-  }
-
   emit<Type extends EmittedType>(type: Type, body: EventBodies[Type]): Promise<void> {
-    if (this.#isOver || this.#end !== null) return rejected(new LeaseLost(this.taskId));
-    const bytes = encodeNewEvent(type, body);
-    this.#events.push(bytes);
-    this.#bytes += bytes.length;
+    if (this.#isOver || this.#end !== null) return silencedRejection(new LeaseLost(this.taskId));
+    this.#buffer.add(encodeNewEvent(type, body));
     outsideAttempts(() => this.#onUnsent(this));
-    if (this.#events.length < this.#window.events && this.#bytes < this.#window.bytes) return ROOM;
-    this.#room ??= Promise.withResolvers();
-    return quiet(this.#room.promise);
+    return this.#buffer.room();
   }
 
   flush(): Promise<void> {
-    if (this.#isOver) return rejected(new LeaseLost(this.taskId));
-    if (this.#events.length === 0) return ROOM;
-    const done = Promise.withResolvers<void>();
-    this.#flushes.push({ through: this.#last, done });
-    return quiet(done.promise);
+    return this.#isOver ? silencedRejection(new LeaseLost(this.taskId)) : this.#buffer.flush();
   }
 
   /** The code is to stop. The first reason counts. */
@@ -103,7 +89,12 @@ export class WorkerAttempt implements EventSink {
   /** How its code has ended. It is told to the server until that has stored it. */
   finish(outcome: AttemptOutcome): void {
     if (this.#isOver || this.#end !== null) return;
-    const finish = { taskId: this.taskId, attempt: this.attempt, number: this.#last + 1n, ...finishFields(outcome) };
+    const finish = {
+      taskId: this.taskId,
+      attempt: this.attempt,
+      number: this.#buffer.last + 1n,
+      ...finishFields(outcome),
+    };
     const request = create(WorkRequestSchema, { message: { case: "finish", value: finish } });
     this.#end = { bytes: toBinary(WorkRequestSchema, request), isSent: false };
     this.#onUnsent(this);
@@ -111,31 +102,16 @@ export class WorkerAttempt implements EventSink {
 
   /** So many of its events are stored. */
   acknowledge(through: bigint): void {
-    const count = Math.min(Number(through - this.#stored), this.#events.length);
-    if (count <= 0) return;
-    for (const bytes of this.#events.splice(0, count)) this.#bytes -= bytes.length;
-    this.#stored += BigInt(count);
-    this.#sent = Math.max(0, this.#sent - count);
-    if (this.#events.length < this.#window.events && this.#bytes < this.#window.bytes) {
-      this.#room?.resolve();
-      this.#room = null;
-    }
-    while (this.#flushes[0] !== undefined && this.#flushes[0].through <= through) this.#flushes.shift()!.done.resolve();
+    const { last } = this.#buffer;
+    this.#buffer.acknowledge(through < last ? through : last);
   }
 
   /** The next message to send; null: there is none. */
   takeUnsent(): Uint8Array | null {
     if (this.#isOver) return null;
-    if (this.#sent < this.#events.length) {
-      const events: Uint8Array[] = [];
-      const firstNumber = this.#stored + BigInt(this.#sent) + 1n;
-      for (let bytes = 0; events.length < APPEND_EVENTS_MAX && this.#sent < this.#events.length; this.#sent++) {
-        const event = this.#events[this.#sent]!;
-        bytes += event.length;
-        if (events.length > 0 && bytes > MESSAGE_BYTES_MAX) break;
-        events.push(event);
-      }
-      return encodeAppend(this, firstNumber, events);
+    if (this.#buffer.unsentCount > 0) {
+      const { firstNumber, items } = this.#buffer.take(APPEND_EVENTS_MAX, MESSAGE_BYTES_MAX);
+      return encodeAppend(this, firstNumber, items);
     }
     if (this.#end === null || this.#end.isSent) return null;
     this.#end.isSent = true;
@@ -146,8 +122,7 @@ export class WorkerAttempt implements EventSink {
   refuse(message: string, appended: bigint): void {
     if (this.#isOver || this.#isRefused) return; // What was sent after it is refused as well.
     this.#isRefused = true;
-    this.#events.splice(Math.max(0, Number(appended - this.#stored)));
-    this.#sent = Math.min(this.#sent, this.#events.length);
+    this.#buffer.discardAfter(appended);
     this.#end = null;
     const failure = { reason: "KIND_FAILED", message: `the server refused it: ${message}` };
     this.finish({ type: "threw", failure, because: null, isFinal: false });
@@ -156,7 +131,7 @@ export class WorkerAttempt implements EventSink {
 
   /** A new stream is there: what is not known to be stored is to be sent by it. */
   resend(): void {
-    this.#sent = 0;
+    this.#buffer.resend();
     if (this.#end !== null) this.#end.isSent = false;
     if (!this.#isOver) this.#onUnsent(this);
   }
@@ -165,11 +140,7 @@ export class WorkerAttempt implements EventSink {
   close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const lost = new LeaseLost(this.taskId);
-    this.#room?.reject(lost);
-    for (const { done } of this.#flushes) done.reject(lost);
-    this.#flushes = [];
-    this.#events = [];
+    this.#buffer.fail(new LeaseLost(this.taskId));
     this.stop("lost");
   }
 }
@@ -182,5 +153,3 @@ function finishFields(outcome: AttemptOutcome): FinishFields {
   if (because === "shutdown" || because === "handover") return { outcome: { case: "released", value: {} } };
   return { outcome: { case: "error", value: failure }, noRetry: isFinal };
 }
-
-const ROOM = Promise.resolve();

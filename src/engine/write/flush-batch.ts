@@ -119,7 +119,7 @@ export class BatchWriter {
       if (state?.attempt === writer.fence.attempt && state.appended > taken.appended) {
         this.#feed.announce(state);
         if (isDoubtful) this.#watch.eventsWritten(Number(state.appended - taken.appended));
-        writer.settle(taken, { appended: state.appended, isEnded: isTerminal(state.status), isOwn: isDoubtful });
+        writer.settle({ appended: state.appended, isEnded: isTerminal(state.status), isOwn: isDoubtful });
       } else {
         writer.revoke();
       }

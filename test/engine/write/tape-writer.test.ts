@@ -139,11 +139,11 @@ describe("what is settled of a tape by what is stored", () => {
   it("is taken no second time; the rest is taken again, with what has come since", async () => {
     for (const stored of [1n, 2n, 3n]) {
       const { writer, told } = await filled(3);
-      const taken = writer.take();
+      writer.take();
       void writer.append(steps(4)[0]!);
       const flushed = writer.flush();
       told.events = 0;
-      writer.settle(taken, { appended: stored, isEnded: false, isOwn: true });
+      writer.settle({ appended: stored, isEnded: false, isOwn: true });
       assert.deepEqual([writer.durable, writer.accepted, told.events], [stored, 4n, 1]);
       assert.equal(await isSettled(flushed), false);
       const again = writer.take();
@@ -156,15 +156,16 @@ describe("what is settled of a tape by what is stored", () => {
 
   it("may be more than was taken: what waits is stored too, as far as it goes", async () => {
     const { writer } = await filled(2);
-    const taken = writer.take();
+    writer.take();
     for (const step of [3, 4]) void writer.append(steps(step)[0]!);
-    writer.settle(taken, { appended: 3n, isEnded: false, isOwn: true });
+    writer.settle({ appended: 3n, isEnded: false, isOwn: true });
     assert.deepEqual([writer.durable, numbers(writer)], [3n, [4]]);
   });
 
   it("may be more than has come: what comes next is stored already, up to there", async () => {
     const { writer } = await filled(2);
-    writer.settle(writer.take(), { appended: 4n, isEnded: false, isOwn: true });
+    writer.take();
+    writer.settle({ appended: 4n, isEnded: false, isOwn: true });
     assert.deepEqual([writer.durable, writer.accepted], [4n, 2n]);
     for (const step of [3, 4]) await append(writer, steps(step)[0]!);
     await writer.flush();
@@ -176,7 +177,8 @@ describe("what is settled of a tape by what is stored", () => {
   it("is not the attempt's where it is more than that ends with: somebody else has written it", async () => {
     for (const isEnded of [false, true]) {
       const { writer } = await filled(1);
-      writer.settle(writer.take(), { appended: 3n, isEnded, isOwn: true });
+      writer.take();
+      writer.settle({ appended: 3n, isEnded, isOwn: true });
       await append(writer, steps(2)[0]!);
       const ended = writer.end(SUCCEEDED, "succeeded");
       if (isEnded) await ended;
@@ -187,25 +189,24 @@ describe("what is settled of a tape by what is stored", () => {
   it("begins where the attempt stands, when it is taken up by another process", async () => {
     const { writer } = await filled(2, 5n);
     assert.deepEqual([writer.durable, writer.accepted], [5n, 7n]);
-    const taken = writer.take();
-    assert.equal(taken.appended, 5n);
-    writer.settle(taken, { appended: 6n, isEnded: false, isOwn: true });
+    assert.equal(writer.take().appended, 5n);
+    writer.settle({ appended: 6n, isEnded: false, isOwn: true });
     assert.deepEqual([writer.durable, numbers(writer)], [6n, [2]]);
   });
 
   it("keeps the end where it is, and lets a lost tape be", async () => {
     const { writer } = await filled(2);
     const ended = writer.end(SUCCEEDED, "succeeded");
-    const taken = writer.take();
-    writer.settle(taken, { appended: 2n, isEnded: false, isOwn: true });
+    writer.take();
+    writer.settle({ appended: 2n, isEnded: false, isOwn: true });
     const again = writer.take();
     assert.deepEqual([again.events, again.end], [[SUCCEEDED], "succeeded"]);
     writer.commit(1);
     await ended;
     const lost = (await filled(2)).writer;
-    const held = lost.take();
+    lost.take();
     lost.revoke();
-    lost.settle(held, { appended: 1n, isEnded: false, isOwn: true });
+    lost.settle({ appended: 1n, isEnded: false, isOwn: true });
     assert.deepEqual([lost.isEmpty, lost.durable], [true, 0n]);
   });
 });
