@@ -3,7 +3,8 @@ import type { NewEvent, TapeEvent } from "../../domain/event.ts";
 import { PAGE_BYTES_MAX } from "../../domain/limits.ts";
 import { isTerminal } from "../../domain/task.ts";
 import type { TaskState, TaskStatus } from "../../domain/task.ts";
-import { KeptPages } from "./page-cache.ts";
+import { PageCache } from "./page-cache.ts";
+import { isReusable } from "./page-freshness.ts";
 import { Subscriber } from "./subscription.ts";
 import type { Subscription } from "./subscription.ts";
 import type { PageQuery, TapePage } from "../api/task-engine.ts";
@@ -60,7 +61,7 @@ export class Feed {
   readonly #wheel = new TimingWheel();
   /** Those who follow many tasks, and look for themselves at what has changed. */
   readonly #onlookers = new Set<Subscriber>();
-  readonly #given = new KeptPages(GIVEN_BYTES_MAX);
+  readonly #given = new PageCache(GIVEN_BYTES_MAX);
   #bytes = 0;
   /** How many pages it has given. */
   #pages = 0;
@@ -179,9 +180,9 @@ export class Feed {
 
   #cutShared(tape: Tape, query: PageQuery, seenSeq: bigint): TapePage | null {
     const given = this.#given.find(query);
-    if (given !== undefined && isGood(given, tape, seenSeq)) return given;
+    if (given !== undefined && isReusable(given, seenSeq, tape)) return given;
     const page = this.#cut(tape, query);
-    if (page !== null) this.#given.keep(query, page);
+    if (page !== null) this.#given.add(query, page);
     return page;
   }
 
@@ -239,12 +240,6 @@ export class Feed {
     tape.ring = [];
     tape.ringBytes = 0;
   }
-}
-
-/** Whether a page shows the tape as it is, or there is more behind it and it is no older than what its reader has seen. */
-function isGood(page: TapePage, { lastSeq, status }: Tape, seenSeq: bigint): boolean {
-  const isCurrent = page.lastSeq === lastSeq && page.status === status;
-  return isCurrent || (page.hasMore && page.lastSeq >= seenSeq);
 }
 
 function newTape(): Tape {

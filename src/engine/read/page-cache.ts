@@ -1,42 +1,31 @@
+import { LRUCache } from "lru-cache";
 import { bytesOf } from "../../domain/event.ts";
 import type { PageQuery, TapePage } from "../api/task-engine.ts";
 
-/** A page takes this many times what its events do: who sends it keeps it encoded as long as it is kept. */
-const ENCODED_TOO = 2;
+/** The sender of a page keeps the page encoded for as long as the page is cached: it takes twice its events' bytes. */
+const ENCODED_FACTOR = 2;
 
-/** Pages that were given to one follower, for others who come to the same position: the last ones, bounded in bytes. */
-export class KeptPages {
-  readonly #bytesMax: number;
-  /** By what was asked for, the oldest first. */
-  readonly #kept = new Map<string, { page: TapePage; bytes: number }>();
-  #bytes = 0;
+/** Pages that were given to one follower, for others at the same position: those used last, bounded in bytes. */
+export class PageCache {
+  readonly #pages: LRUCache<string, TapePage>;
 
   constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+    this.#pages = new LRUCache({ maxSize: bytesMax, sizeCalculation: cachedBytes });
   }
 
   find(query: PageQuery): TapePage | undefined {
-    return this.#kept.get(pageKey(query))?.page;
+    return this.#pages.get(pageKey(query));
   }
 
-  keep(query: PageQuery, page: TapePage): void {
-    const key = pageKey(query);
-    this.#drop(key);
-    const bytes = ENCODED_TOO * page.events.reduce((sum, event) => sum + bytesOf(event), bytesOf({ body: "" }));
-    this.#kept.set(key, { page, bytes });
-    this.#bytes += bytes;
-    for (const oldest of this.#kept.keys()) {
-      if (this.#bytes <= this.#bytesMax) break;
-      this.#drop(oldest);
-    }
-  }
-
-  #drop(key: string): void {
-    this.#bytes -= this.#kept.get(key)?.bytes ?? 0;
-    this.#kept.delete(key);
+  add(query: PageQuery, page: TapePage): void {
+    this.#pages.set(pageKey(query), page);
   }
 }
 
 export function pageKey({ taskId, fromSeq, limit }: PageQuery): string {
   return `${taskId} ${fromSeq} ${limit}`;
+}
+
+function cachedBytes({ events }: TapePage): number {
+  return ENCODED_FACTOR * events.reduce((sum, event) => sum + bytesOf(event), bytesOf({ body: "" }));
 }

@@ -1,12 +1,12 @@
-import { isTerminal } from "../../domain/task.ts";
 import type { StoredPage } from "../../store/tapes/event-queries.ts";
 import type { Feed } from "./feed.ts";
-import { KeptPages, pageKey } from "./page-cache.ts";
+import { PageCache, pageKey } from "./page-cache.ts";
+import { isReusable } from "./page-freshness.ts";
 import type { PageQuery, TapePage } from "../api/task-engine.ts";
 import type { EngineFigures } from "../api/engine-metrics.ts";
 
-/** What the pages that are kept for others may take. */
-const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+/** What the pages that are cached for other followers may take. */
+const CACHE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Where pages are read from, each of one snapshot. @throws TaskNotFound, StoreUnavailable */
 export type ReadStore = (query: PageQuery) => Promise<StoredPage>;
@@ -20,14 +20,13 @@ interface Reading {
  * Pages of tapes as the store has them. What several followers of one tape need at the same position is read once: they
  * are given the very same page, so that whoever encodes it may do so once for all.
  *
- * A page that somebody else began to read earlier shows the task as it was then. It is given only where that cannot
- * matter: there are more events behind it, so whoever takes it reads on, and it is not older than what they have seen;
- * or it is the end of a tape that has ended.
+ * A page whose read began before a follower asked shows the task as it was then. `isReusable` decides whether the
+ * follower may be given that page.
  */
 export class StoredPages {
   readonly #feed: Feed;
   readonly #readStore: ReadStore;
-  readonly #kept = new KeptPages(KEPT_BYTES_MAX);
+  readonly #cache = new PageCache(CACHE_BYTES_MAX);
   readonly #reading = new Map<string, Reading>();
   /** How many reads have begun. */
   #begun = 0;
@@ -47,15 +46,14 @@ export class StoredPages {
    */
   async read(query: PageQuery, seenSeq: bigint): Promise<TapePage> {
     if (!this.#feed.isShared(query.taskId)) return this.#readFresh(query);
-    const isGood = (page: TapePage) => (page.hasMore || isTerminal(page.status)) && page.lastSeq >= seenSeq;
-    const kept = this.#kept.find(query);
-    if (kept !== undefined && isGood(kept)) return this.#share(kept);
+    const cached = this.#cache.find(query);
+    if (cached !== undefined && isReusable(cached, seenSeq)) return this.#share(cached);
     const key = pageKey(query);
     const arrival = this.#begun;
     for (let reading = this.#reading.get(key); reading !== undefined; reading = this.#reading.get(key)) {
       const page = await reading.page;
       const isFresh = reading.number > arrival; // It began after this reader had subscribed.
-      if (isFresh || isGood(page)) return this.#share(page);
+      if (isFresh || isReusable(page, seenSeq)) return this.#share(page);
     }
     return this.#readFor(key, query);
   }
@@ -74,7 +72,7 @@ export class StoredPages {
     this.#reading.set(key, reading);
     try {
       const page = await reading.page;
-      if (page.hasMore || isTerminal(page.status)) this.#kept.keep(query, page);
+      if (isReusable(page, page.lastSeq)) this.#cache.add(query, page);
       return page;
     } finally {
       this.#reading.delete(key);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { KeptPages } from "../../../src/engine/read/page-cache.ts";
+import { PageCache } from "../../../src/engine/read/page-cache.ts";
 import type { TapePage } from "../../../src/engine/api/task-engine.ts";
 
 const KIB = 1024;
@@ -12,33 +12,36 @@ function page(bytes: number): TapePage {
 
 const query = (fromSeq: number, taskId = "task", limit = 10) => ({ taskId, fromSeq: BigInt(fromSeq), limit });
 
-describe("kept pages", () => {
-  it("are found by task, position and limit", () => {
-    const kept = new KeptPages(KIB * KIB);
+describe("the page cache", () => {
+  it("finds pages by task, position and limit", () => {
+    const cache = new PageCache(KIB * KIB);
     const one = page(1);
-    kept.keep(query(1), one);
-    assert.equal(kept.find(query(1)), one);
-    for (const other of [query(2), query(1, "other"), query(1, "task", 9)]) assert.equal(kept.find(other), undefined);
+    cache.add(query(1), one);
+    assert.equal(cache.find(query(1)), one);
+    for (const other of [query(2), query(1, "other"), query(1, "task", 9)]) assert.equal(cache.find(other), undefined);
     const later = page(1);
-    kept.keep(query(1), later);
-    assert.equal(kept.find(query(1)), later);
+    cache.add(query(1), later);
+    assert.equal(cache.find(query(1)), later);
   });
 
-  it("are the last ones, as many as are within the bound", () => {
+  it("holds the pages that were used last, as many as are within the bound", () => {
     const bytes = 10 * KIB;
-    const kept = new KeptPages(3 * (2 * bytes + 4 * 160));
-    for (const seq of [1, 2, 3]) kept.keep(query(seq), page(bytes));
-    kept.keep(query(1), page(bytes)); // It is the newest now.
-    assert.ok([1, 2, 3].every((seq) => kept.find(query(seq)) !== undefined));
-    kept.keep(query(4), page(1));
+    const cache = new PageCache(3 * (2 * bytes + 4 * 160));
+    for (const seq of [1, 2, 3]) cache.add(query(seq), page(bytes));
+    assert.ok([2, 3, 1].every((seq) => cache.find(query(seq)) !== undefined));
+    cache.add(query(4), page(1));
     assert.deepEqual(
-      [1, 2, 3, 4].map((seq) => kept.find(query(seq)) !== undefined),
+      [1, 2, 3, 4].map((seq) => cache.find(query(seq)) !== undefined),
       [true, false, true, true],
     );
-    kept.keep(query(5), page(4 * bytes));
+  });
+
+  it("does not hold a page that is larger than the bound, and leaves the others", () => {
+    const cache = new PageCache(10 * KIB);
+    for (const seq of [1, 2]) cache.add(query(seq), page(seq * 4 * KIB));
     assert.deepEqual(
-      [1, 3, 4, 5].map((seq) => kept.find(query(seq)) !== undefined),
-      [false, false, false, false],
+      [1, 2].map((seq) => cache.find(query(seq)) !== undefined),
+      [true, false],
     );
   });
 });
