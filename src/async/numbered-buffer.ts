@@ -129,7 +129,14 @@ export class NumberedBuffer<Item> {
   /** Drops the items up to a number. Older acknowledgements change nothing. */
   acknowledge(through: bigint): void {
     if (through <= this.#acknowledged) return;
-    this.#dropTaken(through);
+    if (this.#taken.length === 1 && through === this.#firstUnsent - 1n) {
+      // The common case by far: all of what was taken, at once.
+      this.#taken.pop();
+      this.#takenCount = 0;
+      this.#takenBytes = 0;
+    } else {
+      this.#dropTaken(through);
+    }
     if (this.#taken.length === 0 && this.#unsent.length > 0) {
       const dropped = this.#unsent.splice(0, countThrough(through, this.#firstUnsent));
       this.#unsentBytes -= this.#bytesOf(dropped);
