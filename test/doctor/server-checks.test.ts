@@ -7,7 +7,7 @@ import { pino } from "pino";
 import { AdminService, DoctorCheckStatus } from "../../src/gen/spool/v1/admin_service_pb.ts";
 import { readConfiguration } from "../../src/server/config/configuration.ts";
 import { CHECK_NAMES } from "../../src/doctor/check.ts";
-import { REPORT_KEPT_MS, ServerChecks } from "../../src/doctor/server-checks.ts";
+import { REPORT_CACHE_MS, ServerChecks } from "../../src/doctor/server-checks.ts";
 import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
 import { openPostgres } from "../support/stores.ts";
 import type { TestStore } from "../support/stores.ts";
@@ -82,7 +82,7 @@ describe("a server's own checks", function () {
     const second = checks.run();
     assert.notEqual(second, first);
     await second;
-    nowMs += REPORT_KEPT_MS - 1;
+    nowMs += REPORT_CACHE_MS - 1;
     assert.equal(checks.run(), second);
     nowMs += 1;
     assert.notEqual(checks.run(), second);

@@ -3,15 +3,16 @@ import { millisToHrTime } from "@opentelemetry/core";
 import { emptyResource } from "@opentelemetry/resources";
 import { AggregationTemporality, DataPointType } from "@opentelemetry/sdk-metrics";
 import type { CollectionResult, GaugeMetricData, MetricProducer } from "@opentelemetry/sdk-metrics";
+import { CachedQuery } from "../../async/cached-query.ts";
 import { within } from "../../async/time-limit.ts";
-import { KeptAnswer } from "../../engine/read/cached-query.ts";
 import type { KindBacklog } from "../../store/reports/backlog.ts";
 import type { KindSeries } from "./engine-metrics.ts";
 import { KIND_LABELS_MAX, OTHER_KINDS } from "./labelled-kinds.ts";
 import type { LabelledKinds } from "./labelled-kinds.ts";
 
-/** However often it is asked for, it is counted once in so long, or in ten times as long as it takes. */
-const KEPT_MS = 5_000;
+/** Cached for 5 s, or for 9 times the query time if that is longer: counting takes a tenth of a connection's time. */
+const CACHE_MS = 5_000;
+const CACHE_FACTOR = 9;
 /** How long a scrape waits for the count. */
 const SCRAPE_WAIT_MS = 1_000;
 /** What was counted longer ago is not told any more. */
@@ -30,7 +31,7 @@ export class BacklogMetrics implements MetricProducer, AsyncDisposable {
   readonly #kinds: LabelledKinds<KindSeries>;
   readonly #count: Count;
   readonly #clock: () => number;
-  #asked: KeptAnswer<void> | null = null;
+  readonly #counting: CachedQuery<void>;
   /** What was counted last, if that did not fail. */
   #counted: { backlog: ReadonlyMap<string, Waiting>; atMs: number } | null = null;
 
@@ -39,13 +40,18 @@ export class BacklogMetrics implements MetricProducer, AsyncDisposable {
     this.#kinds = kinds;
     this.#count = count;
     this.#clock = clock;
+    this.#counting = new CachedQuery(() => this.#countAnew(), {
+      maxAgeMs: CACHE_MS,
+      ageFactor: CACHE_FACTOR,
+      clock,
+    });
   }
 
   async collect(): Promise<CollectionResult> {
-    if (this.#asked === null || this.#asked.isOld) {
-      this.#asked = new KeptAnswer(() => this.#countAnew(), { keptMs: KEPT_MS, clock: this.#clock });
-    }
-    await within(this.#asked.settled, SCRAPE_WAIT_MS);
+    await within(
+      this.#counting.read().catch(() => {}),
+      SCRAPE_WAIT_MS,
+    );
     const isTold = this.#counted !== null && this.#clock() - this.#counted.atMs <= TOLD_MS;
     const scopeMetrics = isTold ? [{ scope: { name: "spool" }, metrics: gauges(this.#counted!.backlog) }] : [];
     return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
@@ -53,7 +59,7 @@ export class BacklogMetrics implements MetricProducer, AsyncDisposable {
 
   /** Waits until nothing is asked of the database any more. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#asked?.settled;
+    await this.#counting.settled();
   }
 
   async #countAnew(): Promise<void> {
