@@ -28,8 +28,8 @@ export type Section =
   | "Spool doctor"
   | "What happens when something dies"
   | "Several servers"
-  | "Who is there"
-  | "Looking at it with psql";
+  | "Servers and workers"
+  | "Inspecting the database with psql";
 
 /** What to do, and where there is more about it. */
 export interface Advice {

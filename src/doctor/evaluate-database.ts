@@ -83,7 +83,7 @@ export function judgeTransactions({ holders, unseen }: { holders: readonly LockH
   const found = `${who} has been ${state} for ${durationText(first.forMs)} ${locks}${waiting}${others}${hidden}`;
   return graded(worst(["warn", ...idle]), found, {
     todo: `end it where it belongs, or by: select pg_terminate_backend(${first.pid})`,
-    section: "Looking at it with psql",
+    section: "Inspecting the database with psql",
   });
 }
 

@@ -53,7 +53,7 @@ export function judgeSessions({ at, sessions }: SeenSessions): Finding {
   if (late.length > 0) {
     const names = namesText(late.map(({ host, pid }) => `${host}/${pid}`));
     const todo = "see whether the process stands still or its way to the database does";
-    return { status: "warn", found: `${found}; late to renew: ${names}`, todo, section: "Who is there" };
+    return { status: "warn", found: `${found}; late to renew: ${names}`, todo, section: "Servers and workers" };
   }
   if (gone > 0) {
     const todo = "nothing where a process has just died; else see sweeper";
@@ -82,7 +82,7 @@ export function judgeKinds(
     status: "warn",
     found: `nobody has ${names}, due for up to ${durationText(longest)}`,
     todo: "start a server (--kinds) or a worker that has them, or cancel the tasks",
-    section: "Who is there",
+    section: "Servers and workers",
   };
 }
 
@@ -106,6 +106,6 @@ export function judgeUnchecked(unchecked: readonly WaitingKind[], { at, sessions
   const found = `not looked over by those who have the kind: ${names}, for up to ${durationText(longest)}`;
   return graded(worst(late.map(({ waitedMs }) => grade(waitedMs, UNCHECKED_MS))), found, {
     todo: "see the log of the servers and workers that have the kind, and whether a worker answers at all",
-    section: "Who is there",
+    section: "Servers and workers",
   });
 }

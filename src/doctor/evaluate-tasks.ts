@@ -110,7 +110,7 @@ export function judgeKeys(idle: readonly IdleKey[]): Finding {
     status: "fail",
     found: `${countText(idle.length, "exclusive key", IDLE_KEYS_MAX)} held by no running task: ${first.key} by ${first.taskId} ${task}`,
     todo: "delete that row of task_exclusives: what waits for the key would wait for ever; and report it",
-    section: "Looking at it with psql",
+    section: "Inspecting the database with psql",
   };
 }
 
