@@ -19,7 +19,7 @@ const FLOORS: Record<string, readonly string[]> = {
   telemetry: ["domain"],
   store: ["domain"],
   engine: ["domain", "async", "telemetry", "store"],
-  kinds: ["domain", "telemetry", "store"],
+  kinds: ["domain"],
   rpc: ["gen", "domain", "codec", "async", "telemetry", "engine"],
   client: ["gen", "domain", "codec", "async", "telemetry"],
   console: ["gen", "domain", "async", "client"],

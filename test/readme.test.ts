@@ -23,7 +23,7 @@ describe("the README", () => {
     dataDir = await mkdtemp(join(tmpdir(), "spool-readme-"));
     server = await startServerProcess({
       environment: { SPOOL_DATA_DIR: dataDir, SPOOL_SOURCES_DIR: ROOT },
-      args: ["--kinds", join(ROOT, "examples", "count-words.ts")],
+      args: ["knowledge/kinds.ts", "count-words.ts"].flatMap((file) => ["--kinds", join(ROOT, "examples", file)]),
     });
   });
 

@@ -7,8 +7,12 @@ import { KIND_CHARS_MAX } from "../domain/limits.ts";
 import { RETRY_BOUNDS } from "../domain/retry.ts";
 import type { RetrySettings } from "../domain/retry.ts";
 
+export { defineKinds } from "./define-kinds.ts";
+export type { KindPackage, KindsContext, KindsModel } from "./define-kinds.ts";
 export { TaskError } from "../domain/kind.ts";
 export type { Kind, TaskContext } from "../domain/kind.ts";
+export type { KindDatabase, KindMigration, KindQueries } from "../domain/kind-database.ts";
+export { JSON_DEPTH_MAX } from "../domain/limits.ts";
 export type { RetrySettings } from "../domain/retry.ts";
 export type { JsonObject, JsonValue } from "../domain/json.ts";
 

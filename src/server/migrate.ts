@@ -2,22 +2,30 @@ import { StoreUnavailable } from "../domain/errors.ts";
 import { databaseLocation, openDatabase } from "../store/database.ts";
 import { migrate, SCHEMA_VERSION } from "../store/migrate.ts";
 import { readConfiguration } from "./config/configuration.ts";
+import { loadKinds } from "./config/load-kinds.ts";
 import { asConfigurationError } from "./database-watch.ts";
+import { migratePackages } from "./served-kinds.ts";
 
 /**
- * Brings the configured database to this program's schema.
+ * Brings the configured database to this program's schema, and applies the steps of packages of kinds.
  *
+ * @param kindFiles modules that export kinds or packages of kinds
  * @returns the steps that were applied now, and the schema that the database is at
- * @throws ConfigurationError, DatabaseTooNew, StoreUnavailable
+ * @throws ConfigurationError, DatabaseTooNew, KindsTooOld, StoreUnavailable
  */
 export async function migrateDatabase({
   flags,
+  kindFiles,
 }: {
   flags: Record<string, string | undefined>;
+  kindFiles: readonly string[];
 }): Promise<{ applied: string[]; version: string }> {
-  const store = await openDatabase(databaseLocation(readConfiguration({ flags })));
+  const configuration = readConfiguration({ flags });
+  const loaded = await loadKinds(kindFiles);
+  const store = await openDatabase(databaseLocation(configuration));
   try {
-    return { applied: await migrate(store.db), version: SCHEMA_VERSION };
+    const applied = [...(await migrate(store.db)), ...(await migratePackages(store, loaded))];
+    return { applied, version: SCHEMA_VERSION };
   } catch (error) {
     // The command line prints the message alone, and what the driver says is what helps.
     const cause = error instanceof StoreUnavailable && error.cause instanceof Error ? `: ${error.cause.message}` : "";

@@ -1,14 +1,10 @@
 import type { Resource } from "@opentelemetry/resources";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
-import type { Kind } from "../domain/kind.ts";
 import { untilAborted } from "../async/abort.ts";
 import { pause } from "../async/pause.ts";
 import { retryWhile } from "../async/retry.ts";
 import { Engine } from "../engine/engine.ts";
-import { echo } from "../kinds/echo.ts";
-import { ingestKind } from "../kinds/ingest/ingest.ts";
-import { synthKind } from "../kinds/synth/synth.ts";
 import { DatabaseMisconfigured } from "../store/connection/session-check.ts";
 import { databaseLocation, openDatabase } from "../store/database.ts";
 import type { Store } from "../store/database.ts";
@@ -20,13 +16,16 @@ import { asConfigurationError, databaseWatch } from "./database-watch.ts";
 import { ServerChecks } from "../doctor/server-checks.ts";
 import { openDoors } from "./listeners.ts";
 import type { Doors } from "./listeners.ts";
-import { loadKinds, requireDistinctNames } from "./config/load-kinds.ts";
+import { loadKinds } from "./config/load-kinds.ts";
+import type { LoadedKinds } from "./config/load-kinds.ts";
 import type { LastWords } from "./log/fatal-errors.ts";
 import type { LogLevel } from "./log/log-level.ts";
 import { logLibraries } from "./log/library-log.ts";
 import { openProcessLog } from "./log/logging.ts";
 import { Readiness } from "./readiness.ts";
 import type { ReadinessReport } from "./readiness.ts";
+import { migratePackages, openKinds, requirePackages } from "./served-kinds.ts";
+import type { ServedKinds } from "./served-kinds.ts";
 import { openServerMetrics } from "./telemetry/server-metrics.ts";
 import type { ServerMetrics } from "./telemetry/server-metrics.ts";
 import { telemetryResource } from "./telemetry/resource.ts";
@@ -35,8 +34,6 @@ import type { Tracing } from "./telemetry/tracing.ts";
 
 /** While the database cannot be reached at start, it is tried again this often. */
 const JOIN_RETRY_MS = 500;
-/** For one page of synth, from the request to the last of the answer. */
-const MODEL_TIMEOUT_MS = 10 * 60_000;
 /** How long a stop may take beyond the drain time and the grace: the ends of tasks are to become durable, and be seen. */
 const STOP_MARGIN_MS = 5_000;
 /** So much of it is left for the doors, whatever the database does. */
@@ -59,7 +56,7 @@ export interface RunningServer {
  * from starting: calls are answered UNAVAILABLE until it is there.
  *
  * @param flags settings from the command line, by the names of Configuration; `config` is a file's path
- * @param kindFiles modules that export kinds, besides echo, ingest and synth
+ * @param kindFiles modules that export kinds or packages of kinds, besides echo
  * @param onLog is given the log as soon as it is open, for what happens to the whole process
  * @param onEngine is given, before any task runs, what a process that is about to die can still store
  * @throws ConfigurationError, DatabaseTooNew, DatabaseTooOld, and where the address or the data folder is taken
@@ -83,10 +80,10 @@ export async function serve({
   const resource = telemetryResource(configuration);
   await using opened = new AsyncDisposableStack();
   const tracing = opened.use(await startTracing({ resource, log }));
-  const ownKinds = await loadKinds(kindFiles);
+  const loaded = await loadKinds(kindFiles);
   const store = await openDatabase(databaseLocation(configuration), databaseWatch(log));
   opened.defer(() => store.close());
-  const server = await openServer({ configuration, store, ownKinds, resource, tracing, log, onEngine });
+  const server = await openServer({ configuration, store, loaded, resource, tracing, log, onEngine });
   opened.move(); // It closes them when it stops.
   return server;
 }
@@ -94,20 +91,21 @@ export async function serve({
 async function openServer(parts: {
   configuration: Configuration;
   store: Store;
-  ownKinds: readonly Kind[];
+  loaded: LoadedKinds;
   resource: Resource;
   tracing: Tracing | null;
   log: Logger;
   onEngine: ((lastWords: LastWords) => void) | undefined;
 }): Promise<RunningServer> {
-  const { configuration, store, resource, tracing, log } = parts;
+  const { configuration, store, loaded, resource, tracing, log } = parts;
   const readiness = new Readiness(() => store.check());
   await using opened = new AsyncDisposableStack();
   const metrics = opened.use(
     await openServerMetrics({ configuration, store, isOpen: () => readiness.schema, resource, log }),
   );
-  const kinds = [...builtInKinds(configuration, store, metrics), ...parts.ownKinds];
-  requireDistinctNames(kinds);
+  const served = await openKinds({ loaded, configuration, store, meter: metrics.meter, log });
+  opened.defer(() => served.close());
+  const { kinds } = served;
   const engine = new Engine({ store, kinds, settings: configuration, watch: metrics.watch, log });
   parts.onEngine?.(engine.dying);
   const kindNames = kinds.map(({ name }) => name);
@@ -116,7 +114,8 @@ async function openServer(parts: {
   const runChecks = () => checks.run();
   const isTraced = tracing !== null;
   const doors = await openDoors(engine, configuration, { readiness, metrics, runChecks, isTraced, log });
-  const server: ServerParts = { configuration, store, engine, checks, doors, readiness, metrics, tracing, log };
+  const open = { served, engine, checks, doors, readiness, metrics, tracing };
+  const server: ServerParts = { configuration, store, loaded, log, ...open };
   const halted = new AbortController();
   const joined = await join(server, halted.signal).catch(async (error: unknown) => {
     await doors.close({ graceMs: 0 });
@@ -142,20 +141,11 @@ async function openServer(parts: {
   };
 }
 
-function builtInKinds(
-  { namespace, sourcesDir, ...configuration }: Configuration,
-  { priorityDb: db }: Store,
-  { meter }: Pick<ServerMetrics, "meter">,
-): Kind[] {
-  const { modelBaseUrl: baseUrl, modelApiKey: apiKey, model } = configuration;
-  const isNamed = model !== null && baseUrl !== null;
-  const settings = isNamed ? { baseUrl, apiKey: apiKey ?? "", model, timeoutMs: MODEL_TIMEOUT_MS } : null;
-  return [echo, ingestKind({ db, namespace, sourcesDir }), synthKind({ db, namespace, model: settings, meter })];
-}
-
 interface ServerParts {
   configuration: Configuration;
   store: Store;
+  loaded: LoadedKinds;
+  served: ServedKinds;
   engine: Engine;
   checks: ServerChecks;
   doors: Doors;
@@ -205,12 +195,14 @@ function tellReadiness({ doors, log }: ServerParts, { ready, reason }: Readiness
   else log.warn({ reason }, "readiness: not ready");
 }
 
-async function joinOnce({ configuration, store, engine, doors, readiness, log }: ServerParts): Promise<void> {
+async function joinOnce(parts: ServerParts): Promise<void> {
+  const { configuration, store, loaded, engine, doors, readiness, log } = parts;
   if (configuration.migrate) {
-    const applied = await migrate(store.db);
+    const applied = [...(await migrate(store.db)), ...(await migratePackages(store, loaded))];
     if (applied.length > 0) log.info({ applied }, "the database was migrated");
   } else {
     await requireCurrentSchema(store.db);
+    await requirePackages(store, loaded);
   }
   readiness.schema = true;
   await engine.start();
@@ -222,6 +214,7 @@ async function joinOnce({ configuration, store, engine, doors, readiness, log }:
 async function leave({
   configuration,
   store,
+  served,
   engine,
   checks,
   doors,
@@ -245,6 +238,7 @@ async function leave({
   const leftMs = Math.max(0, stopMs - (performance.now() - begunAt));
   await doors.close({ graceMs: Math.min(STOP_MARGIN_MS, leftMs) });
   await Promise.all([metrics[Symbol.asyncDispose](), tracing?.[Symbol.asyncDispose]()]);
+  await untilAborted(served.close(), halt);
   // It waits for statements that are under way.
   await untilAborted(store.close(), halt);
   log.info("stopped");

@@ -4,7 +4,6 @@ import type { JsonObject } from "../domain/json.ts";
 import type { AskedRetry, RetryPolicy } from "../domain/retry.ts";
 import type { KindOffer, StalledTask } from "../domain/session.ts";
 import type { TaskStatus } from "../domain/task.ts";
-import type { DocumentTables } from "./documents.ts";
 
 /** `json`, not jsonb: it keeps the text exactly (jsonb refuses \u0000), costs less to write and is open to SQL. */
 type Json<Value> = ColumnType<Value, string, string>;
@@ -95,7 +94,7 @@ export interface SessionTable {
   is_leaving: Generated<boolean>;
 }
 
-export interface Database extends DocumentTables {
+export interface Database {
   tasks: TaskTable;
   task_events: TaskEventTable;
   task_requests: TaskRequestTable;

@@ -10,11 +10,12 @@ import { startServerProcess } from "../support/server-process.ts";
 import type { ServerProcess } from "../support/server-process.ts";
 
 export const SERVICE = "spool.v1.TaskService";
-const KINDS = join(import.meta.dirname, "..", "support", "traced-kinds.ts");
+const ROOT = join(import.meta.dirname, "..", "..");
+const KINDS = [join(ROOT, "test", "support", "traced-kinds.ts"), join(ROOT, "examples", "knowledge", "kinds.ts")];
 
 /** The attributes that a section of docs/telemetry.md has in its table, after a line that begins so. */
 export async function documentedAttributes(opening: string): Promise<string[]> {
-  const text = await readFile(join(import.meta.dirname, "..", "..", "docs", "telemetry.md"), "utf8");
+  const text = await readFile(join(ROOT, "docs", "telemetry.md"), "utf8");
   const [, section = ""] = text.split(`\n${opening}`);
   const [table = ""] = /^\|[^]*?(?=\n\n)/m.exec(section) ?? [];
   const cells = [...table.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell]) => cell!.split(", "));
@@ -73,7 +74,7 @@ export class TracedService implements AsyncDisposable {
   /** @param instance what its spans say that they are of */
   async startReplica(instance: string, settings: Record<string, string> = {}): Promise<ServerProcess> {
     const replica = await startServerProcess({
-      args: ["--kinds", KINDS],
+      args: KINDS.flatMap((file) => ["--kinds", file]),
       environment: {
         SPOOL_DATABASE_URL: this.#database.url,
         SPOOL_LEASE_MS: "1000",

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { EXIT } from "../exit-codes.ts";
+import { gather } from "../options/option-values.ts";
 import { jsonText, writeOut } from "../output/output.ts";
 import { reportError } from "../report-error.ts";
 import { addDatabaseOptions, serverFlags } from "../options/server-flags.ts";
@@ -7,19 +8,21 @@ import type { GlobalFlags } from "../options/settings.ts";
 
 export function addMigrate(program: Command): void {
   const command = program.command("migrate").description("bring the database to this version's schema");
-  addDatabaseOptions(command).action(async (_options: object, command: Command) => {
-    const { json = false } = command.optsWithGlobals<GlobalFlags>();
-    try {
-      process.exitCode = await migrate(command, json);
-    } catch (error) {
-      process.exitCode = reportError(error, { json });
-    }
-  });
+  addDatabaseOptions(command)
+    .option("--kinds <file>", "a module of spool serve --kinds, whose tables to migrate; may be given again", gather)
+    .action(async ({ kinds = [] }: { kinds?: string[] }, command: Command) => {
+      const { json = false } = command.optsWithGlobals<GlobalFlags>();
+      try {
+        process.exitCode = await migrate(command, { json, kindFiles: kinds });
+      } catch (error) {
+        process.exitCode = reportError(error, { json });
+      }
+    });
 }
 
-async function migrate(command: Command, json: boolean): Promise<number> {
+async function migrate(command: Command, { json, kindFiles }: { json: boolean; kindFiles: string[] }): Promise<number> {
   const { migrateDatabase } = await import("../../server/migrate.ts");
-  const { applied, version } = await migrateDatabase({ flags: serverFlags(command) });
+  const { applied, version } = await migrateDatabase({ flags: serverFlags(command), kindFiles });
   const done = applied.length === 0 ? "nothing to do" : `applied ${applied.join(", ")}`;
   await writeOut(json ? `${jsonText({ applied, version })}\n` : `${done}; the schema is at ${version}\n`);
   return EXIT.succeeded;

@@ -13,7 +13,11 @@ const SIGNALS = { SIGINT: EXIT.cancelled, SIGTERM: EXIT.terminated } as const;
 export function addServe(program: Command): void {
   const command = program.command("serve").description("run a server");
   addServerOptions(command)
-    .option("--kinds <file>", "a module that exports kinds made with defineKind; may be given again", gather)
+    .option(
+      "--kinds <file>",
+      "a module that exports kinds made with defineKind or defineKinds; may be given again",
+      gather,
+    )
     .action(async ({ kinds = [] }: { kinds?: string[] }, command: Command) => {
       const { json = false } = command.optsWithGlobals<GlobalFlags>();
       // A server outlives whoever read its first lines.

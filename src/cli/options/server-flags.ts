@@ -43,9 +43,9 @@ export function addServerOptions(command: Command): Command {
     .option("--follows-per-connection <n>", "streams over many tasks open at once on one connection (default: 256)")
     .option("--waiting-reads <n>", "expensive reads of one connection that wait for their turn (default: 512)")
     .option("--request-timeout-ms <ms>", "how long a request at the HTTP port may take to arrive (default: 30000)")
-    .option("--sources-dir <folder>", "below which ingest may read (default: .)")
-    .option("--model-base-url <url>", "the model's API, for synth")
-    .option("--model <name>", "the model, for synth; its key is in SPOOL_MODEL_API_KEY")
+    .option("--sources-dir <folder>", "folder that kinds may read files below (default: .)")
+    .option("--model-base-url <url>", "API of the model that kinds may ask")
+    .option("--model <name>", "model that kinds may ask; its key is in SPOOL_MODEL_API_KEY")
     .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent (default: info)")
     .option("--log-format <format>", "auto, json, or pretty for people (default: auto, pretty on a terminal)");
 }

@@ -57,7 +57,7 @@ export interface Configuration {
   waitingReads: number;
   /** How long a request at the HTTP port may take to arrive. */
   requestTimeoutMs: number;
-  /** Below which folder ingest may read. */
+  /** The folder that kinds may read files below. */
   sourcesDir: string;
   modelBaseUrl: string | null;
   modelApiKey: string | null;

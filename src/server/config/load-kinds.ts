@@ -1,38 +1,61 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Kind } from "../../domain/kind.ts";
+import type { KindPackage } from "../../kinds/define-kinds.ts";
 import { ConfigurationError } from "./configuration.ts";
 
+/** What the modules of `--kinds` export. */
+export interface LoadedKinds {
+  /** Made by defineKind. */
+  readonly kinds: readonly Kind[];
+  /** Made by defineKinds. */
+  readonly packages: readonly KindPackage[];
+}
+
 /**
- * Loads a user's own kinds: every export of the files that defineKind has made.
+ * Loads a user's own kinds: every export of the files that defineKind or defineKinds has made.
  *
  * @param files paths of JavaScript or TypeScript modules, relative to the working folder
- * @throws ConfigurationError for a file that cannot be loaded, or that exports no kind
+ * @throws ConfigurationError for a file that cannot be loaded or exports no kinds, and for two packages of one name
  */
-export async function loadKinds(files: readonly string[]): Promise<Kind[]> {
+export async function loadKinds(files: readonly string[]): Promise<LoadedKinds> {
   const kinds: Kind[] = [];
+  const packages: KindPackage[] = [];
   const problems: string[] = [];
   for (const file of files) {
     try {
       const exports = (await import(pathToFileURL(resolve(file)).href)) as Record<string, unknown>;
-      const found = Object.values(exports).filter(isKind);
-      if (found.length === 0) problems.push(`--kinds ${file}: exports nothing that defineKind has made`);
-      kinds.push(...found);
+      const foundKinds = Object.values(exports).filter(isKind);
+      const foundPackages = Object.values(exports).filter(isPackage);
+      if (foundKinds.length + foundPackages.length === 0) {
+        problems.push(`--kinds ${file}: exports nothing that defineKind or defineKinds has made`);
+      }
+      kinds.push(...foundKinds);
+      packages.push(...foundPackages);
     } catch (error) {
       problems.push(`--kinds ${file}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+  for (const name of repeatedNames(packages)) problems.push(`--kinds: the package ${name} is there twice`);
   if (problems.length > 0) throw new ConfigurationError(problems);
-  return kinds;
+  return { kinds, packages };
 }
 
 /** Refuses two kinds of one name: which of them ran would be chance. @throws ConfigurationError */
 export function requireDistinctNames(kinds: readonly Kind[]): void {
-  const names = kinds.map(({ name }) => name);
-  const twice = names.filter((name, index) => names.indexOf(name) !== index);
+  const twice = repeatedNames(kinds);
   if (twice.length > 0) throw new ConfigurationError(twice.map((name) => `--kinds: the kind ${name} is there twice`));
+}
+
+function repeatedNames(named: readonly { name: string }[]): string[] {
+  const names = named.map(({ name }) => name);
+  return names.filter((name, index) => names.indexOf(name) !== index);
 }
 
 function isKind(value: unknown): value is Kind {
   return typeof value === "object" && value !== null && "name" in value && "parseParams" in value && "run" in value;
+}
+
+function isPackage(value: unknown): value is KindPackage {
+  return typeof value === "object" && value !== null && "name" in value && "migrations" in value && "open" in value;
 }

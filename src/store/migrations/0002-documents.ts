@@ -2,9 +2,10 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 
 /**
- * What ingest reads and synth writes. Every key begins with the namespace, which a distributed engine would shard by.
- * A path is compared byte by byte, so that the documents of a folder are a range of the primary key, and their order
- * is the same on every server. What belongs to a document goes with it.
+ * Tables of the kinds ingest and synth, which every server had once. They belong to the package of kinds in
+ * examples/knowledge since, whose first step takes them over. Every key begins with the namespace, which a distributed
+ * engine would shard by. A path is compared byte by byte, so that the documents of a folder are a range of the primary
+ * key, and their order is the same on every server. What belongs to a document goes with it.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
