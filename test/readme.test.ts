@@ -71,8 +71,13 @@ describe("the README", () => {
   }).timeout(TOUR_MS);
 
   it("leads to documents that show their examples as they are", async () => {
-    const telemetry = await readFile(join(ROOT, "docs", "telemetry.md"), "utf8");
-    assert.deepEqual(blocksOf(telemetry, "ts"), [await readFile(join(ROOT, "examples", "traced-kind.ts"), "utf8")]);
+    for (const [document, example] of [
+      ["telemetry.md", "traced-kind.ts"],
+      ["kinds.md", "knowledge/kinds.ts"],
+    ] as const) {
+      const text = await readFile(join(ROOT, "docs", document), "utf8");
+      assert.deepEqual(blocksOf(text, "ts"), [await readFile(join(ROOT, "examples", example), "utf8")]);
+    }
   });
 
   it("names files that are there", async () => {
