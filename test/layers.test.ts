@@ -14,7 +14,7 @@ const LINES_MAX = 300;
 const FLOORS: Record<string, readonly string[]> = {
   gen: [],
   domain: [],
-  codec: [],
+  codec: ["gen", "domain"],
   async: ["domain"],
   telemetry: ["domain"],
   store: ["domain"],
@@ -22,9 +22,9 @@ const FLOORS: Record<string, readonly string[]> = {
   kinds: ["domain"],
   rpc: ["gen", "domain", "codec", "async", "telemetry", "engine"],
   client: ["gen", "domain", "codec", "async", "telemetry"],
-  console: ["gen", "domain", "async", "client"],
-  doctor: ["gen", "domain", "async", "store", "engine", "rpc", "client"],
-  server: ["gen", "domain", "async", "telemetry", "store", "engine", "kinds", "rpc", "doctor"],
+  console: ["gen", "domain", "codec", "async", "client"],
+  doctor: ["gen", "domain", "codec", "async", "store", "engine", "rpc", "client"],
+  server: ["gen", "domain", "codec", "async", "telemetry", "store", "engine", "kinds", "rpc", "doctor"],
   cli: ["domain", "async", "client", "doctor", "server"],
 };
 

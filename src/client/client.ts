@@ -9,11 +9,16 @@ import {
   TaskService,
 } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
-import { toActivity } from "./activity-answer.ts";
+import { fromGetActivityResponse } from "../codec/activity.ts";
 import { openConnection } from "./transport/connection.ts";
 import type { ConnectionOptions } from "./transport/connection.ts";
-import { toCancelledTask, toEventPage, toFrame, toResult, toSession, toTask, toTasksFrame } from "./convert.ts";
-import { brokenPromise } from "./errors.ts";
+import { fromCancelTaskResponse } from "../codec/cancel.ts";
+import { readEventPage, readTapeFrame } from "../codec/tape-page.ts";
+import { fromGetResultResponse } from "../codec/task-result.ts";
+import { fromSessionMessage } from "../codec/session.ts";
+import { fromTaskMessage } from "../codec/task.ts";
+import { readTasksFrame } from "../codec/followed-tasks.ts";
+import { brokenPromise } from "../codec/rpc-error.ts";
 import { followFrames } from "./follow/follow.ts";
 import type { ReconnectNotice } from "./follow/follow.ts";
 import { followTasks } from "./follow/follow-tasks.ts";
@@ -53,8 +58,8 @@ import type {
   TasksToFollow,
 } from "./types.ts";
 
-export { SpoolRpcError } from "./errors.ts";
-export type { RpcCode } from "./errors.ts";
+export { SpoolRpcError } from "../codec/rpc-error.ts";
+export type { RpcCode } from "../codec/rpc-error.ts";
 export type { ReconnectNotice } from "./follow/follow.ts";
 export type { TasksReconnectNotice } from "./follow/follow-tasks.ts";
 export { WaitTimeout } from "./follow/waiter.ts";
@@ -179,13 +184,13 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
   async function* openStream(tape: { taskId: string; fromSeq: bigint }, signal?: AbortSignal): AsyncGenerator<Frame> {
     const request = { ...tape, heartbeatInterval: duration("heartbeat_interval", heartbeatMs) };
     const stream = transport.stream(method.streamEvents, request, { silenceMs, signal, read: readFrame });
-    for await (const answer of stream) yield toFrame(answer);
+    for await (const answer of stream) yield readTapeFrame(answer);
   }
 
   const client: SpoolClient = {
     async start(request, options) {
       const { task, alreadyStarted } = await call(method.startTask, startRequest(request), options);
-      return { task: toTask(task), alreadyStarted };
+      return { task: fromTaskMessage(task), alreadyStarted };
     },
 
     async run(request, follow = {}) {
@@ -215,7 +220,7 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
       async function* open(cursor: string): AsyncGenerator<TasksFrame> {
         const request = followTasksRequest(tasks, { cursor, heartbeatMs });
         const stream = transport.stream(method.followTasks, request, { silenceMs, signal, read: readTasks });
-        for await (const answer of stream) yield toTasksFrame(answer);
+        for await (const answer of stream) yield readTasksFrame(answer);
       }
       const { cursor = "" } = tasks;
       return followTasks(open, { ...follow, cursor, retryMs: follow.retryMs ?? retryMs });
@@ -223,30 +228,30 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
 
     async events({ taskId, fromSeq = 1n, limit, waitMs = 0 }, options) {
       const request = eventsRequest({ taskId, fromSeq, limit, waitMs });
-      return toEventPage(await call(method.getEvents, request, { ...options, waitMs, read: readPage }));
+      return readEventPage(await call(method.getEvents, request, { ...options, waitMs, read: readPage }));
     },
 
     waitFinal(wait, { signal } = {}) {
       const getEvents: GetEvents = async (page, { signal }) => {
         const timeoutMs = page.waitMs + ANSWER_MS_MAX;
         const options = { timeoutMs, signal, read: readPage };
-        return toEventPage(await transport.unary(method.getEvents, eventsRequest(page), options));
+        return readEventPage(await transport.unary(method.getEvents, eventsRequest(page), options));
       };
       return waitFinal(getEvents, { ...wait, retryMs, signal });
     },
 
     async result({ taskId, waitMs = 0 }, options) {
       const request = { taskId, wait: duration("wait", waitMs) };
-      return toResult(await call(method.getResult, request, { ...options, waitMs }));
+      return fromGetResultResponse(await call(method.getResult, request, { ...options, waitMs }));
     },
 
     async cancel({ taskId, reason = "" }, options) {
       checkText("reason", reason);
-      return toCancelledTask(await call(method.cancelTask, { taskId, reason }, options));
+      return fromCancelTaskResponse(await call(method.cancelTask, { taskId, reason }, options));
     },
 
     async get({ taskId }, options) {
-      return toTask((await call(method.getTask, { taskId }, options)).task);
+      return fromTaskMessage((await call(method.getTask, { taskId }, options)).task);
     },
 
     async *list(filter = {}, options) {
@@ -263,16 +268,16 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
 
     async listPage({ pageToken = "", ...filter } = {}, options) {
       const { tasks, nextPageToken } = await call(method.listTasks, listRequest(filter, pageToken), options);
-      return { tasks: tasks.map(toTask), nextPageToken };
+      return { tasks: tasks.map(fromTaskMessage), nextPageToken };
     },
 
     async sessions(options) {
       const { sessions, hasMore } = await call(WorkerService.method.listSessions, {}, options);
-      return { sessions: sessions.map(toSession), hasMore };
+      return { sessions: sessions.map(fromSessionMessage), hasMore };
     },
 
     async activity(request = {}, options) {
-      return toActivity(await call(method.getActivity, activityRequest(request), options));
+      return fromGetActivityResponse(await call(method.getActivity, activityRequest(request), options));
     },
 
     close: transport.close,

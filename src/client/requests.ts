@@ -4,7 +4,7 @@ import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { measureJson, NotJson } from "../domain/json-size.ts";
 import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX, PARAMS_VALUES_MAX } from "../domain/limits.ts";
-import type { RetryPolicySchema } from "../gen/spool/v1/task_pb.ts";
+import type { RetryPolicy } from "../gen/spool/v1/task_pb.ts";
 import { FollowView } from "../gen/spool/v1/task_service_pb.ts";
 import type {
   FollowTasksRequestSchema,
@@ -13,7 +13,8 @@ import type {
   ListTasksRequestSchema,
   StartTaskRequestSchema,
 } from "../gen/spool/v1/task_service_pb.ts";
-import { STATUS_CODES } from "./convert.ts";
+import { toRetryPolicyMessage } from "../codec/retry-policy.ts";
+import { toStatusValue } from "../codec/status.ts";
 import { invalidArgument } from "./errors.ts";
 import type { ActivityRequest, RetryPolicyRequest, StartRequest, TaskFilter, TasksToFollow } from "./types.ts";
 
@@ -35,25 +36,23 @@ export function startRequest(request: StartRequest) {
     labels: { ...labels },
     ...(timeoutMs !== undefined && { timeout: duration("timeout", timeoutMs) }),
     maxAttempts: int32("max_attempts", maxAttempts),
-    ...(retryPolicy && { retryPolicy: retryPolicyFields(retryPolicy) }),
+    ...(retryPolicy && { retryPolicy: retryPolicyMessage(retryPolicy) }),
     ...(runAt && { runAt: timestamp("run_at", runAt) }),
     ...(deadlineAt && { deadlineAt: timestamp("deadline_at", deadlineAt) }),
   } satisfies MessageInitShape<typeof StartTaskRequestSchema>;
 }
 
 /** The parts that are said; of the others the service has its own. */
-export function retryPolicyFields(policy: RetryPolicyRequest): MessageInitShape<typeof RetryPolicySchema> {
+export function retryPolicyMessage(policy: RetryPolicyRequest): RetryPolicy {
   const { initialBackoffMs, maxBackoffMs, backoffMultiplier, jitter } = policy;
   // It would be taken for one that was left out.
   if (backoffMultiplier === 0) throw invalidArgument("retry_policy.backoff_multiplier", "must not be 0");
-  return {
-    ...(initialBackoffMs !== undefined && {
-      initialBackoff: duration("retry_policy.initial_backoff", initialBackoffMs),
-    }),
-    ...(maxBackoffMs !== undefined && { maxBackoff: duration("retry_policy.max_backoff", maxBackoffMs) }),
-    ...(backoffMultiplier !== undefined && { backoffMultiplier }),
-    ...(jitter !== undefined && { jitter }),
-  };
+  return toRetryPolicyMessage({
+    initialBackoffMs: wholeMs("retry_policy.initial_backoff", initialBackoffMs),
+    maxBackoffMs: wholeMs("retry_policy.max_backoff", maxBackoffMs),
+    backoffMultiplier,
+    jitter,
+  });
 }
 
 export function listRequest(filter: TaskFilter, pageToken: string): MessageInitShape<typeof ListTasksRequestSchema> {
@@ -62,7 +61,7 @@ export function listRequest(filter: TaskFilter, pageToken: string): MessageInitS
   checkLabels(labels);
   checkText("task_id_prefix", taskIdPrefix);
   return {
-    statuses: statuses.map((status) => STATUS_CODES[status]),
+    statuses: statuses.map((status) => toStatusValue(status)),
     kinds: [...kinds],
     labels: { ...labels },
     taskIdPrefix,
@@ -124,8 +123,13 @@ export function checkText(field: string, text: string): void {
 
 /** @param ms rounded to whole milliseconds */
 export function duration(field: string, ms: number): Duration {
+  return durationFromMs(wholeMs(field, ms));
+}
+
+function wholeMs<Ms extends number | undefined>(field: string, ms: Ms): Ms {
+  if (ms === undefined) return ms;
   if (!Number.isFinite(ms)) throw invalidArgument(field, "must be a finite number of milliseconds");
-  return durationFromMs(Math.round(ms));
+  return Math.round(ms) as Ms;
 }
 
 function timestamp(field: string, time: Date): Timestamp {

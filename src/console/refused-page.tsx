@@ -1,4 +1,4 @@
-import type { SpoolRpcError } from "../client/errors.ts";
+import type { SpoolRpcError } from "../codec/rpc-error.ts";
 import { PageTitle } from "./parts/page-title.tsx";
 import { Problem } from "./parts/problem.tsx";
 

@@ -1,5 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { SpoolRpcError } from "../client/errors.ts";
+import { SpoolRpcError } from "../codec/rpc-error.ts";
 import type { GrpcTransport } from "../client/transport/grpc-transport.ts";
 import {
   Health,

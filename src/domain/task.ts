@@ -29,45 +29,57 @@ export interface TaskRequest extends AskedRetry {
   traceparent: string | null;
 }
 
-/** A task as it is stored. The tape is the truth; this is its index. */
-export interface Task {
-  /** UUIDv7, so that ids sort by creation. */
+/** What a caller is shown of a task. */
+export interface TaskView {
+  /** A UUID, version 7: ids sort by creation. */
   taskId: string;
   kind: string;
   status: TaskStatus;
-  /** null where the reader did not ask for them (lists). */
+  /** As given at the start; null in lists, which leave it out. */
   params: JsonObject | null;
-  /** SHA-256 over the canonical JSON of the params, in hex. */
+  /** SHA-256 of the params as canonical JSON, 64 hex digits. */
   paramsDigest: string;
   labels: Readonly<Record<string, string>>;
   requestId: string | null;
-  /** Of the tasks of a namespace with the same key one runs at a time; null: no such rule. */
-  exclusiveKey: string | null;
   createdAt: Date;
+  /** null while pending, and on a task that ended before its first attempt. */
   startedAt: Date | null;
+  /** Set exactly when the status is terminal. */
   finishedAt: Date | null;
-  /** Not run before: as the start said, or when the next attempt is due. */
+  /** The task does not run before this time: as the start said, or when the next attempt is due; null: neither. */
   runAt: Date | null;
-  /** When the task as a whole is ended. */
+  /** When the task as a whole is ended, however far it has come; null: never. */
   deadlineAt: Date | null;
-  /** When the attempt that runs is ended: by its timeout or with the task. */
+  /** When the running attempt is ended, by its timeout or with the task; null: no such end, or no attempt runs. */
   attemptDeadlineAt: Date | null;
+  /** How long one attempt may run, in ms; null: without end. */
   timeoutMs: number | null;
+  /** The attempt that runs or ran last, from 1; 0 before the first. */
   attempt: number;
   maxAttempts: number;
-  /** How many attempts were handed on by a process that stopped: they do not count against maxAttempts. */
+  /** How many attempts were handed over by a process that stopped: they do not count against maxAttempts. */
   handovers: number;
+  /** How long the task waits between attempts. */
+  retryPolicy: Readonly<RetryPolicy>;
+  cancelRequestedAt: Date | null;
+  /** The task waits because no live process has its kind: it runs when a process with the kind connects. */
+  awaitsWorker: boolean;
+  /** The seq of the last event on the tape; 0n on an empty tape. */
+  lastSeq: bigint;
+}
+
+/** A task as it is stored. The tape is the truth; this is its index. */
+export interface Task extends Omit<TaskView, "awaitsWorker"> {
+  /** Of the tasks of a namespace with the same key one runs at a time; null: no such rule. */
+  exclusiveKey: string | null;
   /** How many attempts in a row have ended because their process died: 0 after one that ended otherwise. */
   crashes: number;
-  retryPolicy: Readonly<RetryPolicy>;
   /** The last checkpoint on the tape, for the next attempt; null: there is none. */
   checkpointSeq: bigint | null;
-  cancelRequestedAt: Date | null;
   /** What the first cancel gave as its reason. */
   cancelReason: string | null;
   /** The session that owns it; set exactly while it runs. */
   lease: string | null;
-  lastSeq: bigint;
   /** The trace of its start, as W3C writes it; null: it has none. */
   traceparent: string | null;
 }

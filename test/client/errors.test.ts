@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fromBinary } from "@bufbuild/protobuf";
 import { credentials, Metadata, status } from "@grpc/grpc-js";
 import { connect, SpoolRpcError } from "../../src/client/client.ts";
-import { RPC_CODES } from "../../src/client/errors.ts";
+import { RPC_CODES } from "../../src/codec/rpc-error.ts";
 import { openGrpcTransport } from "../../src/client/transport/grpc-transport.ts";
 import { readServiceError } from "../../src/client/transport/service-error.ts";
 import { GetTaskResponseSchema, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";

@@ -1,7 +1,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { EventSchema } from "../../gen/spool/v1/event_pb.ts";
 import type { LogLevel } from "../../gen/spool/v1/event_pb.ts";
-import { LOG_LEVELS, toEvent } from "../convert.ts";
+import { fromLogLevelValue } from "../../codec/log-level.ts";
+import { fromEventMessage } from "../../codec/event.ts";
 import type { SpoolEvent } from "../types.ts";
 
 // Of the protobuf wire format: a field's tag is its number and its type, in one byte below field 16.
@@ -48,7 +49,7 @@ export class EventReader {
     } catch (error) {
       if (error !== OTHER_FORM) throw error;
     }
-    return toEvent(fromBinary(EventSchema, this.#bytes.subarray(start, end)));
+    return fromEventMessage(fromBinary(EventSchema, this.#bytes.subarray(start, end)));
   }
 
   /** @returns null for one of another type */
@@ -70,7 +71,7 @@ export class EventReader {
   }
 
   #log(seq: bigint, time: Date, end: number): SpoolEvent {
-    const level = LOG_LEVELS.get(this.#integer(1, end) as LogLevel);
+    const level = fromLogLevelValue(this.#integer(1, end) as LogLevel);
     const message = this.#string(2, end);
     this.#assertAt(end);
     if (level === undefined) throw OTHER_FORM;

@@ -1,6 +1,6 @@
 import { pause } from "../../async/pause.ts";
-import { brokenPromise } from "../errors.ts";
-import type { SpoolRpcError } from "../errors.ts";
+import { brokenPromise } from "../../codec/rpc-error.ts";
+import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 import { retryBudget } from "../retry.ts";
 import { TapeCursor } from "./tape-cursor.ts";
 import type { FollowedTask, TasksFrame } from "../types.ts";

@@ -1,5 +1,5 @@
 import { pause } from "../../async/pause.ts";
-import type { SpoolRpcError } from "../errors.ts";
+import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 import { retryBudget } from "../retry.ts";
 import { TapeCursor } from "./tape-cursor.ts";
 import { isTerminal } from "../../domain/task.ts";

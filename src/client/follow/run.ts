@@ -1,6 +1,7 @@
-import { toFrame, toTask } from "../convert.ts";
-import type { TapeAnswer } from "../convert.ts";
-import { brokenPromise } from "../errors.ts";
+import { readTapeFrame } from "../../codec/tape-page.ts";
+import { fromTaskMessage } from "../../codec/task.ts";
+import type { TapeAnswer } from "../../codec/tape-page.ts";
+import { brokenPromise } from "../../codec/rpc-error.ts";
 import type { RunTaskResponse } from "../../gen/spool/v1/task_service_pb.ts";
 import type { Frame, StartedTask } from "../types.ts";
 
@@ -18,10 +19,10 @@ export async function openRun(stream: AsyncGenerator<TapeAnswer<RunTaskResponse>
     throw brokenPromise("RunTask began without the task");
   }
   const { task, alreadyStarted } = opening.message;
-  const started = { task: toTask(task), alreadyStarted };
+  const started = { task: fromTaskMessage(task), alreadyStarted };
   return { started, frames: framesOf(stream) };
 }
 
 async function* framesOf(stream: AsyncGenerator<TapeAnswer<RunTaskResponse>, void, undefined>) {
-  for await (const answer of stream) yield toFrame(answer);
+  for await (const answer of stream) yield readTapeFrame(answer);
 }

@@ -1,4 +1,4 @@
-import { brokenPromise } from "../errors.ts";
+import { brokenPromise } from "../../codec/rpc-error.ts";
 import type { FinalEvent, SpoolEvent } from "../types.ts";
 
 /**

@@ -2,8 +2,8 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { Message as ProtobufMessage } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Event } from "../../gen/spool/v1/event_pb.ts";
-import { toEvent } from "../convert.ts";
-import type { TapeAnswer } from "../convert.ts";
+import { fromEventMessage } from "../../codec/event.ts";
+import type { TapeAnswer } from "../../codec/tape-page.ts";
 import { EventReader } from "./event-reader.ts";
 import type { SpoolEvent } from "../types.ts";
 
@@ -34,6 +34,6 @@ export function readTapeAnswer<Message extends { events: Event[] } & ProtobufMes
   }
   const message = fromBinary(desc, bytes.subarray(at));
   // A server may write the rest of the message before its events, though none does.
-  events.push(...message.events.map(toEvent));
+  events.push(...message.events.map(fromEventMessage));
   return { message, events };
 }

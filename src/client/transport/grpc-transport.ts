@@ -9,7 +9,7 @@ import type {
 } from "@bufbuild/protobuf";
 import { Client, Metadata } from "@grpc/grpc-js";
 import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
-import { brokenPromise, SpoolRpcError } from "../errors.ts";
+import { brokenPromise, SpoolRpcError } from "../../codec/rpc-error.ts";
 import { readServiceError } from "./service-error.ts";
 import { tracedMetadata } from "./traced-metadata.ts";
 

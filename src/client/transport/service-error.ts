@@ -3,8 +3,8 @@ import { status } from "@grpc/grpc-js";
 import type { ServiceError } from "@grpc/grpc-js";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { describeConnectionProblem } from "./connection-problem.ts";
-import { readErrorDetails, RPC_CODES, SpoolRpcError } from "../errors.ts";
-import type { ErrorDetails } from "../errors.ts";
+import { readErrorDetails, RPC_CODES, SpoolRpcError } from "../../codec/rpc-error.ts";
+import type { ErrorDetails } from "../../codec/rpc-error.ts";
 
 /**
  * Reads what grpc-js throws: the code, and the details of google.rpc.Status in the trailers.

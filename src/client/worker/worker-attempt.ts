@@ -13,7 +13,7 @@ import { WorkRequestSchema } from "../../gen/spool/v1/worker_service_pb.ts";
 import type { FinishSchema } from "../../gen/spool/v1/worker_service_pb.ts";
 import { outsideAttempts, withinAttempt } from "../../telemetry/attempt-context.ts";
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
-import { encodeAppend, encodeNewEvent } from "./work-encoding.ts";
+import { encodeAppend, encodeNewEvent } from "../../codec/work-encoding.ts";
 
 /** One message carries no more, but for an event that is larger by itself. */
 const MESSAGE_BYTES_MAX = 256 * 1024;

@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { WorkerService, WorkRequestSchema, WorkResponseSchema } from "../../gen/spool/v1/worker_service_pb.ts";
 import type { HelloSchema, Welcome, WorkResponse } from "../../gen/spool/v1/worker_service_pb.ts";
-import { brokenPromise } from "../errors.ts";
+import { brokenPromise } from "../../codec/rpc-error.ts";
 import type { DuplexCall, GrpcTransport } from "../transport/grpc-transport.ts";
 import type { WorkerAttempt } from "./worker-attempt.ts";
 

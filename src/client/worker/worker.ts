@@ -6,9 +6,9 @@ import type { Kind } from "../../domain/kind.ts";
 import { WORKER_CAPACITY_MAX } from "../../domain/limits.ts";
 import { openConnection } from "../transport/connection.ts";
 import type { ConnectionOptions } from "../transport/connection.ts";
-import { SpoolRpcError } from "../errors.ts";
+import { SpoolRpcError } from "../../codec/rpc-error.ts";
 import type { GrpcTransport } from "../transport/grpc-transport.ts";
-import { retryPolicyFields } from "../requests.ts";
+import { retryPolicyMessage } from "../requests.ts";
 import { retryBudget } from "../retry.ts";
 import { WorkerAttempts } from "./worker-attempts.ts";
 import type { WorkerNotice } from "./worker-notice.ts";
@@ -198,7 +198,7 @@ class ConnectedWorker implements SpoolWorker {
         resumable,
         checks: isExclusive,
         maxAttempts: retry.maxAttempts ?? 0,
-        retryPolicy: retryPolicyFields(retry),
+        retryPolicy: retryPolicyMessage(retry),
       })),
       capacity: concurrency,
       resumeToken: this.#token,

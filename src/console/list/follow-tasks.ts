@@ -1,5 +1,5 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { toTasksFrame } from "../../client/convert.ts";
+import { readTasksFrame } from "../../codec/followed-tasks.ts";
 import { followTasks as followOverLosses } from "../../client/follow/follow-tasks.ts";
 import type { TasksFrame } from "../../client/types.ts";
 import { FollowView } from "../../gen/spool/v1/task_service_pb.ts";
@@ -30,7 +30,7 @@ export function followTasks(
     const open = (over: AbortSignal) => taskCalls.followTasks(request, { signal: over });
     for await (const frame of streamed(open, signal)) {
       connection.value = "live";
-      yield toTasksFrame(frame);
+      yield readTasksFrame(frame);
     }
   }
   const onReconnect = ({ state }: { state: "lost" | "resumed" }) => {

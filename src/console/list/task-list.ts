@@ -1,6 +1,8 @@
 import { batch, signal } from "@preact/signals";
-import { STATUS_CODES, toProgress, toTask } from "../../client/convert.ts";
-import type { SpoolRpcError } from "../../client/errors.ts";
+import { toStatusValue } from "../../codec/status.ts";
+import { fromProgressMessage } from "../../codec/event.ts";
+import { fromTaskMessage } from "../../codec/task.ts";
+import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 import type { Progress, Task } from "../../client/types.ts";
 import { answered, answeredAtLast, taskCalls } from "../calls.ts";
 import { connection } from "../connection.ts";
@@ -65,7 +67,7 @@ export class TaskList implements Disposable {
     const { tasks, progress, nextPageToken } = await answeredAtLast(() => this.#read(signal), signal);
     const rows = tasks.map((message) => {
       const latest = progress[message.taskId];
-      return toRow(toTask(message), latest ? toProgress(latest) : null);
+      return toRow(fromTaskMessage(message), latest ? fromProgressMessage(latest) : null);
     });
     batch(() => {
       this.rows.value = mergeRows(rows, this.rows.value ?? [], this.#bounds(false)).rows;
@@ -78,7 +80,7 @@ export class TaskList implements Disposable {
     const request = {
       pageSize: PAGE_TASKS,
       pageToken: this.#pageToken,
-      statuses: statuses.map((status) => STATUS_CODES[status]),
+      statuses: statuses.map((status) => toStatusValue(status)),
       kinds: [...kinds],
       labels: { ...labels },
       withProgress: true,

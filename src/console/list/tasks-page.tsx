@@ -1,5 +1,5 @@
 import { useEffect } from "preact/hooks";
-import type { SpoolRpcError } from "../../client/errors.ts";
+import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 import { readKnownKinds } from "../known-kinds.ts";
 import { navigate } from "../navigation.ts";
 import { PageTitle } from "../parts/page-title.tsx";

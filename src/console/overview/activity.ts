@@ -1,10 +1,11 @@
 import { signal } from "@preact/signals";
-import { durationFromMs, durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
-import { toSession } from "../../client/convert.ts";
-import type { SpoolRpcError } from "../../client/errors.ts";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { pause } from "../../async/pause.ts";
+import { fromGetActivityResponse } from "../../codec/activity.ts";
+import type { SpoolRpcError } from "../../codec/rpc-error.ts";
+import { fromSessionMessage } from "../../codec/session.ts";
 import type { Session } from "../../client/types.ts";
-import type { GetActivityResponse, KindActivity } from "../../gen/spool/v1/task_service_pb.ts";
+import type { Activity as ActivityAnswer, KindActivity } from "../../domain/activity.ts";
 import { answeredAtLast, taskCalls, workerCalls } from "../calls.ts";
 import { connection } from "../connection.ts";
 import { whileVisible } from "../visibility.ts";
@@ -23,15 +24,8 @@ export interface Activity {
   readonly cancelled: readonly number[];
   /** At the step's end. */
   readonly running: readonly number[];
-  readonly kinds: readonly KindFigures[];
+  readonly kinds: readonly KindActivity[];
   readonly sessions: readonly Session[];
-}
-
-export interface KindFigures extends Record<"pending" | "running" | "succeeded" | "failed" | "cancelled", number> {
-  readonly kind: string;
-  /** In ms; null where no task has ended. */
-  readonly p50Ms: number | null;
-  readonly p95Ms: number | null;
 }
 
 /** What has happened within a window of time, asked for again and again until it is closed. No stream is held. */
@@ -67,33 +61,20 @@ export class ActivityPoll implements Disposable {
       taskCalls.getActivity({ window: durationFromMs(this.#windowMs) }, { signal }),
       workerCalls.listSessions({}, { signal }),
     ]);
-    return { ...toSteps(activity), kinds: activity.kinds.map(toKindFigures), sessions: sessions.map(toSession) };
+    const { kinds, ...stepped } = fromGetActivityResponse(activity);
+    return { ...toSteps(stepped), kinds, sessions: sessions.map(fromSessionMessage) };
   }
 }
 
-function toSteps({ steps, step }: GetActivityResponse): Omit<Activity, "kinds" | "sessions"> {
-  const stepSeconds = step ? durationMs(step) / 1_000 : 1;
-  const whole = steps.slice(0, -1); // The last one is under way: its figures are too small yet.
-  const rate = (of: (step: (typeof steps)[number]) => bigint) => whole.map((each) => Number(of(each)) / stepSeconds);
+function toSteps({ steps, stepMs }: Omit<ActivityAnswer, "kinds">): Omit<Activity, "kinds" | "sessions"> {
+  const whole = steps.slice(0, -1); // The last step is not over: its counts are still too small.
+  const rate = (of: (step: (typeof steps)[number]) => number) => whole.map((step) => of(step) / (stepMs / 1_000));
   return {
-    times: whole.map(({ start }) => (start ? timestampDate(start).getTime() / 1_000 : 0)),
+    times: whole.map(({ start }) => start.getTime() / 1_000),
     started: rate(({ started }) => started),
     succeeded: rate(({ succeeded }) => succeeded),
     failed: rate(({ failed }) => failed),
     cancelled: rate(({ cancelled }) => cancelled),
-    running: whole.map(({ running }) => Number(running)),
-  };
-}
-
-function toKindFigures({ kind, durationP50, durationP95, ...counts }: KindActivity): KindFigures {
-  return {
-    kind,
-    pending: Number(counts.pending),
-    running: Number(counts.running),
-    succeeded: Number(counts.succeeded),
-    failed: Number(counts.failed),
-    cancelled: Number(counts.cancelled),
-    p50Ms: durationP50 ? durationMs(durationP50) : null,
-    p95Ms: durationP95 ? durationMs(durationP95) : null,
+    running: whole.map(({ running }) => running),
   };
 }

@@ -1,11 +1,11 @@
+import type { KindActivity } from "../../domain/activity.ts";
 import { formatCount, formatDuration } from "../format.ts";
 import { formatRoute, NO_FILTER } from "../route.ts";
-import type { KindFigures } from "./activity.ts";
 
 /** How each kind has fared, and how long its tasks took, on one scale. */
-export function KindsTable({ kinds }: { kinds: readonly KindFigures[] }) {
+export function KindsTable({ kinds }: { kinds: readonly KindActivity[] }) {
   if (kinds.length === 0) return <p class="quiet">No task has run.</p>;
-  const longestMs = Math.max(1, ...kinds.map(({ p95Ms }) => p95Ms ?? 0));
+  const longestMs = Math.max(1, ...kinds.map(({ durations }) => durations?.p95Ms ?? 0));
   return (
     <div class="table-scroll" role="group" aria-label="Kinds" tabIndex={0}>
       <table class="figures" aria-label="Kinds">
@@ -35,13 +35,13 @@ export function KindsTable({ kinds }: { kinds: readonly KindFigures[] }) {
               <td class="number">{formatCount(kind.succeeded)}</td>
               <td class="number">{formatCount(kind.failed)}</td>
               <td class="number">{formatCount(kind.cancelled)}</td>
-              <td class="number">{kind.p50Ms === null ? "–" : formatDuration(kind.p50Ms)}</td>
-              <td class="number">{kind.p95Ms === null ? "–" : formatDuration(kind.p95Ms)}</td>
+              <td class="number">{kind.durations ? formatDuration(kind.durations.p50Ms) : "–"}</td>
+              <td class="number">{kind.durations ? formatDuration(kind.durations.p95Ms) : "–"}</td>
               <td aria-hidden="true" class="durations">
-                {kind.p50Ms !== null && kind.p95Ms !== null && (
+                {kind.durations && (
                   <span class="duration-track">
-                    <span class="duration-p95" style={{ width: `${share(kind.p95Ms, longestMs)}%` }} />
-                    <span class="duration-p50" style={{ width: `${share(kind.p50Ms, longestMs)}%` }} />
+                    <span class="duration-p95" style={{ width: `${share(kind.durations.p95Ms, longestMs)}%` }} />
+                    <span class="duration-p50" style={{ width: `${share(kind.durations.p50Ms, longestMs)}%` }} />
                   </span>
                 )}
               </td>

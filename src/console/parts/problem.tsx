@@ -1,4 +1,4 @@
-import type { SpoolRpcError } from "../../client/errors.ts";
+import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 
 /** What went wrong, read out when it comes up. */
 export function Problem({ title, error }: { title: string; error: SpoolRpcError }) {

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useId, useRef, useState } from "preact/hooks";
-import type { SpoolRpcError } from "../../client/errors.ts";
+import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 import { answered, taskCalls } from "../calls.ts";
 import { knownKinds } from "../known-kinds.ts";
 import { navigate } from "../navigation.ts";

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
-import { toTask } from "../../client/convert.ts";
-import type { SpoolRpcError } from "../../client/errors.ts";
+import { fromTaskMessage } from "../../codec/task.ts";
+import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 import type { Task } from "../../client/types.ts";
 import { answered, taskCalls } from "../calls.ts";
 import { readKnownKinds } from "../known-kinds.ts";
@@ -21,7 +21,7 @@ export function StartPage({ from }: { from: string | null }) {
     if (from === null) return undefined;
     const over = new AbortController();
     answered(taskCalls.getTask({ taskId: from }, { signal: over.signal }), over.signal).then(
-      ({ task }) => setFields(fieldsOf(toTask(task))),
+      ({ task }) => setFields(fieldsOf(fromTaskMessage(task))),
       (failure: unknown) => {
         if (!over.signal.aborted) setError(failure as SpoolRpcError);
       },

@@ -1,7 +1,9 @@
 import { batch, signal } from "@preact/signals";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { toEvent, toFrame, toTask } from "../../client/convert.ts";
-import type { SpoolRpcError } from "../../client/errors.ts";
+import { fromEventMessage } from "../../codec/event.ts";
+import { readTapeFrame } from "../../codec/tape-page.ts";
+import { fromTaskMessage } from "../../codec/task.ts";
+import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 import { followFrames } from "../../client/follow/follow.ts";
 import { pause } from "../../async/pause.ts";
 import type { Frame, SpoolEvent, Task } from "../../client/types.ts";
@@ -58,7 +60,7 @@ export class Tape implements Disposable {
   readonly read = async (fromSeq: number, limit: number, signal: AbortSignal): Promise<readonly SpoolEvent[]> => {
     const request = { taskId: this.#taskId, fromSeq: BigInt(fromSeq), limit };
     const { events } = await answered(taskCalls.getEvents(request, { signal }), signal);
-    return events.map(toEvent);
+    return events.map(fromEventMessage);
   };
 
   /** Takes the task as somebody else has read it. */
@@ -116,7 +118,7 @@ export class Tape implements Disposable {
     const request = { taskId: this.#taskId, fromSeq, heartbeatInterval: durationFromMs(HEARTBEAT_MS) };
     const open = (over: AbortSignal) => taskCalls.streamEvents(request, { signal: over });
     for await (const message of streamed(open, signal)) {
-      yield toFrame({ message, events: message.events.map(toEvent) });
+      yield readTapeFrame({ message, events: message.events.map(fromEventMessage) });
     }
   }
 
@@ -134,7 +136,7 @@ export class Tape implements Disposable {
 
   async #readTask(signal: AbortSignal): Promise<void> {
     const { task } = await answeredAtLast(() => taskCalls.getTask({ taskId: this.#taskId }, { signal }), signal);
-    const read = toTask(task);
+    const read = fromTaskMessage(task);
     batch(() => {
       this.setTask(read);
       this.lastSeq.value = Math.max(this.lastSeq.value, Number(read.lastSeq));

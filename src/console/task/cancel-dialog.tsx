@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { toCancelledTask } from "../../client/convert.ts";
-import type { SpoolRpcError } from "../../client/errors.ts";
+import { fromCancelTaskResponse } from "../../codec/cancel.ts";
+import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 import type { CancelledTask, Task } from "../../client/types.ts";
 import { CANCEL_REASON_CHARS_MAX } from "../../domain/limits.ts";
 import { answered, taskCalls } from "../calls.ts";
@@ -25,7 +25,7 @@ export function CancelDialog({
     setBusy(true);
     setError(null);
     try {
-      onDone(toCancelledTask(await answered(taskCalls.cancelTask({ taskId: task.taskId, reason }))));
+      onDone(fromCancelTaskResponse(await answered(taskCalls.cancelTask({ taskId: task.taskId, reason }))));
       dialog.current!.close();
     } catch (failure) {
       setError(failure as SpoolRpcError);

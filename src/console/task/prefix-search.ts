@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
-import { toTask } from "../../client/convert.ts";
-import type { SpoolRpcError } from "../../client/errors.ts";
+import { fromTaskMessage } from "../../codec/task.ts";
+import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 import type { Task } from "../../client/types.ts";
 import { answeredAtLast, taskCalls } from "../calls.ts";
 import { connection } from "../connection.ts";
@@ -28,7 +28,7 @@ export class PrefixSearch implements Disposable {
     const request = { taskIdPrefix, pageSize: MATCHES_MAX };
     const { tasks, nextPageToken } = await answeredAtLast(() => taskCalls.listTasks(request, { signal }), signal);
     this.hasMore.value = nextPageToken !== "";
-    this.matches.value = tasks.map(toTask);
+    this.matches.value = tasks.map(fromTaskMessage);
   }
 
   [Symbol.dispose](): void {

@@ -5,9 +5,9 @@ import type { FollowedPage, FollowedTask } from "../../engine/api/task-engine.ts
 import { FollowedTaskSchema, FollowTasksResponseSchema } from "../../gen/spool/v1/task_service_pb.ts";
 import type { FollowedTask as FollowedTaskMessage, FollowTasksResponse } from "../../gen/spool/v1/task_service_pb.ts";
 import { ProtobufWriter } from "../../codec/protobuf-writer.ts";
-import { toTaskMessage } from "./convert.ts";
-import { encodeEvents } from "./event-encoding.ts";
-import { toEventMessage, toProgressMessage } from "./event-message.ts";
+import { toTaskMessage } from "../../codec/task.ts";
+import { encodeEvents } from "../../codec/event-encoding.ts";
+import { toEventMessage, toProgressMessage } from "../../codec/event.ts";
 import { encodeCursor } from "./follow-cursor.ts";
 import type { FollowScope } from "./follow-cursor.ts";
 import { lazyMessage } from "./tape-message.ts";

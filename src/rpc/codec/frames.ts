@@ -1,6 +1,6 @@
 import { ANSWER_BYTES_MAX, FRAME_BYTES_MAX } from "../../domain/limits.ts";
 import type { TapePage } from "../../engine/api/task-engine.ts";
-import { encodeEvents } from "./event-encoding.ts";
+import { encodeEvents } from "../../codec/event-encoding.ts";
 
 /** A stretch of a tape that one message carries, with its events encoded: their size is what the cut goes by. */
 export interface TapeFrame extends TapePage {

@@ -5,7 +5,7 @@ import type {
   RunTaskResponseSchema,
   StreamEventsResponseSchema,
 } from "../../gen/spool/v1/task_service_pb.ts";
-import { toEventMessage } from "./event-message.ts";
+import { toEventMessage } from "../../codec/event.ts";
 import type { TapeFrame } from "./frames.ts";
 
 /** The messages that carry a stretch of a tape, all of them as `repeated Event events = 1`. */

@@ -5,7 +5,7 @@ import type { SeenTask } from "../../engine/api/task-engine.ts";
 import { ListTasksResponseSchema } from "../../gen/spool/v1/task_service_pb.ts";
 import { TaskSchema } from "../../gen/spool/v1/task_pb.ts";
 import { ProtobufWriter } from "../../codec/protobuf-writer.ts";
-import { toTaskMessage } from "./convert.ts";
+import { toTaskMessage } from "../../codec/task.ts";
 
 const TASKS = ListTasksResponseSchema.field.tasks.number;
 /** So many tasks are converted at a time, in about a millisecond; then whatever else waits has its turn. */

@@ -2,23 +2,22 @@ import { create } from "@bufbuild/protobuf";
 import { LIST_BYTES_MAX } from "../../domain/limits.ts";
 import type { TapePage, TaskEngine } from "../../engine/api/task-engine.ts";
 import {
-  CancelTaskResponseSchema,
   GetTaskResponseSchema,
   ListTasksResponseSchema,
   StartTaskResponseSchema,
 } from "../../gen/spool/v1/task_service_pb.ts";
 import type { StreamEventsResponse, TaskService } from "../../gen/spool/v1/task_service_pb.ts";
-import { toGetActivityResponse } from "../codec/activity-message.ts";
+import { toGetActivityResponse } from "../../codec/activity.ts";
+import { toCancelTaskResponse } from "../../codec/cancel.ts";
+import { toGetResultResponse } from "../../codec/task-result.ts";
+import { toTaskMessage } from "../../codec/task.ts";
 import {
-  CANCEL_OUTCOMES,
   toGetEventsResponse,
-  toGetResultResponse,
   toRunTaskResponse,
   toRunTaskStart,
   toStreamEventsResponse,
-  toTaskMessage,
-} from "../codec/convert.ts";
-import { toProgressMessage } from "../codec/event-message.ts";
+} from "../codec/tape-answers.ts";
+import { toProgressMessage } from "../../codec/event.ts";
 import { cutFollowedPage } from "../codec/followed-frames.ts";
 import { cutFrames, cutPage } from "../codec/frames.ts";
 import { encodePageToken } from "../codec/page-token.ts";
@@ -95,8 +94,7 @@ export function taskService(
 
     async cancelTask(request) {
       const { taskId, reason } = parseCancelTask(request);
-      const { task, outcome } = await engine.cancelTask(taskId, reason);
-      return create(CancelTaskResponseSchema, { task: toTaskMessage(task), outcome: CANCEL_OUTCOMES[outcome] });
+      return toCancelTaskResponse(await engine.cancelTask(taskId, reason));
     },
 
     async getEvents(request, { signal }) {

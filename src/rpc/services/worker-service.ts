@@ -1,9 +1,8 @@
 import { create } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { SessionState } from "../../domain/session.ts";
+import { toSessionMessage } from "../../codec/session.ts";
 import type { TaskEngine } from "../../engine/api/task-engine.ts";
-import { ListSessionsResponseSchema, SessionSchema } from "../../gen/spool/v1/worker_service_pb.ts";
-import type { Session, WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
+import { ListSessionsResponseSchema } from "../../gen/spool/v1/worker_service_pb.ts";
+import type { WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
 import type { ServiceHandlers } from "../call/service.ts";
 import { work } from "./work.ts";
 
@@ -17,14 +16,4 @@ export function workerService(engine: TaskEngine): ServiceHandlers<typeof Worker
       return create(ListSessionsResponseSchema, { sessions: sessions.map(toSessionMessage), hasMore });
     },
   };
-}
-
-function toSessionMessage({ kinds, startedAt, seenAt, expiresAt, ...session }: SessionState): Session {
-  return create(SessionSchema, {
-    ...session,
-    kinds: [...kinds],
-    startedAt: timestampFromDate(startedAt),
-    seenAt: timestampFromDate(seenAt),
-    expiresAt: timestampFromDate(expiresAt),
-  });
 }

@@ -9,8 +9,8 @@ import {
   progressBody,
 } from "../../domain/emission.ts";
 import { InvalidArgument } from "../../domain/errors.ts";
-import { LOG_LEVELS, newEvent } from "../../domain/event.ts";
-import type { LogLevel, NewEvent, TaskFailure } from "../../domain/event.ts";
+import { newEvent } from "../../domain/event.ts";
+import type { NewEvent, TaskFailure } from "../../domain/event.ts";
 import {
   APPEND_EVENTS_MAX,
   ATTEMPTS_MAX,
@@ -28,7 +28,7 @@ import type {
   WorkerHello,
   WorkerKind,
 } from "../../engine/api/worker-protocol.ts";
-import { LogLevel as LogLevelValue } from "../../gen/spool/v1/event_pb.ts";
+import { fromLogLevelValue } from "../../codec/log-level.ts";
 import type { TaskError } from "../../gen/spool/v1/task_pb.ts";
 import type {
   Append,
@@ -129,9 +129,6 @@ function workerKind(checks: Checks, field: string, offer: KindOffer): WorkerKind
   };
 }
 
-/** A level that is none is refused by logBody. */
-const LEVELS: ReadonlyMap<number, LogLevel> = new Map(LOG_LEVELS.map((level) => [LogLevelValue[level], level]));
-
 function toNewEvent({ body }: NewEventMessage, index: number): NewEvent {
   try {
     switch (body.case) {
@@ -140,7 +137,8 @@ function toNewEvent({ body }: NewEventMessage, index: number): NewEvent {
         return newEvent("progress", progressBody(phase, Number(current), Number(total), detail));
       }
       case "log":
-        return newEvent("log", logBody(LEVELS.get(body.value.level)!, body.value.message));
+        // logBody refuses a level that is not known.
+        return newEvent("log", logBody(fromLogLevelValue(body.value.level)!, body.value.message));
       case "partial":
         return newEvent("partial", partialBody(body.value.kind, body.value.payload ?? {}));
       default:

@@ -40,7 +40,7 @@ import type {
 import { Checks, inFigures, inWords } from "./checks.ts";
 import { decodePageToken } from "../codec/page-token.ts";
 import type { ListFilter } from "../codec/page-token.ts";
-import { fromStatusValue } from "../codec/status.ts";
+import { fromStatusValue } from "../../codec/status.ts";
 
 // Requests become checked and complete domain values here, and nowhere else. Every function throws InvalidArgument
 // with a violation for each field that is out of its bounds, named as in the proto.

@@ -17,7 +17,7 @@ import type {
   StreamEventsResponse,
 } from "../../gen/spool/v1/task_service_pb.ts";
 import type { CallContext, ServiceHandlers } from "../../rpc/call/service.ts";
-import { fromStatusValue } from "../../rpc/codec/status.ts";
+import { fromStatusValue } from "../../codec/status.ts";
 import { HEARTBEAT, serverSentEvent } from "./event-source.ts";
 import type { EventStream } from "./event-source.ts";
 import { QueryChecks, readQuery } from "./http-query.ts";

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as fc from "fast-check";
-import { toEvent } from "../../../src/client/convert.ts";
+import { fromEventMessage } from "../../../src/codec/event.ts";
 import { readTapeAnswer } from "../../../src/client/follow/tape-reader.ts";
 import type { SpoolEvent } from "../../../src/client/types.ts";
 import { EventSchema } from "../../../src/gen/spool/v1/event_pb.ts";
 import { TaskStatus } from "../../../src/gen/spool/v1/task_pb.ts";
 import { StreamEventsResponseSchema } from "../../../src/gen/spool/v1/task_service_pb.ts";
-import { toEventMessage } from "../../../src/rpc/codec/event-message.ts";
-import { tapeEvent } from "../../rpc/codec/arbitrary-events.ts";
+import { toEventMessage } from "../../../src/codec/event.ts";
+import { tapeEvent } from "../../codec/arbitrary-events.ts";
 
 const read = (bytes: Uint8Array) => readTapeAnswer(StreamEventsResponseSchema, Buffer.from(bytes));
-const asMessage = (bytes: Uint8Array) => fromBinary(StreamEventsResponseSchema, bytes).events.map(toEvent);
+const asMessage = (bytes: Uint8Array) => fromBinary(StreamEventsResponseSchema, bytes).events.map(fromEventMessage);
 
 /** What came out, or that it was refused. */
 function outcome(reading: () => SpoolEvent[]): SpoolEvent[] | "refused" {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { SpoolRpcError } from "../../../src/client/errors.ts";
+import { SpoolRpcError } from "../../../src/codec/rpc-error.ts";
 import type { EventPage, FinalEvent, SpoolEvent } from "../../../src/client/types.ts";
 import { waitFinal, WaitTimeout } from "../../../src/client/follow/waiter.ts";
 import type { GetEvents } from "../../../src/client/follow/waiter.ts";

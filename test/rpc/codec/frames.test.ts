@@ -9,8 +9,8 @@ import {
   RESULT_BYTES_MAX,
 } from "../../../src/domain/limits.ts";
 import { GetEventsResponseSchema } from "../../../src/gen/spool/v1/task_service_pb.ts";
-import { toGetEventsResponse } from "../../../src/rpc/codec/convert.ts";
-import { encodeEvents } from "../../../src/rpc/codec/event-encoding.ts";
+import { toGetEventsResponse } from "../../../src/rpc/codec/tape-answers.ts";
+import { encodeEvents } from "../../../src/codec/event-encoding.ts";
 import { cutFrames, cutPage } from "../../../src/rpc/codec/frames.ts";
 import { encodeMessage } from "../../../src/rpc/codec/tape-message.ts";
 import { aLogEvent, aPage } from "../fake-engine.ts";

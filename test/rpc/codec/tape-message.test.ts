@@ -6,12 +6,12 @@ import {
   RunTaskResponseSchema,
   StreamEventsResponseSchema,
 } from "../../../src/gen/spool/v1/task_service_pb.ts";
-import { toGetEventsResponse, toRunTaskResponse, toStreamEventsResponse } from "../../../src/rpc/codec/convert.ts";
-import { toEventMessage } from "../../../src/rpc/codec/event-message.ts";
+import { toGetEventsResponse, toRunTaskResponse, toStreamEventsResponse } from "../../../src/rpc/codec/tape-answers.ts";
+import { toEventMessage } from "../../../src/codec/event.ts";
 import { cutPage } from "../../../src/rpc/codec/frames.ts";
-import { toStatusValue } from "../../../src/rpc/codec/status.ts";
+import { toStatusValue } from "../../../src/codec/status.ts";
 import { encodeMessage } from "../../../src/rpc/codec/tape-message.ts";
-import { seq, tapeEvent } from "./arbitrary-events.ts";
+import { seq, tapeEvent } from "../../codec/arbitrary-events.ts";
 import { aLogEvent, aPage, TASK_ID } from "../fake-engine.ts";
 
 const page = fc

@@ -12,7 +12,7 @@ import {
   GetTaskResponseSchema,
   StreamEventsRequestSchema,
 } from "../../../src/gen/spool/v1/task_service_pb.ts";
-import { tapeEvent } from "../../rpc/codec/arbitrary-events.ts";
+import { tapeEvent } from "../../codec/arbitrary-events.ts";
 import { aLogEvent, aPage, aTask, TASK_ID } from "../../rpc/fake-engine.ts";
 import { eventually } from "../../support/eventually.ts";
 import { clientOf, openDoor, PROTOCOLS, refusalOf } from "./open-http-listener.ts";

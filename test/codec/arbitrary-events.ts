@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
-import { LOG_LEVELS } from "../../../src/domain/event.ts";
-import type { EventBodies, TapeEvent } from "../../../src/domain/event.ts";
+import { LOG_LEVELS } from "../../src/domain/event.ts";
+import type { EventBodies, TapeEvent } from "../../src/domain/event.ts";
 
 /** Any text, at every length around those where a length takes another byte, and often what is special to somebody. */
 const text = fc.oneof(

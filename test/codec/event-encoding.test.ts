@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as fc from "fast-check";
-import type { TapeEvent } from "../../../src/domain/event.ts";
-import { StreamEventsResponseSchema } from "../../../src/gen/spool/v1/task_service_pb.ts";
-import { encodeEvents } from "../../../src/rpc/codec/event-encoding.ts";
-import { toEventMessage } from "../../../src/rpc/codec/event-message.ts";
+import type { TapeEvent } from "../../src/domain/event.ts";
+import { StreamEventsResponseSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { encodeEvents } from "../../src/codec/event-encoding.ts";
+import { toEventMessage } from "../../src/codec/event.ts";
 import { tapeEvent } from "./arbitrary-events.ts";
-import { aLogEvent } from "../fake-engine.ts";
+import { aLogEvent } from "../rpc/fake-engine.ts";
 
 const tape = fc.array(tapeEvent, { maxLength: 8 });
 

@@ -1,8 +1,8 @@
-import { bodyOf } from "../../domain/event.ts";
-import type { EventBodies, EventType, TapeEvent, TaskFailure } from "../../domain/event.ts";
-import type { JsonObject, JsonValue } from "../../domain/json.ts";
-import { LogLevel } from "../../gen/spool/v1/event_pb.ts";
-import { ProtobufWriter } from "../../codec/protobuf-writer.ts";
+import { bodyOf } from "../domain/event.ts";
+import type { EventBodies, EventType, TapeEvent, TaskFailure } from "../domain/event.ts";
+import type { JsonObject, JsonValue } from "../domain/json.ts";
+import { LogLevel } from "../gen/spool/v1/event_pb.ts";
+import { ProtobufWriter } from "./protobuf-writer.ts";
 import { toStatusValue } from "./status.ts";
 
 /** The field of every message that carries a stretch of a tape: `repeated Event events = 1`. */
@@ -21,7 +21,7 @@ export interface EncodedEvents {
 /**
  * Encodes events straight from their JSON to the bytes that protobuf-es would make of toEventMessage, at a fraction of
  * the cost: a tape passes through here once for each of its readers, and the messages in between would be most of what
- * the server does. `test/rpc/codec/event-encoding.test.ts` holds the two together, over every type and any JSON.
+ * the server does. `test/codec/event-encoding.test.ts` holds the two together, over every type and any JSON.
  *
  * @param bytesMax ends the list before the event that would pass it; the first event is always taken
  */

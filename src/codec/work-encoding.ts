@@ -1,12 +1,12 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { EmittedType } from "../../domain/emission.ts";
-import type { EventBodies } from "../../domain/event.ts";
-import { LogLevel } from "../../gen/spool/v1/event_pb.ts";
-import { NewEventSchema } from "../../gen/spool/v1/worker_service_pb.ts";
-import { ProtobufWriter } from "../../codec/protobuf-writer.ts";
+import type { EmittedType } from "../domain/emission.ts";
+import type { EventBodies } from "../domain/event.ts";
+import { LogLevel } from "../gen/spool/v1/event_pb.ts";
+import { NewEventSchema } from "../gen/spool/v1/worker_service_pb.ts";
+import { ProtobufWriter } from "./protobuf-writer.ts";
 
 // What a worker sends most of is put in bytes by hand, at once: what code does to its objects afterwards changes nothing.
-// `test/client/worker/work-encoding.test.ts` holds it to what protobuf-es reads.
+// `test/codec/work-encoding.test.ts` holds it to what protobuf-es reads.
 
 const writer = new ProtobufWriter();
 

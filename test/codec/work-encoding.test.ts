@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { encodeAppend, encodeNewEvent } from "../../../src/client/worker/work-encoding.ts";
-import { LOG_LEVELS } from "../../../src/domain/event.ts";
-import { LogLevel } from "../../../src/gen/spool/v1/event_pb.ts";
-import { NewEventSchema, WorkRequestSchema } from "../../../src/gen/spool/v1/worker_service_pb.ts";
+import { encodeAppend, encodeNewEvent } from "../../src/codec/work-encoding.ts";
+import { LOG_LEVELS } from "../../src/domain/event.ts";
+import { LogLevel } from "../../src/gen/spool/v1/event_pb.ts";
+import { NewEventSchema, WorkRequestSchema } from "../../src/gen/spool/v1/worker_service_pb.ts";
 
 const TASK = { taskId: "018f3a5c-7b1e-7c3d-9a2b-0123456789ab", attempt: 3 };
 const text = fc.string({ unit: "binary" });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { toJson } from "@bufbuild/protobuf";
-import { GetActivityResponseSchema } from "../../../src/gen/spool/v1/task_service_pb.ts";
-import { toGetActivityResponse } from "../../../src/rpc/codec/activity-message.ts";
+import { GetActivityResponseSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
+import { toGetActivityResponse } from "../../src/codec/activity.ts";
 
 describe("an answer of GetActivity", () => {
   it("has everything in its place, and durations to the microsecond", () => {

@@ -1,0 +1,83 @@
+import { create } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { bodyOf } from "../domain/event.ts";
+import type { EventBodies, EventType, TapeEvent } from "../domain/event.ts";
+import { EventSchema, ProgressSchema } from "../gen/spool/v1/event_pb.ts";
+import type { Event, Progress as ProgressMessage } from "../gen/spool/v1/event_pb.ts";
+import type { Progress, SpoolEvent } from "./event-types.ts";
+import { fromLogLevelValue, toLogLevelValue } from "./log-level.ts";
+import { readOutcome, toOutcome } from "./outcome.ts";
+import { readTerminalStatus, toStatusValue } from "./status.ts";
+import { fromTaskError, toTaskError } from "./task-error.ts";
+import { readTime } from "./timestamp.ts";
+
+/** An event as a message, for a caller that reads its fields. encodeEvents makes the bytes without a message. */
+export function toEventMessage(event: TapeEvent): Event {
+  return create(EventSchema, { seq: event.seq, time: timestampFromDate(event.time), body: toBodyMessage(event) });
+}
+
+type BodyInit = NonNullable<MessageInitShape<typeof EventSchema>["body"]>;
+
+/** The message of each type of event. */
+const BODIES: { readonly [Type in EventType]: (body: EventBodies[Type]) => BodyInit } = {
+  started: (value) => ({ case: "started", value }),
+  progress: (body) => ({ case: "progress", value: toProgressMessage(body) }),
+  log: ({ level, message }) => ({ case: "log", value: { level: toLogLevelValue(level), message } }),
+  partial: (value) => ({ case: "partial", value }),
+  cancel_requested: (value) => ({ case: "cancelRequested", value }),
+  retrying: ({ error, next_attempt_at: nextAttemptAt }) => ({
+    case: "retrying",
+    value: { error: toTaskError(error), nextAttemptAt: timestampFromDate(new Date(nextAttemptAt)) },
+  }),
+  final: (body) => ({ case: "final", value: { status: toStatusValue(body.status), outcome: toOutcome(body) } }),
+};
+
+function toBodyMessage<Type extends EventType>(event: TapeEvent & { type: Type }): BodyInit {
+  // A later version, on another replica of the same database, may write types that this one does not know.
+  if (!Object.hasOwn(BODIES, event.type)) return { case: undefined };
+  return BODIES[event.type](bodyOf(event));
+}
+
+export function toProgressMessage({ phase, current, total, detail }: EventBodies["progress"]): ProgressMessage {
+  return create(ProgressSchema, {
+    phase,
+    current: BigInt(current),
+    total: BigInt(total),
+    ...(detail && { detail }),
+  });
+}
+
+/** @throws SpoolRpcError (DATA_LOSS) for what is no whole event; an event of an unknown type is `unknown` */
+export function fromEventMessage({ seq, time: recorded, body }: Event): SpoolEvent {
+  const time = readTime(recorded, "time");
+  switch (body.case) {
+    case "started":
+      return { seq, time, type: "started", kind: body.value.kind, attempt: body.value.attempt };
+    case "progress":
+      return { seq, time, type: "progress", ...fromProgressMessage(body.value) };
+    case "log": {
+      // A level that is not known here is no reason to lose the line.
+      const level = fromLogLevelValue(body.value.level) ?? "INFO";
+      return { seq, time, type: "log", level, message: body.value.message };
+    }
+    case "partial":
+      return { seq, time, type: "partial", kind: body.value.kind, payload: body.value.payload ?? {} };
+    case "cancelRequested":
+      return { seq, time, type: "cancel_requested", reason: body.value.reason };
+    case "retrying": {
+      const nextAttemptAt = readTime(body.value.nextAttemptAt, "next_attempt_at");
+      return { seq, time, type: "retrying", error: fromTaskError(body.value.error), nextAttemptAt };
+    }
+    case "final": {
+      const { status, outcome } = body.value;
+      return { seq, time, type: "final", status: readTerminalStatus(status), ...readOutcome(outcome) };
+    }
+    case undefined:
+      return { seq, time, type: "unknown" };
+  }
+}
+
+export function fromProgressMessage({ phase, current, total, detail }: ProgressMessage): Progress {
+  return { phase, current: Number(current), total: Number(total), ...(detail && { detail }) };
+}
