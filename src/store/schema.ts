@@ -1,55 +1,8 @@
 import type { ColumnType, Generated } from "kysely";
 import type { EventType } from "../domain/event.ts";
-import type { JsonObject } from "../domain/json.ts";
-import type { AskedRetry, RetryPolicy } from "../domain/retry.ts";
 import type { KindOffer, StalledTask } from "../domain/session.ts";
-import type { TaskStatus } from "../domain/task.ts";
-
-/** `json`, not jsonb: it keeps the text exactly (jsonb refuses \u0000), costs less to write and is open to SQL. */
-type Json<Value> = ColumnType<Value, string, string>;
-
-export interface TaskTable {
-  task_id: string;
-  namespace: string;
-  kind: string;
-  status: TaskStatus;
-  params: Json<JsonObject>;
-  params_digest: string;
-  labels: ColumnType<Record<string, string>, string, never>;
-  request_id: string | null;
-  exclusive_key: string | null;
-  created_at: Generated<Date>;
-  started_at: Date | null;
-  finished_at: Date | null;
-  run_at: Date | null;
-  deadline_at: Date | null;
-  /** Of the attempt that runs. */
-  attempt_deadline_at: Date | null;
-  timeout_ms: bigint | null;
-  attempt: Generated<number>;
-  max_attempts: number;
-  handovers: Generated<number>;
-  /** How many attempts in a row have ended with their process. */
-  crashes: Generated<number>;
-  /** What its start asked for, as a digest; null: it has no request_id, or was stored before there were such. */
-  request_digest: string | null;
-  /** null: the default. */
-  retry_policy: ColumnType<RetryPolicy | null, string | null, string | null>;
-  lease: string | null;
-  cancel_requested_at: Date | null;
-  cancel_reason: string | null;
-  last_seq: Generated<bigint>;
-  /** How many events the owner of this attempt has appended: recognises a flush that is sent again. */
-  appended: Generated<bigint>;
-  checkpoint_seq: bigint | null;
-  traceparent: string | null;
-  /** The transaction that ended it; 0 where it ended before such was kept, null where it has not ended. */
-  ended_xid: bigint | null;
-  /** What its start says of attempts, until one who has its kind has looked it over; null: it may run. */
-  unchecked: ColumnType<AskedRetry | null, string | null, null>;
-  /** It waits for an exclusive key that is held, and no claim reads it until the key is free. */
-  blocked: Generated<boolean>;
-}
+import type { Json } from "./json-column.ts";
+import type { TaskTable } from "./tasks/task-columns.ts";
 
 export interface TaskEventTable {
   task_id: string;

@@ -18,8 +18,8 @@ import {
   toSnapshot,
 } from "./snapshots.ts";
 import type { SnapshotRow } from "./snapshots.ts";
-import { SUMMARY_COLUMNS, toTask } from "../tasks/task-queries.ts";
-import type { TaskRow } from "../tasks/task-queries.ts";
+import { SUMMARY_LIST, toTask } from "../tasks/task-columns.ts";
+import type { TaskRow } from "../tasks/task-columns.ts";
 
 /** How far back from its end a tape is looked through for what a snapshot shows of it. Past that it is searched. */
 const NEAR_EVENTS = 256;
@@ -102,7 +102,7 @@ export async function readChangedTasks(db: Kysely<Database>, query: ChangeQuery)
   const since = new Date(Math.max(0, query.seen.at.getTime() - CLOCKS_APART_MS));
   const { rows } = await sql<Row>`with /* spool_changed_tasks */ ${candidates(query, since)}
 select m.snapshot, m.at, l.log, c.part, c.ended_xid,
-       ${sql.join(SUMMARY_COLUMNS.map((column) => sql.ref(`t.${column}`)))}, ${latestProgress("t")} as progress
+       ${SUMMARY_LIST}, ${latestProgress("t")} as progress
 from moment m cross join log_check l left join candidate c on true left join tasks t on t.task_id = c.task_id
 order by c.part, c.ended_xid, c.task_id`.execute(db);
   return toChanges(query, rows, (row) => ({

@@ -2,10 +2,10 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 import { isCheckpoint } from "../../domain/event.ts";
 import type { NewEvent } from "../../domain/event.ts";
-import { DEFAULT_RETRY_POLICY } from "../../domain/retry.ts";
-import type { AskedRetry } from "../../domain/retry.ts";
 import type { Fence, TerminalStatus } from "../../domain/task.ts";
+import { arrayTable, namesOf } from "../array-columns.ts";
 import type { NewTask } from "../tasks/new-task.ts";
+import { CREATED_COLUMNS } from "../tasks/task-columns.ts";
 import type { Database } from "../schema.ts";
 
 /** Events of a running task, and perhaps its end, written where the fence still holds. */
@@ -49,24 +49,14 @@ export interface FlushResult {
  * statistics takes for the best, would look through all that the session runs for each of its tasks.
  */
 export async function writeFlush(db: Kysely<Database>, flush: Flush): Promise<FlushResult> {
-  const creates = createColumns(flush);
-  const appends = appendColumns(flush);
   const events = eventColumns(flush);
   const { rows } = await sql<{ number: number | null; base: bigint | null; at: Date }>`/* spool_flush */
 with moment as materialized (
   select now() as at
 ),
 fresh as materialized (
-  select f.*, f.ordinality::int as number from unnest(
-    ${creates.taskId}::uuid[], ${creates.namespace}::text[], ${creates.kind}::text[], ${creates.params}::text[],
-    ${creates.digest}::text[], ${creates.labels}::text[], ${creates.requestId}::text[], ${creates.exclusive}::text[],
-    ${creates.runAt}::timestamptz[], ${creates.deadlineAt}::timestamptz[], ${creates.timeoutMs}::bigint[],
-    ${creates.maxAttempts}::int[], ${creates.retryPolicy}::text[], ${creates.unchecked}::text[],
-    ${creates.lease}::uuid[], ${creates.events}::int[], ${creates.traceparent}::text[],
-    ${creates.requestDigest}::text[]
-  ) with ordinality as f (task_id, namespace, kind, params, params_digest, labels, request_id, exclusive_key,
-          run_at, deadline_at, timeout_ms, max_attempts, retry_policy, unchecked, lease, events, traceparent,
-          request_digest, ordinality)
+  select f.*, f.ordinality::int as number
+  from ${CREATES.unnest(flush.creates)} with ordinality as f (${CREATES.names}, ordinality)
 ),
 requested as (
   insert into task_requests (namespace, request_id, task_id)
@@ -75,15 +65,12 @@ requested as (
   returning task_id
 ),
 created as (
-  insert into tasks (task_id, namespace, kind, status, params, params_digest, labels, request_id, exclusive_key,
-                     created_at, started_at, run_at, deadline_at, attempt_deadline_at, timeout_ms,
-                     attempt, max_attempts, retry_policy, unchecked, lease, last_seq, traceparent, request_digest, blocked)
-  select f.task_id, f.namespace, f.kind, case when f.lease is null then 'pending' else 'running' end,
-         f.params::json, f.params_digest, f.labels::jsonb, f.request_id, f.exclusive_key,
-         m.at, case when f.lease is not null then m.at end, f.run_at, f.deadline_at,
+  insert into tasks (${CREATED_NAMES},
+                     status, created_at, started_at, attempt_deadline_at, attempt, last_seq, blocked)
+  select ${CREATED_VALUES}, case when f.lease is null then 'pending' else 'running' end,
+         m.at, case when f.lease is not null then m.at end,
          case when f.lease is not null then least(m.at + f.timeout_ms * interval '1 millisecond', f.deadline_at) end,
-         f.timeout_ms, case when f.lease is null then 0 else 1 end, f.max_attempts, f.retry_policy::json,
-         f.unchecked::json, f.lease, f.events, f.traceparent, f.request_digest,
+         case when f.lease is null then 0 else 1 end, f.events,
          case when f.exclusive_key is null or f.run_at > m.at then false
               else exists (select from task_exclusives x
                 where x.namespace = f.namespace and x.exclusive_key = f.exclusive_key) end
@@ -96,10 +83,7 @@ item as materialized (
   select i.*, ${flush.creates.length}::int + i.ordinality::int as number, m.at,
          case when i.status is not null then m.at end as finished_at,
          case when i.status is not null then pg_current_xact_id()::text::bigint end as ended_xid
-  from unnest(
-    ${appends.taskId}::uuid[], ${appends.lease}::uuid[], ${appends.attempt}::int[], ${appends.appended}::bigint[],
-    ${appends.events}::int[], ${appends.checkpoint}::int[], ${appends.status}::text[]
-  ) with ordinality as i (task_id, lease, attempt, appended, events, checkpoint, status, ordinality)
+  from ${APPENDS.unnest(flush.appends)} with ordinality as i (${APPENDS.names}, ordinality)
   cross join moment m
 ),
 moved as (
@@ -137,7 +121,8 @@ recorded as (
   cross join moment m
 )
 select m.at, p.number, p.base from moment m left join placed p on true`.execute(db);
-  const taskIds = [...creates.taskId, ...appends.taskId];
+  const { creates, appends } = flush;
+  const taskIds = [...creates.map(({ task }) => task.taskId), ...appends.map(({ fence }) => fence.taskId)];
   return {
     at: rows[0]!.at,
     applied: rows.flatMap(({ number, base }) =>
@@ -146,46 +131,30 @@ select m.at, p.number, p.base from moment m left join placed p on true`.execute(
   };
 }
 
-function createColumns({ creates }: Flush) {
-  return {
-    taskId: creates.map(({ task }) => task.taskId),
-    namespace: creates.map(({ task }) => task.namespace),
-    kind: creates.map(({ task }) => task.request.kind),
-    params: creates.map(({ task }) => task.params),
-    digest: creates.map(({ task }) => task.paramsDigest),
-    labels: creates.map(({ task }) => JSON.stringify(task.request.labels)),
-    requestId: creates.map(({ task }) => task.request.requestId),
-    exclusive: creates.map(({ task }) => task.exclusiveKey),
-    runAt: creates.map(({ task }) => task.request.runAt?.toISOString() ?? null),
-    deadlineAt: creates.map(({ task }) => task.request.deadlineAt?.toISOString() ?? null),
-    timeoutMs: creates.map(({ task }) => task.request.timeoutMs),
-    maxAttempts: creates.map(({ task }) => task.maxAttempts),
-    retryPolicy: creates.map(({ task: { retryPolicy } }) =>
-      retryPolicy === DEFAULT_RETRY_POLICY ? null : JSON.stringify(retryPolicy),
-    ),
-    unchecked: creates.map(({ task: { isUnchecked, request } }) => (isUnchecked ? askedOf(request) : null)),
-    lease: creates.map(({ task }) => task.lease),
-    events: creates.map(({ events }) => events.length),
-    traceparent: creates.map(({ task }) => task.request.traceparent),
-    requestDigest: creates.map(({ task }) => task.requestDigest),
-  };
-}
+const CREATES = arrayTable<Flush["creates"][number]>([
+  ...CREATED_COLUMNS.map(({ name, type, value }) => ({
+    name,
+    type,
+    value: ({ task }: { task: NewTask }) => value(task),
+  })),
+  { name: "events", type: "int", value: ({ events }) => events.length },
+]);
 
-function askedOf({ maxAttempts, retryPolicy }: AskedRetry): string {
-  return JSON.stringify({ maxAttempts, retryPolicy } satisfies AskedRetry);
-}
+const CREATED_NAMES = namesOf(CREATED_COLUMNS.map(({ name }) => name));
+const CREATED_VALUES = namesOf(
+  CREATED_COLUMNS.map(({ name, cast }) => (cast === undefined ? name : `${name}::${cast}`)),
+  "f",
+);
 
-function appendColumns({ appends }: Flush) {
-  return {
-    taskId: appends.map(({ fence }) => fence.taskId),
-    lease: appends.map(({ fence }) => fence.lease),
-    attempt: appends.map(({ fence }) => fence.attempt),
-    appended: appends.map(({ appended }) => appended),
-    events: appends.map(({ events }) => events.length),
-    checkpoint: appends.map(({ events }) => events.findLastIndex(isCheckpoint) + 1),
-    status: appends.map(({ end }) => end),
-  };
-}
+const APPENDS = arrayTable<Append>([
+  { name: "task_id", type: "uuid", value: ({ fence }) => fence.taskId },
+  { name: "lease", type: "uuid", value: ({ fence }) => fence.lease },
+  { name: "attempt", type: "int", value: ({ fence }) => fence.attempt },
+  { name: "appended", type: "bigint", value: ({ appended }) => appended },
+  { name: "events", type: "int", value: ({ events }) => events.length },
+  { name: "checkpoint", type: "int", value: ({ events }) => events.findLastIndex(isCheckpoint) + 1 },
+  { name: "status", type: "text", value: ({ end }) => end },
+]);
 
 /**
  * The events of a flush: of each the number of its item, its place among the item's events, its type and its body.

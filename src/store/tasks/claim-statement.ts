@@ -3,8 +3,8 @@ import type { Kysely, RawBuilder } from "kysely";
 import { CRASHES_DEFAULT } from "../../domain/limits.ts";
 import type { Task } from "../../domain/task.ts";
 import type { Database } from "../schema.ts";
-import { TASK_COLUMNS, toTask } from "./task-queries.ts";
-import type { TaskRow } from "./task-queries.ts";
+import { TASK_LIST, toTask } from "./task-columns.ts";
+import type { TaskRow } from "./task-columns.ts";
 
 /** How many tasks of a key and kind are read, by their age, for the oldest one that is due. */
 const DUE_READ_MAX = 100;
@@ -239,7 +239,7 @@ claimed as (
   where t.status = 'pending' and t.task_id = any(array(
     select task_id from candidate where exclusive_key is null union all select task_id from held
   ))
-  returning ${sql.join(TASK_COLUMNS.map((column) => sql.ref(`t.${column}`)))}
+  returning ${TASK_LIST}
 ),
 recorded as (
   insert into task_events (task_id, seq, time, type, body)

@@ -2,8 +2,8 @@ import { sql } from "kysely";
 import type { Kysely, Transaction } from "kysely";
 import type { Fence, Task } from "../../domain/task.ts";
 import type { Database } from "../schema.ts";
-import { SUMMARY_COLUMNS, TASK_COLUMNS, toTask } from "./task-queries.ts";
-import type { TaskRow } from "./task-queries.ts";
+import { SUMMARY_COLUMNS, TASK_COLUMNS, toTask } from "./task-columns.ts";
+import type { TaskRow } from "./task-columns.ts";
 import { readClock } from "./transitions.ts";
 import type { LockedTasks } from "./transitions.ts";
 

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { Kysely, RawBuilder, Transaction } from "kysely";
 import type { Database } from "../schema.ts";
-import { SUMMARY_COLUMNS, toTask } from "./task-queries.ts";
+import { SUMMARY_COLUMNS, toTask } from "./task-columns.ts";
 import type { LockedTasks } from "./transitions.ts";
 
 /** Why a task may be taken from its owner, or from the queue. */

@@ -1,75 +1,9 @@
 import { sql } from "kysely";
-import type { Kysely, Selectable } from "kysely";
+import type { Kysely } from "kysely";
 import { TaskNotFound } from "../../domain/errors.ts";
-import { DEFAULT_RETRY_POLICY } from "../../domain/retry.ts";
 import type { Task, TaskState, TaskStatus } from "../../domain/task.ts";
-import type { Database, TaskTable } from "../schema.ts";
-
-/** The columns of a Task but for its params. */
-export const SUMMARY_COLUMNS = [
-  "task_id",
-  "kind",
-  "status",
-  "params_digest",
-  "labels",
-  "request_id",
-  "exclusive_key",
-  "created_at",
-  "started_at",
-  "finished_at",
-  "run_at",
-  "deadline_at",
-  "attempt_deadline_at",
-  "timeout_ms",
-  "attempt",
-  "max_attempts",
-  "handovers",
-  "crashes",
-  "retry_policy",
-  "cancel_requested_at",
-  "cancel_reason",
-  "lease",
-  "checkpoint_seq",
-  "last_seq",
-  "traceparent",
-] as const satisfies (keyof TaskTable)[];
-
-/** The columns of a whole Task. */
-export const TASK_COLUMNS = [...SUMMARY_COLUMNS, "params"] as const;
-
-type SummaryRow = Pick<Selectable<TaskTable>, (typeof SUMMARY_COLUMNS)[number]>;
-export type TaskRow = SummaryRow & Partial<Pick<Selectable<TaskTable>, "params">>;
-
-export function toTask(row: TaskRow): Task {
-  return {
-    taskId: row.task_id,
-    kind: row.kind,
-    status: row.status,
-    params: row.params ?? null,
-    paramsDigest: row.params_digest,
-    labels: row.labels,
-    requestId: row.request_id,
-    exclusiveKey: row.exclusive_key,
-    createdAt: row.created_at,
-    startedAt: row.started_at,
-    finishedAt: row.finished_at,
-    runAt: row.run_at,
-    deadlineAt: row.deadline_at,
-    attemptDeadlineAt: row.attempt_deadline_at,
-    timeoutMs: row.timeout_ms === null ? null : Number(row.timeout_ms),
-    attempt: row.attempt,
-    maxAttempts: row.max_attempts,
-    handovers: row.handovers,
-    crashes: row.crashes,
-    retryPolicy: row.retry_policy ?? DEFAULT_RETRY_POLICY,
-    cancelRequestedAt: row.cancel_requested_at,
-    cancelReason: row.cancel_reason,
-    lease: row.lease,
-    checkpointSeq: row.checkpoint_seq,
-    lastSeq: row.last_seq,
-    traceparent: row.traceparent,
-  };
-}
+import type { Database } from "../schema.ts";
+import { SUMMARY_COLUMNS, TASK_COLUMNS, toTask } from "./task-columns.ts";
 
 /** One task of the namespace. @throws TaskNotFound */
 export async function readTask(

@@ -3,9 +3,10 @@ import type { Transaction } from "kysely";
 import { TaskNotFound } from "../../domain/errors.ts";
 import type { Transition } from "../../domain/lifecycle.ts";
 import type { Task } from "../../domain/task.ts";
+import { arrayTable } from "../array-columns.ts";
 import type { Database } from "../schema.ts";
-import { SUMMARY_COLUMNS, TASK_COLUMNS, toTask } from "./task-queries.ts";
-import type { TaskRow } from "./task-queries.ts";
+import { SUMMARY_LIST, TASK_COLUMNS, toTask } from "./task-columns.ts";
+import type { TaskRow } from "./task-columns.ts";
 
 /** Tasks that a transaction holds, and a moment after it got them: later than everything on their tapes so far. */
 export interface LockedTasks {
@@ -54,17 +55,12 @@ export async function writeTransitions(
   changes: readonly TaskChange[],
   at: Date,
 ): Promise<Task[]> {
-  const columns = transitionColumns(changes);
   const { rows } = await sql<TaskRow>`/* spool_transition */
 with item as materialized (
   select i.*, ${at}::timestamptz as at,
          case when i.type = 'end' then ${at}::timestamptz end as finished_at,
          case when i.type = 'end' then pg_current_xact_id()::text::bigint end as ended_xid
-  from unnest(
-    ${columns.taskId}::uuid[], ${columns.was}::text[], ${columns.attempt}::int[], ${columns.type}::text[],
-    ${columns.status}::text[], ${columns.reason}::text[], ${columns.nextAttemptAt}::timestamptz[],
-    ${columns.handovers}::int[], ${columns.crashes}::int[], ${columns.eventType}::text[], ${columns.body}::text[]
-  ) as i (task_id, was, attempt, type, status, reason, next_attempt_at, handovers, crashes, event_type, body)
+  from ${CHANGES.unnest(changes)} as i (${CHANGES.names})
 ),
 moved as (
   update tasks t
@@ -82,7 +78,7 @@ moved as (
       ended_xid = i.ended_xid
   from item i
   where t.task_id = i.task_id and t.status = i.was and t.attempt = i.attempt
-  returning ${sql.join(SUMMARY_COLUMNS.map((column) => sql.ref(`t.${column}`)))}
+  returning ${SUMMARY_LIST}
 ),
 released as (
   delete from task_exclusives
@@ -101,23 +97,27 @@ select * from moved`.execute(trx);
   });
 }
 
-function transitionColumns(changes: readonly TaskChange[]) {
-  return {
-    taskId: changes.map(({ task }) => task.taskId),
-    was: changes.map(({ task }) => task.status),
-    attempt: changes.map(({ task }) => task.attempt),
-    type: changes.map(({ transition }) => transition.type),
-    status: changes.map(({ task, transition }) => statusAfter(task, transition)),
-    reason: changes.map(({ transition }) => (transition.type === "ask" ? transition.reason : null)),
-    nextAttemptAt: changes.map(({ transition }) =>
-      transition.type === "requeue" ? transition.nextAttemptAt.toISOString() : null,
-    ),
-    handovers: changes.map(({ transition }) => (transition.type === "requeue" && transition.isHandover ? 1 : 0)),
-    crashes: changes.map(({ transition }) => ("crashes" in transition ? transition.crashes : null)),
-    eventType: changes.map(({ transition }) => transition.event.type),
-    body: changes.map(({ transition }) => transition.event.body),
-  };
-}
+const CHANGES = arrayTable<TaskChange>([
+  { name: "task_id", type: "uuid", value: ({ task }) => task.taskId },
+  { name: "was", type: "text", value: ({ task }) => task.status },
+  { name: "attempt", type: "int", value: ({ task }) => task.attempt },
+  { name: "type", type: "text", value: ({ transition }) => transition.type },
+  { name: "status", type: "text", value: ({ task, transition }) => statusAfter(task, transition) },
+  { name: "reason", type: "text", value: ({ transition }) => (transition.type === "ask" ? transition.reason : null) },
+  {
+    name: "next_attempt_at",
+    type: "timestamptz",
+    value: ({ transition }) => (transition.type === "requeue" ? transition.nextAttemptAt.toISOString() : null),
+  },
+  {
+    name: "handovers",
+    type: "int",
+    value: ({ transition }) => (transition.type === "requeue" && transition.isHandover ? 1 : 0),
+  },
+  { name: "crashes", type: "int", value: ({ transition }) => ("crashes" in transition ? transition.crashes : null) },
+  { name: "event_type", type: "text", value: ({ transition }) => transition.event.type },
+  { name: "body", type: "text", value: ({ transition }) => transition.event.body },
+]);
 
 function statusAfter(task: Task, transition: TaskChange["transition"]): Task["status"] {
   switch (transition.type) {

@@ -1,0 +1,166 @@
+import type { ColumnType, Generated, RawBuilder, Selectable } from "kysely";
+import type { JsonObject } from "../../domain/json.ts";
+import { DEFAULT_RETRY_POLICY } from "../../domain/retry.ts";
+import type { AskedRetry, RetryPolicy } from "../../domain/retry.ts";
+import type { Task, TaskStatus } from "../../domain/task.ts";
+import { namesOf } from "../array-columns.ts";
+import type { ArrayColumn } from "../array-columns.ts";
+import type { Json } from "../json-column.ts";
+import type { NewTask } from "./new-task.ts";
+
+export interface TaskTable {
+  task_id: string;
+  namespace: string;
+  kind: string;
+  status: TaskStatus;
+  params: Json<JsonObject>;
+  params_digest: string;
+  labels: ColumnType<Record<string, string>, string, never>;
+  request_id: string | null;
+  exclusive_key: string | null;
+  created_at: Generated<Date>;
+  started_at: Date | null;
+  finished_at: Date | null;
+  run_at: Date | null;
+  deadline_at: Date | null;
+  /** Of the attempt that runs. */
+  attempt_deadline_at: Date | null;
+  timeout_ms: bigint | null;
+  attempt: Generated<number>;
+  max_attempts: number;
+  handovers: Generated<number>;
+  /** How many attempts in a row have ended with their process. */
+  crashes: Generated<number>;
+  /** What its start asked for, as a digest; null: it has no request_id, or was stored before there were such. */
+  request_digest: string | null;
+  /** null: the default. */
+  retry_policy: ColumnType<RetryPolicy | null, string | null, string | null>;
+  lease: string | null;
+  cancel_requested_at: Date | null;
+  cancel_reason: string | null;
+  last_seq: Generated<bigint>;
+  /** How many events the owner of this attempt has appended: recognises a flush that is sent again. */
+  appended: Generated<bigint>;
+  checkpoint_seq: bigint | null;
+  traceparent: string | null;
+  /** The transaction that ended it; 0 where it ended before such was kept, null where it has not ended. */
+  ended_xid: bigint | null;
+  /** What its start says of attempts, until one who has its kind has looked it over; null: it may run. */
+  unchecked: ColumnType<AskedRetry | null, string | null, null>;
+  /** It waits for an exclusive key that is held, and no claim reads it until the key is free. */
+  blocked: Generated<boolean>;
+}
+
+type Row = Selectable<TaskTable>;
+
+/** What the column of a new task is given; the other columns follow from the commit that creates the task. */
+type Created = Omit<ArrayColumn<NewTask>, "name"> & {
+  /** The type of the column, where that is not the type of the array's elements. */
+  cast?: string;
+};
+
+/** Where a field of Task is stored. `read` turns the column into the field, where they differ. */
+type ColumnOf<Field extends keyof Task> = {
+  [Name in keyof TaskTable]: { column: Name; created?: Created } & (Row[Name] extends Task[Field]
+    ? { read?: undefined }
+    : { read: (stored: Row[Name]) => Task[Field] });
+}[keyof TaskTable];
+
+/** Each field of Task with its column: lists, rows and inserts of tasks follow from this table. */
+const COLUMNS = {
+  taskId: { column: "task_id", created: { type: "uuid", value: ({ taskId }) => taskId } },
+  kind: { column: "kind", created: { type: "text", value: ({ request }) => request.kind } },
+  status: { column: "status" },
+  params: { column: "params", created: { type: "text", cast: "json", value: ({ params }) => params } },
+  paramsDigest: { column: "params_digest", created: { type: "text", value: ({ paramsDigest }) => paramsDigest } },
+  labels: {
+    column: "labels",
+    created: { type: "text", cast: "jsonb", value: ({ request }) => JSON.stringify(request.labels) },
+  },
+  requestId: { column: "request_id", created: { type: "text", value: ({ request }) => request.requestId } },
+  exclusiveKey: { column: "exclusive_key", created: { type: "text", value: ({ exclusiveKey }) => exclusiveKey } },
+  createdAt: { column: "created_at" },
+  startedAt: { column: "started_at" },
+  finishedAt: { column: "finished_at" },
+  runAt: { column: "run_at", created: { type: "timestamptz", value: ({ request }) => timeText(request.runAt) } },
+  deadlineAt: {
+    column: "deadline_at",
+    created: { type: "timestamptz", value: ({ request }) => timeText(request.deadlineAt) },
+  },
+  attemptDeadlineAt: { column: "attempt_deadline_at" },
+  timeoutMs: {
+    column: "timeout_ms",
+    read: (stored: bigint | null) => (stored === null ? null : Number(stored)),
+    created: { type: "bigint", value: ({ request }) => request.timeoutMs },
+  },
+  attempt: { column: "attempt" },
+  maxAttempts: { column: "max_attempts", created: { type: "int", value: ({ maxAttempts }) => maxAttempts } },
+  handovers: { column: "handovers" },
+  crashes: { column: "crashes" },
+  retryPolicy: {
+    column: "retry_policy",
+    read: (stored: RetryPolicy | null) => stored ?? DEFAULT_RETRY_POLICY,
+    created: {
+      type: "text",
+      cast: "json",
+      value: ({ retryPolicy }) => (retryPolicy === DEFAULT_RETRY_POLICY ? null : JSON.stringify(retryPolicy)),
+    },
+  },
+  cancelRequestedAt: { column: "cancel_requested_at" },
+  cancelReason: { column: "cancel_reason" },
+  lease: { column: "lease", created: { type: "uuid", value: ({ lease }) => lease } },
+  checkpointSeq: { column: "checkpoint_seq" },
+  lastSeq: { column: "last_seq" },
+  traceparent: { column: "traceparent", created: { type: "text", value: ({ request }) => request.traceparent } },
+} as const satisfies { [Field in keyof Task]: ColumnOf<Field> };
+
+type TaskColumn = (typeof COLUMNS)[keyof Task]["column"];
+type SummaryColumn = Exclude<TaskColumn, "params">;
+
+/** A row of TASK_COLUMNS, or of SUMMARY_COLUMNS. */
+export type TaskRow = Pick<Row, SummaryColumn> & Partial<Pick<Row, "params">>;
+
+const ENTRIES = Object.entries(COLUMNS) as [keyof Task, ColumnOf<keyof Task>][];
+
+/** The columns of a whole Task. */
+export const TASK_COLUMNS = ENTRIES.map(([, { column }]) => column as TaskColumn);
+
+/** The columns of a Task without its params. */
+export const SUMMARY_COLUMNS = TASK_COLUMNS.filter((column): column is SummaryColumn => column !== "params");
+
+/** SUMMARY_COLUMNS of `tasks t`, for a statement in SQL. */
+export const SUMMARY_LIST: RawBuilder<unknown> = namesOf(SUMMARY_COLUMNS, "t");
+
+/** TASK_COLUMNS of `tasks t`, for a statement in SQL. */
+export const TASK_LIST: RawBuilder<unknown> = namesOf(TASK_COLUMNS, "t");
+
+/** @returns the task; its params are null where the row has none */
+export function toTask(row: TaskRow): Task {
+  const task: Record<string, unknown> = {};
+  for (const [field, { column, read }] of ENTRIES) {
+    const stored = row[column as TaskColumn];
+    task[field] = read === undefined ? (stored ?? null) : (read as (stored: unknown) => unknown)(stored);
+  }
+  return task as unknown as Task;
+}
+
+/** The columns of a new task that its creator gives, those that no Task shows among them. */
+export const CREATED_COLUMNS: readonly (ArrayColumn<NewTask> & { cast?: string })[] = [
+  ...ENTRIES.flatMap(([, { column, created }]) => (created === undefined ? [] : [{ name: column, ...created }])),
+  { name: "namespace", type: "text", value: ({ namespace }) => namespace },
+  { name: "request_digest", type: "text", value: ({ requestDigest }) => requestDigest },
+  {
+    name: "unchecked",
+    type: "text",
+    cast: "json",
+    value: ({ isUnchecked, request }) => (isUnchecked ? askedText(request) : null),
+  },
+];
+
+function timeText(time: Date | null): string | null {
+  return time?.toISOString() ?? null;
+}
+
+function askedText({ maxAttempts, retryPolicy }: AskedRetry): string {
+  return JSON.stringify({ maxAttempts, retryPolicy } satisfies AskedRetry);
+}
