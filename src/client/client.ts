@@ -32,6 +32,7 @@ import {
   followTasksRequest,
   int64,
   listRequest,
+  runRequest,
   startRequest,
 } from "./requests.ts";
 import { RETRY_MS_DEFAULT, withRetries } from "./retry.ts";
@@ -195,7 +196,7 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
 
     async run(request, follow = {}) {
       const { signal, retryMs: patienceMs = retryMs } = follow;
-      const wanted = { ...startRequest(request), heartbeatInterval: duration("heartbeat_interval", heartbeatMs) };
+      const wanted = runRequest(request, heartbeatMs);
       const open = () => openRun(transport.stream(method.runTask, wanted, { silenceMs, signal, read: readRun }));
       const { started, frames } = await withRetries(open, { retryMs: patienceMs, signal });
       const { taskId } = started.task;

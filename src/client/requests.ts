@@ -11,18 +11,18 @@ import type {
   GetActivityRequestSchema,
   GetEventsRequestSchema,
   ListTasksRequestSchema,
+  RunTaskRequestSchema,
   StartTaskRequestSchema,
 } from "../gen/spool/v1/task_service_pb.ts";
 import { toRetryPolicyMessage } from "../codec/retry-policy.ts";
 import { toStatusValue } from "../codec/status.ts";
-import { invalidArgument } from "./errors.ts";
+import { invalidArgument, invalidWithin } from "./errors.ts";
 import type { ActivityRequest, RetryPolicyRequest, StartRequest, TaskFilter, TasksToFollow } from "./types.ts";
 
 // What callers ask for to messages of the wire. Only what the encoding cannot carry, or would change without a word,
 // is refused here; every other bound is the server's to check, and to name.
 
-/** The fields of StartTaskRequest, which are those of RunTaskRequest too. */
-export function startRequest(request: StartRequest) {
+export function startRequest(request: StartRequest): MessageInitShape<typeof StartTaskRequestSchema> {
   const { kind, params = {}, labels = {}, timeoutMs, maxAttempts = 0, retryPolicy, runAt, deadlineAt } = request;
   const requestId = request.requestId || randomUUID(); // Without one, a start that is sent again starts twice.
   checkText("kind", kind);
@@ -39,7 +39,16 @@ export function startRequest(request: StartRequest) {
     ...(retryPolicy && { retryPolicy: retryPolicyMessage(retryPolicy) }),
     ...(runAt && { runAt: timestamp("run_at", runAt) }),
     ...(deadlineAt && { deadlineAt: timestamp("deadline_at", deadlineAt) }),
-  } satisfies MessageInitShape<typeof StartTaskRequestSchema>;
+  };
+}
+
+export function runRequest(request: StartRequest, heartbeatMs: number): MessageInitShape<typeof RunTaskRequestSchema> {
+  const heartbeatInterval = duration("heartbeat_interval", heartbeatMs);
+  try {
+    return { start: startRequest(request), heartbeatInterval };
+  } catch (error) {
+    throw invalidWithin("start", error);
+  }
 }
 
 /** The parts that are said; of the others the service has its own. */

@@ -29,8 +29,8 @@ describe("a client", () => {
     const requestIds = new Set<string>();
     const seen = Promise.withResolvers<void>();
     await using server = await serveScript({
-      async *runTask({ requestId }, { attempt }) {
-        requestIds.add(requestId);
+      async *runTask({ start }, { attempt }) {
+        requestIds.add(start!.requestId);
         if (attempt === 1) throw failure("UNAVAILABLE", "not yet", { retryAfterMs: 1 });
         yield { task: taskMessage(), alreadyStarted: false };
         yield frame(tape(4).slice(0, 2));

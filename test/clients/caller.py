@@ -54,7 +54,7 @@ expect("resumed from a seq", tail, events[5:])
 result = call("GetResult", {"task_id": task_id})
 expect("the result", (result["status"], result["result"]), ("TASK_STATUS_SUCCEEDED", {"echoed": 5.0}))
 
-run = [event for frame in call("RunTask", {"kind": "echo", "params": {"count": 2}}) for event in frame.get("events", [])]
+run = [event for frame in call("RunTask", {"start": {"kind": "echo", "params": {"count": 2}}}) for event in frame.get("events", [])]
 expect("started and followed in one call", [int(event["seq"]) for event in run], list(range(1, 6)))
 
 slow = call("StartTask", {"kind": "echo", "params": {"count": 1000, "delay_ms": 1000}})["task"]

@@ -71,8 +71,22 @@ const REFUSED_STREAMS: typeof REFUSED = [
   ["a negative from_seq", streamEvents, { taskId: TASK_ID, fromSeq: -1n }, "INVALID_ARGUMENT", "from_seq"],
   ["an unknown task", streamEvents, { taskId: TASK_ID }, "TASK_NOT_FOUND"],
   ["a heartbeat of 61 s", streamEvents, heartbeat(61n), "INVALID_ARGUMENT", "heartbeat_interval"],
-  ["a jitter past 1", runTask, policy({ jitter: 1.01 }), "INVALID_ARGUMENT", `${POLICY}.jitter`],
-  ["a deadline past 732 days", runTask, { kind: "echo", deadlineAt: TOO_LATE }, "INVALID_ARGUMENT", "deadline_at"],
+  ["no start", runTask, {}, "INVALID_ARGUMENT", "start.kind"],
+  ["a jitter past 1", runTask, { start: policy({ jitter: 1.01 }) }, "INVALID_ARGUMENT", `start.${POLICY}.jitter`],
+  [
+    "a deadline past 732 days",
+    runTask,
+    { start: { kind: "echo", deadlineAt: TOO_LATE } },
+    "INVALID_ARGUMENT",
+    "start.deadline_at",
+  ],
+  [
+    "params that the kind refuses",
+    runTask,
+    { start: { kind: "echo", params: { count: -1 } } },
+    "INVALID_ARGUMENT",
+    "start.params.count",
+  ],
 ];
 
 describe("bad input at the gRPC door is refused with a code, a reason and the field", () => {

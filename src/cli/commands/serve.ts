@@ -70,7 +70,7 @@ function welcome({ address, doors }: { address: string; doors: readonly string[]
   const start = ["npx spool start echo --wait", ...(host === ADDRESS_DEFAULT ? [] : ["--address", host])].join(" ");
   const hasToken = "token" in flags || Boolean(process.env["SPOOL_TOKEN"]);
   const token = hasToken ? ` -H "authorization: Bearer $SPOOL_TOKEN"` : "";
-  const curl = `npx buf curl ${isTls ? "" : "--http2-prior-knowledge "}--protocol grpc${token} -d '{"kind": "echo"}' \\
+  const curl = `npx buf curl ${isTls ? "" : "--http2-prior-knowledge "}--protocol grpc${token} -d '{"start": {"kind": "echo"}}' \\
       ${isTls ? host : `http://${host}`}/spool.v1.TaskService/RunTask`;
   return `${doors.map((door) => `${door}\n`).join("")}\nTry it:\n  ${start}\n  ${curl}\n\nCtrl-C stops it.\n`;
 }

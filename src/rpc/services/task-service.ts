@@ -21,6 +21,7 @@ import { toProgressMessage } from "../../codec/event.ts";
 import { cutFollowedPage } from "../codec/followed-frames.ts";
 import { cutFrames, cutPage } from "../codec/frames.ts";
 import { encodePageToken } from "../codec/page-token.ts";
+import { violatedWithin } from "../validation/checks.ts";
 import { parseGetActivity } from "../validation/parse-activity.ts";
 import {
   parseCancelTask,
@@ -61,7 +62,9 @@ export function taskService(
 
     async *runTask(request, { signal, traceparent = null }) {
       const { task: wanted, heartbeatMs } = parseRunTask(request, { now: Date.now(), traceparent });
-      const { task, alreadyStarted } = await engine.startTask(wanted);
+      const { task, alreadyStarted } = await engine.startTask(wanted).catch((error: unknown) => {
+        throw violatedWithin("start", error);
+      });
       yield toRunTaskStart(task, alreadyStarted);
       let opening = true; // An empty first page would only repeat the frame above.
       // The commit that has just stored a new task is no older than this call.

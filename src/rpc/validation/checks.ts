@@ -31,11 +31,24 @@ const SECOND_IN_NANOS = 1_000_000_000n;
  * a caller is told everything at once. Values count only after `passed`, which throws when anything was wrong.
  */
 export class Checks {
-  readonly #violations: Violation[] = [];
+  /** Before the name of each field. */
+  readonly #path: string;
+  readonly #violations: Violation[];
+
+  constructor(path = "", violations: Violation[] = []) {
+    this.#path = path;
+    this.#violations = violations;
+  }
+
+  /** The checks of a message in the request, which are collected with the rest. @param field holds the message */
+  within(field: string): Checks {
+    return new Checks(`${this.#path}${field}.`, this.#violations);
+  }
 
   /** @param field the path in the request, in the names of the proto */
   refuse(field: string, description: string): void {
-    if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push({ field, description });
+    if (this.#violations.length >= VIOLATIONS_MAX) return;
+    this.#violations.push({ field: `${this.#path}${field}`, description });
   }
 
   /** Gives the checked request. Throws InvalidArgument with everything that was wrong. */
@@ -128,6 +141,14 @@ export class Checks {
     }
     return new Date(Number(seconds) * 1_000 + Math.ceil(nanos / 1_000_000));
   }
+}
+
+/** The error of a part of a request, with the part's path before the field of each violation. */
+export function violatedWithin(path: string, error: unknown): unknown {
+  if (!(error instanceof InvalidArgument)) return error;
+  return new InvalidArgument(
+    error.violations.map(({ field, description }) => ({ field: `${path}.${field}`, description })),
+  );
 }
 
 /** With thousands separated, as the bounds stand in the documentation. */

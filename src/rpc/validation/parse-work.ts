@@ -38,7 +38,7 @@ import type {
   KindOffer,
   NewEvent as NewEventMessage,
 } from "../../gen/spool/v1/worker_service_pb.ts";
-import { Checks, inFigures } from "./checks.ts";
+import { Checks, inFigures, violatedWithin } from "./checks.ts";
 import { retryPolicy } from "./parse.ts";
 
 // What workers say becomes checked values here. Every function throws InvalidArgument, with what is wrong by its name
@@ -145,10 +145,7 @@ function toNewEvent({ body }: NewEventMessage, index: number): NewEvent {
         throw new InvalidArgument([{ field: "body", description: "must be progress, log or partial" }]);
     }
   } catch (error) {
-    if (!(error instanceof InvalidArgument)) throw error;
-    throw new InvalidArgument(
-      error.violations.map(({ field, description }) => ({ field: `events[${index}].${field}`, description })),
-    );
+    throw violatedWithin(`events[${index}]`, error);
   }
 }
 

@@ -1,3 +1,4 @@
+import { create } from "@bufbuild/protobuf";
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { measureJson, NotJson } from "../../domain/json-size.ts";
@@ -27,6 +28,7 @@ import { RETRY_BOUNDS } from "../../domain/retry.ts";
 import type { RetryPolicy } from "../../domain/retry.ts";
 import type { TaskRequest, TaskStatus } from "../../domain/task.ts";
 import type { RetryPolicy as RetryPolicyMessage } from "../../gen/spool/v1/task_pb.ts";
+import { StartTaskRequestSchema } from "../../gen/spool/v1/task_service_pb.ts";
 import type {
   CancelTaskRequest,
   GetEventsRequest,
@@ -60,7 +62,11 @@ export function parseStartTask(request: StartTaskRequest, moment: StartMoment): 
 
 export function parseRunTask(request: RunTaskRequest, moment: StartMoment): { task: TaskRequest; heartbeatMs: number } {
   const checks = new Checks();
-  return checks.passed({ task: taskRequest(checks, request, moment), heartbeatMs: heartbeatMs(checks, request) });
+  const { start = create(StartTaskRequestSchema) } = request;
+  return checks.passed({
+    task: taskRequest(checks.within("start"), start, moment),
+    heartbeatMs: heartbeatMs(checks, request),
+  });
 }
 
 /** @returns the task's id, in lower case */
@@ -133,7 +139,7 @@ export function parseGetResult(request: GetResultRequest): { taskId: string; wai
   return checks.passed({ taskId: checks.taskId(request.taskId), waitMs: waitMs(checks, request) });
 }
 
-function taskRequest(checks: Checks, request: StartTaskRequest | RunTaskRequest, moment: StartMoment): TaskRequest {
+function taskRequest(checks: Checks, request: StartTaskRequest, moment: StartMoment): TaskRequest {
   const { timeout } = request;
   return {
     kind: checks.kind("kind", request.kind),
@@ -199,7 +205,7 @@ export function retryPolicy(
 }
 
 /** A time that has passed is taken: what a start was once given a task for, it is given the same task for again. */
-function times(checks: Checks, { runAt, deadlineAt }: StartTaskRequest | RunTaskRequest, now: number) {
+function times(checks: Checks, { runAt, deadlineAt }: StartTaskRequest, now: number) {
   const checked = {
     runAt: timeAhead(checks, "run_at", runAt, { now, aheadMsMax: RUN_AHEAD_MS_MAX }),
     deadlineAt: timeAhead(checks, "deadline_at", deadlineAt, { now, aheadMsMax: DEADLINE_AHEAD_MS_MAX }),

@@ -96,7 +96,7 @@ describe("TaskService", () => {
           },
         }),
       );
-      return Array.fromAsync(service.runTask(create(RunTaskRequestSchema, { kind: "echo" }), CONTEXT));
+      return Array.fromAsync(service.runTask(create(RunTaskRequestSchema, { start: { kind: "echo" } }), CONTEXT));
     }
 
     it("begins with the task and no event, and goes on with the tape", async () => {
@@ -125,7 +125,9 @@ describe("TaskService", () => {
           },
         }),
       );
-      const frames = service.runTask(create(RunTaskRequestSchema, { kind: "echo" }), CONTEXT)[Symbol.asyncIterator]();
+      const frames = service
+        .runTask(create(RunTaskRequestSchema, { start: { kind: "echo" } }), CONTEXT)
+        [Symbol.asyncIterator]();
       const { value } = (await frames.next()) as IteratorResult<RunTaskResponse, undefined>;
       assert.equal(value!.task!.taskId, TASK_ID);
     });

@@ -11,7 +11,7 @@ const MOMENT = { now: NOW, traceparent: null };
 const DAY_S = 24 * 60 * 60;
 
 const start = new Call(StartTaskRequestSchema, { kind: "echo" }, (request) => parseStartTask(request, MOMENT));
-const run = new Call(RunTaskRequestSchema, { kind: "echo" }, (request) => parseRunTask(request, MOMENT));
+const run = new Call(RunTaskRequestSchema, { start: { kind: "echo" } }, (request) => parseRunTask(request, MOMENT));
 
 /** Params whose JSON text has so many bytes. */
 function paramsOf(bytes: number): JsonObject {
@@ -213,15 +213,17 @@ describe("a RunTask request", () => {
   });
 
   it("takes the retry policy and the deadline of a start", () => {
-    const { task } = run.parse({ retryPolicy: { jitter: 1 }, deadlineAt: seconds(NOW_S) });
+    const { task } = run.parse({
+      start: { kind: "echo", retryPolicy: { jitter: 1 }, deadlineAt: seconds(NOW_S) },
+    });
     assert.deepEqual([task.retryPolicy, task.deadlineAt], [{ jitter: 1 }, new Date(NOW)]);
   });
 
   it("is told what is wrong with the task and the heartbeat at once", () => {
-    const violations = run.refused({ kind: "", heartbeatInterval: seconds(61) });
+    const violations = run.refused({ start: { kind: "", labels: { "": "" } }, heartbeatInterval: seconds(61) });
     assert.deepEqual(
       violations.map(({ field }) => field),
-      ["kind", "heartbeat_interval"],
+      ["start.kind", 'start.labels[""]', "heartbeat_interval"],
     );
   });
 });
