@@ -25,9 +25,9 @@ export function fromSessionMessage(message: SessionMessage): SessionState {
     kinds,
     capacity,
     running,
-    isWorker,
     startedAt: readTime(message.startedAt, "started_at"),
     seenAt: readTime(message.seenAt, "seen_at"),
     expiresAt: readTime(message.expiresAt, "expires_at"),
+    isWorker,
   };
 }

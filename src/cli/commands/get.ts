@@ -25,7 +25,7 @@ async function get({ client, json }: Session, named: string): Promise<number> {
 }
 
 /** A line for each field that is set. */
-function lines(task: ReturnType<typeof taskJson>): string {
+function lines(task: Record<string, unknown>): string {
   const set = Object.entries(task).filter(([, value]) => value !== null);
   const columns = Math.max(...set.map(([name]) => name.length));
   return set.map(([name, value]) => `${name.padEnd(columns)}  ${valueText(value)}\n`).join("");
