@@ -140,14 +140,14 @@ function toDoorTask({ status, startedAt, runAt, deadlineAt, attemptDeadlineAt, r
   });
 }
 
-function toDoorNews({ taskId, kind, events, task, progress }: FollowedTask): DoorNews["tasks"][number] {
+export function toDoorNews({ taskId, kind, events, task, progress }: FollowedTask): DoorNews["tasks"][number] {
   const news = { taskId, kind, events: events.map(toDoorEvent) };
   if (task === undefined) return { ...news, state: null };
   const latest = progress ? toBody({ case: "progress", value: progress }) : null;
   return { ...news, state: { status: nameOf(TaskStatus, task.status) as Status, progress: latest } };
 }
 
-function toDoorEvent({ seq, body }: Event): DoorEvent {
+export function toDoorEvent({ seq, body }: Event): DoorEvent {
   return {
     seq,
     type: (body.case ?? "unknown").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
