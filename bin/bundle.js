@@ -1,15 +1,15 @@
-// Plain JavaScript, for it is read before Spool's sources are.
+// Plain JavaScript: bin/spool.js imports this file before any TypeScript runs.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Beside the bundle: what it was made from. */
+/** The file beside the bundle that lists the bundled sources and holds their digest. */
 export const BUILT_FROM = "built-from.json";
 
 /**
- * The bundled command line of a package or checkout, or null where there is none that fits the sources: a checkout runs
- * its sources, and may have been changed since the bundle was made.
+ * Returns the path of the bundled command line of a package or checkout, or null if the bundle is missing or does not
+ * match the sources. The sources of a checkout may have changed since the bundle was built.
  *
  * @param {string} root
  * @returns {string | null}
@@ -26,7 +26,7 @@ export function findBundle(root) {
 }
 
 /**
- * Of the sources' content: 120 files of which most are short, 3 ms.
+ * Returns the SHA-256 of the sources' paths and contents. For 120 mostly short files this takes 3 ms.
  *
  * @param {string} root
  * @param {readonly string[]} sources
