@@ -1,22 +1,22 @@
 import type { TerminalStatus } from "../domain/task.ts";
 
-/** What the command ends with. Scripts depend on these; docs and `spool --help` list them. */
+/** Exit codes. Scripts depend on them; `docs/clients.md` and `spool --help` list them. */
 export const EXIT = {
-  /** The task succeeded; or the command did what it was told. */
+  /** The task succeeded; or the command did its job. */
   succeeded: 0,
-  /** The task failed; or the server was not reached, or refused the call; or doctor found a failure. */
+  /** The task failed; or the server was unreachable or rejected the call; or `doctor` found a failure. */
   failed: 1,
-  /** The command line, its files or its environment are wrong: nothing was done. */
+  /** The command line, a file that it names, or the environment is invalid. The command did nothing. */
   usage: 2,
-  /** Ctrl-C: the command let go of the task, which runs on. Not 130, which says that the task was cancelled. */
+  /** Ctrl-C: the command detached from the task, which keeps running. Not 130: that means the task was cancelled. */
   detached: 3,
-  /** The command's own --timeout ran out; the task runs on. As of timeout(1). */
+  /** The command's own `--timeout` expired; the task keeps running. The same code as timeout(1). */
   timedOut: 124,
-  /** The task was cancelled; or Ctrl-C ended something other than a wait. */
+  /** The task was cancelled; or Ctrl-C stopped a command that does not wait for a task. */
   cancelled: 130,
-  /** Whoever read the output left, as in `| head`. 128 + SIGPIPE, as the shell has it. */
+  /** The reader of the output closed the pipe, as `| head` does: 128 + SIGPIPE, as in a shell. */
   brokenPipe: 141,
-  /** SIGTERM, twice: 128 + its number. */
+  /** A second SIGTERM stopped `serve` at once: 128 + SIGTERM. */
   terminated: 143,
 } as const;
 

@@ -12,7 +12,7 @@ import { addResult } from "./commands/result.ts";
 import { addServe } from "./commands/serve.ts";
 import { addStart } from "./commands/start.ts";
 
-/** In the order in which the help lists them. */
+/** The commands, in the order in which the help lists them. */
 const COMMANDS = [
   addServe,
   addStart,
@@ -26,30 +26,31 @@ const COMMANDS = [
   addDoctor,
 ];
 
-const ENDING = `
-A flag counts before the environment (SPOOL_ADDRESS, SPOOL_TOKEN, SPOOL_CONFIG), that before the file, that before
-the default.
+const HELP_FOOTER = `
+Precedence: flag, environment variable (SPOOL_ADDRESS, SPOOL_TOKEN, SPOOL_CONFIG), config file, default.
 
 Exit codes:
-    0  the task succeeded, or the command did what it was told
-    1  the task failed, or the server was not reached or refused the call; or doctor has found a failure
-    2  the command line or a file that it names is wrong
-    3  Ctrl-C: the command let go of the task, which keeps running
-  124  the command's own --timeout ran out; the task keeps running
+    0  the task succeeded, or the command did its job
+    1  the task failed, the server was unreachable or rejected the call, or doctor found a failure
+    2  the command line, a config file or a setting is invalid; nothing was done
+    3  Ctrl-C: the command detached from the task, which keeps running
+  124  the command's own --timeout expired; the task keeps running
   130  the task was cancelled`;
 
-/** The command line. What is wrong with it throws CommanderError; the commands set process.exitCode. */
+/** Builds the command line. An invalid command line throws CommanderError; the commands set `process.exitCode`. */
 export function buildProgram(): Command {
   const program = new Command("spool")
-    .description("Runs long tasks and records each on a tape.")
-    .version(manifest.version)
-    .option("--address <host:port>", `where the server is (default: ${ADDRESS_DEFAULT})`)
-    .option("--token <token>", "what the server asks for; better in SPOOL_TOKEN, where ps does not show it")
-    .option("--json", "JSON on standard output and nothing else there; errors as JSON on stderr")
-    .option("--config <file>", "a JSON file with settings")
+    .description("Run long tasks and record each on a tape.")
+    .version(manifest.version, "-V, --version", "Print the version")
+    .helpOption("-h, --help", "Print the help")
+    .helpCommand("help [command]", "Print the help of a command")
+    .option("--address <host:port>", `Server address (default: ${ADDRESS_DEFAULT})`)
+    .option("--token <token>", "Bearer token. Prefer SPOOL_TOKEN, because ps shows flags.")
+    .option("--json", "Print only JSON to standard output, and errors and notices as JSON to stderr")
+    .option("--config <file>", "JSON file with settings")
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ outputError: () => {} }) // What went wrong is told in one place, and once.
-    .addHelpText("after", ENDING)
+    .configureOutput({ outputError: () => {} }) // report-error.ts writes the errors.
+    .addHelpText("after", HELP_FOOTER)
     .exitOverride();
   for (const add of COMMANDS) add(program);
   return program;

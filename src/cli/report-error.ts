@@ -7,19 +7,19 @@ import { UsageError } from "./options/usage-error.ts";
 
 interface Report {
   message: string;
-  /** What sort of error it is, in the words that programs look at. */
-  kind?: string;
+  /** The status code and reason, appended to the message in parentheses. */
+  codes?: string;
   exitCode: number;
-  /** One line each: the fields or settings that are to blame. */
+  /** The invalid fields or settings, one line each. */
   problems?: readonly string[];
-  /** What to do about it. */
+  /** What the caller can do. */
   hint?: string | undefined;
-  /** For programs, besides the message. */
+  /** Further fields of the JSON object. */
   details?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Tells what went wrong on stderr, and what to do about it: lines for people, or one JSON object.
+ * Writes an error and what to do about it to stderr: as lines, or with `json` as one JSON object.
  *
  * @returns the exit code
  */
@@ -27,12 +27,12 @@ export function reportError(
   error: unknown,
   { json, address }: { json: boolean; address?: string | undefined },
 ): number {
-  const report = describe(error, address ?? "its address");
-  const { message, kind, problems = [], hint, details } = report;
+  const report = describeError(error, address ?? "the server address");
+  const { message, codes, problems = [], hint, details } = report;
   if (json) {
     writeError(`${jsonText({ error: { message, ...details, ...(hint !== undefined && { hint }) } })}\n`);
   } else {
-    const head = kind === undefined ? message : `${message} (${kind})`;
+    const head = codes === undefined ? message : `${message} (${codes})`;
     const lines = [`spool: ${escapeText(head)}`, ...problems.map((problem) => `  ${escapeText(problem)}`)];
     if (hint !== undefined) lines.push(`  ${escapeText(hint)}`);
     writeError(lines.map((line) => `${line}\n`).join(""));
@@ -40,7 +40,7 @@ export function reportError(
   return report.exitCode;
 }
 
-function describe(error: unknown, address: string): Report {
+function describeError(error: unknown, address: string): Report {
   if (error instanceof SpoolRpcError) return describeRpcError(error, address);
   if (error instanceof UsageError) {
     const { message, problems } = error;
@@ -48,14 +48,19 @@ function describe(error: unknown, address: string): Report {
     return { message, exitCode: EXIT.usage, problems, details };
   }
   if (error instanceof CommanderError) {
-    // A suggestion, "(Did you mean list?)", is on a line of its own.
+    // Commander puts its suggestion, "(Did you mean list?)", on a separate line.
     const message = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");
-    return { message, exitCode: EXIT.usage, hint: "spool --help, or spool COMMAND --help", details: { code: "USAGE" } };
+    return {
+      message,
+      exitCode: EXIT.usage,
+      hint: "run spool --help or spool COMMAND --help",
+      details: { code: "USAGE" },
+    };
   }
   if (isConfigurationError(error)) {
     const { problems } = error;
     return {
-      message: "the configuration is wrong",
+      message: "invalid configuration",
       exitCode: EXIT.usage,
       problems,
       details: { code: "USAGE", problems },
@@ -70,9 +75,9 @@ function describeRpcError(error: SpoolRpcError, address: string): Report {
   const fields = violations.map(({ field, description }) => (field === "" ? description : `${field}: ${description}`));
   return {
     message: error.message,
-    kind: reason === undefined || reason === code ? code : `${code}, ${reason}`,
+    codes: reason === undefined || reason === code ? code : `${code}, ${reason}`,
     exitCode: EXIT.failed,
-    problems: fields.filter((field) => !error.message.includes(field)), // Most messages name the fields already.
+    problems: fields.filter((field) => !error.message.includes(field)), // Most messages already name the fields.
     hint: hintOf(error, address),
     details: {
       code,
@@ -84,35 +89,37 @@ function describeRpcError(error: SpoolRpcError, address: string): Report {
   };
 }
 
-/** What to do, where there is something to do. */
+/** Returns what the caller can do about the error, if anything. */
 function hintOf({ code, reason, metadata, message }: SpoolRpcError, address: string): string | undefined {
-  const isRefused = message.includes("ECONNREFUSED"); // What else may be wrong says so itself.
+  const isRefused = message.includes("ECONNREFUSED"); // The messages of other connection errors say what to do.
   const taskId = metadata["task_id"] ?? "ID";
   switch (reason) {
     case "TASK_NOT_FOUND":
-      return "spool list shows the tasks that there are";
+      return "to list tasks: spool list";
     case "TASK_NOT_TERMINAL":
-      return `to wait for its end: spool result ${taskId} --wait`;
+      return `to wait for the end of the task: spool result ${taskId} --wait`;
     case "REQUEST_ID_REUSED":
-      return `what it started: spool get ${taskId}`;
+      return `to see the task that this request id started: spool get ${taskId}`;
     case "UNAUTHENTICATED":
       return metadata["token"] === "wrong"
-        ? "put this server's token into SPOOL_TOKEN, in place of the one that is there or in --token"
-        : "put the server's token into SPOOL_TOKEN";
+        ? "replace the value of SPOOL_TOKEN or --token by this server's token"
+        : "set SPOOL_TOKEN to the server's token";
     case "STORE_UNAVAILABLE":
     case "DRAINING":
     case "OVERLOADED":
-      return "the server is there: try again in a moment";
+      return "the server is running but cannot take the call now: try again later";
     case undefined:
       break;
     default:
       return undefined;
   }
   if (code === "UNAVAILABLE" && isRefused) return `is \`spool serve\` running at ${address}?`;
-  return code === "UNIMPLEMENTED" ? `is it Spool that answers at ${address}, and is it as new as this?` : undefined;
+  return code === "UNIMPLEMENTED"
+    ? `check that ${address} is a Spool server and at least as new as this command`
+    : undefined;
 }
 
-/** By its name: the server's code is not loaded for the commands that only talk to one. */
+/** Compares the name, not the class: commands that only call a server do not load the server's code. */
 function isConfigurationError(error: unknown): error is Error & { problems: readonly string[] } {
   return error instanceof Error && error.name === "ConfigurationError" && "problems" in error;
 }

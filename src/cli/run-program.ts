@@ -3,7 +3,7 @@ import { EXIT } from "./exit-codes.ts";
 import { buildProgram } from "./program.ts";
 import { reportError } from "./report-error.ts";
 
-// Importing this file runs the command that the process was started with.
+// Importing this file runs the command in process.argv.
 
 try {
   await buildProgram().parseAsync();
@@ -13,8 +13,8 @@ try {
 
 function exitCodeFor(error: unknown): number {
   if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return EXIT.succeeded; // --help and --version throw, too.
-    if (error.code === "commander.help") return EXIT.usage; // The help itself is what there was to say.
+    if (error.exitCode === 0) return EXIT.succeeded; // --help and --version throw too.
+    if (error.code === "commander.help") return EXIT.usage; // Commander has printed the help.
   }
   return reportError(error, { json: process.argv.includes("--json") });
 }

@@ -86,7 +86,7 @@ describe("spool events", () => {
     const { code, stdout, stderr } = await spool(words, script);
     assert.equal(code, 0);
     assert.match(stdout, /^\S+ 2 progress echo 2\/5 40%\n\S+ 3 succeeded\n$/);
-    assert.match(stderr, new RegExp(`^there is more: {2}spool events ${TASK_ID} --from-seq 4 --address`));
+    assert.match(stderr, new RegExp(`^next page: {2}spool events ${TASK_ID} --from-seq 4 --address`));
   });
 
   it("prints a page as it was answered with --json", async () => {
@@ -100,9 +100,9 @@ describe("spool events", () => {
 
 describe("spool cancel", () => {
   for (const [outcome, text] of [
-    ["REQUESTED", "is running, and has been told to end"],
-    ["CANCELLED", "was pending, and has ended as cancelled"],
-    ["ALREADY_TERMINAL", "had ended before; nothing was changed"],
+    ["REQUESTED", "is running and was asked to end"],
+    ["CANCELLED", "was pending and is now cancelled"],
+    ["ALREADY_TERMINAL", "had already ended; nothing has changed"],
   ] as const) {
     it(`says that the task ${text}`, async () => {
       let reason: unknown;
@@ -200,7 +200,7 @@ describe("spool list", () => {
       rows.slice(1).map(([id]) => id),
       ["t0", "t1", "t2"],
     );
-    assert.match(stderr, /^there are more than 3: /);
+    assert.match(stderr, /^more than 3 tasks match; /);
   });
 
   it("prints every task with --all, a JSON object each with --json", async () => {

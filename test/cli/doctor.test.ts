@@ -34,7 +34,7 @@ describe("spool doctor", function () {
         async () => {
           const ended = await runSpool(["doctor"], { environment });
           assert.deepEqual(
-            [ended.code, ended.stderr, ended.stdout.endsWith("\n\nwell\n")],
+            [ended.code, ended.stderr, ended.stdout.endsWith("\n\nhealthy\n")],
             [0, "", true],
             ended.stdout,
           );
@@ -56,7 +56,7 @@ describe("spool doctor", function () {
         /^fail +sessions +no server is alive.*\n +start a server .* \(docs\/operating\.md: Start\)$/m,
       );
       assert.match(gone.stdout, /^fail +server +.* does not answer: /m);
-      assert.match(gone.stdout, /\n\nnot well: sessions, server\n$/);
+      assert.match(gone.stdout, /\n\nunhealthy: sessions, server\n$/);
     });
 
     it("tells of a server that was killed and of the task that it ran", async () => {
@@ -99,7 +99,7 @@ describe("spool doctor", function () {
               .map((line) => line.split(/ +/).slice(0, 2)),
             CHECK_NAMES.map((name) => ["ok", name]),
           );
-          assert.match(well.stdout, /^checked by the server at 127\.0\.0\.1:\d+ \(.*\n(.*\n)*\nwell\n$/);
+          assert.match(well.stdout, /^checked by the server at 127\.0\.0\.1:\d+ \(.*\n(.*\n)*\nhealthy\n$/);
         },
         { timeoutMs: 30_000 },
       );
@@ -111,7 +111,7 @@ describe("spool doctor", function () {
         /^fail +database +127\.0\.0\.1:\d+ does not answer: the token of this call is not/m,
       );
       assert.match(stranger.stdout, /^skipped +sweeper +the server that was asked made no checks$/m);
-      assert.match(stranger.stdout, /\n\nnot well: database; not looked at: postgres, /);
+      assert.match(stranger.stdout, /\n\nunhealthy: database; not checked: postgres, /);
 
       const client = new pg.Client(other.url);
       await client.connect();
@@ -160,7 +160,7 @@ describe("spool doctor", function () {
       proxy.silenceNext();
       url.host = proxy.address;
       const { says, ended } = spawnSpool(["doctor", "--timeout", "1s", "--database-url", url.href]);
-      await says("not well");
+      await says("unhealthy");
       const { code, stdout } = await ended;
       assert.equal(code, 1);
       assert.match(stdout, /^fail +database +not known within 1 s$/m);
@@ -183,7 +183,7 @@ describe("spool doctor", function () {
       assert.match(stdout, /^ok +database +the embedded database in .* answers in /m);
       assert.match(stdout, /^ok +sessions +1 server and 0 workers alive/m);
       assert.match(stdout, /^ok +server +.* is SERVING/m);
-      assert.match(stdout, /\n\nwell; not looked at: connections, transactions, wakeups\n$/);
+      assert.match(stdout, /\n\nhealthy; not checked: connections, transactions, wakeups\n$/);
       assert.equal(code, 0);
       const stranger = await runSpool(["doctor"], { environment: { ...environment, SPOOL_TOKEN: "" } });
       assert.match(stranger.stdout, /^fail +database +.*bearer token/m);
@@ -197,7 +197,7 @@ describe("spool doctor", function () {
       assert.equal((await runSpool(["migrate", "--data-dir", folder])).code, 0);
       const { code, stdout } = await runSpool(["doctor", "--data-dir", folder]);
       assert.match(stdout, /^ok +schema /m);
-      assert.match(stdout, /\n\nnot well: sessions; not looked at: connections, transactions, wakeups, server\n$/);
+      assert.match(stdout, /\n\nunhealthy: sessions; not checked: connections, transactions, wakeups, server\n$/);
       assert.equal(code, 1);
     });
   });

@@ -100,11 +100,11 @@ describe("spool follow", () => {
     assert.match(stdout, /ERROR \\u001b\[2J/);
   });
 
-  it("colours warnings and errors, and not where NO_COLOR is set", async () => {
+  it("colors warnings and errors, and not where NO_COLOR is set", async () => {
     const events = [log(1, "w", LogLevel.WARN), log(2, "e", LogLevel.ERROR), final(3)];
-    const coloured = await follow(events, [], { FORCE_COLOR: "1" });
-    assert.ok(coloured.stdout.includes("\u001b[33mWARN w\u001b[39m\n"));
-    assert.ok(coloured.stdout.includes("\u001b[31mERROR e\u001b[39m\n"));
+    const colored = await follow(events, [], { FORCE_COLOR: "1" });
+    assert.ok(colored.stdout.includes("\u001b[33mWARN w\u001b[39m\n"));
+    assert.ok(colored.stdout.includes("\u001b[31mERROR e\u001b[39m\n"));
     const plain = await follow(events, [], { NO_COLOR: "1" });
     assert.ok(!plain.stdout.includes("\u001b"));
   });
@@ -129,7 +129,7 @@ describe("spool follow", () => {
       },
     );
     assert.deepEqual(spool.stdout.match(/(?<=Z )\d+/g), ["1", "2", "3", "4", "5", "6"]);
-    assert.equal(spool.stderr, "connection lost before event 4, coming back by itself: going down\n");
+    assert.equal(spool.stderr, "connection lost before event 4, reconnecting: going down\n");
     assert.equal(spool.code, 0);
   });
 
@@ -144,25 +144,22 @@ describe("spool follow", () => {
       (address) => runSpool(["follow", TASK_ID, "--retry", "0", "--address", address]),
     );
     assert.equal(code, 1);
-    assert.match(stderr, new RegExp(`^gave up; to come back: {2}spool follow ${TASK_ID} --from-seq 1 .*\nspool: gone`));
+    assert.match(stderr, new RegExp(`^gave up; to resume: {2}spool follow ${TASK_ID} --from-seq 1 .*\nspool: gone`));
   });
 
   it("lets go of the task on Ctrl-C: says that it runs on and how to come back, and ends with 3", async () => {
     const ended = await interrupted(["follow", TASK_ID, "--from-seq", "0"], "SIGINT");
     assert.equal(ended.code, 3);
     assert.match(ended.stderr, new RegExp(`^detached: task ${TASK_ID} keeps running\n`));
-    assert.match(
-      ended.stderr,
-      new RegExp(`to come back: {2}spool follow ${TASK_ID} --from-seq 3 --address [\\d.:]+\n`),
-    );
-    assert.match(ended.stderr, new RegExp(`to cancel it: {2}spool cancel ${TASK_ID} --address [\\d.:]+\n$`));
+    assert.match(ended.stderr, new RegExp(`to resume: {2}spool follow ${TASK_ID} --from-seq 3 --address [\\d.:]+\n`));
+    assert.match(ended.stderr, new RegExp(`to cancel: {2}spool cancel ${TASK_ID} --address [\\d.:]+\n$`));
   });
 
   it("says so in JSON with --json", async () => {
     const { stderr } = await interrupted(["follow", TASK_ID, "--json"], "SIGINT");
-    const { notice, task_id: taskId, come_back: comeBack } = JSON.parse(stderr);
+    const { notice, task_id: taskId, come_back: resume } = JSON.parse(stderr);
     assert.deepEqual([notice, taskId], ["detached", TASK_ID]);
-    assert.match(comeBack, /--from-seq 3/);
+    assert.match(resume, /--from-seq 3/);
   });
 
   it("ends with 124 when its own time is up, and says that the task runs on", async () => {
@@ -195,7 +192,7 @@ describe("spool follow", () => {
       runSpool(["follow", TASK_ID, "--address", address]),
     );
     assert.equal(ended.code, 1);
-    const hint = "  spool list shows the tasks that there are\n";
+    const hint = "  to list tasks: spool list\n";
     assert.equal(ended.stderr, `spool: there is no task ${TASK_ID} (NOT_FOUND, TASK_NOT_FOUND)\n${hint}`);
   });
 });

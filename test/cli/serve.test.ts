@@ -22,7 +22,7 @@ describe("spool serve", function () {
 
   it("prints its doors and what to try there, and stops in order on SIGTERM", async () => {
     const { child, says, ended } = spawnSpool(["serve", "--port", "0", "--data-dir", folder]);
-    await says("Ctrl-C stops it.");
+    await says("Press Ctrl-C to stop.");
     child.kill("SIGTERM");
     const { code, stdout } = await ended;
     assert.equal(code, 0);
@@ -50,7 +50,7 @@ describe("spool serve", function () {
       "--drain-ms",
       "600000",
     ]);
-    await says("Ctrl-C stops it.");
+    await says("Press Ctrl-C to stop.");
     const [, address] = /^gRPC +(\S+)$/m.exec(said.stdout)!;
     using client = connect({ address });
     await client.start({ kind: "echo", params: { count: 100, delay_ms: 10_000 } });
@@ -65,7 +65,7 @@ describe("spool serve", function () {
     const { hostname, port, pathname, username } = new URL(database.url);
     const url = `postgres://${username}:s3cret-s3cret@${pathname}?host=${hostname}&port=${port}`;
     const { child, says, ended } = spawnSpool(["serve", "--port", "0"], { environment: { SPOOL_DATABASE_URL: url } });
-    await says("Ctrl-C stops it.");
+    await says("Press Ctrl-C to stop.");
     child.kill("SIGTERM");
     const { code, stderr } = await ended;
     assert.equal(code, 0);
@@ -82,7 +82,7 @@ describe("spool serve", function () {
     await postgres.stop();
     const environment = { SPOOL_DATABASE_URL: postgres.url };
     const { says, ended } = spawnSpool(["serve", "--port", "0"], { environment });
-    await says("Ctrl-C stops it.");
+    await says("Press Ctrl-C to stop.");
     await postgres.start();
     const { code, stderr } = await ended;
     assert.equal(code, 1);
@@ -103,7 +103,7 @@ describe("spool serve", function () {
   it("ends with 2 on a wrong configuration, and names every problem", async () => {
     const { code, stderr } = await runSpool(["serve", "--port", "none", "--slots", "0"]);
     assert.equal(code, 2);
-    assert.match(stderr, /^spool: the configuration is wrong\n {2}--port: .*\n {2}--slots: .*\n$/);
+    assert.match(stderr, /^spool: invalid configuration\n {2}--port: .*\n {2}--slots: .*\n$/);
   });
 
   it("ends with 2 on a host that is not loopback without a token", async () => {
@@ -140,7 +140,7 @@ describe("spool migrate", function () {
     assert.equal(first.code, 0);
     const { applied, version } = JSON.parse(first.stdout);
     assert.ok(applied.length > 0);
-    assert.deepEqual([second.code, second.stdout], [0, `nothing to do; the schema is at ${version}\n`]);
+    assert.deepEqual([second.code, second.stdout], [0, `nothing to migrate; schema version ${version}\n`]);
   });
 
   it("ends with 2 on a wrong configuration", async () => {

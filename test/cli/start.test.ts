@@ -26,7 +26,7 @@ describe("spool start", () => {
     const waiting = () => ({ task: taskMessage({ kind: "nope", status: TaskStatus.PENDING, awaitsWorker: true }) });
     await using server = await serveScript({ startTask: waiting });
     const { code, stderr } = await runSpool(["start", "nope", "--address", server.address]);
-    assert.deepEqual([code, stderr], [0, "nobody here runs nope: the task waits until somebody comes who does\n"]);
+    assert.deepEqual([code, stderr], [0, "no server or worker runs kind nope: the task waits until one does\n"]);
   });
 
   it("sends what its options say", async () => {
@@ -89,15 +89,15 @@ describe("spool start", () => {
     const script: Script = { startTask: () => Promise.reject(refusal) };
     const { code, stderr } = await start(["echo", "--request-id", "mine", "--retry", "0"], {}, undefined, script);
     assert.equal(code, 1);
-    assert.match(stderr, /^no answer: .*--request-id mine finds its task\n/);
-    assert.match(stderr, /try again in a moment\n$/);
+    assert.match(stderr, /^no response: .*--request-id mine\n/);
+    assert.match(stderr, /try again later\n$/);
   });
 
   it("ends with 124 when the time is up before the answer", async () => {
     const script: Script = { startTask: async (_, { cancelled }) => (await cancelled, {}) };
     const { code, stderr } = await start(["echo", "--timeout", "300ms"], {}, undefined, script);
     assert.equal(code, 124);
-    assert.match(stderr, /^no answer: .*--request-id [0-9a-f-]{36} finds its task\n$/);
+    assert.match(stderr, /^no response: .*--request-id [0-9a-f-]{36}\n$/);
   });
 
   it("detaches on Ctrl-C while it waits, and ends with 3", async () => {

@@ -107,8 +107,8 @@ describe("a server that is not reached", () => {
 
 describe("a token", () => {
   for (const [token, told] of [
-    ["missing", /put the server's token into SPOOL_TOKEN\n/],
-    ["wrong", /put this server's token into SPOOL_TOKEN, in place of the one/],
+    ["missing", /set SPOOL_TOKEN to the server's token\n/],
+    ["wrong", /replace the value of SPOOL_TOKEN or --token by this server's token\n/],
   ] as const) {
     it(`that is ${token} is told as that`, async () => {
       await using server = await serveScript({

@@ -170,7 +170,7 @@ describe("a certificate", () => {
     assert.equal(trusting.code, 0, trusting.stderr);
     const wary = await start("", "2s");
     assert.notEqual(wary.code, 0);
-    assert.match(wary.stderr, /no answer/);
+    assert.match(wary.stderr, /no response/);
     const transport = createConnectTransport({
       baseUrl: server.url,
       httpVersion: "2",

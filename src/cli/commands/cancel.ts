@@ -2,29 +2,33 @@ import type { Command } from "commander";
 import type { CancelOutcome } from "../../client/client.ts";
 import { EXIT } from "../exit-codes.ts";
 import { jsonText, writeOut } from "../output/output.ts";
-import { withSession } from "../session.ts";
-import type { Session } from "../session.ts";
+import { runCommand } from "../command-context.ts";
+import type { CommandContext } from "../command-context.ts";
 import { resolveTaskId } from "../options/task-id.ts";
 
 const OUTCOMES: Readonly<Record<CancelOutcome, string>> = {
-  cancelled: "was pending, and has ended as cancelled",
-  requested: "is running, and has been told to end",
-  already_terminal: "had ended before; nothing was changed",
+  cancelled: "was pending and is now cancelled",
+  requested: "is running and was asked to end",
+  already_terminal: "had already ended; nothing has changed",
 };
 
 export function addCancel(program: Command): void {
   program
     .command("cancel")
-    .description("ask a task to end; a finished one stays as it is")
-    .argument("<task-id>", "or the first 8 characters of it or more")
-    .option("--reason <text>", "for people, on the tape")
+    .description("Cancel a task. A finished task stays as it is.")
+    .argument("<task-id>", "Task id, or at least its first 8 characters")
+    .option("--reason <text>", "Reason for people, recorded on the tape (default: none)")
     .action((taskId: string, { reason }: { reason?: string }, command: Command) =>
-      withSession(command, (session) => cancel(session, taskId, reason)),
+      runCommand(command, (context) => cancel(context, taskId, reason)),
     );
 }
 
-async function cancel({ client, json }: Session, named: string, reason: string | undefined): Promise<number> {
-  const taskId = await resolveTaskId(client, named);
+async function cancel(
+  { client, json }: CommandContext,
+  idOrPrefix: string,
+  reason: string | undefined,
+): Promise<number> {
+  const taskId = await resolveTaskId(client, idOrPrefix);
   const { task, outcome } = await client.cancel({ taskId, reason });
   const { status } = task;
   const text = json

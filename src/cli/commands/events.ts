@@ -1,11 +1,12 @@
 import type { Command } from "commander";
+import { PAGE_EVENTS_DEFAULT, PAGE_EVENTS_MAX } from "../../domain/limits.ts";
 import { EXIT } from "../exit-codes.ts";
 import { showLines } from "../follow/follow-task.ts";
 import { pageJson } from "../output/json-shapes.ts";
 import { parseCount, parseDuration, parseSeq } from "../options/option-values.ts";
 import { jsonText, writeNotice, writeOut } from "../output/output.ts";
-import { withSession } from "../session.ts";
-import type { Session } from "../session.ts";
+import { runCommand } from "../command-context.ts";
+import type { CommandContext } from "../command-context.ts";
 import { resolveTaskId } from "../options/task-id.ts";
 
 interface EventsOptions {
@@ -17,19 +18,31 @@ interface EventsOptions {
 export function addEvents(program: Command): void {
   program
     .command("events")
-    .description("print one page of a task's tape")
-    .argument("<task-id>", "or the first 8 characters of it or more")
-    .option("--from-seq <seq>", "the first event of the page (default: 1)", parseSeq)
-    .option("--limit <n>", "how many events at the most, up to 1000 (default: 100)", parseCount)
-    .option("--wait <duration>", "how long to wait for an event where there is none, up to 60s", parseDuration)
+    .description("Print one page of a task's tape")
+    .argument("<task-id>", "Task id, or at least its first 8 characters")
+    .option("--from-seq <seq>", "Seq of the first event of the page (default: 1)", parseSeq)
+    .option(
+      "--limit <n>",
+      `Maximum number of events, up to ${PAGE_EVENTS_MAX} (default: ${PAGE_EVENTS_DEFAULT})`,
+      parseCount,
+    )
+    .option(
+      "--wait <duration>",
+      "How long to wait for an event if the page is empty, up to 60s (default: 0)",
+      parseDuration,
+    )
     .action((taskId: string, options: EventsOptions, command: Command) =>
-      withSession(command, (session) => events(session, taskId, options)),
+      runCommand(command, (context) => events(context, taskId, options)),
     );
 }
 
-async function events({ client, json, commandLine }: Session, named: string, options: EventsOptions): Promise<number> {
+async function events(
+  { client, json, commandLine }: CommandContext,
+  idOrPrefix: string,
+  options: EventsOptions,
+): Promise<number> {
   const { fromSeq, limit, wait: waitMs } = options;
-  const taskId = await resolveTaskId(client, named);
+  const taskId = await resolveTaskId(client, idOrPrefix);
   const page = await client.events({ taskId, fromSeq, limit, waitMs });
   if (json) {
     await writeOut(`${jsonText(pageJson(page))}\n`);
@@ -37,8 +50,8 @@ async function events({ client, json, commandLine }: Session, named: string, opt
   }
   await showLines(page);
   if (page.hasMore) {
-    const more = commandLine("events", taskId, "--from-seq", String(page.nextFromSeq));
-    writeNotice({ json, lines: [`there is more:  ${more}`], fields: {} });
+    const next = commandLine("events", taskId, "--from-seq", String(page.nextFromSeq));
+    writeNotice({ json, lines: [`next page:  ${next}`], fields: {} });
   }
   return EXIT.succeeded;
 }

@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import { followTask } from "../follow/follow-task.ts";
 import { followTasks } from "../follow/follow-tasks.ts";
-import { gather, gatherLabel, parseDuration, parseSeq } from "../options/option-values.ts";
-import { withSession } from "../session.ts";
-import type { Session } from "../session.ts";
+import { collect, collectLabel, parseDuration, parseSeq } from "../options/option-values.ts";
+import { runCommand } from "../command-context.ts";
+import type { CommandContext } from "../command-context.ts";
 import { resolveTaskId } from "../options/task-id.ts";
 import { UsageError } from "../options/usage-error.ts";
-import { letGo, openWait } from "../follow/wait.ts";
+import { detach, openWait } from "../follow/wait.ts";
 
 interface FollowOptions {
   fromSeq?: bigint;
@@ -20,65 +20,69 @@ interface FollowOptions {
   cursor?: string;
 }
 
-/** The options of either use, by their flags: with the other they say nothing, and are refused. */
-const OF_ONE = { fromSeq: "--from-seq", plain: "--plain" } as const;
-const OF_ALL = { kind: "--kind", label: "--label", fromStart: "--from-start", cursor: "--cursor" } as const;
+/** The options for one task and for all tasks, with their flags. Options of the other group are rejected. */
+const ONE_TASK_FLAGS = { fromSeq: "--from-seq", plain: "--plain" } as const;
+const ALL_TASKS_FLAGS = { kind: "--kind", label: "--label", fromStart: "--from-start", cursor: "--cursor" } as const;
 
 export function addFollow(program: Command): void {
   program
     .command("follow")
-    .description("show a task's tape and follow it live to its end; or, with --all, what every task records")
-    .argument("[task-id]", "or the first 8 characters of it or more")
-    .option("--from-seq <seq>", "the first event to show (default: 1)", parseSeq)
-    .option("--plain", "a line an event, no bars")
-    .option("--timeout <duration>", "how long this command waits (30s, 5m); the task runs on", parseDuration)
-    .option("--retry <duration>", "how long to come back to a lost server (default: 60s)", parseDuration)
-    .option("--all", "instead of one task all of them, by one stream, from now on and until Ctrl-C")
-    .option("--kind <kind>", "with --all: only tasks of this kind; may be given again", gather)
+    .description("Follow a task's tape to its end, or with --all the tapes of all tasks")
+    .argument("[task-id]", "Task id, or at least its first 8 characters")
+    .option("--from-seq <seq>", "Seq of the first event to show (default: 1)", parseSeq)
+    .option("--plain", "Print one line for each event instead of progress bars")
+    .option(
+      "--timeout <duration>",
+      "How long this command waits, as 30s or 5m (default: no limit). The task keeps running.",
+      parseDuration,
+    )
+    .option("--retry <duration>", "How long to try to reconnect to a lost server (default: 60s)", parseDuration)
+    .option("--all", "Follow all tasks in one stream, from now on and until Ctrl-C")
+    .option("--kind <kind>", "With --all: only tasks of this kind. Can be repeated; any of the kinds matches.", collect)
     .option(
       "--label <key=value>",
-      "with --all: only tasks with this label; may be given again: all of them",
-      gatherLabel,
+      "With --all: only tasks with this label. Can be repeated; all labels must match.",
+      collectLabel,
     )
-    .option("--from-start", "with --all: what is stored already, too")
-    .option("--cursor <cursor>", "with --all: go on from where a stream was left, as it said")
+    .option("--from-start", "With --all: include the events that are already stored")
+    .option("--cursor <cursor>", "With --all: resume after this cursor, which follow prints when it ends")
     .action((taskId: string | undefined, options: FollowOptions, command: Command) =>
-      withSession(command, (session) => {
-        refuseMixed(taskId, options);
-        return taskId === undefined ? followAll(session, options) : follow(session, taskId, options);
+      runCommand(command, (context) => {
+        rejectMixedFlags(taskId, options);
+        return taskId === undefined ? followAll(context, options) : follow(context, taskId, options);
       }),
     );
 }
 
-function refuseMixed(taskId: string | undefined, options: FollowOptions): void {
+function rejectMixedFlags(taskId: string | undefined, options: FollowOptions): void {
   if ((taskId === undefined) === (options.all === undefined)) {
-    throw new UsageError("follow: name a task, or follow them with --all");
+    throw new UsageError("follow: give either a task id or --all");
   }
-  const others = options.all ? OF_ONE : OF_ALL;
-  const flag = Object.entries(others).find(([name]) => options[name as keyof FollowOptions] !== undefined)?.[1];
-  if (flag !== undefined) throw new UsageError(`${flag}: says nothing ${options.all ? "with" : "without"} --all`);
+  const rejected = options.all ? ONE_TASK_FLAGS : ALL_TASKS_FLAGS;
+  const flag = Object.entries(rejected).find(([name]) => options[name as keyof FollowOptions] !== undefined)?.[1];
+  if (flag !== undefined) throw new UsageError(`${flag}: not allowed ${options.all ? "with" : "without"} --all`);
   if (options.fromStart && options.cursor !== undefined)
-    throw new UsageError("--cursor: says nothing with --from-start");
+    throw new UsageError("--cursor: not allowed with --from-start");
 }
 
-async function followAll(session: Session, options: FollowOptions): Promise<number> {
+async function followAll(context: CommandContext, options: FollowOptions): Promise<number> {
   const { kind: kinds, label: labels, fromStart, cursor, retry: retryMs } = options;
   using wait = openWait(options.timeout);
-  // Awaited here, for what it waits with is let go of on leaving.
-  return await followTasks(session, { kinds, labels, fromStart, cursor }, { retryMs, wait });
+  // Awaited here, because leaving this function disposes `wait`.
+  return await followTasks(context, { kinds, labels, fromStart, cursor }, { retryMs, wait });
 }
 
-async function follow(session: Session, named: string, options: FollowOptions): Promise<number> {
+async function follow(context: CommandContext, idOrPrefix: string, options: FollowOptions): Promise<number> {
   const { fromSeq, plain, retry: retryMs } = options;
   using wait = openWait(options.timeout);
-  let taskId = named;
+  let taskId = idOrPrefix;
   try {
-    taskId = await resolveTaskId(session.client, named, wait.signal);
-    // A server that was never there is told of at once; one that goes away later is waited for.
-    await session.client.get({ taskId }, { signal: wait.signal });
+    taskId = await resolveTaskId(context.client, idOrPrefix, wait.signal);
+    // Fails at once if the server is unreachable from the start. A server that is lost later is retried.
+    await context.client.get({ taskId }, { signal: wait.signal });
   } catch (error) {
-    return letGo(session, error, { wait, taskId, comeBack: session.commandLine("follow", taskId) });
+    return detach(context, error, { wait, taskId, resume: context.commandLine("follow", taskId) });
   }
-  const { exitCode } = await followTask(session, { taskId, fromSeq, plain, retryMs, wait });
+  const { exitCode } = await followTask(context, { taskId, fromSeq, plain, retryMs, wait });
   return exitCode;
 }

@@ -6,10 +6,10 @@ import { TASK_STATUSES } from "../../domain/task.ts";
 import { escapeText } from "../output/escape-text.ts";
 import { EXIT } from "../exit-codes.ts";
 import { taskJson } from "../output/json-shapes.ts";
-import { gather, gatherLabel, parseCount } from "../options/option-values.ts";
+import { collect, collectLabel, parseCount } from "../options/option-values.ts";
 import { jsonText, writeNotice, writeOut } from "../output/output.ts";
-import { withSession } from "../session.ts";
-import type { Session } from "../session.ts";
+import { runCommand } from "../command-context.ts";
+import type { CommandContext } from "../command-context.ts";
 import { tableLine } from "../output/table-line.ts";
 import { SHORT_ID_CHARS } from "../options/task-id.ts";
 import { listWorkers } from "./list-workers.ts";
@@ -29,14 +29,14 @@ const WIDTHS = [SHORT_ID_CHARS, 12, 9, 24, 0];
 export function addList(program: Command): void {
   program
     .command("list")
-    .description("list tasks, newest first, or who runs them")
-    .addOption(new Option("--status <status...>", "only tasks in one of these").choices(TASK_STATUSES))
-    .option("--kind <kind>", "only tasks of this kind; may be given again", gather)
-    .option("--label <key=value>", "only tasks with this label; may be given again: all of them", gatherLabel)
-    .option("--limit <n>", "how many", parseCount, LIST_TASKS_DEFAULT)
-    .option("--all", "all of them, however many")
+    .description("List tasks, newest first, or with --workers the processes that run tasks")
+    .addOption(new Option("--status <status...>", "Only tasks with one of these statuses").choices(TASK_STATUSES))
+    .option("--kind <kind>", "Only tasks of this kind. Can be repeated; any of the kinds matches.", collect)
+    .option("--label <key=value>", "Only tasks with this label. Can be repeated; all labels must match.", collectLabel)
+    .option("--limit <n>", "Maximum number of tasks", parseCount, LIST_TASKS_DEFAULT)
+    .option("--all", "List all tasks, without a limit")
     .addOption(
-      new Option("--workers", "instead of tasks: the processes that run them").conflicts([
+      new Option("--workers", "List the servers and workers instead of tasks").conflicts([
         "status",
         "kind",
         "label",
@@ -44,20 +44,20 @@ export function addList(program: Command): void {
       ]),
     )
     .action((options: ListOptions, command: Command) =>
-      withSession(command, (session) => (options.workers ? listWorkers(session) : list(session, options))),
+      runCommand(command, (context) => (options.workers ? listWorkers(context) : list(context, options))),
     );
 }
 
-async function list({ client, json }: Session, options: ListOptions): Promise<number> {
+async function list({ client, json }: CommandContext, options: ListOptions): Promise<number> {
   const { status: statuses, kind: kinds, label: labels } = options;
   const limit = options.all ? Infinity : options.limit;
-  // One more than is shown tells whether there are more.
+  // One task beyond the limit shows whether there are more.
   const pageSize = Math.min(limit + 1, LIST_TASKS_MAX);
   let shown = 0;
   for await (const task of client.list({ statuses, kinds, labels, pageSize })) {
     if (shown === limit) {
       const fields = { notice: "more", shown };
-      writeNotice({ json, lines: [`there are more than ${limit}: --limit N or --all shows them`], fields });
+      writeNotice({ json, lines: [`more than ${limit} tasks match; to list more, use --limit N or --all`], fields });
       break;
     }
     if (shown++ === 0 && !json) await writeOut(tableLine(HEADINGS, WIDTHS));

@@ -8,13 +8,13 @@ import { exitCodeOf } from "../exit-codes.ts";
 import { resultJson } from "../output/json-shapes.ts";
 import { parseDuration } from "../options/option-values.ts";
 import { jsonText, resultText, writeError, writeOut } from "../output/output.ts";
-import { withSession } from "../session.ts";
-import type { Session } from "../session.ts";
+import { runCommand } from "../command-context.ts";
+import type { CommandContext } from "../command-context.ts";
 import { resolveTaskId } from "../options/task-id.ts";
-import { letGo, openWait } from "../follow/wait.ts";
+import { detach, openWait } from "../follow/wait.ts";
 
-/** The least time between two questions, for a server that does not wait as it was asked to. */
-const PAUSE_MS = 250;
+/** Least pause between two calls, in case the server returns before the requested wait is over. */
+const POLL_PAUSE_MS = 250;
 
 interface ResultOptions {
   wait?: true;
@@ -24,26 +24,30 @@ interface ResultOptions {
 export function addResult(program: Command): void {
   program
     .command("result")
-    .description("print the result of a task that has ended")
-    .argument("<task-id>", "or the first 8 characters of it or more")
-    .option("--wait", "wait for the end")
-    .option("--timeout <duration>", "how long this command waits (30s, 5m); the task runs on", parseDuration)
+    .description("Print the result of a finished task")
+    .argument("<task-id>", "Task id, or at least its first 8 characters")
+    .option("--wait", "Wait for the end of the task")
+    .option(
+      "--timeout <duration>",
+      "How long this command waits, as 30s or 5m (default: no limit). The task keeps running.",
+      parseDuration,
+    )
     .action((taskId: string, options: ResultOptions, command: Command) =>
-      withSession(command, (session) => result(session, taskId, options)),
+      runCommand(command, (context) => result(context, taskId, options)),
     );
 }
 
-async function result(session: Session, named: string, options: ResultOptions): Promise<number> {
+async function result(context: CommandContext, idOrPrefix: string, options: ResultOptions): Promise<number> {
   using wait = openWait(options.timeout);
   let outcome: TaskResult;
-  let taskId = named;
+  let taskId = idOrPrefix;
   try {
-    taskId = await resolveTaskId(session.client, named, wait.signal);
-    outcome = await (options.wait ? waitForResult : askForResult)(session, taskId, wait.signal);
+    taskId = await resolveTaskId(context.client, idOrPrefix, wait.signal);
+    outcome = await (options.wait ? waitForResult : fetchResult)(context, taskId, wait.signal);
   } catch (error) {
-    return letGo(session, error, { wait, taskId, comeBack: session.commandLine("result", taskId, "--wait") });
+    return detach(context, error, { wait, taskId, resume: context.commandLine("result", taskId, "--wait") });
   }
-  if (session.json) {
+  if (context.json) {
     await writeOut(`${jsonText(resultJson(outcome))}\n`);
   } else if (outcome.error) {
     writeError(`task ${taskId} ${outcome.status}: ${failureText(outcome.error)}\n`);
@@ -53,17 +57,17 @@ async function result(session: Session, named: string, options: ResultOptions): 
   return exitCodeOf(outcome.status);
 }
 
-function askForResult({ client }: Session, taskId: string, signal: AbortSignal): Promise<TaskResult> {
+function fetchResult({ client }: CommandContext, taskId: string, signal: AbortSignal): Promise<TaskResult> {
   return client.result({ taskId }, { signal });
 }
 
-async function waitForResult({ client }: Session, taskId: string, signal: AbortSignal): Promise<TaskResult> {
+async function waitForResult({ client }: CommandContext, taskId: string, signal: AbortSignal): Promise<TaskResult> {
   for (;;) {
     try {
       return await client.result({ taskId, waitMs: WAIT_MS_MAX }, { signal });
     } catch (error) {
       if (!(error instanceof SpoolRpcError) || error.reason !== "TASK_NOT_TERMINAL") throw error;
-      await pause(PAUSE_MS, signal);
+      await pause(POLL_PAUSE_MS, signal);
     }
   }
 }

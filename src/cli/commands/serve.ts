@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { ADDRESS_DEFAULT } from "../../client/transport/address.ts";
 import { EXIT } from "../exit-codes.ts";
-import { gather } from "../options/option-values.ts";
+import { collect } from "../options/option-values.ts";
 import { jsonText, writeOut } from "../output/output.ts";
 import { reportError } from "../report-error.ts";
 import { addServerOptions, serverFlags } from "../options/server-flags.ts";
@@ -11,29 +11,35 @@ import type { GlobalFlags } from "../options/settings.ts";
 const SIGNALS = { SIGINT: EXIT.cancelled, SIGTERM: EXIT.terminated } as const;
 
 export function addServe(program: Command): void {
-  const command = program.command("serve").description("run a server");
+  const command = program.command("serve").description("Run a server");
   addServerOptions(command)
     .option(
       "--kinds <file>",
-      "a module that exports kinds made with defineKind or defineKinds; may be given again",
-      gather,
+      "Module that exports kinds made with defineKind or defineKinds. Can be repeated.",
+      collect,
     )
     .action(async ({ kinds = [] }: { kinds?: string[] }, command: Command) => {
       const { json = false } = command.optsWithGlobals<GlobalFlags>();
-      // A server outlives whoever read its first lines.
+      // The server keeps running when the reader of its first lines closes the pipe.
       process.stdout.on("error", () => {});
       try {
-        await run(command, { json, kindFiles: kinds });
+        await serveUntilStopped(command, { json, kindFiles: kinds });
       } catch (error) {
         process.exitCode = reportError(error, { json });
       }
-      // What a failure has left open, or is still being sent to a collector that does not answer, would hold it.
+      // A failed start can leave handles open, and an export to an unresponsive collector can be pending.
       process.exit();
     });
 }
 
-/** Serves until a signal. The first one stops in order, also one that comes while the server starts. */
-async function run(command: Command, { json, kindFiles }: { json: boolean; kindFiles: string[] }): Promise<void> {
+/**
+ * Serves until a signal. The first signal stops the server gracefully, even during the start; a second one exits at
+ * once.
+ */
+async function serveUntilStopped(
+  command: Command,
+  { json, kindFiles }: { json: boolean; kindFiles: string[] },
+): Promise<void> {
   const stopping = Promise.withResolvers<void>();
   let signals = 0;
   for (const [signal, exitCode] of Object.entries(SIGNALS)) {
@@ -42,7 +48,7 @@ async function run(command: Command, { json, kindFiles }: { json: boolean; kindF
       stopping.resolve();
     });
   }
-  // It would end the process until there is a log whose level it changes.
+  // Registered before the log exists: without a handler SIGUSR2 ends the process.
   let toggleLevel = () => {};
   process.on("SIGUSR2", () => toggleLevel());
   const flags = serverFlags(command);
@@ -59,12 +65,15 @@ async function run(command: Command, { json, kindFiles }: { json: boolean; kindF
       endOnFatalErrors({ log, exitCode: EXIT.failed, lastWords: () => lastWords });
     },
   });
-  await writeOut(json ? `${jsonText({ address: server.address, doors: server.doors })}\n` : welcome(server, flags));
+  await writeOut(json ? `${jsonText({ address: server.address, doors: server.doors })}\n` : startupText(server, flags));
   await Promise.race([stopping.promise.then(() => server.stop()), server.stopped]);
 }
 
-/** The doors, and what to try at them. */
-function welcome({ address, doors }: { address: string; doors: readonly string[] }, flags: object): string {
+/** Returns the listeners and example commands for people. */
+function startupText(
+  { address, doors: listeners }: { address: string; doors: readonly string[] },
+  flags: object,
+): string {
   const host = address.replace(/^(?<scheme>https:\/\/)?(0\.0\.0\.0|\[::\]):/, "$<scheme>127.0.0.1:");
   const isTls = host.startsWith("https://");
   const start = ["npx spool start echo --wait", ...(host === ADDRESS_DEFAULT ? [] : ["--address", host])].join(" ");
@@ -72,5 +81,5 @@ function welcome({ address, doors }: { address: string; doors: readonly string[]
   const token = hasToken ? ` -H "authorization: Bearer $SPOOL_TOKEN"` : "";
   const curl = `npx buf curl ${isTls ? "" : "--http2-prior-knowledge "}--protocol grpc${token} -d '{"start": {"kind": "echo"}}' \\
       ${isTls ? host : `http://${host}`}/spool.v1.TaskService/RunTask`;
-  return `${doors.map((door) => `${door}\n`).join("")}\nTry it:\n  ${start}\n  ${curl}\n\nCtrl-C stops it.\n`;
+  return `${listeners.map((listener) => `${listener}\n`).join("")}\nTry it:\n  ${start}\n  ${curl}\n\nPress Ctrl-C to stop.\n`;
 }

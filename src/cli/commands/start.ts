@@ -5,10 +5,10 @@ import type { StartedTask, StartRequest } from "../../client/client.ts";
 import { escapeText } from "../output/escape-text.ts";
 import { EXIT } from "../exit-codes.ts";
 import { followTask } from "../follow/follow-task.ts";
-import { gatherLabel, parseCount, parseDuration, parseTime, readParams } from "../options/option-values.ts";
+import { collectLabel, parseCount, parseDuration, parseTime, readParams } from "../options/option-values.ts";
 import { jsonText, resultText, writeNotice, writeOut } from "../output/output.ts";
-import { withSession } from "../session.ts";
-import type { Session } from "../session.ts";
+import { runCommand } from "../command-context.ts";
+import type { CommandContext } from "../command-context.ts";
 import { openWait } from "../follow/wait.ts";
 import type { Wait } from "../follow/wait.ts";
 
@@ -30,27 +30,46 @@ interface StartOptions {
 export function addStart(program: Command): void {
   program
     .command("start")
-    .description("start a task and print its handle; with --wait, follow it to its end and print its result")
-    .argument("<kind>", "what code runs it")
-    .option("--params <json>", "a JSON object; @FILE reads a file, - standard input", "{}")
-    .option("--wait", "follow the task to its end")
-    .option("--plain", "with --wait: a line an event, no bars")
-    .option("--timeout <duration>", "how long this command waits (30s, 5m); the task runs on", parseDuration)
-    .option("--retry <duration>", "how long to try to reach the server", parseDuration)
-    .option("--request-id <id>", "the same id with the same content gives the same task: safe to run again")
-    .option("--label <key=value>", "to find the task by; may be given again", gatherLabel)
-    .option("--task-timeout <duration>", "how long an attempt at the task may run", parseDuration)
-    .option("--max-attempts <n>", "how many attempts the task may use (default: as the kind says, else 1)", parseCount)
-    .option("--retry-backoff <duration>", "how long the task waits after its first failed attempt", parseDuration)
-    .option("--run-at <time>", "not before, as 2027-01-31T08:00:00Z", parseTime)
-    .option("--deadline <time>", "when the task is ended, however far it has come", parseTime)
+    .description("Start a task and print its handle. With --wait, follow the task and print its result.")
+    .argument("<kind>", "Kind of the task")
+    .option("--params <json>", "Params as a JSON object. @FILE reads a file, - reads standard input.", "{}")
+    .option("--wait", "Follow the task to its end")
+    .option("--plain", "With --wait: print one line for each event instead of progress bars")
+    .option(
+      "--timeout <duration>",
+      "How long this command waits, as 30s or 5m (default: no limit). The task keeps running.",
+      parseDuration,
+    )
+    .option(
+      "--retry <duration>",
+      "How long to retry an unreachable server (default: 3s to start, 60s to follow)",
+      parseDuration,
+    )
+    .option(
+      "--request-id <id>",
+      "Idempotency key (default: random). A repeated start with the same id and content returns the same task.",
+    )
+    .option("--label <key=value>", "Label of the task. Can be repeated.", collectLabel)
+    .option("--task-timeout <duration>", "How long each attempt may run (default: no limit)", parseDuration)
+    .option("--max-attempts <n>", "Maximum number of attempts (default: set by the kind, else 1)", parseCount)
+    .option(
+      "--retry-backoff <duration>",
+      "Wait after the first failed attempt (default: set by the kind, else 1s)",
+      parseDuration,
+    )
+    .option("--run-at <time>", "Earliest start, as 2027-01-31T08:00:00Z (default: now)", parseTime)
+    .option(
+      "--deadline <time>",
+      "Time at which an unfinished task fails, as 2027-01-31T08:00:00Z (default: none)",
+      parseTime,
+    )
     .action((kind: string, options: StartOptions, command: Command) =>
-      withSession(command, (session) => start(session, kind, options)),
+      runCommand(command, (context) => start(context, kind, options)),
     );
 }
 
-async function start(session: Session, kind: string, options: StartOptions): Promise<number> {
-  // Made here, so that it can be told when nobody knows whether the start arrived.
+async function start(context: CommandContext, kind: string, options: StartOptions): Promise<number> {
+  // Generated here, so that the command can report the id if the start gets no response.
   const requestId = options.requestId ?? randomUUID();
   const request: StartRequest = {
     kind,
@@ -66,42 +85,48 @@ async function start(session: Session, kind: string, options: StartOptions): Pro
   using wait = openWait(options.timeout);
   let started: StartedTask;
   try {
-    started = await session.client.start(request, { signal: wait.signal });
+    started = await context.client.start(request, { signal: wait.signal });
   } catch (error) {
-    return unanswered(session, error, { wait, requestId });
+    return reportUnansweredStart(context, error, { wait, requestId });
   }
   const { taskId } = started.task;
   if (started.task.awaitsWorker) {
-    const lines = [`nobody here runs ${escapeText(kind)}: the task waits until somebody comes who does`];
-    writeNotice({ json: session.json, lines, fields: { notice: "awaits_worker", task_id: taskId, kind } });
+    const lines = [`no server or worker runs kind ${escapeText(kind)}: the task waits until one does`];
+    writeNotice({ json: context.json, lines, fields: { notice: "awaits_worker", task_id: taskId, kind } });
   }
   if (!options.wait) {
-    await writeOut(`${jsonText(handle(session, started))}\n`);
+    await writeOut(`${jsonText(handle(context, started))}\n`);
     return EXIT.succeeded;
   }
-  if (!session.json) {
-    const what = started.alreadyStarted ? "was started before" : "started";
+  if (!context.json) {
+    const what = started.alreadyStarted ? "was already started" : "started";
     writeNotice({ json: false, lines: [`task ${taskId} ${what}`], fields: {} });
   }
   const { plain, retry: retryMs } = options;
-  const { exitCode, final } = await followTask(session, { taskId, plain, retryMs, wait });
-  if (final?.result && !session.json) await writeOut(`${resultText(final.result)}\n`);
+  const { exitCode, final } = await followTask(context, { taskId, plain, retryMs, wait });
+  if (final?.result && !context.json) await writeOut(`${resultText(final.result)}\n`);
   return exitCode;
 }
 
-/** What a caller needs to go on, and the command that waits. */
-function handle({ commandLine }: Session, { task, alreadyStarted }: StartedTask) {
+/** Returns the task's id and state, and the command that follows the task. */
+function handle({ commandLine }: CommandContext, { task, alreadyStarted }: StartedTask) {
   const { taskId, kind, status } = task;
   const follow = commandLine("follow", taskId);
   return { task_id: taskId, kind, status, already_started: alreadyStarted, follow };
 }
 
-/** The start may have arrived all the same: only the request id can tell. */
-function unanswered({ json }: Session, error: unknown, { wait, requestId }: { wait: Wait; requestId: string }): number {
-  const hasEnded = wait.signal.aborted && error === wait.signal.reason;
-  if (!hasEnded && !(error instanceof SpoolRpcError && error.code === "UNAVAILABLE")) throw error;
-  const lines = [`no answer: if the start arrived all the same, --request-id ${requestId} finds its task`];
+/** Reports the request id of a start without a response, because the server may have started the task. */
+function reportUnansweredStart(
+  { json }: CommandContext,
+  error: unknown,
+  { wait, requestId }: { wait: Wait; requestId: string },
+): number {
+  const isWaitOver = wait.signal.aborted && error === wait.signal.reason;
+  if (!isWaitOver && !(error instanceof SpoolRpcError && error.code === "UNAVAILABLE")) throw error;
+  const lines = [
+    `no response: the task may have started; it is safe to repeat the command with --request-id ${requestId}`,
+  ];
   writeNotice({ json, lines, fields: { notice: "no_answer", request_id: requestId } });
-  if (!hasEnded) throw error;
+  if (!isWaitOver) throw error;
   return error === wait.interrupt.reason ? EXIT.detached : EXIT.timedOut;
 }

@@ -6,30 +6,30 @@ import { Bars } from "../output/bars.ts";
 import { eventLine } from "../output/event-lines.ts";
 import { exitCodeOf } from "../exit-codes.ts";
 import { eventJson } from "../output/json-shapes.ts";
-import { onceAnOutage } from "./report-once.ts";
+import { reportOnce } from "./report-once.ts";
 import { jsonText, writeNotice, writeOut } from "../output/output.ts";
-import { paintStdout } from "../output/color.ts";
-import type { Session } from "../session.ts";
-import { letGo } from "./wait.ts";
+import { colorizeStdout } from "../output/colorize.ts";
+import type { CommandContext } from "../command-context.ts";
+import { detach } from "./wait.ts";
 import type { Wait } from "./wait.ts";
 
 /** Shows the frames of one tape on standard output. */
 interface View {
   show(frame: Frame): Promise<void>;
-  /** Makes room for lines on stderr. */
+  /** Removes what would mix with lines on stderr. */
   clear(): void;
   close(): Promise<void>;
 }
 
 /**
- * Follows a task to its end and shows it: bars on a terminal, a line an event elsewhere and with `plain`, JSON with
- * `--json`. Ctrl-C and the time limit let go of the task, which runs on.
+ * Follows a task to its end and shows the events: as progress bars on a terminal, as one line each elsewhere and with
+ * `plain`, as JSON with `--json`. Ctrl-C and the time limit detach from the task, which keeps running.
  *
- * @param retryMs how long to come back to a lost server without progress
- * @returns the exit code, and the outcome where `final` was seen
+ * @param retryMs how long to try to reconnect to a lost server without progress
+ * @returns the exit code, and the `final` event if it was received
  */
 export async function followTask(
-  session: Session,
+  context: CommandContext,
   {
     taskId,
     fromSeq = 1n,
@@ -44,38 +44,38 @@ export async function followTask(
     wait: Wait;
   },
 ): Promise<{ exitCode: number; final: FinalEvent | null }> {
-  const view = openView(session, { taskId, plain });
-  const follow = { retryMs, signal: wait.signal, onReconnect: tellOfLoss(session, view) };
+  const view = openView(context, { taskId, plain });
+  const follow = { retryMs, signal: wait.signal, onReconnect: reportDisconnect(context, view) };
   let nextFromSeq = fromSeq;
   let last: Frame | null = null;
   try {
-    for await (const frame of session.client.followFrames({ taskId, fromSeq }, follow)) {
+    for await (const frame of context.client.followFrames({ taskId, fromSeq }, follow)) {
       await view.show(frame);
       last = frame;
       nextFromSeq = (frame.events.at(-1)?.seq ?? nextFromSeq - 1n) + 1n;
     }
   } catch (error) {
     await view.close();
-    const comeBack = session.commandLine("follow", taskId, "--from-seq", String(nextFromSeq));
+    const resume = context.commandLine("follow", taskId, "--from-seq", String(nextFromSeq));
     if (isTransient(error)) {
-      const fields = { notice: "gave_up", task_id: taskId, come_back: comeBack };
-      writeNotice({ json: session.json, lines: [`gave up; to come back:  ${comeBack}`], fields });
+      const fields = { notice: "gave_up", task_id: taskId, come_back: resume };
+      writeNotice({ json: context.json, lines: [`gave up; to resume:  ${resume}`], fields });
     }
-    return { exitCode: letGo(session, error, { wait, taskId, comeBack }), final: null };
+    return { exitCode: detach(context, error, { wait, taskId, resume }), final: null };
   }
   await view.close();
-  if (last === null || !isTerminal(last.status)) throw new Error("a followed tape ended without an end");
+  if (last === null || !isTerminal(last.status)) throw new Error("the stream ended before the final event of the task");
   const final = last.events.at(-1);
   return { exitCode: exitCodeOf(last.status), final: final?.type === "final" ? final : null };
 }
 
-/** A line an event. */
+/** Prints one line for each event. */
 export async function showLines({ events }: Pick<Frame, "events">): Promise<void> {
-  const lines = events.map((event) => eventLine(event, paintStdout)).filter((line) => line !== null);
+  const lines = events.map((event) => eventLine(event, colorizeStdout)).filter((line) => line !== null);
   await writeOut(lines.map((line) => `${line}\n`).join(""));
 }
 
-function openView({ json }: Session, { taskId, plain }: { taskId: string; plain: boolean }): View {
+function openView({ json }: CommandContext, { taskId, plain }: { taskId: string; plain: boolean }): View {
   if (!json && !plain && process.stdout.isTTY) return new Bars();
   const show = json ? (frame: Frame) => showJson(taskId, frame) : showLines;
   return { show, clear: () => {}, close: async () => {} };
@@ -86,12 +86,12 @@ async function showJson(taskId: string, { events }: Frame): Promise<void> {
   await writeOut(known.map((event) => `${jsonText(eventJson(taskId, event))}\n`).join(""));
 }
 
-function tellOfLoss({ json }: Session, view: View): (notice: ReconnectNotice) => void {
-  return onceAnOutage<ReconnectNotice>(({ error: { message }, nextFromSeq }) => {
+function reportDisconnect({ json }: CommandContext, view: View): (notice: ReconnectNotice) => void {
+  return reportOnce<ReconnectNotice>(({ error: { message }, nextFromSeq }) => {
     view.clear();
     writeNotice({
       json,
-      lines: [`connection lost before event ${nextFromSeq}, coming back by itself: ${message}`],
+      lines: [`connection lost before event ${nextFromSeq}, reconnecting: ${message}`],
       fields: { notice: "connection_lost", next_from_seq: nextFromSeq, message },
     });
   });

@@ -3,49 +3,49 @@ import { isTransient } from "../../client/errors.ts";
 import { RETRY_MS_DEFAULT } from "../../client/retry.ts";
 import { describeEvent } from "../output/event-lines.ts";
 import { eventJson } from "../output/json-shapes.ts";
-import { onceAnOutage } from "./report-once.ts";
+import { reportOnce } from "./report-once.ts";
 import { jsonText, writeNotice, writeOut } from "../output/output.ts";
-import { paintStdout } from "../output/color.ts";
-import type { Session } from "../session.ts";
-import { whyLetGo } from "./wait.ts";
+import { colorizeStdout } from "../output/colorize.ts";
+import type { CommandContext } from "../command-context.ts";
+import { detachReason } from "./wait.ts";
 import type { Wait } from "./wait.ts";
 
 /**
- * Shows the events of many tasks, a line each, until Ctrl-C or the time limit. Tells then how to go on from there.
+ * Shows the events of many tasks, one line each, until Ctrl-C or the time limit. Then reports how to resume.
  *
  * @returns the exit code
  */
 export async function followTasks(
-  session: Session,
+  context: CommandContext,
   tasks: TasksToFollow,
   { retryMs = RETRY_MS_DEFAULT, wait }: { retryMs?: number | undefined; wait: Wait },
 ): Promise<number> {
-  const { client, json } = session;
+  const { client, json } = context;
   let cursor = tasks.cursor ?? "";
-  const comeBack = () => session.commandLine("follow", "--all", ...filterWords(tasks), ...cursorWords(cursor));
+  const resume = () => context.commandLine("follow", "--all", ...filterFlags(tasks), ...cursorFlags(cursor));
   try {
-    const options = { retryMs, signal: wait.signal, onReconnect: tellOfLoss(session) };
+    const options = { retryMs, signal: wait.signal, onReconnect: reportDisconnect(context) };
     for await (const frame of client.followTasks(tasks, options)) {
       await writeOut(frame.tasks.flatMap(json ? jsonLines : lines).join(""));
       cursor = frame.cursor;
     }
   } catch (error) {
-    const ended = whyLetGo(error, wait);
+    const ended = detachReason(error, wait);
     const { what, notice, exitCode } = ended ?? { what: "gave up", notice: "gave_up", exitCode: null };
-    const fields = { notice, cursor, come_back: comeBack() };
+    const fields = { notice, cursor, come_back: resume() };
     if (cursor !== "" && (ended !== null || isTransient(error)))
-      writeNotice({ json, lines: [`${what}; to go on from here:  ${comeBack()}`], fields });
+      writeNotice({ json, lines: [`${what}; to resume:  ${resume()}`], fields });
     if (exitCode !== null) return exitCode;
     throw error;
   }
-  throw new Error("a stream over many tasks ended without an end");
+  throw new Error("the stream over many tasks ended without an error");
 }
 
 function lines({ taskId, events }: FollowedTask): string[] {
   return events.flatMap((event) => {
-    const text = describeEvent(event, paintStdout);
-    const place = paintStdout("dim", `${event.time.toISOString()} ${taskId} ${event.seq}`);
-    return text === null ? [] : [`${place} ${text}\n`];
+    const text = describeEvent(event, colorizeStdout);
+    const position = colorizeStdout("dim", `${event.time.toISOString()} ${taskId} ${event.seq}`);
+    return text === null ? [] : [`${position} ${text}\n`];
   });
 }
 
@@ -53,18 +53,18 @@ function jsonLines({ taskId, events }: FollowedTask): string[] {
   return events.filter(({ type }) => type !== "unknown").map((event) => `${jsonText(eventJson(taskId, event))}\n`);
 }
 
-function filterWords({ kinds = [], labels = {} }: TasksToFollow): string[] {
+function filterFlags({ kinds = [], labels = {} }: TasksToFollow): string[] {
   const pairs = Object.entries(labels).flatMap(([key, value]) => ["--label", `${key}=${value}`]);
   return [...kinds.flatMap((kind) => ["--kind", kind]), ...pairs];
 }
 
-function cursorWords(cursor: string): string[] {
+function cursorFlags(cursor: string): string[] {
   return cursor === "" ? [] : ["--cursor", cursor];
 }
 
-function tellOfLoss({ json }: Session): (notice: TasksReconnectNotice) => void {
-  return onceAnOutage<TasksReconnectNotice>(({ error: { message }, cursor }) => {
+function reportDisconnect({ json }: CommandContext): (notice: TasksReconnectNotice) => void {
+  return reportOnce<TasksReconnectNotice>(({ error: { message }, cursor }) => {
     const fields = { notice: "connection_lost", cursor, message };
-    writeNotice({ json, lines: [`connection lost, coming back by itself: ${message}`], fields });
+    writeNotice({ json, lines: [`connection lost, reconnecting: ${message}`], fields });
   });
 }

@@ -1,12 +1,12 @@
 import { EXIT } from "../exit-codes.ts";
 
-/** The first Ctrl-C fires the signal with `reason`; a second one ends the process at once. */
+/** The first Ctrl-C aborts the signal with `reason`; a second one exits the process at once. */
 export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
   readonly reason: Error;
 }
 
-/** Takes Ctrl-C for the length of a wait. */
+/** Handles Ctrl-C until the returned object is disposed. */
 export function catchInterrupt(): Interrupt {
   const interrupt = new AbortController();
   const reason = new Error("interrupted");

@@ -2,13 +2,13 @@ interface Lost {
   state: "lost";
 }
 
-/** Tells of the first notice of each outage alone. That the stream goes on is seen. */
-export function onceAnOutage<Notice extends { state: "lost" | "resumed" }>(
-  tell: (notice: Extract<Notice, Lost>) => void,
+/** Reports only the first notice of each outage. The events that follow show that the stream has resumed. */
+export function reportOnce<Notice extends { state: "lost" | "resumed" }>(
+  report: (notice: Extract<Notice, Lost>) => void,
 ): (notice: Notice) => void {
   let isLost = false;
   return (notice) => {
-    if (notice.state === "lost" && !isLost) tell(notice as Extract<Notice, Lost>);
+    if (notice.state === "lost" && !isLost) report(notice as Extract<Notice, Lost>);
     isLost = notice.state === "lost";
   };
 }

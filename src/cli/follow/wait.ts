@@ -4,16 +4,16 @@ import { EXIT } from "../exit-codes.ts";
 import { catchInterrupt } from "./interrupt.ts";
 import type { Interrupt } from "./interrupt.ts";
 import { writeNotice } from "../output/output.ts";
-import type { Session } from "../session.ts";
+import type { CommandContext } from "../command-context.ts";
 
-/** A wait for a task that runs on, whoever waits: it ends by Ctrl-C, and after --timeout. */
+/** A wait for a task. Ctrl-C and `--timeout` end the wait, not the task. */
 export interface Wait extends Disposable {
   readonly signal: AbortSignal;
   readonly interrupt: Interrupt;
   readonly limit: TimeLimit;
 }
 
-/** @param timeoutMs undefined: as long as it takes */
+/** Starts a wait. @param timeoutMs undefined: no limit */
 export function openWait(timeoutMs: number | undefined): Wait {
   const interrupt = catchInterrupt();
   const limit = timeLimit(timeoutMs ?? Infinity, interrupt.signal);
@@ -29,31 +29,27 @@ export function openWait(timeoutMs: number | undefined): Wait {
 }
 
 /**
- * Tells why a wait for a task has ended before the task, and how to come back.
+ * Reports why a wait ended before its task, and the commands that resume the wait and cancel the task.
  *
- * @param comeBack the command that goes on from here
+ * @param resume the command that resumes
  * @returns the exit code
- * @throws the error, if it was neither Ctrl-C nor the time limit
+ * @throws `error`, if neither Ctrl-C nor the time limit ended the wait
  */
-export function letGo(
-  { json, commandLine }: Session,
+export function detach(
+  { json, commandLine }: CommandContext,
   error: unknown,
-  { wait, taskId, comeBack }: { wait: Wait; taskId: string; comeBack: string },
+  { wait, taskId, resume }: { wait: Wait; taskId: string; resume: string },
 ): number {
-  const ended = whyLetGo(error, wait);
+  const ended = detachReason(error, wait);
   if (!ended) throw error;
   const cancel = commandLine("cancel", taskId);
-  const lines = [
-    `${ended.what}: task ${taskId} keeps running`,
-    `  to come back:  ${comeBack}`,
-    `  to cancel it:  ${cancel}`,
-  ];
-  writeNotice({ json, lines, fields: { notice: ended.notice, task_id: taskId, come_back: comeBack, cancel } });
+  const lines = [`${ended.what}: task ${taskId} keeps running`, `  to resume:  ${resume}`, `  to cancel:  ${cancel}`];
+  writeNotice({ json, lines, fields: { notice: ended.notice, task_id: taskId, come_back: resume, cancel } });
   return ended.exitCode;
 }
 
-/** Why a wait was ended by who waits; null for any other error. */
-export function whyLetGo(
+/** Returns whether Ctrl-C or the time limit ended a wait, and how to report that; null for any other error. */
+export function detachReason(
   error: unknown,
   { interrupt, limit }: Wait,
 ): { what: string; notice: string; exitCode: number } | null {

@@ -1,60 +1,92 @@
 import type { Command } from "commander";
+import {
+  CRASHES_DEFAULT,
+  FOLLOWS_PER_CONNECTION_DEFAULT,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+  STREAMS_PER_CONNECTION_DEFAULT,
+  WAITING_READS_DEFAULT,
+  WRITE_AHEAD_KIB_DEFAULT,
+} from "../../domain/limits.ts";
 
-// The options of the commands that run on the server's configuration. Their values go there as they were written: it
-// checks them all, and names every problem at once.
+// The options of the commands that use the server's configuration. Their values are passed on unparsed: the configuration
+// validates all of them and reports every problem together.
 
-/** Options that are no settings of the server. */
-const NO_SETTINGS: ReadonlySet<string> = new Set(["json", "address", "kinds", "timeout"]);
+/** Options that are not settings of the server. */
+const NOT_SETTINGS: ReadonlySet<string> = new Set(["json", "address", "kinds", "timeout"]);
 
 export function addDatabaseOptions(command: Command): Command {
   return command
     .option(
       "--database-url <url>",
-      "Postgres to keep everything in; better in SPOOL_DATABASE_URL, where ps does not show it",
+      "Postgres URL (default: an embedded database). Prefer SPOOL_DATABASE_URL, because ps shows flags.",
     )
-    .option("--data-dir <folder>", "where Postgres in process keeps its files (default: ./.spool)");
+    .option("--data-dir <folder>", "Folder of the embedded database (default: ./.spool)");
 }
 
-/** What all servers of a service have in common. */
+/** Adds the settings that all servers of a service share. */
 export function addServiceOptions(command: Command): Command {
   return addDatabaseOptions(command)
-    .option("--namespace <name>", "whose tasks these are (default: default)")
-    .option("--no-notify", "servers on one database find out by looking, not by NOTIFY")
-    .option("--cancel-grace-ms <ms>", "how long a cancelled task has to end by itself (default: 5000)")
-    .option("--lease-ms <ms>", "how long a silent process keeps its tasks (default: 10000)");
+    .option("--namespace <name>", "Namespace of the tasks (default: default)")
+    .option("--no-notify", "Find other servers' commits by polling once a second instead of by NOTIFY")
+    .option("--cancel-grace-ms <ms>", "How long a cancelled task has to end by itself, in ms (default: 5000)")
+    .option(
+      "--lease-ms <ms>",
+      "Lease duration in ms (default: 10000). After it expires, other servers may take the tasks.",
+    );
 }
 
 export function addServerOptions(command: Command): Command {
   return addServiceOptions(command)
-    .option("--host <host>", "where to listen (default: 127.0.0.1); anything but loopback asks for a token")
-    .option("--port <port>", "of the gRPC door (default: 50051); 0: any that is free")
-    .option("--http-port <port>", "of the HTTP door (default: 8080); 0: any that is free; off: none")
-    .option("--http-origins <origins>", "whose pages may call it, besides its own, with commas between")
-    .option("--tls-cert <file>", "a certificate in PEM, and those that it rests on: both doors speak TLS")
-    .option("--tls-key <file>", "its key")
-    .option("--slots <n>", "how many tasks run here at once (default: 64)")
-    .option("--unknown-kinds <wait|refuse>", "what becomes of the start of a kind that nobody has (default: wait)")
-    .option("--no-metrics", "count and measure nothing: no /metrics, nothing sent by OTLP")
-    .option("--no-migrate", "leave the schema of the database as it is")
-    .option("--drain-ms <ms>", "how long running tasks have at a shutdown (default: 5000)")
-    .option("--crashes-max <n>", "attempts of a task in a row that end with their process, before it does (default: 3)")
-    .option("--write-ahead-kib <kib>", "what a stream puts ahead of its reader before it waits (default: 64)")
-    .option("--streams-per-connection <n>", "calls and streams open at once on one connection (default: 1000)")
-    .option("--follows-per-connection <n>", "streams over many tasks open at once on one connection (default: 256)")
-    .option("--waiting-reads <n>", "expensive reads of one connection that wait for their turn (default: 512)")
-    .option("--request-timeout-ms <ms>", "how long a request at the HTTP port may take to arrive (default: 30000)")
-    .option("--sources-dir <folder>", "folder that kinds may read files below (default: .)")
-    .option("--model-base-url <url>", "API of the model that kinds may ask")
-    .option("--model <name>", "model that kinds may ask; its key is in SPOOL_MODEL_API_KEY")
+    .option("--host <host>", "Address to listen on (default: 127.0.0.1). Any address but loopback requires a token.")
+    .option("--port <port>", "gRPC port (default: 50051). 0 takes a free port.")
+    .option("--http-port <port>", "HTTP port (default: 8080). 0 takes a free port, off serves no HTTP.")
+    .option(
+      "--http-origins <origins>",
+      "Origins whose pages may call the HTTP endpoint, separated by commas (default: none)",
+    )
+    .option("--tls-cert <file>", "PEM file with the certificate and its chain, for TLS on both ports (default: no TLS)")
+    .option("--tls-key <file>", "PEM file with the key of the certificate")
+    .option("--slots <n>", "How many tasks this server runs at once (default: 64)")
+    .option(
+      "--unknown-kinds <wait|refuse>",
+      "What to do with a start whose kind no server or worker runs (default: wait)",
+    )
+    .option("--no-metrics", "Record no metrics: /metrics answers 404, and nothing is exported by OTLP")
+    .option("--no-migrate", "Do not migrate the schema at start")
+    .option("--drain-ms <ms>", "How long running tasks may continue at shutdown, in ms (default: 5000)")
+    .option("--crashes-max <n>", `Consecutive crashed attempts after which a task fails (default: ${CRASHES_DEFAULT})`)
+    .option(
+      "--write-ahead-kib <kib>",
+      `Write buffer of a stream in KiB, ahead of its reader (default: ${WRITE_AHEAD_KIB_DEFAULT})`,
+    )
+    .option(
+      "--streams-per-connection <n>",
+      `Calls and streams open at once on one connection (default: ${STREAMS_PER_CONNECTION_DEFAULT})`,
+    )
+    .option(
+      "--follows-per-connection <n>",
+      `FollowTasks streams open at once on one connection (default: ${FOLLOWS_PER_CONNECTION_DEFAULT})`,
+    )
+    .option("--waiting-reads <n>", `Queued expensive reads of one connection (default: ${WAITING_READS_DEFAULT})`)
+    .option(
+      "--request-timeout-ms <ms>",
+      `How long a request may take to arrive at the HTTP port, in ms (default: ${REQUEST_TIMEOUT_MS_DEFAULT})`,
+    )
+    .option("--sources-dir <folder>", "Folder below which kinds may read files (default: .)")
+    .option("--model-base-url <url>", "Base URL of an OpenAI-compatible API that kinds may call")
+    .option("--model <name>", "Model that kinds may call. The API key is in SPOOL_MODEL_API_KEY.")
     .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent (default: info)")
-    .option("--log-format <format>", "auto, json, or pretty for people (default: auto, pretty on a terminal)");
+    .option(
+      "--log-format <format>",
+      "auto, json or pretty (default: auto, which is pretty on a terminal and json elsewhere)",
+    );
 }
 
-/** What was set on the command line, by the names of the configuration. */
+/** Returns the settings that the command line has set, by their names in the configuration. */
 export function serverFlags(command: Command): Record<string, string | undefined> {
   const flags = Object.entries(command.optsWithGlobals<Record<string, unknown>>());
   const set = flags.filter(
-    ([name]) => !NO_SETTINGS.has(name) && command.getOptionValueSourceWithGlobals(name) === "cli",
+    ([name]) => !NOT_SETTINGS.has(name) && command.getOptionValueSourceWithGlobals(name) === "cli",
   );
   return Object.fromEntries(set.map(([name, value]) => [name, String(value)]));
 }

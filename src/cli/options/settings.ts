@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { ADDRESS_DEFAULT } from "../../client/transport/address.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** What every command takes. */
+/** The options that every command has. */
 export interface GlobalFlags {
   address?: string;
   token?: string;
@@ -10,17 +10,17 @@ export interface GlobalFlags {
   config?: string;
 }
 
-/** Where the server is, and what it asks for. */
+/** The address of the server and the token for it. */
 export interface ClientSettings {
   address: string;
-  /** Whether somebody has said so, or it is the default. */
-  isAddressNamed: boolean;
+  /** False if `address` is the default. */
+  isAddressConfigured: boolean;
   token: string | undefined;
 }
 
 /**
- * A flag counts before the environment, that before the file, that before the default; an empty variable counts as
- * unset. The file is a JSON object with `address` and `token`; what else is in it belongs to the server.
+ * Reads the settings of a client. Precedence: flag, environment variable, config file, default. An empty variable counts
+ * as unset. The config file is a JSON object with `address` and `token`; its other fields are the server's settings.
  *
  * @throws UsageError
  */
@@ -30,10 +30,10 @@ export function readSettings(
 ): ClientSettings {
   const path = flags.config ?? (environment["SPOOL_CONFIG"] || undefined);
   const file = path === undefined ? {} : readConfigFile(path);
-  const named = flags.address ?? (environment["SPOOL_ADDRESS"] || file.address);
+  const configured = flags.address ?? (environment["SPOOL_ADDRESS"] || file.address);
   return {
-    address: named ?? ADDRESS_DEFAULT,
-    isAddressNamed: named !== undefined,
+    address: configured ?? ADDRESS_DEFAULT,
+    isAddressConfigured: configured !== undefined,
     token: flags.token ?? (environment["SPOOL_TOKEN"] || file.token),
   };
 }
@@ -43,7 +43,7 @@ function readConfigFile(path: string): { address?: string; token?: string } {
   try {
     value = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    // A parser's message quotes the text, and that may hold the token.
+    // The parser's message quotes the file, which may hold the token.
     throw new UsageError(`${path}: ${error instanceof SyntaxError ? "must be JSON" : (error as Error).message}`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -55,6 +55,6 @@ function readConfigFile(path: string): { address?: string; token?: string } {
 
 function text(path: string, name: string, value: unknown): Record<string, string> {
   if (value === undefined || value === null) return {};
-  if (typeof value !== "string" || value === "") throw new UsageError(`${name} in ${path}: must be a text`);
+  if (typeof value !== "string" || value === "") throw new UsageError(`${name} in ${path}: must be a non-empty string`);
   return { [name]: value };
 }

@@ -1,6 +1,6 @@
-/** The command line, or a file that it names, is wrong. Nothing was done; the exit code is 2. */
+/** An invalid command line, or an invalid file that it names. The command did nothing; the exit code is 2. */
 export class UsageError extends Error {
-  /** What belongs to it, one line each. */
+  /** Further lines below the message. */
   readonly problems: readonly string[];
 
   constructor(message: string, { cause, problems = [] }: { cause?: unknown; problems?: readonly string[] } = {}) {

@@ -1,15 +1,15 @@
-// What a task says (logs, phases, labels, errors) must not drive the terminal that shows it: no escape sequences, no
-// line that looks like another, no text that runs backwards.
+// The texts of a task (logs, phases, labels, errors) must not control the terminal: no escape sequences, no forged lines,
+// no reversed text.
 
 const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** The text on one line, with every control and direction character shown instead of obeyed. */
+/** Returns the text as one line, with every control and direction character escaped. */
 export function escapeText(text: string): string {
   return text.toWellFormed().replace(UNSAFE, (character) => NAMED[character] ?? unicodeEscape(character));
 }
 
-/** JSON text for a terminal: the same value, with what JSON leaves raw and a terminal would obey escaped. */
+/** Escapes in a JSON text what JSON allows raw and a terminal would interpret. The value stays the same. */
 export function escapeJson(json: string): string {
   return json.replace(UNSAFE, (character) => (character === "\n" ? character : unicodeEscape(character)));
 }

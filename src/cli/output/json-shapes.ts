@@ -1,6 +1,6 @@
 import type { EventPage, Session, SpoolEvent, Task, TaskResult } from "../../client/client.ts";
 
-// What `--json` prints: the names of the proto, times in ISO 8601, statuses in lower case.
+// The JSON objects that `--json` prints: field names as in the proto, times in ISO 8601, statuses in lower case.
 
 export function taskJson(task: Task): Record<string, unknown> {
   const named = protoNames({ ...task, retryPolicy: protoNames(task.retryPolicy) });
@@ -12,7 +12,7 @@ export function sessionJson(session: Session): Record<string, unknown> {
   return protoNames(session);
 }
 
-/** An event of an unknown type has its place on the tape only. */
+/** Returns the JSON object of an event. An event of an unknown type has only its position. */
 export function eventJson(taskId: string, event: SpoolEvent): Record<string, unknown> {
   return protoNames({ taskId, ...event });
 }

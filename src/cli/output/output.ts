@@ -2,14 +2,14 @@ import { once } from "node:events";
 import { escapeJson, escapeText } from "./escape-text.ts";
 import { EXIT } from "../exit-codes.ts";
 
-/** JSON.rawJSON writes a number as it is told to: a seq that is larger than a double holds exactly. */
+/** JSON.rawJSON writes a number verbatim, so a seq above 2^53 stays exact. */
 declare global {
   interface JSON {
     rawJSON(text: string): unknown;
   }
 }
 
-/** Writes to standard output, at the pace at which it is read. */
+/** Writes to standard output, and waits while its reader is slow. */
 export async function writeOut(text: string): Promise<void> {
   if (text !== "" && !process.stdout.write(text)) await once(process.stdout, "drain");
 }
@@ -18,7 +18,7 @@ export function writeError(text: string): void {
   process.stderr.write(text);
 }
 
-/** Tells people something on stderr, or programs, in one JSON object. */
+/** Writes a notice to stderr: `lines` for people, or with `json` one object of `fields` for programs. */
 export function writeNotice({
   json,
   lines,
@@ -32,25 +32,25 @@ export function writeNotice({
 }
 
 /**
- * A value as JSON on one line, or indented: bigints are numbers and dates ISO 8601. No control character is in it, so
- * that it may be shown on a terminal.
+ * Returns a value as JSON on one line, or indented. A bigint becomes a number, a date ISO 8601. Control characters are
+ * escaped, so a terminal can show the text.
  */
 export function jsonText(value: unknown, { indent = 0 }: { indent?: number } = {}): string {
   const exact = (_key: string, member: unknown) => (typeof member === "bigint" ? JSON.rawJSON(String(member)) : member);
   return escapeJson(JSON.stringify(value, exact, indent));
 }
 
-/** JSON for people where standard output is a terminal, and on one line for programs. */
+/** Returns a value as JSON: indented if standard output is a terminal, else on one line. */
 export function resultText(value: unknown): string {
   return jsonText(value, process.stdout.isTTY ? { indent: 2 } : {});
 }
 
-/** A command whose reader has left (`| head`) has nobody to tell: it ends, and says nothing. */
-export function endOnBrokenPipe(): void {
-  const end = (error: NodeJS.ErrnoException) => {
+/** Exits without a message when the reader of the output closes the pipe, as `| head` does. */
+export function exitOnBrokenPipe(): void {
+  const exit = (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
     process.exit(EXIT.brokenPipe);
   };
-  process.stdout.on("error", end);
-  process.stderr.on("error", end);
+  process.stdout.on("error", exit);
+  process.stderr.on("error", exit);
 }

@@ -1,6 +1,10 @@
 import { padText } from "./text-width.ts";
 
-/** Columns of a fixed width, so that a long list begins at once and is never held whole. @param widths of each column */
+/**
+ * Returns one line of a table. The column widths are fixed, so a long list prints as it arrives and is never buffered.
+ *
+ * @param widths terminal columns of each table column
+ */
 export function tableLine(row: readonly string[], widths: readonly number[]): string {
   return `${row
     .map((cell, column) => padText(cell, widths[column]!))

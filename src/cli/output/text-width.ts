@@ -2,14 +2,14 @@ const ZERO = /^[\p{M}\p{Cf}]$/u;
 const WIDE =
   /^[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]$/u;
 
-/** How many columns a terminal gives the text. Near enough for a bar to stay on its line. */
+/** Returns how many columns the text takes on a terminal. Approximate, but enough to keep a bar on its line. */
 export function textWidth(text: string): number {
   let width = 0;
   for (const character of text) width += characterWidth(character);
   return width;
 }
 
-/** The text in at most so many columns, with an ellipsis where something was cut off. */
+/** Truncates the text to at most `columns`, with an ellipsis at the end if something was cut off. */
 export function fitText(text: string, columns: number): string {
   if (textWidth(text) <= columns) return text;
   let fitted = "";
@@ -22,7 +22,7 @@ export function fitText(text: string, columns: number): string {
   return `${fitted}…`;
 }
 
-/** The text, and spaces up to so many columns. */
+/** Pads the text with spaces to `columns`. */
 export function padText(text: string, columns: number): string {
   return text + " ".repeat(Math.max(0, columns - textWidth(text)));
 }

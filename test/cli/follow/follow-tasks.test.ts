@@ -34,7 +34,7 @@ describe("spool follow --all", () => {
       [`${TASK_ID} 4 progress echo 4/5 80%`, `${TASK_ID} 5 succeeded`],
     );
     const words = `spool follow --all --kind echo --label 'team=a b' --cursor ${CURSOR} --address 127.0.0.1:`;
-    assert.ok(stderr.startsWith(`detached; to go on from here:  ${words}`), stderr);
+    assert.ok(stderr.startsWith(`detached; to resume:  ${words}`), stderr);
   });
 
   it("prints a JSON object an event with --json", async () => {
@@ -74,12 +74,12 @@ describe("spool follow --all", () => {
   });
 
   for (const [words, complaint] of [
-    [[], "name a task, or follow them with --all"],
-    [[TASK_ID, "--all"], "name a task, or follow them with --all"],
-    [[TASK_ID, "--from-start"], "--from-start: says nothing without --all"],
-    [[TASK_ID, "--label", "a=b"], "--label: says nothing without --all"],
-    [["--all", "--from-seq", "3"], "--from-seq: says nothing with --all"],
-    [["--all", "--from-start", "--cursor", "x"], "--cursor: says nothing with --from-start"],
+    [[], "give either a task id or --all"],
+    [[TASK_ID, "--all"], "give either a task id or --all"],
+    [[TASK_ID, "--from-start"], "--from-start: not allowed without --all"],
+    [[TASK_ID, "--label", "a=b"], "--label: not allowed without --all"],
+    [["--all", "--from-seq", "3"], "--from-seq: not allowed with --all"],
+    [["--all", "--from-start", "--cursor", "x"], "--cursor: not allowed with --from-start"],
   ] as const) {
     it(`refuses ${words.join(" ") || "to be told nothing"}`, async () => {
       const { code, stderr } = await runSpool(["follow", ...words]);

@@ -31,9 +31,9 @@ describe("a task that is named by the beginning of its id", () => {
     assert.equal(several.code, 2);
     assert.match(several.stderr, new RegExp(`several tasks .*\n  ${TASK_ID}  echo .*\n  ${OTHER}  echo `));
     const none = await spool(["events", "00000000"], script(TASK_ID));
-    assert.deepEqual([none.code, none.stderr], [2, "spool: task id 00000000: no task has an id that begins so\n"]);
+    assert.deepEqual([none.code, none.stderr], [2, "spool: task id 00000000: no task has this id prefix\n"]);
     const short = await spool(["follow", TASK_ID.slice(0, 7)], script(TASK_ID));
-    assert.match(short.stderr, /write its first 8 characters or more/);
+    assert.match(short.stderr, /too short; give at least the first 8 characters/);
   });
 });
 

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import type { SpoolEvent, TaskStatus } from "../../../src/client/client.ts";
 import { escapeJson, escapeText } from "../../../src/cli/output/escape-text.ts";
 import { describeEvent } from "../../../src/cli/output/event-lines.ts";
-import type { Paint } from "../../../src/cli/output/color.ts";
+import type { Colorize } from "../../../src/cli/output/colorize.ts";
 import { advance, barLines, newProgressView } from "../../../src/cli/output/progress-view.ts";
 import { fitText, padText, textWidth } from "../../../src/cli/output/text-width.ts";
 
-const plain: Paint = (_, text) => text;
-const marked: Paint = (colour, text) => `<${colour}>${text}</>`;
+const plain: Colorize = (_, text) => text;
+const marked: Colorize = (color, text) => `<${color}>${text}</>`;
 const time = new Date(0);
 const size = { columns: 60, rows: 24 };
 
@@ -17,10 +17,10 @@ const progress = (phase: string, current: number, total: number): SpoolEvent => 
 };
 const started = (attempt: number): SpoolEvent => ({ seq: ++seq, time, type: "started", kind: "k", attempt });
 
-function bars(events: SpoolEvent[], { at = size, paint = plain, status = "running" as TaskStatus } = {}): string[] {
+function bars(events: SpoolEvent[], { at = size, colorize = plain, status = "running" as TaskStatus } = {}): string[] {
   const view = newProgressView();
   advance(view, { events, status });
-  return barLines(view, at, paint);
+  return barLines(view, at, colorize);
 }
 
 describe("the bars", () => {
@@ -38,7 +38,7 @@ describe("the bars", () => {
 
   it("are full, and green, only when all is done", () => {
     assert.deepEqual(bars([progress("p", 999, 1_000)]), [`p ${"█".repeat(39)}░ 999/1000 99%`]);
-    assert.deepEqual(bars([progress("p", 5, 5)], { paint: marked }), [`p <green>${"█".repeat(40)}</> 5/5 100%`]);
+    assert.deepEqual(bars([progress("p", 5, 5)], { colorize: marked }), [`p <green>${"█".repeat(40)}</> 5/5 100%`]);
     assert.deepEqual(bars([progress("p", 7, 5)]), [`p ${"█".repeat(40)} 7/5 100%`]);
   });
 

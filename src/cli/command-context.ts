@@ -1,27 +1,27 @@
 import type { Command } from "commander";
 import { connect } from "../client/client.ts";
 import type { SpoolClient } from "../client/client.ts";
-import { endOnBrokenPipe } from "./output/output.ts";
+import { exitOnBrokenPipe } from "./output/output.ts";
 import { reportError } from "./report-error.ts";
 import { readSettings } from "./options/settings.ts";
 import type { GlobalFlags } from "./options/settings.ts";
 import { UsageError } from "./options/usage-error.ts";
 
-/** How long a call is tried at a server that cannot be reached: long enough for a restart, short enough to be told. */
+/** How long a call retries while the server is unreachable: long enough for a restart, short enough for a person. */
 const CALL_RETRY_MS = 3_000;
 
-/** What a command works with. */
-export interface Session {
+/** The client, output format and helpers that a command uses. */
+export interface CommandContext {
   client: SpoolClient;
-  /** Standard output is for programs: JSON and nothing else. */
+  /** With `--json`, standard output carries JSON and nothing else. */
   json: boolean;
-  /** A command line that goes on from here, for people to copy: with this one's --address, if it has one. */
+  /** Builds a follow-up command for people to copy. Repeats `--address` if the current command line has one. */
   commandLine(...words: string[]): string;
 }
 
-/** Runs a command that talks to a server, and sets the exit code that it returns. */
-export async function withSession(command: Command, work: (session: Session) => Promise<number>): Promise<void> {
-  endOnBrokenPipe();
+/** Connects a client, runs a command that calls a server, and sets `process.exitCode` to the code that it returns. */
+export async function runCommand(command: Command, run: (context: CommandContext) => Promise<number>): Promise<void> {
+  exitOnBrokenPipe();
   const flags = command.optsWithGlobals<GlobalFlags & { retry?: number }>();
   const json = flags.json ?? false;
   let address: string | undefined;
@@ -31,15 +31,17 @@ export async function withSession(command: Command, work: (session: Session) => 
     const suffix = flags.address === undefined ? [] : ["--address", flags.address];
     const commandLine = (...words: string[]) => ["spool", ...words, ...suffix].map(quote).join(" ");
     const { token } = settings;
-    using client = checked(() => connect({ address: settings.address, token, retryMs: flags.retry ?? CALL_RETRY_MS }));
-    process.exitCode = await work({ client, json, commandLine });
+    using client = withUsageErrors(() =>
+      connect({ address: settings.address, token, retryMs: flags.retry ?? CALL_RETRY_MS }),
+    );
+    process.exitCode = await run({ client, json, commandLine });
   } catch (error) {
     process.exitCode = reportError(error, { json, address });
   }
 }
 
-/** What opens a client says of its address or token is wrong with the command line. @throws UsageError */
-export function checked<Opened>(open: () => Opened): Opened {
+/** Opens a client or connection. @throws UsageError instead of the TypeError for a malformed address or token */
+export function withUsageErrors<Opened>(open: () => Opened): Opened {
   try {
     return open();
   } catch (error) {
@@ -48,7 +50,7 @@ export function checked<Opened>(open: () => Opened): Opened {
   }
 }
 
-/** A word as a shell takes it for itself. */
+/** Quotes a word for a shell where necessary. */
 function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
