@@ -21,7 +21,7 @@ describe("the bundled command line", () => {
   });
   after(() => folder.remove());
 
-  it("tells its version and help", async () => {
+  it("prints its version and its help", async () => {
     assert.match(await spool("--version"), /^\d+\.\d+\.\d+\n$/);
     assert.match(await spool("--help"), /Usage: spool/);
   });
@@ -31,9 +31,9 @@ describe("the bundled command line", () => {
     assert.match(await spool("list", "--address", server.address), /echo +/);
   });
 
-  it("runs what needs the server's code from the sources", async () => {
+  it("runs doctor, which needs the server's code, from the sources", async () => {
     const none = join(folder.path, "none");
-    // It finds no database, and so ends with 1.
+    // It finds no database, so it exits with 1.
     const report = await spool("doctor", "--data-dir", none).catch((error: { stdout: string }) => error.stdout);
     assert.match(report, /there is no database in/);
   });
@@ -57,13 +57,13 @@ describe("bin/spool.js", () => {
     return { root, spool, [Symbol.asyncDispose]: () => folder.remove() };
   }
 
-  it("runs the bundle, but the sources for a server: its kinds import the same modules", async () => {
+  it("runs the bundle, except for serve: a server runs the sources, because its kinds import the same modules", async () => {
     await using opened = await openPackage();
     assert.equal(await opened.spool("list"), "bundle");
     assert.equal(await opened.spool("serve"), "sources");
   });
 
-  it("runs the sources where they have changed since, and where there is no bundle", async () => {
+  it("runs the sources if they have changed since the build, or if there is no valid bundle", async () => {
     await using opened = await openPackage();
     await writeFile(join(opened.root, "src", "cli", "main.ts"), `console.log("newer" as string);`);
     assert.equal(await opened.spool("list"), "newer");

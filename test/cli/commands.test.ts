@@ -27,21 +27,21 @@ function resultScript(outcome: keyof typeof outcomes, { unfinished = 0 } = {}): 
 }
 
 describe("spool result", () => {
-  it("prints the result of a task that succeeded, and ends with 0", async () => {
+  it("prints the result of a task that succeeded, and exits with 0", async () => {
     const { code, stdout, stderr } = await spool(["result", TASK_ID], resultScript("succeeded"));
     assert.deepEqual([code, stdout, stderr], [0, '{"n":1}\n', ""]);
   });
 
-  it("tells why a task failed, and ends with 1", async () => {
+  it("reports why a task failed, and exits with 1", async () => {
     const { code, stdout, stderr } = await spool(["result", TASK_ID], resultScript("failed"));
     assert.deepEqual([code, stdout, stderr], [1, "", `task ${TASK_ID} failed: BROKEN: it\\nbroke\n`]);
   });
 
-  it("ends with 130 for a task that was cancelled", async () => {
+  it("exits with 130 for a cancelled task", async () => {
     assert.equal((await spool(["result", TASK_ID], resultScript("cancelled"))).code, 130);
   });
 
-  it("prints the whole answer with --json", async () => {
+  it("prints all fields of the result with --json", async () => {
     const { code, stdout } = await spool(["result", TASK_ID, "--json"], resultScript("failed"));
     assert.equal(code, 1);
     assert.deepEqual(JSON.parse(stdout), {
@@ -53,18 +53,18 @@ describe("spool result", () => {
     });
   });
 
-  it("says how to wait for a task that has not ended", async () => {
+  it("reports how to wait for a task that has not ended", async () => {
     const { code, stderr } = await spool(["result", TASK_ID], resultScript("succeeded", { unfinished: 9 }));
     assert.equal(code, 1);
     assert.match(stderr, new RegExp(`FAILED_PRECONDITION, TASK_NOT_TERMINAL\\)\n.*spool result ${TASK_ID} --wait\n$`));
   });
 
-  it("waits for the end with --wait", async () => {
+  it("waits for the end of the task with --wait", async () => {
     const { code, stdout } = await spool(["result", TASK_ID, "--wait"], resultScript("succeeded", { unfinished: 2 }));
     assert.deepEqual([code, stdout], [0, '{"n":1}\n']);
   });
 
-  it("ends with 124 when its own time is up", async () => {
+  it("exits with 124 when its --timeout expires", async () => {
     const script: Script = { getResult: async (_, { cancelled }) => (await cancelled, {}) };
     const { code, stderr } = await spool(["result", TASK_ID, "--wait", "--timeout", "300ms"], script);
     assert.equal(code, 124);
@@ -82,14 +82,14 @@ describe("spool events", () => {
   };
   const words = ["events", TASK_ID, "--from-seq", "2", "--limit", "2", "--wait", "5s"];
 
-  it("prints a page as lines, and how to read on", async () => {
+  it("prints a page as lines, and the command for the next page", async () => {
     const { code, stdout, stderr } = await spool(words, script);
     assert.equal(code, 0);
     assert.match(stdout, /^\S+ 2 progress echo 2\/5 40%\n\S+ 3 succeeded\n$/);
     assert.match(stderr, new RegExp(`^next page: {2}spool events ${TASK_ID} --from-seq 4 --address`));
   });
 
-  it("prints a page as it was answered with --json", async () => {
+  it("prints all fields of the page with --json", async () => {
     const { stdout, stderr } = await spool([...words, "--json"], script);
     const { events, ...page } = JSON.parse(stdout);
     assert.deepEqual(page, { task_id: TASK_ID, status: "succeeded", next_from_seq: 4, has_more: true, last_seq: 9 });
@@ -104,7 +104,7 @@ describe("spool cancel", () => {
     ["CANCELLED", "was pending and is now cancelled"],
     ["ALREADY_TERMINAL", "had already ended; nothing has changed"],
   ] as const) {
-    it(`says that the task ${text}`, async () => {
+    it(`reports that the task ${text}`, async () => {
       let reason: unknown;
       const script: Script = {
         cancelTask: (request) => {
@@ -132,7 +132,7 @@ describe("spool get", () => {
     }),
   };
 
-  it("prints what is set, a line each, with nothing that drives the terminal", async () => {
+  it("prints the fields that are set, one line each, with control characters escaped", async () => {
     const { code, stdout } = await spool(["get", TASK_ID], script);
     assert.equal(code, 0);
     assert.match(stdout, new RegExp(`^task_id +${TASK_ID}$`, "m"));
@@ -142,7 +142,7 @@ describe("spool get", () => {
     assert.ok(!stdout.includes("finished_at") && !stdout.includes("attempt_deadline_at"));
   });
 
-  it("prints with --json every field in the names of the proto", async () => {
+  it("prints every field under its proto name with --json", async () => {
     const { stdout } = await spool(["get", TASK_ID, "--json"], script);
     const time = new Date(T0).toISOString();
     const { last_seq: _, ...task } = JSON.parse(stdout);
@@ -170,7 +170,7 @@ describe("spool get", () => {
     });
   });
 
-  it("prints numbers past 2^53 exactly with --json", async () => {
+  it("prints numbers above 2^53 exactly with --json", async () => {
     const { stdout } = await spool(["get", TASK_ID, "--json"], script);
     assert.match(stdout, /"last_seq":1152921504606846976\}/);
     assert.equal(JSON.parse(stdout).finished_at, null);
@@ -187,7 +187,7 @@ describe("spool list", () => {
     },
   };
 
-  it("prints a table over pages, and says that there are more", async () => {
+  it("prints one table from several pages, and reports that more tasks match", async () => {
     const { code, stdout, stderr } = await spool(["list", "--limit", "3"], script);
     assert.equal(code, 0);
     const rows = stdout
@@ -203,7 +203,7 @@ describe("spool list", () => {
     assert.match(stderr, /^more than 3 tasks match; /);
   });
 
-  it("prints every task with --all, a JSON object each with --json", async () => {
+  it("prints every task with --all, as one JSON object each with --json", async () => {
     const { stdout, stderr } = await spool(["list", "--all", "--json"], script);
     const ids = stdout
       .trimEnd()
@@ -213,29 +213,29 @@ describe("spool list", () => {
     assert.equal(stderr, "");
   });
 
-  it("says nothing of more where the limit is the end", async () => {
+  it("reports no further tasks if exactly --limit tasks match", async () => {
     assert.equal((await spool(["list", "--limit", "5"], script)).stderr, "");
   });
 
-  it("shows of an id as much as names its task", async () => {
+  it("prints each task id up to the length that identifies the task", async () => {
     const { stdout } = await spool(["list"], { listTasks: () => ({ tasks: [taskMessage({ taskId: TASK_ID })] }) });
     assert.match(stdout, new RegExp(`^${TASK_ID.slice(0, 26)}  `, "m"));
   });
 
-  it("prints nothing where there is nothing", async () => {
+  it("prints nothing if no task matches", async () => {
     const { code, stdout } = await spool(["list"], { listTasks: () => ({}) });
     assert.deepEqual([code, stdout], [0, ""]);
   });
 
-  it("passes its filters on", async () => {
-    let asked: unknown;
+  it("sends its filters to the server", async () => {
+    let sent: unknown;
     await spool(["list", "--status", "failed", "--status", "cancelled", "--kind", "echo", "--label", "a=b"], {
       listTasks: ({ statuses, kinds, labels }) => {
-        asked = [statuses, kinds, { ...labels }];
+        sent = [statuses, kinds, { ...labels }];
         return {};
       },
     });
-    assert.deepEqual(asked, [[TaskStatus.FAILED, TaskStatus.CANCELLED], ["echo"], { a: "b" }]);
+    assert.deepEqual(sent, [[TaskStatus.FAILED, TaskStatus.CANCELLED], ["echo"], { a: "b" }]);
   });
 });
 
@@ -249,7 +249,7 @@ describe("spool list --workers", () => {
     }),
   });
 
-  it("prints who runs tasks, how many of how many, and what", async () => {
+  it("prints the sessions with their running tasks, capacity and kinds", async () => {
     const { code, stdout, stderr } = await spool(["list", "--workers"], script(false));
     assert.deepEqual([code, stderr], [0, ""]);
     const rows = stdout
@@ -262,7 +262,7 @@ describe("spool list --workers", () => {
     ]);
   });
 
-  it("prints a JSON object each with --json, and says where there are more", async () => {
+  it("prints one JSON object for each session with --json, and reports that more exist", async () => {
     const { stdout, stderr } = await spool(["list", "--workers", "--json"], script(true));
     const at = new Date(T0).toISOString();
     const times = { started_at: at, seen_at: at, expires_at: at };
@@ -271,7 +271,7 @@ describe("spool list --workers", () => {
     assert.deepEqual(JSON.parse(stderr), { notice: "more", shown: 1 });
   });
 
-  it("refuses to filter them as if they were tasks", async () => {
+  it("rejects the filters for tasks", async () => {
     const { code, stderr } = await spool(["list", "--workers", "--kind", "echo"], script(false));
     assert.equal(code, 2);
     assert.match(stderr, /--workers/);

@@ -13,7 +13,7 @@ import { startServerProcess } from "../support/server-process.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { runSpool, spawnSpool } from "./spool-process.ts";
 
-/** A database in process takes seconds to be made, and more on a busy machine. */
+/** Creating an embedded database takes seconds, and longer on a busy machine. */
 const TIMEOUT_MS = 60_000;
 
 describe("spool doctor", function () {
@@ -26,11 +26,11 @@ describe("spool doctor", function () {
     });
     after(() => database?.[Symbol.asyncDispose]());
 
-    it("ends with 0 where the service is well, and with 1 where its server has gone", async () => {
+    it("exits with 0 if the service is healthy, and with 1 if its server is gone", async () => {
       const server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: database.url } });
       const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_ADDRESS: server.address };
-      // On a busy machine something may be slow at one time, and not at the next.
-      const well = await eventually(
+      // On a busy machine a check may be slow once and fast the next time.
+      const healthy = await eventually(
         async () => {
           const ended = await runSpool(["doctor"], { environment });
           assert.deepEqual(
@@ -42,12 +42,12 @@ describe("spool doctor", function () {
         },
         { timeoutMs: 30_000 },
       );
-      const lines = well.stdout.trimEnd().split("\n");
+      const lines = healthy.stdout.trimEnd().split("\n");
       assert.deepEqual(
         lines.slice(0, -2).map((line) => line.split(/ +/).slice(0, 2)),
         CHECK_NAMES.map((name) => ["ok", name]),
       );
-      assert.match(well.stdout, new RegExp(`^ok +server +${server.address} is SERVING`, "m"));
+      assert.match(healthy.stdout, new RegExp(`^ok +server +${server.address} is SERVING`, "m"));
       assert.equal(await server.end("SIGTERM"), 0);
       const gone = await runSpool(["doctor", "--address", server.address], { environment });
       assert.equal(gone.code, 1);
@@ -59,7 +59,7 @@ describe("spool doctor", function () {
       assert.match(gone.stdout, /\n\nunhealthy: sessions, server\n$/);
     });
 
-    it("tells of a server that was killed and of the task that it ran", async () => {
+    it("reports a killed server and the task that the server ran", async () => {
       await using other = await createDatabase();
       const environment = { SPOOL_DATABASE_URL: other.url, SPOOL_LEASE_MS: "1000" };
       const server = await startServerProcess({ environment });
@@ -78,47 +78,47 @@ describe("spool doctor", function () {
       );
     });
 
-    it("asks a server by its address, where no database is configured", async () => {
+    it("asks the server at --address for its checks if no database is configured", async () => {
       await using other = await createDatabase();
       const token = "s3cret-token";
       await using server = await startServerProcess({
         environment: { SPOOL_DATABASE_URL: other.url, SPOOL_TOKEN: token },
       });
-      const nowhere = { SPOOL_DATA_DIR: join(tmpdir(), "spool-doctor-that-is-not-there") };
+      const noDatabase = { SPOOL_DATA_DIR: join(tmpdir(), "spool-doctor-that-is-not-there") };
       const ask = (...words: string[]) =>
-        runSpool(["doctor", "--address", server.address, ...words], { environment: nowhere });
+        runSpool(["doctor", "--address", server.address, ...words], { environment: noDatabase });
 
       await eventually(
         async () => {
-          const well = await ask("--token", token);
-          assert.deepEqual([well.code, well.stderr], [0, ""], well.stdout);
+          const healthy = await ask("--token", token);
+          assert.deepEqual([healthy.code, healthy.stderr], [0, ""], healthy.stdout);
           assert.deepEqual(
-            well.stdout
+            healthy.stdout
               .split("\n")
               .slice(1, -3)
               .map((line) => line.split(/ +/).slice(0, 2)),
             CHECK_NAMES.map((name) => ["ok", name]),
           );
-          assert.match(well.stdout, /^checked by the server at 127\.0\.0\.1:\d+ \(.*\n(.*\n)*\nhealthy\n$/);
+          assert.match(healthy.stdout, /^checked by the server at 127\.0\.0\.1:\d+ \(.*\n(.*\n)*\nhealthy\n$/);
         },
         { timeoutMs: 30_000 },
       );
 
-      const stranger = await ask("--token", "another-token");
-      assert.equal(stranger.code, 1);
+      const unauthorized = await ask("--token", "another-token");
+      assert.equal(unauthorized.code, 1);
       assert.match(
-        stranger.stdout,
+        unauthorized.stdout,
         /^fail +database +127\.0\.0\.1:\d+ does not answer: the token of this call is not/m,
       );
-      assert.match(stranger.stdout, /^skipped +sweeper +the server that was asked made no checks$/m);
-      assert.match(stranger.stdout, /\n\nunhealthy: database; not checked: postgres, /);
+      assert.match(unauthorized.stdout, /^skipped +sweeper +the server that was asked made no checks$/m);
+      assert.match(unauthorized.stdout, /\n\nunhealthy: database; not checked: postgres, /);
 
       const client = new pg.Client(other.url);
       await client.connect();
       await client.query("insert into spool_migrations (name, timestamp) values ('9999-later', '2031-01-01')");
       await client.end();
-      // A report is kept for a moment.
-      const ill = await eventually(
+      // The server caches its report for a moment.
+      const unhealthy = await eventually(
         async () => {
           const ended = await ask("--token", token, "--json");
           assert.equal(ended.code, 1);
@@ -126,17 +126,17 @@ describe("spool doctor", function () {
         },
         { timeoutMs: 30_000 },
       );
-      assert.equal(ill.status, "fail");
+      assert.equal(unhealthy.status, "fail");
       assert.deepEqual(
-        ill.checks.map(({ name }) => name),
+        unhealthy.checks.map(({ name }) => name),
         CHECK_NAMES,
       );
-      const schema = ill.checks.find(({ name }) => name === "schema");
+      const schema = unhealthy.checks.find(({ name }) => name === "schema");
       assert.equal(schema?.status, "fail");
       assert.match(schema.found, /9999-later, newer than/);
     });
 
-    it("prints one object of a stable shape with --json", async () => {
+    it("prints one JSON object of a stable shape with --json", async () => {
       const { code, stdout, stderr } = await runSpool(["doctor", "--json", "--database-url", database.url]);
       assert.deepEqual([code, stderr, stdout.trimEnd().split("\n").length], [1, "", 1]);
       const report = JSON.parse(stdout) as { status: string; took_ms: number; checks: Check[] };
@@ -154,13 +154,13 @@ describe("spool doctor", function () {
       assert.deepEqual([sessions?.status, "section" in sessions! && sessions.section], ["fail", "Start"]);
     });
 
-    it("ends with its --timeout where the database says nothing", async () => {
+    it("ends after its --timeout if the database does not respond", async () => {
       const url = new URL(database.url);
       await using proxy = await startTcpProxy(() => new URL(database.url).host);
       proxy.silenceNext();
       url.host = proxy.address;
-      const { says, ended } = spawnSpool(["doctor", "--timeout", "1s", "--database-url", url.href]);
-      await says("unhealthy");
+      const { waitForOutput, ended } = spawnSpool(["doctor", "--timeout", "1s", "--database-url", url.href]);
+      await waitForOutput("unhealthy");
       const { code, stdout } = await ended;
       assert.equal(code, 1);
       assert.match(stdout, /^fail +database +not known within 1 s$/m);
@@ -174,7 +174,7 @@ describe("spool doctor", function () {
     });
     afterEach(() => rm(folder, { recursive: true, force: true }));
 
-    it("asks the server that has the folder for its checks", async () => {
+    it("asks the server that has the data folder open for its checks", async () => {
       const settings = { SPOOL_DATA_DIR: folder, SPOOL_TOKEN: "secret" };
       await using server = await startServerProcess({ environment: settings });
       const environment = { ...settings, SPOOL_ADDRESS: server.address };
@@ -185,12 +185,12 @@ describe("spool doctor", function () {
       assert.match(stdout, /^ok +server +.* is SERVING/m);
       assert.match(stdout, /\n\nhealthy; not checked: connections, transactions, wakeups\n$/);
       assert.equal(code, 0);
-      const stranger = await runSpool(["doctor"], { environment: { ...environment, SPOOL_TOKEN: "" } });
-      assert.match(stranger.stdout, /^fail +database +.*bearer token/m);
-      assert.equal(stranger.code, 1);
+      const unauthorized = await runSpool(["doctor"], { environment: { ...environment, SPOOL_TOKEN: "" } });
+      assert.match(unauthorized.stdout, /^fail +database +.*bearer token/m);
+      assert.equal(unauthorized.code, 1);
     });
 
-    it("looks into a folder that nobody has open, and makes none @slow", async () => {
+    it("checks a data folder that no server has open, and creates no database @slow", async () => {
       const empty = await runSpool(["doctor", "--data-dir", folder]);
       assert.deepEqual([empty.code, await readdir(folder)], [1, []]);
       assert.match(empty.stdout, /^fail +database +there is no database in /m);
@@ -202,7 +202,7 @@ describe("spool doctor", function () {
     });
   });
 
-  for (const [words, told] of [
+  for (const [words, message] of [
     [["--timeout", "0"], /--timeout <duration>.*1s to 10m/],
     [["--timeout", "999ms"], /1s to 10m/],
     [["--timeout", "601s"], /1s to 10m/],
@@ -210,10 +210,10 @@ describe("spool doctor", function () {
     [["--lease-ms", "999", "--namespace", "no spaces"], /--namespace: [^]*--lease-ms: must be an integer from 1000/],
     [["--token", "two words"], /token: must be printable ASCII/],
   ] as [string[], RegExp][]) {
-    it(`ends with 2 for ${words.join(" ")}`, async () => {
+    it(`exits with 2 for ${words.join(" ")}`, async () => {
       const { code, stdout, stderr } = await runSpool(["doctor", ...words]);
       assert.deepEqual([code, stdout], [2, ""]);
-      assert.match(stderr, told);
+      assert.match(stderr, message);
     });
   }
 });

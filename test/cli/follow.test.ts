@@ -10,7 +10,7 @@ import { runSpool, spawnSpool } from "./spool-process.ts";
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z /;
 
 describe("spool follow", () => {
-  it("prints a line an event where standard output is no terminal", async () => {
+  it("prints one line for each event if standard output is not a terminal", async () => {
     const { code, stdout, stderr } = await follow([
       event(1, { case: "started", value: { kind: "echo", attempt: 1 } }),
       event(2, { case: "progress", value: { phase: "read", current: 2n, total: 3n, detail: { file: "a" } } }),
@@ -39,7 +39,7 @@ describe("spool follow", () => {
     );
   });
 
-  it("prints a JSON object an event, and nothing else, with --json", async () => {
+  it("prints one JSON object for each event, and nothing else, with --json", async () => {
     const events = [progress(1), event(2, { case: undefined }), log(3, "\u009b31m\u001b]0;x"), final(4)];
     const { stdout, stderr } = await follow(events, ["--json"]);
     assert.equal(stderr, "");
@@ -60,12 +60,12 @@ describe("spool follow", () => {
     [TaskStatus.FAILED, 1],
     [TaskStatus.CANCELLED, 130],
   ] as const) {
-    it(`ends with ${code} when the task ends with status ${status}`, async () => {
+    it(`exits with ${code} when the task ends with status ${status}`, async () => {
       assert.equal((await follow([progress(1), final(2, status)])).code, code);
     });
   }
 
-  it("ends with the status of a finished task when there is nothing to show", async () => {
+  it("exits with the code for a finished task even if there is no event to print", async () => {
     const past = { events: [], lastSeq: 5n, status: TaskStatus.CANCELLED };
     const { code, stdout } = await withServer(
       {
@@ -78,7 +78,7 @@ describe("spool follow", () => {
     assert.deepEqual([code, stdout], [130, ""]);
   });
 
-  it("shows nothing of a task that could drive the terminal", async () => {
+  it("escapes every control character in the texts of a task", async () => {
     const evil = "\u001b[2J\u001b]0;owned\u0007\u009b31m\r\nfake line\u202e\u0000";
     const { stdout } = await follow(
       [
@@ -100,7 +100,7 @@ describe("spool follow", () => {
     assert.match(stdout, /ERROR \\u001b\[2J/);
   });
 
-  it("colors warnings and errors, and not where NO_COLOR is set", async () => {
+  it("colors warnings and errors, unless NO_COLOR is set", async () => {
     const events = [log(1, "w", LogLevel.WARN), log(2, "e", LogLevel.ERROR), final(3)];
     const colored = await follow(events, [], { FORCE_COLOR: "1" });
     assert.ok(colored.stdout.includes("\u001b[33mWARN w\u001b[39m\n"));
@@ -109,22 +109,22 @@ describe("spool follow", () => {
     assert.ok(!plain.stdout.includes("\u001b"));
   });
 
-  it("comes back by itself after a lost connection, and says so once", async () => {
+  it("reconnects after a lost connection, and reports the outage once", async () => {
     const whole = tape(6);
-    const { promise: spoken, resolve: speak } = Promise.withResolvers<void>();
+    const { promise: shown, resolve: onShown } = Promise.withResolvers<void>();
     const spool = await withServer(
       {
         async *streamEvents({ fromSeq }, { attempt }) {
           if (attempt === 2 || attempt === 3) throw failure("UNAVAILABLE", "still down");
           yield frame(whole.slice(Number(fromSeq) - 1, attempt === 1 ? 3 : 6));
           if (attempt > 1) return;
-          await spoken;
+          await shown;
           throw failure("UNAVAILABLE", "going down", { reason: "DRAINING" });
         },
       },
       async (address) => {
         const spool = spawnSpool(["follow", TASK_ID, "--address", address]);
-        void spool.says(" 3 progress").then(speak);
+        void spool.waitForOutput(" 3 progress").then(onShown);
         return await spool.ended;
       },
     );
@@ -133,7 +133,7 @@ describe("spool follow", () => {
     assert.equal(spool.code, 0);
   });
 
-  it("says how to come back when it gives up", async () => {
+  it("reports how to resume when it gives up", async () => {
     const { code, stderr } = await withServer(
       {
         async *streamEvents() {
@@ -147,7 +147,7 @@ describe("spool follow", () => {
     assert.match(stderr, new RegExp(`^gave up; to resume: {2}spool follow ${TASK_ID} --from-seq 1 .*\nspool: gone`));
   });
 
-  it("lets go of the task on Ctrl-C: says that it runs on and how to come back, and ends with 3", async () => {
+  it("detaches on Ctrl-C, reports that the task keeps running and how to resume, and exits with 3", async () => {
     const ended = await interrupted(["follow", TASK_ID, "--from-seq", "0"], "SIGINT");
     assert.equal(ended.code, 3);
     assert.match(ended.stderr, new RegExp(`^detached: task ${TASK_ID} keeps running\n`));
@@ -155,20 +155,20 @@ describe("spool follow", () => {
     assert.match(ended.stderr, new RegExp(`to cancel: {2}spool cancel ${TASK_ID} --address [\\d.:]+\n$`));
   });
 
-  it("says so in JSON with --json", async () => {
+  it("reports in JSON with --json that it detached", async () => {
     const { stderr } = await interrupted(["follow", TASK_ID, "--json"], "SIGINT");
     const { notice, task_id: taskId, come_back: resume } = JSON.parse(stderr);
     assert.deepEqual([notice, taskId], ["detached", TASK_ID]);
     assert.match(resume, /--from-seq 3/);
   });
 
-  it("ends with 124 when its own time is up, and says that the task runs on", async () => {
+  it("exits with 124 when its --timeout expires, and reports that the task keeps running", async () => {
     const ended = await interrupted(["follow", TASK_ID, "--timeout", "1500ms"], null);
     assert.equal(ended.code, 124);
     assert.match(ended.stderr, /^timed out: task .* keeps running\n.*--from-seq 3/s);
   });
 
-  it("ends quietly when its reader leaves", async () => {
+  it("exits without a message when its reader closes the pipe", async () => {
     const tapeOf = Array.from({ length: 20_000 }, (_, index) => progress(index + 1, 20_000));
     await withServer(
       {
@@ -186,7 +186,7 @@ describe("spool follow", () => {
     );
   });
 
-  it("tells at once of a task that does not exist", async () => {
+  it("reports at once that a task does not exist", async () => {
     const refusal = failure("NOT_FOUND", `there is no task ${TASK_ID}`, { reason: "TASK_NOT_FOUND" });
     const ended = await withServer({ getTask: () => Promise.reject(refusal) }, (address) =>
       runSpool(["follow", TASK_ID, "--address", address]),
@@ -213,7 +213,7 @@ function follow(events: Parameters<typeof frame>[0], words: string[] = [], envir
   );
 }
 
-/** Follows a task that stands still after two events, until a signal or by itself. */
+/** Follows a task that records nothing after two events, until a signal or until the command exits by itself. */
 function interrupted(words: string[], signal: NodeJS.Signals | null) {
   return withServer(
     {
@@ -223,9 +223,9 @@ function interrupted(words: string[], signal: NodeJS.Signals | null) {
       },
     },
     async (address) => {
-      const { child, says, ended } = spawnSpool([...words, "--address", address]);
+      const { child, waitForOutput, ended } = spawnSpool([...words, "--address", address]);
       if (signal) {
-        await says(words.includes("--json") ? '"seq":2' : " 2 progress");
+        await waitForOutput(words.includes("--json") ? '"seq":2' : " 2 progress");
         child.kill(signal);
       }
       return await ended;

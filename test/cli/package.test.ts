@@ -8,9 +8,9 @@ import { findBundle } from "../../bin/bundle.js";
 import { serveScript, taskMessage } from "../client/scripted-server.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-/** What a clone does not have. */
+/** Files and folders that are not under version control. */
 const UNTRACKED: ReadonlySet<string> = new Set(["node_modules", "dist", "coverage", ".git", ".spool"]);
-/** It bundles the console and the command line first. */
+/** Packing bundles the console and the command line first. */
 const PACK_MS = 60_000;
 const run = promisify(execFile);
 
@@ -24,7 +24,7 @@ describe("the package that npm packs", function () {
 
   before(async () => {
     folder = await mkdtempDisposable(join(tmpdir(), "spool-pack-"));
-    // Packing builds into dist: that of this checkout is in use by other tests.
+    // Packing writes to dist, and other tests use the dist of this checkout.
     const clone = join(folder.path, "clone");
     await mkdir(clone);
     for (const name of await readdir(ROOT)) {
@@ -41,7 +41,7 @@ describe("the package that npm packs", function () {
   });
   after(() => folder.remove());
 
-  it("has the bundled command line, the console and the sources, and no tests and benchmarks", () => {
+  it("contains the bundled command line, the console and the sources, but no tests or benchmarks", () => {
     for (const file of [
       "bin/spool.js",
       "dist/cli/spool.js",
@@ -60,16 +60,16 @@ describe("the package that npm packs", function () {
     );
   });
 
-  it("runs its bundle, which tells its version and calls a server", async () => {
+  it("runs its bundle, which prints its version and calls a server", async () => {
     assert.equal(findBundle(root()), join(root(), "dist", "cli", "spool.js"));
     assert.match(await spool("--version"), /^\d+\.\d+\.\d+\n$/);
     await using server = await serveScript({ listTasks: () => ({ tasks: [taskMessage({ kind: "echo" })] }) });
     assert.match(await spool("list", "--address", server.address), /echo +/);
   });
 
-  it("runs what needs the server's code from its sources", async () => {
+  it("runs doctor, which needs the server's code, from its sources", async () => {
     const none = join(folder.path, "none");
-    // It finds no database, and so ends with 1.
+    // It finds no database, so it exits with 1.
     const report = await spool("doctor", "--data-dir", none).catch((error: { stdout: string }) => error.stdout);
     assert.match(report, /there is no database in/);
   });

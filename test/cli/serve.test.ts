@@ -9,7 +9,7 @@ import { openDatabase } from "../../src/store/database.ts";
 import { createDatabase, startServer } from "../support/postgres.ts";
 import { runSpool, spawnSpool } from "./spool-process.ts";
 
-/** A database in process takes seconds to be made, and more on a busy machine. */
+/** Creating an embedded database takes seconds, and longer on a busy machine. */
 const TIMEOUT_MS = 60_000;
 
 describe("spool serve", function () {
@@ -20,9 +20,9 @@ describe("spool serve", function () {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  it("prints its doors and what to try there, and stops in order on SIGTERM", async () => {
-    const { child, says, ended } = spawnSpool(["serve", "--port", "0", "--data-dir", folder]);
-    await says("Press Ctrl-C to stop.");
+  it("prints its listeners and example commands, and stops gracefully on SIGTERM", async () => {
+    const { child, waitForOutput, ended } = spawnSpool(["serve", "--port", "0", "--data-dir", folder]);
+    await waitForOutput("Press Ctrl-C to stop.");
     child.kill("SIGTERM");
     const { code, stdout } = await ended;
     assert.equal(code, 0);
@@ -31,17 +31,17 @@ describe("spool serve", function () {
     assert.ok(stdout.includes(`http://${address}/spool.v1.TaskService/RunTask\n`));
   });
 
-  it("stops in order on a signal that comes while it starts", async () => {
-    const { child, says, ended } = spawnSpool(["serve", "--json", "--port", "0", "--data-dir", folder]);
-    await says("the database was migrated");
+  it("stops gracefully on a signal that arrives during the start", async () => {
+    const { child, waitForOutput, ended } = spawnSpool(["serve", "--json", "--port", "0", "--data-dir", folder]);
+    await waitForOutput("the database was migrated");
     child.kill("SIGINT");
     const { code, stdout } = await ended;
     assert.equal(code, 0);
     assert.match(JSON.parse(stdout).address, /^127\.0\.0\.1:\d+$/);
   });
 
-  it("ends at once on a second signal @slow", async () => {
-    const { child, said, says, ended } = spawnSpool([
+  it("exits at once on a second signal @slow", async () => {
+    const { child, output, waitForOutput, ended } = spawnSpool([
       "serve",
       "--port",
       "0",
@@ -50,22 +50,24 @@ describe("spool serve", function () {
       "--drain-ms",
       "600000",
     ]);
-    await says("Press Ctrl-C to stop.");
-    const [, address] = /^gRPC +(\S+)$/m.exec(said.stdout)!;
+    await waitForOutput("Press Ctrl-C to stop.");
+    const [, address] = /^gRPC +(\S+)$/m.exec(output.stdout)!;
     using client = connect({ address });
     await client.start({ kind: "echo", params: { count: 100, delay_ms: 10_000 } });
     child.kill("SIGTERM");
-    await says('"stopping"');
+    await waitForOutput('"stopping"');
     child.kill("SIGTERM");
     assert.equal((await ended).code, 143);
   });
 
-  it("runs on a database whose URL names the host in its query, and says where without the password", async () => {
+  it("accepts a database URL with the host in its query, and logs the location without the password", async () => {
     await using database = await createDatabase();
     const { hostname, port, pathname, username } = new URL(database.url);
     const url = `postgres://${username}:s3cret-s3cret@${pathname}?host=${hostname}&port=${port}`;
-    const { child, says, ended } = spawnSpool(["serve", "--port", "0"], { environment: { SPOOL_DATABASE_URL: url } });
-    await says("Press Ctrl-C to stop.");
+    const { child, waitForOutput, ended } = spawnSpool(["serve", "--port", "0"], {
+      environment: { SPOOL_DATABASE_URL: url },
+    });
+    await waitForOutput("Press Ctrl-C to stop.");
     child.kill("SIGTERM");
     const { code, stderr } = await ended;
     assert.equal(code, 0);
@@ -73,7 +75,7 @@ describe("spool serve", function () {
     assert.ok(!stderr.includes("s3cret"));
   });
 
-  it("ends with 1 where the database that it waits for turns out to be newer @slow", async () => {
+  it("exits with 1 if the database that it waits for has a newer schema @slow", async () => {
     await using postgres = await startServer();
     const newer = await openDatabase({ url: postgres.url });
     await migrate(newer.db);
@@ -81,38 +83,38 @@ describe("spool serve", function () {
     await newer.close();
     await postgres.stop();
     const environment = { SPOOL_DATABASE_URL: postgres.url };
-    const { says, ended } = spawnSpool(["serve", "--port", "0"], { environment });
-    await says("Press Ctrl-C to stop.");
+    const { waitForOutput, ended } = spawnSpool(["serve", "--port", "0"], { environment });
+    await waitForOutput("Press Ctrl-C to stop.");
     await postgres.start();
     const { code, stderr } = await ended;
     assert.equal(code, 1);
     assert.match(stderr, /9999-newer, newer than this program's/);
   });
 
-  it("keeps standard output to itself, whatever OpenTelemetry's SDK is told to say @slow", async () => {
+  it("keeps the debug log of the OpenTelemetry SDK off standard output @slow", async () => {
     const environment = { OTEL_LOG_LEVEL: "debug", OTEL_TRACES_EXPORTER: "otlp", SPOOL_METRICS: "off" };
     const words = ["serve", "--json", "--port", "0", "--data-dir", folder];
-    const { child, says, ended } = spawnSpool(words, { environment });
-    await says('"doors"');
+    const { child, waitForOutput, ended } = spawnSpool(words, { environment });
+    await waitForOutput('"doors"');
     child.kill("SIGTERM");
     const { stdout, stderr } = await ended;
     assert.match(JSON.parse(stdout).address, /^127\.0\.0\.1:\d+$/);
     for (const line of stderr.trimEnd().split("\n")) JSON.parse(line);
   });
 
-  it("ends with 2 on a wrong configuration, and names every problem", async () => {
+  it("exits with 2 on an invalid configuration, and reports every problem", async () => {
     const { code, stderr } = await runSpool(["serve", "--port", "none", "--slots", "0"]);
     assert.equal(code, 2);
     assert.match(stderr, /^spool: invalid configuration\n {2}--port: .*\n {2}--slots: .*\n$/);
   });
 
-  it("ends with 2 on a host that is not loopback without a token", async () => {
+  it("exits with 2 if the host is not loopback and no token is set", async () => {
     const { code, stderr } = await runSpool(["serve", "--host", "0.0.0.0", "--json"]);
     assert.equal(code, 2);
     assert.match(JSON.parse(stderr).error.problems[0], /SPOOL_TOKEN/);
   });
 
-  it("ends with 1 where it cannot listen", async () => {
+  it("exits with 1 if it cannot listen", async () => {
     const { code, stderr } = await runSpool([
       "serve",
       "--port",
@@ -132,7 +134,7 @@ describe("spool serve", function () {
 describe("spool migrate", function () {
   this.timeout(TIMEOUT_MS);
 
-  it("brings a database to the schema, and then has nothing to do", async () => {
+  it("migrates a database once, and then reports that there is nothing to migrate", async () => {
     const folder = await mkdtemp(join(tmpdir(), "spool-cli-"));
     const first = await runSpool(["migrate", "--json", "--data-dir", folder]);
     const second = await runSpool(["migrate"], { environment: { SPOOL_DATA_DIR: folder } });
@@ -143,7 +145,7 @@ describe("spool migrate", function () {
     assert.deepEqual([second.code, second.stdout], [0, `nothing to migrate; schema version ${version}\n`]);
   });
 
-  it("ends with 2 on a wrong configuration", async () => {
+  it("exits with 2 on an invalid configuration", async () => {
     assert.equal((await runSpool(["migrate", "--database-url", "mysql://x"])).code, 2);
   });
 });

@@ -11,18 +11,18 @@ export interface Ended {
   stderr: string;
 }
 
-/** The command, as a process of its own. */
+/** A `spool` command that runs in its own process. */
 export interface SpoolProcess {
   readonly child: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Ended>;
-  /** What it has said so far. */
-  readonly said: Readonly<Record<"stdout" | "stderr", string>>;
-  /** Resolves when standard output or error holds the text. */
-  says(text: string): Promise<void>;
+  /** The output so far. */
+  readonly output: Readonly<Record<"stdout" | "stderr", string>>;
+  /** Resolves when standard output or standard error contains the text; rejects if the process ends without it. */
+  waitForOutput(text: string): Promise<void>;
 }
 
 export interface SpawnOptions {
-  /** Instead of this process's SPOOL_ variables, of which none is passed on. */
+  /** Replaces the SPOOL_ variables of this process, which the command does not inherit. */
   environment?: Record<string, string>;
   input?: string;
 }
@@ -33,41 +33,41 @@ export function spawnSpool(words: readonly string[], { environment = {}, input }
   );
   const env = { ...Object.fromEntries(inherited), SPOOL_HTTP_PORT: "0", ...environment };
   const child = spawn(process.execPath, [BIN, ...words], { env });
-  const said = { stdout: "", stderr: "" };
+  const output = { stdout: "", stderr: "" };
   const waiting = new Set<() => void>();
   for (const name of ["stdout", "stderr"] as const) {
     child[name].setEncoding("utf8").on("data", (text: string) => {
-      said[name] += text;
+      output[name] += text;
       for (const check of waiting) check();
     });
   }
   child.stdin.on("error", () => {}).end(input);
-  const ended = once(child, "close").then(([code]: (number | null)[]) => ({ code: code ?? null, ...said }));
+  const ended = once(child, "close").then(([code]: (number | null)[]) => ({ code: code ?? null, ...output }));
   return {
     child,
     ended,
-    said,
-    async says(text) {
-      const heard = new Promise<void>((resolve) => {
+    output,
+    async waitForOutput(text) {
+      const printed = new Promise<void>((resolve) => {
         const check = () => {
-          if (!said.stdout.includes(text) && !said.stderr.includes(text)) return;
+          if (!output.stdout.includes(text) && !output.stderr.includes(text)) return;
           waiting.delete(check);
           resolve();
         };
         waiting.add(check);
         check();
       });
-      const gone = ended.then(({ stdout, stderr }) => {
+      const exited = ended.then(({ stdout, stderr }) => {
         if (!stdout.includes(text) && !stderr.includes(text)) {
-          throw new Error(`ended without saying ${JSON.stringify(text)}: ${stdout}${stderr}`);
+          throw new Error(`ended without printing ${JSON.stringify(text)}: ${stdout}${stderr}`);
         }
       });
-      await Promise.race([heard, gone]);
+      await Promise.race([printed, exited]);
     },
   };
 }
 
-/** Runs the command to its end. */
+/** Runs the command until it ends. */
 export async function runSpool(words: readonly string[], options?: SpawnOptions): Promise<Ended> {
   return await spawnSpool(words, options).ended;
 }

@@ -10,7 +10,7 @@ import { runSpool, spawnSpool } from "./spool-process.ts";
 import type { Ended, SpawnOptions } from "./spool-process.ts";
 
 describe("spool start", () => {
-  it("prints a handle that says how to wait, and ends with 0 at once", async () => {
+  it("prints a handle with the command that waits, and exits with 0 at once", async () => {
     const { code, stdout, stderr, address } = await start(["echo"]);
     assert.deepEqual([code, stderr], [0, ""]);
     assert.deepEqual(JSON.parse(stdout), {
@@ -22,14 +22,14 @@ describe("spool start", () => {
     });
   });
 
-  it("says that a task waits whose kind nobody has", async () => {
+  it("reports that a task waits because no server or worker runs its kind", async () => {
     const waiting = () => ({ task: taskMessage({ kind: "nope", status: TaskStatus.PENDING, awaitsWorker: true }) });
     await using server = await serveScript({ startTask: waiting });
     const { code, stderr } = await runSpool(["start", "nope", "--address", server.address]);
     assert.deepEqual([code, stderr], [0, "no server or worker runs kind nope: the task waits until one does\n"]);
   });
 
-  it("sends what its options say", async () => {
+  it("sends the values of its options to the server", async () => {
     const options = ["--params", '{"count": 3}', "--request-id", "nightly-1", "--label", "team=search"];
     const more = ["--label", "note=a=b", "--task-timeout", "1.5s", "--max-attempts", "3"];
     const times = ["--run-at", "2027-01-31T08:00:00+01:00", "--deadline", "2027-01-31T08:00:00Z"];
@@ -54,7 +54,7 @@ describe("spool start", () => {
     assert.deepEqual(fromInput[0]!.params, { from: "input" });
   });
 
-  it("follows to the end and prints the result with --wait", async () => {
+  it("follows the task to its end and prints the result with --wait", async () => {
     const { code, stdout, stderr } = await start(["echo", "--wait"]);
     assert.deepEqual([code, stderr], [0, `task ${TASK_ID} started\n`]);
     const lines = stdout.trimEnd().split("\n");
@@ -63,7 +63,7 @@ describe("spool start", () => {
     assert.deepEqual(JSON.parse(lines[2]!), { echoed: 2 });
   });
 
-  it("prints events and nothing else with --wait --json", async () => {
+  it("prints only events with --wait --json", async () => {
     const { stdout, stderr } = await start(["echo", "--wait", "--json"]);
     assert.equal(stderr, "");
     const types = stdout
@@ -77,14 +77,14 @@ describe("spool start", () => {
     [TaskStatus.FAILED, 1],
     [TaskStatus.CANCELLED, 130],
   ] as const) {
-    it(`ends with ${code} after --wait when the task ends with status ${status}`, async () => {
+    it(`exits with ${code} after --wait when the task ends with status ${status}`, async () => {
       const ended = await start(["echo", "--wait"], {}, status);
       assert.equal(ended.code, code);
       assert.match(ended.stdout, /(failed|cancelled) KIND_FAILED: it broke\n$/);
     });
   }
 
-  it("names the request id when nobody knows whether the start arrived", async () => {
+  it("reports the request id if the start gets no response", async () => {
     const refusal = failure("UNAVAILABLE", "the database cannot be reached", { reason: "STORE_UNAVAILABLE" });
     const script: Script = { startTask: () => Promise.reject(refusal) };
     const { code, stderr } = await start(["echo", "--request-id", "mine", "--retry", "0"], {}, undefined, script);
@@ -93,14 +93,14 @@ describe("spool start", () => {
     assert.match(stderr, /try again later\n$/);
   });
 
-  it("ends with 124 when the time is up before the answer", async () => {
+  it("exits with 124 if its --timeout expires before the response", async () => {
     const script: Script = { startTask: async (_, { cancelled }) => (await cancelled, {}) };
     const { code, stderr } = await start(["echo", "--timeout", "300ms"], {}, undefined, script);
     assert.equal(code, 124);
     assert.match(stderr, /^no response: .*--request-id [0-9a-f-]{36}\n$/);
   });
 
-  it("detaches on Ctrl-C while it waits, and ends with 3", async () => {
+  it("detaches on Ctrl-C during --wait, and exits with 3", async () => {
     await using server = await serveScript({
       startTask: () => ({ task: taskMessage() }),
       async *streamEvents(_, { cancelled }) {
@@ -108,8 +108,8 @@ describe("spool start", () => {
         await cancelled;
       },
     });
-    const { child, says, ended } = spawnSpool(["start", "echo", "--wait", "--address", server.address]);
-    await says(" 1 progress");
+    const { child, waitForOutput, ended } = spawnSpool(["start", "echo", "--wait", "--address", server.address]);
+    await waitForOutput(" 1 progress");
     child.kill("SIGINT");
     const { code, stderr } = await ended;
     assert.equal(code, 3);
@@ -117,7 +117,7 @@ describe("spool start", () => {
     assert.equal(server.calls["cancelTask"], undefined);
   });
 
-  it("tells what the server refused, field by field", async () => {
+  it("reports each field that the server rejects", async () => {
     const refusal = failure("INVALID_ARGUMENT", "the params are wrong", {
       reason: "INVALID_ARGUMENT",
       violations: [{ field: "params.count", description: "must be \u001b[31mat most 5" }],

@@ -1,4 +1,4 @@
-"""Runs a command on a terminal, sends it Ctrl-C once it has shown a text, and prints all that it wrote there.
+"""Runs a command on a terminal, sends Ctrl-C once the command has printed a text, and prints the whole output.
 
 python3 terminal.py TEXT COMMAND...
 """
@@ -15,7 +15,7 @@ written, is_interrupted = b"", False
 while True:
     try:
         part = os.read(terminal, 65536)
-    except OSError:  # Linux says so of a terminal that nobody has open any more.
+    except OSError:  # Linux raises this when no process has the terminal open.
         break
     if not part:
         break

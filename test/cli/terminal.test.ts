@@ -10,7 +10,7 @@ const BIN = join(import.meta.dirname, "../../bin/spool.js");
 const TERMINAL = join(import.meta.dirname, "terminal.py");
 
 describe("spool follow on a terminal", () => {
-  it("leaves whole bars behind after Ctrl-C, and says below them how to come back", async () => {
+  it("leaves complete bars after Ctrl-C, with the command that resumes below them", async () => {
     await using server = await serveScript({
       getTask: () => ({ task: taskMessage({ status: TaskStatus.RUNNING }) }),
       async *streamEvents(_, { cancelled }) {
@@ -25,16 +25,16 @@ describe("spool follow on a terminal", () => {
     assert.match(lines[0]!, /^echo █*░* 1\/3 33%$/);
     assert.equal(lines[1], `detached: task ${TASK_ID} keeps running`);
     assert.doesNotMatch(lines.join("\n"), /\^C/);
-    // Nothing of the terminal is switched off that would have to be switched on again.
+    // The command switches no terminal mode off that an abrupt exit would leave off.
     assert.ok(!stdout.includes("\u001b[?"));
   });
 });
 
 const ESCAPE = "\u001b";
-/** The cursor going up, a clearing to the end, or a character. */
+/** A cursor movement up, a clear to the end of the screen, or a character. */
 const TOKENS = new RegExp(`${ESCAPE}\\[(\\d+)A|${ESCAPE}\\[J|[^]`, "gu");
 
-/** What a terminal shows in the end, line by line: of its language as much as the bars use. */
+/** Returns the lines that a terminal shows at the end. Interprets only the escape sequences that the bars use. */
 function screenOf(written: string): string[] {
   const lines: string[] = [""];
   let row = 0;

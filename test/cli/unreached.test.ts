@@ -9,11 +9,11 @@ import type { CertificateFiles } from "../support/certificates.ts";
 import { failure, serveScript, TASK_ID } from "../client/scripted-server.ts";
 import { runSpool } from "./spool-process.ts";
 
-/** Tries once, and for as short as may be. @returns what it says on stderr */
-async function refusal(address: string, environment: Record<string, string> = {}): Promise<string> {
+/** Starts a task without retries and expects a failure. @returns standard error */
+async function startError(address: string, environment: Record<string, string> = {}): Promise<string> {
   const { code, stderr } = await runSpool(["start", "echo", "--retry", "0", "--address", address], { environment });
   assert.equal(code, 1, stderr);
-  // The library's own words help nobody.
+  // The messages of gRPC and OpenSSL do not say what to do.
   assert.doesNotMatch(stderr, /No connection established|Resolution note|SSL routines|Deprecation/);
   return stderr;
 }
@@ -29,7 +29,7 @@ async function listen(server: NetServer): Promise<AsyncDisposable & { port: numb
   };
 }
 
-describe("a server that is not reached", () => {
+describe("an unreachable server", () => {
   let certificate: CertificateFiles;
   before(() => {
     certificate = makeCertificate();
@@ -47,70 +47,73 @@ describe("a server that is not reached", () => {
     return { port, [Symbol.asyncDispose]: async () => server.forceShutdown() };
   };
 
-  it("may be its HTTP port", async () => {
+  it("is reported as an HTTP port if the address is one", async () => {
     await using http = await listen(createServer((_, response) => response.end()));
-    assert.match(await refusal(`127.0.0.1:${http.port}`), /does not speak gRPC: is it the HTTP port of the server\?/);
+    assert.match(
+      await startError(`127.0.0.1:${http.port}`),
+      /does not speak gRPC: is it the HTTP port of the server\?/,
+    );
   });
 
-  it("may speak TLS, at either port", async () => {
+  it("is reported as speaking TLS at either port", async () => {
     const { cert, key } = certificate;
     await using https = await listen(createSecureServer({ cert, key, allowHTTP1: true }));
     await using secure = await openSecure();
     for (const { port } of [https, secure]) {
-      assert.match(await refusal(`127.0.0.1:${port}`), new RegExp(`speaks TLS, write https://127.0.0.1:${port}`));
+      assert.match(await startError(`127.0.0.1:${port}`), new RegExp(`speaks TLS, write https://127.0.0.1:${port}`));
     }
   });
 
-  it("may speak no TLS", async () => {
+  it("is reported as not speaking TLS", async () => {
     await using server = await serveScript({});
-    assert.match(await refusal(`https://${server.address}`), /does not speak TLS: leave https:\/\/ out/);
+    assert.match(await startError(`https://${server.address}`), /does not speak TLS: leave https:\/\/ out/);
   });
 
-  it("may have a certificate of another name, at a name or an IP address", async () => {
+  it("is reported as having a certificate for another name or IP address", async () => {
     using other = makeCertificate("DNS:spool.example,IP:127.0.0.9");
     await using secure = await openSecure(other);
-    // It is trusted: only the name is wrong.
+    // The certificate is trusted: only the name is wrong.
     const environment = { NODE_EXTRA_CA_CERTS: other.certFile, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: "" };
     for (const host of ["localhost", "127.0.0.1"]) {
-      const stderr = await refusal(`https://${host}:${secure.port}`, environment);
+      const stderr = await startError(`https://${host}:${secure.port}`, environment);
       assert.match(stderr, new RegExp(`the certificate at ${host}:${secure.port} is of another name: use a name or`));
     }
   });
 
-  it("may have a certificate that nobody here trusts", async () => {
+  it("is reported as having an untrusted certificate", async () => {
     await using secure = await openSecure();
-    assert.match(await refusal(`https://127.0.0.1:${secure.port}`), /is not trusted .*NODE_EXTRA_CA_CERTS/);
+    assert.match(await startError(`https://127.0.0.1:${secure.port}`), /is not trusted .*NODE_EXTRA_CA_CERTS/);
   });
 
-  it("may have no name that is known, or an address that is none", async () => {
-    assert.match(await refusal("no-such-host.invalid:50051"), /cannot be resolved: check how it is spelled/);
-    assert.match(await refusal("127.0.0.1:99999"), /127.0.0.1:99999 is no address/);
-    assert.match(await refusal("http://127.0.0.1:8080/console"), /is no address: write host:port/);
+  it("is reported as having an unknown host name or an invalid address", async () => {
+    assert.match(await startError("no-such-host.invalid:50051"), /cannot be resolved: check how it is spelled/);
+    assert.match(await startError("127.0.0.1:99999"), /127.0.0.1:99999 is no address/);
+    assert.match(await startError("http://127.0.0.1:8080/console"), /is no address: write host:port/);
   });
 
-  it("may not run", async () => {
+  it("is reported as not running", async () => {
     const server = await serveScript({});
     await server.stop();
-    assert.match(await refusal(server.address), /^spool: .*\n?.*nothing listens at .* \(ECONNREFUSED\)/m);
-    assert.match(await refusal(server.address), /is `spool serve` running at/);
+    assert.match(await startError(server.address), /^spool: .*\n?.*nothing listens at .* \(ECONNREFUSED\)/m);
+    assert.match(await startError(server.address), /is `spool serve` running at/);
   });
 
-  it("is reached by TLS at an IP address that stands in its certificate, without a warning", async () => {
+  it("is not reported if the IP address is in its certificate: TLS connects without a warning", async () => {
     await using secure = await openSecure();
-    // gRPC's own variable, which some machines set, would count before Node's.
+    // gRPC's variable, which some machines set, takes precedence over Node's.
     const environment = { NODE_EXTRA_CA_CERTS: certificate.certFile, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: "" };
-    // A server without the service: it was reached.
-    assert.match(await refusal(`https://127.0.0.1:${secure.port}`, environment), /UNIMPLEMENTED/);
-    assert.match(await refusal(`https://localhost:${secure.port}`, environment), /UNIMPLEMENTED/);
+    // UNIMPLEMENTED comes from the server, which has no such service: the connection works.
+    assert.match(await startError(`https://127.0.0.1:${secure.port}`, environment), /UNIMPLEMENTED/);
+    assert.match(await startError(`https://localhost:${secure.port}`, environment), /UNIMPLEMENTED/);
   });
 });
 
-describe("a token", () => {
-  for (const [token, told] of [
+describe("the token", () => {
+  for (const [token, hint] of [
     ["missing", /set SPOOL_TOKEN to the server's token\n/],
     ["wrong", /replace the value of SPOOL_TOKEN or --token by this server's token\n/],
   ] as const) {
-    it(`that is ${token} is told as that`, async () => {
+    it(`is reported as ${token}`, async () => {
       await using server = await serveScript({
         getTask: () => {
           throw failure("UNAUTHENTICATED", "no", { reason: "UNAUTHENTICATED", metadata: { token } });
@@ -118,7 +121,7 @@ describe("a token", () => {
       });
       const { code, stderr } = await runSpool(["get", TASK_ID, "--address", server.address]);
       assert.equal(code, 1);
-      assert.match(stderr, told);
+      assert.match(stderr, hint);
     });
   }
 });

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { serveScript, TASK_ID, taskMessage } from "../client/scripted-server.ts";
 import { runSpool } from "./spool-process.ts";
 
-describe("a wrong command line", () => {
-  for (const [words, told] of [
+describe("an invalid command line", () => {
+  for (const [words, message] of [
     [["lst"], /unknown command 'lst' \(Did you mean list\?\)\n/],
     [["list", "--limt", "1"], /unknown option '--limt' \(Did you mean --limit\?\)\n/],
     [["follow"], /give either a task id or --all/],
@@ -34,16 +34,16 @@ describe("a wrong command line", () => {
     [["list", "--config", "/no/such/file"], /ENOENT/],
     [["list", "--token", "two words"], /token: must be printable ASCII/],
   ] as [string[], RegExp][]) {
-    it(`spool ${words.join(" ")} ends with 2 and says why`, async () => {
+    it(`spool ${words.join(" ")} exits with 2 and reports why`, async () => {
       const { code, stdout, stderr } = await runSpool(words);
       assert.equal(code, 2);
       assert.equal(stdout, "");
-      assert.match(stderr, told);
+      assert.match(stderr, message);
       assert.match(stderr, /^spool: /);
     });
   }
 
-  it("is one JSON object on stderr with --json", async () => {
+  it("is reported as one JSON object on stderr with --json", async () => {
     for (const words of [
       ["--json", "lst"],
       ["start", "echo", "--json", "--params", "{"],
@@ -54,7 +54,7 @@ describe("a wrong command line", () => {
     }
   });
 
-  it("without a command shows the help and ends with 2", async () => {
+  it("without a command prints the help and exits with 2", async () => {
     const { code, stderr } = await runSpool([]);
     assert.equal(code, 2);
     assert.match(stderr, /^Usage: spool/);
@@ -62,7 +62,7 @@ describe("a wrong command line", () => {
 });
 
 describe("the help", () => {
-  it("ends with 0, and lists the exit codes", async () => {
+  it("exits with 0 and lists the exit codes", async () => {
     const { code, stdout } = await runSpool(["--help"]);
     assert.equal(code, 0);
     for (const line of ["  0  the task succeeded", "  3  Ctrl-C", "124  the command's own --timeout"]) {
@@ -70,22 +70,22 @@ describe("the help", () => {
     }
   });
 
-  it("of a command names the options that all commands have", async () => {
+  it("of a command lists the global options", async () => {
     const { code, stdout } = await runSpool(["start", "--help"]);
     assert.equal(code, 0);
     for (const option of ["--task-timeout", "--request-id", "--address", "SPOOL_TOKEN"])
       assert.ok(stdout.includes(option));
   });
 
-  it("has a version", async () => {
+  it("is accompanied by --version, which prints the version", async () => {
     const { code, stdout } = await runSpool(["--version"]);
     assert.equal(code, 0);
     assert.match(stdout, /^\d+\.\d+\.\d+/);
   });
 });
 
-describe("a server that is not there", () => {
-  it("is asked after by its address, and ends with 1", async () => {
+describe("a server that does not run", () => {
+  it("is reported with its address, and the command exits with 1", async () => {
     const server = await serveScript({});
     await server.stop();
     const { code, stderr } = await runSpool(["get", TASK_ID, "--address", server.address]);
@@ -95,11 +95,11 @@ describe("a server that is not there", () => {
 });
 
 describe("a setting", () => {
-  it("is taken from a flag before the environment, from that before the file", async () => {
-    const seen: unknown[] = [];
+  it("is read from the flag, else from the environment variable, else from the config file", async () => {
+    const received: unknown[] = [];
     await using server = await serveScript({
       getTask: (_, { metadata }) => {
-        seen.push(metadata.get("authorization")[0]);
+        received.push(metadata.get("authorization")[0]);
         return { task: taskMessage() };
       },
     });
@@ -122,12 +122,12 @@ describe("a setting", () => {
       [0, 0, 0, 0, 0, 1],
     );
     const bearers = ["of-file", "of-file", "of-environment", "of-flag"].map((token) => `Bearer ${token}`);
-    assert.deepEqual(seen, [...bearers, undefined]);
+    assert.deepEqual(received, [...bearers, undefined]);
   });
 });
 
 describe("Ctrl-C", () => {
-  it("ends the process at once when it comes twice", async () => {
+  it("exits the process at once when pressed twice", async () => {
     const interrupt = join(import.meta.dirname, "../../src/cli/follow/interrupt.ts");
     const source = `
       const { catchInterrupt } = await import(${JSON.stringify(interrupt)});
@@ -138,8 +138,8 @@ describe("Ctrl-C", () => {
     `;
     const child = spawn(process.execPath, ["--input-type=module", "--eval", source]);
     const exit = once(child, "exit");
-    for await (const said of child.stdout.setEncoding("utf8")) {
-      assert.ok(["ready\n", "once\n"].includes(said));
+    for await (const output of child.stdout.setEncoding("utf8")) {
+      assert.ok(["ready\n", "once\n"].includes(output));
       child.kill("SIGINT");
     }
     assert.deepEqual(await exit, [3, null]);

@@ -17,13 +17,13 @@ function streaming(events: ReturnType<typeof progress>[]): NonNullable<Script["f
 async function interrupted(words: readonly string[], last: string) {
   await using server = await serveScript({ followTasks: streaming([progress(4), final(5)]) });
   const spool = spawnSpool(["follow", "--all", ...words, "--address", server.address]);
-  await spool.says(last);
+  await spool.waitForOutput(last);
   spool.child.kill("SIGINT");
   return await spool.ended;
 }
 
 describe("spool follow --all", () => {
-  it("prints a line an event with its task, and how to go on when it is left", async () => {
+  it("prints one line for each event with its task id, and on exit the command that resumes", async () => {
     const { code, stdout, stderr } = await interrupted(["--kind", "echo", "--label", "team=a b"], "5 succeeded");
     assert.equal(code, 3);
     assert.deepEqual(
@@ -37,7 +37,7 @@ describe("spool follow --all", () => {
     assert.ok(stderr.startsWith(`detached; to resume:  ${words}`), stderr);
   });
 
-  it("prints a JSON object an event with --json", async () => {
+  it("prints one JSON object for each event with --json", async () => {
     const { stdout, stderr } = await interrupted(["--json"], '"final"');
     const objects = stdout
       .trimEnd()
@@ -54,12 +54,12 @@ describe("spool follow --all", () => {
     assert.deepEqual([notice, cursor], ["detached", CURSOR]);
   });
 
-  it("asks for the start, and for a cursor", async () => {
-    const asked: unknown[] = [];
+  it("sends --from-start, --cursor and --label to the server", async () => {
+    const sent: unknown[] = [];
     await using server = await serveScript({
       // eslint-disable-next-line require-yield
       async *followTasks({ fromStart, cursor, kinds, labels }) {
-        asked.push([fromStart, cursor, kinds, labels]);
+        sent.push([fromStart, cursor, kinds, labels]);
         throw failure("INVALID_ARGUMENT", "cursor: must be a next_cursor", { reason: "INVALID_ARGUMENT" });
       },
     });
@@ -67,7 +67,7 @@ describe("spool follow --all", () => {
       const { code, stderr } = await runSpool(["follow", "--all", ...words, "--address", server.address]);
       assert.deepEqual([code, stderr], [1, "spool: cursor: must be a next_cursor (INVALID_ARGUMENT)\n"]);
     }
-    assert.deepEqual(asked, [
+    assert.deepEqual(sent, [
       [true, "", [], {}],
       [false, CURSOR, [], { a: "b" }],
     ]);
@@ -81,7 +81,7 @@ describe("spool follow --all", () => {
     [["--all", "--from-seq", "3"], "--from-seq: not allowed with --all"],
     [["--all", "--from-start", "--cursor", "x"], "--cursor: not allowed with --from-start"],
   ] as const) {
-    it(`refuses ${words.join(" ") || "to be told nothing"}`, async () => {
+    it(`rejects ${words.join(" ") || "a command line without task id and --all"}`, async () => {
       const { code, stderr } = await runSpool(["follow", ...words]);
       assert.equal(code, 2);
       assert.ok(stderr.includes(complaint), stderr);

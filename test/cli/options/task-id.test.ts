@@ -4,7 +4,7 @@ import { serveScript, TASK_ID, taskMessage } from "../../client/scripted-server.
 import type { Script } from "../../client/scripted-server.ts";
 import { runSpool } from "../spool-process.ts";
 
-describe("a task that is named by the beginning of its id", () => {
+describe("a task id prefix", () => {
   const started = (taskId: string) => taskMessage({ taskId, kind: "echo" });
   const script = (...ids: string[]): Script => ({
     listTasks: ({ taskIdPrefix, pageSize }) => ({
@@ -18,7 +18,7 @@ describe("a task that is named by the beginning of its id", () => {
   });
   const OTHER = `${TASK_ID.slice(0, 26)}${"f".repeat(10)}`;
 
-  it("is that task", async () => {
+  it("resolves to the only task that matches", async () => {
     const { code, stdout } = await spool(["get", TASK_ID.slice(0, 8)], script(TASK_ID));
     assert.equal(code, 0);
     assert.match(stdout, new RegExp(`^task_id +${TASK_ID}$`, "m"));
@@ -26,7 +26,7 @@ describe("a task that is named by the beginning of its id", () => {
     assert.match(cancelled.stdout, new RegExp(`^task ${TASK_ID} is running`));
   });
 
-  it("is refused where none or several begin so, which are listed, and where too little is written", async () => {
+  it("is rejected if no task matches, if several do, which are listed, or if the prefix is too short", async () => {
     const several = await spool(["result", TASK_ID.slice(0, 26)], script(TASK_ID, OTHER));
     assert.equal(several.code, 2);
     assert.match(several.stderr, new RegExp(`several tasks .*\n  ${TASK_ID}  echo .*\n  ${OTHER}  echo `));

@@ -24,7 +24,7 @@ function bars(events: SpoolEvent[], { at = size, colorize = plain, status = "run
 }
 
 describe("the bars", () => {
-  it("are one for each phase, in the order in which they appeared", () => {
+  it("are one for each phase, in order of first appearance", () => {
     const events = [progress("scan", 1, 4), progress("index", 0, 10), progress("scan", 2, 4)];
     assert.deepEqual(bars(events), [
       `scan  ${"█".repeat(20)}${"░".repeat(20)} 2/4 50%`,
@@ -32,17 +32,17 @@ describe("the bars", () => {
     ]);
   });
 
-  it("count where the total is not known", () => {
+  it("show the count alone if the total is unknown", () => {
     assert.deepEqual(bars([progress("found", 12, 0)]), [`found ${" ".repeat(40)} 12`]);
   });
 
-  it("are full, and green, only when all is done", () => {
+  it("are full and green only when the phase is done", () => {
     assert.deepEqual(bars([progress("p", 999, 1_000)]), [`p ${"█".repeat(39)}░ 999/1000 99%`]);
     assert.deepEqual(bars([progress("p", 5, 5)], { colorize: marked }), [`p <green>${"█".repeat(40)}</> 5/5 100%`]);
     assert.deepEqual(bars([progress("p", 7, 5)]), [`p ${"█".repeat(40)} 7/5 100%`]);
   });
 
-  it("stay on one line each, whatever the width and the names", () => {
+  it("stay on one line each, at any width and with any names", () => {
     const events = [
       progress("x".repeat(128), 2 ** 53 - 1, 2 ** 53 - 1),
       progress("走る".repeat(40), 1, 2),
@@ -55,7 +55,7 @@ describe("the bars", () => {
     }
   });
 
-  it("are those that moved last where there are few rows", () => {
+  it("are the most recently updated ones if the rows do not suffice", () => {
     const events = ["a", "b", "c", "d"].map((phase) => progress(phase, 1, 2));
     const lines = bars([...events, progress("a", 2, 2)], { at: { columns: 60, rows: 5 } });
     assert.deepEqual(
@@ -64,28 +64,28 @@ describe("the bars", () => {
     );
   });
 
-  it("are kept for a hundred phases", () => {
+  it("are kept for at most 100 phases", () => {
     const events = Array.from({ length: 101 }, (_, index) => progress(`p${index}`, 1, 2));
     const lines = bars(events, { at: { columns: 60, rows: 1_000 } });
     assert.equal(lines.length, 100);
     assert.match(lines[0]!, /^p1 /);
   });
 
-  it("begin again with another attempt", () => {
+  it("are cleared by a new attempt", () => {
     assert.deepEqual(bars([started(1), progress("a", 1, 2), started(2)]), []);
   });
 
-  it("say that a task waits to run", () => {
+  it("show that a task waits to run", () => {
     assert.deepEqual(bars([], { status: "pending" }), ["waiting to run"]);
     assert.deepEqual(bars([], { status: "running" }), []);
   });
 
-  it("show a phase's escape sequences instead of obeying them", () => {
+  it("show the escape sequences in a phase escaped", () => {
     assert.match(bars([progress("\u001b[2J\n", 1, 2)])[0]!, /^\\u001b\[2J\\n █/);
   });
 });
 
-describe("an event as a line", () => {
+describe("describeEvent", () => {
   const failure = { reason: "NO_DISK", message: "full", details: { free: 0 } };
 
   for (const [event, line] of [
@@ -106,12 +106,12 @@ describe("an event as a line", () => {
     ],
     [{ type: "unknown" }, null],
   ] as const) {
-    it(`reads ${line ?? "nothing"}`, () => {
+    it(`returns ${line ?? "null for an unknown event type"}`, () => {
       assert.equal(describeEvent({ seq: 1n, time, ...event }, marked), line);
     });
   }
 
-  it("shows the beginning of a large payload", () => {
+  it("truncates a large payload", () => {
     const line = describeEvent(
       { seq: 1n, time, type: "partial", kind: "k", payload: { a: "x".repeat(9_000) } },
       plain,
@@ -121,26 +121,26 @@ describe("an event as a line", () => {
   });
 });
 
-describe("a text for the terminal", () => {
-  it("shows every control and direction character", () => {
+describe("a text on the terminal", () => {
+  it("has every control and direction character escaped", () => {
     assert.equal(
       escapeText("a\u0000\u001b\u007f\u009b\n\r\t\u2028\u202e\u2066b"),
       "a\\u0000\\u001b\\u007f\\u009b\\n\\r\\t\\u2028\\u202e\\u2066b",
     );
   });
 
-  it("is otherwise as it was", () => assert.equal(escapeText("é 走 🧵 👩‍💻 \\n"), "é 走 🧵 👩‍💻 \\n"));
+  it("is otherwise unchanged", () => assert.equal(escapeText("é 走 🧵 👩‍💻 \\n"), "é 走 🧵 👩‍💻 \\n"));
 
-  it("has no half of a character", () => assert.equal(escapeText("\ud800"), "\ufffd"));
+  it("has lone surrogates replaced", () => assert.equal(escapeText("\ud800"), "\ufffd"));
 
-  it("of JSON is the same value, and may be indented", () => {
+  it("of JSON keeps its value and its indentation", () => {
     const value = { a: "\u009b\u2028\u202e\u007f" };
     const json = escapeJson(JSON.stringify(value, null, 2));
     assert.match(json, /^\{\n {2}"a": "\\u009b\\u2028\\u202e\\u007f"\n\}$/);
     assert.deepEqual(JSON.parse(json), value);
   });
 
-  it("is cut and filled by columns", () => {
+  it("is truncated and padded by columns", () => {
     assert.equal(textWidth("走a\u0301🧵"), 5);
     assert.deepEqual([fitText("走走走", 5), fitText("走走", 4), fitText("abc", 2)], ["走走…", "走走", "a…"]);
     assert.equal(padText("走", 4), "走  ");
