@@ -13,56 +13,57 @@ import type { Check, CheckName, Finding, Section } from "./check.ts";
 import { durationText } from "./format.ts";
 import { STATEMENT_MS_MAX } from "./thresholds.ts";
 
-/** A server by its address. */
-export interface ServerDoor {
+/** The gRPC endpoint of a server. */
+export interface ServerEndpoint {
   address: string;
-  /** Whether somebody has said so, or it is the default. */
+  /** Whether the address was configured. False: it is the default. */
   isNamed: boolean;
   transport: GrpcTransport;
 }
 
 const timeoutMs = STATEMENT_MS_MAX;
 
-export async function lookAtHealth(door: ServerDoor, signal: AbortSignal): Promise<Finding> {
-  const { address, transport } = door;
-  const askedAt = performance.now();
+/** Calls the health service of a server. */
+export async function checkHealth(endpoint: ServerEndpoint, signal: AbortSignal): Promise<Finding> {
+  const { address, transport } = endpoint;
+  const startedAt = performance.now();
   const read = (bytes: Buffer) => fromBinary(HealthCheckResponseSchema, bytes);
   try {
     const { status } = await transport.unary(Health.method.check, {}, { timeoutMs, signal, read });
-    const tookMs = performance.now() - askedAt;
-    if (status === ServingStatus.SERVING) return ok(`${address} is SERVING, and said so in ${durationText(tookMs)}`);
-    const todo = "it starts or stops, or waits for its database: /readyz and its log say what it lacks";
+    const tookMs = performance.now() - startedAt;
+    if (status === ServingStatus.SERVING) return ok(`${address} is SERVING, answered in ${durationText(tookMs)}`);
+    const todo = "the server is starting, stopping or waiting for its database: read /readyz and its log";
     return { status: "fail", found: `${address} is not SERVING`, todo, section: "Start" };
   } catch (error) {
-    return unanswered(door, error, signal);
+    return unanswered(endpoint, error, signal);
   }
 }
 
-/** What a server answers that is asked for its checks: its checks, or why there are none. */
-export type AskedChecks = { checks: Check[]; by: string } | { checks: null; finding: Finding };
+/** The checks that a server made on request, or the finding that says why there are none. */
+export type RequestedChecks = { checks: Check[]; by: string } | { checks: null; finding: Finding };
 
-/** Asks a server to run the checks on its own database. */
-export async function askForChecks(
-  door: ServerDoor,
+/** Requests that a server runs the checks on its own database. */
+export async function requestChecks(
+  endpoint: ServerEndpoint,
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
-): Promise<AskedChecks> {
+): Promise<RequestedChecks> {
   const read = (bytes: Buffer) => fromBinary(RunChecksResponseSchema, bytes);
   try {
     const options = { timeoutMs, signal, read };
-    const { checks, host, pid } = await door.transport.unary(AdminService.method.runChecks, {}, options);
-    return { checks: checks.map(toCheck), by: `${door.address} (${host}/${pid})` };
+    const { checks, host, pid } = await endpoint.transport.unary(AdminService.method.runChecks, {}, options);
+    return { checks: checks.map(toCheck), by: `${endpoint.address} (${host}/${pid})` };
   } catch (error) {
     if (signal.aborted) throw error;
     if (error instanceof SpoolRpcError && error.code === "UNIMPLEMENTED") {
-      const todo = "run the doctor of that server's version beside its database, or update the server";
-      const found = `${door.address} makes no checks: it is older than this doctor`;
+      const todo = "update the server, or run a doctor of its version on a machine that reaches its database";
+      const found = `${endpoint.address} does not support checks: its version is older than this doctor's`;
       return { checks: null, finding: skipped(found, { todo, section: "Spool doctor" }) };
     }
-    return { checks: null, finding: unanswered(door, error, signal) };
+    return { checks: null, finding: unanswered(endpoint, error, signal) };
   }
 }
 
-/** A newer server may report names and sections that this doctor does not know. They are printed as they are. */
+/** Converts a check of a server. A newer server may report unknown names and sections: they are printed unchanged. */
 function toCheck({ name, status, found, todo, section }: DoctorCheck): Check {
   const words = { name: name as CheckName, found, todo, section: (section || null) as Section };
   switch (status) {
@@ -77,10 +78,10 @@ function toCheck({ name, status, found, todo, section }: DoctorCheck): Check {
   }
 }
 
-function unanswered({ address }: ServerDoor, error: unknown, signal: AbortSignal): Finding {
+function unanswered({ address }: ServerEndpoint, error: unknown, signal: AbortSignal): Finding {
   if (signal.aborted) throw error;
   const found = `${address} does not answer: ${(error as Error).message}`;
   const todo =
-    "see that a server runs there (--address), by TLS (https://) if it speaks it, and SPOOL_TOKEN is its token";
+    "check --address (https:// if the server uses TLS), that a server runs there, and that SPOOL_TOKEN is its token";
   return { status: "fail", found, todo, section: "Start" };
 }

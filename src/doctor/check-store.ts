@@ -4,21 +4,21 @@ import { databasePlace } from "../store/connection/database-url.ts";
 import { skipped } from "./check.ts";
 import type { Finding } from "./check.ts";
 import type { Findings } from "./findings.ts";
-import { judgeClock, judgeRoundTrip } from "./evaluate-database.ts";
-import { lookAtSchema, SERVER_LOOKS, TASK_LOOKS } from "./scans.ts";
-import type { Look } from "./scans.ts";
-import { Patient } from "./doctor-context.ts";
+import { evaluateClock, evaluateRoundTrip } from "./evaluate-database.ts";
+import { scanSchema, SERVER_SCANS, TASK_SCANS } from "./scans.ts";
+import type { Scan } from "./scans.ts";
+import { DoctorContext } from "./doctor-context.ts";
 import type { DoctorSettings } from "./doctor-context.ts";
 
-/** How often the round trip is measured. */
+/** How many round trips are measured. */
 const ROUND_TRIPS = 5;
 
-type Settings = Patient["settings"] & Pick<DoctorSettings, "dataDir">;
+type Settings = DoctorContext["settings"] & Pick<DoctorSettings, "dataDir">;
 
 /**
- * Makes every check but `server`, and puts what it finds into `findings`. Never rejects.
+ * Makes every check except `server` and records the results in `findings`. Never rejects.
  *
- * @param takesTurns whether one read follows the other, so that the store's other users keep its connections
+ * @param takesTurns whether the reads run one after the other, which leaves connections to other users of the store
  */
 export async function examineStore(
   { db, url }: Pick<Store, "db" | "url">,
@@ -29,24 +29,24 @@ export async function examineStore(
     signal,
   }: { settings: Settings; findings: Findings; takesTurns?: boolean; signal: AbortSignal },
 ): Promise<void> {
-  const patient = new Patient({ settings, db, url, signal, takesTurns });
-  await findings.look("database", () => reach(patient, settings.dataDir, findings));
+  const context = new DoctorContext({ settings, db, url, signal, takesTurns });
+  await findings.record("database", () => measureRoundTrips(context, settings.dataDir, findings));
   if (!findings.isReached) return;
-  // One that was reached may have gone before its clock was read.
-  if (findings.get("clock") === undefined) findings.set("clock", skipped("the database has stopped to answer"));
-  const take = ({ name, look }: Look) => findings.look(name, () => look(patient));
+  // The connection may have been lost after the first statement and before the clock was read.
+  if (findings.get("clock") === undefined) findings.set("clock", skipped("the database stopped answering"));
+  const run = ({ name, scan }: Scan) => findings.record(name, () => scan(context));
   await Promise.all([
-    ...SERVER_LOOKS.map(take),
+    ...SERVER_SCANS.map(run),
     findings
-      .look("schema", () => lookAtSchema(patient))
+      .record("schema", () => scanSchema(context))
       .then(async () => {
-        if (findings.get("schema")?.status === "ok") await Promise.all(TASK_LOOKS.map(take));
+        if (findings.get("schema")?.status === "ok") await Promise.all(TASK_SCANS.map(run));
       }),
   ]);
 }
 
-/** The way to the database and back; and by the shortest of them its clock. */
-async function reach({ db, url }: Patient, dataDir: string, findings: Findings): Promise<Finding> {
+/** Measures round trips to the database. The shortest one also gives the difference of the clocks. */
+async function measureRoundTrips({ db, url }: DoctorContext, dataDir: string, findings: Findings): Promise<Finding> {
   await readClock(db); // Connects.
   findings.isReached = true;
   const trips: { tookMs: number; differenceMs: number }[] = [];
@@ -59,7 +59,7 @@ async function reach({ db, url }: Patient, dataDir: string, findings: Findings):
   }
   trips.sort((a, b) => a.tookMs - b.tookMs);
   const { tookMs, differenceMs } = trips[0]!;
-  findings.set("clock", judgeClock({ differenceMs, roundTripMs: tookMs }));
+  findings.set("clock", evaluateClock({ differenceMs, roundTripMs: tookMs }));
   const where = url === null ? `the embedded database in ${dataDir}` : databasePlace(url);
-  return judgeRoundTrip({ where, roundTripMs: trips[Math.floor(ROUND_TRIPS / 2)]!.tookMs });
+  return evaluateRoundTrip({ where, roundTripMs: trips[Math.floor(ROUND_TRIPS / 2)]!.tookMs });
 }

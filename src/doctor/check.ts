@@ -1,4 +1,4 @@
-/** What is looked at, in the order in which it is told. Programs go by these names. */
+/** The checks, in the order in which they are reported. The names are stable: programs rely on them. */
 export const CHECK_NAMES = [
   "database",
   "postgres",
@@ -18,7 +18,7 @@ export const CHECK_NAMES = [
 ] as const;
 export type CheckName = (typeof CHECK_NAMES)[number];
 
-/** skipped: it could not be looked at, or has no meaning here. */
+/** `skipped`: the check could not be made, or does not apply. */
 export type CheckStatus = "ok" | "warn" | "fail" | "skipped";
 
 /** A section of docs/operating.md. */
@@ -31,13 +31,13 @@ export type Section =
   | "Servers and workers"
   | "Inspecting the database with psql";
 
-/** What to do, and where there is more about it. */
+/** What to do, and the section with the details. */
 export interface Advice {
   todo: string;
   section: Section;
 }
 
-/** What a look has found, on one line. */
+/** The result of a check, on one line. */
 export type Finding =
   | { status: "ok"; found: string }
   | ({ status: "warn" | "fail"; found: string } & Advice)
@@ -45,29 +45,31 @@ export type Finding =
 
 export type Check = { name: CheckName } & Finding;
 
+/** Creates the finding of a check that passed. */
 export function ok(found: string): Finding {
   return { status: "ok", found };
 }
 
+/** Creates the finding of a check that was not made. */
 export function skipped(found: string, advice?: Advice): Finding {
   return { status: "skipped", found, todo: null, section: null, ...advice };
 }
 
-/** As bad as a figure is, by the two bounds that it has. */
+/** Grades a measured value by its two bounds. */
 export function grade(value: number, { warn, fail }: { warn: number; fail: number }): "ok" | "warn" | "fail" {
   if (value >= fail) return "fail";
   return value >= warn ? "warn" : "ok";
 }
 
-/** A finding as bad as its grade, with what to do where it is bad. */
+/** Creates a finding from a grade. Advice is added unless the grade is `ok`. */
 export function graded(status: "ok" | "warn" | "fail", found: string, advice: Advice): Finding {
   return status === "ok" ? ok(found) : { status, found, ...advice };
 }
 
-const BADNESS = { skipped: 0, ok: 0, warn: 1, fail: 2 } as const satisfies Record<CheckStatus, number>;
+const SEVERITY = { skipped: 0, ok: 0, warn: 1, fail: 2 } as const satisfies Record<CheckStatus, number>;
 
-/** The worst of them: what the service is, as far as was looked. */
+/** Returns the worst status. Skipped checks do not count. */
 export function worst(statuses: readonly CheckStatus[]): "ok" | "warn" | "fail" {
-  const badness = Math.max(0, ...statuses.map((status) => BADNESS[status]));
-  return (["ok", "warn", "fail"] as const)[badness]!;
+  const severity = Math.max(0, ...statuses.map((status) => SEVERITY[status]));
+  return (["ok", "warn", "fail"] as const)[severity]!;
 }

@@ -5,10 +5,10 @@ import type { Database } from "../store/schema.ts";
 import { listSessions } from "../store/session-queries.ts";
 import { readClock } from "../store/reports/server-health.ts";
 import { LIST_SESSIONS_MAX } from "../domain/limits.ts";
-import type { SeenSessions } from "./evaluate-sessions.ts";
-import { LOOK_AGAIN_MS, STATEMENT_MS_MAX } from "./thresholds.ts";
+import type { SessionSnapshot } from "./evaluate-sessions.ts";
+import { RECHECK_MS, STATEMENT_MS_MAX } from "./thresholds.ts";
 
-/** The settings of the service that the checks rely on. A server's configuration has them all. */
+/** The settings of the service that the checks rely on. A server's configuration includes all of them. */
 export interface DoctorSettings {
   namespace: string;
   databaseUrl: string | null;
@@ -18,23 +18,23 @@ export interface DoctorSettings {
   notify: boolean;
 }
 
-/** A service whose database was reached, to be looked at. */
-export class Patient {
+/** The database of a service and what the checks share: settings, time limit, sessions. */
+export class DoctorContext {
   readonly settings: Omit<DoctorSettings, "databaseUrl" | "dataDir">;
   readonly db: Kysely<Database>;
-  /** null: Postgres in this process. */
+  /** null: Postgres runs in this process. */
   readonly url: string | null;
-  /** Fires when the time for all of it is up. */
+  /** Fires at the deadline of all checks. */
   readonly signal: AbortSignal;
   readonly #takesTurns: boolean;
   #lastRead: Promise<unknown> = Promise.resolve();
-  #sessions: Promise<SeenSessions> | undefined;
+  #sessions: Promise<SessionSnapshot> | undefined;
 
-  /** @param takesTurns whether a read waits for the one before */
+  /** @param takesTurns whether a read waits for the previous read */
   constructor({
     takesTurns = false,
     ...parts
-  }: Pick<Patient, "settings" | "db" | "url" | "signal"> & { takesTurns?: boolean }) {
+  }: Pick<DoctorContext, "settings" | "db" | "url" | "signal"> & { takesTurns?: boolean }) {
     this.#takesTurns = takesTurns;
     this.settings = parts.settings;
     this.db = parts.db;
@@ -46,31 +46,32 @@ export class Patient {
     return this.settings.namespace;
   }
 
-  /** Reads, and writes nothing; a statement that takes too long is given up. */
+  /** Runs a read-only transaction. Each statement is cancelled after STATEMENT_MS_MAX. */
   read<Result>(read: (trx: Transaction<Database>) => Promise<Result>): Promise<Result> {
     if (!this.#takesTurns) return readWithin(this.db, STATEMENT_MS_MAX, read);
     const inTurn = this.#lastRead.then(() => {
-      this.signal.throwIfAborted(); // What still waits when the time is up would be read for nobody.
+      this.signal.throwIfAborted(); // After the deadline no check uses the result.
       return readWithin(this.db, STATEMENT_MS_MAX, read);
     });
     this.#lastRead = inTurn.catch(() => {});
     return inTurn;
   }
 
-  /** The sessions, read once for all who ask. */
-  sessions(): Promise<SeenSessions> {
+  /** Returns the sessions, read once for all checks. */
+  sessions(): Promise<SessionSnapshot> {
     return (this.#sessions ??= this.sessionsNow());
   }
 
-  sessionsNow(): Promise<SeenSessions> {
+  /** Reads the sessions again. */
+  sessionsNow(): Promise<SessionSnapshot> {
     return this.read(async (trx) => ({
       sessions: await listSessions(trx, { namespace: this.namespace, limit: LIST_SESSIONS_MAX }),
       at: await readClock(trx),
     }));
   }
 
-  /** Long enough for every loop of a server to have had its turn. */
+  /** Waits until every loop of a server has run at least once. */
   async pause(): Promise<void> {
-    await pause(LOOK_AGAIN_MS, this.signal);
+    await pause(RECHECK_MS, this.signal);
   }
 }

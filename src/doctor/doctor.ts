@@ -8,43 +8,42 @@ import type { Check, Finding } from "./check.ts";
 import { examineStore } from "./check-store.ts";
 import type { DoctorSettings } from "./doctor-context.ts";
 import { Findings } from "./findings.ts";
-import { askForChecks, lookAtHealth } from "./check-server.ts";
-import type { ServerDoor } from "./check-server.ts";
+import { requestChecks, checkHealth } from "./check-server.ts";
+import type { ServerEndpoint } from "./check-server.ts";
 
-/** So few that a database which is short of connections is not made shorter. */
+/** Kept low: the database may be short of connections. */
 const CONNECTIONS_MAX = 4;
 
 export interface DoctorReport {
-  /** The worst of what was found. */
+  /** The worst status of the checks. */
   status: "ok" | "warn" | "fail";
-  /** One of each name, in the order of CHECK_NAMES; then those of a newer server that this doctor does not know. */
+  /** One check for each name, in the order of CHECK_NAMES; then checks of a newer server that this doctor does not know. */
   checks: Check[];
-  /** The server that made the checks; null: this process. */
+  /** The server that made the checks; null: this process made them. */
   checkedBy: string | null;
   tookMs: number;
 }
 
 /**
- * Checks whether a service is well. It only reads: what it sends is one NOTIFY, which servers leave unheard. The
- * checks are made on the configured database. Where no URL is configured, the server at the named address makes them,
- * and so does the server that has the data folder open. A check that fails keeps no other from being made, and all are
- * over within timeoutMs.
+ * Checks whether a service is healthy. Writes nothing; sends one NOTIFY, which servers ignore. The checks run on the
+ * configured database. Without a database URL, the server at the configured address makes the checks. So does the
+ * server that holds the data folder. Each check is made whether or not others fail. All end within timeoutMs.
  *
- * @param settings those of the servers
+ * @param settings the settings of the servers
  */
-export async function examine({
+export async function runDoctor({
   settings,
-  door,
+  endpoint,
   timeoutMs,
 }: {
   settings: DoctorSettings;
-  door: ServerDoor;
+  endpoint: ServerEndpoint;
   timeoutMs: number;
 }): Promise<DoctorReport> {
   const startedAt = performance.now();
-  const tooLate = new AbortController();
-  const timer = setTimeout(() => tooLate.abort(), timeoutMs);
-  const examination = new Examination({ settings, door, timeoutMs, signal: tooLate.signal });
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), timeoutMs);
+  const examination = new Examination({ settings, endpoint, timeoutMs, signal: deadline.signal });
   try {
     await examination.run();
   } finally {
@@ -57,69 +56,69 @@ export async function examine({
 
 class Examination {
   readonly #settings: DoctorSettings;
-  readonly #door: ServerDoor;
+  readonly #endpoint: ServerEndpoint;
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal;
   readonly #findings: Findings;
-  /** Made by a server, and not known here. */
-  readonly #others: Check[] = [];
+  /** Checks that a newer server made and this doctor does not know. */
+  readonly #unknownChecks: Check[] = [];
   checkedBy: string | null = null;
 
-  constructor(parts: { settings: DoctorSettings; door: ServerDoor; timeoutMs: number; signal: AbortSignal }) {
+  constructor(parts: { settings: DoctorSettings; endpoint: ServerEndpoint; timeoutMs: number; signal: AbortSignal }) {
     this.#settings = parts.settings;
-    this.#door = parts.door;
+    this.#endpoint = parts.endpoint;
     this.#timeoutMs = parts.timeoutMs;
     this.#signal = parts.signal;
     this.#findings = new Findings(parts);
   }
 
-  /** All of them: what was not looked at has its reason. */
+  /** All checks. A check that was not made says why. */
   get checks(): Check[] {
-    return [...this.#findings.checks(), ...this.#others];
+    return [...this.#findings.checks(), ...this.#unknownChecks];
   }
 
   async run(): Promise<void> {
-    const door = this.#door;
-    const health = door.isNamed ? this.#lookAtHealth() : null;
-    const isAsked = door.isNamed && this.#settings.databaseUrl === null;
-    if (!isAsked || !(await this.#askServer())) await this.#examineDatabase({ isAsked });
+    const endpoint = this.#endpoint;
+    const health = endpoint.isNamed ? this.#checkHealth() : null;
+    const isServerAsked = endpoint.isNamed && this.#settings.databaseUrl === null;
+    if (!isServerAsked || !(await this.#requestChecks())) await this.#examineDatabase({ isServerAsked });
     if (health === null && this.#findings.get("server") === undefined) {
       this.#findings.set(
         "server",
-        skipped("no address was named", { todo: "--address or SPOOL_ADDRESS", section: "Spool doctor" }),
+        skipped("no address configured", { todo: "set --address or SPOOL_ADDRESS", section: "Spool doctor" }),
       );
     }
     await health;
   }
 
-  #lookAtHealth(): Promise<void> {
-    return this.#findings.look("server", () => lookAtHealth(this.#door, this.#signal));
+  #checkHealth(): Promise<void> {
+    return this.#findings.record("server", () => checkHealth(this.#endpoint, this.#signal));
   }
 
-  async #examineDatabase({ isAsked }: { isAsked: boolean }): Promise<void> {
-    const store = await this.#open({ isAsked });
+  async #examineDatabase({ isServerAsked }: { isServerAsked: boolean }): Promise<void> {
+    const store = await this.#open({ isServerAsked });
     if (store === null) return;
     this.#findings.whyUnreached = "the database was not reached";
     const [findings, signal] = [this.#findings, this.#signal];
     await examineStore(store, { settings: this.#settings, findings, signal });
-    // One that does not answer any more would hold up the report.
+    // A database that stopped answering must not delay the report.
     await untilAborted(
       store.close().catch(() => {}),
       signal,
     );
   }
 
-  /** @returns null: it could not be opened, and what was found is told */
-  async #open({ isAsked }: { isAsked: boolean }): Promise<Store | null> {
+  /** Opens the database. @returns null if that failed; the finding is recorded then */
+  async #open({ isServerAsked }: { isServerAsked: boolean }): Promise<Store | null> {
     const location = databaseLocation(this.#settings);
     const { dataDir } = this.#settings;
     if (!("url" in location) && !hasEmbedded(dataDir)) {
-      // The server that was asked has said more already.
-      if (isAsked) return null;
-      const todo = "start a server here, or name the database (SPOOL_DATABASE_URL) or the folder (SPOOL_DATA_DIR)";
+      // The finding of the request to the server says more.
+      if (isServerAsked) return null;
+      const todo = "set SPOOL_DATABASE_URL or SPOOL_DATA_DIR, or start a server here";
       this.#findings.set("database", {
         status: "fail",
-        found: `there is no database in ${dataDir}`,
+        found: `no database in ${dataDir}`,
         todo,
         section: "Settings",
       });
@@ -132,38 +131,38 @@ class Examination {
       const store = await untilAborted(opening, this.#signal);
       if (store !== undefined) return store;
       void opening.then((late) => late.close()).catch(() => {});
-      throw new Error("the time is up");
+      throw new Error("deadline exceeded");
     } catch (error) {
       if (!(error instanceof DataDirInUse)) this.#findings.set("database", this.#findings.failure(error));
-      else if (!isAsked) await Promise.all([this.#askServer(), this.#lookAtHealth()]);
+      else if (!isServerAsked) await Promise.all([this.#requestChecks(), this.#checkHealth()]);
       return null;
     }
   }
 
-  /** Lets the server make the checks. @returns whether it has; else `database` says why not */
-  async #askServer(): Promise<boolean> {
+  /** Requests the checks from the server. @returns whether it made them; if not, the finding `database` says why */
+  async #requestChecks(): Promise<boolean> {
     const [findings, signal] = [this.#findings, this.#signal];
     let isMade = false;
-    const ask = async (): Promise<Finding> => {
-      const answer = await askForChecks(this.#door, { timeoutMs: this.#timeoutMs, signal });
+    const request = async (): Promise<Finding> => {
+      const answer = await requestChecks(this.#endpoint, { timeoutMs: this.#timeoutMs, signal });
       if (answer.checks === null) {
-        findings.whyUnreached = "the server that was asked made no checks";
+        findings.whyUnreached = "the server made no checks";
         return answer.finding;
       }
       isMade = true;
       this.checkedBy = answer.by;
-      const own = new Map(answer.checks.map((check) => [check.name, check]));
+      const byName = new Map(answer.checks.map((check) => [check.name, check]));
       for (const { name } of findings.checks()) {
-        const check = own.get(name);
-        own.delete(name);
+        const check = byName.get(name);
+        byName.delete(name);
         if (name === "server" || name === "database") continue;
         findings.set(name, check ?? skipped("this server's version does not make this check"));
       }
-      this.#others.push(...own.values());
+      this.#unknownChecks.push(...byName.values());
       const database = answer.checks.find(({ name }) => name === "database");
       return database ?? skipped("this server's version does not make this check");
     };
-    await findings.look("database", ask);
+    await findings.record("database", request);
     return isMade;
   }
 }

@@ -10,54 +10,54 @@ import type { Finding } from "./check.ts";
 import { countText, durationText, namesText } from "./format.ts";
 import { CLAIM_LATE_MS, STALLED_MS, SWEEP_LATE_MS, WAKEUP_MS_MAX } from "./thresholds.ts";
 
-// What is found of tasks that stand still, and of the ways by which they would move.
+// Evaluates tasks that make no progress, and the sweeper and wakeups that move tasks on.
 
-/** What a sweeper was to do by now, and has not. */
+/** Work that a sweeper has not done in time. */
 export interface SweeperLag {
   overdue: Readonly<Record<OverdueReason, readonly OverdueTask[]>>;
-  /** Sessions that own nothing any more and ran out so long ago, in ms. */
+  /** How long ago each session expired that owns no task, in ms. */
   leftSessionsMs: readonly number[];
 }
 
-const SAID = {
+const OVERDUE_TEXTS = {
   lost: "whose session is gone",
   cancel: "past a cancel",
   deadline: "past the deadline of their attempt",
   expired: "waiting past their deadline",
 } as const satisfies Record<OverdueReason, string>;
 
-export function judgeSweeper({ overdue, leftSessionsMs }: SweeperLag): Finding {
-  const reasons = (Object.keys(SAID) as OverdueReason[]).filter((reason) => overdue[reason].length > 0);
+export function evaluateSweeper({ overdue, leftSessionsMs }: SweeperLag): Finding {
+  const reasons = (Object.keys(OVERDUE_TEXTS) as OverdueReason[]).filter((reason) => overdue[reason].length > 0);
   const texts = reasons.map((reason) => {
     const tasks = overdue[reason];
     const known = tasks.flatMap(({ overdueMs }) => overdueMs ?? []);
     const time = known.length === 0 ? "" : ` by up to ${durationText(Math.max(...known))}`;
-    return `${countText(tasks.length, "task", OVERDUE_COUNTED_MAX)} ${SAID[reason]}${time}`;
+    return `${countText(tasks.length, "task", OVERDUE_COUNTED_MAX)} ${OVERDUE_TEXTS[reason]}${time}`;
   });
   if (leftSessionsMs.length > 0) {
     const longest = durationText(Math.max(...leftSessionsMs));
-    texts.push(`${countText(leftSessionsMs.length, "session")} run out ${longest} ago and not removed`);
+    texts.push(`${countText(leftSessionsMs.length, "session")} expired ${longest} ago and not removed`);
   }
   if (texts.length === 0) {
-    return ok(`nothing is overdue by more than ${durationText(SWEEP_LATE_MS.warn)}, and no session is left behind`);
+    return ok(`nothing is overdue by more than ${durationText(SWEEP_LATE_MS.warn)}, and no expired session is left`);
   }
-  // Of a session that is gone nobody knows since when: it was so at two looks, and that is longer than a sweep.
+  // The time at which a session was removed is unknown. Two scans found the task, more than one sweep apart.
   const grades = reasons.flatMap((reason) =>
     overdue[reason].map(({ overdueMs }) => (overdueMs === null ? "warn" : grade(overdueMs, SWEEP_LATE_MS))),
   );
   return graded(worst(["warn", ...grades]), `not swept: ${texts.join("; ")}`, {
-    todo: "see that a server is alive, what its log says of the sweeper, and whether a transaction holds the rows",
+    todo: "check that a server is alive, read the sweeper's lines in its log, and see the check transactions",
     section: "What happens when something dies",
   });
 }
 
 /**
- * Tasks that are stored as running and do not run.
+ * Evaluates tasks that are stored as running and do not run.
  *
- * @param stalled what their owners report, those first that stall longest
- * @param overloaded sessions that own more running tasks than they can have, at two checks
+ * @param stalled tasks that their owners report as stalled, longest first
+ * @param overloaded sessions that own more running tasks than they can run, in two scans
  */
-export function judgeRunning({
+export function evaluateRunning({
   stalled,
   overloaded,
 }: {
@@ -69,7 +69,7 @@ export function judgeRunning({
     const owner = `${first.host}/${first.pid}`;
     const found = `${countText(stalled.length, "task", STALLED_TASKS_READ_MAX)} RUNNING without running code: ${first.taskId} at ${owner} for ${durationText(first.forMs)}, ${first.reason}`;
     return graded(grade(first.forMs, STALLED_MS), found, {
-      todo: "see the database's log for that SQLSTATE and time; the owner retries, and restarting it hands its tasks over",
+      todo: "find that SQLSTATE and time in Postgres's log; the owner retries, and a restart hands its tasks over",
       section: "What happens when something dies",
     });
   }
@@ -81,46 +81,46 @@ export function judgeRunning({
     );
     return {
       status: "warn",
-      found: `processes own more running tasks than they can have: ${owners}`,
-      todo: "see their logs for ends that are not stored; restarting one hands its tasks over",
+      found: `processes own more running tasks than they can run: ${owners}`,
+      todo: "search their logs for ends that could not be stored; a restart hands the tasks over",
       section: "What happens when something dies",
     };
   }
-  return ok("every task that is RUNNING at a live process runs there");
+  return ok("every RUNNING task of a live process has running code");
 }
 
-/** @param stuck tasks that were due at two looks, each time with a slot free where they were next */
-export function judgeWaiting(stuck: readonly ClaimableTask[]): Finding {
-  if (stuck.length === 0) return ok("no task is due and waits where a slot is free");
+/** @param stuck tasks that two scans found due and next in line, both times with a free slot */
+export function evaluateWaiting(stuck: readonly ClaimableTask[]): Finding {
+  if (stuck.length === 0) return ok("no due task waits while a slot is free");
   const longest = Math.max(...stuck.map(({ waitedMs }) => waitedMs));
   const kinds = namesText([...new Set(stuck.map(({ kind }) => kind))]);
   const first = stuck[0]!.taskId;
   const found = `${countText(stuck.length, "task")} of ${kinds} due for ${durationText(longest)} while slots are free: ${first}`;
   return graded(grade(longest, CLAIM_LATE_MS), found, {
-    todo: "see whether a transaction holds the row, and whether those who have the kind are draining",
+    todo: "see the check transactions, and whether the servers and workers that have the kind are draining",
     section: "What happens when something dies",
   });
 }
 
-export function judgeKeys(idle: readonly IdleKey[]): Finding {
+export function evaluateKeys(idle: readonly IdleKey[]): Finding {
   const [first] = idle;
-  if (first === undefined) return ok("every exclusive key that is held belongs to a task that runs");
-  const task = first.status === null ? "that is not there" : `that is ${first.status}`;
+  if (first === undefined) return ok("every held exclusive key belongs to a running task");
+  const task = first.status === null ? "which does not exist" : `which is ${first.status}`;
   return {
     status: "fail",
     found: `${countText(idle.length, "exclusive key", IDLE_KEYS_MAX)} held by no running task: ${first.key} by ${first.taskId} ${task}`,
-    todo: "delete that row of task_exclusives: what waits for the key would wait for ever; and report it",
+    todo: "delete that row of task_exclusives (tasks that wait for the key never start otherwise), and report a bug",
     section: "Inspecting the database with psql",
   };
 }
 
-/** @param roundTripMs from NOTIFY to its arrival; null: none came */
-export function judgeWakeup(roundTripMs: number | null): Finding {
+/** @param roundTripMs time from NOTIFY to its arrival; null: it did not arrive */
+export function evaluateWakeup(roundTripMs: number | null): Finding {
   const advice = {
-    todo: "connect past the pooler, or in its session mode; until then servers find out by looking, once a second",
+    todo: "bypass the pooler, or use its session mode; until then servers poll once a second",
     section: "Several servers",
   } as const;
-  if (roundTripMs === null) return { status: "warn", found: "a NOTIFY did not arrive at who listened", ...advice };
+  if (roundTripMs === null) return { status: "warn", found: "a NOTIFY did not arrive at the listener", ...advice };
   const status = roundTripMs >= WAKEUP_MS_MAX ? "warn" : "ok";
-  return graded(status, `a NOTIFY arrives after ${durationText(roundTripMs)}`, advice);
+  return graded(status, `a NOTIFY arrived after ${durationText(roundTripMs)}`, advice);
 }

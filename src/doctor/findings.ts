@@ -5,7 +5,7 @@ import type { Check, CheckName, Finding } from "./check.ts";
 import { durationText } from "./format.ts";
 import { STATEMENT_MS_MAX } from "./thresholds.ts";
 
-/** Collects what checks find: one finding for each name, whatever goes wrong. */
+/** Collects the results of checks: one finding for each name, also when a check fails or times out. */
 export class Findings {
   /** Whether the database has answered. */
   isReached = false;
@@ -15,7 +15,7 @@ export class Findings {
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal;
 
-  /** @param signal fires after timeoutMs, when the time for all checks is up */
+  /** @param signal fires after timeoutMs, the time limit of all checks */
   constructor({ timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal }) {
     this.#timeoutMs = timeoutMs;
     this.#signal = signal;
@@ -29,46 +29,48 @@ export class Findings {
     this.#found.set(name, finding);
   }
 
-  /** Returns all checks, in the order of CHECK_NAMES. A check that was not made has its reason. */
+  /** Returns all checks, in the order of CHECK_NAMES. A check that was not made says why. */
   checks(): Check[] {
-    const unseen = this.isReached ? "the schema is not this program's, or not known" : this.whyUnreached;
-    return CHECK_NAMES.map((name) => ({ name, ...(this.#found.get(name) ?? skipped(unseen)) }));
+    const reason = this.isReached ? "the schema is another version's, or unknown" : this.whyUnreached;
+    return CHECK_NAMES.map((name) => ({ name, ...(this.#found.get(name) ?? skipped(reason)) }));
   }
 
-  /** Takes a look, and makes a finding of whatever comes of it. */
-  async look(name: CheckName, look: () => Promise<Finding>): Promise<void> {
-    const looked = look().catch((error: unknown) => this.failure(error));
-    const finding = await untilAborted(looked, this.#signal);
-    this.#found.set(name, finding ?? this.failure(new Error("the time is up")));
+  /** Runs a check and records its finding. An error or the deadline becomes a finding as well. Never rejects. */
+  async record(name: CheckName, check: () => Promise<Finding>): Promise<void> {
+    const finding = await untilAborted(
+      check().catch((error: unknown) => this.failure(error)),
+      this.#signal,
+    );
+    this.#found.set(name, finding ?? this.failure(new Error("deadline exceeded")));
   }
 
-  /** What a check that could not be made has found. */
+  /** Creates the finding of a check that failed with an error. */
   failure(error: unknown): Finding {
     const advice = {
-      todo: "see what the database's server is at, or give it longer by --timeout",
+      todo: "check the load of the database server, or raise --timeout",
       section: "Spool doctor",
     } as const;
     if (this.#signal.aborted) {
-      return { status: "fail", found: `not known within ${durationText(this.#timeoutMs)}`, ...advice };
+      return { status: "fail", found: `no result within ${durationText(this.#timeoutMs)}`, ...advice };
     }
     if (isStatementTimeout(error)) {
       return {
         status: "fail",
-        found: `not known: a query took longer than ${durationText(STATEMENT_MS_MAX)}`,
+        found: `no result: a query took longer than ${durationText(STATEMENT_MS_MAX)}`,
         ...advice,
       };
     }
     const found = reasonOf(error);
     if (this.isReached) {
-      const todo = "see that this role may read it, and that the database is not going down";
-      return { status: "fail", found: `not known: ${found}`, todo, section: "Spool doctor" };
+      const todo = "check the privileges of this role, and that the database is not shutting down";
+      return { status: "fail", found: `no result: ${found}`, todo, section: "Spool doctor" };
     }
-    const todo = "see that the server runs and lets this machine in, and that the URL names it";
+    const todo = "check that Postgres runs, that it accepts connections from this machine, and that the URL is right";
     return { status: "fail", found, todo, section: "Settings" };
   }
 }
 
-/** What a driver says of its trouble; a socket that was tried by several addresses has no message, but a code. */
+/** Returns the message of a driver's error with its causes. A connection error of several addresses has only a code. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause instanceof Error) return `${error.message}: ${reasonOf(error.cause)}`;

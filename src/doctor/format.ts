@@ -1,4 +1,4 @@
-// Figures as people read them, with their units.
+// Formats numbers for people, with their units.
 
 const UNITS = [
   ["d", 86_400_000],
@@ -7,7 +7,7 @@ const UNITS = [
   ["s", 1_000],
 ] as const;
 
-/** `0.4 ms`, `250 ms`, `3.2 s`, `12 min`, `1.5 h`, `2 d`. */
+/** Formats a duration: `0.4 ms`, `250 ms`, `3.2 s`, `12 min`, `1.5 h`, `2 d`. */
 export function durationText(ms: number): string {
   const unit = UNITS.find(([, unitMs]) => ms >= unitMs);
   if (unit === undefined) return `${ms < 10 ? Number(ms.toFixed(1)) : Math.round(ms)} ms`;
@@ -15,12 +15,12 @@ export function durationText(ms: number): string {
   return `${count < 10 ? Number(count.toFixed(1)) : Math.floor(count)} ${unit[0]}`;
 }
 
-/** `12,000`. */
+/** Formats a count: `12,000`. */
 export function countOf(count: number): string {
   return count.toLocaleString("en-US");
 }
 
-/** `1 task`, `3 tasks`, `1,000 tasks or more`. @param countedMax where the counting ends */
+/** Formats a count with its noun: `1 task`, `3 tasks`, `1,000 tasks or more`. @param countedMax where counting stops */
 export function countText(count: number, noun: string, countedMax = Infinity): string {
   const counted = `${countOf(count)} ${noun}${count === 1 ? "" : "s"}`;
   return count >= countedMax ? `${counted} or more` : counted;
@@ -28,7 +28,7 @@ export function countText(count: number, noun: string, countedMax = Infinity): s
 
 const NAMED_MAX = 3;
 
-/** The first few, and how many more there are. */
+/** Formats the first few names and the number of the others: `a, b, c and 2 more`. */
 export function namesText(names: readonly string[]): string {
   const named = names.slice(0, NAMED_MAX).join(", ");
   return names.length > NAMED_MAX ? `${named} and ${names.length - NAMED_MAX} more` : named;

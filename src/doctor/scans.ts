@@ -14,106 +14,107 @@ import { readClaimable, readIdleKeys, readUncheckedKinds, readWaitingKinds } fro
 import type { ClaimableTask, WaitingKind } from "../store/reports/waiting-queries.ts";
 import { ok, skipped } from "./check.ts";
 import type { CheckName, Finding } from "./check.ts";
-import { judgeConnections, judgeSettings, judgeTransactions } from "./evaluate-database.ts";
-import { isAlive, judgeKinds, judgeSessions, judgeUnchecked, ownedMax } from "./evaluate-sessions.ts";
-import type { SeenSessions } from "./evaluate-sessions.ts";
-import { judgeKeys, judgeRunning, judgeSweeper, judgeWaiting, judgeWakeup } from "./evaluate-tasks.ts";
-import type { Patient } from "./doctor-context.ts";
+import { evaluateConnections, evaluateSettings, evaluateTransactions } from "./evaluate-database.ts";
+import { isAlive, evaluateKinds, evaluateSessions, evaluateUnvalidated, ownedMax } from "./evaluate-sessions.ts";
+import type { SessionSnapshot } from "./evaluate-sessions.ts";
+import { evaluateKeys, evaluateRunning, evaluateSweeper, evaluateWaiting, evaluateWakeup } from "./evaluate-tasks.ts";
+import type { DoctorContext } from "./doctor-context.ts";
 import { IDLE_TRANSACTION_MS, LONG_TRANSACTION_MS, SWEEP_LATE_MS, WAKEUP_GIVEN_UP_MS } from "./thresholds.ts";
 
-/** Of servers and workers that have the same kinds one claim is tried: of so many different ones. */
+/** For how many different sets of kinds the next tasks are read. Sessions with the same kinds share a set. */
 const KIND_SETS_MAX = 50;
 
-/** A look at a database that was reached. */
-export interface Look {
+/** A check of a database that was reached. */
+export interface Scan {
   name: CheckName;
-  look: (patient: Patient) => Promise<Finding>;
+  scan: (context: DoctorContext) => Promise<Finding>;
 }
 
-const IN_PROCESS = "Postgres runs in the process: nobody else can be on it";
+const IN_PROCESS = "Postgres runs in process: no other client can connect";
 
-/** What can be seen whatever the schema. */
-export const SERVER_LOOKS: readonly Look[] = [
+/** The scans that work with any schema. */
+export const SERVER_SCANS: readonly Scan[] = [
   {
     name: "postgres",
-    async look(patient) {
-      const isEmbedded = patient.url === null;
-      const isPooled = !isEmbedded && (await isPooledByTransaction(patient.db));
-      return judgeSettings(await patient.read(readServerSettings), { isEmbedded, isPooled });
+    async scan(context) {
+      const isEmbedded = context.url === null;
+      const isPooled = !isEmbedded && (await isPooledByTransaction(context.db));
+      return evaluateSettings(await context.read(readServerSettings), { isEmbedded, isPooled });
     },
   },
   {
     name: "connections",
-    async look(patient) {
-      return patient.url === null ? skipped(IN_PROCESS) : judgeConnections(await patient.read(readConnections));
+    async scan(context) {
+      return context.url === null ? skipped(IN_PROCESS) : evaluateConnections(await context.read(readConnections));
     },
   },
   {
     name: "transactions",
-    async look(patient) {
-      if (patient.url === null) return skipped(IN_PROCESS);
+    async scan(context) {
+      if (context.url === null) return skipped(IN_PROCESS);
       const bounds = { idleMs: IDLE_TRANSACTION_MS.warn, activeMs: LONG_TRANSACTION_MS };
-      return judgeTransactions(await patient.read((trx) => readLockHolders(trx, bounds)));
+      return evaluateTransactions(await context.read((trx) => readLockHolders(trx, bounds)));
     },
   },
-  { name: "wakeups", look: lookAtWakeups },
+  { name: "wakeups", scan: scanWakeups },
 ];
 
-/** What can be seen on this program's schema. */
-export const TASK_LOOKS: readonly Look[] = [
-  { name: "sweeper", look: lookAtSweeper },
+/** The scans that need this version's schema. */
+export const TASK_SCANS: readonly Scan[] = [
+  { name: "sweeper", scan: scanSweeper },
   {
     name: "sessions",
-    async look(patient) {
-      return judgeSessions(await patient.sessions());
+    async scan(context) {
+      return evaluateSessions(await context.sessions());
     },
   },
-  { name: "running", look: checkRunning },
-  { name: "kinds", look: lookAtKinds },
-  { name: "waiting", look: lookAtWaiting },
+  { name: "running", scan: scanRunning },
+  { name: "kinds", scan: scanKinds },
+  { name: "waiting", scan: scanWaiting },
   {
     name: "unchecked",
-    async look(patient) {
-      const unchecked = await patient.read((trx) => readUncheckedKinds(trx, patient.namespace));
-      return judgeUnchecked(unchecked, await patient.sessions());
+    async scan(context) {
+      const unvalidated = await context.read((trx) => readUncheckedKinds(trx, context.namespace));
+      return evaluateUnvalidated(unvalidated, await context.sessions());
     },
   },
   {
     name: "exclusive_keys",
-    async look(patient) {
-      return judgeKeys(await patient.read((trx) => readIdleKeys(trx, patient.namespace)));
+    async scan(context) {
+      return evaluateKeys(await context.read((trx) => readIdleKeys(trx, context.namespace)));
     },
   },
 ];
 
-export async function lookAtSchema(patient: Patient): Promise<Finding> {
+/** Checks that the schema is the one of this version. */
+export async function scanSchema(context: DoctorContext): Promise<Finding> {
   try {
-    await patient.read(requireCurrentSchema);
-    return ok(`at ${SCHEMA_VERSION}, this program's`);
+    await context.read(requireCurrentSchema);
+    return ok(`${SCHEMA_VERSION}, as this version requires`);
   } catch (error) {
     if (error instanceof DatabaseTooOld) {
-      const todo = "run spool migrate, or start a server that may (SPOOL_MIGRATE)";
+      const todo = "run spool migrate, or start a server with SPOOL_MIGRATE=on";
       return { status: "fail", found: error.message, todo, section: "Start" };
     }
     if (error instanceof DatabaseTooNew) {
-      const todo = "run a Spool as new as the one that migrated it, this doctor too";
+      const todo = "update Spool, this doctor included, to the version that migrated the database";
       return { status: "fail", found: error.message, todo, section: "Start" };
     }
     throw error;
   }
 }
 
-async function lookAtWakeups({ db, url, namespace, settings, signal }: Patient): Promise<Finding> {
+async function scanWakeups({ db, url, namespace, settings, signal }: DoctorContext): Promise<Finding> {
   if (url === null) return skipped(IN_PROCESS);
-  if (!settings.notify) return skipped("switched off (SPOOL_NOTIFY): servers find out by looking, once a second");
+  if (!settings.notify) return skipped("switched off (SPOOL_NOTIFY): servers poll once a second");
   const until = AbortSignal.any([signal, AbortSignal.timeout(WAKEUP_GIVEN_UP_MS)]);
-  return judgeWakeup(await probeWakeups({ db, url, namespace }, until));
+  return evaluateWakeup(await probeWakeups({ db, url, namespace }, until));
 }
 
-async function lookAtSweeper(patient: Patient): Promise<Finding> {
-  const { namespace, settings } = patient;
+async function scanSweeper(context: DoctorContext): Promise<Finding> {
+  const { namespace, settings } = context;
   const read = (reason: OverdueReason, graceMs: number) =>
-    patient.read((trx) => readOverdueTasks(trx, { namespace, reason, graceMs, lateMs: SWEEP_LATE_MS.warn }));
+    context.read((trx) => readOverdueTasks(trx, { namespace, reason, graceMs, lateMs: SWEEP_LATE_MS.warn }));
   const ownersMs = settings.cancelGraceMs + OWNERS_TIME_MS;
   const overdue: Record<OverdueReason, OverdueTask[]> = {
     lost: await read("lost", 0),
@@ -121,70 +122,70 @@ async function lookAtSweeper(patient: Patient): Promise<Finding> {
     deadline: await read("deadline", ownersMs),
     expired: await read("expired", 0),
   };
-  // A session that was closed may have left its tasks a moment ago: they are to be gone with the next sweep.
+  // A session may have been closed just now: the next sweep must take its tasks over.
   if (overdue.lost.some(({ overdueMs }) => overdueMs === null)) {
-    await patient.pause();
-    overdue.lost = seenBefore(overdue.lost, await read("lost", 0));
+    await context.pause();
+    overdue.lost = stillPresent(overdue.lost, await read("lost", 0));
   }
-  const { sessions, at } = await patient.sessionsNow();
+  const { sessions, at } = await context.sessionsNow();
   const leftSessionsMs = sessions
     .filter(({ running }) => running === 0)
     .map(({ expiresAt }) => at.getTime() - expiresAt.getTime())
     .filter((leftMs) => leftMs > SWEEP_LATE_MS.warn);
-  return judgeSweeper({ overdue, leftSessionsMs });
+  return evaluateSweeper({ overdue, leftSessionsMs });
 }
 
-async function checkRunning(patient: Patient): Promise<Finding> {
-  const { namespace } = patient;
-  const stalled = await patient.read((trx) => listStalledTasks(trx, namespace));
+async function scanRunning(context: DoctorContext): Promise<Finding> {
+  const { namespace } = context;
+  const stalled = await context.read((trx) => listStalledTasks(trx, namespace));
   const readOverloaded = async () => {
-    const { sessions, at } = await patient.sessionsNow();
+    const { sessions, at } = await context.sessionsNow();
     return sessions.filter((session) => isAlive(session, at) && session.running > ownedMax(session));
   };
   let overloaded = await readOverloaded();
   if (overloaded.length > 0) {
-    // The end of one and the start of another may be stored at once: the excess has to last.
-    await patient.pause();
+    // The end of one task and the start of the next are stored together: only a lasting excess counts.
+    await context.pause();
     const before = new Set(overloaded.map(({ sessionId }) => sessionId));
     overloaded = (await readOverloaded()).filter(({ sessionId }) => before.has(sessionId));
   }
-  return judgeRunning({ stalled, overloaded });
+  return evaluateRunning({ stalled, overloaded });
 }
 
-async function lookAtKinds(patient: Patient): Promise<Finding> {
-  const { namespace } = patient;
-  const due = await patient.read((trx) => readWaitingKinds(trx, namespace));
-  const unchecked = await patient.read((trx) => readUncheckedKinds(trx, namespace));
-  const waiting = new Map<string, WaitingKind>(unchecked.map((found) => [found.kind, found]));
+async function scanKinds(context: DoctorContext): Promise<Finding> {
+  const { namespace } = context;
+  const due = await context.read((trx) => readWaitingKinds(trx, namespace));
+  const unvalidated = await context.read((trx) => readUncheckedKinds(trx, namespace));
+  const waiting = new Map<string, WaitingKind>(unvalidated.map((found) => [found.kind, found]));
   for (const found of due) {
     if (found.count >= (waiting.get(found.kind)?.count ?? 0)) waiting.set(found.kind, found);
   }
-  const { leaseMs } = patient.settings;
-  return judgeKinds([...waiting.values()], { ...(await patient.sessions()), leaseMs });
+  const { leaseMs } = context.settings;
+  return evaluateKinds([...waiting.values()], { ...(await context.sessions()), leaseMs });
 }
 
 /**
- * With a free slot, what is next is taken within a poll. A slot may have become free just now, and the queue be long:
- * so a task counts that is next at a second look as well, with a slot free again.
+ * With a free slot, the next task is claimed within one poll. A slot may have become free just now and the queue may be
+ * long, so a task counts as stuck only if two scans find it next in line with a free slot.
  */
-async function lookAtWaiting(patient: Patient): Promise<Finding> {
-  const first = await readNext(patient);
-  if (first.length === 0) return judgeWaiting([]);
-  await patient.pause();
-  return judgeWaiting(seenBefore(first, await readNext(patient)));
+async function scanWaiting(context: DoctorContext): Promise<Finding> {
+  const first = await readNext(context);
+  if (first.length === 0) return evaluateWaiting([]);
+  await context.pause();
+  return evaluateWaiting(stillPresent(first, await readNext(context)));
 }
 
-/** What those who have free slots would take next: of each set of kinds as many as there is room for. */
-async function readNext(patient: Patient): Promise<ClaimableTask[]> {
-  const { namespace } = patient;
-  const free = [...freeSlots(await patient.sessionsNow()).values()].slice(0, KIND_SETS_MAX);
+/** Reads the tasks that sessions with free slots would claim next: for each set of kinds as many as there are slots. */
+async function readNext(context: DoctorContext): Promise<ClaimableTask[]> {
+  const { namespace } = context;
+  const free = [...freeSlots(await context.sessionsNow()).values()].slice(0, KIND_SETS_MAX);
   const kindSets = free.map(({ kinds }) => kinds);
-  const claimable = await patient.read((trx) => readClaimable(trx, { namespace, kindSets }));
+  const claimable = await context.read((trx) => readClaimable(trx, { namespace, kindSets }));
   const next = claimable.flatMap((tasks, place) => tasks.slice(0, free[place]!.slots));
   return [...new Map(next.map((task) => [task.taskId, task])).values()];
 }
 
-function freeSlots({ sessions, at }: SeenSessions): Map<string, { kinds: readonly string[]; slots: number }> {
+function freeSlots({ sessions, at }: SessionSnapshot): Map<string, { kinds: readonly string[]; slots: number }> {
   const free = new Map<string, { kinds: readonly string[]; slots: number }>();
   for (const session of sessions) {
     const slots = session.capacity - session.running;
@@ -196,8 +197,8 @@ function freeSlots({ sessions, at }: SeenSessions): Map<string, { kinds: readonl
   return free;
 }
 
-/** Those that were there before, in the same attempt. */
-function seenBefore<Seen extends { taskId: string; attempt: number }>(before: readonly Seen[], now: Seen[]): Seen[] {
+/** Returns the tasks that the earlier scan found as well, in the same attempt. */
+function stillPresent<Task extends { taskId: string; attempt: number }>(before: readonly Task[], now: Task[]): Task[] {
   const known = new Set(before.map(({ taskId, attempt }) => `${taskId}/${attempt}`));
   return now.filter(({ taskId, attempt }) => known.has(`${taskId}/${attempt}`));
 }

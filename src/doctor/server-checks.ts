@@ -6,7 +6,7 @@ import { examineStore } from "./check-store.ts";
 import type { DoctorSettings } from "./doctor-context.ts";
 import { Findings } from "./findings.ts";
 
-/** What all checks of a server may take. Less than the doctor waits by default, so that a report arrives in time. */
+/** The time limit of all checks of a server. Less than the doctor's default timeout, so that the report arrives in time. */
 const SERVER_CHECKS_MS_MAX = 15_000;
 /** How long a report is cached, unless it took longer to make. */
 export const REPORT_CACHE_MS = 1_000;
@@ -51,7 +51,7 @@ export class ServerChecks implements Disposable {
     }
   }
 
-  /** Ends the examination that runs. */
+  /** Ends the running examination. */
   [Symbol.dispose](): void {
     this.#stopped.abort();
   }

@@ -71,7 +71,7 @@ describe("spool doctor", function () {
         async () => {
           const { code, stdout } = await runSpool(["doctor"], { environment });
           assert.match(stdout, /^(warn|fail) +sweeper +not swept: 1 task whose session is gone by up to [\d.]+ s$/m);
-          assert.match(stdout, /^fail +sessions +no server is alive; .*, 1 session run out$/m);
+          assert.match(stdout, /^fail +sessions +no server is alive; .*, 1 session expired$/m);
           assert.equal(code, 1);
         },
         { timeoutMs: 30_000 },
@@ -110,7 +110,7 @@ describe("spool doctor", function () {
         unauthorized.stdout,
         /^fail +database +127\.0\.0\.1:\d+ does not answer: the token of this call is not/m,
       );
-      assert.match(unauthorized.stdout, /^skipped +sweeper +the server that was asked made no checks$/m);
+      assert.match(unauthorized.stdout, /^skipped +sweeper +the server made no checks$/m);
       assert.match(unauthorized.stdout, /\n\nunhealthy: database; not checked: postgres, /);
 
       const client = new pg.Client(other.url);
@@ -163,7 +163,7 @@ describe("spool doctor", function () {
       await waitForOutput("unhealthy");
       const { code, stdout } = await ended;
       assert.equal(code, 1);
-      assert.match(stdout, /^fail +database +not known within 1 s$/m);
+      assert.match(stdout, /^fail +database +no result within 1 s$/m);
     });
   });
 
@@ -193,7 +193,7 @@ describe("spool doctor", function () {
     it("checks a data folder that no server has open, and creates no database @slow", async () => {
       const empty = await runSpool(["doctor", "--data-dir", folder]);
       assert.deepEqual([empty.code, await readdir(folder)], [1, []]);
-      assert.match(empty.stdout, /^fail +database +there is no database in /m);
+      assert.match(empty.stdout, /^fail +database +no database in /m);
       assert.equal((await runSpool(["migrate", "--data-dir", folder])).code, 0);
       const { code, stdout } = await runSpool(["doctor", "--data-dir", folder]);
       assert.match(stdout, /^ok +schema /m);

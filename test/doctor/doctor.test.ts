@@ -6,7 +6,7 @@ import { openConnection } from "../../src/client/transport/connection.ts";
 import { CHECK_NAMES } from "../../src/doctor/check.ts";
 import type { CheckName } from "../../src/doctor/check.ts";
 import { readConfiguration } from "../../src/server/config/configuration.ts";
-import { examine } from "../../src/doctor/doctor.ts";
+import { runDoctor } from "../../src/doctor/doctor.ts";
 import type { DoctorReport } from "../../src/doctor/doctor.ts";
 import { openSession } from "../../src/store/session-queries.ts";
 import { startEngine } from "../support/engines.ts";
@@ -19,10 +19,10 @@ import type { TestStore } from "../support/stores.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 
 const TIMEOUT_MS = 20_000;
-/** Of the whole test: some looks are taken twice, seconds apart. */
+/** The time limit of a test: some scans run twice, seconds apart. */
 const TEST_MS = 60_000;
 
-describe("spool doctor's checks", function () {
+describe("the doctor", function () {
   this.timeout(TEST_MS);
   let store: TestStore;
   let namespace: string;
@@ -36,14 +36,14 @@ describe("spool doctor's checks", function () {
 
   const db = () => store.db;
 
-  async function look(flags: Record<string, string> = {}, timeoutMs = TIMEOUT_MS): Promise<DoctorReport> {
+  async function diagnose(flags: Record<string, string> = {}, timeoutMs = TIMEOUT_MS): Promise<DoctorReport> {
     const address = "127.0.0.1:1";
     const transport = openConnection({ address });
     try {
-      const door = { address, isNamed: false, transport };
-      return await examine({
+      const endpoint = { address, isNamed: false, transport };
+      return await runDoctor({
         settings: readConfiguration({ flags: { databaseUrl: store.url!, namespace, ...flags } }),
-        door,
+        endpoint,
         timeoutMs,
       });
     } finally {
@@ -51,7 +51,7 @@ describe("spool doctor's checks", function () {
     }
   }
 
-  /** A process that serves a kind, and does nothing. */
+  /** Opens the session of a server that does nothing. */
   async function pretendServer({
     kinds = ["idle"],
     capacity = 4,
@@ -69,15 +69,15 @@ describe("spool doctor's checks", function () {
       db(),
     );
 
-  it("are all ok, each one, where a service is well", async () => {
+  it("reports ok for every check of a healthy service", async () => {
     await using _ = await startEngine(store, { namespace });
-    // On a busy machine something may be slow at one time, and not at the next.
+    // On a busy machine one report may show a slow check that the next does not.
     const report = await eventually(
       async () => {
-        const looked = await look();
-        const others = looked.checks.filter(({ status }) => status !== "ok").map(({ name, status }) => [name, status]);
+        const latest = await diagnose();
+        const others = latest.checks.filter(({ status }) => status !== "ok").map(({ name, status }) => [name, status]);
         assert.deepEqual(others, [["server", "skipped"]]);
-        return looked;
+        return latest;
       },
       { timeoutMs: 30_000 },
     );
@@ -90,8 +90,8 @@ describe("spool doctor's checks", function () {
     assert.doesNotMatch(found(report, "database"), /postgres@/);
   });
 
-  it("find that the database is down, and skip what needs it", async () => {
-    const report = await look({ databaseUrl: "postgres://me:secret@127.0.0.1:1/none" });
+  it("reports that the database is down and skips the checks that need it", async () => {
+    const report = await diagnose({ databaseUrl: "postgres://me:secret@127.0.0.1:1/none" });
     assert.equal(report.status, "fail");
     assert.match(found(report, "database"), /ECONNREFUSED/);
     assert.deepEqual(statuses(report, "fail"), ["database"]);
@@ -100,33 +100,33 @@ describe("spool doctor's checks", function () {
     assert.doesNotMatch(JSON.stringify(report), /secret/);
   });
 
-  it("end in time where the database says nothing", async () => {
+  it("ends at its deadline if the database does not answer", async () => {
     const url = new URL(store.url!);
     await using proxy = await startTcpProxy(() => new URL(store.url!).host);
     proxy.silenceNext();
     url.host = proxy.address;
-    const report = await look({ databaseUrl: url.href }, 1_000);
-    assert.match(found(report, "database"), /not known within 1 s/);
+    const report = await diagnose({ databaseUrl: url.href }, 1_000);
+    assert.match(found(report, "database"), /no result within 1 s/);
   });
 
-  it("find a schema that was never made, is too old, or too new", async () => {
+  it("fails for a schema that is missing, too old or too new", async () => {
     await using empty = await createDatabase();
-    const never = await look({ databaseUrl: empty.url });
+    const never = await diagnose({ databaseUrl: empty.url });
     assert.match(found(never, "schema"), /at schema none, older/);
-    assert.match(found(never, "sweeper"), /the schema is not this program's/);
+    assert.match(found(never, "sweeper"), /the schema is another version's/);
     assert.deepEqual(statuses(never, "fail"), ["schema"]);
 
     await using other = await openPostgres();
     const last = await sql<{ name: string }>`select max(name) as name from spool_migrations`.execute(other.db);
     await sql`delete from spool_migrations where name = ${last.rows[0]!.name}`.execute(other.db);
-    assert.match(found(await look({ databaseUrl: other.url! }), "schema"), /older than this program's/);
+    assert.match(found(await diagnose({ databaseUrl: other.url! }), "schema"), /older than this program's/);
     await sql`insert into spool_migrations (name, timestamp) values ('9999-later', '2031-01-01')`.execute(other.db);
-    const newer = await look({ databaseUrl: other.url! });
+    const newer = await diagnose({ databaseUrl: other.url! });
     assert.match(found(newer, "schema"), /9999-later, newer than/);
     assert.deepEqual(statuses(newer, "fail"), ["schema"]);
   });
 
-  it("find settings of the database that break a promise", async () => {
+  it("fails for database settings that break a promise", async () => {
     await using database = await createDatabase();
     const name = new URL(database.url).pathname.slice(1);
     const set = async (setting: string) => {
@@ -134,48 +134,48 @@ describe("spool doctor's checks", function () {
       await client.query(`alter database ${name} set ${setting}`);
     };
     await set("default_transaction_read_only = on");
-    assert.match(found(await look({ databaseUrl: database.url }), "postgres"), /takes no writes/);
+    assert.match(found(await diagnose({ databaseUrl: database.url }), "postgres"), /rejects writes/);
   });
 
-  it("find connections that run out", async () => {
+  it("warns when few connections are free", async () => {
     await using server = await startServer();
     const clients = await Promise.all(Array.from({ length: 180 }, () => connected(server.url)));
-    const report = await look({ databaseUrl: server.url });
+    const report = await diagnose({ databaseUrl: server.url });
     await Promise.all(clients.map((client) => client.end()));
     assert.ok(statuses(report, "warn").includes("connections"), found(report, "connections"));
-    const after = await look({ databaseUrl: server.url });
+    const after = await diagnose({ databaseUrl: server.url });
     assert.ok(statuses(after, "ok").includes("connections"), found(after, "connections"));
   });
 
-  it("find that no server is alive, whatever workers are", async () => {
-    assert.match(found(await look(), "sessions"), /no server is alive/);
+  it("fails when no server is alive, even if workers are", async () => {
+    assert.match(found(await diagnose(), "sessions"), /no server is alive/);
     await pretendServer({ tokenDigest: "00" });
-    const report = await look();
+    const report = await diagnose();
     assert.match(found(report, "sessions"), /no server is alive; 0 servers and 1 worker/);
     assert.deepEqual(statuses(report, "fail"), ["sessions"]);
   });
 
-  it("find a session that died, with its tasks and without", async () => {
+  it("fails for expired sessions with and without tasks", async () => {
     const dead = await pretendServer();
     await createRunning(db(), { namespace, lease: dead });
     const empty = await pretendServer();
     await sql`update sessions set expires_at = now() - interval '20 s', seen_at = now() - interval '30 s'
       where session_id in (${dead}, ${empty})`.execute(db());
-    const report = await look();
+    const report = await diagnose();
     assert.match(
       found(report, "sweeper"),
-      /1 task whose session is gone by up to 2\d s; 1 session run out 2\d s ago and not removed/,
+      /1 task whose session is gone by up to 2\d s; 1 session expired 2\d s ago and not removed/,
     );
     assert.ok(statuses(report, "fail").includes("sweeper"));
     await sql`delete from sessions where namespace = ${namespace}`.execute(db());
-    assert.match(found(await look(), "sweeper"), /^not swept: 1 task whose session is gone$/);
-    // A server comes, and sweeps.
+    assert.match(found(await diagnose(), "sweeper"), /^not swept: 1 task whose session is gone$/);
+    // A new server sweeps.
     await using _ = await startEngine(store, { namespace });
-    const swept = await look();
+    const swept = await diagnose();
     assert.ok(statuses(swept, "ok").includes("sweeper"), found(swept, "sweeper"));
   });
 
-  it("find tasks past a cancel, their attempt's deadline, and their own", async () => {
+  it("reports tasks past a cancel, past an attempt's deadline and past the task's deadline", async () => {
     await pretendServer();
     const lease = await pretendServer();
     const [cancelled, late] = [
@@ -190,38 +190,38 @@ describe("spool doctor's checks", function () {
       db(),
     );
     await sql`update tasks set deadline_at = now() - interval '3 s' where task_id = ${expired.taskId}`.execute(db());
-    // With a grace of 5 s and 2 s for the owner; and with one that has not passed.
-    const report = await look();
+    // First with a grace of 5 s and 2 s for the owner, then with a grace that has not passed.
+    const report = await diagnose();
     const overdue = ["past a cancel", "past the deadline of their attempt", "waiting past their deadline"];
     const each = overdue.map((what) => `1 task ${what} by up to [\\d.]+ s`);
     assert.match(found(report, "sweeper"), new RegExp(`^not swept: ${each.join("; ")}$`));
     assert.ok(!statuses(report, "ok").includes("sweeper"));
-    const patient = await look({ cancelGraceMs: "60000" });
-    assert.match(found(patient, "sweeper"), new RegExp(`^not swept: ${each[2]}$`));
+    const lenient = await diagnose({ cancelGraceMs: "60000" });
+    assert.match(found(lenient, "sweeper"), new RegExp(`^not swept: ${each[2]}$`));
   });
 
-  it("find a kind that nobody has, once it was waited for longer than a lease", async () => {
+  it("warns of a kind that no live process runs once a task has waited longer than a lease", async () => {
     await pretendServer({ capacity: 0 });
     const { taskId } = await createTask(db(), { namespace, kind: "absent" });
-    const unchecked = await createTask(db(), { namespace, kind: "unheard", isUnchecked: true });
-    assert.ok(statuses(await look(), "ok").includes("kinds"));
+    const unvalidated = await createTask(db(), { namespace, kind: "unheard", isUnchecked: true });
+    assert.ok(statuses(await diagnose(), "ok").includes("kinds"));
     await back(taskId, 11);
-    await back(unchecked.taskId, 12);
-    const report = await look();
+    await back(unvalidated.taskId, 12);
+    const report = await diagnose();
     assert.match(
       found(report, "kinds"),
-      /nobody has (absent|unheard) \(1 task\), (absent|unheard) \(1 task\), due for up to \d\d s/,
+      /no live server or worker runs (absent|unheard) \(1 task\), (absent|unheard) \(1 task\), due for up to \d\d s/,
     );
     assert.equal(report.status, "warn");
   });
 
-  it("find a task that waits while a slot is free, and no other", async () => {
+  it("reports only the task that is next in line as waiting while a slot is free", async () => {
     await pretendServer({ kinds: ["idle"], capacity: 1 });
     const { taskId } = await createTask(db(), { namespace, kind: "idle" });
     await createTask(db(), { namespace, kind: "idle" }); // There is one slot.
     await createTask(db(), { namespace, kind: "idle", runAt: new Date(Date.now() + 3_600_000) });
     await back(taskId, 70);
-    const report = await look();
+    const report = await diagnose();
     assert.match(
       found(report, "waiting"),
       new RegExp(`^1 task of idle due for 1(\\.\\d)? min while slots are free: ${taskId}$`),
@@ -229,29 +229,29 @@ describe("spool doctor's checks", function () {
     assert.ok(statuses(report, "fail").includes("waiting"));
   });
 
-  it("find a task that those who have its kind do not look over", async () => {
+  it("warns of a task that the processes with its kind do not validate", async () => {
     const session = await pretendServer();
     const { taskId } = await createTask(db(), { namespace, kind: "idle", isUnchecked: true });
     await back(taskId, 20);
-    assert.ok(statuses(await look(), "ok").includes("unchecked")); // Who has it has just come.
+    assert.ok(statuses(await diagnose(), "ok").includes("unchecked")); // The process that has the kind has just started.
     await sql`update sessions set started_at = now() - interval '15 s' where session_id = ${session}`.execute(db());
-    const report = await look();
+    const report = await diagnose();
     assert.match(found(report, "unchecked"), /idle \(1 task\), for up to \d\d s/);
     assert.ok(statuses(report, "warn").includes("unchecked"));
   });
 
-  it("find an exclusive key that no running task holds", async () => {
+  it("fails for an exclusive key that no running task holds", async () => {
     await pretendServer();
     const { taskId } = await createTask(db(), { namespace, kind: "absent" });
     await sql`insert into task_exclusives values (${namespace}, 'held', ${taskId})`.execute(db());
-    assert.match(found(await look(), "exclusive_keys"), /held by .* that is pending/);
+    assert.match(found(await diagnose(), "exclusive_keys"), /held by .* which is pending/);
     await sql`update task_exclusives set task_id = ${randomUUID()} where namespace = ${namespace}`.execute(db());
-    const report = await look();
-    assert.match(found(report, "exclusive_keys"), /that is not there/);
+    const report = await diagnose();
+    assert.match(found(report, "exclusive_keys"), /which does not exist/);
     assert.deepEqual(statuses(report, "fail"), ["exclusive_keys"]);
   });
 
-  it("find an idle transaction that holds a task's row", async () => {
+  it("reports an idle transaction that holds a task's row", async () => {
     await using _ = await startEngine(store, { namespace });
     await using client = await connected(store.url!, "forgotten psql");
     const { taskId } = await createTask(db(), { namespace, kind: "echo", runAt: new Date(Date.now() + 3_600_000) });
@@ -260,20 +260,20 @@ describe("spool doctor's checks", function () {
     const idle = /^process \d+ \(forgotten psql, \w+\) has been idle in a transaction for [\d.]+ s with locks on tasks/;
     const report = await eventually(
       async () => {
-        const looked = await look();
-        assert.match(found(looked, "transactions"), idle);
-        return looked;
+        const latest = await diagnose();
+        assert.match(found(latest, "transactions"), idle);
+        return latest;
       },
       { timeoutMs: 20_000 },
     );
     assert.ok(!statuses(report, "ok").includes("transactions"));
     await client.query("rollback");
-    assert.ok(statuses(await look(), "ok").includes("transactions"));
+    assert.ok(statuses(await diagnose(), "ok").includes("transactions"));
   });
 
-  it("say what is switched off", async () => {
+  it("skips a check whose feature is switched off and says so", async () => {
     await using _ = await startEngine(store, { namespace });
-    const report = await look({ notify: "off" });
+    const report = await diagnose({ notify: "off" });
     assert.match(found(report, "wakeups"), /switched off/);
     assert.equal(report.status, "ok");
   });

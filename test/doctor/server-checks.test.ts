@@ -29,7 +29,7 @@ describe("a server's own checks", function () {
     readConfiguration({ flags: { databaseUrl: store.url!, namespace: crypto.randomUUID() }, environment: {} });
 
   for (const protocol of ["gRPC", "Connect with JSON", "Connect with protobuf", "gRPC-Web"]) {
-    it(`are answered to callers with the token (${protocol})`, async () => {
+    it(`are returned to callers with the token (${protocol})`, async () => {
       using checks = new ServerChecks(store, configuration());
       const runChecks = () => checks.run();
       const log = pino({ level: "silent" });
@@ -69,7 +69,7 @@ describe("a server's own checks", function () {
     await assert.rejects(client.runChecks({}), /this server has no checks/);
   });
 
-  it("run once for all who ask until the report is old", async () => {
+  it("run once for all callers until the report expires", async () => {
     let nowMs = 0;
     using checks = new ServerChecks(store, configuration(), () => nowMs);
     const first = checks.run();

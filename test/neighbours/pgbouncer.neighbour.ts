@@ -58,7 +58,7 @@ describe("behind pgbouncer", () => {
     await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: postgres.url } });
     const { code, stdout } = await doctor(pooler.url, server.address);
     assert.equal(code, 1, stdout);
-    assert.match(stdout, /^fail +postgres +PostgreSQL \S+ behind a pooler that lends a connection for a transaction/m);
+    assert.match(stdout, /^fail +postgres +PostgreSQL \S+ behind a pooler in transaction mode/m);
     assert.match(stdout, /^warn +wakeups +a NOTIFY did not arrive/m);
   });
 });

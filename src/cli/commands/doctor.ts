@@ -51,12 +51,12 @@ async function doctor(command: Command, json: boolean): Promise<number> {
   const { address, isAddressConfigured, token } = readSettings(flags);
   const transport = withUsageErrors(() => openConnection({ address, token }));
   try {
-    const { examine } = await import("../../doctor/doctor.ts");
+    const { runDoctor } = await import("../../doctor/doctor.ts");
     const { readConfiguration } = await import("../../server/config/configuration.ts");
-    const door = { address, isNamed: isAddressConfigured, transport };
-    const report = await examine({
+    const endpoint = { address, isNamed: isAddressConfigured, transport };
+    const report = await runDoctor({
       settings: readConfiguration({ flags: serverFlags(command) }),
-      door,
+      endpoint,
       timeoutMs: timeout,
     });
     await writeOut(json ? `${jsonText(reportJson(report))}\n` : reportText(report, colorizeStdout));
