@@ -18,7 +18,7 @@ import type { BadRequest } from "../gen/google/rpc/error_details_pb.ts";
 
 const DOMAIN = "spool";
 
-/** The one table of reasons and codes. Code counts as gRPC does. */
+/** The code of each reason. Connect's codes have the numbers of gRPC's. */
 export const CODES = {
   INVALID_ARGUMENT: Code.InvalidArgument,
   KIND_UNKNOWN: Code.InvalidArgument,
@@ -42,25 +42,25 @@ export const CODES = {
   INTERNAL: Code.Internal,
 } satisfies Record<Reason, Code>;
 
-/** One of google/rpc/error_details.proto, in the shape that Connect takes too. */
+/** A message of google/rpc/error_details.proto, in the shape that Connect accepts as well. */
 export interface ErrorDetail {
   desc: DescMessage;
   value: Message;
 }
 
-/** An error as every door sends it. */
+/** An error as every endpoint sends it. */
 export interface RpcError {
   code: Code;
   message: string;
-  /** ErrorInfo always; BadRequest where fields are to blame; RetryInfo where a retry helps. */
+  /** ErrorInfo always; BadRequest for invalid fields; RetryInfo if a retry helps. */
   details: readonly ErrorDetail[];
 }
 
 export type ErrorLog = Pick<Logger, "error">;
 
 /**
- * Says to a caller what a handler threw. What has no name is logged with a fresh error_id and its cause, and answered
- * as INTERNAL with that id and nothing from inside. Texts are clipped, so that the trailers fit every client.
+ * Converts what a handler threw to the error for its caller. An unknown error is logged with a new error_id and its
+ * cause. Its caller gets INTERNAL with that id and no internals. Texts are clipped, so that trailers fit every client.
  */
 export function toRpcError(thrown: unknown, log: ErrorLog): RpcError {
   const error = nameOf(thrown) ?? internal(thrown, log);
@@ -76,22 +76,25 @@ export function toRpcError(thrown: unknown, log: ErrorLog): RpcError {
   return { code: CODES[error.reason], message: clip(error.message), details };
 }
 
-/** The code that a caller is told of what a handler threw. */
+/** Returns the code that the caller gets for what a handler threw. */
 export function codeOf(thrown: unknown): Code {
   return CODES[nameOf(thrown)?.reason ?? "INTERNAL"];
 }
 
-/** Why a call's signal fires when its deadline has passed. */
+/** The reason of a call's signal when the deadline has passed. */
 export function callDeadlineExceeded(): SpoolError {
   return new SpoolError("CALL_DEADLINE_EXCEEDED", "the deadline of the call has passed");
 }
 
-/** Why a call's signal fires when its caller has gone. */
+/** The reason of a call's signal when the caller has disconnected or cancelled. */
 export function callCancelled(): SpoolError {
   return new SpoolError("CALL_CANCELLED", "the caller has cancelled the call");
 }
 
-/** The error that a thrown value is or stands for; undefined for what has no name, or cannot be asked: kinds check params. */
+/**
+ * Returns the SpoolError that a thrown value is or stands for. Undefined: the error is unknown, or its fields throw when
+ * read (the code of kinds may throw anything).
+ */
 function nameOf(thrown: unknown): SpoolError | undefined {
   return readOr(() => named(thrown), undefined);
 }
@@ -99,25 +102,25 @@ function nameOf(thrown: unknown): SpoolError | undefined {
 function named(thrown: unknown): SpoolError | undefined {
   if (thrown instanceof SpoolError) return thrown.reason === "INTERNAL" ? undefined : thrown;
   if (thrown instanceof ConnectError) {
-    // Connect's own reasons for ending a call's signal.
+    // The reasons with which Connect aborts a call's signal.
     if (thrown.code === Code.DeadlineExceeded) return callDeadlineExceeded();
     if (thrown.code === Code.Canceled || thrown.code === Code.Aborted) return callCancelled();
   }
-  // Node's functions that take a signal throw an AbortError, with the signal's reason as its cause.
+  // Functions of Node that accept a signal throw an AbortError whose cause is the signal's reason.
   if (thrown instanceof Error && thrown.name === "AbortError" && thrown.cause !== undefined) return named(thrown.cause);
   return undefined;
 }
 
 function internal(cause: unknown, log: ErrorLog): SpoolError {
   const errorId = randomUUID();
-  log.error({ err: cause, error_id: errorId }, "a call failed for a reason that has no name");
-  return new SpoolError("INTERNAL", `the server failed; its log tells why under ${errorId}`, {
+  log.error({ err: cause, error_id: errorId }, "rpc: call failed with an unknown error");
+  return new SpoolError("INTERNAL", `internal error ${errorId}: the server's log has the cause under this error_id`, {
     metadata: { error_id: errorId },
     cause,
   });
 }
 
-/** As many of the violations as fit, and a last one that says how many did not. */
+/** Creates a BadRequest with as many violations as fit, and a last one with the number of the others. */
 function badRequest(violations: readonly Violation[]): BadRequest {
   const message = create(BadRequestSchema);
   let bytes = 0;
@@ -134,13 +137,13 @@ function badRequest(violations: readonly Violation[]): BadRequest {
   return message;
 }
 
-/** A text that gRPC can carry: well-formed, and short, for some hold what a caller sent. */
+/** Returns a well-formed text within ERROR_TEXT_BYTES_MAX: a text may contain what a caller sent. */
 function clip(text: string): string {
-  // A UTF-16 unit is at most 3 bytes: most texts are known to fit without being measured.
+  // A UTF-16 unit takes at most 3 bytes, so most texts fit without being encoded.
   if (text.length * 3 <= ERROR_TEXT_BYTES_MAX) return text.toWellFormed();
   const bytes = Buffer.from(text.slice(0, ERROR_TEXT_BYTES_MAX));
   if (text.length <= ERROR_TEXT_BYTES_MAX && bytes.length <= ERROR_TEXT_BYTES_MAX) return text.toWellFormed();
-  // The cut may fall inside a character; what it leaves of one is dropped.
+  // The cut may split a character: its remainder is dropped.
   const kept = bytes.subarray(0, ERROR_TEXT_BYTES_MAX - 3).toString();
   return `${kept.replace(/\uFFFD+$/, "")}…`;
 }

@@ -3,17 +3,17 @@ import type { Logger } from "pino";
 import type { TaskEngine } from "../engine/api/task-engine.ts";
 import { CallerLimits } from "../rpc/call/caller-limits.ts";
 import type { RunChecks } from "../rpc/services/admin-service.ts";
-import { callObserver } from "./telemetry/call-observer.ts";
+import { callTracker } from "./telemetry/call-tracker.ts";
 import { readCertificate } from "./config/certificate.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { consoleFiles } from "./http/console-files.ts";
-import { openGrpcDoor } from "./grpc/grpc-listener.ts";
-import { openHttpDoor } from "./http/http-listener.ts";
+import { openGrpcListener } from "./grpc/grpc-listener.ts";
+import { openHttpListener } from "./http/http-listener.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import type { Readiness } from "./readiness.ts";
 
 /** The open doors of a server. */
-export interface Doors {
+export interface Listeners {
   /** Of the gRPC door: host and port, with `https://` before them where it speaks TLS. */
   readonly address: string;
   /** What to tell people: one line a door. */
@@ -30,7 +30,7 @@ export interface Doors {
  * @param readiness what those who ask are told
  * @throws ConfigurationError, and where one of them cannot listen; those before it are closed again
  */
-export async function openDoors(
+export async function openListeners(
   engine: TaskEngine,
   configuration: Configuration,
   {
@@ -40,7 +40,7 @@ export async function openDoors(
     isTraced,
     log,
   }: { readiness: Readiness; metrics: Metrics; runChecks: RunChecks; isTraced: boolean; log: Logger },
-): Promise<Doors> {
+): Promise<Listeners> {
   const { host, port, httpPort, httpOrigins, writeAheadKib } = configuration;
   const { streamsPerConnection, streamResetBurst, requestTimeoutMs } = configuration;
   const limits = new CallerLimits(configuration);
@@ -57,8 +57,8 @@ export async function openDoors(
     runChecks,
     log,
   };
-  const observe = callObserver("grpc", { metrics, isTraced });
-  const grpc = await openGrpcDoor({ ...common, observe, port, writeAheadKib }).catch((error: Error) =>
+  const track = callTracker("grpc", { metrics, isTraced });
+  const grpc = await openGrpcListener({ ...common, track, port, writeAheadKib }).catch((error: Error) =>
     tellOfTaken(error, `${authority(host, port)} (the gRPC door: SPOOL_PORT names another port)`),
   );
   opened.defer(() => grpc.close({ graceMs: 0 }));
@@ -66,7 +66,7 @@ export async function openDoors(
   const http =
     httpPort === null
       ? null
-      : await openHttpDoor({ ...forHttp, port: httpPort, fallback: consoleFiles() }).catch((error: Error) =>
+      : await openHttpListener({ ...forHttp, port: httpPort, fallback: consoleFiles() }).catch((error: Error) =>
           // Who has never asked for this door is to know how to be rid of it.
           tellOfTaken(
             error,

@@ -14,8 +14,8 @@ import type { Configuration } from "./config/configuration.ts";
 import { databasePlace } from "../store/connection/database-url.ts";
 import { asConfigurationError, databaseWatch } from "./database-watch.ts";
 import { ServerChecks } from "../doctor/server-checks.ts";
-import { openDoors } from "./listeners.ts";
-import type { Doors } from "./listeners.ts";
+import { openListeners } from "./listeners.ts";
+import type { Listeners } from "./listeners.ts";
 import { loadKinds } from "./config/load-kinds.ts";
 import type { LoadedKinds } from "./config/load-kinds.ts";
 import type { LastWords } from "./log/fatal-errors.ts";
@@ -113,7 +113,7 @@ async function openServer(parts: {
   const checks = opened.use(new ServerChecks(store, configuration));
   const runChecks = () => checks.run();
   const isTraced = tracing !== null;
-  const doors = await openDoors(engine, configuration, { readiness, metrics, runChecks, isTraced, log });
+  const doors = await openListeners(engine, configuration, { readiness, metrics, runChecks, isTraced, log });
   const open = { served, engine, checks, doors, readiness, metrics, tracing };
   const server: ServerParts = { configuration, store, loaded, log, ...open };
   const halted = new AbortController();
@@ -148,7 +148,7 @@ interface ServerParts {
   served: ServedKinds;
   engine: Engine;
   checks: ServerChecks;
-  doors: Doors;
+  doors: Listeners;
   readiness: Readiness;
   metrics: ServerMetrics;
   tracing: Tracing | null;

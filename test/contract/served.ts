@@ -1,8 +1,8 @@
 import { pino } from "pino";
 import { worker } from "../../src/client/client.ts";
 import type { SpoolWorker, WorkerNotice } from "../../src/client/client.ts";
-import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
-import { openHttpDoor } from "../../src/server/http/http-listener.ts";
+import { openGrpcListener } from "../../src/server/grpc/grpc-listener.ts";
+import { openHttpListener } from "../../src/server/http/http-listener.ts";
 import type { HttpHandler } from "../../src/server/http/http-server.ts";
 import { openMetrics } from "../../src/server/telemetry/metrics.ts";
 import { Readiness } from "../../src/server/readiness.ts";
@@ -38,12 +38,12 @@ export async function openServed({
   const engine = await startEngine(store, { kinds: byWorker ? [] : [stage.kind] });
   const log = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
   const common = { engine, host: "127.0.0.1", port: 0, log };
-  const door = await openGrpcDoor(common);
+  const door = await openGrpcListener(common);
   const metrics = openMetrics();
   const readiness = new Readiness(async () => {});
   readiness.schema = true;
   readiness.engine = true;
-  const httpDoor = await openHttpDoor({ ...common, readiness, metrics, ...(fallback && { fallback }) });
+  const httpDoor = await openHttpListener({ ...common, readiness, metrics, ...(fallback && { fallback }) });
   const endpoints = { address: `127.0.0.1:${door.port}`, url: `http://127.0.0.1:${httpDoor.port}` };
   const connected = byWorker ? await connectWorker(await workerAt(endpoints), stage) : null;
   return {

@@ -8,11 +8,11 @@ import { AdminService, DoctorCheckStatus } from "../../src/gen/spool/v1/admin_se
 import { readConfiguration } from "../../src/server/config/configuration.ts";
 import { CHECK_NAMES } from "../../src/doctor/check.ts";
 import { REPORT_CACHE_MS, ServerChecks } from "../../src/doctor/server-checks.ts";
-import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
+import { openGrpcListener } from "../../src/server/grpc/grpc-listener.ts";
 import { openPostgres } from "../support/stores.ts";
 import type { TestStore } from "../support/stores.ts";
 import { fakeEngine } from "../rpc/fake-engine.ts";
-import { openDoor } from "../server/http/open-http-listener.ts";
+import { openTestListener } from "../server/http/open-http-listener.ts";
 
 const TEST_MS = 60_000;
 const TOKEN = "s3cret-token";
@@ -33,7 +33,7 @@ describe("a server's own checks", function () {
       using checks = new ServerChecks(store, configuration());
       const runChecks = () => checks.run();
       const log = pino({ level: "silent" });
-      const door = await openGrpcDoor({
+      const door = await openGrpcListener({
         engine: fakeEngine({}),
         host: "127.0.0.1",
         port: 0,
@@ -41,7 +41,7 @@ describe("a server's own checks", function () {
         runChecks,
         log,
       });
-      await using http = await openDoor({}, { token: TOKEN, runChecks });
+      await using http = await openTestListener({}, { token: TOKEN, runChecks });
       try {
         const url = protocol === "gRPC" ? `http://127.0.0.1:${door.port}` : http.url;
         const { runChecks: ask } = createClient(AdminService, transportOf(protocol, url));
@@ -64,7 +64,7 @@ describe("a server's own checks", function () {
   }
 
   it("are UNIMPLEMENTED at a server without them", async () => {
-    await using http = await openDoor({}, {});
+    await using http = await openTestListener({}, {});
     const client = createClient(AdminService, transportOf("gRPC-Web", http.url));
     await assert.rejects(client.runChecks({}), /this server has no checks/);
   });

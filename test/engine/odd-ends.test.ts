@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { JsonObject } from "../../src/domain/json.ts";
 import { worker } from "../../src/client/client.ts";
-import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
+import { openGrpcListener } from "../../src/server/grpc/grpc-listener.ts";
 import { openLog } from "../../src/server/log/logging.ts";
 import { kindOf, outcomeOf, start } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
@@ -104,7 +104,7 @@ async function openWorker(store: TestStore, lines: string[]) {
   await using opened = new AsyncDisposableStack();
   const log = logTo(lines);
   const engine = opened.use(await startEngine(store, { log, cancelGraceMs: 20 }));
-  const door = await openGrpcDoor({ engine, host: "127.0.0.1", port: 0, log });
+  const door = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
   opened.defer(() => door.close({ graceMs: 1_000 }));
   const options = { kinds: [odd, never], concurrency: 64, drainMs: 0, graceMs: 0, signals: false };
   opened.use(worker({ address: `127.0.0.1:${door.port}`, ...options }));

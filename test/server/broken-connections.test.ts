@@ -6,7 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { StreamEventsRequestSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
+import { openGrpcListener } from "../../src/server/grpc/grpc-listener.ts";
 import { aLogEvent, aPage, fakeEngine, TASK_ID } from "../rpc/fake-engine.ts";
 
 const REQUEST = Buffer.from(
@@ -27,7 +27,7 @@ describe("a connection that breaks in the middle of a message", () => {
     });
     const lines: string[] = [];
     const log = pino({ level: "error" }, { write: (line) => lines.push(line) });
-    const door = await openGrpcDoor({ engine, host: "127.0.0.1", port: 0, log });
+    const door = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
     const socket = connect(door.port, "127.0.0.1");
     const session = connectHttp2(`http://127.0.0.1:${door.port}`, { createConnection: () => socket });
     session.on("error", () => {});

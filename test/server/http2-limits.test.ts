@@ -11,12 +11,12 @@ import {
   StreamEventsRequestSchema,
   TaskService,
 } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
+import { openGrpcListener } from "../../src/server/grpc/grpc-listener.ts";
 import { aLogEvent, aPage, aTask, fakeEngine, TASK_ID } from "../rpc/fake-engine.ts";
 import { makeCertificate } from "../support/certificates.ts";
 import type { CertificateFiles } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
-import { openDoor } from "./http/open-http-listener.ts";
+import { openTestListener } from "./http/open-http-listener.ts";
 
 /** One connection of HTTP/2 to an endpoint, and the calls of its protocol as bare streams, read by nobody yet. */
 interface Connection extends AsyncDisposable {
@@ -34,7 +34,7 @@ let files: CertificateFiles;
 
 const openGrpc: Open = async (calls, streamResetBurst = STREAM_RESET_BURST_DEFAULT) => {
   const log = pino({ level: "silent" });
-  const door = await openGrpcDoor({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, streamResetBurst, log });
+  const door = await openGrpcListener({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, streamResetBurst, log });
   const headers = { ":method": "POST", "content-type": "application/grpc", te: "trailers" };
   const session = await connected(`http://127.0.0.1:${door.port}`);
   const call = (name: string, message: Uint8Array) =>
@@ -51,7 +51,7 @@ const openGrpc: Open = async (calls, streamResetBurst = STREAM_RESET_BURST_DEFAU
 };
 
 const openHttp: Open = async (calls, streamResetBurst = STREAM_RESET_BURST_DEFAULT) => {
-  const server = await openDoor(calls, { certificate: files, streamResetBurst });
+  const server = await openTestListener(calls, { certificate: files, streamResetBurst });
   const session = await connected(server.url);
   const call = (name: string, type: string, body: Uint8Array) =>
     send(session, { ":method": "POST", "content-type": type, ":path": `${PATH}/${name}` }, body);

@@ -11,9 +11,9 @@ import { MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX } from "../../src/domain/limits.ts
 import { ErrorInfoSchema, RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../src/gen/google/rpc/status_pb.ts";
 import { GetTaskRequestSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
-import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
+import { openGrpcListener } from "../../src/server/grpc/grpc-listener.ts";
 import { fakeEngine, SOME_TASK, TASK_ID } from "../rpc/fake-engine.ts";
-import { openDoor, refusalOf } from "./http/open-http-listener.ts";
+import { openTestListener, refusalOf } from "./http/open-http-listener.ts";
 
 // What grpc-js, Node and Connect refuse by themselves, sent over bare connections.
 
@@ -31,7 +31,7 @@ function framed(message: Buffer, { isCompressed = false, length = message.length
 async function openGrpc(token?: string) {
   const lines: string[] = [];
   const log = pino({ level: "trace" }, { write: (line) => lines.push(line) });
-  const door = await openGrpcDoor({ engine: fakeEngine(SOME_TASK), host: "127.0.0.1", port: 0, token, log });
+  const door = await openGrpcListener({ engine: fakeEngine(SOME_TASK), host: "127.0.0.1", port: 0, token, log });
   const session = connectHttp2(`http://127.0.0.1:${door.port}`);
   session.on("error", () => {});
   return {
@@ -236,7 +236,7 @@ describe("what Connect refuses by itself", () => {
   ];
   for (const [name, path, init, code, message] of CASES) {
     it(`carries a reason and what is wrong: ${name}`, async () => {
-      await using server = await openDoor(SOME_TASK);
+      await using server = await openTestListener(SOME_TASK);
       const headers = { "content-type": "application/json", ...(init.headers as Record<string, string>) };
       const refusal = await refusalOf(await fetch(`${server.url}${path}`, { method: "POST", ...init, headers }));
       assert.deepEqual([refusal.code, refusal.reason], [code, code.toUpperCase()]);
@@ -264,7 +264,7 @@ describe("what Connect refuses by itself", () => {
   ];
   for (const [name, body, headers, reason] of ENVELOPES) {
     it(`carries a reason for a message ${name}`, async () => {
-      await using server = await openDoor(SOME_TASK);
+      await using server = await openTestListener(SOME_TASK);
       for (const type of ["application/connect+json", "application/grpc-web+json"]) {
         const response = await fetch(`${server.url}${SERVICE}/StreamEvents`, {
           method: "POST",

@@ -9,18 +9,18 @@ import { HTTP_LIST_BYTES_MAX, PARAMS_VALUES_MAX } from "../../src/domain/limits.
 import type { TaskEngine } from "../../src/engine/api/task-engine.ts";
 import { ListTasksResponseSchema, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { CallerLimits } from "../../src/rpc/call/caller-limits.ts";
-import { openGrpcDoor } from "../../src/server/grpc/grpc-listener.ts";
+import { openGrpcListener } from "../../src/server/grpc/grpc-listener.ts";
 import { fakeEngine, aTask, SOME_TASK, TASK_ID } from "../rpc/fake-engine.ts";
 import { failureOf, RawClient } from "../rpc/raw-client.ts";
 import { eventually } from "../support/eventually.ts";
-import { openDoor, refusalOf } from "./http/open-http-listener.ts";
+import { openTestListener, refusalOf } from "./http/open-http-listener.ts";
 
 const { startTask, getTask, listTasks, followTasks } = TaskService.method;
 
 /** A gRPC port over an engine that can do so much, and two clients, each with a connection of its own. */
-async function openGrpc(calls: Partial<TaskEngine>, options: Partial<Parameters<typeof openGrpcDoor>[0]> = {}) {
+async function openGrpc(calls: Partial<TaskEngine>, options: Partial<Parameters<typeof openGrpcListener>[0]> = {}) {
   const log = pino({ level: "silent" });
-  const door = await openGrpcDoor({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, log, ...options });
+  const door = await openGrpcListener({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, log, ...options });
   const clients = [new RawClient(door.port), new RawClient(door.port)] as const;
   return {
     clients,
@@ -84,7 +84,7 @@ describe("a caller that asks for too much", () => {
       const number = (1_000 - index).toString(16).padStart(12, "0");
       return aTask({ taskId: `01890a5d-ac96-774b-bcce-${number}`, labels });
     });
-    await using server = await openDoor({
+    await using server = await openTestListener({
       async listTasks({ limit, beforeTaskId }) {
         const left = all.filter(({ taskId }) => beforeTaskId === null || taskId < beforeTaskId);
         return { tasks: left.slice(0, limit), progress: new Map(), hasMore: left.length > limit };
@@ -138,7 +138,7 @@ describe("a caller that asks for too much", () => {
   it("has no more requests under way on one connection of HTTP/1.1 than it may", async () => {
     const release = Promise.withResolvers<void>();
     let calls = 0;
-    await using server = await openDoor(
+    await using server = await openTestListener(
       {
         async getTask(taskId) {
           calls++;
@@ -175,7 +175,7 @@ describe("a caller that asks for too much", () => {
     ],
   ] as const) {
     it(`is refused before its request is decoded at the HTTP port: ${name}`, async () => {
-      await using server = await openDoor({});
+      await using server = await openTestListener({});
       const headers = { "content-type": "application/json" };
       const url = `${server.url}/spool.v1.TaskService/StartTask`;
       const refusal = await refusalOf(await fetch(url, { method: "POST", headers, body }));
@@ -205,7 +205,7 @@ describe("a caller that asks for too much", () => {
   });
 
   it("is refused where an integer of its JSON would be rounded, in a body and in a query", async () => {
-    await using server = await openDoor({});
+    await using server = await openTestListener({});
     const text = `{"taskId":"${TASK_ID}","fromSeq":9007199254740993}`;
     const url = `${server.url}/spool.v1.TaskService/GetEvents`;
     const headers = { "content-type": "application/json" };
@@ -220,7 +220,7 @@ describe("a caller that asks for too much", () => {
 
   for (const path of ["/spool.v1.TaskService/StartTask", "/v1/events", "/metrics"]) {
     it(`has its connection closed without the token, however slowly its body comes: ${path}`, async () => {
-      await using server = await openDoor({}, { token: "a-token" });
+      await using server = await openTestListener({}, { token: "a-token" });
       const socket = connect(server.door.port, "127.0.0.1");
       const method = path.startsWith("/spool") ? "POST" : "GET";
       socket.write(
@@ -233,7 +233,7 @@ describe("a caller that asks for too much", () => {
   }
 
   it("is told when the length of its message is not what it sends, by gRPC-Web", async () => {
-    await using server = await openDoor(SOME_TASK);
+    await using server = await openTestListener(SOME_TASK);
     const response = await fetch(`${server.url}/spool.v1.TaskService/GetTask`, {
       method: "POST",
       headers: { "content-type": "application/grpc-web+proto" },
@@ -249,7 +249,7 @@ describe("a caller that asks for too much", () => {
     ["request of a call", `POST /spool.v1.TaskService/StartTask HTTP/1.1\r\n${UNFINISHED}`, /^HTTP\/1\.1 (408|504)/],
   ] as const) {
     it(`has its connection closed when it does not send all in time: the ${what}`, async () => {
-      await using server = await openDoor({}, { requestTimeoutMs: 100 });
+      await using server = await openTestListener({}, { requestTimeoutMs: 100 });
       const socket = connect(server.door.port, "127.0.0.1");
       socket.write(begun);
       const answer = Buffer.concat((await socket.toArray()) as Buffer[]).toString(); // It ends when the server closes.

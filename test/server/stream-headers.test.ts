@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { aLogEvent, aPage, aTask, TASK_ID } from "../rpc/fake-engine.ts";
 import type { TaskEngine } from "../../src/engine/api/task-engine.ts";
-import { openDoor } from "./http/open-http-listener.ts";
+import { openTestListener } from "./http/open-http-listener.ts";
 
 const ENGINE: Partial<TaskEngine> = {
   startTask: async () => ({ task: aTask(), alreadyStarted: false }),
@@ -22,7 +22,7 @@ describe("a streamed answer of the HTTP endpoint", () => {
 
   for (const type of ["connect+json", "connect+proto", "grpc-web+proto", "grpc-web"]) {
     it(`tells proxies not to buffer, cache or transform it (${type})`, async () => {
-      await using server = await openDoor(ENGINE);
+      await using server = await openTestListener(ENGINE);
       assert.deepEqual(
         STREAMS.map(({ name }) => name),
         ["RunTask", "StreamEvents", "FollowTasks"],
@@ -43,7 +43,7 @@ describe("a streamed answer of the HTTP endpoint", () => {
   }
 
   it("tells proxies not to buffer, cache or transform it (server-sent events)", async () => {
-    await using server = await openDoor(ENGINE);
+    await using server = await openTestListener(ENGINE);
     const response = await fetch(`${server.url}/v1/tasks/${TASK_ID}/events`);
     assertUnbuffered(response, "a tape");
     assert.equal(response.headers.get("content-type"), "text/event-stream");

@@ -19,7 +19,7 @@ import { aLogEvent, aPage, aTask, TASK_ID } from "../rpc/fake-engine.ts";
 import { makeCertificate } from "../support/certificates.ts";
 import type { CertificateFiles } from "../support/certificates.ts";
 import { startServerProcess } from "../support/server-process.ts";
-import { openDoor } from "./http/open-http-listener.ts";
+import { openTestListener } from "./http/open-http-listener.ts";
 
 const SERVER_MS = 60_000;
 
@@ -44,7 +44,7 @@ describe("the HTTP door with a certificate", () => {
 
   for (const version of ["1.1", "2"] as const) {
     it(`serves HTTP/${version}, drains it, and closes its connections`, async () => {
-      await using server = await openDoor(ENGINE, { certificate: files });
+      await using server = await openTestListener(ENGINE, { certificate: files });
       const client = clientOver(server.url, version);
       assert.equal((await client.getTask({ taskId: TASK_ID })).task!.taskId, TASK_ID);
       const stream = client.streamEvents({ taskId: TASK_ID })[Symbol.asyncIterator]();
@@ -59,7 +59,7 @@ describe("the HTTP door with a certificate", () => {
 
   it("cuts off over HTTP/2 too what has not ended within its grace", async () => {
     const started = Promise.withResolvers<void>();
-    await using server = await openDoor(
+    await using server = await openTestListener(
       {
         startTask() {
           started.resolve();
@@ -76,7 +76,7 @@ describe("the HTTP door with a certificate", () => {
   });
 
   it("does not wait beyond its grace for who has not spoken TLS yet", async () => {
-    await using server = await openDoor({}, { certificate: files });
+    await using server = await openTestListener({}, { certificate: files });
     const socket = connect(server.door.port, "127.0.0.1");
     await once(socket, "connect");
     const closed = once(socket.resume(), "close");
@@ -85,7 +85,7 @@ describe("the HTTP door with a certificate", () => {
   });
 
   it("serves the events of a tape over HTTP/2, and its own pages alone", async () => {
-    await using server = await openDoor(ENGINE, { certificate: files });
+    await using server = await openTestListener(ENGINE, { certificate: files });
     const session = connectHttp2(server.url, { ca: files.cert });
     const path = `/v1/tasks/${TASK_ID}/events`;
     const { headers, stream } = await ask(session, { ":path": path, origin: server.url });
@@ -102,7 +102,7 @@ describe("the HTTP door with a certificate", () => {
   });
 
   it("answers probes and metrics over HTTP/1.1 and HTTP/2", async () => {
-    await using server = await openDoor(ENGINE, { certificate: files });
+    await using server = await openTestListener(ENGINE, { certificate: files });
     const session = connectHttp2(server.url, { ca: files.cert });
     for (const [path, status] of [
       ["/healthz", 200],

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 
 /**
- * Makes the check of an authorization header against a token (RFC 6750). The time that it takes says nothing of the
- * token, its length included.
+ * Returns a function that checks an authorization header against a token (RFC 6750). Its duration reveals neither the
+ * token nor its length.
  */
 export function bearerTokenCheck(token: string): (authorization: string | undefined) => boolean {
   const expected = sha256(token);

@@ -6,12 +6,12 @@ import type { CallContext, ServiceHandlers } from "./service.ts";
 
 type Handlers = ServiceHandlers<typeof TaskService>;
 
-/** How many reads are under way at once, by what they cost. A page with more entries than this is a large one. */
+/** How many reads run at once, by their cost. A page with more entries than LARGE_PAGE is large. */
 const LARGE_PAGE = 100;
 const READS_AT_ONCE = 8;
 const LARGE_READS_AT_ONCE = 1;
 
-/** What the reads of all callers of a server take turns by, whichever endpoint they come to. */
+/** The limits that all callers of a server share, at every endpoint. */
 export class CallerLimits {
   readonly #waitingMax: number;
   readonly reads: FairTurns;
@@ -27,18 +27,20 @@ export class CallerLimits {
   }: { waitingReads?: number; followsPerConnection?: number } = {}) {
     this.#waitingMax = waitingReads;
     this.#followsMax = followsPerConnection;
-    this.#tooManyFollows = new Overloaded(`this connection follows tasks by ${followsPerConnection} streams`);
+    this.#tooManyFollows = new Overloaded(
+      `this connection already has ${followsPerConnection} open FollowTasks streams`,
+    );
     this.reads = this.#turns("tasks", READS_AT_ONCE);
     this.largeReads = this.#turns("large pages", LARGE_READS_AT_ONCE);
     this.activity = this.#turns("activity", LARGE_READS_AT_ONCE);
   }
 
-  /** Why a caller may open no further stream over many tasks, always the same error; null while it may. */
+  /** Returns the error if a caller may not open another stream over many tasks, always the same object; otherwise null. */
   refuseFollow(caller: string): Overloaded | null {
     return (this.#follows.get(caller) ?? 0) < this.#followsMax ? null : this.#tooManyFollows;
   }
 
-  /** Counts a stream over many tasks, until it is disposed of. @throws Overloaded */
+  /** Counts a stream over many tasks until the result is disposed. @throws Overloaded */
   openFollow(caller: string): Disposable {
     const refusal = this.refuseFollow(caller);
     if (refusal !== null) throw refusal;
@@ -58,8 +60,8 @@ export class CallerLimits {
 }
 
 /**
- * The handlers, whose expensive reads take turns between callers: lists, large pages of events, activity, and the first
- * look of a stream over many tasks, of which a caller has no more than so many. Past a bound: OVERLOADED.
+ * Wraps the handlers so that callers take turns with expensive reads: lists, large pages of events, activity, and the
+ * first read of a stream over many tasks. The streams over many tasks of a caller are bounded. Past a bound: OVERLOADED.
  */
 export function limitCallers(handlers: Handlers, limits: CallerLimits): Handlers {
   const callerOf = ({ caller }: CallContext) => caller ?? "";
@@ -73,7 +75,7 @@ export function limitCallers(handlers: Handlers, limits: CallerLimits): Handlers
     },
 
     async getEvents(request, context) {
-      // One that waits for an event would keep its turn all the while, and gives few.
+      // A call that waits for events would hold its turn while it waits, and returns few events.
       if ((request.limit ?? 0) <= LARGE_PAGE || request.wait !== undefined) return handlers.getEvents(request, context);
       using _turn = await limits.largeReads.take(callerOf(context), context.signal);
       return await handlers.getEvents(request, context);

@@ -1,14 +1,14 @@
 import { Draining } from "../../domain/errors.ts";
 
-/** The end of a server, told once to every call that is open then and to every call that comes after. */
+/** Notifies every open call and every later call, once each, that the server is draining. */
 export class Drain {
   readonly #listeners = new Set<(reason: Draining) => void>();
   #begun = false;
 
   /**
-   * Calls the listener when the drain begins: at once, if it has.
+   * Calls the listener when the drain begins, or at once if it has begun.
    *
-   * @returns takes the listener off again
+   * @returns a function that removes the listener
    */
   onBegin(listener: (reason: Draining) => void): () => void {
     if (this.#begun) listener(new Draining());

@@ -5,22 +5,22 @@ interface Waiting {
 }
 
 /**
- * Turns at something of which only a few may be under way: callers who wait are served one after the other, each with
- * the call that it has waited with longest, so that one caller's thousand calls hold up another's first by no more than
- * one turn. How many calls of a caller may wait is bounded.
+ * Limits how many calls run at once. Waiting callers are served in rotation, each with its oldest call. So a thousand
+ * calls of one caller delay the first call of another caller by one turn at most. The waiting calls of each caller are
+ * bounded.
  */
 export class FairTurns {
   readonly #atOnce: number;
   readonly #waitingMax: number;
   readonly #what: string;
   #underWay = 0;
-  /** In the order in which the callers are served; none is empty. */
+  /** The queues by caller, in the order in which the callers are served. No queue is empty. */
   readonly #waiting = new Map<string, Waiting[]>();
 
   /**
-   * @param what is read in turn, in words for a caller that is refused
-   * @param atOnce how many turns are under way at once
-   * @param waitingMax how many calls of one caller wait; past it they are refused
+   * @param what what the calls read, for the error message of a refused call
+   * @param atOnce how many turns run at once
+   * @param waitingMax how many calls of one caller may wait; further calls are refused
    */
   constructor({ what, atOnce, waitingMax }: { what: string; atOnce: number; waitingMax: number }) {
     this.#what = what;
@@ -29,7 +29,7 @@ export class FairTurns {
   }
 
   /**
-   * Waits for a turn, which lasts until it is disposed of.
+   * Waits for a turn. The turn lasts until the result is disposed.
    *
    * @throws Overloaded, or the signal's reason
    */
@@ -50,7 +50,7 @@ export class FairTurns {
   #wait(caller: string, signal: AbortSignal): Promise<void> {
     const queue = this.#waiting.get(caller) ?? [];
     if (queue.length >= this.#waitingMax) {
-      throw new Overloaded(`${this.#waitingMax} calls of this connection wait to read ${this.#what}`);
+      throw new Overloaded(`${this.#waitingMax} calls of this connection already wait to read ${this.#what}`);
     }
     return new Promise((resolve, reject) => {
       const entry: Waiting = {
@@ -70,7 +70,7 @@ export class FairTurns {
     });
   }
 
-  /** Gives the turn on: it stays under way. */
+  /** Passes the turn to the next waiting call, if there is one. */
   #next(): void {
     const [first] = this.#waiting;
     if (first === undefined) {
@@ -79,7 +79,7 @@ export class FairTurns {
     }
     const [caller, queue] = first;
     const { begin } = queue.shift()!;
-    // Behind the others, until it is served again.
+    // The caller moves to the end of the rotation.
     this.#waiting.delete(caller);
     if (queue.length > 0) this.#waiting.set(caller, queue);
     begin();

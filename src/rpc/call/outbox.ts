@@ -1,4 +1,4 @@
-/** What is to be sent on a stream, in order, until it ends or fails: written by many, read by one. */
+/** A queue of the messages to send on a stream, in order, with many writers and one reader. */
 export class Outbox<Message> implements AsyncIterable<Message> {
   #waiting: Message[] = [];
   #end: { error: unknown } | { error?: never } | null = null;
@@ -6,7 +6,7 @@ export class Outbox<Message> implements AsyncIterable<Message> {
   #room: PromiseWithResolvers<void> | null = null;
   readonly #max: number;
 
-  /** @param max how many may wait before those who can wait are to */
+  /** @param max how many messages may wait before `room()` makes writers wait */
   constructor(max: number) {
     this.#max = max;
   }
@@ -15,26 +15,26 @@ export class Outbox<Message> implements AsyncIterable<Message> {
     return this.#waiting.length === 0;
   }
 
-  /** Once it has ended, nothing is taken. */
+  /** Adds a message. Ignored after the end. */
   push(message: Message): void {
     if (this.#end !== null) return;
     this.#waiting.push(message);
     this.#wake?.();
   }
 
-  /** Ends it after what waits. */
+  /** Ends the stream after the waiting messages. */
   end(): void {
     this.#end ??= {};
     this.#finish();
   }
 
-  /** Ends it after what waits, with an error. */
+  /** Ends the stream with an error after the waiting messages. */
   fail(error: unknown): void {
     this.#end ??= { error };
     this.#finish();
   }
 
-  /** Resolves when fewer wait than may. */
+  /** Resolves when fewer than `max` messages wait. */
   async room(): Promise<void> {
     if (this.#waiting.length < this.#max || this.#end !== null) return;
     this.#room ??= Promise.withResolvers();

@@ -8,16 +8,16 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 
-/** What a handler knows of its call. Connect's HandlerContext is one, and so is what the gRPC binding gives. */
+/** What a handler knows about its call. Connect's HandlerContext and the context of the gRPC binding both satisfy it. */
 export interface CallContext {
-  /** Fires when the caller goes away, its deadline passes or the server drains. Its reason is the error to answer. */
+  /** Fires when the caller disconnects, its deadline passes or the server drains. Its reason is the error to return. */
   readonly signal: AbortSignal;
   readonly requestHeader: Headers;
-  /** One header by its name in lower case, without the others being made; left out: requestHeader has it. */
+  /** Reads one header by its lower-case name without building all of them; undefined: read requestHeader. */
   readonly header?: (name: string) => string | undefined;
-  /** Which connection the call has come by; what is shared is shared out by it. */
+  /** The connection of the call. Limits are applied per connection. */
   readonly caller?: string | undefined;
-  /** The trace that the call belongs to, as W3C writes it: its own span where calls are traced; null: none. */
+  /** The W3C traceparent of the call: its own span if calls are traced, else its caller's; null: none. */
   readonly traceparent?: string | null;
 }
 
@@ -46,8 +46,8 @@ type Handler<Method extends DescMethod> =
         : never;
 
 /**
- * An implementation of a service: plain async functions and async generators. It is written once and served by every
- * door: it is assignable to Connect's ServiceImpl, and addService of grpc-binding.ts takes it.
+ * An implementation of a service: plain async functions and async generators. Every endpoint serves the same
+ * implementation: it is assignable to Connect's ServiceImpl, and addService in grpc-binding.ts accepts it.
  */
 export type ServiceHandlers<Service extends DescService> = {
   readonly [Name in keyof Service["method"]]: Handler<Service["method"][Name]>;

@@ -1,19 +1,18 @@
-/** So many calls begin in one turn of the event loop: a few milliseconds of work on a slow core, or less. */
+/** How many calls start in one turn of the event loop: at most a few milliseconds of work on a slow core. */
 export const STARTS_PER_TURN = 8;
 
 /**
- * Spreads calls that arrive together over turns of the event loop. One read of a socket can bring a thousand new
- * streams, which Node announces one after the other: to begin, or to refuse, all of them at once would hold up every
- * other connection. Connections are served in rotation, each in the order of its own calls. A call that arrives when
- * few have begun begins at once.
+ * Spreads calls that arrive together over turns of the event loop. One read of a socket can deliver a thousand new
+ * streams. Starting or refusing all of them at once would block every other connection. Connections are served in
+ * rotation, each in the order of its calls. A call starts at once while few calls have started in this turn.
  */
 export class StreamTurns<Connection extends object> {
   #left = STARTS_PER_TURN;
   #isScheduled = false;
-  /** In the order in which the connections are served; none is empty. */
+  /** The queues by connection, in the order in which the connections are served. No queue is empty. */
   readonly #waiting = new Map<Connection, (() => void)[]>();
 
-  /** Runs `begin` now, or in a later turn of the event loop. */
+  /** Calls `begin` now or in a later turn of the event loop. */
   start(connection: Connection, begin: () => void): void {
     this.#schedule();
     if (this.#left > 0 && !this.#waiting.has(connection)) {
@@ -39,11 +38,11 @@ export class StreamTurns<Connection extends object> {
       if (first === undefined) return;
       const [connection, queue] = first;
       const begin = queue.shift()!;
-      // Behind the others, until it is served again.
+      // The connection moves to the end of the rotation.
       this.#waiting.delete(connection);
       if (queue.length > 0) this.#waiting.set(connection, queue);
       this.#left--;
-      this.#schedule(); // Also when `begin` throws: the rest is not lost.
+      this.#schedule(); // Before `begin`, which may throw: the remaining calls are not lost.
       begin();
     }
   }

@@ -7,23 +7,23 @@ import { checkTraceparent } from "../../telemetry/trace-context.ts";
 import type { Drain } from "../call/drain.ts";
 import { callCancelled, callDeadlineExceeded, codeOf, toRpcError } from "../errors.ts";
 import type { ErrorLog } from "../errors.ts";
-import { contextIn, observeCall } from "../call/observed-call.ts";
-import type { CallObserver } from "../call/observed-call.ts";
+import { tracedContext, runTracked } from "../call/tracked-call.ts";
+import type { CallTracker } from "../call/tracked-call.ts";
 import { requestBytesMax } from "../validation/request-bounds.ts";
 import type { CallContext, ServerStreamingHandler, ServiceHandlers, UnaryHandler } from "../call/service.ts";
 
 interface BindingOptions {
-  /** When it begins, the signal of every open call fires with Draining, and calls that come after are refused. */
+  /** When the drain begins, the signal of every open call fires with Draining, and later calls are refused. */
   drain: Drain;
-  /** Is told of the calls. */
-  observe?: CallObserver | undefined;
+  /** Records each call. */
+  track?: CallTracker | undefined;
   log: Logger;
 }
 
 /**
- * Serves an implementation by Connect, in all of its protocols: every call that does not send both ways. Connect
- * decodes and encodes; here a call's deadline, its caller's leaving and the drain become one signal, and what is thrown
- * becomes an error with a reason.
+ * Serves an implementation over all protocols of Connect, except bidirectional streams. Connect decodes and encodes.
+ * This binding merges the deadline, the caller's disconnect and the drain into one signal, and converts thrown errors
+ * into errors with a reason.
  */
 export function addRoutes<Service extends DescService>(
   router: ConnectRouter,
@@ -34,7 +34,7 @@ export function addRoutes<Service extends DescService>(
   for (const method of service.methods) {
     const options = { ...rest, method, log: log.child({ rpc: `/${service.typeName}/${method.name}` }) };
     const bounds = { readMaxBytes: requestBytesMax(method) };
-    // The mapped type of ServiceHandlers is lost over a list of methods; this function's signature has held it.
+    // TypeScript loses the mapped type of ServiceHandlers over a list of methods. The signature above enforces it.
     const handler = (handlers as Record<string, unknown>)[method.localName];
     if (method.methodKind === "unary") {
       router.rpc(method as DescMethodUnary, serveUnary(handler as UnaryHandler, options), bounds);
@@ -45,29 +45,29 @@ export function addRoutes<Service extends DescService>(
   }
 }
 
-/** Which connection a call has come by, for who hands it to the router to say. */
+/** The connection of a call. Set by the code that passes the call to the router. */
 export const CALLER = createContextKey<string | undefined>(undefined);
 
-/** An error in Connect's own terms. It travels as Connect's JSON, or in the trailers of gRPC-Web. */
+/** Converts an error to a ConnectError, which is sent as Connect's JSON or in the trailers of gRPC-Web. */
 export function toConnectError(thrown: unknown, log: ErrorLog): ConnectError {
   const { code, message, details } = toRpcError(thrown, log);
   return new ConnectError(message, code, undefined, [...details]);
 }
 
-/** The calls whose requests were decoded: what goes wrong with them later is not the request's fault. */
+/** The calls whose requests were decoded. A later error is not caused by the request. */
 const decoded = new WeakSet<AbortSignal>();
 
 /**
- * Gives the errors that Connect itself finds their reasons: a request that cannot be decoded, an answer that cannot be
- * encoded. It has no place for this; but it ends a call's signal with the error before it writes that down.
+ * Adds a reason to errors that Connect itself detects: a request that cannot be decoded, a response that cannot be
+ * encoded. Connect has no hook for this, but it aborts the call's signal with the error before it sends the error.
  *
- * @param context as a router's requestGate is given it
+ * @param context the context that the router passes to requestGate
  */
 export function nameErrors({ signal }: Pick<HandlerContext, "signal">, log: ErrorLog): void {
   const onAbort = () => {
     const error: unknown = signal.reason;
     if (!(error instanceof ConnectError) || error.details.length > 0) return;
-    if (error.code === Code.Canceled || error.code === Code.Aborted) return; // Its caller has gone.
+    if (error.code === Code.Canceled || error.code === Code.Aborted) return; // The caller has disconnected.
     const named = toConnectError(decoded.has(signal) ? error : undecodable(error), log);
     const { code, rawMessage, message, details } = named;
     Object.assign(error, { code, rawMessage, message, details });
@@ -84,15 +84,15 @@ interface MethodOptions extends BindingOptions {
   method: DescMethod;
 }
 
-function serveUnary(handler: UnaryHandler, { method, drain, observe, log }: MethodOptions): UnaryHandler {
+function serveUnary(handler: UnaryHandler, { method, drain, track, log }: MethodOptions): UnaryHandler {
   return async (request, context) => {
     using call = openCall(context, drain);
     decoded.add(context.signal);
-    const observed = observe?.(method, call);
+    const tracked = track?.(method, call);
     try {
-      return await observeCall(observed, async () => {
+      return await runTracked(tracked, async () => {
         call.signal.throwIfAborted();
-        return await handler(request, contextIn(observed, call));
+        return await handler(request, tracedContext(tracked, call));
       });
     } catch (error) {
       throw toConnectError(error, log);
@@ -102,34 +102,34 @@ function serveUnary(handler: UnaryHandler, { method, drain, observe, log }: Meth
 
 function serveServerStreaming(
   handler: ServerStreamingHandler,
-  { method, drain, observe, log }: MethodOptions,
+  { method, drain, track, log }: MethodOptions,
 ): ServerStreamingHandler {
   return async function* (request, context) {
     using call = openCall(context, drain);
     decoded.add(context.signal);
-    const observed = observe?.(method, call);
-    let end: { code: Code | "ok"; thrown?: unknown } = { code: Code.Canceled }; // Who stops reading has gone.
+    const tracked = track?.(method, call);
+    let end: { code: Code | "ok"; thrown?: unknown } = { code: Code.Canceled }; // The generator returns early only if the caller has disconnected.
     try {
       call.signal.throwIfAborted();
-      yield* handler(request, contextIn(observed, call));
+      yield* handler(request, tracedContext(tracked, call));
       end = { code: "ok" };
     } catch (error) {
-      // To one that has gone Connect could not write, and throws that into the handler: it is not the handler's fault.
+      // After a disconnect, Connect throws its write error into the handler: report the disconnect instead.
       const thrown = hasGone(call) ? call.signal.reason : error;
       end = { code: codeOf(thrown), thrown };
       throw toConnectError(thrown, log);
     } finally {
-      observed?.end(end.code, end.thrown);
+      tracked?.end(end.code, end.thrown);
     }
   };
 }
 
-/** Whether the caller has cancelled the call, or its connection has ended. */
+/** Whether the caller has cancelled the call or its connection has closed. */
 function hasGone({ signal }: CallContext): boolean {
   return signal.reason instanceof SpoolError && signal.reason.reason === "CALL_CANCELLED";
 }
 
-/** The context of a call, with reasons of ours where Connect has its own. Disposed of when nothing waits any more. */
+/** Creates the context of a call, with Spool's reasons instead of Connect's. Dispose it when the call has ended. */
 function openCall(
   { signal, requestHeader, values }: CallContext & Partial<Pick<HandlerContext, "values">>,
   drain: Drain,

@@ -1,7 +1,7 @@
 import { abortable } from "../../async/abort.ts";
 import type { StreamCall } from "./open-call.ts";
 
-/** Writes frames no faster than they are read: what waits in memory is bounded in bytes. */
+/** Writes frames no faster than the peer reads them. The bytes that wait in memory are bounded. */
 export class FrameWriter {
   readonly #call: StreamCall;
   readonly #aheadMax: number;
@@ -16,8 +16,8 @@ export class FrameWriter {
   }
 
   /**
-   * Resolves when there is room for the next frame. The stream's own measure, which counts messages, would let
-   * sixteen frames of megabytes pile up for a reader that has stopped.
+   * Resolves when there is room for the next frame. The stream's own limit counts messages: it would buffer sixteen
+   * frames of megabytes for a reader that has stopped.
    *
    * @throws the signal's reason, if that fires first
    */

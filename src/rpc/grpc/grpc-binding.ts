@@ -18,8 +18,8 @@ import type { Drain } from "../call/drain.ts";
 import { toRpcError } from "../errors.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { toGrpcStatus } from "./grpc-status.ts";
-import { contextIn, observeCall } from "../call/observed-call.ts";
-import type { CallObserver } from "../call/observed-call.ts";
+import { tracedContext, runTracked } from "../call/tracked-call.ts";
+import type { CallTracker } from "../call/tracked-call.ts";
 import { isGone, openCall } from "./open-call.ts";
 import type { StreamCall } from "./open-call.ts";
 import type {
@@ -32,12 +32,12 @@ import type {
 import { encodeMessage } from "../codec/tape-message.ts";
 
 interface BindingOptions {
-  /** When it begins, the signal of every open call fires with Draining, and calls that come after are refused. */
+  /** When the drain begins, the signal of every open call fires with Draining, and later calls are refused. */
   drain: Drain;
-  /** What a stream puts ahead of its reader before it waits, in bytes; one frame alone may be larger. */
+  /** How many bytes a stream buffers ahead of its reader before it waits. A single frame may be larger. */
   writeAheadMax: number;
-  /** Is told of the calls. */
-  observe?: CallObserver | undefined;
+  /** Records each call. */
+  track?: CallTracker | undefined;
   log: Logger;
 }
 
@@ -46,10 +46,10 @@ type UnaryCall = Parameters<handleUnaryCall<Buffer, Buffer>>[0];
 /**
  * Serves an implementation on a grpc-js server.
  *
- * To grpc-js every message is bytes: decoding and encoding are done here, so that a request that cannot be decoded and
- * an answer that cannot be encoded end as errors of this service. The server must have at least one interceptor that
- * wraps calls in a ServerInterceptingCall: without one grpc-js hands on calls that it has already ended itself (their
- * deadline had passed, say, before the client closed its side), and nothing would ever tell their handlers.
+ * grpc-js passes messages through as bytes. This binding decodes and encodes, so that a request that cannot be decoded
+ * and a response that cannot be encoded become errors with a reason. The server must have at least one interceptor that
+ * wraps calls in a ServerInterceptingCall. Without one, grpc-js also passes on calls that it has already ended (for
+ * example past their deadline), and their handlers would never learn of the end.
  */
 export function addService<Service extends DescService>(
   server: Server,
@@ -61,7 +61,7 @@ export function addService<Service extends DescService>(
   const implementation: UntypedServiceImplementation = {};
   for (const method of service.methods) {
     definitions[method.localName] = defineMethod(method);
-    // The mapped type of ServiceHandlers is lost over a list of methods; addService's signature has held it.
+    // TypeScript loses the mapped type of ServiceHandlers over a list of methods. addService's signature enforces it.
     implementation[method.localName] = serve(method, (handlers as Record<string, unknown>)[method.localName], options);
   }
   server.addService(definitions, implementation);
@@ -101,16 +101,16 @@ function serve(method: DescMethod, handler: unknown, { log, ...rest }: BindingOp
 function serveUnary(
   method: DescMethod,
   handler: UnaryHandler,
-  { drain, observe, log }: BindingOptions,
+  { drain, track, log }: BindingOptions,
 ): handleUnaryCall<Buffer, Buffer> {
   const { output } = method;
 
   async function answer(call: UnaryCall): Promise<Buffer> {
     using context = openCall(call, drain);
-    const observed = observe?.(method, context);
-    return await observeCall(observed, async () => {
+    const tracked = track?.(method, context);
+    return await runTracked(tracked, async () => {
       context.throwIfEnded();
-      return encodeMessage(output, await handler(decodeRequest(method, call.request), contextIn(observed, context)));
+      return encodeMessage(output, await handler(decodeRequest(method, call.request), tracedContext(tracked, context)));
     });
   }
 
@@ -127,16 +127,16 @@ function serveUnary(
 function serveServerStreaming(
   method: DescMethod,
   handler: ServerStreamingHandler,
-  { drain, writeAheadMax, observe, log }: BindingOptions,
+  { drain, writeAheadMax, track, log }: BindingOptions,
 ): handleServerStreamingCall<Buffer, Buffer> {
   const { output } = method;
 
   async function answer(call: ServerWritableStream<Buffer, Buffer>): Promise<void> {
     using context = openCall(call, drain);
-    const observed = observe?.(method, context);
-    await observeCall(observed, async () => {
+    const tracked = track?.(method, context);
+    await runTracked(tracked, async () => {
       context.throwIfEnded();
-      const messages = handler(decodeRequest(method, call.request), contextIn(observed, context));
+      const messages = handler(decodeRequest(method, call.request), tracedContext(tracked, context));
       await writeAll(call, messages, { output, writeAheadMax, context });
     });
   }
@@ -147,16 +147,16 @@ function serveServerStreaming(
 function serveBidiStreaming(
   method: DescMethod,
   handler: BidiStreamingHandler,
-  { drain, writeAheadMax, observe, log }: BindingOptions,
+  { drain, writeAheadMax, track, log }: BindingOptions,
 ): handleBidiStreamingCall<Buffer, Buffer> {
   const { output } = method;
 
   async function answer(call: ServerDuplexStream<Buffer, Buffer>): Promise<void> {
     using context = openCall(call, drain);
-    const observed = observe?.(method, context);
-    await observeCall(observed, async () => {
+    const tracked = track?.(method, context);
+    await runTracked(tracked, async () => {
       context.throwIfEnded();
-      const messages = handler(readAll(call, method, context.signal), contextIn(observed, context));
+      const messages = handler(readAll(call, method, context.signal), tracedContext(tracked, context));
       await writeAll(call, messages, { output, writeAheadMax, context });
     });
   }
@@ -164,7 +164,7 @@ function serveBidiStreaming(
   return (call) => settleStream(call, answer(call), log);
 }
 
-/** Leaving this in any way returns the handler's generator, so that what it holds is let go. */
+/** Writes all messages. However the loop ends, the handler's generator is returned and releases what it holds. */
 async function writeAll(
   call: StreamCall,
   messages: AsyncIterable<MessageShape<DescMessage>>,
@@ -178,9 +178,9 @@ async function writeAll(
 }
 
 /**
- * What the client sends, no faster than it is asked for. Ends when the client has closed its side.
+ * Reads the client's messages, no faster than they are consumed. Ends when the client has closed its side.
  *
- * @throws the signal's reason once that has fired: grpc-js only says that a cancelled call was closed too early
+ * @throws the signal's reason once the signal has fired: grpc-js only reports a premature close
  */
 async function* readAll(
   call: ServerDuplexStream<Buffer, Buffer>,
@@ -188,7 +188,7 @@ async function* readAll(
   signal: AbortSignal,
 ): AsyncGenerator<MessageShape<DescMessage>, void, undefined> {
   try {
-    // Who stops reading is not done with writing.
+    // The handler may stop reading and go on writing.
     for await (const bytes of call.iterator({ destroyOnReturn: false })) {
       yield method.input === WorkRequestSchema
         ? await decodeWork(bytes as Buffer)
@@ -203,13 +203,13 @@ function settleStream(call: StreamCall, answer: Promise<void>, log: Logger): voi
   void settle(
     answer,
     () => void (isGone(call) || call.end()),
-    // To grpc-js this event is the status to end with, once the frames before it are out.
+    // grpc-js ends the call with this event's status after it has sent the frames before.
     (status) => isGone(call) || call.emit("error", status),
     log,
   );
 }
 
-/** Hands an answer to grpc-js, or the error that stands in its place. Never rejects. */
+/** Passes the response or the error to grpc-js. Never rejects. */
 async function settle<Answer>(
   answer: Promise<Answer>,
   succeed: (answer: Answer) => void,
@@ -222,7 +222,7 @@ async function settle<Answer>(
     try {
       fail(toGrpcStatus(toRpcError(error, log)));
     } catch (fault) {
-      log.error({ err: fault }, "an error could not be handed to grpc-js");
+      log.error({ err: fault }, "grpc: error not sent, grpc-js rejected the status");
     }
   }
 }

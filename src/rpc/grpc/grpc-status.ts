@@ -5,7 +5,7 @@ import type { StatusObject } from "@grpc/grpc-js";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import type { RpcError } from "../errors.ts";
 
-/** An error in gRPC's own terms: the details travel as a google.rpc.Status in the trailer made for it. */
+/** Converts an error to a gRPC status. The details are sent as a google.rpc.Status in the standard trailer. */
 export function toGrpcStatus({ code, message, details }: RpcError): StatusObject {
   const packed = details.map(({ desc, value }) => anyPack(desc, value));
   const status = toBinary(StatusSchema, create(StatusSchema, { code, message, details: packed }));

@@ -9,7 +9,7 @@ import { toGrpcStatus } from "./grpc-status.ts";
 
 const HEALTH = "/grpc.health.v1.Health/";
 
-/** Lets a call pass that carries the token as its bearer; health is asked without one, by those who have none. */
+/** Creates an interceptor that admits calls with the bearer token. The health service needs no token: probes have none. */
 export function authentication(token: string, log: ErrorLog): ServerInterceptor {
   const isAuthorized = bearerTokenCheck(token);
   return (method, call) => {
@@ -31,10 +31,10 @@ export function authentication(token: string, log: ErrorLog): ServerInterceptor 
 }
 
 /**
- * Ends the streams of services that know nothing of a drain, health's watch and reflection, when the drain begins:
- * one idle watcher would otherwise hold up the shutdown for all of its grace.
+ * Creates an interceptor that ends the streams of library services (health watch and reflection) when the drain begins.
+ * Otherwise one idle watcher would delay the shutdown by the whole grace period.
  *
- * @param isOurs whether the method at a path is served by addService, which does this itself and tells its handlers
+ * @param isOurs whether addService serves the method at a path: it ends its streams itself
  */
 export function drainOthers(drain: Drain, isOurs: (path: string) => boolean, log: ErrorLog): ServerInterceptor {
   return (method, call) => {
@@ -42,7 +42,7 @@ export function drainOthers(drain: Drain, isOurs: (path: string) => boolean, log
     return new ServerInterceptingCall(call, {
       start(next) {
         const settle = drain.onBegin((reason) => call.sendStatus(toGrpcStatus(toRpcError(reason, log))));
-        next({ onCancel: settle }); // However a call ends, this is called.
+        next({ onCancel: settle }); // Called for every end of the call.
       },
     });
   };

@@ -11,9 +11,9 @@ import { requestBytesMax, tooLarge } from "../validation/request-bounds.ts";
 
 type PartialStatusObject = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 
-/** Of the innermost call, what it does not show. */
+/** The private fields of grpc-js's innermost call. */
 interface InnermostCall {
-  /** What refuses a message by its length, before any of it is kept. */
+  /** Refuses a message by its length before it is buffered. */
   decoder: { maxReadMessageLength: number };
   stream: Writable;
 }
@@ -21,18 +21,18 @@ interface InnermostCall {
 const DETAILS = "grpc-status-details-bin";
 
 /**
- * Gives the errors that grpc-js finds by itself the reason and code that the service's own errors have: messages that
- * are too large, cut short or wrongly compressed, timeouts that are none, deadlines. grpc-js ends such calls below all
- * interceptors, by the sendStatus of the innermost call: this must be the first interceptor of a server, and takes its
- * place there. And it has no message read that is larger than its method takes.
+ * Creates an interceptor that adds reason and code to errors which grpc-js itself detects: messages that are too large,
+ * truncated or wrongly compressed, invalid timeouts, deadlines. grpc-js ends such calls below all interceptors, with the
+ * sendStatus of the innermost call. So this must be the first interceptor of a server, and it replaces that function.
+ * It also sets the largest message of each method.
  *
- * @param methods by their paths
+ * @param methods the methods by path
  */
 export function nameStatuses(methods: ReadonlyMap<string, DescMethod>, log: ErrorLog): ServerInterceptor {
   return ({ path }, call) => {
     const method = methods.get(path);
     const { decoder, stream } = call as unknown as InnermostCall;
-    // A message could not be written, for the connection is gone: nobody is there to be told.
+    // A message could not be written because the connection is closed: no status reaches the client.
     const isGone = () => stream.errored !== null || stream.destroyed;
     if (method !== undefined) decoder.maxReadMessageLength = requestBytesMax(method);
     const sendStatus = call.sendStatus.bind(call);
@@ -48,20 +48,23 @@ function named(status: PartialStatusObject, method: DescMethod | undefined, log:
   return error === null ? status : toGrpcStatus(toRpcError(error, log));
 }
 
-/** By the texts of grpc-js, which has no other sign; `test/server/library-errors.test.ts` holds them. */
-const FOUND: readonly [details: RegExp, toError: (details: string, bytesMax: number) => SpoolError][] = [
+/** Errors by the texts of grpc-js, which offers nothing else. `test/server/library-errors.test.ts` pins the texts. */
+const KNOWN_ERRORS: readonly [details: RegExp, toError: (details: string, bytesMax: number) => SpoolError][] = [
   [/^Received message larger than max|^Received message that decompresses to a size larger/, (_, max) => tooLarge(max)],
   [/^Received message compressed with unsupported encoding "?([^"]*)/, (details) => unknownEncoding(details)],
-  [/^Received no request message/, () => invalid("the request must hold one message: it holds none, or part of one")],
-  [/^Received a second request message/, () => invalid("the request must hold one message: it holds two")],
-  [/^Failed to decompress message/, () => invalid("the request is not compressed as its grpc-encoding says")],
+  [
+    /^Received no request message/,
+    () => invalid("the request must contain one message: it contains none, or a part of one"),
+  ],
+  [/^Received a second request message/, () => invalid("the request must contain one message: it contains two")],
+  [/^Failed to decompress message/, () => invalid("the request is not compressed with its grpc-encoding")],
   [/^Invalid grpc-timeout value/, () => invalid("grpc-timeout: must be 1 to 8 digits and one of H, M, S, m, u, n")],
 ];
 
 function errorOf({ code, details }: PartialStatusObject, bytesMax: number): SpoolError | null {
   if (code === Status.DEADLINE_EXCEEDED) return callDeadlineExceeded();
-  for (const [form, toError] of FOUND) if (form.test(details)) return toError(details, bytesMax);
-  // Of health and reflection, whose errors are their protocols' own.
+  for (const [form, toError] of KNOWN_ERRORS) if (form.test(details)) return toError(details, bytesMax);
+  // Errors of health and reflection, which keep the codes of their protocols.
   if (code !== Status.INTERNAL && code !== Status.UNKNOWN) return null;
   return new SpoolError("INTERNAL", details);
 }

@@ -5,14 +5,14 @@ import { checkTraceparent } from "../../telemetry/trace-context.ts";
 import { callCancelled, callDeadlineExceeded } from "../errors.ts";
 import type { CallContext } from "../call/service.ts";
 
-/** A call of grpc-js that is written to for as long as it is open. */
+/** A streaming call of grpc-js. */
 export type StreamCall = ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
 
 type Call = ServerUnaryCall<Buffer, Buffer> | StreamCall;
 
 /**
- * The context of a call, and its end: disposed of when nothing needs its signal any more. The signal is made for those
- * who ask for it; most calls are over before they have anything to wait for.
+ * Creates the context of a call. Dispose it when the call has ended. The signal is created on first use: most calls end
+ * without waiting for anything.
  */
 export function openCall(call: Call, drain: Drain): OpenCall {
   let controller: AbortController | undefined;
@@ -22,7 +22,7 @@ export function openCall(call: Call, drain: Drain): OpenCall {
     controller?.abort(reason);
   };
   const settle = drain.onBegin(end);
-  // grpc-js ends a call at its deadline by itself, and says no more of it than that it was cancelled.
+  // grpc-js ends a call at its deadline and reports only that the call was cancelled.
   const onCancelled = () => end(isOverdue(call) ? callDeadlineExceeded() : callCancelled());
   const events: EventEmitter = call;
   events.once("cancelled", onCancelled);
@@ -53,18 +53,18 @@ export function openCall(call: Call, drain: Drain): OpenCall {
 }
 
 interface OpenCall extends CallContext, Disposable {
-  /** @throws what the signal fires with, or would */
+  /** Throws the signal's reason if the call has ended, without creating the signal. */
   throwIfEnded(): void;
 }
 
-/** A timer may fire before the clock has come to its time, by a little. */
+/** A timer may fire slightly before its time by the clock. */
 const TIMER_SLACK_MS = 5;
 
 function isOverdue(call: Call): boolean {
   return Number(call.getDeadline()) <= Date.now() + TIMER_SLACK_MS;
 }
 
-/** Whether nobody is there any more to write to. */
+/** Whether the call can no longer be written to. */
 export function isGone(call: StreamCall): boolean {
   return call.cancelled || call.destroyed;
 }

@@ -5,7 +5,7 @@ import { DoctorCheckStatus, RunChecksResponseSchema } from "../../gen/spool/v1/a
 import type { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
 import type { ServiceHandlers } from "../call/service.ts";
 
-/** What the checks of a server found. */
+/** The results of a server's checks. */
 export interface CheckReport {
   checks: readonly {
     name: string;
@@ -14,12 +14,12 @@ export interface CheckReport {
     todo: string | null;
     section: string | null;
   }[];
-  /** The name of the server's machine. */
+  /** The host name of the server. */
   host: string;
   pid: number;
 }
 
-/** Runs the checks of a server on its own database, or returns a report that is new enough. */
+/** Runs the checks of a server on its own database, or returns a cached report. */
 export type RunChecks = () => Promise<CheckReport>;
 
 const STATUSES = {
@@ -29,7 +29,7 @@ const STATUSES = {
   skipped: DoctorCheckStatus.SKIPPED,
 } as const;
 
-/** spool.v1.AdminService. @param runChecks undefined: this server has no checks, and calls are UNIMPLEMENTED */
+/** Implements spool.v1.AdminService. @param runChecks undefined: calls end with UNIMPLEMENTED */
 export function adminService(runChecks: RunChecks | undefined): ServiceHandlers<typeof AdminService> {
   return {
     async runChecks(_request, { signal }) {

@@ -39,10 +39,10 @@ import { lazyMessage } from "../codec/tape-message.ts";
 import { encodeTasks } from "../codec/task-list.ts";
 
 /**
- * spool.v1.TaskService over an engine, for every door. A handler checks, calls and answers; the door turns what is
- * thrown into an error, by toRpcError.
+ * Implements spool.v1.TaskService over an engine, for every endpoint. A handler validates, calls the engine and returns
+ * a message. The endpoint converts what a handler throws with toRpcError.
  *
- * @param options.listBytesMax of a page of tasks, as protobuf
+ * @param options.listBytesMax the most bytes of a page of tasks, encoded as protobuf
  */
 export function taskService(
   engine: TaskEngine,
@@ -128,7 +128,7 @@ export function taskService(
 
 const streamFramesOf = new WeakMap<TapePage, readonly StreamEventsResponse[]>();
 
-/** A page as frames. Followers who stand at one position are given the same page: it is encoded once for all of them. */
+/** Returns the frames of a page. Followers at the same position share a page, so a page is encoded once for all. */
 function streamFrames(page: TapePage): readonly StreamEventsResponse[] {
   let frames = streamFramesOf.get(page);
   if (frames === undefined) {

@@ -9,12 +9,12 @@ import { parseAppend, parseChecked, parseFinish, parseHello } from "../validatio
 import type { CallContext } from "../call/service.ts";
 import { toWorkResponse } from "../codec/work-message.ts";
 
-/** How long a stream may be open before its hello. */
+/** How long a stream may be open before its Hello arrives. */
 const HELLO_MS = 10_000;
-/** How much may wait to be sent to a worker before it is read from no further. */
+/** How many messages may wait to be sent to a worker before the server stops reading from it. */
 const WAITING_MAX = 4_096;
 
-/** The stream of a worker, from its hello to its end. What it says is taken in order; what it is told waits for it. */
+/** Serves the stream of a worker, from its Hello to its end. Handles its messages in order and queues those to send. */
 export async function* work(
   engine: TaskEngine,
   requests: AsyncIterable<WorkRequest>,
@@ -24,7 +24,7 @@ export async function* work(
   const hello = parseHello(await readHello(reader, signal));
   const outbox = new Outbox<WorkResponse>(WAITING_MAX);
   const worker = await engine.connectWorker(hello, (notice) => {
-    // Whatever else is sent proves as much.
+    // Any other message serves as a heartbeat.
     if (notice.type !== "heartbeat" || outbox.isEmpty) outbox.push(toWorkResponse(notice));
   });
   const onAbort = () => outbox.fail(signal.reason);
@@ -33,7 +33,7 @@ export async function* work(
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
     void worker.over.then((error) => outbox.fail(error));
-    takeAll(reader, worker, outbox).then(
+    handleAll(reader, worker, outbox).then(
       (left) => {
         hasLeft = left;
         outbox.end();
@@ -50,29 +50,29 @@ export async function* work(
 async function readHello(reader: AsyncIterator<WorkRequest>, signal: AbortSignal): Promise<Hello> {
   const first = await within(reader.next(), HELLO_MS, signal);
   signal.throwIfAborted();
-  if (first === undefined) throw new OutOfPlace(`hello must come within ${HELLO_MS / 1_000} s`);
+  if (first === undefined) throw new OutOfPlace(`no Hello within ${HELLO_MS / 1_000} s: a stream starts with exactly one`);
   const { value } = first;
   if (value?.message.case === "hello") return value.message.value;
-  throw new OutOfPlace("hello must come first");
+  throw new OutOfPlace("the first message must be Hello");
 }
 
-/** Resolves when the worker has left, or has closed its side. @returns whether it has left */
-async function takeAll(
+/** Handles messages until the worker leaves or closes its side. @returns whether the worker sent Leave */
+async function handleAll(
   reader: AsyncIterator<WorkRequest>,
   worker: Worker,
   outbox: Outbox<WorkResponse>,
 ): Promise<boolean> {
   for (;;) {
     const { done, value } = await reader.next();
-    if (done === true) return false; // grpc-js says the same of a stream that was reset.
+    if (done === true) return false; // grpc-js also reports a reset stream as done.
     worker.heard();
     if (value.message.case === "leave") return true;
-    await take(value, worker);
+    await handle(value, worker);
     await outbox.room();
   }
 }
 
-async function take(request: WorkRequest, worker: Worker): Promise<void> {
+async function handle(request: WorkRequest, worker: Worker): Promise<void> {
   const { message } = request;
   try {
     const refusal = refusalOf(request);
@@ -85,22 +85,22 @@ async function take(request: WorkRequest, worker: Worker): Promise<void> {
       case "checked":
         return worker.checked(parseChecked(message.value));
       case "drain":
-        void worker.stopAssigning(); // It is told when that is so, and heard meanwhile.
+        void worker.stopAssigning(); // The worker is notified later. Its messages are handled meanwhile.
         return;
       case "heartbeat":
         return;
       case "hello":
-        throw new OutOfPlace("hello: it was said already");
+        throw new OutOfPlace("duplicate Hello: a stream starts with exactly one");
       default:
-        throw new OutOfPlace("message: must be one that this server knows");
+        throw new OutOfPlace("unknown message: the worker is newer than this server");
     }
   } catch (error) {
     if (!isRefusal(error)) throw error;
     if (message.case === "checked") {
-      // Nobody will give another answer: the task is not to wait for one.
+      // The worker sends no other answer, so the task must not wait for one.
       const failure = {
         reason: "KIND_FAILED",
-        message: `what the worker made of the params is refused: ${error.message}`,
+        message: `the worker's validation of the params is invalid: ${error.message}`,
       };
       worker.checked({ taskId: message.value.taskId.toLowerCase(), finding: { failure } });
     }
@@ -108,7 +108,7 @@ async function take(request: WorkRequest, worker: Worker): Promise<void> {
   }
 }
 
-/** Whether an error is of one message: the stream goes on. */
+/** Whether an error concerns one message only: the stream stays open. */
 function isRefusal(error: unknown): error is SpoolError {
   return error instanceof SpoolError && (error.reason === "INVALID_ARGUMENT" || error.reason === "OUT_OF_PLACE");
 }

@@ -6,7 +6,7 @@ import type { WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
 import type { ServiceHandlers } from "../call/service.ts";
 import { work } from "./work.ts";
 
-/** spool.v1.WorkerService over an engine, for every door. */
+/** Implements spool.v1.WorkerService over an engine, for every endpoint. */
 export function workerService(engine: TaskEngine): ServiceHandlers<typeof WorkerService> {
   return {
     work: (requests, context) => work(engine, requests, context),

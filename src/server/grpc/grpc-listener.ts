@@ -26,7 +26,7 @@ import { codeOf } from "../../rpc/errors.ts";
 import { addService } from "../../rpc/grpc/grpc-binding.ts";
 import { authentication, drainOthers } from "../../rpc/grpc/interceptors.ts";
 import { nameStatuses } from "../../rpc/grpc/library-status.ts";
-import type { CallObserver } from "../../rpc/call/observed-call.ts";
+import type { CallTracker } from "../../rpc/call/tracked-call.ts";
 import type { CallContext } from "../../rpc/call/service.ts";
 import { taskService } from "../../rpc/services/task-service.ts";
 import { workerService } from "../../rpc/services/worker-service.ts";
@@ -48,7 +48,7 @@ const OPTIONS: ServerOptions = {
 };
 
 /** An open gRPC door. */
-export interface GrpcDoor {
+export interface GrpcListener {
   /** Where it listens; the one found, where any free port was asked for. */
   readonly port: number;
   /** What health answers from now on. NOT_SERVING until this is called. */
@@ -67,7 +67,7 @@ export interface GrpcDoor {
  * @param port 0 for any that is free
  * @param token what every call but those to health must carry as its bearer; undefined: nobody is asked
  * @param certificate with one it speaks TLS
- * @param observe is told of the calls
+ * @param track is told of the calls
  * @param writeAheadKib what a stream puts ahead of its reader before it waits; one frame alone may be larger
  * @param streamResetBurst how many streams a connection may cancel at once
  * @param streamsPerConnection how many calls and streams are open at once on one connection; a client waits past it
@@ -75,13 +75,13 @@ export interface GrpcDoor {
  * @param limits what the expensive reads of all callers share
  * @throws where the address cannot be listened on
  */
-export async function openGrpcDoor({
+export async function openGrpcListener({
   engine,
   host,
   port,
   token,
   certificate = null,
-  observe,
+  track,
   writeAheadKib = WRITE_AHEAD_KIB_DEFAULT,
   streamResetBurst = STREAM_RESET_BURST_DEFAULT,
   streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT,
@@ -94,14 +94,14 @@ export async function openGrpcDoor({
   port: number;
   token?: string | undefined;
   certificate?: Certificate | null;
-  observe?: CallObserver | undefined;
+  track?: CallTracker | undefined;
   writeAheadKib?: number;
   streamResetBurst?: number;
   streamsPerConnection?: number;
   limits?: CallerLimits;
   runChecks?: RunChecks | undefined;
   log: Logger;
-}): Promise<GrpcDoor> {
+}): Promise<GrpcListener> {
   const drain = new Drain();
   const interceptors: ServerInterceptor[] = [nameStatuses(METHODS, log)];
   if (token !== undefined) interceptors.push(authentication(token, log));
@@ -112,7 +112,7 @@ export async function openGrpcDoor({
     interceptors,
   });
   limitHttp2(server, streamResetBurst);
-  const options = { drain, writeAheadMax: writeAheadKib * 1_024, observe, log };
+  const options = { drain, writeAheadMax: writeAheadKib * 1_024, track, log };
   addService(server, TaskService, limitCallers(taskService(engine), limits), options);
   addService(server, WorkerService, workerService(engine), options);
   addService(server, AdminService, adminService(runChecks), options);
@@ -130,8 +130,7 @@ export async function openGrpcDoor({
   // A thousand refusals at once are cheap only if grpc-js has no call of them.
   const refusalOf = (path: string, caller: string) => {
     const refusal = path === FOLLOW_TASKS ? limits.refuseFollow(caller) : null;
-    if (refusal !== null)
-      observe?.(TaskService.method.followTasks, refusedContext(caller)).end(codeOf(refusal), refusal);
+    if (refusal !== null) track?.(TaskService.method.followTasks, refusedContext(caller)).end(codeOf(refusal), refusal);
     return refusal;
   };
   const boundPort = await listen(server, { host, port, certificate });

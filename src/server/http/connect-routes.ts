@@ -20,7 +20,7 @@ import { WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
 import { Checks } from "../../rpc/validation/checks.ts";
 import { addRoutes, CALLER, nameErrors, toConnectError } from "../../rpc/connect/connect-binding.ts";
 import type { Drain } from "../../rpc/call/drain.ts";
-import type { CallObserver } from "../../rpc/call/observed-call.ts";
+import type { CallTracker } from "../../rpc/call/tracked-call.ts";
 import { checkJsonRequest } from "../../rpc/validation/request-bounds.ts";
 import type { ServiceHandlers } from "../../rpc/call/service.ts";
 import { callerOf, closeAfter, sendError, STREAM_HEADERS } from "./http-answer.ts";
@@ -57,13 +57,13 @@ export function connectRoutes(
   {
     drain,
     isAuthorized,
-    observe,
+    track,
     requestTimeoutMs,
     log,
   }: {
     drain: Drain;
     isAuthorized: (authorization: string | undefined) => boolean;
-    observe: CallObserver | undefined;
+    track: CallTracker | undefined;
     /** How long a request may take to arrive. */
     requestTimeoutMs: number;
     log: Logger;
@@ -83,7 +83,7 @@ export function connectRoutes(
       }
     },
   });
-  const options = { drain, observe, log };
+  const options = { drain, track, log };
   addRoutes(router, TaskService, tasks, options);
   addRoutes(router, WorkerService, workers, options);
   addRoutes(router, AdminService, admin, options);

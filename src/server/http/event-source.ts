@@ -6,8 +6,8 @@ import type { Logger } from "pino";
 import { callCancelled } from "../../rpc/errors.ts";
 import { toConnectError } from "../../rpc/connect/connect-binding.ts";
 import type { Drain } from "../../rpc/call/drain.ts";
-import { contextIn, observeCall } from "../../rpc/call/observed-call.ts";
-import type { CallObserver } from "../../rpc/call/observed-call.ts";
+import { tracedContext, runTracked } from "../../rpc/call/tracked-call.ts";
+import type { CallTracker } from "../../rpc/call/tracked-call.ts";
 import type { CallContext } from "../../rpc/call/service.ts";
 import { callerOf, retryAfterMs, sendError, STREAM_HEADERS } from "./http-answer.ts";
 import type { HttpHandler, HttpRequest, HttpResponse } from "./http-server.ts";
@@ -29,7 +29,7 @@ export interface EventStream {
 interface EventSourceOptions {
   drain: Drain;
   /** Is told of the calls. */
-  observe: CallObserver | undefined;
+  track: CallTracker | undefined;
   log: Logger;
 }
 
@@ -44,7 +44,7 @@ export const HEARTBEAT = ":\n\n";
  *
  * The stream is asked for more no faster than the caller takes it.
  */
-export function eventSource({ method, read }: EventStream, { drain, observe, log }: EventSourceOptions): HttpHandler {
+export function eventSource({ method, read }: EventStream, { drain, track, log }: EventSourceOptions): HttpHandler {
   return (request, response) => {
     answer(request, response).catch((error: unknown) => {
       log.debug({ err: error }, "an answer could not be written");
@@ -62,11 +62,11 @@ export function eventSource({ method, read }: EventStream, { drain, observe, log
     });
     const settle = drain.onBegin((reason) => controller.abort(reason));
     const context: CallContext = { signal, requestHeader: toHeaders(request), caller: callerOf(request) };
-    const call = observe?.(method, context);
+    const call = track?.(method, context);
     try {
-      await observeCall(call, async () => {
+      await runTracked(call, async () => {
         signal.throwIfAborted();
-        for await (const text of read(request, contextIn(call, context))) {
+        for await (const text of read(request, tracedContext(call, context))) {
           if (!response.headersSent) begin(response);
           if (!response.write(text)) await once(response, "drain", { signal });
         }

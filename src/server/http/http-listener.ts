@@ -14,7 +14,7 @@ import { CallerLimits, limitCallers } from "../../rpc/call/caller-limits.ts";
 import { Drain } from "../../rpc/call/drain.ts";
 import { taskService } from "../../rpc/services/task-service.ts";
 import { workerService } from "../../rpc/services/worker-service.ts";
-import { callObserver } from "../telemetry/call-observer.ts";
+import { callTracker } from "../telemetry/call-tracker.ts";
 import type { Certificate } from "../config/certificate.ts";
 import { connectRoutes } from "./connect-routes.ts";
 import { eventSource } from "./event-source.ts";
@@ -28,7 +28,7 @@ import { originGuard } from "./origin-guard.ts";
 import type { Readiness } from "../readiness.ts";
 
 /** An open HTTP door. */
-export interface HttpDoor {
+export interface HttpListener {
   /** Where it listens; the one found, where any free port was asked for. */
   readonly port: number;
   /**
@@ -38,7 +38,7 @@ export interface HttpDoor {
   close(options: { graceMs: number }): Promise<void>;
 }
 
-interface HttpDoorOptions {
+interface HttpListenerOptions {
   engine: TaskEngine;
   /** An address or a name of this machine. */
   host: string;
@@ -82,7 +82,7 @@ const CALLS = /^\/(spool\.v1\.|v1\/)/;
  *
  * @throws where the address cannot be listened on
  */
-export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
+export async function openHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
   const { host, port, certificate, streamResetBurst, log } = options;
   const { streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT } = options;
   const { requestTimeoutMs = REQUEST_TIMEOUT_MS_DEFAULT } = options;
@@ -94,7 +94,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     streamResetBurst,
     streamsPerConnection,
     requestTimeoutMs,
-    handler: doorHandler(options, drain),
+    handler: listenerHandler(options, drain),
     refuse(_request, response) {
       const what = `${streamsPerConnection} requests of this connection are under way`;
       sendError(response, toConnectError(new Overloaded(what), log));
@@ -109,21 +109,21 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   };
 }
 
-function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
+function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandler {
   const { engine, token, origins = [], readiness, metrics, isTraced = false, fallback, log } = options;
   const isAuthorized = token === undefined ? () => true : bearerTokenCheck(token);
   const tasks = limitCallers(
     taskService(engine, { listBytesMax: HTTP_LIST_BYTES_MAX }),
     options.limits ?? new CallerLimits(),
   );
-  const observe = callObserver("http", { metrics, isTraced });
-  const observeStreams = callObserver("sse", { metrics, isTraced });
+  const track = callTracker("http", { metrics, isTraced });
+  const trackStreams = callTracker("sse", { metrics, isTraced });
   const routes = connectRoutes(
     { tasks, workers: workerService(engine), admin: adminService(options.runChecks) },
     {
       drain,
       isAuthorized,
-      observe,
+      track,
       log,
       requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
     },
@@ -161,7 +161,7 @@ function doorHandler(options: HttpDoorOptions, drain: Drain): HttpHandler {
 
   function streamOf(path: string): { answer: HttpHandler; methods: string[] } | undefined {
     const stream = eventStream(tasks, path);
-    return stream && { answer: eventSource(stream, { drain, observe: observeStreams, log }), methods: ["GET"] };
+    return stream && { answer: eventSource(stream, { drain, track: trackStreams, log }), methods: ["GET"] };
   }
 }
 

@@ -6,7 +6,7 @@ import { pino } from "pino";
 import { worker } from "../../../src/client/client.ts";
 import type { SpoolWorker, WorkerNotice, WorkerOptions } from "../../../src/client/client.ts";
 import { TaskError } from "../../../src/domain/kind.ts";
-import { openGrpcDoor } from "../../../src/server/grpc/grpc-listener.ts";
+import { openGrpcListener } from "../../../src/server/grpc/grpc-listener.ts";
 import { kindOf, outcomeOf, start, untilEvent, untilStopped, wholeTape } from "../../support/engine-tasks.ts";
 import { startEngine } from "../../support/engines.ts";
 import type { TestEngine } from "../../support/engines.ts";
@@ -29,7 +29,7 @@ describe("a worker of spool/client", () => {
   /** An engine behind a door. */
   async function serve(settings = {}) {
     const engine = await startEngine(store, settings);
-    const door = await openGrpcDoor({ engine, host: "127.0.0.1", port: 0, log });
+    const door = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
     const close = async () => {
       await engine[Symbol.asyncDispose]();
       await door.close({ graceMs: 1_000 });

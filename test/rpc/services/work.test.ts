@@ -9,8 +9,8 @@ import { EVENT_BYTES_MAX } from "../../../src/domain/limits.ts";
 import { LogLevel } from "../../../src/gen/spool/v1/event_pb.ts";
 import { WorkRequestSchema, WorkResponseSchema } from "../../../src/gen/spool/v1/worker_service_pb.ts";
 import type { HelloSchema, NewEventSchema, WorkResponse } from "../../../src/gen/spool/v1/worker_service_pb.ts";
-import { openGrpcDoor } from "../../../src/server/grpc/grpc-listener.ts";
-import type { GrpcDoor } from "../../../src/server/grpc/grpc-listener.ts";
+import { openGrpcListener } from "../../../src/server/grpc/grpc-listener.ts";
+import type { GrpcListener } from "../../../src/server/grpc/grpc-listener.ts";
 import { start, wholeTape } from "../../support/engine-tasks.ts";
 import { startEngine } from "../../support/engines.ts";
 import type { TestEngine } from "../../support/engines.ts";
@@ -89,14 +89,14 @@ class WireWorker implements Disposable {
 describe("the stream of a worker", () => {
   let store: TestStore;
   let engine: TestEngine;
-  let door: GrpcDoor;
+  let door: GrpcListener;
   before(async () => {
     store = await openPostgres();
   });
   after(() => store?.[Symbol.asyncDispose]());
   beforeEach(async () => {
     engine = await startEngine(store);
-    door = await openGrpcDoor({ engine, host: "127.0.0.1", port: 0, log });
+    door = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
   });
   afterEach(async () => {
     await door.close({ graceMs: 1_000 });
@@ -188,8 +188,8 @@ describe("the stream of a worker", () => {
     const good: MessageInitShape<typeof NewEventSchema> = { body: { case: "progress", value: { phase: "p" } } };
     const finish = (value: object): Said => ({ case: "finish", value: { taskId, attempt, number: 1n, ...value } });
     for (const [said, reason, field] of [
-      [{ case: "hello", value: HELLO }, "OUT_OF_PLACE", "hello"],
-      [{ case: undefined }, "OUT_OF_PLACE", "message"],
+      [{ case: "hello", value: HELLO }, "OUT_OF_PLACE", "duplicate Hello"],
+      [{ case: undefined }, "OUT_OF_PLACE", "unknown message"],
       [append([]), "INVALID_ARGUMENT", "events"],
       [append(Array(1_001).fill(good)), "INVALID_ARGUMENT", "events"],
       [append([good], { firstNumber: 0n }), "INVALID_ARGUMENT", "first_number"],

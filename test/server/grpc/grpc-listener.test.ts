@@ -11,8 +11,8 @@ import { MESSAGE_BYTES_MAX } from "../../../src/domain/limits.ts";
 import type { TaskEngine } from "../../../src/engine/api/task-engine.ts";
 import { Health, HealthCheckResponse_ServingStatus as Serving } from "../../../src/gen/grpc/health/v1/health_pb.ts";
 import { TaskService } from "../../../src/gen/spool/v1/task_service_pb.ts";
-import { openGrpcDoor } from "../../../src/server/grpc/grpc-listener.ts";
-import type { GrpcDoor } from "../../../src/server/grpc/grpc-listener.ts";
+import { openGrpcListener } from "../../../src/server/grpc/grpc-listener.ts";
+import type { GrpcListener } from "../../../src/server/grpc/grpc-listener.ts";
 import { aTask, fakeEngine, SOME_TASK, TASK_ID } from "../../rpc/fake-engine.ts";
 import { failureOf, RawClient } from "../../rpc/raw-client.ts";
 
@@ -24,7 +24,7 @@ const { getTask, startTask, streamEvents } = TaskService.method;
 /** A door over an engine that can do so much, and a client of it. */
 async function open(calls: Partial<TaskEngine>, token?: string) {
   const log = pino({ level: "silent" });
-  const door = await openGrpcDoor({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, token, log });
+  const door = await openGrpcListener({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, token, log });
   const client = new RawClient(door.port);
   return {
     door,
@@ -97,7 +97,7 @@ describe("the gRPC door", () => {
   describe("by reflection", function () {
     this.timeout(60_000);
 
-    async function curl({ port }: GrpcDoor, ...args: string[]) {
+    async function curl({ port }: GrpcListener, ...args: string[]) {
       const url = `http://127.0.0.1:${port}${args.at(-1)!.startsWith("/") ? args.pop() : ""}`;
       const command = [BUF, "curl", "--http2-prior-knowledge", "--protocol", "grpc", ...args, url];
       try {
@@ -189,7 +189,7 @@ describe("the gRPC door", () => {
     await using server = await open({});
     const { port } = server.door;
     const log = pino({ level: "silent" });
-    await assert.rejects(openGrpcDoor({ engine: fakeEngine({}), host: "127.0.0.1", port, log }), /EADDRINUSE/);
+    await assert.rejects(openGrpcListener({ engine: fakeEngine({}), host: "127.0.0.1", port, log }), /EADDRINUSE/);
   });
 
   describe("when it closes", () => {

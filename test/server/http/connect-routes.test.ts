@@ -15,7 +15,7 @@ import {
 import { tapeEvent } from "../../codec/arbitrary-events.ts";
 import { aLogEvent, aPage, aTask, TASK_ID } from "../../rpc/fake-engine.ts";
 import { eventually } from "../../support/eventually.ts";
-import { clientOf, openDoor, PROTOCOLS, refusalOf } from "./open-http-listener.ts";
+import { clientOf, openTestListener, PROTOCOLS, refusalOf } from "./open-http-listener.ts";
 
 const SOME_TASK: Partial<TaskEngine> = {
   async getTask(taskId) {
@@ -32,7 +32,7 @@ describe("the calls of the HTTP door", () => {
       const FRAMES_MAX = 400; // 100 MiB, of which a connection holds a few.
       let frames = 0;
       let isLeft = false;
-      await using server = await openDoor({
+      await using server = await openTestListener({
         async *followTape(_query, signal) {
           try {
             for (frames = 1; frames < FRAMES_MAX && !signal.aborted; frames++) {
@@ -64,7 +64,7 @@ describe("the calls of the HTTP door", () => {
   it("tells the same tape as JSON and as protobuf, whatever is on it", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(writable, { minLength: 1, maxLength: 20 }), async (events) => {
-        await using server = await openDoor({
+        await using server = await openTestListener({
           readEvents: async () => aPage(events, { nextFromSeq: 1n }),
           async *followTape() {
             yield aPage(events, { nextFromSeq: 1n });
@@ -86,7 +86,7 @@ describe("the calls of the HTTP door", () => {
   });
 
   it("says what of a request it cannot decode", async () => {
-    await using server = await openDoor({});
+    await using server = await openTestListener({});
     const call = (body: string | Uint8Array<ArrayBuffer>, type: string) =>
       fetch(`${server.url}/spool.v1.TaskService/StartTask`, {
         method: "POST",
@@ -112,7 +112,7 @@ describe("the calls of the HTTP door", () => {
   });
 
   it("takes an answer that it cannot encode for a failure of its own, and keeps inside what it was", async () => {
-    await using server = await openDoor({ getTask: async () => aTask({ attempt: 2 ** 40 }) });
+    await using server = await openTestListener({ getTask: async () => aTask({ attempt: 2 ** 40 }) });
     const message = Buffer.from(toBinary(GetTaskRequestSchema, create(GetTaskRequestSchema, { taskId: TASK_ID })));
     const path = `${server.url}/spool.v1.TaskService/GetTask`;
     const headers = { "content-type": "application/proto" };
@@ -123,7 +123,7 @@ describe("the calls of the HTTP door", () => {
   });
 
   it("says the same of it in the protocol that it came by", async () => {
-    await using server = await openDoor({});
+    await using server = await openTestListener({});
     for (const [type, method] of [
       ["application/connect+json", "StreamEvents"],
       ["application/grpc-web+json", "StreamEvents"],
@@ -142,7 +142,7 @@ describe("the calls of the HTTP door", () => {
   });
 
   it("says how a call is made to who makes it otherwise", async () => {
-    await using server = await openDoor({});
+    await using server = await openTestListener({});
     const path = `${server.url}/spool.v1.TaskService`;
     const form = await refusalOf(
       await fetch(`${path}/StartTask`, { method: "POST", body: new URLSearchParams("a=b") }),
@@ -164,7 +164,7 @@ describe("the calls of the HTTP door", () => {
   });
 
   it("takes a call that changes nothing by GET, as JSON and as base64", async () => {
-    await using server = await openDoor(SOME_TASK);
+    await using server = await openTestListener(SOME_TASK);
     const get = (query: string) => fetch(`${server.url}/spool.v1.TaskService/GetTask?${query}`);
     const json = encodeURIComponent(JSON.stringify({ task_id: TASK_ID }));
     const answer = (await (await get(`encoding=json&message=${json}`)).json()) as { task: { taskId: string } };
@@ -186,7 +186,7 @@ describe("the calls of the HTTP door", () => {
   });
 
   it("takes a request of 4 MiB and none that is larger, also when it comes compressed", async () => {
-    await using server = await openDoor({});
+    await using server = await openTestListener({});
     const request = (bytes: number) => Buffer.from(JSON.stringify({ kind: "k".repeat(bytes - '{"kind":""}'.length) }));
     for (const encoding of ["identity", "gzip"]) {
       const send = async (bytes: number) =>
@@ -205,7 +205,7 @@ describe("the calls of the HTTP door", () => {
   });
 
   it("takes a timeout that is further away than a timer goes for none", async () => {
-    await using server = await openDoor({
+    await using server = await openTestListener({
       async waitForResult(_query, signal) {
         assert.equal(signal.aborted, false);
         await setImmediate();
@@ -234,7 +234,9 @@ describe("the calls of the HTTP door", () => {
   });
 
   it("compresses an answer as its caller takes it", async () => {
-    await using server = await openDoor({ getTask: async () => aTask({ labels: { text: "x".repeat(4_096) } }) });
+    await using server = await openTestListener({
+      getTask: async () => aTask({ labels: { text: "x".repeat(4_096) } }),
+    });
     for (const [encoding, decompress] of [
       ["gzip", gunzipSync],
       ["br", brotliDecompressSync],

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { SeqOutOfRange } from "../../../src/domain/errors.ts";
 import { TASK_ID } from "../../rpc/fake-engine.ts";
-import { openDoor, refusalOf } from "./open-http-listener.ts";
+import { openTestListener, refusalOf } from "./open-http-listener.ts";
 
 describe("a Last-Event-ID past the end of a tape that goes on", () => {
   it("is refused before the stream begins, with the last event of the tape", async () => {
-    await using server = await openDoor({
+    await using server = await openTestListener({
       // eslint-disable-next-line require-yield
       async *followTape({ taskId, fromSeq }) {
         throw new SeqOutOfRange(taskId, fromSeq, 4n);

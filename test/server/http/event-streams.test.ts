@@ -11,7 +11,7 @@ import { eventStream } from "../../../src/server/http/event-streams.ts";
 import { aLogEvent, aPage, TASK_ID } from "../../rpc/fake-engine.ts";
 import { eventually } from "../../support/eventually.ts";
 import { readEvents } from "../../support/server-sent-events.ts";
-import { openDoor, readRefusal, refusalOf } from "./open-http-listener.ts";
+import { openTestListener, readRefusal, refusalOf } from "./open-http-listener.ts";
 
 const PATH = `/v1/tasks/${TASK_ID}/events`;
 const SEQ_MAX = 9_223_372_036_854_775_806n;
@@ -27,7 +27,7 @@ const FINISHED: Partial<TaskEngine> = {
 
 describe("a tape as server-sent events", () => {
   it("gives each event its seq as id, its type, and its JSON", async () => {
-    await using server = await openDoor(FINISHED);
+    await using server = await openTestListener(FINISHED);
     const response = await fetch(`${server.url}${PATH}`);
     assert.equal(response.status, 200);
     assert.equal(response.headers.get("content-type"), "text/event-stream");
@@ -44,7 +44,7 @@ describe("a tape as server-sent events", () => {
 
   it("keeps a text with line ends on one line", async () => {
     const message = "a\nb\r\nc\rd\u2028e";
-    await using server = await openDoor({
+    await using server = await openTestListener({
       async *followTape() {
         yield aPage([aLogEvent(1, message)], { status: "succeeded" });
       },
@@ -54,7 +54,7 @@ describe("a tape as server-sent events", () => {
   });
 
   it("begins at from_seq, and after Last-Event-ID before that", async () => {
-    await using server = await openDoor(FINISHED);
+    await using server = await openTestListener(FINISHED);
     const ids = async (query: string, headers: Record<string, string> = {}) => {
       const events = await Array.fromAsync(readEvents(await fetch(`${server.url}${PATH}${query}`, { headers })));
       return events.map(({ id }) => id).join();
@@ -69,7 +69,7 @@ describe("a tape as server-sent events", () => {
   });
 
   it("answers 204 past the end of a finished tape, which tells an EventSource to stop", async () => {
-    await using server = await openDoor(FINISHED);
+    await using server = await openTestListener(FINISHED);
     for (const [query, last] of [
       ["", "3"],
       ["", `${SEQ_MAX}`],
@@ -82,7 +82,7 @@ describe("a tape as server-sent events", () => {
   });
 
   it("refuses a position, a parameter or an id that is none, by name", async () => {
-    await using server = await openDoor({});
+    await using server = await openTestListener({});
     for (const [path, last, fields] of [
       [`${PATH}?from_seq=-1`, "", ["from_seq"]],
       [`${PATH}?from_seq=1.5`, "", ["from_seq"]],
@@ -106,7 +106,7 @@ describe("a tape as server-sent events", () => {
 
   it("passes on how often a quiet stream is to be heard, in seconds", async () => {
     const asked: number[] = [];
-    await using server = await openDoor({
+    await using server = await openTestListener({
       async *followTape({ heartbeatMs }) {
         asked.push(heartbeatMs);
         yield aPage([]);
@@ -123,7 +123,7 @@ describe("a tape as server-sent events", () => {
   });
 
   it("answers what went wrong before the first event, as calls do", async () => {
-    await using server = await openDoor({
+    await using server = await openTestListener({
       // eslint-disable-next-line require-yield
       async *followTape({ taskId }) {
         throw taskId === TASK_ID ? new TaskNotFound(taskId) : new StoreUnavailable("down");
@@ -138,7 +138,7 @@ describe("a tape as server-sent events", () => {
   });
 
   it("tells what went wrong after it by an event, with when to come back", async () => {
-    await using server = await openDoor({
+    await using server = await openTestListener({
       async *followTape() {
         yield aPage([aLogEvent(1)]);
         throw new StoreUnavailable("down");
@@ -153,7 +153,7 @@ describe("a tape as server-sent events", () => {
 
   it("ends as DRAINING when the server closes, and lets go of its tape when its reader leaves", async () => {
     let left = 0;
-    await using server = await openDoor({
+    await using server = await openTestListener({
       async *followTape(_query, signal) {
         try {
           yield aPage([aLogEvent(1)]);
@@ -183,7 +183,7 @@ describe("a tape as server-sent events", () => {
     const FRAMES_MAX = 400; // 100 MiB, of which a connection holds a few.
     let frames = 0;
     let isLeft = false;
-    await using server = await openDoor({
+    await using server = await openTestListener({
       async *followTape() {
         try {
           for (frames = 1; frames < FRAMES_MAX; frames++) {
@@ -209,7 +209,7 @@ describe("a tape as server-sent events", () => {
   });
 
   it("wants the token in a header, and takes it from no URL", async () => {
-    await using server = await openDoor(FINISHED, { token: "a-token" });
+    await using server = await openTestListener(FINISHED, { token: "a-token" });
     for (const [query, headers] of [
       ["", {}],
       ["?token=a-token", {}],
@@ -224,7 +224,7 @@ describe("a tape as server-sent events", () => {
   });
 
   it("is read, and nothing else", async () => {
-    await using server = await openDoor({});
+    await using server = await openTestListener({});
     for (const method of ["POST", "DELETE", "HEAD"]) {
       const response = await fetch(`${server.url}${PATH}`, { method });
       assert.deepEqual([response.status, response.headers.get("allow")], [405, "GET"]);

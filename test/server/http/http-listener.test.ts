@@ -10,7 +10,7 @@ import { ErrorInfoSchema, RetryInfoSchema } from "../../../src/gen/google/rpc/er
 import { aLogEvent, aPage, aTask, SOME_TASK, TASK_ID } from "../../rpc/fake-engine.ts";
 import { makeCertificate } from "../../support/certificates.ts";
 import { eventually } from "../../support/eventually.ts";
-import { clientOf, openDoor, PROTOCOLS } from "./open-http-listener.ts";
+import { clientOf, openTestListener, PROTOCOLS } from "./open-http-listener.ts";
 
 const TOKEN = "a-token";
 const BEARER = { authorization: `Bearer ${TOKEN}` };
@@ -19,7 +19,7 @@ describe("the HTTP door", () => {
   for (const [name, transport] of PROTOCOLS) {
     describe(`by ${name}`, () => {
       it("wants its token, and serves who has it", async () => {
-        await using server = await openDoor(SOME_TASK, { token: TOKEN });
+        await using server = await openTestListener(SOME_TASK, { token: TOKEN });
         const client = clientOf(server, transport);
         for (const headers of [{}, { authorization: "Bearer a-tokem" }, { authorization: `Basic ${TOKEN}` }]) {
           for (const call of [
@@ -34,7 +34,7 @@ describe("the HTTP door", () => {
       });
 
       it("tells a reason, in a call and in a stream", async () => {
-        await using server = await openDoor({
+        await using server = await openTestListener({
           getTask: (taskId) => Promise.reject(new TaskNotFound(taskId)),
           // eslint-disable-next-line require-yield
           async *followTape({ taskId }) {
@@ -53,7 +53,7 @@ describe("the HTTP door", () => {
       });
 
       it("keeps inside what has no name, and logs it", async () => {
-        await using server = await openDoor({
+        await using server = await openTestListener({
           getTask: () => Promise.reject(new Error("a secret")),
           // eslint-disable-next-line require-yield
           async *followTape() {
@@ -75,7 +75,7 @@ describe("the HTTP door", () => {
 
       it("fires a handler's signal at the deadline of the call, and when its caller leaves", async () => {
         const reasons: unknown[] = [];
-        await using server = await openDoor({
+        await using server = await openTestListener({
           async *followTape(_query, signal) {
             yield aPage([aLogEvent(1)]);
             await once(signal, "abort");
@@ -101,7 +101,7 @@ describe("the HTTP door", () => {
       it("ends streams with DRAINING when it closes, lets a start finish, and then is gone", async () => {
         const started = Promise.withResolvers<void>();
         const finish = Promise.withResolvers<void>();
-        await using server = await openDoor({
+        await using server = await openTestListener({
           ...SOME_TASK,
           async startTask() {
             started.resolve();
@@ -126,7 +126,7 @@ describe("the HTTP door", () => {
   }
 
   it("outlives requests that are not HTTP, or name no host", async () => {
-    await using server = await openDoor(SOME_TASK);
+    await using server = await openTestListener(SOME_TASK);
     const path = "/spool.v1.TaskService/GetTask";
     for (const [request, status] of [
       ["nonsense\r\n\r\n", 400],
@@ -149,7 +149,7 @@ describe("the HTTP door", () => {
       [{}, getPlain],
       [{ certificate }, getSecure],
     ] as const) {
-      await using server = await openDoor({}, door);
+      await using server = await openTestListener({}, door);
       const answer = get(`${server.url}/healthz`, {
         ca: certificate.cert,
         agent: false,
@@ -162,13 +162,13 @@ describe("the HTTP door", () => {
   });
 
   it("says when its port is taken", async () => {
-    await using server = await openDoor({});
-    await assert.rejects(openDoor({}, { port: server.door.port }), /EADDRINUSE/);
+    await using server = await openTestListener({});
+    await assert.rejects(openTestListener({}, { port: server.door.port }), /EADDRINUSE/);
   });
 
   it("cuts off at the end of its grace what has not ended", async () => {
     const started = Promise.withResolvers<void>();
-    await using server = await openDoor({
+    await using server = await openTestListener({
       startTask() {
         started.resolve();
         return new Promise(() => {});
@@ -182,7 +182,7 @@ describe("the HTTP door", () => {
   });
 
   it("closes connections that are kept alive, at once where they are idle", async () => {
-    await using server = await openDoor(SOME_TASK);
+    await using server = await openTestListener(SOME_TASK);
     const socket = connect(server.door.port, "127.0.0.1");
     await once(socket, "connect");
     assert.equal((await server.call("GetTask", { taskId: TASK_ID })).status, 200);

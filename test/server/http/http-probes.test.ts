@@ -4,13 +4,13 @@ import { TaskNotFound } from "../../../src/domain/errors.ts";
 import { Readiness } from "../../../src/server/readiness.ts";
 import { aLogEvent, aPage, aTask, TASK_ID } from "../../rpc/fake-engine.ts";
 import { eventually } from "../../support/eventually.ts";
-import { clientOf, openDoor, PROTOCOLS, refusalOf } from "./open-http-listener.ts";
+import { clientOf, openTestListener, PROTOCOLS, refusalOf } from "./open-http-listener.ts";
 
 const [, [, transport]] = PROTOCOLS as [unknown, (typeof PROTOCOLS)[number]];
 
 describe("the probes of the HTTP door", () => {
   it("say that the process lives, and whether it is ready, without a token and by any name", async () => {
-    await using server = await openDoor({}, { token: "a-token" });
+    await using server = await openTestListener({}, { token: "a-token" });
     const { readiness, url } = server;
     const ask = async (path: string) => {
       const response = await fetch(`${url}${path}`);
@@ -53,7 +53,7 @@ describe("the probes of the HTTP door", () => {
 
 describe("the metrics of the HTTP door", () => {
   it("count calls by door, method and code, and the streams that are open", async () => {
-    await using server = await openDoor({
+    await using server = await openTestListener({
       getTask: async (taskId) => (taskId === TASK_ID ? aTask() : Promise.reject(new TaskNotFound(taskId))),
       async *followTape(_query, signal) {
         yield aPage([aLogEvent(1)]);
@@ -97,7 +97,7 @@ describe("the metrics of the HTTP door", () => {
   });
 
   it("count a call whose caller leaves in the middle of what it does not read as one that was cancelled", async () => {
-    await using server = await openDoor({
+    await using server = await openTestListener({
       async *followTape() {
         for (let seq = 1; ; seq++) yield aPage([aLogEvent(seq, "x".repeat(100_000))]);
       },
@@ -129,7 +129,7 @@ describe("the metrics of the HTTP door", () => {
   });
 
   it("tell of the process", async () => {
-    await using server = await openDoor({});
+    await using server = await openTestListener({});
     const text = await (await fetch(`${server.url}/metrics`)).text();
     for (const metric of [
       /^spool_build_info\{version="\d+\.\d+\.\d+",node="24\./m,
@@ -144,7 +144,7 @@ describe("the metrics of the HTTP door", () => {
   });
 
   it("are for those who have the token, where there is one", async () => {
-    await using server = await openDoor({}, { token: "a-token" });
+    await using server = await openTestListener({}, { token: "a-token" });
     const refusal = await refusalOf(await fetch(`${server.url}/metrics`));
     assert.deepEqual([refusal.status, refusal.reason], [401, "UNAUTHENTICATED"]);
     const headers = { authorization: "Bearer a-token" };

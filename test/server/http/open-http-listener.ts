@@ -6,15 +6,15 @@ import type { ConnectTransportOptions } from "@connectrpc/connect-node";
 import { pino } from "pino";
 import type { TaskEngine } from "../../../src/engine/api/task-engine.ts";
 import { TaskService } from "../../../src/gen/spool/v1/task_service_pb.ts";
-import { openHttpDoor } from "../../../src/server/http/http-listener.ts";
-import type { HttpDoor } from "../../../src/server/http/http-listener.ts";
+import { openHttpListener } from "../../../src/server/http/http-listener.ts";
+import type { HttpListener } from "../../../src/server/http/http-listener.ts";
 import { openMetrics } from "../../../src/server/telemetry/metrics.ts";
 import { Readiness } from "../../../src/server/readiness.ts";
 import { fakeEngine } from "../../rpc/fake-engine.ts";
 
 /** A door that is open, and how to ask at it. */
-export interface OpenHttpDoor extends AsyncDisposable {
-  readonly door: HttpDoor;
+export interface TestHttpListener extends AsyncDisposable {
+  readonly door: HttpListener;
   readonly url: string;
   readonly readiness: Readiness;
   /** What the server's log said, a line each. */
@@ -31,7 +31,7 @@ export const PROTOCOLS: readonly [name: string, transport: (options: ConnectTran
 ];
 
 export function clientOf(
-  { url }: OpenHttpDoor,
+  { url }: TestHttpListener,
   transport: (options: ConnectTransportOptions) => Transport,
   options: Partial<ConnectTransportOptions> = {},
 ): Client<typeof TaskService> {
@@ -42,16 +42,16 @@ export function clientOf(
 }
 
 /** Opens a door over an engine that can do so much. */
-export async function openDoor(
+export async function openTestListener(
   calls: Partial<TaskEngine>,
-  options: Partial<Parameters<typeof openHttpDoor>[0]> = {},
-): Promise<OpenHttpDoor> {
+  options: Partial<Parameters<typeof openHttpListener>[0]> = {},
+): Promise<TestHttpListener> {
   const lines: string[] = [];
   const log = pino({ level: "warn" }, { write: (line) => lines.push(line) });
   const readiness = new Readiness(async () => {});
   const metrics = openMetrics();
   const common = { host: "127.0.0.1", port: 0, readiness, metrics, log };
-  const door = await openHttpDoor({ engine: fakeEngine(calls), ...common, ...options });
+  const door = await openHttpListener({ engine: fakeEngine(calls), ...common, ...options });
   const url = `${options.certificate ? "https" : "http"}://127.0.0.1:${door.port}`;
   return {
     door,

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import type { IncomingMessage, RequestOptions } from "node:http";
 import { aTask, TASK_ID } from "../../rpc/fake-engine.ts";
-import { openDoor } from "./open-http-listener.ts";
-import type { OpenHttpDoor } from "./open-http-listener.ts";
+import { openTestListener } from "./open-http-listener.ts";
+import type { TestHttpListener } from "./open-http-listener.ts";
 
 const APP = "https://app.example";
 const GET_TASK = "/spool.v1.TaskService/GetTask";
@@ -16,7 +16,7 @@ const ENGINE = {
 
 /** A request with headers that fetch would not send. A call where there is no other path. */
 async function ask(
-  { door }: OpenHttpDoor,
+  { door }: TestHttpListener,
   headers: Record<string, string>,
   options: RequestOptions = {},
 ): Promise<IncomingMessage> {
@@ -42,7 +42,7 @@ describe("the HTTP door, asked by a browser", () => {
   const OTHERS = ["https://evil.example", "http://127.0.0.1:1", "http://localhost", "null", "nonsense", "file://"];
   for (const origin of OTHERS) {
     it(`refuses a page of ${origin}, whatever it asks for`, async () => {
-      await using server = await openDoor({}, { origins: [APP] });
+      await using server = await openTestListener({}, { origins: [APP] });
       for (const options of [
         { method: "POST", path: GET_TASK },
         { method: "POST", path: "/spool.v1.TaskService/StartTask" },
@@ -63,7 +63,7 @@ describe("the HTTP door, asked by a browser", () => {
   }
 
   it("serves its own pages, by every name of this machine", async () => {
-    await using server = await openDoor(ENGINE);
+    await using server = await openTestListener(ENGINE);
     for (const host of [`127.0.0.1:${server.door.port}`, "localhost", "[::1]:8080", "127.9.9.9", "LOCALHOST:1"]) {
       for (const scheme of ["http", "https"]) {
         const answer = await ask(server, { host, origin: `${scheme}://${host.toLowerCase()}` });
@@ -74,7 +74,7 @@ describe("the HTTP door, asked by a browser", () => {
   });
 
   it("serves the pages of a named origin, and tells browsers so", async () => {
-    await using server = await openDoor(ENGINE, { origins: [APP, "http://localhost:3000"] });
+    await using server = await openTestListener(ENGINE, { origins: [APP, "http://localhost:3000"] });
     for (const origin of [APP, "http://localhost:3000"]) {
       const answer = await ask(server, { origin });
       assert.equal(answer.statusCode, 200);
@@ -87,7 +87,7 @@ describe("the HTTP door, asked by a browser", () => {
   });
 
   it("grants a named origin's preflight, without a token", async () => {
-    await using server = await openDoor({}, { origins: [APP], token: "a-token" });
+    await using server = await openTestListener({}, { origins: [APP], token: "a-token" });
     const headers = { origin: APP, "access-control-request-method": "POST" };
     const answer = await ask(server, headers, { method: "OPTIONS" });
     assert.deepEqual([answer.statusCode, await textOf(answer)], [204, ""]);
@@ -106,7 +106,7 @@ describe("the HTTP door, asked by a browser", () => {
   });
 
   it("refuses what a page of elsewhere embeds, and lets a link be followed", async () => {
-    await using server = await openDoor(ENGINE);
+    await using server = await openTestListener(ENGINE);
     const get = (headers: Record<string, string>) => ask(server, headers, { method: "GET", path: EVENTS });
     for (const site of ["cross-site", "same-site"]) {
       const embedded = { "sec-fetch-site": site, "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image" };
@@ -123,7 +123,7 @@ describe("the HTTP door, asked by a browser", () => {
 
 describe("the HTTP door without a token", () => {
   it("answers to no name that somebody else could point at it", async () => {
-    await using server = await openDoor({});
+    await using server = await openTestListener({});
     for (const host of [
       "evil.example",
       "evil.example:8080",
@@ -139,7 +139,7 @@ describe("the HTTP door without a token", () => {
   });
 
   it("answers to the host of an origin that is named, behind a proxy", async () => {
-    await using server = await openDoor(ENGINE, { origins: [APP] });
+    await using server = await openTestListener(ENGINE, { origins: [APP] });
     assert.equal((await ask(server, { host: "app.example", origin: APP })).statusCode, 200);
     assert.equal((await ask(server, { host: "app.example" })).statusCode, 200);
     assert.equal((await ask(server, { host: "other.example" })).statusCode, 403);
@@ -148,7 +148,7 @@ describe("the HTTP door without a token", () => {
 
 describe("the HTTP door with a token", () => {
   it("answers to any name, for who is called by it must have the token", async () => {
-    await using server = await openDoor(ENGINE, { token: "a-token" });
+    await using server = await openTestListener(ENGINE, { token: "a-token" });
     const authorization = "Bearer a-token";
     assert.equal((await ask(server, { host: "spool.example", authorization })).statusCode, 200);
     const ours = { host: "spool.example", origin: "https://spool.example", authorization };

@@ -6,7 +6,7 @@ import { aLogEvent, aPage, aTask, TASK_ID } from "../../rpc/fake-engine.ts";
 import { makeCertificate } from "../../support/certificates.ts";
 import type { CertificateFiles } from "../../support/certificates.ts";
 import { eventually } from "../../support/eventually.ts";
-import { openDoor } from "./open-http-listener.ts";
+import { openTestListener } from "./open-http-listener.ts";
 
 const STREAMS_MAX = 2;
 const START_TASK = {
@@ -25,8 +25,8 @@ describe("a caller of the HTTP port over TLS and HTTP/2", () => {
   });
   after(() => files[Symbol.dispose]());
 
-  async function open(calls: Parameters<typeof openDoor>[0], options: Parameters<typeof openDoor>[1]) {
-    const server = await openDoor(calls, { certificate: files, ...options });
+  async function open(calls: Parameters<typeof openTestListener>[0], options: Parameters<typeof openTestListener>[1]) {
+    const server = await openTestListener(calls, { certificate: files, ...options });
     const session = connect(server.url, { ca: files.cert });
     const [settings] = (await once(session, "remoteSettings")) as [Settings];
     return {

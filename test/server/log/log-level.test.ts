@@ -3,7 +3,7 @@ import { request } from "node:http";
 import { changeLogLevel, LOG_LEVELS, toggledLevel } from "../../../src/server/log/log-level.ts";
 import type { LogLevel } from "../../../src/server/log/log-level.ts";
 import { openLog } from "../../../src/server/log/logging.ts";
-import { openDoor, refusalOf } from "../http/open-http-listener.ts";
+import { openTestListener, refusalOf } from "../http/open-http-listener.ts";
 
 function open(level: LogLevel = "info") {
   const texts: string[] = [];
@@ -67,7 +67,7 @@ describe("the log's level at the HTTP door", () => {
   it("is told, and changed for all that the server logs", async () => {
     const { log, texts } = open();
     const child = log.child({ rpc: "a" });
-    await using server = await openDoor({}, { log });
+    await using server = await openTestListener({}, { log });
     const told = async (response: Response) => [response.status, await response.json()];
     assert.deepEqual(await told(await fetch(`${server.url}/log-level`)), [200, { level: "info" }]);
     assert.deepEqual(await told(await put(server.url, '{"level": "debug"}')), [200, { level: "debug" }]);
@@ -93,7 +93,7 @@ describe("the log's level at the HTTP door", () => {
   for (const [body, field, message] of REFUSED) {
     it(`is not changed by ${JSON.stringify(body.slice(0, 40))}, of ${body.length} bytes`, async () => {
       const { log } = open();
-      await using server = await openDoor({}, { log });
+      await using server = await openTestListener({}, { log });
       const refusal = await refusalOf(await put(server.url, body));
       assert.deepEqual([refusal.status, refusal.reason, refusal.fields], [400, "INVALID_ARGUMENT", [field]]);
       assert.match(refusal.message, message);
@@ -102,14 +102,14 @@ describe("the log's level at the HTTP door", () => {
   }
 
   it("is changed by a body of 1,024 bytes", async () => {
-    await using server = await openDoor({}, { log: open().log });
+    await using server = await openTestListener({}, { log: open().log });
     const body = '{"level": "debug"}'.padEnd(1_024);
     assert.equal((await put(server.url, body)).status, 200);
   });
 
   it("is kept from who has no token, from pages of other origins, and from other methods", async () => {
     const { log } = open();
-    await using server = await openDoor({}, { log, token: "a-token" });
+    await using server = await openTestListener({}, { log, token: "a-token" });
     const authorization = "Bearer a-token";
     for (const method of ["GET", "PUT"]) {
       const body = method === "PUT" ? { body: '{"level": "debug"}' } : {};
@@ -128,7 +128,7 @@ describe("the log's level at the HTTP door", () => {
 
   it("outlives a caller who leaves in the middle", async () => {
     const { log } = open();
-    await using server = await openDoor({}, { log });
+    await using server = await openTestListener({}, { log });
     const leaving = request(`${server.url}/log-level`, { method: "PUT", headers: { "content-length": 100 } });
     leaving.on("error", () => {});
     leaving.write('{"level": ');

@@ -3,24 +3,21 @@ import type { Code } from "@connectrpc/connect";
 import { codeOf } from "../errors.ts";
 import type { CallContext } from "./service.ts";
 
-/** A call that somebody watches. */
-export interface ObservedCall {
-  /** The trace that it belongs to from here on; left out: that of its caller. */
+/** A call whose start, span and end are recorded. */
+export interface TrackedCall {
+  /** The traceparent of the call's own span; undefined: the call keeps the trace of its caller. */
   traceparent?: string | null;
-  /** Does what the call asks for. */
+  /** Runs the handler of the call inside its span. */
   run?<Answer>(work: () => Answer): Answer;
-  /** Told once. @param thrown what the call has ended by, where that was not well */
+  /** Records the end of the call, once. @param thrown what the handler threw, if it failed */
   end(code: Code | "ok", thrown?: unknown): void;
 }
 
-/** Is told of each call when it begins. Each binding has its place for it, so that the frames of a stream cost nothing. */
-export type CallObserver = (method: DescMethod, context: CallContext) => ObservedCall;
+/** Records the start of a call. Each binding calls it once a call, never for the frames of a stream. */
+export type CallTracker = (method: DescMethod, context: CallContext) => TrackedCall;
 
-/** Does what a call asks for, and tells how it ended. */
-export async function observeCall<Answer>(
-  call: ObservedCall | undefined,
-  work: () => Promise<Answer>,
-): Promise<Answer> {
+/** Runs the handler of a call and records how the call ended. */
+export async function runTracked<Answer>(call: TrackedCall | undefined, work: () => Promise<Answer>): Promise<Answer> {
   if (call === undefined) return work();
   try {
     const answer = await (call.run === undefined ? work() : call.run(work));
@@ -32,12 +29,12 @@ export async function observeCall<Answer>(
   }
 }
 
-/** The context, in the trace of the call's own span. */
-export function contextIn(call: ObservedCall | undefined, context: CallContext): CallContext {
+/** Returns the context with the traceparent of the call's own span. */
+export function tracedContext(call: TrackedCall | undefined, context: CallContext): CallContext {
   return call?.traceparent === undefined ? context : new TracedContext(context, call.traceparent);
 }
 
-/** What a context gives only to those who ask for it, they still ask for. */
+/** Delegates to a context with another traceparent. Getters stay lazy. */
 class TracedContext implements CallContext {
   readonly traceparent: string | null;
   readonly #context: CallContext;

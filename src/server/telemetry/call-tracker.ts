@@ -1,5 +1,5 @@
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import type { CallObserver } from "../../rpc/call/observed-call.ts";
+import type { CallTracker } from "../../rpc/call/tracked-call.ts";
 import type { CallContext } from "../../rpc/call/service.ts";
 import { CallSpan } from "../../telemetry/call-span.ts";
 import type { ReadHeader } from "../../telemetry/call-span.ts";
@@ -11,10 +11,10 @@ export type Door = "grpc" | "http" | "sse";
 const SYSTEMS: Record<Door, string> = { grpc: "grpc", http: "connectrpc", sse: "sse" };
 
 /** Counts the calls at a door, and gives each a span where calls are traced; undefined: neither is wanted. */
-export function callObserver(
+export function callTracker(
   door: Door,
   { metrics, isTraced }: { metrics: Pick<Metrics, "callsAt">; isTraced: boolean },
-): CallObserver | undefined {
+): CallTracker | undefined {
   const count = metrics.callsAt(door) ?? (isTraced ? () => () => {} : undefined);
   if (count === undefined) return undefined;
   return (method, context) => {
