@@ -1,5 +1,5 @@
 import { POLL_MS } from "../engine/attempt/claimer.ts";
-import { LOOK_MS } from "../engine/maintenance/task-validator.ts";
+import { VALIDATE_MS } from "../engine/maintenance/task-validator.ts";
 import { RENEWALS } from "../engine/cluster/session.ts";
 import { SWEEP_MS } from "../engine/maintenance/sweeper.ts";
 import { ANSWER_MS_MAX } from "../store/connection/named-client.ts";
@@ -46,7 +46,7 @@ export const SILENT_LEASES = 2.5 / RENEWALS;
 export const CLAIM_LATE_MS = { warn: 0, fail: 60_000 };
 
 /** How long the validation of a task may take. A worker may be slow to answer. */
-export const UNVALIDATED_MS = { warn: 10 * LOOK_MS, fail: 60_000 };
+export const UNVALIDATED_MS = { warn: 10 * VALIDATE_MS, fail: 60_000 };
 
 /** After this time a suspected stall is checked again. Every loop of a server has run by then. */
 export const RECHECK_MS = 3 * Math.max(SWEEP_MS, POLL_MS);

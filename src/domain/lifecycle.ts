@@ -49,8 +49,8 @@ export type AttemptOutcome =
  */
 export type StopReason = "cancel" | "deadline" | "shutdown" | "handover" | "unreached" | "lost";
 
-/** When a decision is made. */
-export interface Moment {
+/** What a decision depends on besides the task: the time and a random number. */
+export interface DecisionContext {
   /** By the database's clock. */
   at: Date;
   /** 0 to 1, drawn for this decision. */
@@ -99,10 +99,10 @@ export function requestCancel(task: Deciding, reason: string): Transition {
 }
 
 /** What the end of an attempt's code does. A result counts however late it comes, while the task is still its own. */
-export function endAttempt(task: Deciding, outcome: AttemptOutcome, moment: Moment): Transition {
+export function endAttempt(task: Deciding, outcome: AttemptOutcome, context: DecisionContext): Transition {
   if (outcome.type === "returned") return succeeded(outcome.result);
-  if (outcome.because !== null) return stopAttempt(task, outcome.because, moment);
-  return outcome.isFinal ? failed(outcome.failure) : retryOrFail(task, outcome.failure, moment);
+  if (outcome.because !== null) return stopAttempt(task, outcome.because, context);
+  return outcome.isFinal ? failed(outcome.failure) : retryOrFail(task, outcome.failure, context);
 }
 
 /** The end that an outcome is, whatever became of the task since its attempt began and whenever; null: those decide. */
@@ -113,15 +113,15 @@ export function certainEnd(task: Pick<Deciding, Budget>, outcome: AttemptOutcome
 }
 
 /** What becomes of a running task whose code was told to stop and has, or has let its grace pass, or is gone. */
-export function stopAttempt(task: Deciding, because: StopReason, moment: Moment): Transition {
+export function stopAttempt(task: Deciding, because: StopReason, context: DecisionContext): Transition {
   if (task.status !== "running") return { type: "unchanged" };
   if (because === "cancel" || task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
-  if (hasPassed(task.deadlineAt, moment.at)) return failed(DEADLINE_PASSED);
-  if (because === "handover") return requeued(SHUTDOWN, moment.at, { isHandover: true, crashes: 0 });
-  if (because === "unreached") return requeued(UNREACHED, moment.at, { isHandover: true, crashes: task.crashes });
+  if (hasPassed(task.deadlineAt, context.at)) return failed(DEADLINE_PASSED);
+  if (because === "handover") return requeued(SHUTDOWN, context.at, { isHandover: true, crashes: 0 });
+  if (because === "unreached") return requeued(UNREACHED, context.at, { isHandover: true, crashes: task.crashes });
   // A process that left in order, or was about to: that its tasks were lost says nothing of them, for or against.
   const crashes = because === "lost" ? task.crashes : 0;
-  return retryOrFail(task, STOP_FAILURES[because], moment, crashes);
+  return retryOrFail(task, STOP_FAILURES[because], context, crashes);
 }
 
 /** That a process died with a task. */
@@ -136,13 +136,13 @@ export interface Death {
  * What becomes of a running task whose process died. Where nobody knows what took it down, each of its tasks may have:
  * only what is there each time is ended for it.
  */
-export function endWithProcess(task: Deciding, { crashesMax, message }: Death, moment: Moment): Transition {
+export function endWithProcess(task: Deciding, { crashesMax, message }: Death, context: DecisionContext): Transition {
   if (task.status !== "running") return { type: "unchanged" };
   if (task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
-  if (hasPassed(task.deadlineAt, moment.at)) return failed(DEADLINE_PASSED);
+  if (hasPassed(task.deadlineAt, context.at)) return failed(DEADLINE_PASSED);
   const crashes = task.crashes + 1;
   const failure = message === null ? STOP_FAILURES.lost : { reason: "WORKER_CRASHED", message: cutMessage(message) };
-  if (crashes < crashesMax) return withCrashes(retryOrFail(task, failure, moment, crashes), crashes);
+  if (crashes < crashesMax) return withCrashes(retryOrFail(task, failure, context, crashes), crashes);
   const often = `the process that ran the task died in ${crashes} attempts in a row`;
   return withCrashes(failed({ reason: "WORKER_CRASHED", message: cutMessage(message ?? often) }), crashes);
 }
@@ -151,12 +151,12 @@ export function endWithProcess(task: Deciding, { crashesMax, message }: Death, m
  * What becomes of a running task whose process is taken down by another task's code. It loses no attempt, where it may
  * be run again at all: its kind can resume it, or its start gives it more attempts than one.
  */
-export function outliveProcess(task: Deciding, kind: { isResumable: boolean }, moment: Moment): Transition {
+export function outliveProcess(task: Deciding, kind: { isResumable: boolean }, context: DecisionContext): Transition {
   if (task.status !== "running") return { type: "unchanged" };
   if (task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
-  if (hasPassed(task.deadlineAt, moment.at)) return failed(DEADLINE_PASSED);
+  if (hasPassed(task.deadlineAt, context.at)) return failed(DEADLINE_PASSED);
   if (!kind.isResumable && !hasAttemptsLeft(task)) return failed(STOP_FAILURES.lost);
-  return requeued(STOP_FAILURES.lost, moment.at, { isHandover: true, crashes: task.crashes });
+  return requeued(STOP_FAILURES.lost, context.at, { isHandover: true, crashes: task.crashes });
 }
 
 function withCrashes(transition: Transition, crashes: number): Transition {
@@ -164,7 +164,7 @@ function withCrashes(transition: Transition, crashes: number): Transition {
 }
 
 /** What becomes of a task that waits past its deadline. */
-export function expire(task: Deciding, { at }: Moment): Transition {
+export function expire(task: Deciding, { at }: DecisionContext): Transition {
   const isOver = task.status === "pending" && hasPassed(task.deadlineAt, at);
   return isOver ? failed(DEADLINE_PASSED) : { type: "unchanged" };
 }
@@ -174,7 +174,7 @@ export function refuse({ status }: Deciding, failure: TaskFailure): Transition {
   return status === "pending" ? failed(failure) : { type: "unchanged" };
 }
 
-function retryOrFail(task: Deciding, error: TaskFailure, { at, random }: Moment, crashes = 0): Transition {
+function retryOrFail(task: Deciding, error: TaskFailure, { at, random }: DecisionContext, crashes = 0): Transition {
   if (!hasAttemptsLeft(task)) return failed(error);
   // It failed before it heard of the cancel: another attempt would run, after its delay, what nobody wants any more.
   if (task.cancelRequestedAt !== null) return cancelled(task.cancelReason);

@@ -16,8 +16,8 @@ import type { Store } from "../store/database.ts";
 import { listTasks, readTask } from "../store/tasks/task-queries.ts";
 import { untilAborted } from "../async/abort.ts";
 import type { Reporting } from "./attempt/attempt-report.ts";
-import { Control } from "./attempt/task-control.ts";
-import { Dying } from "./cluster/crash-handover.ts";
+import { TaskControl } from "./attempt/task-control.ts";
+import { CrashHandover } from "./cluster/crash-handover.ts";
 import { Feed } from "./read/feed.ts";
 import { followTape, readEvents, waitForEnd } from "./read/follow.ts";
 import { openTapeSource } from "./read/tape-source.ts";
@@ -38,16 +38,16 @@ import { Runners } from "./cluster/runners.ts";
 import type {
   FollowedPage,
   FollowTasksQuery,
-  SeenTask,
+  TaskView,
   TapePage,
   TaskEngine,
   TaskOutcome,
   Worker,
 } from "./api/task-engine.ts";
-import { UNWATCHED } from "./api/engine-metrics.ts";
-import type { EngineFigures, EngineWatch } from "./api/engine-metrics.ts";
+import { UNOBSERVED } from "./api/engine-metrics.ts";
+import type { EngineGauges, EngineObserver } from "./api/engine-metrics.ts";
 import { Workers } from "./worker/workers.ts";
-import type { Tell, WorkerHello } from "./api/worker-protocol.ts";
+import type { Send, WorkerHello } from "./api/worker-protocol.ts";
 
 export interface EngineSettings extends MembershipSettings {
   /** Tasks of other namespaces read as not found. */
@@ -72,7 +72,7 @@ export class Engine implements TaskEngine {
   readonly #reporting: Reporting;
   readonly #source: TapeSource;
   readonly #journal: Journal;
-  readonly #control: Control;
+  readonly #control: TaskControl;
   /** Of this process's own kinds. */
   readonly #runner: Runner;
   readonly #runners = new Runners();
@@ -81,8 +81,8 @@ export class Engine implements TaskEngine {
   readonly #directory: KindDirectory;
   readonly #starter: Starter;
   readonly #activity: SharedActivity;
-  /** For a process that an error nobody caught takes down. */
-  readonly dying: Dying;
+  /** For a process that an uncaught error takes down. */
+  readonly crashHandover: CrashHandover;
   #membership: Membership | null = null;
   #hasStarted = false;
   /** It runs nothing new: what is started here is left to others. */
@@ -93,28 +93,33 @@ export class Engine implements TaskEngine {
     store,
     kinds,
     settings,
-    watch = UNWATCHED,
+    observer = UNOBSERVED,
     log,
   }: {
     store: Store;
     kinds: readonly Kind[];
     settings: EngineSettings;
-    watch?: EngineWatch;
+    observer?: EngineObserver;
     log: Logger;
   }) {
     // What callers ask for may be refused when all connections are taken; what keeps promises passes them.
     const { db, priorityDb } = store;
     const { namespace } = settings;
-    const reporting: Reporting = { namespace, watch, log };
-    const feed = new Feed((state) => this.#membership?.wakeups?.tell(state));
+    const reporting: Reporting = { namespace, observer, log };
+    const feed = new Feed((state) => this.#membership?.wakeups?.send(state));
     this.#db = db;
     this.#store = store;
     this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]));
     this.#settings = settings;
     this.#reporting = reporting;
     this.#source = openTapeSource({ feed, namespace, opened: () => this.#opened(), priorityDb });
-    this.#followSource = openFollowSource({ db, namespace, feed, see: (task) => this.#directory.see(task) });
-    this.#journal = new Journal({ db: priorityDb, feed, watch, log });
+    this.#followSource = openFollowSource({
+      db,
+      namespace,
+      feed,
+      withAvailability: (task) => this.#directory.withAvailability(task),
+    });
+    this.#journal = new Journal({ db: priorityDb, feed, observer, log });
     this.#directory = new KindDirectory({
       own: this.#kinds,
       offerHere: (kind) => this.#runners.offerOf(kind),
@@ -123,14 +128,14 @@ export class Engine implements TaskEngine {
     });
     this.#activity = new SharedActivity((query) => readActivity(this.#db, { namespace, ...query }));
     const onFreeKey = (exclusiveKey: string) => this.#runners.onFreeKey(exclusiveKey);
-    this.#control = new Control({ db: priorityDb, feed, onFreeKey, ...reporting });
+    this.#control = new TaskControl({ db: priorityDb, feed, onFreeKey, ...reporting });
     this.#starter = new Starter({
       namespace,
       directory: this.#directory,
       runners: this.#runners,
       journal: this.#journal,
       feed,
-      watch,
+      observer,
     });
     const surroundings: RunnerSurroundings = {
       ...reporting,
@@ -150,7 +155,7 @@ export class Engine implements TaskEngine {
     });
     const { crashesMax } = settings;
     const session = () => this.#membership?.session;
-    this.dying = new Dying({ control: this.#control, runner: this.#runner, crashesMax, session });
+    this.crashHandover = new CrashHandover({ control: this.#control, runner: this.#runner, crashesMax, session });
     this.#workers = new Workers({ surroundings, runners: this.#runners, leaseMs: settings.leaseMs });
   }
 
@@ -164,7 +169,7 @@ export class Engine implements TaskEngine {
       runner: this.#runner,
       runners: this.#runners,
       control: this.#control,
-      watch: this.#reporting.watch,
+      observer: this.#reporting.observer,
       log: this.#reporting.log,
     });
     this.#hasStarted = true;
@@ -197,14 +202,14 @@ export class Engine implements TaskEngine {
     await orHalt(membership.leave());
   }
 
-  async startTask(request: TaskRequest): Promise<{ task: SeenTask; alreadyStarted: boolean }> {
+  async startTask(request: TaskRequest): Promise<{ task: TaskView; alreadyStarted: boolean }> {
     this.#assertJoined();
     const { task, alreadyStarted } = await this.#starter.start(request);
-    return { task: await this.#directory.see(task), alreadyStarted };
+    return { task: await this.#directory.withAvailability(task), alreadyStarted };
   }
 
-  async getTask(taskId: string): Promise<SeenTask> {
-    return this.#directory.see(await this.#readTask(taskId));
+  async getTask(taskId: string): Promise<TaskView> {
+    return this.#directory.withAvailability(await this.#readTask(taskId));
   }
 
   #readTask(taskId: string): Promise<Task> {
@@ -214,7 +219,7 @@ export class Engine implements TaskEngine {
   async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): ReturnType<TaskEngine["listTasks"]> {
     const { limit, withProgress = false } = filter;
     const found = await listTasks(this.#opened(), this.#settings.namespace, { ...filter, limit: limit + 1 });
-    const tasks = await Promise.all(found.slice(0, limit).map((task) => this.#directory.see(task)));
+    const tasks = await Promise.all(found.slice(0, limit).map((task) => this.#directory.withAvailability(task)));
     const running = withProgress ? tasks.filter(({ status }) => status === "running") : [];
     const progress = await readProgress(
       this.#db,
@@ -228,10 +233,10 @@ export class Engine implements TaskEngine {
     return this.#activity.read(query);
   }
 
-  async connectWorker(hello: WorkerHello, tell: Tell): Promise<Worker> {
+  async connectWorker(hello: WorkerHello, send: Send): Promise<Worker> {
     this.#assertJoined();
     if (this.#isDraining) throw new Draining();
-    return this.#workers.connect(hello, tell);
+    return this.#workers.connect(hello, send);
   }
 
   async listSessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }> {
@@ -248,8 +253,8 @@ export class Engine implements TaskEngine {
     const ended = transition?.type === "end" ? "cancelled" : "already_terminal";
     const outcome = isTerminal(stored.status) ? ended : "requested";
     if (outcome === "requested") this.#runners.stop(taskId, "cancel");
-    this.#reporting.watch.cancelAsked(stored.kind, outcome);
-    return { task: await this.#directory.see(stored), outcome };
+    this.#reporting.observer.cancelAsked(stored.kind, outcome);
+    return { task: await this.#directory.withAvailability(stored), outcome };
   }
 
   readEvents(query: Parameters<TaskEngine["readEvents"]>[0], signal: AbortSignal): Promise<TapePage> {
@@ -271,12 +276,12 @@ export class Engine implements TaskEngine {
   }
 
   /** How it stands, for gauges. */
-  figures(): EngineFigures {
+  gauges(): EngineGauges {
     return {
-      ...this.#runners.figures(),
+      ...this.#runners.gauges(),
       workers: this.#workers.count,
-      ...this.#source.feed.figures(),
-      ...this.#source.stored.figures(),
+      ...this.#source.feed.gauges(),
+      ...this.#source.stored.gauges(),
     };
   }
 

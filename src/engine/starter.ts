@@ -11,7 +11,7 @@ import type { Journal } from "./write/journal.ts";
 import type { KindDirectory } from "./cluster/kind-directory.ts";
 import type { Runners } from "./cluster/runners.ts";
 import { newTaskId } from "./write/task-id.ts";
-import type { EngineWatch } from "./api/engine-metrics.ts";
+import type { EngineObserver } from "./api/engine-metrics.ts";
 
 /** Stores tasks: as running where a slot is free for them, here or at a worker that is connected, else to be claimed. */
 export class Starter {
@@ -40,7 +40,7 @@ export class Starter {
   }
 
   async #start(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
-    const { namespace, directory, runners, journal, feed, watch } = this.#parts;
+    const { namespace, directory, runners, journal, feed, observer } = this.#parts;
     const { kind, retry, isUnchecked } = await directory.find(request.kind);
     const exclusiveKey = kind === null ? null : exclusiveKeyOf(kind, request.params);
     const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
@@ -64,10 +64,10 @@ export class Starter {
       const outcome = await journal.create(newTask, started);
       if (!outcome.created) return { task: outcome.task, alreadyStarted: true };
       const task = asCreated(newTask, outcome.at);
-      watch.taskStored(task.kind);
+      observer.taskStored(task.kind);
       if (slot === null) {
         feed.announce(task);
-        if (isUnchecked) runners.onUnchecked(request.kind);
+        if (isUnchecked) runners.onUnvalidated(request.kind);
         else if (request.runAt === null || request.runAt.getTime() <= Date.now())
           runners.onWaiting(request.kind, exclusiveKey);
       } else {
@@ -86,5 +86,5 @@ interface StarterParts {
   runners: Runners;
   journal: Journal;
   feed: Feed;
-  watch: EngineWatch;
+  observer: EngineObserver;
 }

@@ -106,8 +106,8 @@ async function openServer(parts: {
   const served = await openKinds({ loaded, configuration, store, meter: metrics.meter, log });
   opened.defer(() => served.close());
   const { kinds } = served;
-  const engine = new Engine({ store, kinds, settings: configuration, watch: metrics.watch, log });
-  parts.onEngine?.(engine.dying);
+  const engine = new Engine({ store, kinds, settings: configuration, observer: metrics.observer, log });
+  parts.onEngine?.(engine.crashHandover);
   const kindNames = kinds.map(({ name }) => name);
   metrics.observe(engine, kindNames);
   const checks = opened.use(new ServerChecks(store, configuration));

@@ -1,6 +1,6 @@
 import { SpoolError } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
-import type { FollowedTask, SeenTask, TapePage } from "../../src/engine/api/task-engine.ts";
+import type { FollowedTask, TaskView, TapePage } from "../../src/engine/api/task-engine.ts";
 import type { TapeEvent } from "../../src/domain/event.ts";
 import { decodeCursor, encodeCursor } from "../../src/rpc/codec/follow-cursor.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
@@ -30,7 +30,7 @@ export async function openEngineDoor(): Promise<Door> {
       do {
         const prefix = taskIdPrefix.toLowerCase(); // As requests are before they come here.
         const filter = { limit: pageSize, beforeTaskId, statuses, kinds, labels, taskIdPrefix: prefix };
-        const page: { tasks: SeenTask[]; hasMore: boolean } = await told(engine.listTasks(filter));
+        const page: { tasks: TaskView[]; hasMore: boolean } = await told(engine.listTasks(filter));
         yield* page.tasks.map(doorTask);
         beforeTaskId = page.hasMore ? page.tasks.at(-1)!.taskId : null;
       } while (beforeTaskId !== null);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { endWithProcess, outliveProcess } from "../../src/domain/lifecycle.ts";
-import { after, asked, AT, HAPPENINGS, MOMENT, task } from "./happenings.ts";
+import { after, asked, AT, HAPPENINGS, CONTEXT, task } from "./happenings.ts";
 import type { Life } from "./happenings.ts";
 
 const many = (life: Partial<Life> = {}) => task({ maxAttempts: 10, ...life });
@@ -16,14 +16,14 @@ function decided(transition: ReturnType<typeof endWithProcess>): unknown[] {
 
 describe("a task whose process died", () => {
   it("is tried again until so many attempts in a row have ended so, whatever it has left", () => {
-    const outcomes = [0, 1, 2, 3].map((crashes) => decided(endWithProcess(many({ crashes }), unknown, MOMENT)));
+    const outcomes = [0, 1, 2, 3].map((crashes) => decided(endWithProcess(many({ crashes }), unknown, CONTEXT)));
     assert.deepEqual(outcomes, [
       ["requeue", "WORKER_LOST", 1],
       ["requeue", "WORKER_LOST", 2],
       ["end", "WORKER_CRASHED", 3],
       ["end", "WORKER_CRASHED", 4],
     ]);
-    assert.deepEqual(decided(endWithProcess(many(), { ...unknown, crashesMax: 1 }, MOMENT)), [
+    assert.deepEqual(decided(endWithProcess(many(), { ...unknown, crashesMax: 1 }, CONTEXT)), [
       "end",
       "WORKER_CRASHED",
       1,
@@ -31,23 +31,23 @@ describe("a task whose process died", () => {
   });
 
   it("is told so by its reason at once, where its code was what took the process down", () => {
-    const outcomes = [0, 2].map((crashes) => decided(endWithProcess(many({ crashes }), known, MOMENT)));
+    const outcomes = [0, 2].map((crashes) => decided(endWithProcess(many({ crashes }), known, CONTEXT)));
     assert.deepEqual(outcomes, [
       ["requeue", "WORKER_CRASHED", 1],
       ["end", "WORKER_CRASHED", 3],
     ]);
-    assert.deepEqual(decided(endWithProcess(task(), known, MOMENT)), ["end", "WORKER_CRASHED", 1]);
+    assert.deepEqual(decided(endWithProcess(task(), known, CONTEXT)), ["end", "WORKER_CRASHED", 1]);
   });
 
   it("ends as lost with its last attempt, and as its caller or its deadline wanted", () => {
-    assert.deepEqual(decided(endWithProcess(task(), unknown, MOMENT)), ["end", "WORKER_LOST", 1]);
-    assert.equal(decided(endWithProcess(asked({ maxAttempts: 10, crashes: 2 }), unknown, MOMENT))[1], "CANCELLED");
+    assert.deepEqual(decided(endWithProcess(task(), unknown, CONTEXT)), ["end", "WORKER_LOST", 1]);
+    assert.equal(decided(endWithProcess(asked({ maxAttempts: 10, crashes: 2 }), unknown, CONTEXT))[1], "CANCELLED");
     assert.equal(
-      decided(endWithProcess(many({ deadlineAt: AT, crashes: 2 }), unknown, MOMENT))[1],
+      decided(endWithProcess(many({ deadlineAt: AT, crashes: 2 }), unknown, CONTEXT))[1],
       "DEADLINE_EXCEEDED",
     );
     for (const status of ["pending", "succeeded", "failed", "cancelled"] as const) {
-      assert.deepEqual(decided(endWithProcess(many({ status }), unknown, MOMENT)), ["unchanged"]);
+      assert.deepEqual(decided(endWithProcess(many({ status }), unknown, CONTEXT)), ["unchanged"]);
     }
   });
 
@@ -71,11 +71,11 @@ describe("a task whose process is taken down by another's code", () => {
       [task(), true],
       [many({ crashes: 2 }), false],
     ] as const) {
-      const transition = outliveProcess(life, { isResumable }, MOMENT);
+      const transition = outliveProcess(life, { isResumable }, CONTEXT);
       assert.ok(transition.type === "requeue" && transition.isHandover);
       assert.deepEqual([transition.nextAttemptAt, transition.crashes], [AT, life.crashes]);
     }
-    assert.deepEqual(decided(outliveProcess(task(), { isResumable: false }, MOMENT)), [
+    assert.deepEqual(decided(outliveProcess(task(), { isResumable: false }, CONTEXT)), [
       "end",
       "WORKER_LOST",
       undefined,

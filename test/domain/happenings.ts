@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { bodyOf } from "../../src/domain/event.ts";
 import type { NewEvent, TaskFailure } from "../../src/domain/event.ts";
 import { endAttempt, expire, requestCancel, stopAttempt } from "../../src/domain/lifecycle.ts";
-import type { AttemptOutcome, Moment, StopReason, Transition } from "../../src/domain/lifecycle.ts";
+import type { AttemptOutcome, DecisionContext, StopReason, Transition } from "../../src/domain/lifecycle.ts";
 import { DEFAULT_RETRY_POLICY } from "../../src/domain/retry.ts";
 
 /** What the life of a task is decided on. */
@@ -11,7 +11,7 @@ export type Life = Parameters<typeof requestCancel>[0];
 export type Change = Exclude<Transition, { type: "unchanged" }>;
 
 export const AT = new Date("2031-02-03T04:05:06.789Z");
-export const MOMENT: Moment = { at: AT, random: 0 };
+export const CONTEXT: DecisionContext = { at: AT, random: 0 };
 export const FAILURE: TaskFailure = { reason: "NOT_YET", message: "again" };
 
 /** A running task on its one attempt, unless said otherwise. */
@@ -43,16 +43,16 @@ function threw(because: StopReason | null, { isFinal = false } = {}): AttemptOut
   return { type: "threw", failure: FAILURE, because, isFinal };
 }
 
-type Decide = (task: Life, moment?: Moment) => Transition;
+type Decide = (task: Life, context?: DecisionContext) => Transition;
 
 const ends =
   (outcome: AttemptOutcome): Decide =>
-  (life, moment = MOMENT) =>
-    endAttempt(life, outcome, moment);
+  (life, context = CONTEXT) =>
+    endAttempt(life, outcome, context);
 const stops =
   (because: StopReason): Decide =>
-  (life, moment = MOMENT) =>
-    stopAttempt(life, because, moment);
+  (life, context = CONTEXT) =>
+    stopAttempt(life, because, context);
 
 /** All that can happen to a task, by what it is called. */
 export const HAPPENINGS = {
@@ -68,7 +68,7 @@ export const HAPPENINGS = {
   shutdown: stops("shutdown"),
   handover: stops("handover"),
   lost: stops("lost"),
-  expired: (life, moment = MOMENT) => expire(life, moment),
+  expired: (life, context = CONTEXT) => expire(life, context),
 } satisfies Record<string, Decide>;
 
 export type Happening = keyof typeof HAPPENINGS;

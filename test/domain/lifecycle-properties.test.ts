@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { certainEnd, endAttempt } from "../../src/domain/lifecycle.ts";
-import type { AttemptOutcome, Moment, StopReason } from "../../src/domain/lifecycle.ts";
+import type { AttemptOutcome, DecisionContext, StopReason } from "../../src/domain/lifecycle.ts";
 import { ATTEMPTS_MAX } from "../../src/domain/limits.ts";
 import { retryDelayMs } from "../../src/domain/retry.ts";
 import { TASK_STATUSES } from "../../src/domain/task.ts";
@@ -25,7 +25,7 @@ const LIFE: fc.Arbitrary<Life> = fc
   })
   .map(({ used, ...life }) => ({ ...life, attempt: life.handovers + used }));
 
-const MOMENTS: fc.Arbitrary<Moment> = fc.record({
+const CONTEXTS: fc.Arbitrary<DecisionContext> = fc.record({
   at: fc.integer({ min: 0, max: 600_000 }).map((ms) => after(ms)),
   random: fc.double({ min: 0, max: 1, noNaN: true }),
 });
@@ -41,10 +41,12 @@ const OUTCOME: fc.Arbitrary<AttemptOutcome> = fc.oneof(
 );
 
 /** Whatever can happen to a task of any kind at any time. */
-function whatever(check: (life: Life, moment: Moment, happening: (typeof ALL_HAPPENINGS)[number]) => void): void {
+function whatever(
+  check: (life: Life, context: DecisionContext, happening: (typeof ALL_HAPPENINGS)[number]) => void,
+): void {
   fc.assert(
-    fc.property(LIFE, MOMENTS, fc.constantFrom(...ALL_HAPPENINGS), (life, moment, happening) => {
-      if (!OWNED.includes(happening) || life.status === "running") check(life, moment, happening);
+    fc.property(LIFE, CONTEXTS, fc.constantFrom(...ALL_HAPPENINGS), (life, context, happening) => {
+      if (!OWNED.includes(happening) || life.status === "running") check(life, context, happening);
     }),
     { numRuns: 5_000 },
   );
@@ -52,17 +54,17 @@ function whatever(check: (life: Life, moment: Moment, happening: (typeof ALL_HAP
 
 describe("whatever happens to a task", () => {
   it("is not tried again once it was asked to cancel", () => {
-    whatever((life, moment, happening) => {
+    whatever((life, context, happening) => {
       const wanted = { ...life, cancelRequestedAt: AT };
-      assert.notEqual(HAPPENINGS[happening](wanted, moment).type, "requeue");
+      assert.notEqual(HAPPENINGS[happening](wanted, context).type, "requeue");
     });
   });
 
   it("has its next attempt before its deadline, and not before now, or none", () => {
-    whatever((life, moment, happening) => {
-      const transition = HAPPENINGS[happening](life, moment);
+    whatever((life, context, happening) => {
+      const transition = HAPPENINGS[happening](life, context);
       if (transition.type !== "requeue") return;
-      assert.ok(transition.nextAttemptAt >= moment.at);
+      assert.ok(transition.nextAttemptAt >= context.at);
       assert.ok(life.deadlineAt === null || transition.nextAttemptAt < life.deadlineAt);
       const { next_attempt_at: told } = JSON.parse(transition.event.body) as { next_attempt_at: string };
       assert.equal(told, transition.nextAttemptAt.toISOString());
@@ -70,12 +72,12 @@ describe("whatever happens to a task", () => {
   });
 
   it("waits as its policy says, by how many attempts have failed", () => {
-    whatever((life, moment, happening) => {
-      const transition = HAPPENINGS[happening](life, moment);
+    whatever((life, context, happening) => {
+      const transition = HAPPENINGS[happening](life, context);
       if (transition.type !== "requeue") return;
       const failures = life.attempt - life.handovers;
-      const delayMs = transition.isHandover ? 0 : retryDelayMs(life.retryPolicy, failures, moment.random);
-      assert.deepEqual(transition.nextAttemptAt, after(delayMs, moment.at));
+      const delayMs = transition.isHandover ? 0 : retryDelayMs(life.retryPolicy, failures, context.random);
+      assert.deepEqual(transition.nextAttemptAt, after(delayMs, context.at));
     });
   });
 });
@@ -132,10 +134,10 @@ describe("an end that is certain", () => {
 
   it("is what the end of the attempt does, whatever became of the task and whenever", () => {
     fc.assert(
-      fc.property(LIFE, OUTCOME, SINCE, MOMENTS, (life, outcome, since, moment) => {
+      fc.property(LIFE, OUTCOME, SINCE, CONTEXTS, (life, outcome, since, context) => {
         const begun: Life = { ...life, status: "running" };
         const certain = certainEnd(begun, outcome);
-        if (certain !== null) assert.deepEqual(endAttempt({ ...begun, ...since }, outcome, moment), certain);
+        if (certain !== null) assert.deepEqual(endAttempt({ ...begun, ...since }, outcome, context), certain);
       }),
       { numRuns: 5_000 },
     );
@@ -143,9 +145,9 @@ describe("an end that is certain", () => {
 
   it("is every end that a cancel could not change", () => {
     fc.assert(
-      fc.property(LIFE, OUTCOME, MOMENTS, (life, outcome, moment) => {
+      fc.property(LIFE, OUTCOME, CONTEXTS, (life, outcome, context) => {
         const wanted: Life = { ...life, status: "running", cancelRequestedAt: AT };
-        const isCancelled = short(endAttempt(wanted, outcome, moment)) === "cancelled CANCELLED";
+        const isCancelled = short(endAttempt(wanted, outcome, context)) === "cancelled CANCELLED";
         assert.equal(certainEnd(wanted, outcome) === null, isCancelled);
       }),
       RUNS,

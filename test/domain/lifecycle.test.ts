@@ -10,7 +10,7 @@ import {
   AT,
   FAILURE,
   HAPPENINGS,
-  MOMENT,
+  CONTEXT,
   next,
   OWNED,
   short,
@@ -201,7 +201,7 @@ describe("the life of a task", () => {
   it("is cancelled by who asked for it, though its deadline has passed", () => {
     for (const because of STOP_REASONS) {
       const late = asked({ deadlineAt: AT, maxAttempts: 2 });
-      assert.equal(short(stopAttempt(late, because, MOMENT)), "cancelled CANCELLED");
+      assert.equal(short(stopAttempt(late, because, CONTEXT)), "cancelled CANCELLED");
     }
   });
 
@@ -250,7 +250,7 @@ describe("a reason to stop", () => {
   it("ends a running task, or sends it back: never nothing", () => {
     for (const because of STOP_REASONS) {
       for (const life of [task(), asked(), task({ maxAttempts: 2 }), task({ maxAttempts: 2, deadlineAt: AT })]) {
-        assert.match(stopAttempt(life, because, MOMENT).type, /^(end|requeue)$/);
+        assert.match(stopAttempt(life, because, CONTEXT).type, /^(end|requeue)$/);
       }
     }
   });

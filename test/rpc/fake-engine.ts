@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { TapeEvent } from "../../src/domain/event.ts";
 import { DEFAULT_RETRY_POLICY } from "../../src/domain/retry.ts";
-import type { SeenTask, TapePage, TaskEngine } from "../../src/engine/api/task-engine.ts";
+import type { TaskView, TapePage, TaskEngine } from "../../src/engine/api/task-engine.ts";
 
 export const TASK_ID = "018f3a5c-7b1e-7c3d-9a2b-0123456789ab";
 
@@ -17,7 +17,7 @@ export function fakeEngine(calls: Partial<TaskEngine>): TaskEngine {
   });
 }
 
-export function aTask(fields: Partial<SeenTask> = {}): SeenTask {
+export function aTask(fields: Partial<TaskView> = {}): TaskView {
   return {
     taskId: TASK_ID,
     kind: "echo",

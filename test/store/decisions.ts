@@ -1,11 +1,11 @@
 import type { Transaction } from "kysely";
-import type { Moment, Transition } from "../../src/domain/lifecycle.ts";
+import type { DecisionContext, Transition } from "../../src/domain/lifecycle.ts";
 import type { Task } from "../../src/domain/task.ts";
 import type { Database } from "../../src/store/schema.ts";
 import { writeTransitions } from "../../src/store/tasks/transitions.ts";
 import type { LockedTasks, TaskChange } from "../../src/store/tasks/transitions.ts";
 
-export type Decide = (task: Task, moment: Moment) => Transition;
+export type Decide = (task: Task, context: DecisionContext) => Transition;
 
 /** Decides on the tasks that a transaction has locked, and writes what changes. Gives those that did, as they are then. */
 export async function decideOn(

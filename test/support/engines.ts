@@ -4,7 +4,7 @@ import type { Kind } from "../../src/domain/kind.ts";
 import type { TaskRequest } from "../../src/domain/task.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { EngineSettings } from "../../src/engine/engine.ts";
-import type { EngineWatch } from "../../src/engine/api/engine-metrics.ts";
+import type { EngineObserver } from "../../src/engine/api/engine-metrics.ts";
 import { echo } from "../../src/kinds/echo.ts";
 import type { Store } from "../../src/store/database.ts";
 
@@ -27,17 +27,17 @@ export async function startEngine(
   store: Store,
   {
     kinds = [],
-    watch,
+    observer,
     log = LOG,
     ...settings
-  }: { kinds?: readonly Kind[]; watch?: EngineWatch; log?: Logger } & Partial<EngineSettings> = {},
+  }: { kinds?: readonly Kind[]; observer?: EngineObserver; log?: Logger } & Partial<EngineSettings> = {},
 ): Promise<TestEngine> {
   const namespace = settings.namespace ?? crypto.randomUUID();
   const engine = new Engine({
     store,
     kinds: [echo, ...kinds],
     settings: { ...SETTINGS, ...settings, namespace },
-    ...(watch && { watch }),
+    ...(observer && { observer }),
     log,
   });
   await engine.start();

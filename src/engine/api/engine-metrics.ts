@@ -3,11 +3,11 @@ import type { TerminalStatus } from "../../domain/task.ts";
 import type { OverdueReason } from "../../store/tasks/sweep-queries.ts";
 
 /**
- * Told what an engine does, as it does it, for figures. Whatever is told of a task was committed by this process: over
- * all processes each start, attempt and end is told once (a process may die between the commit and the telling, and
- * the answer to a commit may be lost for good). Its methods return at once and never throw. Durations are in milliseconds.
+ * Receives what an engine does, for metrics. Every call about a task follows a commit of this process: over all
+ * processes each start, attempt and end is reported at most once (a process may die between the commit and the report,
+ * and the answer to a commit may be lost). The methods return at once and never throw. Durations are in milliseconds.
  */
-export interface EngineWatch {
+export interface EngineObserver {
   taskStored(kind: string): void;
   /** @param waitedMs since the task was due, by the database's clock */
   attemptBegan(kind: string, waitedMs: number): void;
@@ -17,16 +17,16 @@ export interface EngineWatch {
   cancelAsked(kind: string, outcome: "cancelled" | "requested" | "already_terminal"): void;
   /** A flush of the journal was committed: how many tasks and events were in it, and the bytes of their bodies. */
   flushed(flush: { tasks: number; events: number; bytes: number; durationMs: number }): void;
-  /** Events were committed by another way than a flush. */
+  /** Events were committed outside a flush. */
   eventsWritten(count: number): void;
   taskSwept(kind: string, reason: OverdueReason): void;
   sessionLost(of: "server" | "worker"): void;
-  /** A wakeup of this process has come back to it, so long after what it tells of was committed. */
+  /** A wakeup of this process came back to it, so long after the commit that it announces. */
   wakeupCame(delayMs: number): void;
 }
 
-/** Nobody is told. */
-export const UNWATCHED: EngineWatch = {
+/** Ignores everything. */
+export const UNOBSERVED: EngineObserver = {
   taskStored() {},
   attemptBegan() {},
   attemptEnded() {},
@@ -39,22 +39,22 @@ export const UNWATCHED: EngineWatch = {
   wakeupCame() {},
 };
 
-/** How an engine stands, for gauges. */
-export interface EngineFigures {
+/** The current state of an engine, for gauges. */
+export interface EngineGauges {
   /** How many tasks run through this process, here or at its workers, by kind. */
   running: ReadonlyMap<string, number>;
   /** Of this process and of its workers together. */
   slots: number;
   freeSlots: number;
-  /** Attempts whose code ended more than a moment ago, and whose end is not stored. */
+  /** Attempts whose code ended more than UNSTORED_MS ago, and whose end is not stored. */
   unstoredEnds: number;
-  /** Workers that are connected. */
+  /** Connected workers. */
   workers: number;
   /** Followers of one tape each, long polls among them. */
   tapeFollowers: number;
   /** Followers of many tasks. */
   taskFollowers: number;
-  /** Pages of tapes that were given, since the start: cut from the feed's memory, kept from another reader, or read. */
+  /** Pages of tapes served since the start: from the feed's ring, from the page cache, or from the store. */
   feedPages: number;
   keptPages: number;
   storePages: number;

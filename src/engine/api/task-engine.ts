@@ -6,7 +6,7 @@ import type { JsonObject } from "../../domain/json.ts";
 import type { SessionState } from "../../domain/session.ts";
 import type { Snapshot } from "../../domain/snapshot.ts";
 import type { Task, TaskRequest, TaskStatus, TerminalStatus } from "../../domain/task.ts";
-import type { AttemptRef, Tell, WorkerAppend, WorkerChecked, WorkerFinish, WorkerHello } from "./worker-protocol.ts";
+import type { AttemptRef, Send, WorkerAppend, WorkerChecked, WorkerFinish, WorkerHello } from "./worker-protocol.ts";
 
 /** A stretch of a tape. Everything in it is of one snapshot. */
 export interface TapePage {
@@ -59,7 +59,7 @@ export interface FollowedTask {
   /** In order, without a gap; none in the view of tasks. */
   events: readonly TapeEvent[];
   /** In the view of tasks: how it stands, and its latest progress while it runs; null in that of events. */
-  state: { task: SeenTask; progress: Progress | null } | null;
+  state: { task: TaskView; progress: Progress | null } | null;
 }
 
 /** What is new of some tasks, each at most once. */
@@ -73,7 +73,7 @@ export interface FollowedPage {
 }
 
 /** A task as callers see it. */
-export interface SeenTask extends Task {
+export interface TaskView extends Task {
   /** It waits, and no process that lives has its kind: as of a second ago or less. */
   awaitsWorker: boolean;
 }
@@ -120,10 +120,10 @@ export interface TaskEngine {
    *
    * @throws KindUnknown (unless kinds that nobody has wait), InvalidArgument (params.*), RequestIdReused, StoreUnavailable, Overloaded, Draining
    */
-  startTask(request: TaskRequest): Promise<{ task: SeenTask; alreadyStarted: boolean }>;
+  startTask(request: TaskRequest): Promise<{ task: TaskView; alreadyStarted: boolean }>;
 
   /** @throws TaskNotFound */
-  getTask(taskId: string): Promise<SeenTask>;
+  getTask(taskId: string): Promise<TaskView>;
 
   /**
    * Gives tasks, newest first, without their params.
@@ -144,7 +144,7 @@ export interface TaskEngine {
     labels: Readonly<Record<string, string>>;
     taskIdPrefix?: string;
     withProgress?: boolean;
-  }): Promise<{ tasks: SeenTask[]; progress: ReadonlyMap<string, Progress>; hasMore: boolean }>;
+  }): Promise<{ tasks: TaskView[]; progress: ReadonlyMap<string, Progress>; hasMore: boolean }>;
 
   /**
    * Counts what began and ended of late: as of a second ago or less, or ten times as long ago as it takes to count.
@@ -154,11 +154,11 @@ export interface TaskEngine {
   getActivity(query: ActivityQuery): Promise<Activity>;
 
   /**
-   * Lets a worker run tasks, by a stream. It is welcomed, and told the rest, by `tell`.
+   * Lets a worker run tasks, by a stream. It is welcomed, and told the rest, by `send`.
    *
    * @throws StoreUnavailable, Draining
    */
-  connectWorker(hello: WorkerHello, tell: Tell): Promise<Worker>;
+  connectWorker(hello: WorkerHello, send: Send): Promise<Worker>;
 
   /** The sessions of the namespace, those that began first, first: up to LIST_SESSIONS_MAX. */
   listSessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }>;
@@ -173,7 +173,7 @@ export interface TaskEngine {
   cancelTask(
     taskId: string,
     reason: string,
-  ): Promise<{ task: SeenTask; outcome: "cancelled" | "requested" | "already_terminal" }>;
+  ): Promise<{ task: TaskView; outcome: "cancelled" | "requested" | "already_terminal" }>;
 
   /**
    * Gives one page of a tape, waiting up to waitMs where there is no event at fromSeq and the task has not ended.

@@ -5,7 +5,7 @@ import type { JsonObject } from "../../domain/json.ts";
 import type { KindOffer } from "../../domain/session.ts";
 import type { Task } from "../../domain/task.ts";
 
-// What a worker and the engine say to each other, without the wire. docs/workers.md tells it state by state.
+// The messages between a worker and the engine, without the wire format. docs/workers.md has the protocol by state.
 
 export interface AttemptRef {
   taskId: string;
@@ -59,7 +59,7 @@ export interface Welcome {
   leaseMs: number;
 }
 
-/** What a worker is told. */
+/** A message to a worker. */
 export type WorkerNotice =
   | ({ type: "welcome" } & Welcome)
   | { type: "assign"; task: Task; checkpoint: JsonObject | null; traceparent: string | null }
@@ -73,4 +73,4 @@ export type WorkerNotice =
   | { type: "drain" }
   | { type: "drained" };
 
-export type Tell = (notice: WorkerNotice) => void;
+export type Send = (notice: WorkerNotice) => void;

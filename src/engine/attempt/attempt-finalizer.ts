@@ -3,11 +3,11 @@ import { endByTransition } from "../../domain/attempt-end.ts";
 import type { AttemptEnd } from "../../domain/attempt-end.ts";
 import { LeaseLost, StoreUnavailable, TaskNotFound } from "../../domain/errors.ts";
 import { certainEnd, endAttempt, stopAttempt } from "../../domain/lifecycle.ts";
-import type { AttemptOutcome, Moment, StopReason, Transition } from "../../domain/lifecycle.ts";
+import type { AttemptOutcome, DecisionContext, StopReason, Transition } from "../../domain/lifecycle.ts";
 import type { Task } from "../../domain/task.ts";
 import { isContentError } from "../../store/errors.ts";
 import { retryWhile } from "../../async/retry.ts";
-import type { Control } from "./task-control.ts";
+import type { TaskControl } from "./task-control.ts";
 import type { TapeWriter } from "../write/tape-writer.ts";
 
 /** What became of an attempt. */
@@ -36,7 +36,7 @@ const REFUSED = { reason: "KIND_FAILED", message: "the database refused what the
 /** Ends that are stored again after a failure take so many connections, however many ends wait. */
 const MAX_CONCURRENT_RETRIES = 4;
 
-type Decide = (task: Task, moment: Moment) => Transition;
+type Decide = (task: Task, context: DecisionContext) => Transition;
 
 /**
  * Makes the end of an attempt's code durable as the end of the attempt. An end that cannot be stored is kept and stored
@@ -44,12 +44,12 @@ type Decide = (task: Task, moment: Moment) => Transition;
  * not change by the trouble of the database.
  */
 export class AttemptFinalizer {
-  readonly #control: Control;
+  readonly #control: TaskControl;
   readonly #halted: AbortSignal;
   readonly #retries = pLimit(MAX_CONCURRENT_RETRIES);
 
   /** @param halted when it fires, nothing is stored again after a failure */
-  constructor({ control, halted }: { control: Control; halted: AbortSignal }) {
+  constructor({ control, halted }: { control: TaskControl; halted: AbortSignal }) {
     this.#control = control;
     this.#halted = halted;
   }
@@ -74,13 +74,13 @@ export class AttemptFinalizer {
       if (error instanceof StoreUnavailable) throw error;
       return this.#change(attempt, refused);
     }
-    return this.#change(attempt, (stored, moment) => endAttempt(stored, outcome, moment));
+    return this.#change(attempt, (stored, context) => endAttempt(stored, outcome, context));
   }
 
   /** The attempt is taken from its code, which has not ended in time. @throws StoreUnavailable once it is halted */
   async take(attempt: EndingAttempt, because: StopReason): Promise<FinalizedAttempt> {
     attempt.writer.revoke();
-    const taken = await this.#change(attempt, (stored, moment) => stopAttempt(stored, because, moment));
+    const taken = await this.#change(attempt, (stored, context) => stopAttempt(stored, because, context));
     return { ...taken, isStored: false };
   }
 
@@ -109,6 +109,6 @@ export class AttemptFinalizer {
 }
 
 /** What becomes of an attempt whose events or end the database does not take for what they hold. */
-function refused(task: Task, moment: Moment): Transition {
-  return endAttempt(task, { type: "threw", failure: REFUSED, because: null, isFinal: false }, moment);
+function refused(task: Task, context: DecisionContext): Transition {
+  return endAttempt(task, { type: "threw", failure: REFUSED, because: null, isFinal: false }, context);
 }

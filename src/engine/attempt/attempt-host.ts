@@ -18,8 +18,8 @@ export interface HostedAttempt {
 
 /** Where the code of attempts runs: in this process, or in a worker's that is connected to it. */
 export interface AttemptHost {
-  /** Whether a task that is stored as its own, and that it has never heard of, is for it to run; else it is given back. */
-  readonly runsOrphans: boolean;
+  /** Whether to run a task that is stored as its own and was never started here; else the task is released. */
+  readonly runsUnstartedTasks: boolean;
   /**
    * Whether its slots are for code alone: the next attempt may begin as soon as the code of one has ended, while that end
    * is being stored. Else an attempt has its slot until then.
@@ -27,7 +27,7 @@ export interface AttemptHost {
   readonly freesSlotsWithCode: boolean;
   /** What becomes of failed attempts at tasks of the kind, where the start does not say. */
   retryOf(kind: string): RetrySettings;
-  /** Looks a task over before it can run. @returns null where that cannot be said now */
+  /** Validates a task before it can run. @returns null where that is not possible now */
   check(task: { taskId: string; kind: string; params: JsonObject }): Promise<Finding | null>;
   /** Whether an attempt at a task of the kind that was cut short may be made again. */
   isResumable(kind: string): boolean;
@@ -40,7 +40,7 @@ export interface AttemptHost {
   /** Does what sets code of the attempt off, where that runs in this process: what it throws is then the attempt's. */
   within(attempt: AttemptRef, work: () => void): void;
   /**
-   * Told when the attempt is over.
+   * Called when the attempt is over.
    *
    * @param isStored whether how its code ended is what the attempt has ended by: else it was taken from it before
    */

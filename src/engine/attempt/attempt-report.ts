@@ -4,16 +4,16 @@ import { isTerminal } from "../../domain/task.ts";
 import type { Task } from "../../domain/task.ts";
 import { AttemptSpan, recordDecision } from "../../telemetry/attempt-span.ts";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
-import type { EngineWatch } from "../api/engine-metrics.ts";
+import type { EngineObserver } from "../api/engine-metrics.ts";
 
-/** To whom it is reported what becomes of tasks. */
+/** Where the engine reports what happens to tasks. */
 export interface Reporting {
   namespace: string;
-  watch: EngineWatch;
+  observer: EngineObserver;
   log: Logger;
 }
 
-/** What is told of an attempt besides its tape, from its beginning to its end: its span, its lines, its figures. */
+/** Reports an attempt besides its tape, from its beginning to its end: a span, log lines, metrics. */
 export class AttemptReport {
   readonly span: AttemptSpan;
   readonly #task: Task;
@@ -29,17 +29,17 @@ export class AttemptReport {
     this.#isResumed = isResumed;
     if (isResumed) return;
     const dueAt = Math.max(task.createdAt.getTime(), task.runAt?.getTime() ?? 0);
-    to.watch.attemptBegan(task.kind, Math.max(0, at.getTime() - dueAt));
+    to.observer.attemptBegan(task.kind, Math.max(0, at.getTime() - dueAt));
     to.log.info(this.line, "an attempt begins");
   }
 
   /** @param task as the end has left it, where that is known */
   end(end: AttemptEnd, task: Task | null): void {
-    const { watch, log } = this.#to;
+    const { observer, log } = this.#to;
     const durationMs = performance.now() - this.#beganAt;
     this.span.end(end);
-    watch.attemptEnded(this.#task.kind, end.outcome, durationMs);
-    if (task !== null) reportEnd(task, watch);
+    observer.attemptEnded(this.#task.kind, end.outcome, durationMs);
+    if (task !== null) reportEnd(task, observer);
     const reason = "failure" in end ? end.failure.reason : undefined;
     const said = Object.assign(this.line, { outcome: end.outcome, duration_ms: Math.round(durationMs), reason });
     log.info(said, "an attempt has ended");
@@ -52,21 +52,21 @@ export class AttemptReport {
   }
 }
 
-/** Tells of the end of a task, or of another attempt to come, that was decided without its code. */
+/** Reports an end or a retry of a task that was decided outside an attempt. */
 export function reportDecision(task: Task, end: AttemptEnd, { because, ...to }: Reporting & { because: string }): void {
   recordDecision(task, end, { namespace: to.namespace, because });
-  reportEnd(task, to.watch);
+  reportEnd(task, to.observer);
   const reason = "failure" in end ? end.failure.reason : undefined;
   const line = Object.assign(lineOf(task, null), { outcome: end.outcome, because, reason });
   to.log.info(line, "a task was decided on without its code");
 }
 
 /** Counts the end of a task, if that is where it stands. */
-function reportEnd({ kind, status, createdAt, finishedAt, cancelRequestedAt }: Task, watch: EngineWatch): void {
+function reportEnd({ kind, status, createdAt, finishedAt, cancelRequestedAt }: Task, observer: EngineObserver): void {
   if (!isTerminal(status) || finishedAt === null) return;
   const endedAt = finishedAt.getTime();
   const cancelMs = status === "cancelled" && cancelRequestedAt !== null ? endedAt - cancelRequestedAt.getTime() : null;
-  watch.taskEnded(kind, status, Math.max(0, endedAt - createdAt.getTime()), cancelMs);
+  observer.taskEnded(kind, status, Math.max(0, endedAt - createdAt.getTime()), cancelMs);
 }
 
 /**

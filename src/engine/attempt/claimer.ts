@@ -3,7 +3,7 @@ import type { Claim, Claimed } from "../../store/tasks/claim-statement.ts";
 import type { Executor } from "./executor.ts";
 import type { Feed } from "../read/feed.ts";
 import { Loop } from "../../async/loop.ts";
-import type { EngineWatch } from "../api/engine-metrics.ts";
+import type { EngineObserver } from "../api/engine-metrics.ts";
 
 const CLAIM_MAX = 100;
 export const POLL_MS = 1_000;
@@ -28,7 +28,7 @@ export class Claimer {
   readonly #isFresh: () => boolean;
   readonly #executor: Executor;
   readonly #feed: Feed;
-  readonly #watch: EngineWatch;
+  readonly #observer: EngineObserver;
   readonly #loop: Loop;
   /** More may wait than the last claim has found room for. */
   #hasBacklog = true;
@@ -51,7 +51,7 @@ export class Claimer {
     isFresh: () => boolean;
     executor: Executor;
     feed: Feed;
-    watch: EngineWatch;
+    observer: EngineObserver;
     log: Logger;
   }) {
     this.#claim = parts.claim;
@@ -62,7 +62,7 @@ export class Claimer {
     this.#isFresh = parts.isFresh;
     this.#executor = parts.executor;
     this.#feed = parts.feed;
-    this.#watch = parts.watch;
+    this.#observer = parts.observer;
     this.#loop = new Loop({ name: "claimer", everyMs: POLL_MS, log: parts.log, turn: (signal) => this.#fill(signal) });
   }
 
@@ -149,7 +149,7 @@ export class Claimer {
     const suspectedFrom = this.#suspectedFrom;
     const query = { namespace: this.#namespace, kinds: this.#kinds, suspectedFrom, lease, limit, keys };
     const claimed = await this.#claim(window === undefined ? query : { ...query, window });
-    this.#watch.eventsWritten(claimed.tasks.length);
+    this.#observer.eventsWritten(claimed.tasks.length);
     for (const task of claimed.tasks) {
       this.#feed.announce(task);
       this.#executor.run(task, { lease, at: claimed.at });

@@ -13,7 +13,7 @@ import { AttemptReport } from "./attempt-report.ts";
 import type { Reporting } from "./attempt-report.ts";
 import { retryWhile } from "../../async/retry.ts";
 import { within } from "../../async/time-limit.ts";
-import type { Control } from "./task-control.ts";
+import type { TaskControl } from "./task-control.ts";
 import type { Journal } from "../write/journal.ts";
 import { RunningAttempt } from "./running-attempt.ts";
 import type { UnstoredEnd } from "./running-attempt.ts";
@@ -24,7 +24,7 @@ export interface ExecutorParts extends Reporting {
   /** How long code may go on after it was told to stop. */
   graceMs: number;
   journal: Journal;
-  control: Control;
+  control: TaskControl;
   /** Reads what an earlier attempt has left. @throws StoreUnavailable */
   readCheckpoint: (task: Task) => Promise<JsonObject | null>;
   /** Called whenever a slot has become free, and told which exclusive key may have with it; null: none. */
@@ -68,7 +68,7 @@ export class Executor {
     this.#graceMs = parts.graceMs;
     this.#journal = parts.journal;
     this.#finalizer = new AttemptFinalizer({ control: parts.control, halted: this.#halted.signal });
-    this.#reporting = { namespace: parts.namespace, watch: parts.watch, log: parts.log };
+    this.#reporting = { namespace: parts.namespace, observer: parts.observer, log: parts.log };
     this.#readCheckpoint = parts.readCheckpoint;
     this.#onFree = parts.onFree;
   }

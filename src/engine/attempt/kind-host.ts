@@ -12,7 +12,7 @@ import type { AttemptHost, HostedAttempt } from "./attempt-host.ts";
 
 /** Runs the kinds of this process in it. */
 export class KindHost implements AttemptHost {
-  readonly runsOrphans = true;
+  readonly runsUnstartedTasks = true;
   readonly freesSlotsWithCode = true;
   readonly #kinds: ReadonlyMap<string, Kind>;
   readonly #log: Logger;

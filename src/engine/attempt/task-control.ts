@@ -1,6 +1,6 @@
 import type { Kysely, Transaction } from "kysely";
 import { endByTransition } from "../../domain/attempt-end.ts";
-import type { Moment, Transition } from "../../domain/lifecycle.ts";
+import type { DecisionContext, Transition } from "../../domain/lifecycle.ts";
 import type { Fence, Task } from "../../domain/task.ts";
 import type { Database } from "../../store/schema.ts";
 import { lockOwnedTasks } from "../../store/tasks/owned-tasks.ts";
@@ -15,22 +15,22 @@ import type { Feed } from "../read/feed.ts";
 export interface ControlOutcome {
   /** As it is after the commit. */
   task: Task;
-  /** What was done; null where it was not the deciding one's to do any more. */
+  /** What was done; null where the attempt did not own the task any more. */
   transition: Transition | null;
 }
 
-type Decide = (task: Task, moment: Moment & { hasDied: boolean }) => Transition;
+type Decide = (task: Task, context: DecisionContext & { hasDied: boolean }) => Transition;
 
 type DecideOrNot = (...of: Parameters<Decide>) => Transition | null;
 
-/** Why it is decided on a task, where that is not for its own attempt to do. */
+/** Why a task is decided on outside its own attempt. */
 export type DecisionReason = "cancel" | "refused" | "unreached" | "crashed" | OverdueReason;
 
 /**
- * The control path: cancels, retries, tasks taken from their owner. Short transactions: lock the row, let the domain
- * decide on what is stored, write row and event. Whoever commits a terminal status first wins.
+ * Changes tasks outside the journal: cancels, retries, tasks taken from their owner. Short transactions: lock the row,
+ * let the domain decide on what is stored, write row and event. The first commit of a terminal status wins.
  */
-export class Control {
+export class TaskControl {
   readonly #db: Kysely<Database>;
   readonly #feed: Feed;
   readonly #onFreeKey: (exclusiveKey: string) => void;
@@ -44,7 +44,7 @@ export class Control {
   }: Reporting & {
     db: Kysely<Database>;
     feed: Feed;
-    /** Told of the exclusive keys of tasks that have ended, or wait again. */
+    /** Called with the exclusive key of each task that has ended, or waits again. */
     onFreeKey?: (exclusiveKey: string) => void;
   }) {
     this.#db = db;
@@ -67,9 +67,9 @@ export class Control {
 
   /** Decides on a task while the attempt still owns it: whose end it is tells of that. @throws TaskNotFound, StoreUnavailable */
   changeOwned({ taskId, lease, attempt }: Fence, decide: Decide): Promise<ControlOutcome> {
-    return this.#changeOne(taskId, (task, moment) => {
+    return this.#changeOne(taskId, (task, context) => {
       const isOwned = task.status === "running" && task.lease === lease && task.attempt === attempt;
-      return isOwned ? decide(task, moment) : null;
+      return isOwned ? decide(task, context) : null;
     });
   }
 
@@ -98,7 +98,7 @@ export class Control {
   ): Promise<ControlOutcome[]> {
     const { namespace } = this.#reporting;
     const outcomes = await this.#transact((trx) => lockOverdueTasks(trx, { namespace, ...query }), decide);
-    for (const { task } of outcomes.filter(isChange)) this.#reporting.watch.taskSwept(task.kind, query.reason);
+    for (const { task } of outcomes.filter(isChange)) this.#reporting.observer.taskSwept(task.kind, query.reason);
     this.#report(outcomes, query.reason);
     return outcomes;
   }
@@ -123,25 +123,29 @@ export class Control {
     const outcomes = await this.#db.transaction().execute(async (trx) => {
       const { tasks, at, died } = await lock(trx);
       const decided = tasks.map((task) => {
-        const moment = { at, random: Math.random(), hasDied: died?.has(task.taskId) ?? false };
-        return { task, transition: decide(task, moment) };
+        const context = { at, random: Math.random(), hasDied: died?.has(task.taskId) ?? false };
+        return { task, transition: decide(task, context) };
       });
       const changes = decided.filter(isChange);
       if (changes.length === 0) return decided;
       const changed = new Map((await writeTransitions(trx, changes, at)).map((task) => [task.taskId, task]));
       return decided.map(({ task, transition }) => ({ task: changed.get(task.taskId) ?? task, transition }));
     });
-    this.#reporting.watch.eventsWritten(outcomes.filter(isChange).length);
+    this.#reporting.observer.eventsWritten(outcomes.filter(isChange).length);
     // The feed learns where each tape stands now; followers read the event from the store.
     for (const outcome of outcomes) {
       if (isChange(outcome)) this.#feed.announce(outcome.task);
       else this.#feed.observe(outcome.task);
-      const { exclusiveKey } = outcome.task;
-      if (isChange(outcome) && outcome.transition.type !== "ask" && exclusiveKey !== null)
-        this.#onFreeKey(exclusiveKey);
+      const exclusiveKey = freedExclusiveKey(outcome);
+      if (exclusiveKey !== null) this.#onFreeKey(exclusiveKey);
     }
     return outcomes;
   }
+}
+
+/** The exclusive key that a task has held until this change; null: none. */
+function freedExclusiveKey(outcome: ControlOutcome): string | null {
+  return isChange(outcome) && outcome.transition.type !== "ask" ? outcome.task.exclusiveKey : null;
 }
 
 function isChange(outcome: ControlOutcome): outcome is TaskChange {

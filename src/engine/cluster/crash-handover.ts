@@ -1,23 +1,23 @@
 import { messageOf } from "../../domain/thrown.ts";
 import { endWithProcess, outliveProcess } from "../../domain/lifecycle.ts";
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
-import type { Control } from "../attempt/task-control.ts";
+import type { TaskControl } from "../attempt/task-control.ts";
 import type { Runner } from "./runner.ts";
 import type { Session } from "./session.ts";
 
 /** One commit's worth. */
 const BATCH_MAX = 100;
 
-/** What a process that is about to die can still store: whose code has taken it down, and that it was nobody else's. */
-export class Dying {
-  readonly #control: Control;
+/** Stores what a crashing process still can: which attempt's code crashed it, and that the other attempts did not. */
+export class CrashHandover {
+  readonly #control: TaskControl;
   readonly #runner: Runner;
   readonly #crashesMax: number;
   readonly #session: () => Session | undefined;
 
   constructor(parts: {
-    control: Control;
-    /** Of this process's own kinds: a worker's tasks outlive it. */
+    control: TaskControl;
+    /** Of this process's own kinds: tasks of workers survive the crash. */
     runner: Runner;
     crashesMax: number;
     session: () => Session | undefined;
@@ -34,8 +34,8 @@ export class Dying {
   }
 
   /**
-   * Ends the attempt whose code has taken the process down, hands on what else runs here, and leaves. What this does not
-   * come to is found as lost by others. @throws StoreUnavailable
+   * Ends the attempt whose code crashed the process, hands over the other tasks that run here, and closes the session.
+   * Other servers find what is left as lost. @throws StoreUnavailable
    */
   async handOver({ taskId, attempt }: AttemptRef, error: unknown): Promise<void> {
     const session = this.#session();
@@ -44,13 +44,13 @@ export class Dying {
     const { id: lease } = session;
     const message = `the code of the task took its process down: ${messageOf(error)}`;
     const death = { crashesMax: this.#crashesMax, message };
-    await this.#control.changeCrashed({ taskId, lease, attempt }, (task, moment) =>
-      endWithProcess(task, death, moment),
+    await this.#control.changeCrashed({ taskId, lease, attempt }, (task, context) =>
+      endWithProcess(task, death, context),
     );
     const { executor } = this.#runner;
     for (let taken = BATCH_MAX; taken === BATCH_MAX;) {
-      const outlived = await this.#control.changeAllOwned({ lease, limit: BATCH_MAX }, (task, moment) =>
-        outliveProcess(task, { isResumable: executor.isResumable(task.kind) }, moment),
+      const outlived = await this.#control.changeAllOwned({ lease, limit: BATCH_MAX }, (task, context) =>
+        outliveProcess(task, { isResumable: executor.isResumable(task.kind) }, context),
       );
       taken = outlived.length;
     }

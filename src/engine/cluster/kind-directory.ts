@@ -3,7 +3,7 @@ import type { Kind } from "../../domain/kind.ts";
 import type { RetrySettings } from "../../domain/retry.ts";
 import type { FoundOffer, KindOffer } from "../../domain/session.ts";
 import type { Task } from "../../domain/task.ts";
-import type { SeenTask } from "../api/task-engine.ts";
+import type { TaskView } from "../api/task-engine.ts";
 
 /** How long it is known who has a kind, for people to see. Processes come and go. */
 const KNOWN_MS = 1_000;
@@ -52,8 +52,8 @@ export class KindDirectory {
     return { kind: null, retry: {}, isUnchecked: true };
   }
 
-  /** The task, and whether it waits for somebody to come who has its kind: false where that cannot be told now. */
-  async see(task: Task): Promise<SeenTask> {
+  /** Adds whether the task waits for a worker or server that has its kind: false where that is unknown now. */
+  async withAvailability(task: Task): Promise<TaskView> {
     const isPending = task.status === "pending" && !this.#own.has(task.kind);
     const awaitsWorker = isPending && this.#offerHere(task.kind) === undefined && (await this.#isMissing(task.kind));
     return { ...task, awaitsWorker };

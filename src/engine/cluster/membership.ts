@@ -2,15 +2,15 @@ import type { Logger } from "pino";
 import type { KindOffer } from "../../domain/session.ts";
 import type { Store } from "../../store/database.ts";
 import { awaitWorkers, expireServerSessions } from "../../store/session-queries.ts";
-import type { Control } from "../attempt/task-control.ts";
+import type { TaskControl } from "../attempt/task-control.ts";
 import type { Feed } from "../read/feed.ts";
-import { Observer } from "./tape-poller.ts";
+import { TapePoller } from "./tape-poller.ts";
 import type { Runner } from "./runner.ts";
 import type { Runners } from "./runners.ts";
 import { RENEWALS, Session } from "./session.ts";
 import { Sweeper } from "../maintenance/sweeper.ts";
 import { Wakeups } from "./wakeups.ts";
-import type { EngineWatch } from "../api/engine-metrics.ts";
+import type { EngineObserver } from "../api/engine-metrics.ts";
 
 export interface MembershipSettings {
   namespace: string;
@@ -32,8 +32,8 @@ interface MembershipParts {
   /** This process's own, among all that run tasks through it. */
   runner: Runner;
   runners: Runners;
-  control: Control;
-  watch: EngineWatch;
+  control: TaskControl;
+  observer: EngineObserver;
   log: Logger;
 }
 
@@ -50,7 +50,7 @@ export class Membership {
   readonly #loops: readonly { start(): void; stop(): Promise<void> }[];
 
   private constructor(session: Session, parts: MembershipParts) {
-    const { store, settings, feed, runner, runners, control, watch, log } = parts;
+    const { store, settings, feed, runner, runners, control, observer, log } = parts;
     const { priorityDb: db, url } = store;
     const { namespace } = settings;
     const hasPeers = () => session.hasPeers;
@@ -66,7 +66,7 @@ export class Membership {
       log,
     });
     const isRunningHere = (taskId: string) => runners.has(taskId);
-    const observer = new Observer({ db, feed, isRunningHere, hasPeers, log });
+    const poller = new TapePoller({ db, feed, isRunningHere, hasPeers, log });
     this.session = session;
     this.#sweeper = sweeper;
     this.#runner = runner;
@@ -78,7 +78,7 @@ export class Membership {
             db,
             url,
             namespace,
-            watch,
+            observer,
             log,
             hasPeers,
             onPeer: () => session.onPeer(),
@@ -89,12 +89,12 @@ export class Membership {
               if (states.some(({ status }) => status === "pending")) runners.onWaiting();
             },
             onCaughtUp() {
-              observer.kick();
+              poller.kick();
               runners.onTouched();
               runners.onWaiting();
             },
           });
-    this.#loops = [sweeper, observer, ...(this.wakeups === null ? [] : [this.wakeups])];
+    this.#loops = [sweeper, poller, ...(this.wakeups === null ? [] : [this.wakeups])];
   }
 
   /** Opens the session and starts the loops. @throws StoreUnavailable */
@@ -110,7 +110,7 @@ export class Membership {
       leaseMs: settings.leaseMs,
       log,
       onLost() {
-        parts.watch.sessionLost("server");
+        parts.observer.sessionLost("server");
         void runner.executor.stopAll("lost");
       },
     });

@@ -10,7 +10,7 @@ import { Claimer } from "../attempt/claimer.ts";
 import { Executor } from "../attempt/executor.ts";
 import type { ExecutorParts } from "../attempt/executor.ts";
 import type { Feed } from "../read/feed.ts";
-import { Inspector } from "../maintenance/task-validator.ts";
+import { TaskValidator } from "../maintenance/task-validator.ts";
 import { Reconciler } from "../maintenance/reconciler.ts";
 import type { Session } from "./session.ts";
 
@@ -33,7 +33,7 @@ export class Runner {
   readonly #host: AttemptHost;
   /** Whether it may be given tasks at all. */
   readonly #isReady: () => boolean;
-  #joined: { session: Session; claimer: Claimer; reconciler: Reconciler; inspector: Inspector } | null = null;
+  #joined: { session: Session; claimer: Claimer; reconciler: Reconciler; validator: TaskValidator } | null = null;
   #isClaiming = false;
 
   constructor({
@@ -61,22 +61,33 @@ export class Runner {
   /** Begins to take tasks, under a session that is open. */
   start(session: Session): void {
     const { executor } = this;
-    const { db, namespace, crashesMax, feed, control, watch, log } = this.#parts;
+    const { db, namespace, crashesMax, feed, control, observer, log } = this.#parts;
     const kinds = [...this.#kinds.keys()];
     const suspectedFrom = Math.max(1, crashesMax - 1);
     const lease = () => session.id;
     const isFresh = () => session.isFresh && this.#isReady();
     const claim = (query: Claim) => claimTasks(db, query);
-    const claimer = new Claimer({ claim, namespace, kinds, suspectedFrom, lease, isFresh, executor, feed, watch, log });
-    const onOrphan = (orphan: OwnedTask) => this.#seeToOrphan(orphan, session);
+    const claimer = new Claimer({
+      claim,
+      namespace,
+      kinds,
+      suspectedFrom,
+      lease,
+      isFresh,
+      executor,
+      feed,
+      observer,
+      log,
+    });
+    const onUnstartedTask = (unstarted: OwnedTask) => this.#runOrRelease(unstarted, session);
     const onStalled = (stalled: readonly StalledTask[]) => session.reportStalled(stalled);
-    const reconciler = new Reconciler({ db, executor, lease, isFresh, onOrphan, onStalled, log });
+    const reconciler = new Reconciler({ db, executor, lease, isFresh, onUnstartedTask, onStalled, log });
     const onReleased = (exclusiveKey: string | null) =>
       exclusiveKey === null ? claimer.onWaiting() : this.onFreeKey(exclusiveKey);
-    const inspector = new Inspector({ db, namespace, kinds, host: this.#host, control, log, onReleased });
-    this.#joined = { session, claimer, reconciler, inspector };
+    const validator = new TaskValidator({ db, namespace, kinds, host: this.#host, control, log, onReleased });
+    this.#joined = { session, claimer, reconciler, validator };
     this.#isClaiming = true;
-    for (const loop of [claimer, reconciler, inspector]) loop.start();
+    for (const loop of [claimer, reconciler, validator]) loop.start();
   }
 
   /** Goes on with an attempt that is stored as running under the session. */
@@ -84,17 +95,19 @@ export class Runner {
     this.executor.run(task, { lease: task.lease!, ...state, isResumed: true });
   }
 
-  /** Gives back a task that its host has never heard of. It does not count as an attempt. */
-  async handBack({ task: { taskId, attempt, lease } }: OwnedTask): Promise<void> {
+  /** Releases a task that its host has never received, back to pending. It does not count as an attempt. */
+  async releaseTask({ task: { taskId, attempt, lease } }: OwnedTask): Promise<void> {
     const fence = { taskId, lease: lease!, attempt };
-    await this.#parts.control.changeUnrun(fence, "unreached", (task, moment) => stopAttempt(task, "unreached", moment));
+    await this.#parts.control.changeUnrun(fence, "unreached", (task, context) =>
+      stopAttempt(task, "unreached", context),
+    );
   }
 
-  async #seeToOrphan(orphan: OwnedTask, session: Session): Promise<void> {
-    const { task, ...state } = orphan;
-    if (this.#host.runsOrphans) this.executor.run(task, { lease: session.id, ...state });
-    // Else it may be what another server has given to the worker, by a later stream.
-    else if (await session.isCurrent()) await this.handBack(orphan);
+  async #runOrRelease(unstarted: OwnedTask, session: Session): Promise<void> {
+    const { task, ...state } = unstarted;
+    if (this.#host.runsUnstartedTasks) this.executor.run(task, { lease: session.id, ...state });
+    // Else another server may have assigned it to the worker, on a later stream.
+    else if (await session.isCurrent()) await this.releaseTask(unstarted);
   }
 
   /** The session that a task of the kind can be started under at once: null where there is none, or something waits. */
@@ -125,9 +138,9 @@ export class Runner {
     this.#joined?.claimer.onFreeKey(exclusiveKey);
   }
 
-  /** A task was stored that is to be looked over. */
-  onUnchecked(kind: string): void {
-    if (this.#kinds.has(kind)) this.#joined?.inspector.onUnchecked();
+  /** A task was stored that has to be validated. */
+  onUnvalidated(kind: string): void {
+    if (this.#kinds.has(kind)) this.#joined?.validator.onUnvalidated();
   }
 
   /** Somebody else has touched a task that runs here, or may have. */
@@ -138,7 +151,7 @@ export class Runner {
   /** Takes no more tasks. Resolves when none is on its way any more; what runs here goes on. */
   async stopClaiming(): Promise<void> {
     this.#isClaiming = false;
-    await Promise.all([this.#joined?.claimer.stop(), this.#joined?.inspector.stop()]);
+    await Promise.all([this.#joined?.claimer.stop(), this.#joined?.validator.stop()]);
     await this.executor.whenUnreserved();
   }
 

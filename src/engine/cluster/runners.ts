@@ -2,7 +2,7 @@ import type { KindOffer } from "../../domain/session.ts";
 import type { StopReason } from "../../domain/lifecycle.ts";
 import { UNSTORED_MS } from "../maintenance/reconciler.ts";
 import type { Runner } from "./runner.ts";
-import type { EngineFigures } from "../api/engine-metrics.ts";
+import type { EngineGauges } from "../api/engine-metrics.ts";
 
 /** All that run tasks through this process: itself, and the workers that are connected to it. */
 export class Runners {
@@ -43,7 +43,7 @@ export class Runners {
   }
 
   /** How many run through them, and how many could. */
-  figures(): Pick<EngineFigures, "running" | "slots" | "freeSlots" | "unstoredEnds"> {
+  gauges(): Pick<EngineGauges, "running" | "slots" | "freeSlots" | "unstoredEnds"> {
     const running = new Map<string, number>();
     let slots = 0;
     let freeSlots = 0;
@@ -80,9 +80,9 @@ export class Runners {
     for (const runner of this.#runners) return runner.onFreeKey(exclusiveKey);
   }
 
-  /** A task was stored that is to be looked over. */
-  onUnchecked(kind: string): void {
-    for (const runner of this.#runners) runner.onUnchecked(kind);
+  /** A task was stored that has to be validated. */
+  onUnvalidated(kind: string): void {
+    for (const runner of this.#runners) runner.onUnvalidated(kind);
   }
 
   /** Others may have touched any task. */

@@ -8,26 +8,26 @@ import { Loop } from "../../async/loop.ts";
 const POLL_MS = 1_000;
 
 /**
- * The floor under every wait: looks once a second how far the followed tapes have come that others may write, and wakes
- * the followers of those that have moved. A process that is alone knows all of its running tasks' events first.
+ * Polls once a second the followed tapes that other processes may write, and wakes the followers of those that have
+ * grown, so that a lost notification only delays them. A process without peers does not poll the tasks that it runs.
  */
-export class Observer {
+export class TapePoller {
   readonly #loop: Loop;
 
-  constructor({ db, feed, isRunningHere, hasPeers, log }: ObserverParts) {
-    const look = async () => {
+  constructor({ db, feed, isRunningHere, hasPeers, log }: TapePollerParts) {
+    const poll = async () => {
       const taskIds = feed.followed().filter((taskId) => hasPeers() || !isRunningHere(taskId));
       if (taskIds.length === 0) return;
       for (const state of await readTaskStates(db, taskIds)) feed.observe(state);
     };
-    this.#loop = new Loop({ name: "observer", everyMs: POLL_MS, log, turn: look });
+    this.#loop = new Loop({ name: "tape-poller", everyMs: POLL_MS, log, turn: poll });
   }
 
   start(): void {
     this.#loop.start();
   }
 
-  /** Something may have been missed. */
+  /** Polls now: a notification may have been lost. */
   kick(): void {
     this.#loop.kick();
   }
@@ -37,10 +37,10 @@ export class Observer {
   }
 }
 
-interface ObserverParts {
+interface TapePollerParts {
   db: Kysely<Database>;
   feed: Feed;
-  /** Whether it is this process that writes what happens to a task. */
+  /** Whether this process runs a task. */
   isRunningHere: (taskId: string) => boolean;
   /** Whether other servers serve the namespace. */
   hasPeers: () => boolean;

@@ -8,7 +8,7 @@ import { untilAborted } from "../../async/abort.ts";
 import { backoff } from "../../async/backoff.ts";
 import { retryWhile } from "../../async/retry.ts";
 import { decodeWakeups, encodeWakeups, isProbe } from "./wakeup-message.ts";
-import type { EngineWatch } from "../api/engine-metrics.ts";
+import type { EngineObserver } from "../api/engine-metrics.ts";
 
 /** Commits are gathered for so long, so that however many there are, the notifications stay few. */
 const GATHER_MS = 5;
@@ -33,7 +33,7 @@ export class Wakeups {
   readonly #channel: string;
   /** Tells this process's own messages from the others'. */
   readonly #sender = crypto.randomUUID();
-  readonly #watch: EngineWatch;
+  readonly #observer: EngineObserver;
   readonly #log: Logger;
   readonly #hasPeers: () => boolean;
   readonly #onPeer: () => void;
@@ -54,7 +54,7 @@ export class Wakeups {
     /** Of the server: listening takes a connection of its own. */
     url: string;
     namespace: string;
-    watch: EngineWatch;
+    observer: EngineObserver;
     log: Logger;
     /** Whether another process is there to be told. */
     hasPeers: () => boolean;
@@ -68,7 +68,7 @@ export class Wakeups {
     this.#db = parts.db;
     this.#url = parts.url;
     this.#channel = wakeupChannel(parts.namespace);
-    this.#watch = parts.watch;
+    this.#observer = parts.observer;
     this.#log = parts.log;
     this.#hasPeers = parts.hasPeers;
     this.#onPeer = parts.onPeer;
@@ -83,22 +83,22 @@ export class Wakeups {
   async stop(): Promise<void> {
     this.#stopped.abort();
     clearTimeout(this.#timer);
-    this.#send();
+    this.#flush();
     await Promise.all([this.#listening, this.#sending]);
   }
 
-  /** Something was committed here. */
-  tell(state: TaskState): void {
+  /** Gathers a commit of this process to notify the other processes. */
+  send(state: TaskState): void {
     if (!this.#hasPeers() || this.#gathered.size >= GATHERED_MAX) return;
     const gathered = this.#gathered.get(state.taskId);
     // Commits of one task may be told in another order than they were made.
     if (gathered === undefined || gathered.lastSeq <= state.lastSeq) this.#gathered.set(state.taskId, state);
     if (this.#timer !== undefined) return;
     this.#gatheredSince = performance.now();
-    this.#timer = setTimeout(() => this.#send(), GATHER_MS);
+    this.#timer = setTimeout(() => this.#flush(), GATHER_MS);
   }
 
-  #send(): void {
+  #flush(): void {
     this.#timer = undefined;
     const states = [...this.#gathered.values()];
     this.#gathered = new Map();
@@ -150,6 +150,6 @@ export class Wakeups {
     const since = this.#sent.get(payload);
     if (since === undefined) return; // It only showed itself.
     this.#sent.delete(payload);
-    this.#watch.wakeupCame(performance.now() - since);
+    this.#observer.wakeupCame(performance.now() - since);
   }
 }

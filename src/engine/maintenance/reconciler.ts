@@ -10,7 +10,7 @@ import { Loop } from "../../async/loop.ts";
 
 const RECONCILE_MS = 1_000;
 /** How long a task may be stored as this process's without running here: its start or claim may just be on its way. */
-const ORPHAN_MS = 2_000;
+const UNSTARTED_MS = 2_000;
 /** How long an end may take to be stored before it is reported: two flushes that had to be sent again. */
 export const UNSTORED_MS = 2_000;
 
@@ -24,21 +24,21 @@ interface Suspect {
 /**
  * Compares what runs under a session with what is stored as its own, every second and whenever another process has
  * touched one of its tasks. Code whose task was cancelled or taken by way of another process is told to stop. A task
- * that this process has never run, because the answer to its start or claim was lost, is an orphan. What is stored as
- * running and does not run is reported as stalled until that has changed.
+ * that this process has never run, because the answer to its start or claim was lost, is an unstarted
+ * task. What is stored as running and does not run is reported as stalled until that has changed.
  */
 export class Reconciler {
   readonly #db: Kysely<Database>;
   readonly #executor: Executor;
   readonly #lease: () => string;
   readonly #isFresh: () => boolean;
-  readonly #onOrphan: (orphan: OwnedTask) => Promise<void>;
+  readonly #onUnstartedTask: (unstarted: OwnedTask) => Promise<void>;
   readonly #onStalled: (stalled: readonly StalledTask[]) => void;
   readonly #log: Logger;
   readonly #loop: Loop;
-  /** Since when tasks look as if this process did not run them. */
+  /** Tasks that this process seems not to run, by id. */
   #suspects = new Map<string, Suspect>();
-  /** Why an orphan could not be run or given back, by its task. */
+  /** Why an unstarted task could not be run or released, by its id. */
   readonly #failures = new Map<string, string>();
 
   constructor(parts: {
@@ -48,7 +48,7 @@ export class Reconciler {
     /** Whether the session may run what it owns. */
     isFresh: () => boolean;
     /** A task is stored as the session's, and this process has not run it. */
-    onOrphan: (orphan: OwnedTask) => Promise<void>;
+    onUnstartedTask: (unstarted: OwnedTask) => Promise<void>;
     /** Called after each comparison with the tasks that are stored as running and do not run. */
     onStalled: (stalled: readonly StalledTask[]) => void;
     log: Logger;
@@ -57,7 +57,7 @@ export class Reconciler {
     this.#executor = parts.executor;
     this.#lease = parts.lease;
     this.#isFresh = parts.isFresh;
-    this.#onOrphan = parts.onOrphan;
+    this.#onUnstartedTask = parts.onUnstartedTask;
     this.#onStalled = parts.onStalled;
     this.#log = parts.log;
     this.#loop = new Loop({ name: "reconciler", everyMs: RECONCILE_MS, log: parts.log, turn: () => this.#reconcile() });
@@ -87,10 +87,10 @@ export class Reconciler {
       if (cancelRequestedAt !== null) this.#executor.stop(taskId, "cancel");
     }
     for (const taskId of running) if (!stored.has(taskId)) this.#executor.stop(taskId, "lost");
-    if (this.#isFresh()) await this.#runOrphans(lease, owned);
+    if (this.#isFresh()) await this.#startUnstarted(lease, owned);
   }
 
-  async #runOrphans(lease: string, owned: readonly { taskId: string; attempt: number }[]): Promise<void> {
+  async #startUnstarted(lease: string, owned: readonly { taskId: string; attempt: number }[]): Promise<void> {
     const now = performance.now();
     const unknown = owned.filter(({ taskId }) => !this.#executor.has(taskId));
     this.#suspects = new Map(
@@ -101,10 +101,10 @@ export class Reconciler {
     );
     for (const taskId of this.#failures.keys()) if (!this.#suspects.has(taskId)) this.#failures.delete(taskId);
     for (const { taskId, attempt } of unknown) {
-      if (now - this.#suspects.get(taskId)!.since < ORPHAN_MS) continue;
+      if (now - this.#suspects.get(taskId)!.since < UNSTARTED_MS) continue;
       try {
         const found = await readOwnedTask(this.#db, { taskId, lease, attempt });
-        if (found !== undefined && !this.#executor.has(taskId)) await this.#onOrphan(found);
+        if (found !== undefined && !this.#executor.has(taskId)) await this.#onUnstartedTask(found);
       } catch (error) {
         // The others are not to wait for it; the next comparison finds it again.
         if (!this.#failures.has(taskId)) {
@@ -127,7 +127,7 @@ export class Reconciler {
       }));
     for (const [taskId, { attempt, since }] of this.#suspects) {
       const forMs = Math.round(now - since);
-      if (forMs < 2 * ORPHAN_MS || this.#executor.has(taskId)) continue;
+      if (forMs < 2 * UNSTARTED_MS || this.#executor.has(taskId)) continue;
       const because = this.#failures.get(taskId) ?? "the session is not fresh";
       stalled.push({ taskId, attempt, forMs, reason: `the process does not run it: ${because}` });
     }

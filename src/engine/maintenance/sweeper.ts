@@ -8,7 +8,7 @@ import { sqlstateOf } from "../../store/errors.ts";
 import { removeExpiredSessions } from "../../store/session-queries.ts";
 import { readOverdueTasks } from "../../store/tasks/sweep-queries.ts";
 import type { OverdueFilter, OverdueReason } from "../../store/tasks/sweep-queries.ts";
-import type { Control } from "../attempt/task-control.ts";
+import type { TaskControl } from "../attempt/task-control.ts";
 import { Loop } from "../../async/loop.ts";
 
 export const SWEEP_MS = 1_000;
@@ -30,7 +30,7 @@ export const OWNERS_TIME_MS = 2_000;
 export class Sweeper {
   readonly #db: Kysely<Database>;
   readonly #namespace: string;
-  readonly #control: Control;
+  readonly #control: TaskControl;
   readonly #graceMs: number;
   readonly #crashesMax: number;
   readonly #maySweep: () => boolean;
@@ -43,7 +43,7 @@ export class Sweeper {
   constructor(parts: {
     db: Kysely<Database>;
     namespace: string;
-    control: Control;
+    control: TaskControl;
     /** How long code may go on after it was told to stop. */
     graceMs: number;
     /** How many attempts of a task in a row may end with their process. */
@@ -140,11 +140,11 @@ export class Sweeper {
   /** @returns how many were taken */
   async #take(reason: OverdueReason, query: { graceMs: number; limit: number; only?: OverdueFilter }): Promise<number> {
     const death = { crashesMax: this.#crashesMax, message: null };
-    const taken = await this.#control.changeOverdue({ reason, ...query }, (task, moment) => {
-      if (reason === "expired") return expire(task, moment);
-      return reason === "lost" && moment.hasDied
-        ? endWithProcess(task, death, moment)
-        : stopAttempt(task, reason, moment);
+    const taken = await this.#control.changeOverdue({ reason, ...query }, (task, context) => {
+      if (reason === "expired") return expire(task, context);
+      return reason === "lost" && context.hasDied
+        ? endWithProcess(task, death, context)
+        : stopAttempt(task, reason, context);
     });
     return taken.length;
   }

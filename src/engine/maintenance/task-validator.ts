@@ -6,35 +6,35 @@ import type { Database } from "../../store/schema.ts";
 import { findUnchecked, releaseChecked } from "../../store/tasks/unvalidated-tasks.ts";
 import type { UncheckedTask } from "../../store/tasks/unvalidated-tasks.ts";
 import type { AttemptHost } from "../attempt/attempt-host.ts";
-import type { Control } from "../attempt/task-control.ts";
+import type { TaskControl } from "../attempt/task-control.ts";
 import { Loop } from "../../async/loop.ts";
 
-export const LOOK_MS = 1_000;
+export const VALIDATE_MS = 1_000;
 const BATCH_MAX = 100;
 
 /**
- * Looks over the tasks that were stored where nobody had their kind, before they can be claimed: only those who have it
- * can tell whether the params are good, which exclusive key they have and what the kind says of attempts.
+ * Validates tasks that were stored by a server without their kind, before they can be claimed. Only a server or worker
+ * that has the kind can validate the params, and knows the exclusive key and the retry settings.
  */
-export class Inspector {
+export class TaskValidator {
   readonly #db: Kysely<Database>;
   readonly #query: { namespace: string; kinds: readonly string[] };
   readonly #host: AttemptHost;
-  readonly #control: Control;
+  readonly #control: TaskControl;
   readonly #log: Logger;
   readonly #onReleased: (exclusiveKey: string | null) => void;
   readonly #loop: Loop;
-  /** Those that are being looked over, which may take as long as a worker likes: none waits for another's. */
-  readonly #looking = new Map<string, Promise<void>>();
+  /** Validations under way, by task. A worker may take long over one, so none waits for another. */
+  readonly #validating = new Map<string, Promise<void>>();
 
   constructor(parts: {
     db: Kysely<Database>;
     namespace: string;
     kinds: readonly string[];
     host: AttemptHost;
-    control: Control;
+    control: TaskControl;
     log: Logger;
-    /** Told when there is a task to claim that could not be claimed before, and its exclusive key; null: it has none. */
+    /** Called when a task can be claimed that could not be before, with its exclusive key; null: it has none. */
     onReleased: (exclusiveKey: string | null) => void;
   }) {
     this.#db = parts.db;
@@ -43,7 +43,12 @@ export class Inspector {
     this.#control = parts.control;
     this.#log = parts.log;
     this.#onReleased = parts.onReleased;
-    this.#loop = new Loop({ name: "inspector", everyMs: LOOK_MS, log: parts.log, turn: () => this.#look() });
+    this.#loop = new Loop({
+      name: "task-validator",
+      everyMs: VALIDATE_MS,
+      log: parts.log,
+      turn: () => this.#validateAll(),
+    });
   }
 
   start(): void {
@@ -53,31 +58,31 @@ export class Inspector {
 
   async stop(): Promise<void> {
     await this.#loop.stop();
-    await Promise.all(this.#looking.values());
+    await Promise.all(this.#validating.values());
   }
 
-  /** A task was stored that is to be looked over. */
-  onUnchecked(): void {
+  /** A task was stored that has to be validated. */
+  onUnvalidated(): void {
     this.#loop.kick();
   }
 
-  async #look(): Promise<void> {
+  async #validateAll(): Promise<void> {
     const tasks = await findUnchecked(this.#db, { ...this.#query, limit: BATCH_MAX });
     for (const task of tasks) {
-      if (this.#looking.has(task.taskId)) continue;
-      const looking = this.#settle(task).catch((error: unknown) => {
-        this.#log.warn({ err: error, task_id: task.taskId }, "a task that waits could not be looked over");
+      if (this.#validating.has(task.taskId)) continue;
+      const validation = this.#validate(task).catch((error: unknown) => {
+        this.#log.warn({ err: error, task_id: task.taskId }, "task-validator: validation failed, retrying");
       });
-      this.#looking.set(task.taskId, looking);
-      void looking.then(() => {
-        this.#looking.delete(task.taskId);
-        // It was a full batch: there may be more.
+      this.#validating.set(task.taskId, validation);
+      void validation.then(() => {
+        this.#validating.delete(task.taskId);
+        // The batch was full: there may be more.
         if (tasks.length === BATCH_MAX) this.#loop.kick();
       });
     }
   }
 
-  async #settle({ taskId, kind, params, asked }: UncheckedTask): Promise<void> {
+  async #validate({ taskId, kind, params, asked }: UncheckedTask): Promise<void> {
     const finding = await this.#host.check({ taskId, kind, params });
     if (finding === null) return;
     if ("failure" in finding) {

@@ -10,7 +10,7 @@ import type { ChangedTape, ChangeQuery } from "../../store/tapes/changed-tasks.t
 import { readSpans } from "../../store/tapes/event-queries.ts";
 import type { Span } from "../../store/tapes/event-queries.ts";
 import type { Database } from "../../store/schema.ts";
-import type { FollowedPage, FollowedTask, FollowTasksQuery, SeenTask } from "../api/task-engine.ts";
+import type { FollowedPage, FollowedTask, FollowTasksQuery, TaskView } from "../api/task-engine.ts";
 
 /** How many tasks one look finds at the most, before the next goes on behind them. */
 const TAPES_MAX = 500;
@@ -22,8 +22,8 @@ export interface RoundSource {
   namespace: string;
   /** Keeps the reads of all rounds of this process to a few at once: the others have the rest of the connections. */
   turn<Answer>(read: () => Promise<Answer>): Promise<Answer>;
-  /** Adds to a task what callers are told besides. */
-  see(task: Task): Promise<SeenTask>;
+  /** Adds what callers see besides the stored task. */
+  withAvailability(task: Task): Promise<TaskView>;
 }
 
 /**
@@ -78,7 +78,7 @@ interface Look {
 
 type ChangeFilter = Omit<ChangeQuery, "limit">;
 
-async function lookAtTasks({ db, turn, see }: RoundSource, filter: ChangeFilter): Promise<Look> {
+async function lookAtTasks({ db, turn, withAvailability }: RoundSource, filter: ChangeFilter): Promise<Look> {
   const { snapshot, isDurable, tasks, hasMore } = await turn(() =>
     readChangedTasks(db, { ...filter, limit: TASKS_MAX }),
   );
@@ -87,7 +87,7 @@ async function lookAtTasks({ db, turn, see }: RoundSource, filter: ChangeFilter)
     tasks
       .filter(({ taskId }) => taskId !== given)
       .map(async ({ taskId, endedXid, task, progress }): Promise<FollowedTask> => {
-        const state = { task: await see(task), progress };
+        const state = { task: await withAvailability(task), progress };
         return { taskId, kind: task.kind, endedXid, events: [], state };
       }),
   );

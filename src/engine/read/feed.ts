@@ -9,7 +9,7 @@ import { Subscriber } from "./subscription.ts";
 import type { Subscription } from "./subscription.ts";
 import type { PageQuery, TapePage } from "../api/task-engine.ts";
 import { TimingWheel } from "./timing-wheel.ts";
-import type { EngineFigures } from "../api/engine-metrics.ts";
+import type { EngineGauges } from "../api/engine-metrics.ts";
 
 /** How many committed events of one followed tape are kept at the most, and how many bytes of them. */
 const RING_EVENTS_MAX = 4_096;
@@ -172,7 +172,7 @@ export class Feed {
   }
 
   /** How many follow, and how many pages they were given. */
-  figures(): Pick<EngineFigures, "tapeFollowers" | "taskFollowers" | "feedPages"> {
+  gauges(): Pick<EngineGauges, "tapeFollowers" | "taskFollowers" | "feedPages"> {
     let tapeFollowers = 0;
     for (const { subscribers } of this.#tapes.values()) tapeFollowers += subscribers.size;
     return { tapeFollowers, taskFollowers: this.#onlookers.size, feedPages: this.#pages };

@@ -3,7 +3,7 @@ import type { Feed } from "./feed.ts";
 import { PageCache, pageKey } from "./page-cache.ts";
 import { isReusable } from "./page-freshness.ts";
 import type { PageQuery, TapePage } from "../api/task-engine.ts";
-import type { EngineFigures } from "../api/engine-metrics.ts";
+import type { EngineGauges } from "../api/engine-metrics.ts";
 
 /** What the pages that are cached for other followers may take. */
 const CACHE_BYTES_MAX = 16 * 1024 * 1024;
@@ -58,7 +58,7 @@ export class StoredPages {
     return this.#readFor(key, query);
   }
 
-  figures(): Pick<EngineFigures, "keptPages" | "storePages"> {
+  gauges(): Pick<EngineGauges, "keptPages" | "storePages"> {
     return { keptPages: this.#shared, storePages: this.#read };
   }
 

@@ -9,7 +9,7 @@ import { attemptKey } from "../../domain/task.ts";
 import type { Fence } from "../../domain/task.ts";
 import type { AttemptHost, HostedAttempt } from "../attempt/attempt-host.ts";
 import type { TapeWriter } from "../write/tape-writer.ts";
-import type { AttemptRef, Tell, WorkerAppend, WorkerFinish, WorkerKind, WorkerNotice } from "../api/worker-protocol.ts";
+import type { AttemptRef, Send, WorkerAppend, WorkerFinish, WorkerKind, WorkerNotice } from "../api/worker-protocol.ts";
 
 /** How long a worker may take to look a task over; then it is asked again. */
 const CHECK_MS = 10_000;
@@ -33,14 +33,14 @@ interface Held {
  */
 export class RemoteHost implements AttemptHost {
   // Another server may have meant it for an earlier stream of the worker's, and there may be no room for it.
-  readonly runsOrphans = false;
+  readonly runsUnstartedTasks = false;
   // A worker counts an attempt as its own until it hears that the end is stored.
   readonly freesSlotsWithCode = false;
   readonly #kinds: ReadonlyMap<string, WorkerKind>;
   readonly #known: ReadonlySet<string>;
   readonly #graceMs: number;
   readonly #readAppended: (attempt: AttemptRef) => Promise<bigint>;
-  readonly #tell: Tell;
+  readonly #send: Send;
   readonly #held = new Map<string, Held>();
   readonly #checks = new Map<string, (finding: Finding | null) => void>();
   #isClosed = false;
@@ -52,13 +52,13 @@ export class RemoteHost implements AttemptHost {
     graceMs: number;
     /** How many events are stored of an attempt that the worker does not hold: 0 where that is not the task's last. */
     readAppended: (attempt: AttemptRef) => Promise<bigint>;
-    tell: Tell;
+    send: Send;
   }) {
     this.#kinds = new Map(parts.kinds.map((kind) => [kind.name, kind]));
     this.#known = new Set(parts.known.map(attemptKey));
     this.#graceMs = parts.graceMs;
     this.#readAppended = parts.readAppended;
-    this.#tell = parts.tell;
+    this.#send = parts.send;
   }
 
   retryOf(kind: string): RetrySettings {
@@ -75,7 +75,7 @@ export class RemoteHost implements AttemptHost {
     const { promise, resolve } = Promise.withResolvers<Finding | null>();
     const timer = setTimeout(resolve, CHECK_MS, null);
     this.#checks.set(task.taskId, resolve);
-    this.#tell({ type: "check", ...task });
+    this.#send({ type: "check", ...task });
     try {
       return await promise;
     } finally {
@@ -112,7 +112,7 @@ export class RemoteHost implements AttemptHost {
     if (!this.#known.has(attemptKey(ref))) {
       try {
         const checkpoint = await lastCheckpoint();
-        if (!signal.aborted) this.#tell({ type: "assign", task, checkpoint, traceparent: span.traceparent });
+        if (!signal.aborted) this.#send({ type: "assign", task, checkpoint, traceparent: span.traceparent });
       } catch (error) {
         if (!signal.aborted) return { type: "threw", failure: toFailure(error), because: null, isFinal: false };
       }
@@ -121,7 +121,7 @@ export class RemoteHost implements AttemptHost {
     const onStop = () => {
       const because = stopReasonOf(signal);
       if (because === "cancel" || because === "deadline") {
-        this.#tell({ type: "stop", ...ref, because, graceMs: this.#graceMs });
+        this.#send({ type: "stop", ...ref, because, graceMs: this.#graceMs });
       } else end.resolve(stopped("lost"));
     };
     if (signal.aborted) onStop();
@@ -136,7 +136,7 @@ export class RemoteHost implements AttemptHost {
   onEnded({ taskId, attempt }: Fence, isStored: boolean): void {
     if (this.#held.get(taskId)?.attempt !== attempt) return;
     this.#held.delete(taskId);
-    this.#tell({ type: isStored ? "finished" : "lease_lost", taskId, attempt });
+    this.#send({ type: isStored ? "finished" : "lease_lost", taskId, attempt });
   }
 
   /**
@@ -178,7 +178,7 @@ export class RemoteHost implements AttemptHost {
 
   /** Says that a message of an attempt was not taken. */
   refuse(ref: AttemptRef, error: SpoolError): void {
-    this.#tell({ type: "refused", ...ref, error, appended: this.#find(ref)?.last ?? 0n });
+    this.#send({ type: "refused", ...ref, error, appended: this.#find(ref)?.last ?? 0n });
   }
 
   #find({ taskId, attempt }: AttemptRef): Held | undefined {
@@ -191,13 +191,13 @@ export class RemoteHost implements AttemptHost {
     const former = this.#held.get(taskId);
     if (former === undefined) return;
     former.end.resolve(stopped("lost"));
-    this.#tell({ type: "lease_lost", taskId, attempt: former.attempt });
+    this.#send({ type: "lease_lost", taskId, attempt: former.attempt });
   }
 
   /** One that is not the worker's (any more): what had been stored is acknowledged, the rest never will be. */
   async #answerForgotten(ref: AttemptRef, number: bigint, acknowledgement: WorkerNotice): Promise<void> {
     const isStored = (await this.#readAppended(ref)) >= number;
-    this.#tell(isStored ? acknowledgement : { type: "lease_lost", ...ref });
+    this.#send(isStored ? acknowledgement : { type: "lease_lost", ...ref });
   }
 
   /** Tells through which number the events are durable, once for all that came before that was so. */
@@ -209,7 +209,7 @@ export class RemoteHost implements AttemptHost {
       do {
         await held.writer.flush();
         through = held.last < held.writer.durable ? held.last : held.writer.durable; // The end has a number too.
-        this.#tell({ type: "appended", ...ref, through });
+        this.#send({ type: "appended", ...ref, through });
       } while (held.last > through);
     } catch {
       // The attempt has lost its task, and is told so when it is over.

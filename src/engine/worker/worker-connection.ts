@@ -10,7 +10,7 @@ import type { Runners } from "../cluster/runners.ts";
 import { RENEWALS, Session } from "../cluster/session.ts";
 import type {
   AttemptRef,
-  Tell,
+  Send,
   WorkerAppend,
   WorkerChecked,
   WorkerFinish,
@@ -32,7 +32,7 @@ interface ConnectionParts {
   runners: Runners;
   leaseMs: number;
   hello: WorkerHello;
-  tell: Tell;
+  send: Send;
   /** Told when all of it is let go of. */
   onClosed: (connection: WorkerConnection) => void;
 }
@@ -67,7 +67,7 @@ export class WorkerConnection {
       known: hello.running,
       graceMs: surroundings.graceMs,
       readAppended: (attempt) => this.#readAppended(attempt),
-      tell: (notice) => this.#tell(notice),
+      send: (notice) => this.#send(notice),
     });
     this.#runner = new Runner({
       ...surroundings,
@@ -127,12 +127,12 @@ export class WorkerConnection {
   /** The worker wants no more tasks. It is told when none is on its way to it any more. */
   async stopAssigning(): Promise<void> {
     await Promise.all([this.#runner.stopClaiming(), this.#session?.announceLeave()]);
-    this.#tell({ type: "drained" });
+    this.#send({ type: "drained" });
   }
 
   /** This server shuts down. */
   drain(): Promise<void> {
-    this.#tell({ type: "drain" });
+    this.#send({ type: "drain" });
     return this.#runner.stopClaiming();
   }
 
@@ -159,7 +159,7 @@ export class WorkerConnection {
     const owned = isResumed ? await readOwnedTasks(surroundings.db, session.id) : [];
     const held = new Set(hello.running.map(attemptKey));
     this.#heardAt = performance.now();
-    this.#tell({
+    this.#send({
       type: "welcome",
       sessionId: session.id,
       resumeToken: token,
@@ -171,7 +171,7 @@ export class WorkerConnection {
       leaseMs,
     });
     for (const known of owned) if (held.has(attemptKey(known.task))) this.#runner.resume(known);
-    for (const unknown of owned) if (!held.has(attemptKey(unknown.task))) await this.#runner.handBack(unknown);
+    for (const unknown of owned) if (!held.has(attemptKey(unknown.task))) await this.#runner.releaseTask(unknown);
     this.#runner.start(session);
     if (hello.isDraining) void this.stopAssigning();
     this.#runner.onTouched(); // Somebody may have asked to cancel one of them in the meantime.
@@ -181,7 +181,7 @@ export class WorkerConnection {
 
   async #openSession(): Promise<{ session: Session; token: string; isResumed: boolean }> {
     const { surroundings, hello, leaseMs } = this.#parts;
-    const { db, namespace, watch, log } = surroundings;
+    const { db, namespace, observer, log } = surroundings;
     const parts = {
       db,
       namespace,
@@ -193,7 +193,7 @@ export class WorkerConnection {
       kinds: this.#runner.offers,
       mayRenew: () => !this.#isSilentFor(DOUBTFUL_HEARTBEATS),
       onLost: () => {
-        watch.sessionLost("worker");
+        observer.sessionLost("worker");
         void this.end(new SessionLost("the session has run out, or goes on by another stream"));
       },
     };
@@ -244,7 +244,7 @@ export class WorkerConnection {
   }
 
   #beat(): void {
-    this.#tell({ type: "heartbeat" });
+    this.#send({ type: "heartbeat" });
     // This process may have been held up itself: what has arrived meanwhile is to be read first.
     if (this.#isSilentFor(SILENT_HEARTBEATS)) setImmediate(() => this.#endIfSilent());
   }
@@ -253,8 +253,8 @@ export class WorkerConnection {
     if (this.#isSilentFor(SILENT_HEARTBEATS)) void this.end(new WorkerSilent(SILENT_HEARTBEATS * this.#heartbeatMs));
   }
 
-  #tell(notice: WorkerNotice): void {
-    if (this.#isOpen) this.#parts.tell(notice);
+  #send(notice: WorkerNotice): void {
+    if (this.#isOpen) this.#parts.send(notice);
   }
 
   async #readAppended({ taskId, attempt }: AttemptRef): Promise<bigint> {

@@ -4,7 +4,7 @@ import type { RunnerSurroundings } from "../cluster/runner.ts";
 import type { Runners } from "../cluster/runners.ts";
 import type { Worker } from "../api/task-engine.ts";
 import { sessionOf, WorkerConnection } from "./worker-connection.ts";
-import type { Tell, WorkerHello } from "../api/worker-protocol.ts";
+import type { Send, WorkerHello } from "../api/worker-protocol.ts";
 
 /** The workers that are connected to this process. */
 export class Workers {
@@ -35,9 +35,9 @@ export class Workers {
   }
 
   /** @throws StoreUnavailable */
-  async connect(hello: WorkerHello, tell: Tell): Promise<Worker> {
+  async connect(hello: WorkerHello, send: Send): Promise<Worker> {
     this.#endFormer(sessionOf(hello.resumeToken));
-    const parts = { surroundings: this.#surroundings, runners: this.#runners, leaseMs: this.#leaseMs, hello, tell };
+    const parts = { surroundings: this.#surroundings, runners: this.#runners, leaseMs: this.#leaseMs, hello, send };
     const onClosed = (closed: WorkerConnection) => this.#connections.delete(closed);
     // What its loops do for tasks, for as long as the stream is open, is no part of that one call.
     const connection = await outsideSpans(() => WorkerConnection.open({ ...parts, onClosed }));

@@ -9,7 +9,7 @@ import type { Database } from "../../store/schema.ts";
 import type { Create } from "./create-queue.ts";
 import type { Feed } from "../read/feed.ts";
 import type { TakenEvents, TapeWriter } from "./tape-writer.ts";
-import type { EngineWatch } from "../api/engine-metrics.ts";
+import type { EngineObserver } from "../api/engine-metrics.ts";
 
 /** What a writer has handed to a flush. */
 export interface PendingAppend {
@@ -43,12 +43,12 @@ export function separate({ creates, appends, isDoubtful }: Batch): Batch[] {
 export class BatchWriter {
   readonly #db: Kysely<Database>;
   readonly #feed: Feed;
-  readonly #watch: EngineWatch;
+  readonly #observer: EngineObserver;
 
-  constructor({ db, feed, watch }: { db: Kysely<Database>; feed: Feed; watch: EngineWatch }) {
+  constructor({ db, feed, observer }: { db: Kysely<Database>; feed: Feed; observer: EngineObserver }) {
     this.#db = db;
     this.#feed = feed;
-    this.#watch = watch;
+    this.#observer = observer;
   }
 
   /**
@@ -100,7 +100,7 @@ export class BatchWriter {
       this.#feed.publish({ taskId, firstSeq, events: taken.events, time: at, status: taken.end ?? "running" });
       writer.commit(taken.events.length, taken.end === null ? null : at);
     }
-    this.#watch.flushed(flushed);
+    this.#observer.flushed(flushed);
     return { creates: missedCreates, appends: missedAppends, isDoubtful: batch.isDoubtful };
   }
 
@@ -118,7 +118,7 @@ export class BatchWriter {
       const state = states.find(({ taskId }) => taskId === writer.fence.taskId);
       if (state?.attempt === writer.fence.attempt && state.appended > taken.appended) {
         this.#feed.announce(state);
-        if (isDoubtful) this.#watch.eventsWritten(Number(state.appended - taken.appended));
+        if (isDoubtful) this.#observer.eventsWritten(Number(state.appended - taken.appended));
         writer.settle({ appended: state.appended, isEnded: isTerminal(state.status), isOwn: isDoubtful });
       } else {
         writer.revoke();
@@ -130,7 +130,7 @@ export class BatchWriter {
   async settleMissedCreate({ task, events, done }: Create): Promise<void> {
     const { namespace, taskId, request } = task;
     const written = (at: Date) => {
-      this.#watch.eventsWritten(events.length);
+      this.#observer.eventsWritten(events.length);
       done.resolve({ created: true, at });
     };
     const { requestId } = request;

@@ -15,8 +15,8 @@ import type { Feed } from "../read/feed.ts";
 import { BatchWriter, EMPTY_BATCH, separate, sizeOf } from "./flush-batch.ts";
 import type { Batch, PendingAppend } from "./flush-batch.ts";
 import { TapeWriter } from "./tape-writer.ts";
-import { UNWATCHED } from "../api/engine-metrics.ts";
-import type { EngineWatch } from "../api/engine-metrics.ts";
+import { UNOBSERVED } from "../api/engine-metrics.ts";
+import type { EngineObserver } from "../api/engine-metrics.ts";
 
 /** Each with tasks of its own. */
 const MAX_CONCURRENT_FLUSHES = 2;
@@ -60,15 +60,15 @@ export class Journal {
   constructor({
     db,
     feed,
-    watch = UNWATCHED,
+    observer = UNOBSERVED,
     log,
   }: {
     db: Kysely<Database>;
     feed: Feed;
-    watch?: EngineWatch;
+    observer?: EngineObserver;
     log: Logger;
   }) {
-    this.#writer = new BatchWriter({ db, feed, watch });
+    this.#writer = new BatchWriter({ db, feed, observer });
     this.#log = log;
   }
 

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { toBinary } from "@bufbuild/protobuf";
 import pLimit from "p-limit";
-import type { SeenTask } from "../../engine/api/task-engine.ts";
+import type { TaskView } from "../../engine/api/task-engine.ts";
 import { ListTasksResponseSchema } from "../../gen/spool/v1/task_service_pb.ts";
 import { TaskSchema } from "../../gen/spool/v1/task_pb.ts";
 import { ProtobufWriter } from "../../codec/protobuf-writer.ts";
@@ -21,11 +21,11 @@ const inTurn = pLimit(1);
  *   of the answer
  */
 export async function encodeTasks(
-  tasks: readonly SeenTask[],
+  tasks: readonly TaskView[],
   bytesMax: number,
-): Promise<{ tasks: SeenTask[]; encoded: Buffer }> {
+): Promise<{ tasks: TaskView[]; encoded: Buffer }> {
   const pieces: Buffer[] = [];
-  const kept: SeenTask[] = [];
+  const kept: TaskView[] = [];
   let bytes = 0;
   for (let start = 0; start < tasks.length; start += PIECE) {
     const encode = () => encodePiece(tasks.slice(start, start + PIECE), bytesMax - bytes);
@@ -40,7 +40,7 @@ export async function encodeTasks(
 
 const writer = new ProtobufWriter();
 
-function encodePiece(tasks: readonly SeenTask[], bytesMax: number): { tasks: SeenTask[]; encoded: Buffer } {
+function encodePiece(tasks: readonly TaskView[], bytesMax: number): { tasks: TaskView[]; encoded: Buffer } {
   try {
     let length = 0;
     let count = 0;

@@ -1,7 +1,7 @@
 import type { Histogram, Meter } from "@opentelemetry/api";
 import type { AttemptEnd } from "../../domain/attempt-end.ts";
 import type { TerminalStatus } from "../../domain/task.ts";
-import type { EngineWatch } from "../../engine/api/engine-metrics.ts";
+import type { EngineObserver } from "../../engine/api/engine-metrics.ts";
 import type { OverdueReason } from "../../store/tasks/sweep-queries.ts";
 import type { LabelledKinds } from "./labelled-kinds.ts";
 import { observeSeries, seriesBy, seriesOf } from "./time-series.ts";
@@ -52,7 +52,7 @@ export function kindSeries(label: string): KindSeries {
  * are read when somebody asks for them, because an instrument looks a series up by a text that it makes of the labels,
  * at 0.2 to 0.4 µs: only durations are worth that.
  */
-export class EngineMetrics implements EngineWatch {
+export class EngineMetrics implements EngineObserver {
   readonly #kinds: LabelledKinds<KindSeries>;
   readonly #events = seriesOf({});
   readonly #journalBytes = seriesOf({});

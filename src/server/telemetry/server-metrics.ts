@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
-import type { EngineFigures, EngineWatch } from "../../engine/api/engine-metrics.ts";
-import { UNWATCHED } from "../../engine/api/engine-metrics.ts";
+import type { EngineGauges, EngineObserver } from "../../engine/api/engine-metrics.ts";
+import { UNOBSERVED } from "../../engine/api/engine-metrics.ts";
 import { readBacklog } from "../../store/reports/backlog.ts";
 import type { Store } from "../../store/database.ts";
 import { BacklogMetrics } from "./backlog-metrics.ts";
@@ -17,9 +17,9 @@ import type { telemetryResource } from "./resource.ts";
 /** All that a server counts and measures: its doors, its engine, its database. */
 export interface ServerMetrics extends Metrics {
   /** For the engine to tell. */
-  readonly watch: EngineWatch;
+  readonly observer: EngineObserver;
   /** Tells of an engine, once a server. @param kinds the names of those that this process runs */
-  observe(engine: { figures(): EngineFigures }, kinds: readonly string[]): void;
+  observe(engine: { gauges(): EngineGauges }, kinds: readonly string[]): void;
 }
 
 /** @param isOpen whether the database has its tables */
@@ -31,7 +31,7 @@ export async function openServerMetrics(parts: {
   log: Logger;
 }): Promise<ServerMetrics> {
   const { configuration, store, resource, isOpen, log } = parts;
-  if (!configuration.metrics) return { ...NO_METRICS, watch: UNWATCHED, observe() {} };
+  if (!configuration.metrics) return { ...NO_METRICS, observer: UNOBSERVED, observe() {} };
   logTelemetryTrouble(log);
   const { namespace } = configuration;
   const kinds = new LabelledKinds(kindSeries);
@@ -41,14 +41,14 @@ export async function openServerMetrics(parts: {
   });
   const otlp = await openOtlpReader([backlog]);
   const metrics = openMetrics({ resource, producers: [backlog], readers: otlp === null ? [] : [otlp] });
-  const watch = new EngineMetrics(metrics.meter, kinds);
+  const observer = new EngineMetrics(metrics.meter, kinds);
   observeStore(metrics.meter, () => store.figures());
   return {
     ...metrics,
-    watch,
+    observer,
     observe(engine, own) {
       for (const kind of own) kinds.ofRun(kind);
-      observeEngine(metrics.meter, kinds, () => engine.figures());
+      observeEngine(metrics.meter, kinds, () => engine.gauges());
     },
     async [Symbol.asyncDispose]() {
       await metrics[Symbol.asyncDispose]();

@@ -1,11 +1,11 @@
 import type { Meter, Observable, ObservableResult } from "@opentelemetry/api";
-import type { EngineFigures } from "../../engine/api/engine-metrics.ts";
+import type { EngineGauges } from "../../engine/api/engine-metrics.ts";
 import type { StoreFigures } from "../../store/database.ts";
 import type { KindSeries } from "./engine-metrics.ts";
 import type { LabelledKinds } from "./labelled-kinds.ts";
 
 /** Gauges of how an engine stands, and the pages that it has given. */
-export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, figures: () => EngineFigures): void {
+export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, gauges: () => EngineGauges): void {
   const gauge = (name: string, description: string) => meter.createObservableGauge(name, { description });
   const running = gauge("spool_tasks_running", "Tasks that run through this server");
   const followers = gauge("spool_followers", "Who follows, long polls included");
@@ -15,7 +15,7 @@ export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, fi
   const pages = meter.createObservableCounter("spool_pages_total", { description: "Pages of tapes that were given" });
   meter.addBatchObservableCallback(
     (result) => {
-      const now = figures();
+      const now = gauges();
       const observe = (observed: Observable, label: string, values: Record<string, number>) => {
         for (const [value, count] of Object.entries(values)) result.observe(observed, count, { [label]: value });
       };

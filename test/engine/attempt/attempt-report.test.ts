@@ -5,16 +5,16 @@ import type { SpanProcessor } from "@opentelemetry/sdk-trace";
 import { pino } from "pino";
 import { AttemptFinalizer } from "../../../src/engine/attempt/attempt-finalizer.ts";
 import type { FinalizedAttempt } from "../../../src/engine/attempt/attempt-finalizer.ts";
-import { Control } from "../../../src/engine/attempt/task-control.ts";
+import { TaskControl } from "../../../src/engine/attempt/task-control.ts";
 import { Feed } from "../../../src/engine/read/feed.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
-import { UNWATCHED } from "../../../src/engine/api/engine-metrics.ts";
+import { UNOBSERVED } from "../../../src/engine/api/engine-metrics.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
 import { kindOf, outcomeOf, start } from "../../support/engine-tasks.ts";
 import { startEngine, taskRequest } from "../../support/engines.ts";
 import { eventually } from "../../support/eventually.ts";
 import { createRunning } from "../../support/new-tasks.ts";
-import { recordWatch } from "../../support/recorded-watch.ts";
+import { recordObserver } from "../../support/recorded-observer.ts";
 import { beginTask, offerOf, ScriptedWorker } from "../../support/scripted-worker.ts";
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
@@ -61,8 +61,8 @@ describe("what is told of attempts", () => {
     const onEnd: SpanProcessor = { onStart: () => {}, onEnd: fail, ...rest };
     for (const processor of [onStart, onEnd]) {
       using _ = traceHere({ processors: [processor] });
-      const { watch, told } = recordWatch();
-      await using engine = await startEngine(store, { watch });
+      const { observer, told } = recordObserver();
+      await using engine = await startEngine(store, { observer });
       assert.equal((await outcomeOf(engine, await start(engine))).status, "succeeded");
       await eventually(() => assert.deepEqual(told, ["began", "attempt succeeded", "task succeeded"]));
       const later = await start(engine, { runAt: new Date(Date.now() + 60_000) });
@@ -73,8 +73,8 @@ describe("what is told of attempts", () => {
   it("is of a task too that a worker gives back, for it never got it: another attempt, or the end", async () => {
     for (const isCancelled of [false, true]) {
       using traced = traceHere();
-      const { watch, told } = recordWatch();
-      await using engine = await startEngine(store, { watch });
+      const { observer, told } = recordObserver();
+      await using engine = await startEngine(store, { observer });
       const { worker, ref, token } = await beginTask(engine, { traceparent: START });
       await worker.drop();
       if (isCancelled) await engine.cancelTask(ref.taskId, "enough");
@@ -115,17 +115,17 @@ describe("what is told of attempts", () => {
   it("is within no call and no attempt where it is for others: flushes, and what follows the code", async () => {
     using _ = traceHere();
     const seen = new Map<string, Set<string | undefined>>();
-    const { watch } = recordWatch();
+    const { observer } = recordObserver();
     const spanNow = () => trace.getSpanContext(context.active())?.spanId;
     const see = (what: string) => void seen.set(what, (seen.get(what) ?? new Set()).add(spanNow()));
-    watch.flushed = () => see("flush");
-    watch.attemptEnded = () => see("end");
+    observer.flushed = () => see("flush");
+    observer.attemptEnded = () => see("end");
     const kind = kindOf("emits", async (task) => {
       see("code");
       await task.progress("step", 1);
       await task.flush();
     });
-    await using engine = await startEngine(store, { kinds: [kind], watch });
+    await using engine = await startEngine(store, { kinds: [kind], observer });
     const call = trace.getTracer("spool").startSpan("a call");
     const within = trace.setSpan(context.active(), call);
     await eventually(async () => {
@@ -144,8 +144,8 @@ describe("what is told of attempts", () => {
     const namespace = crypto.randomUUID();
     const { db } = store;
     const fence = await createRunning(db, { namespace });
-    const parts = { db, namespace, feed: new Feed(), watch: UNWATCHED, log: pino({ level: "silent" }) };
-    const finalizer = new AttemptFinalizer({ control: new Control(parts), halted: new AbortController().signal });
+    const parts = { db, namespace, feed: new Feed(), observer: UNOBSERVED, log: pino({ level: "silent" }) };
+    const finalizer = new AttemptFinalizer({ control: new TaskControl(parts), halted: new AbortController().signal });
     const task = await readTask(db, { namespace, taskId: fence.taskId });
     const journals = [new Journal(parts), new Journal(parts)];
     const writers = journals.map((journal) => journal.open(fence, { onLost: () => {} }));

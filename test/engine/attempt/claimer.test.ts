@@ -3,12 +3,12 @@ import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { requestCancel, stopAttempt } from "../../../src/domain/lifecycle.ts";
 import { Claimer } from "../../../src/engine/attempt/claimer.ts";
-import { Control } from "../../../src/engine/attempt/task-control.ts";
+import { TaskControl } from "../../../src/engine/attempt/task-control.ts";
 import { Executor } from "../../../src/engine/attempt/executor.ts";
 import { Feed } from "../../../src/engine/read/feed.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
 import { KindHost } from "../../../src/engine/attempt/kind-host.ts";
-import { UNWATCHED } from "../../../src/engine/api/engine-metrics.ts";
+import { UNOBSERVED } from "../../../src/engine/api/engine-metrics.ts";
 import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
 import { kindOf } from "../../support/engine-tasks.ts";
@@ -30,14 +30,14 @@ describeOnEachStore("a claimer", (store) => {
     const ran = Promise.withResolvers<string>();
     const kind = kindOf("noted", ({ taskId }) => Promise.resolve(ran.resolve(taskId)));
     const feed = new Feed();
-    const watch = UNWATCHED;
+    const observer = UNOBSERVED;
     const executor = new Executor({
       slots,
       graceMs: 1_000,
       journal: new Journal({ db, feed, log }),
-      control: new Control({ db, namespace, feed, watch, log }),
+      control: new TaskControl({ db, namespace, feed, observer, log }),
       namespace,
-      watch,
+      observer,
       log,
       host: new KindHost({ kinds: new Map([["noted", kind]]), log }),
       readCheckpoint: () => Promise.resolve(null),
@@ -56,7 +56,7 @@ describeOnEachStore("a claimer", (store) => {
       isFresh: () => true,
       executor,
       feed,
-      watch,
+      observer,
       log,
     });
     const lease = randomUUID();
@@ -116,7 +116,14 @@ describeOnEachStore("a claimer", (store) => {
     await hold();
     const keys: string[] = [];
     const onFreeKey = (key: string) => keys.push(key);
-    const control = new Control({ db: store().db, namespace, feed: new Feed(), onFreeKey, watch: UNWATCHED, log });
+    const control = new TaskControl({
+      db: store().db,
+      namespace,
+      feed: new Feed(),
+      onFreeKey,
+      observer: UNOBSERVED,
+      log,
+    });
     await control.change(running.taskId, "cancel", (task) => requestCancel(task, "test"));
     assert.deepEqual(keys, []);
     await control.change(waiting.taskId, "cancel", (task) => requestCancel(task, "test"));

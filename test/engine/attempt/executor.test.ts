@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { pino } from "pino";
-import { Control } from "../../../src/engine/attempt/task-control.ts";
+import { TaskControl } from "../../../src/engine/attempt/task-control.ts";
 import { Executor } from "../../../src/engine/attempt/executor.ts";
 import { Feed } from "../../../src/engine/read/feed.ts";
 import { KindHost } from "../../../src/engine/attempt/kind-host.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
-import { UNWATCHED } from "../../../src/engine/api/engine-metrics.ts";
+import { UNOBSERVED } from "../../../src/engine/api/engine-metrics.ts";
 import { kindOf, untilStopped } from "../../support/engine-tasks.ts";
 import { eventually } from "../../support/eventually.ts";
 import { createRunning, outline, storedTape } from "../../support/new-tasks.ts";
@@ -24,7 +24,7 @@ describeOnEachStore("the executor", (store) => {
     const { db } = store();
     const namespace = randomUUID();
     const feed = new Feed();
-    const control = new Control({ db, namespace, feed, watch: UNWATCHED, log });
+    const control = new TaskControl({ db, namespace, feed, observer: UNOBSERVED, log });
     const journal = new Journal({ db, feed, log });
     let freed = 0;
     const executor = new Executor({
@@ -33,7 +33,7 @@ describeOnEachStore("the executor", (store) => {
       journal,
       control,
       namespace,
-      watch: UNWATCHED,
+      observer: UNOBSERVED,
       log,
       host: Object.assign(new KindHost({ kinds: new Map(kinds.map((kind) => [kind.name, kind])), log }), {
         freesSlotsWithCode,

@@ -97,9 +97,9 @@ describe("a read at a server that is not told what another one writes", () => {
     ] as const) {
       const query = { taskId: at.taskId, fromSeq, limit: 5, waitMs: 0 };
       await engine.readEvents(query, NEVER); // Tells the reader how the tape stands.
-      const before = engine.figures();
+      const before = engine.gauges();
       assert.equal((await engine.readEvents(query, NEVER)).lastSeq, 2n);
-      const { feedPages, storePages } = engine.figures();
+      const { feedPages, storePages } = engine.gauges();
       assert.deepEqual([feedPages - before.feedPages, storePages - before.storePages], [1, 0]);
     }
     left.abort(new Error("left"));

@@ -10,8 +10,8 @@ import { readTask } from "../../../src/store/tasks/task-queries.ts";
 import { startCuttingProxy } from "../../support/cutting-proxy.ts";
 import type { CuttingProxy } from "../../support/cutting-proxy.ts";
 import { createRunning, newTask, outline, startedOf, steps, storedTape, SUCCEEDED } from "../../support/new-tasks.ts";
-import { recordWatch } from "../../support/recorded-watch.ts";
-import type { RecordedWatch } from "../../support/recorded-watch.ts";
+import { recordObserver } from "../../support/recorded-observer.ts";
+import type { RecordedObserver } from "../../support/recorded-observer.ts";
 import { startServer } from "../../support/postgres.ts";
 import type { PostgresServer } from "../../support/postgres.ts";
 
@@ -26,7 +26,7 @@ describe("a journal whose database goes away", () => {
   let store: Store;
   let journal: Journal;
   let feed: Feed;
-  let recorded: RecordedWatch;
+  let recorded: RecordedObserver;
 
   before(async () => {
     server = await startServer();
@@ -42,8 +42,8 @@ describe("a journal whose database goes away", () => {
   beforeEach(async () => {
     await server.start();
     feed = new Feed();
-    recorded = recordWatch();
-    journal = new Journal({ db: store.db, feed, watch: recorded.watch, log });
+    recorded = recordObserver();
+    journal = new Journal({ db: store.db, feed, observer: recorded.observer, log });
   });
 
   const tapeOf = async (taskId: string) => outline(await storedTape(store.db, { namespace, taskId }));

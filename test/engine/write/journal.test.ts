@@ -5,7 +5,7 @@ import { Feed } from "../../../src/engine/read/feed.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
 import type { NewTask } from "../../../src/store/tasks/new-task.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
-import { recordWatch } from "../../support/recorded-watch.ts";
+import { recordObserver } from "../../support/recorded-observer.ts";
 import { createRunning, newTask, outline, startedOf, steps, storedTape, SUCCEEDED } from "../../support/new-tasks.ts";
 import { describeOnEachStore } from "../../support/stores.ts";
 
@@ -59,8 +59,8 @@ describeOnEachStore("the journal", (store) => {
 
   it("writes the events of an attempt once, though two processes that it was connected to write them at once", async () => {
     const fence = await createRunning(store().db, { namespace });
-    const { watch, events } = recordWatch();
-    const parts = { db: store().db, watch, log: pino({ level: "silent" }) };
+    const { observer, events } = recordObserver();
+    const parts = { db: store().db, observer, log: pino({ level: "silent" }) };
     const journals = [new Journal({ ...parts, feed }), new Journal({ ...parts, feed: new Feed() })];
     const writers = journals.map((journal) => journal.open(fence, { onLost: () => {} }));
     // Each has the same events under the same numbers, and comes by its own cuts.

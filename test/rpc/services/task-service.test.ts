@@ -3,7 +3,7 @@ import { create, toJson } from "@bufbuild/protobuf";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { LIST_BYTES_MAX, MESSAGE_BYTES_MAX } from "../../../src/domain/limits.ts";
-import type { SeenTask } from "../../../src/engine/api/task-engine.ts";
+import type { TaskView } from "../../../src/engine/api/task-engine.ts";
 import {
   CancelOutcome,
   GetTaskRequestSchema,
@@ -135,7 +135,7 @@ describe("TaskService", () => {
 
   describe("ListTasks", () => {
     /** Newest first, each with as many labels as there may be. */
-    const stored: SeenTask[] = Array.from({ length: 300 }, (_, index) => {
+    const stored: TaskView[] = Array.from({ length: 300 }, (_, index) => {
       const number = String(300 - index).padStart(12, "0");
       const labels = Object.fromEntries(Array.from({ length: 32 }, (_, label) => [`key-${label}`, "€".repeat(255)]));
       return aTask({ taskId: `018f3a5c-7b1e-7c3d-9a2b-${number}`, params: null, labels });

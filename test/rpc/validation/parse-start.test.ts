@@ -7,11 +7,11 @@ import { Call, labels, seconds, times } from "./parser-call.ts";
 
 const NOW = Date.UTC(2026, 10, 22);
 const NOW_S = NOW / 1_000;
-const MOMENT = { now: NOW, traceparent: null };
+const CONTEXT = { now: NOW, traceparent: null };
 const DAY_S = 24 * 60 * 60;
 
-const start = new Call(StartTaskRequestSchema, { kind: "echo" }, (request) => parseStartTask(request, MOMENT));
-const run = new Call(RunTaskRequestSchema, { start: { kind: "echo" } }, (request) => parseRunTask(request, MOMENT));
+const start = new Call(StartTaskRequestSchema, { kind: "echo" }, (request) => parseStartTask(request, CONTEXT));
+const run = new Call(RunTaskRequestSchema, { start: { kind: "echo" } }, (request) => parseRunTask(request, CONTEXT));
 
 /** Params whose JSON text has so many bytes. */
 function paramsOf(bytes: number): JsonObject {

@@ -1,25 +1,25 @@
-import { UNWATCHED } from "../../src/engine/api/engine-metrics.ts";
-import type { EngineWatch } from "../../src/engine/api/engine-metrics.ts";
+import { UNOBSERVED } from "../../src/engine/api/engine-metrics.ts";
+import type { EngineObserver } from "../../src/engine/api/engine-metrics.ts";
 
-/** What engines have told of tasks and events, which several may have told one watch. */
-export interface RecordedWatch {
-  watch: EngineWatch;
+/** Records what one or more engines report. */
+export interface RecordedObserver {
+  observer: EngineObserver;
   /** As `began`, `attempt succeeded`, `task failed`, in order. */
   told: string[];
   /** How many events were committed. */
   events: () => number;
 }
 
-export function recordWatch(): RecordedWatch {
+export function recordObserver(): RecordedObserver {
   const told: string[] = [];
   let events = 0;
-  const watch: EngineWatch = {
-    ...UNWATCHED,
+  const observer: EngineObserver = {
+    ...UNOBSERVED,
     attemptBegan: () => void told.push("began"),
     attemptEnded: (_, outcome) => void told.push(`attempt ${outcome}`),
     taskEnded: (_, status) => void told.push(`task ${status}`),
     flushed: (flush) => void (events += flush.events),
     eventsWritten: (count) => void (events += count),
   };
-  return { watch, told, events: () => events };
+  return { observer, told, events: () => events };
 }
