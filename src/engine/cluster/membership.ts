@@ -84,7 +84,7 @@ export class Membership {
             onPeer: () => session.onPeer(),
             onStates(states) {
               for (const state of states) feed.observe(state);
-              feed.stir();
+              feed.notifyAll();
               runners.onTouchedTasks(states.map(({ taskId }) => taskId));
               if (states.some(({ status }) => status === "pending")) runners.onWaiting();
             },
