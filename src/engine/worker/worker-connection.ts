@@ -1,13 +1,14 @@
-import { createHash, randomBytes } from "node:crypto";
 import { SessionLost, WorkerSilent } from "../../domain/errors.ts";
 import type { SpoolError } from "../../domain/errors.ts";
 import { attemptKey } from "../../domain/task.ts";
 import { readAppended, readOwnedTasks } from "../../store/tasks/owned-tasks.ts";
 import { RemoteHost } from "./remote-host.ts";
+import { WorkerLiveness } from "./worker-liveness.ts";
+import { openWorkerSession } from "./worker-session.ts";
 import { Runner } from "../cluster/runner.ts";
 import type { RunnerSurroundings } from "../cluster/runner.ts";
 import type { Runners } from "../cluster/runners.ts";
-import { RENEWALS, Session } from "../cluster/session.ts";
+import type { Session } from "../cluster/session.ts";
 import type {
   AttemptRef,
   Send,
@@ -18,13 +19,25 @@ import type {
   WorkerNotice,
 } from "../api/worker-protocol.ts";
 
-/** How often each side shows the other that it lives, as a part of the lease. */
-const HEARTBEATS = RENEWALS;
-/** A worker that was silent for so many heartbeats is given nothing, and its session is not renewed. */
-const DOUBTFUL_HEARTBEATS = 1.5;
-/** And for so many, its stream is dead. */
-const SILENT_HEARTBEATS = 3;
-/** What a worker has sent is stored after its stream has ended, if that takes no longer. It sends it again if not. */
+// A connection is in one of four states:
+//
+//   opening ──▶ welcomed ──▶ serving
+//      │            │            │
+//      └────────────┴────────────┴───▶ closed
+//
+// opening   The session is being resumed or opened. Nothing was sent to the worker.
+// welcomed  Welcome was sent. It may be lost on its way, and the resume token with it, so the worker is assigned nothing.
+//           Attempts that the worker has from an earlier stream go on.
+// serving   The worker has sent something after Welcome, so it has the token. It is assigned tasks, except while it is
+//           suspect: silent for one and a half heartbeats. Its session is not renewed then either.
+// closed    The stream has ended: the worker left or broke off, was silent for three heartbeats, has lost its session, or
+//           this server stops. Nothing more is sent. What has come is still stored.
+//
+// Drain is no state: a drained worker is served as before, but its runner claims nothing.
+
+type State = "opening" | "welcomed" | "serving" | "closed";
+
+/** What a worker has sent is stored after its stream has ended, within this time. The worker sends the rest again. */
 const ABANDON_MS = 1_000;
 
 interface ConnectionParts {
@@ -33,35 +46,31 @@ interface ConnectionParts {
   leaseMs: number;
   hello: WorkerHello;
   send: Send;
-  /** Told when all of it is let go of. */
+  /** Called when everything is released. */
   onClosed: (connection: WorkerConnection) => void;
 }
 
 /**
- * A worker that is connected by a stream: its session, and the runner of its tasks. The stream is what keeps the session
- * alive. When it ends, everything here is let go of and left as it is stored; the worker resumes the session by another
- * stream, at any server, until its lease has run out.
+ * The stream of one worker: its session, and the runner of its tasks. The stream keeps the session alive. When the stream
+ * ends, the tasks are left as they are stored; the worker resumes the session by another stream, at any server, until
+ * its lease expires.
  */
 export class WorkerConnection {
   readonly #parts: ConnectionParts;
-  readonly #heartbeatMs: number;
+  readonly #liveness: WorkerLiveness;
   readonly #host: RemoteHost;
   readonly #runner: Runner;
   readonly #over = Promise.withResolvers<SpoolError>();
+  #state: State = "opening";
+  /** null until it is open. */
   #session: Session | null = null;
-  #timer: NodeJS.Timeout | undefined;
-  #heardAt = performance.now();
-  /** Messages that are being taken: what comes after them is not read yet. */
-  #taking = 0;
-  #isOpen = true;
-  /** It has said something after its welcome: until then that may have been lost, and its token with it. */
-  #isWelcomed = false;
+  #heartbeats: NodeJS.Timeout | undefined;
   #closed: Promise<void> | null = null;
 
   private constructor(parts: ConnectionParts) {
     const { surroundings, hello, leaseMs } = parts;
     this.#parts = parts;
-    this.#heartbeatMs = leaseMs / HEARTBEATS;
+    this.#liveness = new WorkerLiveness({ leaseMs });
     this.#host = new RemoteHost({
       kinds: hello.kinds,
       known: hello.running,
@@ -74,7 +83,7 @@ export class WorkerConnection {
       host: this.#host,
       kinds: hello.kinds,
       slots: hello.capacity,
-      isReady: () => this.#isOpen && this.#isWelcomed && !this.#isSilentFor(DOUBTFUL_HEARTBEATS),
+      isReady: () => this.#state === "serving" && !this.#liveness.isSuspect,
     });
   }
 
@@ -94,16 +103,20 @@ export class WorkerConnection {
     return this.#session!.id;
   }
 
+  get isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
   /** Resolves with why the stream is to end, where that is not the worker's doing. */
   get over(): Promise<SpoolError> {
     return this.#over.promise;
   }
 
-  /** The worker has shown that its stream lives. */
+  /** The worker has sent something. */
   heard(): void {
-    this.#heardAt = performance.now();
-    if (this.#isWelcomed || this.#session === null) return;
-    this.#isWelcomed = true;
+    this.#liveness.heard();
+    if (this.#state !== "welcomed") return;
+    this.#state = "serving";
     this.#runner.onWaiting();
   }
 
@@ -119,12 +132,12 @@ export class WorkerConnection {
     this.#host.checked(taskId, finding);
   }
 
-  /** A message was not taken. */
+  /** Answers that a message was not taken. */
   refuse(ref: AttemptRef, error: SpoolError): void {
     this.#host.refuse(ref, error);
   }
 
-  /** The worker wants no more tasks. It is told when none is on its way to it any more. */
+  /** The worker wants no more tasks. Answers with Drained when no task is on its way to the worker any more. */
   async stopAssigning(): Promise<void> {
     await Promise.all([this.#runner.stopClaiming(), this.#session?.announceLeave()]);
     this.#send({ type: "drained" });
@@ -145,7 +158,7 @@ export class WorkerConnection {
   /**
    * The stream has ended.
    *
-   * @param hasLeft the worker has said that it will not come back: what it owns still is anybody's
+   * @param hasLeft the worker said that it will not come back: what it still owns is released
    */
   close({ hasLeft = false } = {}): Promise<void> {
     this.#closed ??= this.#close(hasLeft);
@@ -154,63 +167,42 @@ export class WorkerConnection {
 
   async #open(): Promise<void> {
     const { surroundings, runners, hello, leaseMs } = this.#parts;
-    const { session, token, isResumed } = await this.#openSession();
+    const { session, token, isResumed } = await openWorkerSession(hello, {
+      surroundings,
+      leaseMs,
+      kinds: this.#runner.offers,
+      mayRenew: () => !this.#liveness.isSuspect,
+      onLost: () => this.#onSessionLost(),
+    });
     this.#session = session;
     const owned = isResumed ? await readOwnedTasks(surroundings.db, session.id) : [];
-    const held = new Set(hello.running.map(attemptKey));
-    this.#heardAt = performance.now();
+    if (this.isClosed) return; // The session was lost meanwhile.
+    const running = new Set(hello.running.map(attemptKey));
+    const held = owned.filter(({ task }) => running.has(attemptKey(task)));
+    this.#liveness.heard();
+    this.#state = "welcomed";
     this.#send({
       type: "welcome",
       sessionId: session.id,
       resumeToken: token,
       resumed: isResumed,
-      held: owned
-        .filter(({ task }) => held.has(attemptKey(task)))
-        .map(({ task: { taskId, attempt }, appended }) => ({ taskId, attempt, appended })),
-      heartbeatMs: this.#heartbeatMs,
+      held: held.map(({ task: { taskId, attempt }, appended }) => ({ taskId, attempt, appended })),
+      heartbeatMs: this.#liveness.heartbeatMs,
       leaseMs,
     });
-    for (const known of owned) if (held.has(attemptKey(known.task))) this.#runner.resume(known);
-    for (const unknown of owned) if (!held.has(attemptKey(unknown.task))) await this.#runner.releaseTask(unknown);
+    for (const known of held) this.#runner.resume(known);
+    for (const unknown of owned) if (!running.has(attemptKey(unknown.task))) await this.#runner.releaseTask(unknown);
+    if (this.isClosed) return;
     this.#runner.start(session);
     if (hello.isDraining) void this.stopAssigning();
-    this.#runner.onTouched(); // Somebody may have asked to cancel one of them in the meantime.
+    this.#runner.onTouched(); // A cancel of one of the tasks may have come in the meantime.
     runners.add(this.#runner);
-    this.#timer = setInterval(() => this.#beat(), this.#heartbeatMs);
-  }
-
-  async #openSession(): Promise<{ session: Session; token: string; isResumed: boolean }> {
-    const { surroundings, hello, leaseMs } = this.#parts;
-    const { db, namespace, observer, log } = surroundings;
-    const parts = {
-      db,
-      namespace,
-      log,
-      leaseMs,
-      host: hello.host,
-      pid: hello.pid,
-      capacity: hello.capacity,
-      kinds: this.#runner.offers,
-      mayRenew: () => !this.#isSilentFor(DOUBTFUL_HEARTBEATS),
-      onLost: () => {
-        observer.sessionLost("worker");
-        void this.end(new SessionLost("the session has run out, or goes on by another stream"));
-      },
-    };
-    const sessionId = sessionOf(hello.resumeToken);
-    if (hello.resumeToken !== null && sessionId !== null) {
-      const tokenDigest = digestOf(hello.resumeToken);
-      const session = await Session.resumeWorker(sessionId, { ...parts, tokenDigest });
-      if (session !== undefined) return { session, token: hello.resumeToken, isResumed: true };
-    }
-    const secret = randomBytes(32).toString("base64url");
-    const session = await Session.openWorker({ ...parts, tokenDigest: digestOf(secret) });
-    return { session, token: `${session.id}.${secret}`, isResumed: false };
+    this.#heartbeats = setInterval(() => this.#beat(), this.#liveness.heartbeatMs);
   }
 
   async #close(hasLeft: boolean): Promise<void> {
-    this.#isOpen = false;
-    clearInterval(this.#timer);
+    this.#state = "closed";
+    clearInterval(this.#heartbeats);
     this.#parts.runners.remove(this.#runner);
     this.#host.close();
     await this.#runner.stop();
@@ -222,56 +214,43 @@ export class WorkerConnection {
     try {
       await (hasLeft ? this.#session?.close() : this.#session?.leave());
     } catch (error) {
-      // Its row is left to run out.
+      // The row of the session expires.
       this.#parts.surroundings.log.warn({ err: error, session_id: this.#session?.id }, "a session could not be closed");
     }
     this.#parts.onClosed(this);
   }
 
-  /** What it cannot be told by waits to be read: a worker that is read from no further is not silent. */
+  #onSessionLost(): void {
+    this.#parts.surroundings.observer.sessionLost("worker");
+    void this.end(new SessionLost("the session has run out, or goes on by another stream"));
+  }
+
   async #take(taken: Promise<void>): Promise<void> {
-    this.#taking++;
+    this.#liveness.takeBegin();
     try {
       await taken;
     } finally {
-      this.#taking--;
+      this.#liveness.takeEnd();
       this.heard();
     }
   }
 
-  #isSilentFor(heartbeats: number): boolean {
-    return this.#taking === 0 && performance.now() - this.#heardAt > heartbeats * this.#heartbeatMs;
-  }
-
   #beat(): void {
     this.#send({ type: "heartbeat" });
-    // This process may have been held up itself: what has arrived meanwhile is to be read first.
-    if (this.#isSilentFor(SILENT_HEARTBEATS)) setImmediate(() => this.#endIfSilent());
+    // This process itself may have been held up: messages that have arrived meanwhile are read first.
+    if (this.#liveness.isDead) setImmediate(() => this.#endIfDead());
   }
 
-  #endIfSilent(): void {
-    if (this.#isSilentFor(SILENT_HEARTBEATS)) void this.end(new WorkerSilent(SILENT_HEARTBEATS * this.#heartbeatMs));
+  #endIfDead(): void {
+    if (this.#liveness.isDead) void this.end(new WorkerSilent(this.#liveness.deadAfterMs));
   }
 
   #send(notice: WorkerNotice): void {
-    if (this.#isOpen) this.#parts.send(notice);
+    if (this.#state !== "closed") this.#parts.send(notice);
   }
 
   async #readAppended({ taskId, attempt }: AttemptRef): Promise<bigint> {
     const { db, namespace } = this.#parts.surroundings;
     return readAppended(db, { namespace, taskId, attempt });
   }
-}
-
-const TOKEN = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([\w-]{43})$/;
-
-/** The session that a token is of; null: it is none that was given out. */
-export function sessionOf(token: string | null): string | null {
-  return TOKEN.exec(token ?? "")?.[1] ?? null;
-}
-
-/** The secret alone: a session's id is no secret. */
-function digestOf(token: string): string {
-  const secret = TOKEN.exec(token)?.[2] ?? token;
-  return createHash("sha256").update(secret).digest("hex");
 }

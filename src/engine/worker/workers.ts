@@ -3,16 +3,17 @@ import { outsideSpans } from "../../telemetry/trace-context.ts";
 import type { RunnerSurroundings } from "../cluster/runner.ts";
 import type { Runners } from "../cluster/runners.ts";
 import type { Worker } from "../api/task-engine.ts";
-import { sessionOf, WorkerConnection } from "./worker-connection.ts";
+import { sessionOf } from "./resume-token.ts";
+import { WorkerConnection } from "./worker-connection.ts";
 import type { Send, WorkerHello } from "../api/worker-protocol.ts";
 
-/** The workers that are connected to this process. */
+/** The workers connected to this process. */
 export class Workers {
   readonly #surroundings: RunnerSurroundings;
   readonly #runners: Runners;
   readonly #leaseMs: number;
   readonly #connections = new Set<WorkerConnection>();
-  /** What was said to all, which those hear too that come to be connected only then. */
+  /** Of all connections, also of those that open later. */
   #isDraining = false;
   #isClosed = false;
 
@@ -39,27 +40,27 @@ export class Workers {
     this.#endFormer(sessionOf(hello.resumeToken));
     const parts = { surroundings: this.#surroundings, runners: this.#runners, leaseMs: this.#leaseMs, hello, send };
     const onClosed = (closed: WorkerConnection) => this.#connections.delete(closed);
-    // What its loops do for tasks, for as long as the stream is open, is no part of that one call.
+    // The loops of the connection work for many tasks: they are no part of this one call.
     const connection = await outsideSpans(() => WorkerConnection.open({ ...parts, onClosed }));
-    this.#connections.add(connection);
+    if (!connection.isClosed) this.#connections.add(connection);
     if (this.#isDraining) void connection.drain();
     if (this.#isClosed) void connection.end(new Draining());
     return connection;
   }
 
-  /** They are given no more tasks. */
+  /** Assigns no more tasks to any worker. */
   async drain(): Promise<void> {
     this.#isDraining = true;
     await Promise.all([...this.#connections].map((connection) => connection.drain()));
   }
 
-  /** Ends their streams; they resume their sessions elsewhere, or here when this process is back. */
+  /** Ends all streams. The workers resume their sessions at other servers, or here when this process is back. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all([...this.#connections].map((connection) => connection.end(new Draining())));
   }
 
-  /** The worker is back before this process has found that its former stream is dead. */
+  /** Ends the former stream of a worker that is back before this process has found that stream dead. */
   #endFormer(sessionId: string | null): void {
     for (const connection of this.#connections) {
       if (connection.sessionId !== sessionId) continue;

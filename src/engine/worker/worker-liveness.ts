@@ -1,0 +1,50 @@
+import { RENEWALS } from "../cluster/session.ts";
+
+/** Heartbeats of each side in the time of a lease. */
+const HEARTBEATS = RENEWALS;
+/** After so many heartbeats without a message, a worker is assigned nothing and its session is not renewed. */
+const SUSPECT_HEARTBEATS = 1.5;
+/** After so many, its stream is dead. */
+const DEAD_HEARTBEATS = 3;
+
+/** Tracks how long a worker has sent nothing. */
+export class WorkerLiveness {
+  readonly heartbeatMs: number;
+  #heardAt = performance.now();
+  /** Messages that are being taken: what comes after them is not read yet. */
+  #taking = 0;
+
+  constructor({ leaseMs }: { leaseMs: number }) {
+    this.heartbeatMs = leaseMs / HEARTBEATS;
+  }
+
+  /** The silence after which a worker is dead. */
+  get deadAfterMs(): number {
+    return DEAD_HEARTBEATS * this.heartbeatMs;
+  }
+
+  get isSuspect(): boolean {
+    return this.#isSilentFor(SUSPECT_HEARTBEATS * this.heartbeatMs);
+  }
+
+  get isDead(): boolean {
+    return this.#isSilentFor(this.deadAfterMs);
+  }
+
+  heard(): void {
+    this.#heardAt = performance.now();
+  }
+
+  /** Until takeEnd, messages of the worker may wait to be read: a worker whose messages are not read is not silent. */
+  takeBegin(): void {
+    this.#taking++;
+  }
+
+  takeEnd(): void {
+    this.#taking--;
+  }
+
+  #isSilentFor(ms: number): boolean {
+    return this.#taking === 0 && performance.now() - this.#heardAt > ms;
+  }
+}
