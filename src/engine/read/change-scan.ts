@@ -7,43 +7,46 @@ import type { Snapshot } from "../../domain/snapshot.ts";
 import type { Task } from "../../domain/task.ts";
 import { findVisibleSeq, readChangedTapes, readChangedTasks } from "../../store/tapes/changed-tasks.ts";
 import type { ChangedTape, ChangeQuery } from "../../store/tapes/changed-tasks.ts";
-import { readSpans } from "../../store/tapes/event-queries.ts";
-import type { Span } from "../../store/tapes/event-queries.ts";
+import { readRanges } from "../../store/tapes/event-queries.ts";
+import type { EventRange } from "../../store/tapes/event-queries.ts";
 import type { Database } from "../../store/schema.ts";
 import type { FollowedPage, FollowedTask, FollowTasksQuery, TaskView } from "../api/task-engine.ts";
 
-/** How many tasks one look finds at the most, before the next goes on behind them. */
+/** How many tasks one scan finds at most. The next scan continues after the last one. */
 const TAPES_MAX = 500;
 const TASKS_MAX = 200;
 
-/** What a round is read from. */
-export interface RoundSource {
+/** What changes are read from. */
+export interface ChangeSource {
   db: Kysely<Database>;
   namespace: string;
-  /** Keeps the reads of all rounds of this process to a few at once: the others have the rest of the connections. */
+  /** Runs a read when its turn comes. All scans of this process share a few connections and leave the rest to others. */
   turn<Answer>(read: () => Promise<Answer>): Promise<Answer>;
   /** Adds what callers see besides the stored task. */
   withAvailability(task: Task): Promise<TaskView>;
 }
 
 /**
- * Gives what is visible in a round's target and not in what has been seen: of a round that is under way the rest, else
- * of a new one, whose target is what is visible now. The last page is empty, and its cursor is that of the round done.
- * Every cursor holds durable snapshots only: a round that found nothing may leave its cursor where it was.
+ * Scans for what is visible in a round's target and not in what has been seen: the rest of a round that is under way,
+ * else all of a new round, whose target is what is visible now. The last page is empty, and its cursor is that of the
+ * finished round. Every cursor holds durable snapshots only, so a round that found nothing may leave its cursor as it
+ * was.
+ *
+ * readChangedTapes and readChangedTasks find the tasks; their file has an example.
  *
  * @param mustBeDurable whether its cursor is to go on though the round finds nothing
  * @throws InvalidArgument where the database was failed over meanwhile and may have lost commits; StoreUnavailable
  */
-export async function* giveRound(
-  source: RoundSource,
+export async function* scanChanges(
+  source: ChangeSource,
   { view, kinds, labels }: Pick<FollowTasksQuery, "view" | "kinds" | "labels">,
   { seen, round }: FollowCursor,
   { mustBeDurable }: { mustBeDurable: boolean },
 ): AsyncGenerator<FollowedPage> {
-  const lookAt = view === "events" ? lookAtTapes : lookAtTasks;
+  const scan = view === "events" ? scanTapes : scanTasks;
   for (let under = round; ;) {
     const changes = { namespace: source.namespace, kinds, labels, seen, round: under, mustBeDurable };
-    const { snapshot, isDurable, pages, end } = await lookAt(source, changes);
+    const { snapshot, isDurable, pages, end } = await scan(source, changes);
     requireComparable({ seen, round: under }, snapshot);
     const target = under?.target ?? (isDurable ? snapshot : seen); // Where there are pages it is durable.
     for await (const tasks of pages)
@@ -54,7 +57,7 @@ export async function* giveRound(
 }
 
 /**
- * Where a follower stands who has been given a page up to one of its tasks.
+ * Returns the cursor of a follower that has a page up to one of its tasks.
  *
  * @param seq of the task's events the last that was given, where these are what is given
  */
@@ -66,19 +69,19 @@ export function cursorAfter(
   return { seen, round: { target, place: { endedXid, taskId, seq } } };
 }
 
-/** What one look has found. */
-interface Look {
+/** What one scan has found. */
+interface Scan {
   snapshot: Snapshot;
   isDurable: boolean;
   /** Each of one task at least. */
   pages: AsyncIterable<FollowedTask[]> | Iterable<FollowedTask[]>;
-  /** Where the next look goes on; null: there is nothing behind it. */
+  /** Where the next scan continues; null: this was the last one. */
   end: Place | null;
 }
 
 type ChangeFilter = Omit<ChangeQuery, "limit">;
 
-async function lookAtTasks({ db, turn, withAvailability }: RoundSource, filter: ChangeFilter): Promise<Look> {
+async function scanTasks({ db, turn, withAvailability }: ChangeSource, filter: ChangeFilter): Promise<Scan> {
   const { snapshot, isDurable, tasks, hasMore } = await turn(() =>
     readChangedTasks(db, { ...filter, limit: TASKS_MAX }),
   );
@@ -100,7 +103,7 @@ async function lookAtTasks({ db, turn, withAvailability }: RoundSource, filter: 
   };
 }
 
-async function lookAtTapes(source: RoundSource, filter: ChangeFilter): Promise<Look> {
+async function scanTapes(source: ChangeSource, filter: ChangeFilter): Promise<Scan> {
   const { seen, round } = filter;
   const { snapshot, isDurable, tasks, hasMore } = await source.turn(() =>
     readChangedTapes(source.db, { ...filter, limit: TAPES_MAX }),
@@ -109,35 +112,35 @@ async function lookAtTapes(source: RoundSource, filter: ChangeFilter): Promise<L
   return {
     snapshot,
     isDurable,
-    pages: readTapes(source, tasks, { seen, target: round?.target ?? snapshot, place: round?.place ?? null }),
+    pages: readUnseenEvents(source, tasks, { seen, target: round?.target ?? snapshot, place: round?.place ?? null }),
     end: hasMore ? { endedXid: last!.endedXid, taskId: last!.taskId, seq: last!.lastSeq } : null,
   };
 }
 
-interface Wanted {
+interface UnseenEvents {
   tape: ChangedTape;
-  span: Span;
+  range: EventRange;
 }
 
-/** Pages of what is new on some tapes: of one after the other, each as far as the target shows it. */
-async function* readTapes(
-  source: RoundSource,
+/** Reads pages of the unseen events of some tapes, one tape after the other, each as far as the target shows it. */
+async function* readUnseenEvents(
+  source: ChangeSource,
   tapes: readonly ChangedTape[],
-  bounds: SpanBounds,
+  bounds: RangeBounds,
 ): AsyncGenerator<FollowedTask[]> {
   const ahead = tapes.values();
-  let wanted: Wanted[] = [];
+  let unseen: UnseenEvents[] = [];
   for (;;) {
-    for (let count = countOf(wanted); count < PAGE_EVENTS_MAX; count = countOf(wanted)) {
+    for (let count = countOf(unseen); count < PAGE_EVENTS_MAX; count = countOf(unseen)) {
       const { value: tape, done } = ahead.next();
       if (done) break;
-      const span = await spanOf(source, tape, bounds);
-      if (span.fromSeq <= span.toSeq) wanted.push({ tape, span });
+      const range = await rangeOf(source, tape, bounds);
+      if (range.fromSeq <= range.toSeq) unseen.push({ tape, range });
     }
-    if (wanted.length === 0) return;
-    const asked = firstOf(wanted, BigInt(PAGE_EVENTS_MAX));
-    const read = await source.turn(() => readSpans(source.db, asked));
-    const page = wanted.map((each, index) => ({ ...each, events: read[index] ?? [] }));
+    if (unseen.length === 0) return;
+    const asked = firstOf(unseen, BigInt(PAGE_EVENTS_MAX));
+    const read = await source.turn(() => readRanges(source.db, asked));
+    const page = unseen.map((each, index) => ({ ...each, events: read[index] ?? [] }));
     if (page.every(({ events }) => events.length === 0)) {
       throw new StoreUnavailable(
         new Error("events that were visible are gone: the database was failed over or restored"),
@@ -146,42 +149,42 @@ async function* readTapes(
     yield page
       .filter(({ events }) => events.length > 0)
       .map(({ tape: { taskId, kind, endedXid }, events }) => ({ taskId, kind, endedXid, events, state: null }));
-    wanted = page
-      .map(({ tape, span, events }) => ({ tape, span: { ...span, fromSeq: span.fromSeq + BigInt(events.length) } }))
-      .filter(({ span }) => span.fromSeq <= span.toSeq);
+    unseen = page
+      .map(({ tape, range, events }) => ({ tape, range: { ...range, fromSeq: range.fromSeq + BigInt(events.length) } }))
+      .filter(({ range }) => range.fromSeq <= range.toSeq);
   }
 }
 
-function countOf(wanted: readonly Wanted[]): number {
-  return wanted.reduce((count, { span }) => count + Number(span.toSeq - span.fromSeq) + 1, 0);
+function countOf(unseen: readonly UnseenEvents[]): number {
+  return unseen.reduce((count, { range }) => count + Number(range.toSeq - range.fromSeq) + 1, 0);
 }
 
-/** The first events of what is wanted. */
-function firstOf(wanted: readonly Wanted[], count: bigint): Span[] {
-  const spans: Span[] = [];
+/** Returns the ranges of the first of the unseen events. */
+function firstOf(unseen: readonly UnseenEvents[], count: bigint): EventRange[] {
+  const ranges: EventRange[] = [];
   let room = count;
-  for (const { span } of wanted) {
+  for (const { range } of unseen) {
     if (room <= 0n) break;
-    const most = span.fromSeq + room - 1n;
-    spans.push({ ...span, toSeq: span.toSeq < most ? span.toSeq : most });
-    room -= span.toSeq - span.fromSeq + 1n;
+    const most = range.fromSeq + room - 1n;
+    ranges.push({ ...range, toSeq: range.toSeq < most ? range.toSeq : most });
+    room -= range.toSeq - range.fromSeq + 1n;
   }
-  return spans;
+  return ranges;
 }
 
-interface SpanBounds {
+interface RangeBounds {
   seen: Snapshot;
   target: Snapshot;
   /** How far the round has come. */
   place: Place | null;
 }
 
-/** What a round has of a tape. Where too much is new on it to have been looked through, its bounds are searched for. */
-async function spanOf(
-  { db, turn }: RoundSource,
+/** Returns the range of a tape that a round gives. Where the statement has not found a bound near the end, it is searched. */
+async function rangeOf(
+  { db, turn }: ChangeSource,
   tape: ChangedTape,
-  { seen, target, place }: SpanBounds,
-): Promise<Span> {
+  { seen, target, place }: RangeBounds,
+): Promise<EventRange> {
   const { taskId } = tape;
   const find = (snapshot: Snapshot) => turn(() => findVisibleSeq(db, tape, snapshot));
   const given = place?.taskId === taskId ? place.seq : null;

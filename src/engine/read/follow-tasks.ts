@@ -5,8 +5,8 @@ import type { FollowCursor } from "../../domain/follow-cursor.ts";
 import { readSnapshot } from "../../store/tapes/snapshots.ts";
 import type { Feed } from "./feed.ts";
 import { readForOpenStream } from "./open-stream-read.ts";
-import { giveRound } from "./change-scan.ts";
-import type { RoundSource } from "./change-scan.ts";
+import { scanChanges } from "./change-scan.ts";
+import type { ChangeSource } from "./change-scan.ts";
 import type { FollowedPage, FollowTasksQuery } from "../api/task-engine.ts";
 
 /** Whether something was committed is looked at so often, though nobody said so. */
@@ -25,7 +25,7 @@ const SEEN_MS_MAX = 10_000;
 const READS_AT_ONCE = 2;
 
 /** What those who follow many tasks stand on. */
-export interface FollowSource extends RoundSource {
+export interface FollowSource extends ChangeSource {
   feed: Feed;
 }
 
@@ -50,7 +50,7 @@ export async function* followTasks(
   query: FollowTasksQuery,
   signal: AbortSignal,
 ): AsyncGenerator<FollowedPage> {
-  using wakeup = source.feed.subscribeToAll(signal); // Before the first look: nothing falls between.
+  using wakeup = source.feed.subscribeToAll(signal); // Before the first scan: nothing falls between.
   const isGiven = query.cursor === null && !query.fromStart;
   const now = await readSnapshot(source.db, { isGiven });
   let cursor = query.cursor ?? (query.fromStart ? FROM_START : { seen: now, round: null });
@@ -64,7 +64,7 @@ export async function* followTasks(
     let costMs = 0;
     let began = performance.now();
     const mustBeDurable = performance.now() - seenAt >= SEEN_MS_MAX;
-    for await (const page of giveRound(source, query, cursor, { mustBeDurable })) {
+    for await (const page of scanChanges(source, query, cursor, { mustBeDurable })) {
       signal.throwIfAborted();
       if (page.cursor.seen !== cursor.seen) seenAt = performance.now();
       cursor = page.cursor;

@@ -21,28 +21,28 @@ import type { SnapshotRow } from "./snapshots.ts";
 import { SUMMARY_LIST, toTask } from "../tasks/task-columns.ts";
 import type { TaskRow } from "../tasks/task-columns.ts";
 
-/** How far back from its end a tape is looked through for what a snapshot shows of it. Past that it is searched. */
+/** How many events from its end a tape is read for the last one that a snapshot shows. Further back it is searched. */
 const NEAR_EVENTS = 256;
-/** Below every xid and above it, for who has no snapshot of another time to compare with. */
+/** Stands in for the target of a round that begins: shows everything. */
 const EVERYTHING: Snapshot = { ...NOTHING, xmin: 2n ** 63n - 1n, xmax: 2n ** 63n - 1n };
-/** How far the clocks of servers, which date the ids of tasks, and the database's may be apart. */
+/** How far the clocks of servers, which date the ids of tasks, may be from the database's clock. */
 const CLOCKS_APART_MS = 5 * 60 * 1_000;
 
-/** Which tasks, and what of them is wanted: those that changed between two snapshots, from a place on. */
+/** Selects the tasks that changed between two snapshots, from a place on. */
 export interface ChangeQuery extends FollowCursor {
   namespace: string;
   /** Empty: all. */
   kinds: readonly string[];
   labels: Readonly<Record<string, string>>;
-  /** How many tasks at the most. */
+  /** The most tasks to return. */
   limit: number;
   /** Whether the snapshot is to be durable though nothing has changed. Where something has, it always is. */
   mustBeDurable: boolean;
 }
 
-/** What is asked for, of one snapshot: the target of the round that it belongs to, or that of a round that begins. */
+/** The changed tasks of one statement. */
 export interface Changes<Changed> {
-  /** Of this statement: the target of a new round. */
+  /** The statement's own snapshot: the target of a new round. */
   snapshot: Snapshot;
   /** Whether a cursor may hold the snapshot: no crash of the database can undo what it shows as completed. */
   isDurable: boolean;
@@ -62,19 +62,19 @@ interface Placed {
 export interface ChangedTape extends Placed {
   kind: string;
   lastSeq: bigint;
-  /** The last seq that has been seen; null: further back than was looked, findVisibleSeq tells. */
+  /** The last seq that has been seen; null: further back than NEAR_EVENTS, findVisibleSeq finds it. */
   seenSeq: bigint | null;
   /** The last seq in the target; null as above. */
   targetSeq: bigint | null;
 }
 
-/** A task that is not as it has been seen: as it is now, without its params. */
+/** A task that has changed since it was seen, as it is now, without its params. */
 export interface ChangedTask extends Placed {
   task: Task;
   progress: EventBodies["progress"] | null;
 }
 
-/** Tasks on whose tapes there is more than has been seen. A task that only waits, and never ran, has no tape. */
+/** Reads the tasks whose tapes have unseen events. A task that waits for its first attempt has no tape. */
 export async function readChangedTapes(db: Kysely<Database>, query: ChangeQuery): Promise<Changes<ChangedTape>> {
   interface Row extends CandidateRow {
     kind: string;
@@ -86,7 +86,7 @@ export async function readChangedTapes(db: Kysely<Database>, query: ChangeQuery)
   const target = query.round?.target ?? EVERYTHING;
   const { rows } = await sql<Row>`with /* spool_changed_tapes */ ${candidates(query)}
 select m.snapshot, m.at, l.log, c.*, ${lastVisible(seen)} as seen_seq, ${lastVisible(target)} as target_seq
-from moment m cross join log_check l left join candidate c on true
+from clock m cross join log_check l left join candidate c on true
 order by c.part, c.ended_xid, c.task_id`.execute(db);
   return toChanges(query, rows, ({ kind, last_seq: lastSeq, seen_seq: seenSeq, target_seq: targetSeq }) => ({
     kind,
@@ -96,14 +96,14 @@ order by c.part, c.ended_xid, c.task_id`.execute(db);
   }));
 }
 
-/** Tasks that are not as they have been seen, as they are now, those that only wait among them. */
+/** Reads the tasks that have changed since they were seen, new ones that wait for their first attempt among them. */
 export async function readChangedTasks(db: Kysely<Database>, query: ChangeQuery): Promise<Changes<ChangedTask>> {
   type Row = CandidateRow & TaskRow & { progress: string | null };
   const since = new Date(Math.max(0, query.seen.at.getTime() - CLOCKS_APART_MS));
   const { rows } = await sql<Row>`with /* spool_changed_tasks */ ${candidates(query, since)}
 select m.snapshot, m.at, l.log, c.part, c.ended_xid,
        ${SUMMARY_LIST}, ${latestProgress("t")} as progress
-from moment m cross join log_check l left join candidate c on true left join tasks t on t.task_id = c.task_id
+from clock m cross join log_check l left join candidate c on true left join tasks t on t.task_id = c.task_id
 order by c.part, c.ended_xid, c.task_id`.execute(db);
   return toChanges(query, rows, (row) => ({
     task: toTask(row),
@@ -112,8 +112,8 @@ order by c.part, c.ended_xid, c.task_id`.execute(db);
 }
 
 /**
- * The last seq of a tape that is visible in a snapshot, however far from its end: what is visible of a tape is always
- * its beginning, for its events are committed in turn.
+ * Finds the last seq of a tape that a snapshot shows, however far from the end of the tape. A snapshot always shows a
+ * beginning of a tape, because the events of a tape are committed in turn: so it is found by bisection.
  *
  * @param tape.lastSeq a seq that is on the tape, or 0
  */
@@ -123,7 +123,7 @@ export async function findVisibleSeq(
   snapshot: Snapshot,
 ): Promise<bigint> {
   const { rows } = await sql<{ seq: bigint }>`/* spool_visible_seq */
-with recursive moment as materialized (select ${OWN_SNAPSHOT}),
+with recursive clock as materialized (select ${OWN_SNAPSHOT}),
 search (visible, hidden) as (
   select 0::bigint, ${lastSeq}::bigint + 1
   union all
@@ -131,7 +131,7 @@ search (visible, hidden) as (
          case when s.middle_is_visible then s.hidden else s.middle end
   from (
     select visible, hidden, (visible + hidden) / 2 as middle,
-           (select ${isRowVisible("e", snapshot)} from moment m, task_events e
+           (select ${isRowVisible("e", snapshot)} from clock m, task_events e
             where e.task_id = ${taskId}::uuid and e.seq = (visible + hidden) / 2) as middle_is_visible
     from search where hidden - visible > 1
   ) s
@@ -148,59 +148,87 @@ interface CandidateRow extends SnapshotRow {
 }
 
 /**
+ * Returns the CTEs `clock`, `log_check` and `candidate`. A candidate is a task whose row was last written by a transaction
+ * that the snapshot `seen` does not show. Each branch reads one index, in the order of places and up to the limit:
+ *
+ *   ended          ended since `seen`, and visible in the target: part 0, in the order of their ends
+ *   running        part 1, in the order of their ids, as all that follow
+ *   retrying       pending after an earlier attempt
+ *   endedUnordered ended, but without the number of the transaction that ended them
+ *   endedLater     ended, but not in the target yet: on their tapes the target may show events before the end
+ *   waiting        pending without an attempt, created since `seen`: only where newSince is given
+ *
+ * An example of three tasks A < B < C, two transactions and one cursor. The cursor has seen the transactions below 100.
+ *
+ *   transaction 101 wrote an event of A, which runs, and is still open
+ *   transaction 102 ended B, and committed
+ *   C ended in transaction 90
+ *
+ * A round begins; its target shows 102 but not 101. B is found in `ended`. A is no candidate: its visible row was written
+ * before 100. C is below the bound of `ended` and is not read. A stream that breaks after B resumes from the cursor
+ * { seen: 100, target, place: (102, B) }; a finished round leaves the cursor { seen: target }.
+ *
+ * Transaction 101 commits, and the next round begins. A is found in `running`: 101 is not visible in `seen`, though it is
+ * below 102. B is no candidate any more. So no event is missed and none is given twice.
+ *
+ * Had B ended during a round, after the target of the round, the round would find B in `endedLater` and give the events
+ * up to the target; the next round would give the end.
+ *
  * The statement is not prepared: a plan that serves every filter and every cursor serves none of them well.
  *
- * The CTEs `moment`, `log_check` and `candidate`: tasks whose row was changed by a transaction that is not visible in
- * what has been seen. Those that run, or wait again, are all looked at, which are few; of those that have ended, the
- * ones that did so since; and of those that wait for their first attempt, where they are asked for, the ones that are
- * new.
- *
- * @param newSince also those that wait for their first attempt, of which older ones have been seen; null: without them
+ * @param newSince from when on tasks are read that wait for their first attempt; null: without those
  */
 function candidates(query: ChangeQuery, newSince: Date | null = null): RawBuilder<unknown> {
   const { namespace, seen, limit } = query;
   const target = query.round?.target ?? EVERYTHING;
   const place = query.round?.place ?? FIRST_PLACE;
-  const inPartOne = place.endedXid === null;
-  const from = inPartOne ? place.taskId : FIRST_PLACE.taskId;
-  const newFrom = newSince === null ? from : later(from, firstIdAt(newSince));
-  // One bound, for an index is entered by one: what had ended below xmin has been seen.
-  const isBefore = inPartOne || place.endedXid! < seen.xmin;
-  const ended = isBefore ? { ...FIRST_PLACE, xid: seen.xmin } : { ...place, xid: place.endedXid };
+  const isPastEnded = place.endedXid === null;
+  const fromId = isPastEnded ? place.taskId : FIRST_PLACE.taskId;
+  const newFromId = newSince === null ? fromId : later(fromId, firstIdAt(newSince));
+  // One bound, because an index scan begins at one: a task that ended below xmin has been seen.
+  const isPlaceSeen = isPastEnded || place.endedXid! < seen.xmin;
+  const firstEnd = isPlaceSeen ? { ...FIRST_PLACE, xid: seen.xmin } : { ...place, xid: place.endedXid };
   const endedXid = sql.ref("t.ended_xid");
   const columns = sql`t.task_id, t.kind, t.last_seq`;
-  const changed = sql`not ${isVisible(rowXid("t"), seen)}`;
-  const wanted = sql`t.namespace = ${namespace} and ${changed}
+  const isChanged = sql`not ${isVisible(rowXid("t"), seen)}`;
+  const matches = sql`t.namespace = ${namespace} and ${isChanged}
     and (cardinality(${query.kinds}::text[]) = 0 or t.kind = any(${query.kinds}::text[]))
     and t.labels @> ${JSON.stringify(query.labels)}::jsonb`;
-  const notEnded = (which: RawBuilder<unknown>, fromId = from) => sql`(
-    select 1 as part, null::bigint as ended_xid, ${columns} from tasks t cross join moment m
-    where ${which} and t.task_id >= ${fromId}::uuid and ${wanted}
+  const inOrderOfIds = (condition: RawBuilder<unknown>, from = fromId) => sql`(
+    select 1 as part, null::bigint as ended_xid, ${columns} from tasks t cross join clock m
+    where ${condition} and t.task_id >= ${from}::uuid and ${matches}
     order by t.task_id limit ${limit}::int
   )`;
-  // The later statements of a round give nothing of their own snapshots.
-  const isNewRound = sql`${query.round === null}::boolean`;
-  const isGiven = sql`${isNewRound} and (${query.mustBeDurable}::boolean or exists (select from candidate))`;
-  return sql`moment as materialized (select ${OWN_SNAPSHOT_IN_LOG}),
-candidate as materialized (
-  (
-    select 0 as part, t.ended_xid, ${columns} from tasks t cross join moment m
-    where not ${inPartOne}::boolean and t.finished_at is not null and ${wanted}
-      and (t.ended_xid, t.task_id) >= (${ended.xid}::bigint, ${ended.taskId}::uuid)
+  const ended = sql`(
+    select 0 as part, t.ended_xid, ${columns} from tasks t cross join clock m
+    where not ${isPastEnded}::boolean and t.finished_at is not null and ${matches}
+      and (t.ended_xid, t.task_id) >= (${firstEnd.xid}::bigint, ${firstEnd.taskId}::uuid)
       and not ${isVisible(endedXid, seen)} and ${isVisible(endedXid, target)}
     order by t.ended_xid, t.task_id limit ${limit}::int
-  )
-  union all ${notEnded(sql`t.status = 'running'`)}
-  union all ${notEnded(sql`t.status = 'pending' and t.attempt > 0`)}
-  union all ${notEnded(sql`t.finished_at is not null and t.ended_xid is null`)}
-  union all ${notEnded(sql`t.finished_at is not null and t.ended_xid >= ${target.xmin}::bigint and not ${isVisible(endedXid, target)}`)}
-  union all ${notEnded(sql`${newSince !== null}::boolean and t.status = 'pending' and t.attempt = 0`, newFrom)}
+  )`;
+  const running = inOrderOfIds(sql`t.status = 'running'`);
+  const retrying = inOrderOfIds(sql`t.status = 'pending' and t.attempt > 0`);
+  const endedUnordered = inOrderOfIds(sql`t.finished_at is not null and t.ended_xid is null`);
+  const endedLater = inOrderOfIds(
+    sql`t.finished_at is not null and t.ended_xid >= ${target.xmin}::bigint and not ${isVisible(endedXid, target)}`,
+  );
+  const waiting = inOrderOfIds(
+    sql`${newSince !== null}::boolean and t.status = 'pending' and t.attempt = 0`,
+    newFromId,
+  );
+  const branches = [ended, running, retrying, endedUnordered, endedLater, waiting];
+  // Only the first statement of a round gives its own snapshot to a cursor.
+  const isNewRound = sql`${query.round === null}::boolean`;
+  const isGiven = sql`${isNewRound} and (${query.mustBeDurable}::boolean or exists (select from candidate))`;
+  return sql`clock as materialized (select ${OWN_SNAPSHOT_IN_LOG}),
+candidate as materialized (
+  ${sql.join(branches, sql` union all `)}
   order by part, ended_xid, task_id limit ${limit}::int
 ),
 ${logCheck(isGiven)}`;
 }
 
-/** A column of `candidate c`: the last of the last events of its tape that a snapshot shows; null: none of those. */
+/** A column of `candidate c`: the last seq that a snapshot shows of the tape's last events; null: none of those. */
 function lastVisible(snapshot: Snapshot): RawBuilder<bigint | null> {
   return sql`(
     select e.seq from task_events e
@@ -227,7 +255,7 @@ function toChanges<Row extends CandidateRow, Changed>(
   };
 }
 
-/** The first UUIDv7 of a time. */
+/** Returns the first UUIDv7 of a time. */
 function firstIdAt(time: Date): string {
   const hex = time.getTime().toString(16).padStart(12, "0");
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;

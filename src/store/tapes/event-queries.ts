@@ -106,7 +106,7 @@ async function readPageRow(
 }
 
 /** A stretch of a tape, both ends of it included. */
-export interface Span {
+export interface EventRange {
   taskId: string;
   fromSeq: bigint;
   toSeq: bigint;
@@ -115,11 +115,11 @@ export interface Span {
 /**
  * Reads stretches of several tapes at once.
  *
- * @param spans the first is of one event at least, and every event of each is on its tape
- * @returns the events of each span; together at least one, and no further than the event with which the bodies pass
- *   PAGE_BYTES_MAX: those behind it are left out, of whatever span they are
+ * @param ranges the first is of one event at least, and every event of each is on its tape
+ * @returns the events of each range; together at least one, and no further than the event with which the bodies pass
+ *   PAGE_BYTES_MAX: those behind it are left out, of whatever range they are
  */
-export async function readSpans(db: Kysely<Database>, spans: readonly Span[]): Promise<TapeEvent[][]> {
+export async function readRanges(db: Kysely<Database>, ranges: readonly EventRange[]): Promise<TapeEvent[][]> {
   const { rows } = await sql<PackedEvents & { number: number }>`/* spool_spans */
 select number::int, ${packed(sql`body::text`)}
 from (
@@ -128,18 +128,18 @@ from (
            order by s.number, e.seq rows between unbounded preceding and 1 preceding
          ) as before
   from unnest(
-    ${spans.map(({ taskId }) => taskId)}::uuid[], ${spans.map(({ fromSeq }) => fromSeq)}::bigint[],
-    ${spans.map(({ toSeq }) => toSeq)}::bigint[]
+    ${ranges.map(({ taskId }) => taskId)}::uuid[], ${ranges.map(({ fromSeq }) => fromSeq)}::bigint[],
+    ${ranges.map(({ toSeq }) => toSeq)}::bigint[]
   ) with ordinality as s (task_id, from_seq, to_seq, number)
   join task_events e on e.task_id = s.task_id and e.seq between s.from_seq and s.to_seq
 ) sized
 where before is null or before < ${PAGE_BYTES_MAX}::int
 group by number order by number`.execute(db);
   const read = new Map(rows.map((row) => [row.number, row]));
-  return spans.map((span, index) => {
+  return ranges.map((range, index) => {
     const row = read.get(index + 1);
-    const events = row === undefined ? [] : unpacked(span, row);
-    if (events === null) throw new Error(`events of task ${span.taskId} came without their bodies`);
+    const events = row === undefined ? [] : unpacked(range, row);
+    if (events === null) throw new Error(`events of task ${range.taskId} came without their bodies`);
     return events;
   });
 }

@@ -15,7 +15,7 @@ export const OWN_SNAPSHOT = sql`pg_current_snapshot()::text as snapshot,
   pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next_xid, now() as at`;
 
 /**
- * Columns of a statement's own snapshot, for a CTE `moment` that comes before a CTE of logCheck.
+ * Columns of a statement's own snapshot, for a CTE `clock` that comes before a CTE of logCheck.
  *
  * The snapshot is taken before the statement runs, so the log's position is no earlier: every transaction that had
  * completed in the snapshot has the record of its commit or abort below this position.
@@ -25,7 +25,7 @@ export const OWN_SNAPSHOT_IN_LOG = sql`${OWN_SNAPSHOT},
 
 /**
  * A CTE `log_check` with one column `log`: the database's timeline, and whether its log is on disk as far as the
- * snapshot of `moment` needs it. A crash loses the log that is not, and PostgreSQL then uses the numbers of the
+ * snapshot of `clock` needs it. A crash loses the log that is not, and PostgreSQL then uses the numbers of the
  * transactions in it again: a cursor that holds a snapshot may be given only where the log is on disk.
  *
  * Where the log is not on disk, and `isNeeded`, the statement itself becomes a transaction that writes a few bytes to
@@ -45,7 +45,7 @@ export function logCheck(isNeeded: RawBuilder<unknown>): RawBuilder<unknown> {
     when ${isNeeded} and ${waitsForCommit} and pg_logical_emit_message(true, 'spool', '') is not null
       then case when ${hasStandbys} then ' replicated' else ' flushed' end
     else '' end as log
-  from moment m
+  from clock m
 )`;
 }
 
@@ -59,10 +59,10 @@ export interface SnapshotRow {
 
 /** What is visible now. @param isGiven whether a cursor is to hold it: then the log is on disk when this resolves */
 export async function readSnapshot(db: Kysely<Database>, { isGiven }: { isGiven: boolean }): Promise<Snapshot> {
-  const { rows } = await sql<SnapshotRow>`with /* spool_snapshot */ moment as materialized (
+  const { rows } = await sql<SnapshotRow>`with /* spool_snapshot */ clock as materialized (
   select ${OWN_SNAPSHOT_IN_LOG}
 ), ${logCheck(sql`${isGiven}::boolean`)}
-select m.snapshot, m.at, l.log from moment m cross join log_check l`.execute(db);
+select m.snapshot, m.at, l.log from clock m cross join log_check l`.execute(db);
   return toSnapshot(rows[0]!).snapshot;
 }
 
