@@ -147,7 +147,8 @@ export class Feed {
 
   #readShared(tape: Tape, query: PageQuery, seenSeq: bigint): TapePage | null {
     const shared = this.#sharedPages.find(query);
-    if (shared !== undefined && isReusable(shared, seenSeq, { status: tape.status, lastSeq: tape.ring.lastSeq })) return shared;
+    if (shared !== undefined && isReusable(shared, seenSeq, { status: tape.status, lastSeq: tape.ring.lastSeq }))
+      return shared;
     const page = pageOf(tape, query);
     if (page !== null) this.#sharedPages.add(query, page);
     return page;

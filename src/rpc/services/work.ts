@@ -50,7 +50,8 @@ export async function* work(
 async function readHello(reader: AsyncIterator<WorkRequest>, signal: AbortSignal): Promise<Hello> {
   const first = await within(reader.next(), HELLO_MS, signal);
   signal.throwIfAborted();
-  if (first === undefined) throw new OutOfPlace(`no Hello within ${HELLO_MS / 1_000} s: a stream starts with exactly one`);
+  if (first === undefined)
+    throw new OutOfPlace(`no Hello within ${HELLO_MS / 1_000} s: a stream starts with exactly one`);
   const { value } = first;
   if (value?.message.case === "hello") return value.message.value;
   throw new OutOfPlace("the first message must be Hello");
