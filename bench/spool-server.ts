@@ -23,7 +23,7 @@ export interface SpoolOptions {
   logFile?: string | undefined;
 }
 
-/** Starts the server as its users do, and with its defaults, but for a log of warnings alone and no HTTP door. */
+/** Starts the server as its users do, and with its defaults, but for a log of warnings alone and no HTTP endpoint. */
 export async function startSpool(
   databaseUrl: string,
   { profileDir, settings = {}, logFile }: SpoolOptions = {},

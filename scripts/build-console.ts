@@ -1,4 +1,4 @@
-// `npm run build:console`, which npm's `prepare` runs too: bundles the console into dist/console, where the HTTP door
+// `npm run build:console`, which npm's `prepare` runs too: bundles the console into dist/console, where the HTTP endpoint
 // finds it. All but index.html carry a hash of their content in their name, and may be kept for ever.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

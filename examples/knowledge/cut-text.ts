@@ -4,7 +4,7 @@ export function cutText(text: string, charsMax: number): string {
   return text.slice(0, isHighSurrogate(text.charCodeAt(charsMax - 1)) ? charsMax - 1 : charsMax);
 }
 
-/** A text as a label: one line of at most charsMax UTF-16 code units that Postgres can store and every door carry. */
+/** A text as a label: one line of at most charsMax UTF-16 code units that Postgres can store and every endpoint carry. */
 export function oneLine(text: string, charsMax: number): string {
   // Cut first as well: what is far too long for a label need not be read to its end.
   const start = cutText(text, 4 * charsMax);

@@ -59,7 +59,7 @@ export interface EngineSettings extends MembershipSettings {
 }
 
 /**
- * The whole of the service without its doors: stores tasks, runs the kinds of this process, serves the tapes.
+ * The whole of the service without its endpoints: stores tasks, runs the kinds of this process, serves the tapes.
  *
  *   startTask ─▶ journal ─▶ one commit ─▶ feed ─▶ followTape
  *       └▶ runner ─▶ a kind's code, here or at a worker ─▶ journal …

@@ -4,29 +4,29 @@ import { DEADLINE_AHEAD_MS_MAX } from "../../src/domain/limits.ts";
 import { DEFAULT_RETRY_POLICY, RETRY_BOUNDS } from "../../src/domain/retry.ts";
 import type { RetryPolicy } from "../../src/domain/retry.ts";
 import { untilStopped } from "../support/engine-tasks.ts";
-import type { Door } from "./door.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { collect, wholeTape } from "./tape-contract.ts";
 
-/** What docs/guarantees.md promises of further attempts at a task, and of when it and they are ended, at every door. */
-export function attemptContract(door: () => Door): void {
+/** What docs/guarantees.md promises of further attempts at a task, and of when it and they are ended, at every endpoint. */
+export function attemptContract(endpoint: () => Endpoint): void {
   it("a timeout ends the attempt with DEADLINE_EXCEEDED", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params, timeoutMs: 20 });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params, timeoutMs: 20 });
     const { signal } = await actor.enter();
     signal.addEventListener("abort", () => actor.fail(signal.reason as Error));
-    const { status, error } = await door().result({ taskId: task.taskId, waitMs: 10_000 });
+    const { status, error } = await endpoint().result({ taskId: task.taskId, waitMs: 10_000 });
     assert.deepEqual([status, error?.reason], ["failed", "DEADLINE_EXCEEDED"]);
   });
 
   it("a failed attempt is tried again as often as was asked", async () => {
-    const first = door().stage.actor();
-    const second = door().stage.actor(first.params.key, 2);
-    const { task } = await door().start({ kind: "stage", params: first.params, maxAttempts: 2 });
+    const first = endpoint().stage.actor();
+    const second = endpoint().stage.actor(first.params.key, 2);
+    const { task } = await endpoint().start({ kind: "stage", params: first.params, maxAttempts: 2 });
     await first.enter();
     first.fail(new TaskError("FLAKY", "try again"));
     await second.enter();
     second.leave({ attempt: 2 });
-    const tape = await collect(door().follow({ taskId: task.taskId }));
+    const tape = await collect(endpoint().follow({ taskId: task.taskId }));
     assert.deepEqual(
       tape.map(({ type }) => type),
       ["started", "retrying", "started", "final"],
@@ -44,9 +44,9 @@ export function attemptContract(door: () => Door): void {
     });
     for (const retryPolicy of [undefined, {}, { initialBackoffMs: 1_500 }, { jitter: 0 }, extreme(0), extreme(1)]) {
       const labels = { run: crypto.randomUUID() };
-      const { task } = await door().start({ kind: "echo", labels, ...(retryPolicy && { retryPolicy }) });
-      const [listed] = await collect(door().list({ labels }));
-      for (const told of [task, await door().get(task.taskId), listed!]) {
+      const { task } = await endpoint().start({ kind: "echo", labels, ...(retryPolicy && { retryPolicy }) });
+      const [listed] = await collect(endpoint().list({ labels }));
+      for (const told of [task, await endpoint().get(task.taskId), listed!]) {
         assert.deepEqual(told.retryPolicy, { ...DEFAULT_RETRY_POLICY, ...retryPolicy });
         assert.deepEqual([told.maxAttempts, told.handovers], [1, 0]);
       }
@@ -55,43 +55,43 @@ export function attemptContract(door: () => Door): void {
 
   it("the policy decides when the next attempt is due", async () => {
     const HOUR_MS = 3_600_000;
-    const actor = door().stage.actor();
+    const actor = endpoint().stage.actor();
     const retryPolicy = { initialBackoffMs: HOUR_MS, maxBackoffMs: HOUR_MS, jitter: 0 };
     const start = { kind: "stage", params: actor.params, maxAttempts: 100, retryPolicy };
-    const { taskId, maxAttempts } = (await door().start(start)).task;
+    const { taskId, maxAttempts } = (await endpoint().start(start)).task;
     assert.equal(maxAttempts, 100);
     await actor.enter();
     actor.fail(new Error("try again, but not soon"));
-    for await (const { type } of door().follow({ taskId })) if (type === "retrying") break;
-    const { status, startedAt, runAt } = await door().get(taskId);
+    for await (const { type } of endpoint().follow({ taskId })) if (type === "retrying") break;
+    const { status, startedAt, runAt } = await endpoint().get(taskId);
     const waitMs = runAt!.getTime() - startedAt!.getTime();
     assert.ok(status === "pending" && waitMs >= HOUR_MS && waitMs < HOUR_MS + 60_000, `${status}, ${waitMs} ms`);
-    await door().cancel(taskId);
+    await endpoint().cancel(taskId);
   });
 
   it("a task whose deadline has passed never runs, and a start of it that is sent again finds it", async () => {
     const start = { kind: "echo", requestId: crypto.randomUUID(), deadlineAt: new Date(Date.now() - 1_000) };
-    const { task } = await door().start(start);
+    const { task } = await endpoint().start(start);
     assert.deepEqual([task.status, task.deadlineAt, task.attemptDeadlineAt], ["pending", start.deadlineAt, null]);
-    const { status, error, isStarted } = await door().result({ taskId: task.taskId, waitMs: 10_000 });
+    const { status, error, isStarted } = await endpoint().result({ taskId: task.taskId, waitMs: 10_000 });
     assert.deepEqual([status, error?.reason, isStarted], ["failed", "DEADLINE_EXCEEDED", false]);
-    const tape = await wholeTape(door(), task.taskId);
+    const tape = await wholeTape(endpoint(), task.taskId);
     assert.deepEqual(tape, [{ seq: 1n, type: "final", body: { status: "failed", error: error! } }]);
-    const again = await door().start(start);
+    const again = await endpoint().start(start);
     assert.deepEqual([again.task.taskId, again.alreadyStarted], [task.taskId, true]);
   });
 
   it("a deadline ends a running task, whatever attempts it has left", async () => {
     // A machine that is too slow to run it in time ends it too; then it is given more.
     for (let aheadMs = 500; ; aheadMs *= 2) {
-      const actor = door().stage.actor();
+      const actor = endpoint().stage.actor();
       const deadlineAt = new Date(Date.now() + aheadMs);
-      const { task } = await door().start({ kind: "stage", params: actor.params, maxAttempts: 100, deadlineAt });
+      const { task } = await endpoint().start({ kind: "stage", params: actor.params, maxAttempts: 100, deadlineAt });
       void actor.enter().then(({ signal }) => untilStopped(signal).catch(actor.fail));
-      const { status, error, isStarted } = await door().result({ taskId: task.taskId, waitMs: 10_000 });
+      const { status, error, isStarted } = await endpoint().result({ taskId: task.taskId, waitMs: 10_000 });
       assert.deepEqual([status, error?.reason], ["failed", "DEADLINE_EXCEEDED"]);
       if (!isStarted) continue;
-      const types = (await wholeTape(door(), task.taskId)).map(({ type }) => type);
+      const types = (await wholeTape(endpoint(), task.taskId)).map(({ type }) => type);
       assert.deepEqual(types, ["started", "final"]);
       return;
     }
@@ -108,15 +108,15 @@ export function attemptContract(door: () => Door): void {
       [{ timeoutMs, deadlineAt: soon }, () => soon],
       [{ deadlineAt: soon }, () => soon],
     ] as const) {
-      const actor = door().stage.actor();
-      const { task } = await door().start({ kind: "stage", params: actor.params, ...limits });
+      const actor = endpoint().stage.actor();
+      const { task } = await endpoint().start({ kind: "stage", params: actor.params, ...limits });
       await actor.enter();
-      const running = await door().get(task.taskId);
+      const running = await endpoint().get(task.taskId);
       assert.deepEqual(running.attemptDeadlineAt, deadlineOf(running.startedAt!));
       assert.deepEqual(running.deadlineAt, "deadlineAt" in limits ? limits.deadlineAt : null);
       actor.leave();
-      await door().result({ taskId: task.taskId, waitMs: 10_000 });
-      const { attemptDeadlineAt, deadlineAt } = await door().get(task.taskId);
+      await endpoint().result({ taskId: task.taskId, waitMs: 10_000 });
+      const { attemptDeadlineAt, deadlineAt } = await endpoint().get(task.taskId);
       assert.deepEqual([attemptDeadlineAt, deadlineAt], [null, running.deadlineAt]);
     }
   });

@@ -1,36 +1,36 @@
-import { openClientDoor, openWorkerDoor } from "./client-door.ts";
-import type { Door } from "./door.ts";
-import { openEngineDoor } from "./engine-door.ts";
+import { openClientEndpoint, openWorkerEndpoint } from "./client-endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { openEngineEndpoint } from "./engine-endpoint.ts";
 import { followContract } from "./follow-contract.ts";
-import { openGrpcDoor } from "./grpc-door.ts";
-import { openGrpcWebDoor } from "./grpc-web-door.ts";
-import { openJsonDoor, openSseDoor } from "./json-door.ts";
+import { openGrpcEndpoint } from "./grpc-endpoint.ts";
+import { openGrpcWebEndpoint } from "./grpc-web-endpoint.ts";
+import { openJsonEndpoint, openSseEndpoint } from "./json-endpoint.ts";
 import { sessionContract } from "./session-contract.ts";
 import { tapeContract } from "./tape-contract.ts";
 import { taskContract } from "./task-contract.ts";
 
 /** Every way in. What docs/guarantees.md promises holds at each. */
 const DOORS = {
-  "the engine": openEngineDoor,
-  gRPC: openGrpcDoor,
-  "gRPC-Web": openGrpcWebDoor,
-  "Connect with JSON": openJsonDoor,
-  "server-sent events": openSseDoor,
-  "the client": openClientDoor,
-  "the client, with a worker": openWorkerDoor,
+  "the engine": openEngineEndpoint,
+  gRPC: openGrpcEndpoint,
+  "gRPC-Web": openGrpcWebEndpoint,
+  "Connect with JSON": openJsonEndpoint,
+  "server-sent events": openSseEndpoint,
+  "the client": openClientEndpoint,
+  "the client, with a worker": openWorkerEndpoint,
 };
 
 for (const [name, open] of Object.entries(DOORS)) {
-  describe(`at the door of ${name}`, () => {
-    let door: Door;
+  describe(`at the endpoint of ${name}`, () => {
+    let endpoint: Endpoint;
     before(async () => {
-      door = await open();
+      endpoint = await open();
     });
-    after(() => door?.[Symbol.asyncDispose]());
+    after(() => endpoint?.[Symbol.asyncDispose]());
 
-    describe("tape", () => tapeContract(() => door));
-    describe("task", () => taskContract(() => door));
-    describe("tasks", () => followContract(() => door));
-    if (open !== openWorkerDoor) describe("session", () => sessionContract(() => door));
+    describe("tape", () => tapeContract(() => endpoint));
+    describe("task", () => taskContract(() => endpoint));
+    describe("tasks", () => followContract(() => endpoint));
+    if (open !== openWorkerEndpoint) describe("session", () => sessionContract(() => endpoint));
   });
 }

@@ -1,31 +1,32 @@
 import assert from "node:assert/strict";
-import { DoorError } from "./door.ts";
-import type { Door, DoorEvent, DoorNews } from "./door.ts";
+import { EndpointError } from "./endpoint.ts";
+import type { Endpoint, EndpointEvent, EndpointNews } from "./endpoint.ts";
 import { wholeTape } from "./tape-contract.ts";
 
-/** What docs/guarantees.md promises of a stream over many tasks, at every door. */
-export function followContract(door: () => Door): void {
+/** What docs/guarantees.md promises of a stream over many tasks, at every endpoint. */
+export function followContract(endpoint: () => Endpoint): void {
   it("gives every event of every task once and in order, of tasks that start later too", async () => {
     const labels = { team: crypto.randomUUID() };
-    const before = await startEchoes(door(), 2, labels);
-    const news = door().followTasks({ labels, fromStart: true })[Symbol.asyncIterator]();
-    const tapes = new Map<string, DoorEvent[]>();
+    const before = await startEchoes(endpoint(), 2, labels);
+    const news = endpoint().followTasks({ labels, fromStart: true })[Symbol.asyncIterator]();
+    const tapes = new Map<string, EndpointEvent[]>();
     await readOn(news, tapes, () => endedOf(tapes) === 2);
-    const after = await startEchoes(door(), 2, labels);
+    const after = await startEchoes(endpoint(), 2, labels);
     await readOn(news, tapes, () => endedOf(tapes) === 4);
     await news.return?.();
-    for (const taskId of [...before, ...after]) assert.deepEqual(tapes.get(taskId), await wholeTape(door(), taskId));
+    for (const taskId of [...before, ...after])
+      assert.deepEqual(tapes.get(taskId), await wholeTape(endpoint(), taskId));
     assert.equal(tapes.size, 4);
   });
 
   it("comes back with its cursor after any frame, and has missed and repeated nothing", async () => {
     const labels = { team: crypto.randomUUID() };
-    const tapes = new Map<string, DoorEvent[]>();
-    const taskIds = await startEchoes(door(), 5, labels);
+    const tapes = new Map<string, EndpointEvent[]>();
+    const taskIds = await startEchoes(endpoint(), 5, labels);
     let cursor: string | undefined;
     for (let streams = 1; endedOf(tapes) < 5; streams++) {
-      if (streams === 3) taskIds.push(...(await startEchoes(door(), 1, labels)));
-      const news = door()
+      if (streams === 3) taskIds.push(...(await startEchoes(endpoint(), 1, labels)));
+      const news = endpoint()
         .followTasks({ labels, cursor, fromStart: cursor === undefined })
         [Symbol.asyncIterator]();
       const framesEach = 2; // The first of a stream has no task.
@@ -34,17 +35,17 @@ export function followContract(door: () => Door): void {
       }
       await news.return?.();
     }
-    for (const taskId of taskIds.slice(0, 5)) assert.deepEqual(tapes.get(taskId), await wholeTape(door(), taskId));
+    for (const taskId of taskIds.slice(0, 5)) assert.deepEqual(tapes.get(taskId), await wholeTape(endpoint(), taskId));
   });
 
   it("begins with what is recorded after its first frame, where it is not asked for the start", async () => {
     const labels = { team: crypto.randomUUID() };
-    const [before] = await startEchoes(door(), 1, labels);
-    await door().result({ taskId: before!, waitMs: 10_000 });
-    const news = door().followTasks({ labels })[Symbol.asyncIterator]();
-    const tapes = new Map<string, DoorEvent[]>();
+    const [before] = await startEchoes(endpoint(), 1, labels);
+    await endpoint().result({ taskId: before!, waitMs: 10_000 });
+    const news = endpoint().followTasks({ labels })[Symbol.asyncIterator]();
+    const tapes = new Map<string, EndpointEvent[]>();
     await readOn(news, tapes, () => true);
-    const [after] = await startEchoes(door(), 1, labels);
+    const [after] = await startEchoes(endpoint(), 1, labels);
     await readOn(news, tapes, () => endedOf(tapes) === 1);
     await news.return?.();
     assert.deepEqual([...tapes.keys()], [after]);
@@ -52,11 +53,11 @@ export function followContract(door: () => Door): void {
 
   it("tells of tasks as they stand, with the latest progress of those that run", async () => {
     const labels = { team: crypto.randomUUID() };
-    const actor = door().stage.actor();
-    const news = door().followTasks({ labels, view: "tasks" })[Symbol.asyncIterator]();
+    const actor = endpoint().stage.actor();
+    const news = endpoint().followTasks({ labels, view: "tasks" })[Symbol.asyncIterator]();
     const seen: string[] = [];
     await readOn(news, new Map(), () => true);
-    const { task } = await door().start({ kind: "stage", params: actor.params, labels });
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params, labels });
     const running = await actor.enter();
     await running.progress("read", 3);
     const isSeen = (state: string) => {
@@ -76,32 +77,33 @@ export function followContract(door: () => Door): void {
 
   it("is refused a cursor of another filter, by name", async () => {
     const labels = { team: crypto.randomUUID() };
-    const news = door().followTasks({ labels })[Symbol.asyncIterator]();
+    const news = endpoint().followTasks({ labels })[Symbol.asyncIterator]();
     const cursor = await readOn(news, new Map(), () => true);
     await news.return?.();
     await assert.rejects(
-      async () => readOn(door().followTasks({ cursor })[Symbol.asyncIterator](), new Map(), () => true),
-      (error) => error instanceof DoorError && error.reason === "INVALID_ARGUMENT" && error.fields.includes("cursor"),
+      async () => readOn(endpoint().followTasks({ cursor })[Symbol.asyncIterator](), new Map(), () => true),
+      (error) =>
+        error instanceof EndpointError && error.reason === "INVALID_ARGUMENT" && error.fields.includes("cursor"),
     );
   });
 }
 
-async function startEchoes(door: Door, count: number, labels: Record<string, string>): Promise<string[]> {
+async function startEchoes(endpoint: Endpoint, count: number, labels: Record<string, string>): Promise<string[]> {
   const started = await Promise.all(
-    Array.from({ length: count }, () => door.start({ kind: "echo", params: { count: 3 }, labels })),
+    Array.from({ length: count }, () => endpoint.start({ kind: "echo", params: { count: 3 }, labels })),
   );
   return started.map(({ task }) => task.taskId);
 }
 
-function endedOf(tapes: ReadonlyMap<string, readonly DoorEvent[]>): number {
+function endedOf(tapes: ReadonlyMap<string, readonly EndpointEvent[]>): number {
   return [...tapes.values()].filter((tape) => tape.at(-1)?.type === "final").length;
 }
 
 /** Reads frames until one is enough, and puts their events on their tapes. @returns the cursor of the last */
 async function readOn(
-  news: AsyncIterator<DoorNews>,
-  tapes: Map<string, DoorEvent[]>,
-  isEnough: (frame: DoorNews) => boolean,
+  news: AsyncIterator<EndpointNews>,
+  tapes: Map<string, EndpointEvent[]>,
+  isEnough: (frame: EndpointNews) => boolean,
 ): Promise<string> {
   for (;;) {
     const { done, value } = await news.next();

@@ -5,8 +5,8 @@ import { Code } from "@connectrpc/connect";
 import { DEADLINE_AHEAD_MS_MAX, EVENT_BYTES_MAX, PARAMS_BYTES_MAX, RESULT_BYTES_MAX } from "../../src/domain/limits.ts";
 import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { CODES } from "../../src/rpc/errors.ts";
-import { DoorError } from "./door.ts";
-import { openWire } from "./grpc-door.ts";
+import { EndpointError } from "./endpoint.ts";
+import { openWire } from "./grpc-endpoint.ts";
 import { openServed } from "./served.ts";
 import type { Served } from "./served.ts";
 
@@ -89,7 +89,7 @@ const REFUSED_STREAMS: typeof REFUSED = [
   ],
 ];
 
-describe("bad input at the gRPC door is refused with a code, a reason and the field", () => {
+describe("bad input at the gRPC endpoint is refused with a code, a reason and the field", () => {
   let served: Served;
   let wire: ReturnType<typeof openWire>;
   before(async () => {
@@ -136,7 +136,7 @@ async function assertRefused(call: Promise<unknown>, reason: string, field?: str
     () => assert.fail("was not refused"),
     (thrown: unknown) => thrown,
   );
-  assert.ok(error instanceof DoorError, String(error));
+  assert.ok(error instanceof EndpointError, String(error));
   assert.equal(error.reason, reason);
   assert.equal(error.code, CODES[reason as keyof typeof CODES], Code[error.code]);
   if (field !== undefined) assert.ok(error.fields.includes(field), `names ${error.fields.join(", ")}, not ${field}`);

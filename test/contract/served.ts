@@ -12,9 +12,9 @@ import { openPostgres } from "../support/stores.ts";
 
 /** A server on free ports of 127.0.0.1, in this process so that the test plays the code of its tasks. */
 export interface Served extends AsyncDisposable {
-  /** Of the gRPC door. */
+  /** Of the gRPC endpoint. */
   readonly address: string;
-  /** Of the HTTP door: where URLs begin. */
+  /** Of the HTTP endpoint: where URLs begin. */
   readonly url: string;
   readonly stage: Stage;
 }
@@ -38,20 +38,20 @@ export async function openServed({
   const engine = await startEngine(store, { kinds: byWorker ? [] : [stage.kind] });
   const log = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
   const common = { engine, host: "127.0.0.1", port: 0, log };
-  const door = await openGrpcListener(common);
+  const endpoint = await openGrpcListener(common);
   const metrics = openMetrics();
   const readiness = new Readiness(async () => {});
   readiness.schema = true;
   readiness.engine = true;
-  const httpDoor = await openHttpListener({ ...common, readiness, metrics, ...(fallback && { fallback }) });
-  const endpoints = { address: `127.0.0.1:${door.port}`, url: `http://127.0.0.1:${httpDoor.port}` };
+  const httpEndpoint = await openHttpListener({ ...common, readiness, metrics, ...(fallback && { fallback }) });
+  const endpoints = { address: `127.0.0.1:${endpoint.port}`, url: `http://127.0.0.1:${httpEndpoint.port}` };
   const connected = byWorker ? await connectWorker(await workerAt(endpoints), stage) : null;
   return {
     ...endpoints,
     stage,
     async [Symbol.asyncDispose]() {
       await connected?.[Symbol.asyncDispose]();
-      await Promise.all([door.close({ graceMs: 1_000 }), httpDoor.close({ graceMs: 1_000 })]);
+      await Promise.all([endpoint.close({ graceMs: 1_000 }), httpEndpoint.close({ graceMs: 1_000 })]);
       await metrics[Symbol.asyncDispose]();
       await engine[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();

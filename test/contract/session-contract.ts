@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { hostname } from "node:os";
-import type { Door } from "./door.ts";
+import type { Endpoint } from "./endpoint.ts";
 
-/** What every door tells of those who run the tasks. */
-export function sessionContract(door: () => Door): void {
+/** What every endpoint tells of those who run the tasks. */
+export function sessionContract(endpoint: () => Endpoint): void {
   it("says who runs what, how much of it, and how lately it said that it lives", async () => {
-    const { sessions, hasMore } = await door().sessions();
+    const { sessions, hasMore } = await endpoint().sessions();
     assert.equal(hasMore, false);
     assert.equal(sessions.length, 1);
     const [{ sessionId, kinds, startedAt, seenAt, expiresAt, ...session }] = sessions as [(typeof sessions)[number]];
@@ -16,12 +16,12 @@ export function sessionContract(door: () => Door): void {
   });
 
   it("counts what runs under each", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     await actor.enter();
-    assert.equal((await door().sessions()).sessions[0]?.running, 1);
+    assert.equal((await endpoint().sessions()).sessions[0]?.running, 1);
     actor.leave();
-    await door().result({ taskId: task.taskId, waitMs: 60_000 });
-    assert.equal((await door().sessions()).sessions[0]?.running, 0);
+    await endpoint().result({ taskId: task.taskId, waitMs: 60_000 });
+    assert.equal((await endpoint().sessions()).sessions[0]?.running, 0);
   });
 }

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { Code } from "@connectrpc/connect";
-import { DoorError } from "./door.ts";
-import type { Door, DoorEvent } from "./door.ts";
+import { EndpointError } from "./endpoint.ts";
+import type { Endpoint, EndpointEvent } from "./endpoint.ts";
 
-/** What docs/guarantees.md promises of a tape, at every door. */
-export function tapeContract(door: () => Door): void {
+/** What docs/guarantees.md promises of a tape, at every endpoint. */
+export function tapeContract(endpoint: () => Endpoint): void {
   it("has every event of a task that succeeds, numbered 1, 2, 3, …, the final one last", async () => {
-    const { task } = await door().start({ kind: "echo", params: { count: 5 } });
-    const tape = await collect(door().follow({ taskId: task.taskId }));
+    const { task } = await endpoint().start({ kind: "echo", params: { count: 5 } });
+    const tape = await collect(endpoint().follow({ taskId: task.taskId }));
     assert.deepEqual(
       tape.map(({ type }) => type),
       ["started", ...Array<string>(5).fill("progress"), "partial", "final"],
@@ -20,10 +20,10 @@ export function tapeContract(door: () => Door): void {
   });
 
   it("tells a follower of each event while the task runs, and ends by itself after final", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const running = await actor.enter();
-    const follower = door().follow({ taskId: task.taskId })[Symbol.asyncIterator]();
+    const follower = endpoint().follow({ taskId: task.taskId })[Symbol.asyncIterator]();
     assert.equal((await next(follower)).type, "started");
     for (let step = 1; step <= 3; step++) {
       await running.progress("step", step);
@@ -35,70 +35,73 @@ export function tapeContract(door: () => Door): void {
   });
 
   it("gives a follower that comes back exactly what it missed", async () => {
-    const { task } = await door().start({ kind: "echo", params: { count: 5 } });
-    const seen = await collect(take(2, door().follow({ taskId: task.taskId })));
-    const rest = await collect(door().follow({ taskId: task.taskId, fromSeq: seen.at(-1)!.seq + 1n }));
-    assert.deepEqual([...seen, ...rest], await wholeTape(door(), task.taskId));
+    const { task } = await endpoint().start({ kind: "echo", params: { count: 5 } });
+    const seen = await collect(take(2, endpoint().follow({ taskId: task.taskId })));
+    const rest = await collect(endpoint().follow({ taskId: task.taskId, fromSeq: seen.at(-1)!.seq + 1n }));
+    assert.deepEqual([...seen, ...rest], await wholeTape(endpoint(), task.taskId));
   });
 
   it("replays identically after the end, to followers and pages alike", async () => {
-    const { task } = await door().start({ kind: "echo", params: { count: 4 } });
-    const live = await collect(door().follow({ taskId: task.taskId }));
-    assert.deepEqual(await collect(door().follow({ taskId: task.taskId })), live);
-    assert.deepEqual(await wholeTape(door(), task.taskId), live);
+    const { task } = await endpoint().start({ kind: "echo", params: { count: 4 } });
+    const live = await collect(endpoint().follow({ taskId: task.taskId }));
+    assert.deepEqual(await collect(endpoint().follow({ taskId: task.taskId })), live);
+    assert.deepEqual(await wholeTape(endpoint(), task.taskId), live);
   });
 
   it("gives the tail alone from a seq, inclusive; 0 and 1 mean the same", async () => {
-    const taskId = await finishedEcho(door(), 4);
-    assert.deepEqual(seqs(await collect(door().follow({ taskId, fromSeq: 5n }))), [5n, 6n, 7n]);
-    assert.deepEqual(seqs((await door().events({ taskId, fromSeq: 6n })).events), [6n, 7n]);
-    assert.deepEqual(await door().events({ taskId, fromSeq: 0n }), await door().events({ taskId, fromSeq: 1n }));
+    const taskId = await finishedEcho(endpoint(), 4);
+    assert.deepEqual(seqs(await collect(endpoint().follow({ taskId, fromSeq: 5n }))), [5n, 6n, 7n]);
+    assert.deepEqual(seqs((await endpoint().events({ taskId, fromSeq: 6n })).events), [6n, 7n]);
+    assert.deepEqual(
+      await endpoint().events({ taskId, fromSeq: 0n }),
+      await endpoint().events({ taskId, fromSeq: 1n }),
+    );
   });
 
   it("ends a follower past the end of a finished tape at once, with no event", async () => {
-    const taskId = await finishedEcho(door(), 1);
-    assert.deepEqual(await collect(door().follow({ taskId, fromSeq: 5n })), []);
-    assert.deepEqual(await collect(door().follow({ taskId, fromSeq: 9_999n })), []);
+    const taskId = await finishedEcho(endpoint(), 1);
+    assert.deepEqual(await collect(endpoint().follow({ taskId, fromSeq: 5n })), []);
+    assert.deepEqual(await collect(endpoint().follow({ taskId, fromSeq: 9_999n })), []);
   });
 
   it("refuses a follower past the end of a tape that goes on, and names its last event", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const { taskId } = task;
     const running = await actor.enter();
     await running.log("INFO", "hello");
     await running.flush();
     for (const fromSeq of [4n, 9_999n]) {
-      await assert.rejects(collect(door().follow({ taskId, fromSeq })), (error: unknown) => {
-        assert.ok(error instanceof DoorError, String(error));
+      await assert.rejects(collect(endpoint().follow({ taskId, fromSeq })), (error: unknown) => {
+        assert.ok(error instanceof EndpointError, String(error));
         assert.equal(error.reason, "SEQ_OUT_OF_RANGE");
         assert.ok(error.code === 0 || error.code === Code.OutOfRange);
         assert.deepEqual(error.metadata, { task_id: taskId, from_seq: `${fromSeq}`, last_seq: "2" });
         return true;
       });
     }
-    const page = await door().events({ taskId, fromSeq: 9_999n });
+    const page = await endpoint().events({ taskId, fromSeq: 9_999n });
     assert.deepEqual([page.events, page.nextFromSeq, page.hasMore, page.status], [[], 9_999n, false, "running"]);
-    const next = collect(door().follow({ taskId, fromSeq: 3n }));
+    const next = collect(endpoint().follow({ taskId, fromSeq: 3n }));
     actor.leave();
     assert.deepEqual(seqs(await next), [3n]);
   });
 
   it("refuses a follower past the start of a tape that has not begun", async () => {
-    const { task } = await door().start({ kind: "echo", runAt: new Date(Date.now() + 3_600_000) });
+    const { task } = await endpoint().start({ kind: "echo", runAt: new Date(Date.now() + 3_600_000) });
     const { taskId } = task;
-    const following = collect(door().follow({ taskId, fromSeq: 2n }));
+    const following = collect(endpoint().follow({ taskId, fromSeq: 2n }));
     await assert.rejects(following, { reason: "SEQ_OUT_OF_RANGE" });
-    const first = collect(door().follow({ taskId, fromSeq: 1n }));
-    await door().cancel(taskId);
+    const first = collect(endpoint().follow({ taskId, fromSeq: 1n }));
+    await endpoint().cancel(taskId);
     assert.deepEqual(seqs(await first), [1n]);
   });
 
   it("pages visit every event once, three at a time", async () => {
-    const taskId = await finishedEcho(door(), 8);
-    const pages: DoorEvent[][] = [];
+    const taskId = await finishedEcho(endpoint(), 8);
+    const pages: EndpointEvent[][] = [];
     for (let fromSeq = 1n; ;) {
-      const page = await door().events({ taskId, fromSeq, limit: 3 });
+      const page = await endpoint().events({ taskId, fromSeq, limit: 3 });
       pages.push(page.events);
       assert.equal(page.nextFromSeq, fromSeq + BigInt(page.events.length));
       fromSeq = page.nextFromSeq;
@@ -112,106 +115,108 @@ export function tapeContract(door: () => Door): void {
   });
 
   it("answers a page with limit and from_seq together, and what lies behind it", async () => {
-    const taskId = await finishedEcho(door(), 8);
-    const page = await door().events({ taskId, fromSeq: 4n, limit: 2 });
+    const taskId = await finishedEcho(endpoint(), 8);
+    const page = await endpoint().events({ taskId, fromSeq: 4n, limit: 2 });
     assert.deepEqual(seqs(page.events), [4n, 5n]);
     assert.deepEqual([page.nextFromSeq, page.lastSeq, page.hasMore, page.status], [6n, 11n, true, "succeeded"]);
   });
 
   it("a page past the end is empty and leaves the cursor where it is", async () => {
-    const taskId = await finishedEcho(door(), 1);
-    const page = await door().events({ taskId, fromSeq: 9_999n });
+    const taskId = await finishedEcho(endpoint(), 1);
+    const page = await endpoint().events({ taskId, fromSeq: 9_999n });
     assert.deepEqual([page.events, page.nextFromSeq, page.hasMore], [[], 9_999n, false]);
   });
 
   it("a caught-up page is empty, at once, while the task runs", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     await actor.enter();
-    const page = await door().events({ taskId: task.taskId, fromSeq: 2n });
+    const page = await endpoint().events({ taskId: task.taskId, fromSeq: 2n });
     assert.deepEqual([page.events, page.nextFromSeq, page.hasMore, page.status], [[], 2n, false, "running"]);
     actor.leave();
   });
 
   it("a task that has not run has an empty tape", async () => {
-    const { task } = await door().start({ kind: "echo", runAt: new Date(Date.now() + 3_600_000) });
-    const page = await door().events({ taskId: task.taskId });
+    const { task } = await endpoint().start({ kind: "echo", runAt: new Date(Date.now() + 3_600_000) });
+    const page = await endpoint().events({ taskId: task.taskId });
     assert.deepEqual([page.events, page.lastSeq, page.nextFromSeq, page.hasMore], [[], 0n, 1n, false]);
-    await door().cancel(task.taskId);
+    await endpoint().cancel(task.taskId);
   });
 
   it("a long poll returns at once with a backlog, and on a finished task", async () => {
-    const taskId = await finishedEcho(door(), 1);
-    assert.equal((await door().events({ taskId, waitMs: 60_000 })).events.length, 4);
-    assert.deepEqual((await door().events({ taskId, fromSeq: 5n, waitMs: 60_000 })).events, []);
+    const taskId = await finishedEcho(endpoint(), 1);
+    assert.equal((await endpoint().events({ taskId, waitMs: 60_000 })).events.length, 4);
+    assert.deepEqual((await endpoint().events({ taskId, fromSeq: 5n, waitMs: 60_000 })).events, []);
   });
 
   it("a long poll wakes on an append, and on the end", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const { taskId } = task;
     const running = await actor.enter();
-    const appended = door().events({ taskId, fromSeq: 2n, waitMs: 60_000 });
+    const appended = endpoint().events({ taskId, fromSeq: 2n, waitMs: 60_000 });
     await running.log("INFO", "hello");
     assert.deepEqual((await appended).events[0]!.body, { level: "INFO", message: "hello" });
-    const ended = door().events({ taskId, fromSeq: 3n, waitMs: 60_000 });
+    const ended = endpoint().events({ taskId, fromSeq: 3n, waitMs: 60_000 });
     actor.leave();
     const page = await ended;
     assert.deepEqual([page.status, page.events.map(({ type }) => type)], ["succeeded", ["final"]]);
   });
 
   it("a long poll whose wait runs out is an empty page", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     await actor.enter();
-    assert.deepEqual((await door().events({ taskId: task.taskId, fromSeq: 2n, waitMs: 20 })).events, []);
+    assert.deepEqual((await endpoint().events({ taskId: task.taskId, fromSeq: 2n, waitMs: 20 })).events, []);
     actor.leave();
   });
 
   it("tapes are apart: each has its own numbers and its own events", async () => {
-    const started = await Promise.all([1, 2, 3, 4].map((count) => door().start({ kind: "echo", params: { count } })));
+    const started = await Promise.all(
+      [1, 2, 3, 4].map((count) => endpoint().start({ kind: "echo", params: { count } })),
+    );
     for (const [index, { task }] of started.entries()) {
-      const tape = await collect(door().follow({ taskId: task.taskId }));
+      const tape = await collect(endpoint().follow({ taskId: task.taskId }));
       assertGapless(tape);
       assert.equal(tape.length, index + 1 + 3);
     }
   });
 
   it("keeps what an event says exactly: NUL, emoji, deep and odd keys", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const payload = { "\u0000": "a\u0000b", "💾": ["\u2028", { "": null }], n: [1e308, -0.5, 2 ** 53], yes: true };
     await (await actor.enter()).partial("odd", payload);
     actor.leave();
-    const tape = await collect(door().follow({ taskId: task.taskId }));
+    const tape = await collect(endpoint().follow({ taskId: task.taskId }));
     assert.deepEqual(tape[1]!.body, { kind: "odd", payload });
-    assert.deepEqual(await wholeTape(door(), task.taskId), tape);
+    assert.deepEqual(await wholeTape(endpoint(), task.taskId), tape);
   });
 
   it("keeps a page of large events within a message, and still visits each once", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const running = await actor.enter();
     const numbers = Array<number>(20_000).fill(7); // Far larger in protobuf than in JSON.
     for (let index = 0; index < 30; index++) await running.partial("large", { index, numbers });
     actor.leave({ numbers: Array<number>(200_000).fill(7) });
-    const tape = await collect(door().follow({ taskId: task.taskId }));
+    const tape = await collect(endpoint().follow({ taskId: task.taskId }));
     assertGapless(tape);
     assert.equal(tape.length, 32);
-    assert.deepEqual(await wholeTape(door(), task.taskId, 1_000), tape);
+    assert.deepEqual(await wholeTape(endpoint(), task.taskId, 1_000), tape);
   });
 }
 
-async function finishedEcho(door: Door, count: number): Promise<string> {
-  const { task } = await door.start({ kind: "echo", params: { count } });
-  await door.result({ taskId: task.taskId, waitMs: 10_000 });
+async function finishedEcho(endpoint: Endpoint, count: number): Promise<string> {
+  const { task } = await endpoint.start({ kind: "echo", params: { count } });
+  await endpoint.result({ taskId: task.taskId, waitMs: 10_000 });
   return task.taskId;
 }
 
-export async function wholeTape(door: Door, taskId: string, limit = 100): Promise<DoorEvent[]> {
-  const events: DoorEvent[] = [];
+export async function wholeTape(endpoint: Endpoint, taskId: string, limit = 100): Promise<EndpointEvent[]> {
+  const events: EndpointEvent[] = [];
   for (let fromSeq = 1n; ;) {
-    const page = await door.events({ taskId, fromSeq, limit });
+    const page = await endpoint.events({ taskId, fromSeq, limit });
     events.push(...page.events);
     if (!page.hasMore) return events;
     fromSeq = page.nextFromSeq;
@@ -236,13 +241,13 @@ async function next<Item>(iterator: AsyncIterator<Item>): Promise<Item> {
   return value;
 }
 
-export function assertGapless(tape: readonly DoorEvent[]): void {
+export function assertGapless(tape: readonly EndpointEvent[]): void {
   assert.deepEqual(
     seqs(tape),
     tape.map((_, index) => BigInt(index + 1)),
   );
 }
 
-function seqs(events: readonly DoorEvent[]): bigint[] {
+function seqs(events: readonly EndpointEvent[]): bigint[] {
   return events.map(({ seq }) => seq);
 }

@@ -1,42 +1,42 @@
 import assert from "node:assert/strict";
 import { TaskError } from "../../src/domain/kind.ts";
 import { attemptContract } from "./attempt-contract.ts";
-import { DoorError } from "./door.ts";
-import type { Door } from "./door.ts";
+import { EndpointError } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { assertGapless, collect, wholeTape } from "./tape-contract.ts";
 
 const UNKNOWN_ID = "01890a5d-ac96-774b-bcce-b302099a8057";
 
-/** What docs/guarantees.md promises of starting, ending and cancelling tasks, at every door. */
-export function taskContract(door: () => Door): void {
-  describe("attempts", () => attemptContract(door));
+/** What docs/guarantees.md promises of starting, ending and cancelling tasks, at every endpoint. */
+export function taskContract(endpoint: () => Endpoint): void {
+  describe("attempts", () => attemptContract(endpoint));
 
   it("a start is answered with a task that can be read, listed and followed", async () => {
     const labels = { team: crypto.randomUUID() };
-    const { task, alreadyStarted } = await door().start({ kind: "echo", labels });
+    const { task, alreadyStarted } = await endpoint().start({ kind: "echo", labels });
     assert.equal(alreadyStarted, false);
-    assert.equal((await door().get(task.taskId)).kind, "echo");
-    const listed = await collect(door().list({ labels }));
+    assert.equal((await endpoint().get(task.taskId)).kind, "echo");
+    const listed = await collect(endpoint().list({ labels }));
     assert.deepEqual(
       listed.map(({ taskId }) => taskId),
       [task.taskId],
     );
-    assert.equal((await collect(door().follow({ taskId: task.taskId }))).at(-1)!.type, "final");
+    assert.equal((await collect(endpoint().follow({ taskId: task.taskId }))).at(-1)!.type, "final");
   });
 
   it("the same request_id gives the same task, however often and at once", async () => {
     const start = { kind: "echo", params: { count: 2 }, requestId: crypto.randomUUID() };
-    const started = await Promise.all(Array.from({ length: 8 }, () => door().start(start)));
+    const started = await Promise.all(Array.from({ length: 8 }, () => endpoint().start(start)));
     assert.equal(new Set(started.map(({ task }) => task.taskId)).size, 1);
     assert.equal(started.filter(({ alreadyStarted }) => !alreadyStarted).length, 1);
-    const again = await door().start({ ...start, params: { count: 2 } });
+    const again = await endpoint().start({ ...start, params: { count: 2 } });
     assert.deepEqual([again.task.taskId, again.alreadyStarted], [started[0]!.task.taskId, true]);
   });
 
   it("a request_id with other params is refused, and names the task that it started", async () => {
     const requestId = crypto.randomUUID();
-    const { task } = await door().start({ kind: "echo", params: { count: 1 }, requestId });
-    const error = await refusal(door().start({ kind: "echo", params: { count: 2 }, requestId }));
+    const { task } = await endpoint().start({ kind: "echo", params: { count: 1 }, requestId });
+    const error = await refusal(endpoint().start({ kind: "echo", params: { count: 2 }, requestId }));
     assert.equal(error.reason, "REQUEST_ID_REUSED");
     assert.equal(error.metadata["task_id"], task.taskId);
   });
@@ -55,8 +55,8 @@ export function taskContract(door: () => Door): void {
       runAt,
       deadlineAt: new Date(runAt.getTime() + hour),
     };
-    const { task } = await door().start(start);
-    const same = await door().start({ ...start, labels: { a: "1", b: "2" }, runAt: new Date(runAt) });
+    const { task } = await endpoint().start(start);
+    const same = await endpoint().start({ ...start, labels: { a: "1", b: "2" }, runAt: new Date(runAt) });
     assert.deepEqual([same.task.taskId, same.alreadyStarted], [task.taskId, true]);
     const unnamed = "run_at, max_attempts or retry_policy";
     const { labels: _, timeoutMs: __, ...bare } = start;
@@ -72,61 +72,62 @@ export function taskContract(door: () => Door): void {
       [{ ...start, runAt: new Date(runAt.getTime() + 1) }, unnamed],
       [{ ...start, deadlineAt: new Date(runAt.getTime() + hour + 1) }, "deadline_at"],
     ] as const) {
-      const error = await refusal(door().start(other));
+      const error = await refusal(endpoint().start(other));
       assert.equal(error.reason, "REQUEST_ID_REUSED", differs);
       assert.deepEqual([error.metadata["task_id"], error.metadata["differs"]], [task.taskId, differs]);
     }
   });
 
   it("a failure is recorded: status, final event and error agree", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     await actor.enter();
     actor.fail(new TaskError("DISK_FULL", "no space left"));
-    const result = await door().result({ taskId: task.taskId, waitMs: 10_000 });
+    const result = await endpoint().result({ taskId: task.taskId, waitMs: 10_000 });
     assert.deepEqual([result.status, result.error], ["failed", { reason: "DISK_FULL", message: "no space left" }]);
-    const tape = await collect(door().follow({ taskId: task.taskId }));
+    const tape = await collect(endpoint().follow({ taskId: task.taskId }));
     assert.deepEqual(tape.at(-1)!.body, { status: "failed", error: result.error! });
   });
 
   it("a result is asked for too early: refused, with the status that the task has", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     await actor.enter();
-    const error = await refusal(door().result({ taskId: task.taskId }));
+    const error = await refusal(endpoint().result({ taskId: task.taskId }));
     assert.equal(error.reason, "TASK_NOT_TERMINAL");
     assert.equal(error.metadata["current_status"], "running");
     actor.leave({ answer: 42 });
-    const result = await door().result({ taskId: task.taskId, waitMs: 10_000 });
+    const result = await endpoint().result({ taskId: task.taskId, waitMs: 10_000 });
     assert.deepEqual([result.status, result.result, result.isStarted], ["succeeded", { answer: 42 }, true]);
   });
 
   it("after final the result is there", async () => {
     for (let round = 0; round < 20; round++) {
-      const { task } = await door().start({ kind: "echo", params: { count: 1 } });
-      for await (const event of door().follow({ taskId: task.taskId })) {
-        if (event.type === "final") assert.equal((await door().result({ taskId: task.taskId })).status, "succeeded");
+      const { task } = await endpoint().start({ kind: "echo", params: { count: 1 } });
+      for await (const event of endpoint().follow({ taskId: task.taskId })) {
+        if (event.type === "final")
+          assert.equal((await endpoint().result({ taskId: task.taskId })).status, "succeeded");
       }
     }
   });
 
   it("a cancel before the first step ends the task at once, and its code never runs", async () => {
-    const { task } = await door().start({ kind: "echo", runAt: new Date(Date.now() + 3_600_000) });
-    assert.deepEqual(await door().cancel(task.taskId, "not needed"), { status: "cancelled", outcome: "cancelled" });
-    const tape = await wholeTape(door(), task.taskId);
+    const { task } = await endpoint().start({ kind: "echo", runAt: new Date(Date.now() + 3_600_000) });
+    assert.deepEqual(await endpoint().cancel(task.taskId, "not needed"), { status: "cancelled", outcome: "cancelled" });
+    const tape = await wholeTape(endpoint(), task.taskId);
     const error = { reason: "CANCELLED", message: "not needed" };
     assert.deepEqual(tape, [{ seq: 1n, type: "final", body: { status: "cancelled", error } }]);
-    const result = await door().result({ taskId: task.taskId });
+    const result = await endpoint().result({ taskId: task.taskId });
     assert.deepEqual([result.status, result.isStarted], ["cancelled", false]);
   });
 
   it("a cancel of a running task is recorded, fires its signal, and it ends as cancelled", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const { signal } = await actor.enter();
     signal.addEventListener("abort", () => actor.fail(signal.reason as Error));
-    assert.deepEqual(await door().cancel(task.taskId, "enough"), { status: "running", outcome: "requested" });
-    const tape = await collect(door().follow({ taskId: task.taskId }));
+    assert.deepEqual(await endpoint().cancel(task.taskId, "enough"), { status: "running", outcome: "requested" });
+    const tape = await collect(endpoint().follow({ taskId: task.taskId }));
     assert.deepEqual(
       tape.map(({ type }) => type),
       ["started", "cancel_requested", "final"],
@@ -135,33 +136,33 @@ export function taskContract(door: () => Door): void {
   });
 
   it("two cancels at once are one", async () => {
-    const actor = door().stage.actor();
-    const { task } = await door().start({ kind: "stage", params: actor.params });
+    const actor = endpoint().stage.actor();
+    const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const { signal } = await actor.enter();
-    const outcomes = await Promise.all([door().cancel(task.taskId), door().cancel(task.taskId)]);
+    const outcomes = await Promise.all([endpoint().cancel(task.taskId), endpoint().cancel(task.taskId)]);
     assert.deepEqual(
       outcomes.map(({ outcome }) => outcome),
       ["requested", "requested"],
     );
     actor.fail(signal.reason as Error);
-    const types = (await collect(door().follow({ taskId: task.taskId }))).map(({ type }) => type);
+    const types = (await collect(endpoint().follow({ taskId: task.taskId }))).map(({ type }) => type);
     assert.deepEqual(types, ["started", "cancel_requested", "final"]);
   });
 
   it("a cancel of a finished task changes nothing, and says so", async () => {
-    const { task } = await door().start({ kind: "echo" });
-    const tape = await collect(door().follow({ taskId: task.taskId }));
-    const cancelled = await door().cancel(task.taskId);
+    const { task } = await endpoint().start({ kind: "echo" });
+    const tape = await collect(endpoint().follow({ taskId: task.taskId }));
+    const cancelled = await endpoint().cancel(task.taskId);
     assert.deepEqual(cancelled, { status: "succeeded", outcome: "already_terminal" });
-    assert.deepEqual(await wholeTape(door(), task.taskId), tape);
+    assert.deepEqual(await wholeTape(endpoint(), task.taskId), tape);
   });
 
   it("a cancel raced with the end has one outcome and one final, and the answer agrees", async () => {
     for (let round = 0; round < 30; round++) {
-      const { task } = await door().start({ kind: "echo", params: { count: round % 5 } });
-      const { outcome } = await door().cancel(task.taskId);
-      const { status } = await door().result({ taskId: task.taskId, waitMs: 10_000 });
-      const tape = await wholeTape(door(), task.taskId);
+      const { task } = await endpoint().start({ kind: "echo", params: { count: round % 5 } });
+      const { outcome } = await endpoint().cancel(task.taskId);
+      const { status } = await endpoint().result({ taskId: task.taskId, waitMs: 10_000 });
+      const tape = await wholeTape(endpoint(), task.taskId);
       assertGapless(tape);
       assert.deepEqual(
         tape.filter(({ type }) => type === "final").map(({ seq, body }) => [seq, body["status"]]),
@@ -175,12 +176,12 @@ export function taskContract(door: () => Door): void {
     const labels = { run: crypto.randomUUID() };
     const ids: string[] = [];
     for (let index = 0; index < 7; index++) {
-      const { task } = await door().start({ kind: "echo", params: { count: 0 }, labels });
+      const { task } = await endpoint().start({ kind: "echo", params: { count: 0 }, labels });
       ids.unshift(task.taskId);
-      await door().result({ taskId: task.taskId, waitMs: 10_000 });
+      await endpoint().result({ taskId: task.taskId, waitMs: 10_000 });
     }
     const list = async (filter: object) =>
-      (await collect(door().list({ labels, ...filter }))).map((task) => task.taskId);
+      (await collect(endpoint().list({ labels, ...filter }))).map((task) => task.taskId);
     assert.deepEqual(await list({ pageSize: 3 }), ids);
     assert.deepEqual(await list({ statuses: ["succeeded"], kinds: ["echo"] }), ids);
     assert.deepEqual(await list({ statuses: ["failed", "running"] }), []);
@@ -195,13 +196,13 @@ export function taskContract(door: () => Door): void {
 
   it("an unknown task is not found, by every call", async () => {
     const calls = [
-      () => door().get(UNKNOWN_ID),
-      () => door().cancel(UNKNOWN_ID),
-      () => door().events({ taskId: UNKNOWN_ID }),
-      () => door().events({ taskId: UNKNOWN_ID, waitMs: 60_000 }),
-      () => door().result({ taskId: UNKNOWN_ID }),
-      () => door().result({ taskId: UNKNOWN_ID, waitMs: 60_000 }),
-      () => collect(door().follow({ taskId: UNKNOWN_ID })),
+      () => endpoint().get(UNKNOWN_ID),
+      () => endpoint().cancel(UNKNOWN_ID),
+      () => endpoint().events({ taskId: UNKNOWN_ID }),
+      () => endpoint().events({ taskId: UNKNOWN_ID, waitMs: 60_000 }),
+      () => endpoint().result({ taskId: UNKNOWN_ID }),
+      () => endpoint().result({ taskId: UNKNOWN_ID, waitMs: 60_000 }),
+      () => collect(endpoint().follow({ taskId: UNKNOWN_ID })),
     ];
     for (const call of calls) {
       const error = await refusal(call());
@@ -210,29 +211,29 @@ export function taskContract(door: () => Door): void {
   });
 
   it("a task of a kind that nobody has waits for somebody who has it, where servers let it, and says so", async () => {
-    const { task } = await door().start({ kind: "nope" });
+    const { task } = await endpoint().start({ kind: "nope" });
     assert.deepEqual([task.status, task.awaitsWorker], ["pending", true]);
-    assert.equal((await door().get(task.taskId)).awaitsWorker, true);
-    const [listed] = await collect(door().list({ kinds: ["nope"], statuses: ["pending"] }));
+    assert.equal((await endpoint().get(task.taskId)).awaitsWorker, true);
+    const [listed] = await collect(endpoint().list({ kinds: ["nope"], statuses: ["pending"] }));
     assert.deepEqual([listed?.taskId, listed?.awaitsWorker], [task.taskId, true]);
-    assert.equal((await door().cancel(task.taskId)).outcome, "cancelled");
-    assert.equal((await door().get(task.taskId)).awaitsWorker, false);
+    assert.equal((await endpoint().cancel(task.taskId)).outcome, "cancelled");
+    assert.equal((await endpoint().get(task.taskId)).awaitsWorker, false);
   });
 
   it("params that the kind refuses are refused, each field by name", async () => {
     const refused = await refusal(
-      door().start({ kind: "echo", params: { count: -1, delay_ms: 10_001, colour: "red" } }),
+      endpoint().start({ kind: "echo", params: { count: -1, delay_ms: 10_001, colour: "red" } }),
     );
     assert.equal(refused.reason, "INVALID_ARGUMENT");
     assert.deepEqual([...refused.fields].sort(), ["params.colour", "params.count", "params.delay_ms"]);
   });
 }
 
-async function refusal(call: Promise<unknown>): Promise<DoorError> {
+async function refusal(call: Promise<unknown>): Promise<EndpointError> {
   const error: unknown = await call.then(
     () => assert.fail("was not refused"),
     (reason: unknown) => reason,
   );
-  assert.ok(error instanceof DoorError, `not a refusal: ${String(error)}`);
+  assert.ok(error instanceof EndpointError, `not a refusal: ${String(error)}`);
   return error;
 }

@@ -33,7 +33,7 @@ describe("a server's own checks", function () {
       using checks = new ServerChecks(store, configuration());
       const runChecks = () => checks.run();
       const log = pino({ level: "silent" });
-      const door = await openGrpcListener({
+      const endpoint = await openGrpcListener({
         engine: fakeEngine({}),
         host: "127.0.0.1",
         port: 0,
@@ -43,7 +43,7 @@ describe("a server's own checks", function () {
       });
       await using http = await openTestListener({}, { token: TOKEN, runChecks });
       try {
-        const url = protocol === "gRPC" ? `http://127.0.0.1:${door.port}` : http.url;
+        const url = protocol === "gRPC" ? `http://127.0.0.1:${endpoint.port}` : http.url;
         const { runChecks: ask } = createClient(AdminService, transportOf(protocol, url));
         const answer = await ask({}, { headers: { authorization: `Bearer ${TOKEN}` } });
         assert.deepEqual([answer.host, answer.pid], [hostname(), process.pid]);
@@ -58,7 +58,7 @@ describe("a server's own checks", function () {
         assert.deepEqual([sessions.section, sessions.todo === ""], ["Start", false]);
         await assert.rejects(ask({}), /bearer token/);
       } finally {
-        await door.close({ graceMs: 0 });
+        await endpoint.close({ graceMs: 0 });
       }
     });
   }

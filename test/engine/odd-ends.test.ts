@@ -104,10 +104,10 @@ async function openWorker(store: TestStore, lines: string[]) {
   await using opened = new AsyncDisposableStack();
   const log = logTo(lines);
   const engine = opened.use(await startEngine(store, { log, cancelGraceMs: 20 }));
-  const door = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
-  opened.defer(() => door.close({ graceMs: 1_000 }));
+  const endpoint = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
+  opened.defer(() => endpoint.close({ graceMs: 1_000 }));
   const options = { kinds: [odd, never], concurrency: 64, drainMs: 0, graceMs: 0, signals: false };
-  opened.use(worker({ address: `127.0.0.1:${door.port}`, ...options }));
+  opened.use(worker({ address: `127.0.0.1:${endpoint.port}`, ...options }));
   const all = opened.move();
   return { engine, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }

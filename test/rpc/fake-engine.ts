@@ -69,7 +69,7 @@ export function aPage(events: readonly TapeEvent[], fields: Partial<TapePage> = 
   };
 }
 
-/** A task that runs, and says one thing: enough for the tests of a door. */
+/** A task that runs, and says one thing: enough for the tests of an endpoint. */
 export const SOME_TASK: Partial<TaskEngine> = {
   async getTask(taskId) {
     return aTask({ taskId });

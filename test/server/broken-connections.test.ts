@@ -27,9 +27,9 @@ describe("a connection that breaks in the middle of a message", () => {
     });
     const lines: string[] = [];
     const log = pino({ level: "error" }, { write: (line) => lines.push(line) });
-    const door = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
-    const socket = connect(door.port, "127.0.0.1");
-    const session = connectHttp2(`http://127.0.0.1:${door.port}`, { createConnection: () => socket });
+    const endpoint = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
+    const socket = connect(endpoint.port, "127.0.0.1");
+    const session = connectHttp2(`http://127.0.0.1:${endpoint.port}`, { createConnection: () => socket });
     session.on("error", () => {});
     const stream = session.request({
       ":method": "POST",
@@ -45,7 +45,7 @@ describe("a connection that breaks in the middle of a message", () => {
     socket.resetAndDestroy();
     await left.promise;
     await setImmediate();
-    await door.close({ graceMs: 0 });
+    await endpoint.close({ graceMs: 0 });
     assert.deepEqual(lines, []);
   });
 });

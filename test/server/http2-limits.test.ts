@@ -34,9 +34,15 @@ let files: CertificateFiles;
 
 const openGrpc: Open = async (calls, streamResetBurst = STREAM_RESET_BURST_DEFAULT) => {
   const log = pino({ level: "silent" });
-  const door = await openGrpcListener({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, streamResetBurst, log });
+  const endpoint = await openGrpcListener({
+    engine: fakeEngine(calls),
+    host: "127.0.0.1",
+    port: 0,
+    streamResetBurst,
+    log,
+  });
   const headers = { ":method": "POST", "content-type": "application/grpc", te: "trailers" };
-  const session = await connected(`http://127.0.0.1:${door.port}`);
+  const session = await connected(`http://127.0.0.1:${endpoint.port}`);
   const call = (name: string, message: Uint8Array) =>
     send(session, { ...headers, ":path": `${PATH}/${name}` }, envelope(message));
   return {
@@ -45,7 +51,7 @@ const openGrpc: Open = async (calls, streamResetBurst = STREAM_RESET_BURST_DEFAU
     getTask: () => call("GetTask", toBinary(GetTaskRequestSchema, create(GetTaskRequestSchema, REQUEST))),
     async [Symbol.asyncDispose]() {
       session.destroy();
-      await door.close({ graceMs: 0 });
+      await endpoint.close({ graceMs: 0 });
     },
   };
 };

@@ -31,15 +31,15 @@ function framed(message: Buffer, { isCompressed = false, length = message.length
 async function openGrpc(token?: string) {
   const lines: string[] = [];
   const log = pino({ level: "trace" }, { write: (line) => lines.push(line) });
-  const door = await openGrpcListener({ engine: fakeEngine(SOME_TASK), host: "127.0.0.1", port: 0, token, log });
-  const session = connectHttp2(`http://127.0.0.1:${door.port}`);
+  const endpoint = await openGrpcListener({ engine: fakeEngine(SOME_TASK), host: "127.0.0.1", port: 0, token, log });
+  const session = connectHttp2(`http://127.0.0.1:${endpoint.port}`);
   session.on("error", () => {});
   return {
     session,
     lines,
     async [Symbol.asyncDispose]() {
       session.destroy();
-      await door.close({ graceMs: 0 });
+      await endpoint.close({ graceMs: 0 });
     },
   };
 }

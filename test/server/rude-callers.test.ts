@@ -20,13 +20,13 @@ const { startTask, getTask, listTasks, followTasks } = TaskService.method;
 /** A gRPC port over an engine that can do so much, and two clients, each with a connection of its own. */
 async function openGrpc(calls: Partial<TaskEngine>, options: Partial<Parameters<typeof openGrpcListener>[0]> = {}) {
   const log = pino({ level: "silent" });
-  const door = await openGrpcListener({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, log, ...options });
-  const clients = [new RawClient(door.port), new RawClient(door.port)] as const;
+  const endpoint = await openGrpcListener({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, log, ...options });
+  const clients = [new RawClient(endpoint.port), new RawClient(endpoint.port)] as const;
   return {
     clients,
     async [Symbol.asyncDispose]() {
       for (const client of clients) client[Symbol.dispose]();
-      await door.close({ graceMs: 0 });
+      await endpoint.close({ graceMs: 0 });
     },
   };
 }
@@ -148,7 +148,7 @@ describe("a caller that asks for too much", () => {
       },
       { streamsPerConnection: 2 },
     );
-    const socket = connect(server.door.port, "127.0.0.1");
+    const socket = connect(server.endpoint.port, "127.0.0.1");
     const body = JSON.stringify({ taskId: TASK_ID });
     const request = (connection: string) =>
       `POST /spool.v1.TaskService/GetTask HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n` +
@@ -221,7 +221,7 @@ describe("a caller that asks for too much", () => {
   for (const path of ["/spool.v1.TaskService/StartTask", "/v1/events", "/metrics"]) {
     it(`has its connection closed without the token, however slowly its body comes: ${path}`, async () => {
       await using server = await openTestListener({}, { token: "a-token" });
-      const socket = connect(server.door.port, "127.0.0.1");
+      const socket = connect(server.endpoint.port, "127.0.0.1");
       const method = path.startsWith("/spool") ? "POST" : "GET";
       socket.write(
         `${method} ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{`,
@@ -250,7 +250,7 @@ describe("a caller that asks for too much", () => {
   ] as const) {
     it(`has its connection closed when it does not send all in time: the ${what}`, async () => {
       await using server = await openTestListener({}, { requestTimeoutMs: 100 });
-      const socket = connect(server.door.port, "127.0.0.1");
+      const socket = connect(server.endpoint.port, "127.0.0.1");
       socket.write(begun);
       const answer = Buffer.concat((await socket.toArray()) as Buffer[]).toString(); // It ends when the server closes.
       assert.match(answer, statuses);

@@ -57,7 +57,7 @@ describe("spool serve", () => {
     await assert.rejects(startServerProcess({ environment }), /open in another process/);
   }).timeout(SERVER_MS);
 
-  it("names the address and the setting where the port of its gRPC door is taken @slow", async () => {
+  it("names the address and the setting where the port of its gRPC endpoint is taken @slow", async () => {
     const taker = createServer().listen(0, "127.0.0.1");
     await once(taker, "listening");
     const { port } = taker.address() as AddressInfo;

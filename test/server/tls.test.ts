@@ -32,7 +32,7 @@ const ENGINE: Partial<TaskEngine> = {
   },
 };
 
-describe("the HTTP door with a certificate", () => {
+describe("the HTTP endpoint with a certificate", () => {
   let files: CertificateFiles;
   before(() => {
     files = makeCertificate();
@@ -49,7 +49,7 @@ describe("the HTTP door with a certificate", () => {
       assert.equal((await client.getTask({ taskId: TASK_ID })).task!.taskId, TASK_ID);
       const stream = client.streamEvents({ taskId: TASK_ID })[Symbol.asyncIterator]();
       assert.equal((await stream.next()).value!.events.length, 1);
-      const closed = server.door.close({ graceMs: 60_000 });
+      const closed = server.endpoint.close({ graceMs: 60_000 });
       const error = await stream.next().catch((reason: unknown) => reason);
       assert.ok(error instanceof ConnectError);
       assert.deepEqual([error.code, error.rawMessage], [Code.Unavailable, "the server is shutting down"]);
@@ -71,16 +71,16 @@ describe("the HTTP door with a certificate", () => {
     const start = clientOver(server.url, "2").startTask({ kind: "echo" });
     const ended = assert.rejects(start);
     await started.promise;
-    await server.door.close({ graceMs: 20 });
+    await server.endpoint.close({ graceMs: 20 });
     await ended;
   });
 
   it("does not wait beyond its grace for who has not spoken TLS yet", async () => {
     await using server = await openTestListener({}, { certificate: files });
-    const socket = connect(server.door.port, "127.0.0.1");
+    const socket = connect(server.endpoint.port, "127.0.0.1");
     await once(socket, "connect");
     const closed = once(socket.resume(), "close");
-    await server.door.close({ graceMs: 20 });
+    await server.endpoint.close({ graceMs: 20 });
     await closed;
   });
 
@@ -151,7 +151,7 @@ describe("a certificate", () => {
     await assert.rejects(read(files.certFile, others.keyFile), /must be a pair in PEM/);
   });
 
-  it("serves both doors of a server, to the command line too", async () => {
+  it("serves both endpoints of a server, to the command line too", async () => {
     const environment = {
       SPOOL_DATA_DIR: join(folder, "data"),
       SPOOL_TLS_CERT: files.certFile,

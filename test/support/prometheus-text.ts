@@ -28,7 +28,7 @@ export class PrometheusText {
   }
 }
 
-/** @param url of the HTTP door */
+/** @param url of the HTTP endpoint */
 export async function scrape(url: string): Promise<PrometheusText> {
   const response = await fetch(`${url}/metrics`);
   assert.equal(response.status, 200);

@@ -10,9 +10,9 @@ const START_MS = 60_000;
 
 /** `spool serve` in a process of its own, on a port of 127.0.0.1. Disposing kills it. */
 export interface ServerProcess extends AsyncDisposable {
-  /** Of the gRPC door. */
+  /** Of the gRPC endpoint. */
   readonly address: string;
-  /** Of the HTTP door: where URLs begin. */
+  /** Of the HTTP endpoint: where URLs begin. */
   readonly url: string;
   readonly child: ChildProcess;
   /** Sends a signal and waits until the process has ended. @returns its exit code; null where the signal ended it */
@@ -41,8 +41,8 @@ export async function startServerProcess({
   child.stderr.on("data", (chunk: Buffer) => (printed += chunk.toString()));
   // A child that is left behind would keep this process open.
   const tooLate = setTimeout(() => child.kill("SIGKILL"), START_MS);
-  const doors = await Promise.race([
-    readDoors(child, (line) => (printed += `${line}\n`)),
+  const endpoints = await Promise.race([
+    readEndpoints(child, (line) => (printed += `${line}\n`)),
     ended.then(([code]) => Promise.reject(new Error(`spool serve ended with ${String(code)}:\n${printed}`))),
   ]).finally(() => clearTimeout(tooLate));
   const end = async (signal: NodeJS.Signals) => {
@@ -51,8 +51,8 @@ export async function startServerProcess({
     return code;
   };
   return {
-    address: doors.get("gRPC")!,
-    url: doors.get("HTTP")!,
+    address: endpoints.get("gRPC")!,
+    url: endpoints.get("HTTP")!,
     child,
     end,
     async [Symbol.asyncDispose]() {
@@ -61,16 +61,16 @@ export async function startServerProcess({
   };
 }
 
-/** The doors, by their names, as the first lines say before an empty one. */
-async function readDoors({ stdout }: ChildProcess, onLine: (line: string) => void): Promise<Map<string, string>> {
-  const doors = new Map<string, string>();
+/** The endpoints, by their names, as the first lines say before an empty one. */
+async function readEndpoints({ stdout }: ChildProcess, onLine: (line: string) => void): Promise<Map<string, string>> {
+  const endpoints = new Map<string, string>();
   const all = Promise.withResolvers<void>();
   createInterface({ input: stdout! }).on("line", (line) => {
     onLine(line);
     const [, name, address] = DOOR.exec(line) ?? [];
-    if (name !== undefined) doors.set(name, address!);
+    if (name !== undefined) endpoints.set(name, address!);
     else all.resolve();
   });
   await all.promise;
-  return doors;
+  return endpoints;
 }

@@ -111,7 +111,7 @@ export interface Worker {
 }
 
 /**
- * What the doors call. Arguments are checked and complete. Every call may throw StoreUnavailable, and those that take
+ * What the endpoints call. Arguments are checked and complete. Every call may throw StoreUnavailable, and those that take
  * a signal throw its reason when it fires. None of them ties a task to its caller: one who leaves cancels nothing.
  */
 export interface TaskEngine {

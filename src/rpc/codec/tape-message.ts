@@ -33,7 +33,7 @@ export function tapeMessage<Desc extends TapeSchema>(
 
 /**
  * Adds a field to a message, and makes its bytes. To who reads it, it is a message like any other, whose field is
- * converted when it is first asked for, as a door that speaks JSON does. A door that speaks protobuf takes the bytes,
+ * converted when it is first asked for, as an endpoint that speaks JSON does. An endpoint that speaks protobuf takes the bytes,
  * and never pays for messages that it would only encode.
  *
  * @param rest all of the message but the field

@@ -11,11 +11,11 @@ describe("the waiter", () => {
   it("pages past the largest page to final", async () => {
     const tape = tapeOf(2_500);
     const asked: bigint[] = [];
-    const door: GetEvents = async (request) => {
+    const endpoint: GetEvents = async (request) => {
       asked.push(request.fromSeq);
       return pageOf(tape, request);
     };
-    const final = await waitFinal(door, { taskId: TASK, timeoutMs: 5_000 });
+    const final = await waitFinal(endpoint, { taskId: TASK, timeoutMs: 5_000 });
     assert.equal(final.seq, 2_500n);
     assert.deepEqual(asked, [1n, 1_001n, 2_001n]);
   });
@@ -29,23 +29,23 @@ describe("the waiter", () => {
 
   it("does not believe a terminal status without final", async () => {
     let asked = 0;
-    const door: GetEvents = async (request) => {
+    const endpoint: GetEvents = async (request) => {
       asked++;
       // Three times the row is ahead of its tape.
       return { ...pageOf(asked <= 3 ? tapeOf(2, "running") : tapeOf(3), request), status: "succeeded" };
     };
-    const final = await waitFinal(door, { taskId: TASK, timeoutMs: 5_000 });
+    const final = await waitFinal(endpoint, { taskId: TASK, timeoutMs: 5_000 });
     assert.equal(final.seq, 3n);
     assert.equal(asked, 4);
   });
 
   it("times out on a terminal status whose final never comes, without hammering the server", async () => {
     let asked = 0;
-    const door: GetEvents = async (request) => {
+    const endpoint: GetEvents = async (request) => {
       asked++;
       return { ...pageOf(tapeOf(2, "running"), request), status: "succeeded", hasMore: false };
     };
-    await assert.rejects(waitFinal(door, { taskId: TASK, timeoutMs: 300 }), (error: WaitTimeout) => {
+    await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 300 }), (error: WaitTimeout) => {
       assert.equal(error.name, "WaitTimeout");
       assert.match(
         error.message,
@@ -59,79 +59,79 @@ describe("the waiter", () => {
 
   it("does not believe has_more: false with more to come", async () => {
     const tape = tapeOf(7);
-    const door: GetEvents = async (request) => ({ ...pageOf(tape, { ...request, limit: 3 }), hasMore: false });
-    assert.equal((await waitFinal(door, { taskId: TASK, timeoutMs: 5_000 })).seq, 7n);
+    const endpoint: GetEvents = async (request) => ({ ...pageOf(tape, { ...request, limit: 3 }), hasMore: false });
+    assert.equal((await waitFinal(endpoint, { taskId: TASK, timeoutMs: 5_000 })).seq, 7n);
   });
 
   it("is not kept busy by has_more: true with nothing there", async () => {
     let asked = 0;
-    const door: GetEvents = async (request) => {
+    const endpoint: GetEvents = async (request) => {
       asked++;
       return { ...pageOf(tapeOf(1, "running"), request), hasMore: true };
     };
-    await assert.rejects(waitFinal(door, { taskId: TASK, timeoutMs: 300 }), WaitTimeout);
+    await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 300 }), WaitTimeout);
     assert.ok(asked < 10, `asked ${asked} times`);
   });
 
   it("fails at once on an error answer, and does not call it a timeout", async () => {
     const refusal = new SpoolRpcError("NOT_FOUND", "there is no such task", { reason: "TASK_NOT_FOUND" });
     let asked = 0;
-    const door: GetEvents = async () => {
+    const endpoint: GetEvents = async () => {
       asked++;
       throw refusal;
     };
-    await assert.rejects(waitFinal(door, { taskId: TASK, timeoutMs: 60_000 }), refusal);
+    await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 60_000 }), refusal);
     assert.equal(asked, 1);
   });
 
   it("fails at once on an error after some pages", async () => {
     const refusal = new SpoolRpcError("INTERNAL", "broken");
-    const door: GetEvents = async (request) => {
+    const endpoint: GetEvents = async (request) => {
       if (request.fromSeq > 1n) throw refusal;
       return pageOf(tapeOf(5), { ...request, limit: 2 });
     };
-    await assert.rejects(waitFinal(door, { taskId: TASK, timeoutMs: 60_000 }), refusal);
+    await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 60_000 }), refusal);
   });
 
   it("asks again while the server is unavailable", async () => {
     let asked = 0;
-    const door: GetEvents = async (request) => {
+    const endpoint: GetEvents = async (request) => {
       if (++asked <= 2) throw new SpoolRpcError("UNAVAILABLE", "restarting");
       return pageOf(tapeOf(3), request);
     };
-    assert.equal((await waitFinal(door, { taskId: TASK, timeoutMs: 5_000 })).seq, 3n);
+    assert.equal((await waitFinal(endpoint, { taskId: TASK, timeoutMs: 5_000 })).seq, 3n);
     assert.equal(asked, 3);
   });
 
   it("does not ask an unavailable server for ever", async () => {
     const down = new SpoolRpcError("UNAVAILABLE", "down");
-    const door: GetEvents = () => Promise.reject(down);
-    await assert.rejects(waitFinal(door, { taskId: TASK, timeoutMs: Infinity, retryMs: 300 }), down);
+    const endpoint: GetEvents = () => Promise.reject(down);
+    await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: Infinity, retryMs: 300 }), down);
   });
 
   it("names the error that it was retrying when the time is up", async () => {
     const down = new SpoolRpcError("UNAVAILABLE", "down for repair");
-    const door: GetEvents = () => Promise.reject(down);
-    await assert.rejects(waitFinal(door, { taskId: TASK, timeoutMs: 200 }), (error: WaitTimeout) => {
+    const endpoint: GetEvents = () => Promise.reject(down);
+    await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 200 }), (error: WaitTimeout) => {
       assert.match(error.message, /no answer, only down for repair/);
       assert.equal(error.cause, down);
       return true;
     });
   });
 
-  it("times out on a door that never answers and heeds no signal", async () => {
-    const door: GetEvents = () => new Promise(() => {});
-    await assert.rejects(waitFinal(door, { taskId: TASK, timeoutMs: 50 }), /no final after 50 ms: no answer/);
+  it("times out on an endpoint that never answers and heeds no signal", async () => {
+    const endpoint: GetEvents = () => new Promise(() => {});
+    await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 50 }), /no final after 50 ms: no answer/);
   });
 
   it("throws the caller's reason when the caller leaves", async () => {
     const leaving = new Error("leaving");
     const caller = new AbortController();
-    const door: GetEvents = () => {
+    const endpoint: GetEvents = () => {
       caller.abort(leaving);
       return new Promise(() => {});
     };
-    await assert.rejects(waitFinal(door, { taskId: TASK, timeoutMs: 5_000, signal: caller.signal }), leaving);
+    await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 5_000, signal: caller.signal }), leaving);
   });
 
   for (const [fault, tape] of [
@@ -140,14 +140,14 @@ describe("the waiter", () => {
     ["goes on after final", [...tapeOf(2), { ...tapeOf(3, "running")[2]! }]],
   ] as [string, SpoolEvent[]][]) {
     it(`refuses a tape that ${fault}`, async () => {
-      const door: GetEvents = async () => ({ ...pageOf(tape, { fromSeq: 1n, limit: 1_000 }), events: tape });
-      await assert.rejects(waitFinal(door, { taskId: TASK, timeoutMs: 5_000 }), { code: "DATA_LOSS" });
+      const endpoint: GetEvents = async () => ({ ...pageOf(tape, { fromSeq: 1n, limit: 1_000 }), events: tape });
+      await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 5_000 }), { code: "DATA_LOSS" });
     });
   }
 
   it("refuses a final with more of the tape behind it", async () => {
-    const door: GetEvents = async (request) => ({ ...pageOf(tapeOf(3), request), lastSeq: 4n });
-    await assert.rejects(waitFinal(door, { taskId: TASK, timeoutMs: 5_000 }), { code: "DATA_LOSS" });
+    const endpoint: GetEvents = async (request) => ({ ...pageOf(tapeOf(3), request), lastSeq: 4n });
+    await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 5_000 }), { code: "DATA_LOSS" });
   });
 });
 

@@ -26,15 +26,15 @@ describe("a worker of spool/client", () => {
   });
   after(() => store?.[Symbol.asyncDispose]());
 
-  /** An engine behind a door. */
+  /** An engine behind an endpoint. */
   async function serve(settings = {}) {
     const engine = await startEngine(store, settings);
-    const door = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
+    const endpoint = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
     const close = async () => {
       await engine[Symbol.asyncDispose]();
-      await door.close({ graceMs: 1_000 });
+      await endpoint.close({ graceMs: 1_000 });
     };
-    return { engine, address: `127.0.0.1:${door.port}`, [Symbol.asyncDispose]: close };
+    return { engine, address: `127.0.0.1:${endpoint.port}`, [Symbol.asyncDispose]: close };
   }
 
   /** A worker that is connected, and what it has noticed. */

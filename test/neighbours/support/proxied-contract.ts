@@ -1,20 +1,20 @@
-import { openClientDoor } from "../../contract/client-door.ts";
-import type { Door } from "../../contract/door.ts";
+import { openClientEndpoint } from "../../contract/client-endpoint.ts";
+import type { Endpoint } from "../../contract/endpoint.ts";
 import { followContract } from "../../contract/follow-contract.ts";
-import { openGrpcDoor } from "../../contract/grpc-door.ts";
-import { openGrpcWebDoor } from "../../contract/grpc-web-door.ts";
-import { openJsonDoor, openSseDoor } from "../../contract/json-door.ts";
+import { openGrpcEndpoint } from "../../contract/grpc-endpoint.ts";
+import { openGrpcWebEndpoint } from "../../contract/grpc-web-endpoint.ts";
+import { openJsonEndpoint, openSseEndpoint } from "../../contract/json-endpoint.ts";
 import type { Served } from "../../contract/served.ts";
 import { tapeContract } from "../../contract/tape-contract.ts";
 
-type Open = (served: Served) => Promise<Door>;
+type Open = (served: Served) => Promise<Endpoint>;
 
 /** The ways into Spool that lead over a network. */
 const WAYS: Record<string, Open> = {
-  gRPC: openGrpcDoor,
-  "gRPC-Web": openGrpcWebDoor,
-  "Connect with JSON": openJsonDoor,
-  "server-sent events": openSseDoor,
+  gRPC: openGrpcEndpoint,
+  "gRPC-Web": openGrpcWebEndpoint,
+  "Connect with JSON": openJsonEndpoint,
+  "server-sent events": openSseEndpoint,
 };
 
 /**
@@ -30,19 +30,19 @@ export function proxiedContract(served: () => Served): void {
 
 /** The same by `spool/client`, for a server whose tasks run at a worker that is behind the proxy too. */
 export function proxiedWorkerContract(served: () => Served): void {
-  contractBy("gRPC, with a worker", openClientDoor, served);
+  contractBy("gRPC, with a worker", openClientEndpoint, served);
 }
 
 function contractBy(name: string, open: Open, served: () => Served): void {
   describe(`by ${name}`, () => {
-    let door: Door;
+    let endpoint: Endpoint;
     before(async () => {
       // The server is its owner's to end.
-      door = await open({ ...served(), async [Symbol.asyncDispose]() {} });
+      endpoint = await open({ ...served(), async [Symbol.asyncDispose]() {} });
     });
-    after(() => door[Symbol.asyncDispose]());
+    after(() => endpoint[Symbol.asyncDispose]());
 
-    describe("tape", () => tapeContract(() => door));
-    describe("tasks", () => followContract(() => door));
+    describe("tape", () => tapeContract(() => endpoint));
+    describe("tasks", () => followContract(() => endpoint));
   });
 }

@@ -89,22 +89,22 @@ class WireWorker implements Disposable {
 describe("the stream of a worker", () => {
   let store: TestStore;
   let engine: TestEngine;
-  let door: GrpcListener;
+  let endpoint: GrpcListener;
   before(async () => {
     store = await openPostgres();
   });
   after(() => store?.[Symbol.asyncDispose]());
   beforeEach(async () => {
     engine = await startEngine(store);
-    door = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
+    endpoint = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
   });
   afterEach(async () => {
-    await door.close({ graceMs: 1_000 });
+    await endpoint.close({ graceMs: 1_000 });
     await engine[Symbol.asyncDispose]();
   });
 
   async function welcomed() {
-    const worker = new WireWorker(door.port);
+    const worker = new WireWorker(endpoint.port);
     worker.say({ case: "hello", value: HELLO });
     const welcome = await worker.expect("welcome");
     worker.say({ case: "heartbeat", value: {} });
@@ -129,11 +129,11 @@ describe("the stream of a worker", () => {
       (worker: WireWorker) => worker.say({ case: "heartbeat", value: {} }),
       (worker: WireWorker) => worker.end(),
     ]) {
-      using worker = new WireWorker(door.port);
+      using worker = new WireWorker(endpoint.port);
       say(worker);
       assert.deepEqual(await worker.failure(), ["OUT_OF_PLACE"]);
     }
-    using worker = new WireWorker(door.port);
+    using worker = new WireWorker(endpoint.port);
     worker.bytes(Buffer.from([0xff, 0xff]));
     assert.deepEqual(await worker.failure(), ["INVALID_ARGUMENT"]);
     const later = await welcomed();
@@ -157,12 +157,12 @@ describe("the stream of a worker", () => {
       [{ host: "h".repeat(256) }, "host"],
     ];
     for (const [hello, ...fields] of wrong) {
-      using worker = new WireWorker(door.port);
+      using worker = new WireWorker(endpoint.port);
       worker.say({ case: "hello", value: { ...HELLO, ...hello } });
       const [reason, ...named] = await worker.failure();
       assert.deepEqual([reason, named.at(-1)], ["INVALID_ARGUMENT", fields.at(-1)]);
     }
-    using worker = new WireWorker(door.port);
+    using worker = new WireWorker(endpoint.port);
     const most = { kinds: Array.from({ length: 100 }, (_, index) => ({ name: `kind-${index}` })), capacity: 10_000 };
     worker.say({ case: "hello", value: { ...most, host: "h".repeat(255), resumeToken: "no token of ours" } });
     await worker.expect("welcome");
@@ -234,7 +234,7 @@ describe("the stream of a worker", () => {
   it("ends with DRAINING when the server does, and keeps the session for the worker to come back", async () => {
     const { worker } = await welcomed();
     using _ = worker;
-    await door.close({ graceMs: 1_000 });
+    await endpoint.close({ graceMs: 1_000 });
     assert.deepEqual(await worker.failure(), ["DRAINING"]);
     assert.equal((await engine.listSessions()).sessions.length, 2);
   });
@@ -248,7 +248,7 @@ describe("the stream of a worker", () => {
       const { worker, welcome } = await welcomed();
       end(worker);
       if (!isKept) assert.equal(await worker.next(), null);
-      using again = new WireWorker(door.port);
+      using again = new WireWorker(endpoint.port);
       again.say({ case: "hello", value: { ...HELLO, resumeToken: welcome.resumeToken } });
       const { resumed, sessionId } = await again.expect("welcome");
       assert.deepEqual([resumed, sessionId === welcome.sessionId], [isKept, isKept]);

@@ -124,7 +124,7 @@ describe("a configuration", () => {
     );
   });
 
-  it("opens no HTTP door where it is off, in an environment as in a file", () => {
+  it("opens no HTTP endpoint where it is off, in an environment as in a file", () => {
     assert.equal(readConfiguration({ environment: { SPOOL_HTTP_PORT: "off" } }).httpPort, null);
     const config = file('{"httpPort": "off"}');
     assert.equal(readConfiguration({ environment: {}, flags: { config } }).httpPort, null);

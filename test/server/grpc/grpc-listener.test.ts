@@ -21,22 +21,22 @@ const TOKEN = "a-token";
 const BEARER = { authorization: `Bearer ${TOKEN}` };
 const { getTask, startTask, streamEvents } = TaskService.method;
 
-/** A door over an engine that can do so much, and a client of it. */
+/** An endpoint over an engine that can do so much, and a client of it. */
 async function open(calls: Partial<TaskEngine>, token?: string) {
   const log = pino({ level: "silent" });
-  const door = await openGrpcListener({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, token, log });
-  const client = new RawClient(door.port);
+  const endpoint = await openGrpcListener({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, token, log });
+  const client = new RawClient(endpoint.port);
   return {
-    door,
+    endpoint,
     client,
     async [Symbol.asyncDispose]() {
       client[Symbol.dispose]();
-      await door.close({ graceMs: 0 });
+      await endpoint.close({ graceMs: 0 });
     },
   };
 }
 
-describe("the gRPC door", () => {
+describe("the gRPC endpoint", () => {
   describe("with a token", () => {
     const REFUSED: [name: string, metadata: Record<string, string>][] = [
       ["no token", {}],
@@ -75,7 +75,7 @@ describe("the gRPC door", () => {
     it("tells anybody of its health", async () => {
       await using server = await open({}, TOKEN);
       assert.equal((await server.client.unary(Health.method.check, {})).status, Serving.NOT_SERVING);
-      server.door.setServing(true);
+      server.endpoint.setServing(true);
       for (const service of ["", "spool.v1.TaskService"]) {
         assert.equal((await server.client.unary(Health.method.check, { service })).status, Serving.SERVING);
       }
@@ -83,7 +83,7 @@ describe("the gRPC door", () => {
       assert.equal(unknown.code, Code.NotFound);
       const watch = server.client.stream(Health.method.watch, {})[Symbol.asyncIterator]();
       assert.equal((await watch.next()).value!.status, Serving.SERVING);
-      server.door.setServing(false);
+      server.endpoint.setServing(false);
       assert.equal((await watch.next()).value!.status, Serving.NOT_SERVING);
       await watch.return!();
     });
@@ -115,7 +115,7 @@ describe("the gRPC door", () => {
       it(`is called by a tool that has no .proto (${protocol})`, async () => {
         await using server = await open(SOME_TASK, TOKEN);
         const reflect = ["--reflect-protocol", protocol, "--reflect-header", "*"];
-        const { code, stdout, stderr } = await curl(server.door, ...AUTHORIZED, ...reflect, ...DATA, GET_TASK);
+        const { code, stdout, stderr } = await curl(server.endpoint, ...AUTHORIZED, ...reflect, ...DATA, GET_TASK);
         assert.equal(code, 0, stderr);
         assert.equal((JSON.parse(stdout) as { task: { taskId: string } }).task.taskId, TASK_ID);
       });
@@ -124,7 +124,7 @@ describe("the gRPC door", () => {
     it("shows the details of an error", async () => {
       const missing = { getTask: (taskId: string) => Promise.reject(new TaskNotFound(taskId)) };
       await using server = await open(missing);
-      const { code, stderr } = await curl(server.door, ...DATA, GET_TASK);
+      const { code, stderr } = await curl(server.endpoint, ...DATA, GET_TASK);
       assert.equal(code, 8 * Code.NotFound);
       const { details } = JSON.parse(stderr) as { details: { type: string; value: string }[] };
       assert.equal(details[0]!.type, "google.rpc.ErrorInfo");
@@ -133,7 +133,7 @@ describe("the gRPC door", () => {
 
     it("names the services, health among them", async () => {
       await using server = await open({});
-      const { stdout } = await curl(server.door, "--list-services");
+      const { stdout } = await curl(server.endpoint, "--list-services");
       assert.deepEqual(stdout.trim().split("\n").sort(), [
         "grpc.health.v1.Health",
         "spool.v1.AdminService",
@@ -175,7 +175,7 @@ describe("the gRPC door", () => {
 
   it("outlives calls to methods that it does not have", async () => {
     await using server = await open(SOME_TASK);
-    const session = connect(`http://127.0.0.1:${server.door.port}`);
+    const session = connect(`http://127.0.0.1:${server.endpoint.port}`);
     for (const path of ["/", "/spool.v1.TaskService/No", "/%00%0d%0a", "/spool.v1.TaskService/é😀", "no path"]) {
       const stream = session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc" });
       stream.on("error", () => {});
@@ -187,7 +187,7 @@ describe("the gRPC door", () => {
 
   it("says when its port is taken", async () => {
     await using server = await open({});
-    const { port } = server.door;
+    const { port } = server.endpoint;
     const log = pino({ level: "silent" });
     await assert.rejects(openGrpcListener({ engine: fakeEngine({}), host: "127.0.0.1", port, log }), /EADDRINUSE/);
   });
@@ -204,7 +204,7 @@ describe("the gRPC door", () => {
           return { task: aTask(), alreadyStarted: false };
         },
       });
-      server.door.setServing(true);
+      server.endpoint.setServing(true);
       const start = server.client.unary(startTask, { kind: "echo" });
       const watch = server.client.stream(Health.method.watch, {});
       const stream = server.client.stream(streamEvents, { taskId: TASK_ID });
@@ -213,7 +213,7 @@ describe("the gRPC door", () => {
       const watched = Array.fromAsync(watch).catch((error: unknown) => error as { code: number });
       const lastHealth = once(watch, "data");
       const streamed = failureOf(stream);
-      const closed = server.door.close({ graceMs: 60_000 });
+      const closed = server.endpoint.close({ graceMs: 60_000 });
       const [{ status }] = (await lastHealth) as [{ status: number }];
       assert.equal(status, Serving.NOT_SERVING);
       const failure = await streamed;
@@ -236,14 +236,14 @@ describe("the gRPC door", () => {
       });
       const start = failureOf(server.client.unary(startTask, { kind: "echo" }));
       await started.promise;
-      await server.door.close({ graceMs: 20 });
+      await server.endpoint.close({ graceMs: 20 });
       // Its connection is gone; which of the two it is depends on what the client sees of that first.
       assert.ok([Code.Unavailable, Code.Canceled].includes((await start).code));
     });
 
     it("closes at once without callers, and once however often it is asked", async () => {
       await using server = await open({});
-      await Promise.all([server.door.close({ graceMs: 60_000 }), server.door.close({ graceMs: 60_000 })]);
+      await Promise.all([server.endpoint.close({ graceMs: 60_000 }), server.endpoint.close({ graceMs: 60_000 })]);
     });
 
     it("tells a waiting caller that the server drains, not that it failed", async () => {
@@ -257,7 +257,7 @@ describe("the gRPC door", () => {
       });
       const result = failureOf(server.client.unary(TaskService.method.getResult, { taskId: TASK_ID }));
       await waiting.promise;
-      await server.door.close({ graceMs: 60_000 });
+      await server.endpoint.close({ graceMs: 60_000 });
       assert.equal((await result).reason, "DRAINING");
     });
   });

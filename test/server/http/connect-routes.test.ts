@@ -26,7 +26,7 @@ const SOME_TASK: Partial<TaskEngine> = {
 /** JSON as JavaScript writes it has no -0. */
 const writable = tapeEvent.filter(({ body }) => !/[:[,]-0(?![.\d])/.test(body));
 
-describe("the calls of the HTTP door", () => {
+describe("the calls of the HTTP endpoint", () => {
   for (const type of ["connect+json", "connect+proto", "grpc-web+proto"]) {
     it(`puts no more ahead of a reader that has stopped than its connection holds (${type})`, async () => {
       const FRAMES_MAX = 400; // 100 MiB, of which a connection holds a few.
@@ -47,7 +47,7 @@ describe("the calls of the HTTP door", () => {
       const message = type.endsWith("json")
         ? Buffer.from(toJsonString(StreamEventsRequestSchema, request))
         : Buffer.from(toBinary(StreamEventsRequestSchema, request));
-      const reader = connect(server.door.port, "127.0.0.1").pause();
+      const reader = connect(server.endpoint.port, "127.0.0.1").pause();
       reader.write(
         `POST /spool.v1.TaskService/StreamEvents HTTP/1.1\r\nhost: localhost\r\n` +
           `content-type: application/${type}\r\ncontent-length: ${message.length + 5}\r\n\r\n`,
@@ -241,7 +241,7 @@ describe("the calls of the HTTP door", () => {
       ["gzip", gunzipSync],
       ["br", brotliDecompressSync],
     ] as const) {
-      const bytes = await bytesOf(server.door.port, `accept-encoding: ${encoding}`, { taskId: TASK_ID });
+      const bytes = await bytesOf(server.endpoint.port, `accept-encoding: ${encoding}`, { taskId: TASK_ID });
       const [head, body] = cut(bytes);
       assert.match(head, new RegExp(`content-encoding: ${encoding}`, "i"));
       assert.ok(body.length < 1_024);

@@ -172,7 +172,7 @@ describe("a tape as server-sent events", () => {
 
     const staying = readEvents(await fetch(`${server.url}${PATH}`));
     assert.equal((await staying.next()).value!.id, "1");
-    const closed = server.door.close({ graceMs: 60_000 });
+    const closed = server.endpoint.close({ graceMs: 60_000 });
     const { event, data } = (await staying.next()).value!;
     assert.deepEqual([event, readRefusal(JSON.parse(data!)).reason], ["error", "DRAINING"]);
     assert.equal((await staying.next()).done, true);
@@ -194,7 +194,7 @@ describe("a tape as server-sent events", () => {
         }
       },
     });
-    const reader = connect(server.door.port, "127.0.0.1").pause();
+    const reader = connect(server.endpoint.port, "127.0.0.1").pause();
     reader.write(`GET ${PATH} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
     let before = 0;
     await eventually(() => {

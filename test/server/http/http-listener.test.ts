@@ -15,7 +15,7 @@ import { clientOf, openTestListener, PROTOCOLS } from "./open-http-listener.ts";
 const TOKEN = "a-token";
 const BEARER = { authorization: `Bearer ${TOKEN}` };
 
-describe("the HTTP door", () => {
+describe("the HTTP endpoint", () => {
   for (const [name, transport] of PROTOCOLS) {
     describe(`by ${name}`, () => {
       it("wants its token, and serves who has it", async () => {
@@ -113,7 +113,7 @@ describe("the HTTP door", () => {
         const start = client.startTask({ kind: "echo" });
         const stream = client.streamEvents({ taskId: TASK_ID })[Symbol.asyncIterator]();
         await Promise.all([started.promise, stream.next()]);
-        const closed = server.door.close({ graceMs: 60_000 });
+        const closed = server.endpoint.close({ graceMs: 60_000 });
         const error = await failureOf(stream.next());
         assert.deepEqual([error.code, reasonOf(error)], [Code.Unavailable, "DRAINING"]);
         assert.equal(error.findDetails(RetryInfoSchema)[0]!.retryDelay!.seconds, 1n);
@@ -136,7 +136,7 @@ describe("the HTTP door", () => {
       [`POST ${path} HTTP/1.1\r\nhost: a b\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n`, 400],
       [`GET //x/y HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`, 404],
     ] as const) {
-      const socket = connect(server.door.port, "127.0.0.1").setEncoding("utf8");
+      const socket = connect(server.endpoint.port, "127.0.0.1").setEncoding("utf8");
       socket.write(request);
       assert.match((await socket.toArray()).join(""), new RegExp(`^HTTP/1.1 ${status} `), request);
     }
@@ -145,11 +145,11 @@ describe("the HTTP door", () => {
 
   it("keeps an idle connection for longer than proxies keep theirs, over TLS too", async () => {
     using certificate = makeCertificate();
-    for (const [door, get] of [
+    for (const [endpoint, get] of [
       [{}, getPlain],
       [{ certificate }, getSecure],
     ] as const) {
-      await using server = await openTestListener({}, door);
+      await using server = await openTestListener({}, endpoint);
       const answer = get(`${server.url}/healthz`, {
         ca: certificate.cert,
         agent: false,
@@ -163,7 +163,7 @@ describe("the HTTP door", () => {
 
   it("says when its port is taken", async () => {
     await using server = await openTestListener({});
-    await assert.rejects(openTestListener({}, { port: server.door.port }), /EADDRINUSE/);
+    await assert.rejects(openTestListener({}, { port: server.endpoint.port }), /EADDRINUSE/);
   });
 
   it("cuts off at the end of its grace what has not ended", async () => {
@@ -177,17 +177,17 @@ describe("the HTTP door", () => {
     const start = server.call("StartTask", { kind: "echo" });
     const ended = assert.rejects(start);
     await started.promise;
-    await server.door.close({ graceMs: 20 });
+    await server.endpoint.close({ graceMs: 20 });
     await ended;
   });
 
   it("closes connections that are kept alive, at once where they are idle", async () => {
     await using server = await openTestListener(SOME_TASK);
-    const socket = connect(server.door.port, "127.0.0.1");
+    const socket = connect(server.endpoint.port, "127.0.0.1");
     await once(socket, "connect");
     assert.equal((await server.call("GetTask", { taskId: TASK_ID })).status, 200);
     const ended = once(socket.resume(), "end");
-    await server.door.close({ graceMs: 60_000 });
+    await server.endpoint.close({ graceMs: 60_000 });
     await ended;
   });
 });

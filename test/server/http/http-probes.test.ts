@@ -8,7 +8,7 @@ import { clientOf, openTestListener, PROTOCOLS, refusalOf } from "./open-http-li
 
 const [, [, transport]] = PROTOCOLS as [unknown, (typeof PROTOCOLS)[number]];
 
-describe("the probes of the HTTP door", () => {
+describe("the probes of the HTTP endpoint", () => {
   it("say that the process lives, and whether it is ready, without a token and by any name", async () => {
     await using server = await openTestListener({}, { token: "a-token" });
     const { readiness, url } = server;
@@ -51,8 +51,8 @@ describe("the probes of the HTTP door", () => {
   });
 });
 
-describe("the metrics of the HTTP door", () => {
-  it("count calls by door, method and code, and the streams that are open", async () => {
+describe("the metrics of the HTTP endpoint", () => {
+  it("count calls by endpoint, method and code, and the streams that are open", async () => {
     await using server = await openTestListener({
       getTask: async (taskId) => (taskId === TASK_ID ? aTask() : Promise.reject(new TaskNotFound(taskId))),
       async *followTape(_query, signal) {
@@ -89,9 +89,9 @@ describe("the metrics of the HTTP door", () => {
     await events.body!.cancel();
     await eventually(async () => {
       const after = await scrape();
-      for (const door of ["http", "sse"]) {
-        assert.ok(after.includes(`spool_open_streams{door="${door}",method="StreamEvents"} 0`));
-        assert.ok(after.includes(`spool_calls_total{door="${door}",method="StreamEvents",code="canceled"} 1`));
+      for (const endpoint of ["http", "sse"]) {
+        assert.ok(after.includes(`spool_open_streams{door="${endpoint}",method="StreamEvents"} 0`));
+        assert.ok(after.includes(`spool_calls_total{door="${endpoint}",method="StreamEvents",code="canceled"} 1`));
       }
     });
   });

@@ -12,9 +12,9 @@ import { openMetrics } from "../../../src/server/telemetry/metrics.ts";
 import { Readiness } from "../../../src/server/readiness.ts";
 import { fakeEngine } from "../../rpc/fake-engine.ts";
 
-/** A door that is open, and how to ask at it. */
+/** An endpoint that is open, and how to ask at it. */
 export interface TestHttpListener extends AsyncDisposable {
-  readonly door: HttpListener;
+  readonly endpoint: HttpListener;
   readonly url: string;
   readonly readiness: Readiness;
   /** What the server's log said, a line each. */
@@ -41,7 +41,7 @@ export function clientOf(
   );
 }
 
-/** Opens a door over an engine that can do so much. */
+/** Opens an endpoint over an engine that can do so much. */
 export async function openTestListener(
   calls: Partial<TaskEngine>,
   options: Partial<Parameters<typeof openHttpListener>[0]> = {},
@@ -51,10 +51,10 @@ export async function openTestListener(
   const readiness = new Readiness(async () => {});
   const metrics = openMetrics();
   const common = { host: "127.0.0.1", port: 0, readiness, metrics, log };
-  const door = await openHttpListener({ engine: fakeEngine(calls), ...common, ...options });
-  const url = `${options.certificate ? "https" : "http"}://127.0.0.1:${door.port}`;
+  const endpoint = await openHttpListener({ engine: fakeEngine(calls), ...common, ...options });
+  const url = `${options.certificate ? "https" : "http"}://127.0.0.1:${endpoint.port}`;
   return {
-    door,
+    endpoint,
     url,
     readiness,
     lines,
@@ -65,7 +65,7 @@ export async function openTestListener(
         body: JSON.stringify(body),
       }),
     async [Symbol.asyncDispose]() {
-      await door.close({ graceMs: 0 });
+      await endpoint.close({ graceMs: 0 });
       await metrics[Symbol.asyncDispose]();
     },
   };

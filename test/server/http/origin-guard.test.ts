@@ -16,14 +16,14 @@ const ENGINE = {
 
 /** A request with headers that fetch would not send. A call where there is no other path. */
 async function ask(
-  { door }: TestHttpListener,
+  { endpoint }: TestHttpListener,
   headers: Record<string, string>,
   options: RequestOptions = {},
 ): Promise<IncomingMessage> {
   const body = JSON.stringify({ taskId: TASK_ID });
   const sent = request({
     host: "127.0.0.1",
-    port: door.port,
+    port: endpoint.port,
     method: "POST",
     path: GET_TASK,
     headers: { "content-type": "application/json", ...headers },
@@ -38,7 +38,7 @@ async function textOf(answer: IncomingMessage): Promise<string> {
   return (await answer.setEncoding("utf8").toArray()).join("");
 }
 
-describe("the HTTP door, asked by a browser", () => {
+describe("the HTTP endpoint, asked by a browser", () => {
   const OTHERS = ["https://evil.example", "http://127.0.0.1:1", "http://localhost", "null", "nonsense", "file://"];
   for (const origin of OTHERS) {
     it(`refuses a page of ${origin}, whatever it asks for`, async () => {
@@ -64,7 +64,7 @@ describe("the HTTP door, asked by a browser", () => {
 
   it("serves its own pages, by every name of this machine", async () => {
     await using server = await openTestListener(ENGINE);
-    for (const host of [`127.0.0.1:${server.door.port}`, "localhost", "[::1]:8080", "127.9.9.9", "LOCALHOST:1"]) {
+    for (const host of [`127.0.0.1:${server.endpoint.port}`, "localhost", "[::1]:8080", "127.9.9.9", "LOCALHOST:1"]) {
       for (const scheme of ["http", "https"]) {
         const answer = await ask(server, { host, origin: `${scheme}://${host.toLowerCase()}` });
         assert.equal(answer.statusCode, 200, host);
@@ -121,7 +121,7 @@ describe("the HTTP door, asked by a browser", () => {
   });
 });
 
-describe("the HTTP door without a token", () => {
+describe("the HTTP endpoint without a token", () => {
   it("answers to no name that somebody else could point at it", async () => {
     await using server = await openTestListener({});
     for (const host of [
@@ -146,7 +146,7 @@ describe("the HTTP door without a token", () => {
   });
 });
 
-describe("the HTTP door with a token", () => {
+describe("the HTTP endpoint with a token", () => {
   it("answers to any name, for who is called by it must have the token", async () => {
     await using server = await openTestListener(ENGINE, { token: "a-token" });
     const authorization = "Bearer a-token";

@@ -12,7 +12,7 @@ import { startServerProcess } from "../../support/server-process.ts";
 
 const SERVER_MS = 60_000;
 
-describe("spool serve, at its HTTP door", () => {
+describe("spool serve, at its HTTP endpoint", () => {
   let dataDir: string;
   beforeEach(async () => {
     dataDir = await mkdtemp(join(tmpdir(), "spool-serve-"));
@@ -65,7 +65,7 @@ describe("spool serve, at its HTTP door", () => {
     assert.equal(await exit, 0);
   }).timeout(SERVER_MS);
 
-  it("counts the calls of both doors", async () => {
+  it("counts the calls of both endpoints", async () => {
     await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir } });
     const taskId = await start(server.url, { kind: "echo" });
     await Array.fromAsync(readEvents(await fetch(`${server.url}/v1/tasks/${taskId}/events`)));

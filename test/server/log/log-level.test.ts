@@ -60,7 +60,7 @@ describe("a change of the log's level", () => {
   });
 });
 
-describe("the log's level at the HTTP door", () => {
+describe("the log's level at the HTTP endpoint", () => {
   const put = (url: string, body: string, headers = {}) =>
     fetch(`${url}/log-level`, { method: "PUT", body, headers: { "content-type": "application/json", ...headers } });
 

@@ -148,7 +148,7 @@ export const ErrorReason = {
   WORKER_SILENT: 17,
 
   /**
-   * PERMISSION_DENIED. At the HTTP door: an origin of a page, or a host, that it does not know; metadata: host, origin.
+   * PERMISSION_DENIED. At the HTTP endpoint: an origin of a page, or a host, that it does not know; metadata: host, origin.
    *
    * @generated from enum value: ERROR_REASON_ORIGIN_REFUSED = 18;
    */

@@ -7,13 +7,13 @@ import { startEngine, taskRequest } from "../support/engines.ts";
 import { followQuery } from "../support/followed-tasks.ts";
 import { Stage } from "../support/stage.ts";
 import { openPostgres } from "../support/stores.ts";
-import { DoorError, doorTask, toldEach } from "./door.ts";
-import type { Door, DoorEvent, DoorNews, DoorPage, StartOptions } from "./door.ts";
+import { EndpointError, endpointTask, toldEach } from "./endpoint.ts";
+import type { Endpoint, EndpointEvent, EndpointNews, EndpointPage, StartOptions } from "./endpoint.ts";
 
 const HEARTBEAT_MS = 15_000;
 
 /** The engine itself, without a wire. */
-export async function openEngineDoor(): Promise<Door> {
+export async function openEngineEndpoint(): Promise<Endpoint> {
   const store = await openPostgres();
   const stage = new Stage();
   const engine = await startEngine(store, { kinds: [stage.kind] });
@@ -22,16 +22,16 @@ export async function openEngineDoor(): Promise<Door> {
     stage,
     async start(options: StartOptions) {
       const { task, alreadyStarted } = await told(engine.startTask(taskRequest(options)));
-      return { task: doorTask(task), alreadyStarted };
+      return { task: endpointTask(task), alreadyStarted };
     },
-    get: async (taskId) => doorTask(await told(engine.getTask(taskId))),
+    get: async (taskId) => endpointTask(await told(engine.getTask(taskId))),
     async *list({ pageSize = 100, statuses = [], kinds = [], labels = {}, taskIdPrefix = "" }) {
       let beforeTaskId: string | null = null;
       do {
         const prefix = taskIdPrefix.toLowerCase(); // As requests are before they come here.
         const filter = { limit: pageSize, beforeTaskId, statuses, kinds, labels, taskIdPrefix: prefix };
         const page: { tasks: TaskView[]; hasMore: boolean } = await told(engine.listTasks(filter));
-        yield* page.tasks.map(doorTask);
+        yield* page.tasks.map(endpointTask);
         beforeTaskId = page.hasMore ? page.tasks.at(-1)!.taskId : null;
       } while (beforeTaskId !== null);
     },
@@ -41,19 +41,19 @@ export async function openEngineDoor(): Promise<Door> {
     },
     async events({ taskId, fromSeq = 1n, limit = 100, waitMs = 0 }) {
       const query = { taskId, fromSeq: fromSeq || 1n, limit, waitMs };
-      return toDoorPage(await told(engine.readEvents(query, signal)));
+      return toEndpointPage(await told(engine.readEvents(query, signal)));
     },
     async *follow({ taskId, fromSeq = 1n }) {
       const pages = engine.followTape({ taskId, fromSeq, heartbeatMs: HEARTBEAT_MS }, signal);
-      for await (const page of toldEach(pages, told)) yield* page.events.map(toDoorEvent);
+      for await (const page of toldEach(pages, told)) yield* page.events.map(toEndpointEvent);
     },
     async *followTasks({ labels = {}, cursor: text, fromStart = false, view = "events" }) {
       const scope = { kinds: [], labels, view };
       const cursor = text === undefined ? null : decodeCursor(text, scope);
-      if (text !== undefined && cursor === null) throw new DoorError("INVALID_ARGUMENT", ["cursor"], {});
+      if (text !== undefined && cursor === null) throw new EndpointError("INVALID_ARGUMENT", ["cursor"], {});
       const query = followQuery({ ...scope, cursor, fromStart });
       for await (const page of toldEach(engine.followTasks(query, signal), told)) {
-        yield { tasks: page.tasks.map(toDoorNews), cursor: encodeCursor(page.cursor, scope) };
+        yield { tasks: page.tasks.map(toEndpointNews), cursor: encodeCursor(page.cursor, scope) };
       }
     },
     async result({ taskId, waitMs = 0 }) {
@@ -73,7 +73,7 @@ async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
     return await call;
   } catch (error) {
     if (!(error instanceof SpoolError)) throw error;
-    throw new DoorError(
+    throw new EndpointError(
       error.reason,
       error.violations.map(({ field }) => field),
       error.metadata,
@@ -81,20 +81,20 @@ async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
   }
 }
 
-function toDoorNews({ taskId, kind, events, state }: FollowedTask): DoorNews["tasks"][number] {
+function toEndpointNews({ taskId, kind, events, state }: FollowedTask): EndpointNews["tasks"][number] {
   const { task, progress = null } = state ?? {};
   return {
     taskId,
     kind,
-    events: events.map(toDoorEvent),
+    events: events.map(toEndpointEvent),
     state: task ? { status: task.status, progress: progress && { ...progress } } : null,
   };
 }
 
-function toDoorPage({ status, events, nextFromSeq, lastSeq, hasMore }: TapePage): DoorPage {
-  return { status, events: events.map(toDoorEvent), nextFromSeq, lastSeq, hasMore };
+function toEndpointPage({ status, events, nextFromSeq, lastSeq, hasMore }: TapePage): EndpointPage {
+  return { status, events: events.map(toEndpointEvent), nextFromSeq, lastSeq, hasMore };
 }
 
-function toDoorEvent({ seq, type, body }: TapeEvent): DoorEvent {
+function toEndpointEvent({ seq, type, body }: TapeEvent): EndpointEvent {
   return { seq, type, body: JSON.parse(body) as JsonObject };
 }

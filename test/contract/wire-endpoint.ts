@@ -10,12 +10,12 @@ import { WorkerService } from "../../src/gen/spool/v1/worker_service_pb.ts";
 import type { Session } from "../../src/gen/spool/v1/worker_service_pb.ts";
 import type { SessionState } from "../../src/domain/session.ts";
 import type { TaskStatus as Status } from "../../src/domain/task.ts";
-import { DoorError, doorTask } from "./door.ts";
-import type { Door, DoorEvent, DoorNews, DoorTask, StartOptions } from "./door.ts";
+import { EndpointError, endpointTask } from "./endpoint.ts";
+import type { Endpoint, EndpointEvent, EndpointNews, EndpointTask, StartOptions } from "./endpoint.ts";
 import type { BadRequest_FieldViolation, ErrorInfo } from "../../src/gen/google/rpc/error_details_pb.ts";
 import type { Served } from "./served.ts";
 
-/** Calls of any method, by its descriptor. Both throw DoorError. */
+/** Calls of any method, by its descriptor. Both throw EndpointError. */
 export interface Wire {
   unary<Method extends DescMethod>(
     method: Method,
@@ -28,21 +28,21 @@ export interface Wire {
   close(): void;
 }
 
-/** A door that speaks in the messages of the proto: what the wire says, without Spool's own client. */
-export function wireDoor(served: Served, wire: Wire): Door {
+/** An endpoint that speaks in the messages of the proto: what the wire says, without Spool's own client. */
+export function wireEndpoint(served: Served, wire: Wire): Endpoint {
   const { method } = TaskService;
   return {
     stage: served.stage,
     async start(options) {
       const { task, alreadyStarted } = await wire.unary(method.startTask, toStartRequest(options));
-      return { task: toDoorTask(task!), alreadyStarted };
+      return { task: toEndpointTask(task!), alreadyStarted };
     },
-    get: async (taskId) => toDoorTask((await wire.unary(method.getTask, { taskId })).task!),
+    get: async (taskId) => toEndpointTask((await wire.unary(method.getTask, { taskId })).task!),
     async *list({ statuses = [], ...filter }) {
       for (let pageToken = ""; ;) {
         const wanted = statuses.map((status) => TaskStatus[status.toUpperCase() as keyof typeof TaskStatus]);
         const page = await wire.unary(method.listTasks, { ...filter, statuses: wanted, pageToken });
-        yield* page.tasks.map(toDoorTask);
+        yield* page.tasks.map(toEndpointTask);
         pageToken = page.nextPageToken;
         if (pageToken === "") return;
       }
@@ -58,15 +58,15 @@ export function wireDoor(served: Served, wire: Wire): Door {
         ...wait,
       });
       const name = nameOf(TaskStatus, status) as Status;
-      return { status: name, events: events.map(toDoorEvent), nextFromSeq, lastSeq, hasMore };
+      return { status: name, events: events.map(toEndpointEvent), nextFromSeq, lastSeq, hasMore };
     },
     async *follow(query) {
-      for await (const frame of wire.stream(method.streamEvents, query)) yield* frame.events.map(toDoorEvent);
+      for await (const frame of wire.stream(method.streamEvents, query)) yield* frame.events.map(toEndpointEvent);
     },
     async *followTasks({ view, cursor = "", ...query }) {
       const wanted = { ...query, cursor, view: view === "tasks" ? FollowView.TASKS : FollowView.EVENTS };
       for await (const { tasks, nextCursor } of wire.stream(method.followTasks, wanted)) {
-        yield { tasks: tasks.map(toDoorNews), cursor: nextCursor };
+        yield { tasks: tasks.map(toEndpointNews), cursor: nextCursor };
       }
     },
     async result({ taskId, waitMs }) {
@@ -79,7 +79,7 @@ export function wireDoor(served: Served, wire: Wire): Door {
     },
     async sessions() {
       const { sessions, hasMore } = await wire.unary(WorkerService.method.listSessions, {});
-      return { sessions: sessions.map(toDoorSession), hasMore };
+      return { sessions: sessions.map(toEndpointSession), hasMore };
     },
     async [Symbol.asyncDispose]() {
       wire.close();
@@ -89,12 +89,12 @@ export function wireDoor(served: Served, wire: Wire): Door {
 }
 
 /** What an error's details tell. */
-export function doorError(
+export function endpointError(
   { reason, metadata }: ErrorInfo,
   violations: readonly BadRequest_FieldViolation[],
   code: number,
-): DoorError {
-  return new DoorError(
+): EndpointError {
+  return new EndpointError(
     reason,
     violations.map(({ field }) => field),
     metadata,
@@ -122,9 +122,17 @@ function toStartRequest(options: StartOptions): MessageInitShape<typeof StartTas
   };
 }
 
-function toDoorTask({ status, startedAt, runAt, deadlineAt, attemptDeadlineAt, retryPolicy, ...task }: Task): DoorTask {
+function toEndpointTask({
+  status,
+  startedAt,
+  runAt,
+  deadlineAt,
+  attemptDeadlineAt,
+  retryPolicy,
+  ...task
+}: Task): EndpointTask {
   const { initialBackoff, maxBackoff, backoffMultiplier, jitter } = retryPolicy!;
-  return doorTask({
+  return endpointTask({
     ...task,
     status: nameOf(TaskStatus, status) as Status,
     startedAt: startedAt ? timestampDate(startedAt) : null,
@@ -140,14 +148,14 @@ function toDoorTask({ status, startedAt, runAt, deadlineAt, attemptDeadlineAt, r
   });
 }
 
-export function toDoorNews({ taskId, kind, events, task, progress }: FollowedTask): DoorNews["tasks"][number] {
-  const news = { taskId, kind, events: events.map(toDoorEvent) };
+export function toEndpointNews({ taskId, kind, events, task, progress }: FollowedTask): EndpointNews["tasks"][number] {
+  const news = { taskId, kind, events: events.map(toEndpointEvent) };
   if (task === undefined) return { ...news, state: null };
   const latest = progress ? toBody({ case: "progress", value: progress }) : null;
   return { ...news, state: { status: nameOf(TaskStatus, task.status) as Status, progress: latest } };
 }
 
-export function toDoorEvent({ seq, body }: Event): DoorEvent {
+export function toEndpointEvent({ seq, body }: Event): EndpointEvent {
   return {
     seq,
     type: (body.case ?? "unknown").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
@@ -181,7 +189,16 @@ function toBody(body: Event["body"]): JsonObject {
   }
 }
 
-function toDoorSession({ sessionId, host, pid, kinds, capacity, running, isWorker, ...times }: Session): SessionState {
+function toEndpointSession({
+  sessionId,
+  host,
+  pid,
+  kinds,
+  capacity,
+  running,
+  isWorker,
+  ...times
+}: Session): SessionState {
   const { startedAt, seenAt, expiresAt } = times;
   return {
     sessionId,

@@ -9,16 +9,16 @@ import { ConnectError } from "@connectrpc/connect";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-node";
 import { BadRequestSchema, ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
-import type { Door } from "./door.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { openServed } from "./served.ts";
 import type { Served } from "./served.ts";
-import { doorError, wireDoor } from "./wire-door.ts";
-import type { Wire } from "./wire-door.ts";
+import { endpointError, wireEndpoint } from "./wire-endpoint.ts";
+import type { Wire } from "./wire-endpoint.ts";
 
 /** gRPC-Web, as a browser's client speaks it. */
-export async function openGrpcWebDoor(at?: Served): Promise<Door> {
+export async function openGrpcWebEndpoint(at?: Served): Promise<Endpoint> {
   const served = at ?? (await openServed());
-  return wireDoor(served, openWire(createGrpcWebTransport({ baseUrl: served.url, httpVersion: "1.1" })));
+  return wireEndpoint(served, openWire(createGrpcWebTransport({ baseUrl: served.url, httpVersion: "1.1" })));
 }
 
 function openWire(transport: Transport): Wire {
@@ -28,7 +28,7 @@ function openWire(transport: Transport): Wire {
         const call = transport.unary(method as DescMethodUnary, undefined, undefined, undefined, request);
         return (await call).message as MessageShape<Method["output"]>;
       } catch (error) {
-        throw toDoorError(error);
+        throw toEndpointError(error);
       }
     },
     async *stream<Method extends DescMethod>(method: Method, request: MessageInitShape<Method["input"]>) {
@@ -40,7 +40,7 @@ function openWire(transport: Transport): Wire {
         const call = transport.stream(method as DescMethodStreaming, leaving.signal, undefined, undefined, only());
         yield* (await call).message as AsyncIterable<MessageShape<Method["output"]>>;
       } catch (error) {
-        throw toDoorError(error);
+        throw toEndpointError(error);
       } finally {
         leaving.abort();
       }
@@ -49,9 +49,9 @@ function openWire(transport: Transport): Wire {
   };
 }
 
-function toDoorError(error: unknown): unknown {
+function toEndpointError(error: unknown): unknown {
   if (!(error instanceof ConnectError)) return error;
   const [info] = error.findDetails(ErrorInfoSchema);
   const violations = error.findDetails(BadRequestSchema).flatMap(({ fieldViolations }) => fieldViolations);
-  return info === undefined ? error : doorError(info, violations, error.code);
+  return info === undefined ? error : endpointError(info, violations, error.code);
 }

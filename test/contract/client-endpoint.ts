@@ -2,44 +2,44 @@ import assert from "node:assert/strict";
 import { connect, SpoolRpcError } from "../../src/client/client.ts";
 import type { EventPage, FollowedTask, SpoolEvent } from "../../src/client/client.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
-import { DoorError, doorTask, toldEach } from "./door.ts";
-import type { Door, DoorEvent, DoorNews, DoorPage } from "./door.ts";
+import { EndpointError, endpointTask, toldEach } from "./endpoint.ts";
+import type { Endpoint, EndpointEvent, EndpointNews, EndpointPage } from "./endpoint.ts";
 import { openServed } from "./served.ts";
 import type { Served } from "./served.ts";
 
 /** `spool/client`, over gRPC, both as the caller and as the worker that runs the tasks. */
-export async function openWorkerDoor(): Promise<Door> {
-  return clientDoor(await openServed({ byWorker: true }));
+export async function openWorkerEndpoint(): Promise<Endpoint> {
+  return clientEndpoint(await openServed({ byWorker: true }));
 }
 
 /** `spool/client`, over gRPC. */
-export async function openClientDoor(at?: Served): Promise<Door> {
-  return clientDoor(at ?? (await openServed()));
+export async function openClientEndpoint(at?: Served): Promise<Endpoint> {
+  return clientEndpoint(at ?? (await openServed()));
 }
 
-function clientDoor(served: Served): Door {
+function clientEndpoint(served: Served): Endpoint {
   const client = connect({ address: served.address });
   return {
     stage: served.stage,
     async start(options) {
       const { task, alreadyStarted } = await told(client.start(options));
-      return { task: doorTask(task), alreadyStarted };
+      return { task: endpointTask(task), alreadyStarted };
     },
-    get: async (taskId) => doorTask(await told(client.get({ taskId }))),
+    get: async (taskId) => endpointTask(await told(client.get({ taskId }))),
     async *list(filter) {
-      for await (const task of client.list(filter)) yield doorTask(task);
+      for await (const task of client.list(filter)) yield endpointTask(task);
     },
     async cancel(taskId, reason) {
       const { task, outcome } = await told(client.cancel({ taskId, reason }));
       return { status: task.status, outcome };
     },
-    events: async (query) => toDoorPage(await told(client.events(query))),
+    events: async (query) => toEndpointPage(await told(client.events(query))),
     async *follow(query) {
-      for await (const event of toldEach(client.follow(query), told)) yield toDoorEvent(event);
+      for await (const event of toldEach(client.follow(query), told)) yield toEndpointEvent(event);
     },
     async *followTasks(query) {
       for await (const { tasks, cursor } of toldEach(client.followTasks(query), told)) {
-        yield { tasks: tasks.map(toDoorNews), cursor };
+        yield { tasks: tasks.map(toEndpointNews), cursor };
       }
     },
     async result(query) {
@@ -62,7 +62,7 @@ async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
     return await call;
   } catch (error) {
     if (!(error instanceof SpoolRpcError)) throw error;
-    throw new DoorError(
+    throw new EndpointError(
       String(error.reason),
       error.violations.map(({ field }) => field),
       error.metadata,
@@ -70,16 +70,16 @@ async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
   }
 }
 
-function toDoorNews({ taskId, kind, events, task, progress }: FollowedTask): DoorNews["tasks"][number] {
+function toEndpointNews({ taskId, kind, events, task, progress }: FollowedTask): EndpointNews["tasks"][number] {
   const state = task && { status: task.status, progress: progress && { ...progress } };
-  return { taskId, kind, events: events.map(toDoorEvent), state };
+  return { taskId, kind, events: events.map(toEndpointEvent), state };
 }
 
-function toDoorPage({ status, events, nextFromSeq, lastSeq, hasMore }: EventPage): DoorPage {
-  return { status, events: events.map(toDoorEvent), nextFromSeq, lastSeq, hasMore };
+function toEndpointPage({ status, events, nextFromSeq, lastSeq, hasMore }: EventPage): EndpointPage {
+  return { status, events: events.map(toEndpointEvent), nextFromSeq, lastSeq, hasMore };
 }
 
-function toDoorEvent(event: SpoolEvent): DoorEvent {
+function toEndpointEvent(event: SpoolEvent): EndpointEvent {
   const { seq, type, ...rest } = event;
   const { time, ...body } = rest;
   assert.ok(time instanceof Date);

@@ -5,16 +5,16 @@ import { Client, credentials } from "@grpc/grpc-js";
 import type { ServiceError } from "@grpc/grpc-js";
 import { BadRequestSchema, ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../src/gen/google/rpc/status_pb.ts";
-import type { Door } from "./door.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { openServed } from "./served.ts";
 import type { Served } from "./served.ts";
-import { doorError, wireDoor } from "./wire-door.ts";
-import type { Wire } from "./wire-door.ts";
+import { endpointError, wireEndpoint } from "./wire-endpoint.ts";
+import type { Wire } from "./wire-endpoint.ts";
 
 /** Bare grpc-js. */
-export async function openGrpcDoor(at?: Served): Promise<Door> {
+export async function openGrpcEndpoint(at?: Served): Promise<Endpoint> {
   const served = at ?? (await openServed());
-  return wireDoor(served, openWire(served.address));
+  return wireEndpoint(served, openWire(served.address));
 }
 
 /** Calls of a method by its descriptor, as any gRPC client makes them. */
@@ -34,7 +34,7 @@ export function openWire(address: string): Wire {
           encode(method),
           (bytes) => fromBinary(method.output, bytes) as MessageShape<Method["output"]>,
           create(method.input, request),
-          (error, answer) => (error === null ? resolve(answer!) : reject(toDoorError(error))),
+          (error, answer) => (error === null ? resolve(answer!) : reject(toEndpointError(error))),
         );
       });
     },
@@ -51,7 +51,7 @@ export function openWire(address: string): Wire {
       try {
         yield* call as AsyncIterable<MessageShape<Method["output"]>>;
       } catch (error) {
-        throw toDoorError(error as ServiceError);
+        throw toEndpointError(error as ServiceError);
       } finally {
         call.cancel();
       }
@@ -60,7 +60,7 @@ export function openWire(address: string): Wire {
   };
 }
 
-function toDoorError(error: ServiceError): Error {
+function toEndpointError(error: ServiceError): Error {
   const [details] = error.metadata?.get("grpc-status-details-bin") ?? [];
   if (!(details instanceof Buffer)) return error;
   const { details: packed } = fromBinary(StatusSchema, details);
@@ -68,5 +68,5 @@ function toDoorError(error: ServiceError): Error {
   const violations = packed
     .filter((any) => anyIs(any, BadRequestSchema))
     .flatMap((any) => anyUnpack(any, BadRequestSchema)!.fieldViolations);
-  return doorError(info, violations, error.code);
+  return endpointError(info, violations, error.code);
 }

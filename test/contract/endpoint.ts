@@ -4,23 +4,23 @@ import type { SessionState } from "../../src/domain/session.ts";
 import type { Task, TaskStatus } from "../../src/domain/task.ts";
 import type { Stage } from "../support/stage.ts";
 
-/** An event as every door can tell it: the body in the words of the tape. */
-export interface DoorEvent {
+/** An event as every endpoint can tell it: the body in the words of the tape. */
+export interface EndpointEvent {
   seq: bigint;
   type: string;
   body: JsonObject;
 }
 
-export interface DoorPage {
+export interface EndpointPage {
   status: TaskStatus;
-  events: DoorEvent[];
+  events: EndpointEvent[];
   nextFromSeq: bigint;
   lastSeq: bigint;
   hasMore: boolean;
 }
 
-/** What every door tells of a task. */
-export type DoorTask = Pick<
+/** What every endpoint tells of a task. */
+export type EndpointTask = Pick<
   Task,
   | "taskId"
   | "kind"
@@ -37,14 +37,14 @@ export type DoorTask = Pick<
 > & { awaitsWorker: boolean };
 
 /** That and no more of a task which has more, in the words of the domain. */
-export function doorTask(task: DoorTask): DoorTask {
+export function endpointTask(task: EndpointTask): EndpointTask {
   const { taskId, kind, status, lastSeq, labels, startedAt, runAt, deadlineAt, attemptDeadlineAt } = task;
   const { maxAttempts, handovers, retryPolicy, awaitsWorker } = task;
   const times = { startedAt, runAt, deadlineAt, attemptDeadlineAt };
   return { taskId, kind, status, lastSeq, labels, ...times, maxAttempts, handovers, retryPolicy, awaitsWorker };
 }
 
-export interface DoorResult {
+export interface EndpointResult {
   status: TaskStatus;
   result?: JsonObject | undefined;
   error?: { reason: string; message: string } | undefined;
@@ -63,17 +63,17 @@ export interface StartOptions {
   deadlineAt?: Date;
 }
 
-/** Why a door refused: the reason, and whatever details came with it. */
-export class DoorError extends Error {
+/** Why an endpoint refused: the reason, and whatever details came with it. */
+export class EndpointError extends Error {
   readonly reason: string;
   readonly fields: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
-  /** Of gRPC; 0 at a door that has none. */
+  /** Of gRPC; 0 at an endpoint that has none. */
   readonly code: number;
 
   constructor(reason: string, fields: readonly string[], metadata: Readonly<Record<string, string>>, code = 0) {
     super(`${reason} ${fields.join(", ")}`);
-    this.name = "DoorError";
+    this.name = "EndpointError";
     this.code = code;
     this.reason = reason;
     this.fields = fields;
@@ -82,11 +82,11 @@ export class DoorError extends Error {
 }
 
 /** What a stream over many tasks gives at once. */
-export interface DoorNews {
+export interface EndpointNews {
   tasks: {
     taskId: string;
     kind: string;
-    events: DoorEvent[];
+    events: EndpointEvent[];
     /** In the view of tasks. */
     state: { status: TaskStatus; progress: JsonObject | null } | null;
   }[];
@@ -100,28 +100,28 @@ export interface FollowTasksOptions {
   view?: "events" | "tasks";
 }
 
-/** One way into Spool. The contract is written against this, and runs at each. Every call throws DoorError. */
-export interface Door extends AsyncDisposable {
+/** One way into Spool. The contract is written against this, and runs at each. Every call throws EndpointError. */
+export interface Endpoint extends AsyncDisposable {
   /** Plays the code of the tasks of kind `stage`. */
   readonly stage: Stage;
-  start(options: StartOptions): Promise<{ task: DoorTask; alreadyStarted: boolean }>;
-  get(taskId: string): Promise<DoorTask>;
+  start(options: StartOptions): Promise<{ task: EndpointTask; alreadyStarted: boolean }>;
+  get(taskId: string): Promise<EndpointTask>;
   list(filter: {
     pageSize?: number;
     statuses?: TaskStatus[];
     kinds?: string[];
     labels?: Record<string, string>;
     taskIdPrefix?: string;
-  }): AsyncIterable<DoorTask>;
+  }): AsyncIterable<EndpointTask>;
   cancel(taskId: string, reason?: string): Promise<{ status: TaskStatus; outcome: string }>;
-  events(query: { taskId: string; fromSeq?: bigint; limit?: number; waitMs?: number }): Promise<DoorPage>;
-  follow(query: { taskId: string; fromSeq?: bigint }): AsyncIterable<DoorEvent>;
-  followTasks(query: FollowTasksOptions): AsyncIterable<DoorNews>;
-  result(query: { taskId: string; waitMs?: number }): Promise<DoorResult>;
+  events(query: { taskId: string; fromSeq?: bigint; limit?: number; waitMs?: number }): Promise<EndpointPage>;
+  follow(query: { taskId: string; fromSeq?: bigint }): AsyncIterable<EndpointEvent>;
+  followTasks(query: FollowTasksOptions): AsyncIterable<EndpointNews>;
+  result(query: { taskId: string; waitMs?: number }): Promise<EndpointResult>;
   sessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }>;
 }
 
-/** The items of a stream, each of which is asked for by way of what makes DoorErrors of errors. */
+/** The items of a stream, each of which is asked for by way of what makes EndpointErrors of errors. */
 export async function* toldEach<Item>(
   items: AsyncIterable<Item>,
   told: <Answer>(call: Promise<Answer>) => Promise<Answer>,

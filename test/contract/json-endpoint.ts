@@ -4,29 +4,29 @@ import { BadRequestSchema, ErrorInfoSchema } from "../../src/gen/google/rpc/erro
 import { EventSchema } from "../../src/gen/spool/v1/event_pb.ts";
 import { FollowTasksResponseSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { readEvents } from "../support/server-sent-events.ts";
-import type { Door } from "./door.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { openServed } from "./served.ts";
 import type { Served } from "./served.ts";
-import { doorError, toDoorEvent, toDoorNews, wireDoor } from "./wire-door.ts";
-import type { Wire } from "./wire-door.ts";
+import { endpointError, toEndpointEvent, toEndpointNews, wireEndpoint } from "./wire-endpoint.ts";
+import type { Wire } from "./wire-endpoint.ts";
 
 // Connect's JSON and server-sent events by fetch alone: only the JSON of a message is generated code's to read.
 
 /** Connect with JSON. @param at where; by default a server of its own */
-export async function openJsonDoor(at?: Served): Promise<Door> {
+export async function openJsonEndpoint(at?: Served): Promise<Endpoint> {
   const served = at ?? (await openServed());
-  return wireDoor(served, openWire(served.url));
+  return wireEndpoint(served, openWire(served.url));
 }
 
 /** Server-sent events for what is followed, and Connect with JSON for the rest. */
-export async function openSseDoor(at?: Served): Promise<Door> {
+export async function openSseEndpoint(at?: Served): Promise<Endpoint> {
   const served = at ?? (await openServed());
   return {
-    ...wireDoor(served, openWire(served.url)),
+    ...wireEndpoint(served, openWire(served.url)),
     async *follow({ taskId, fromSeq }) {
       const query = fromSeq === undefined ? "" : `?from_seq=${fromSeq}`;
       for await (const { id, data } of listen(`${served.url}/v1/tasks/${taskId}/events${query}`)) {
-        const event = toDoorEvent(fromJson(EventSchema, JSON.parse(data!)));
+        const event = toEndpointEvent(fromJson(EventSchema, JSON.parse(data!)));
         if (id !== `${event.seq}`) throw new Error(`the event with id ${id} is ${event.seq}`);
         yield event;
       }
@@ -37,7 +37,7 @@ export async function openSseDoor(at?: Served): Promise<Door> {
       const headers: Record<string, string> = cursor === undefined ? {} : { "last-event-id": cursor };
       for await (const { id, data = "{}" } of listen(`${served.url}/v1/events?${query.toString()}`, headers)) {
         const { tasks } = fromJson(FollowTasksResponseSchema, JSON.parse(data));
-        yield { tasks: tasks.map(toDoorNews), cursor: id! };
+        yield { tasks: tasks.map(toEndpointNews), cursor: id! };
       }
     },
   };
@@ -47,9 +47,9 @@ async function* listen(url: string, headers: Record<string, string> = {}) {
   const leaving = new AbortController();
   try {
     const response = await fetch(url, { headers, signal: leaving.signal });
-    if (response.status >= 400) throw toDoorError(await response.json());
+    if (response.status >= 400) throw toEndpointError(await response.json());
     for await (const event of readEvents(response)) {
-      if (event.event === "error") throw toDoorError(JSON.parse(event.data!));
+      if (event.event === "error") throw toEndpointError(JSON.parse(event.data!));
       yield event;
     }
   } finally {
@@ -66,7 +66,7 @@ function openWire(url: string): Wire {
       const headers = { "content-type": "application/json" };
       const response = await fetch(urlOf(method), { method: "POST", headers, body: encode(method, request) });
       const answer = (await response.json()) as JsonValue;
-      if (response.status !== 200) throw toDoorError(answer);
+      if (response.status !== 200) throw toEndpointError(answer);
       return fromJson(method.output, answer) as MessageShape<Method["output"]>;
     },
     async *stream<Method extends DescMethod>(method: Method, request: MessageInitShape<Method["input"]>) {
@@ -98,7 +98,7 @@ async function* callStream(url: string, request: string): AsyncGenerator<JsonVal
         const end = 5 + bytes.readUInt32BE(1);
         const content = JSON.parse(bytes.toString("utf8", 5, end));
         if (bytes[0] === 0) yield content;
-        else if (content["error"] !== undefined) throw toDoorError(content["error"]);
+        else if (content["error"] !== undefined) throw toEndpointError(content["error"]);
         else return;
         bytes = bytes.subarray(end);
       }
@@ -115,11 +115,11 @@ interface ConnectJsonError {
   details?: { type: string; debug: JsonValue }[];
 }
 
-function toDoorError(error: unknown): Error {
+function toEndpointError(error: unknown): Error {
   const { message, details } = error as ConnectJsonError;
   const find = (type: string) => details?.find((detail) => detail.type === type)?.debug;
   const info = find(ErrorInfoSchema.typeName);
   if (info === undefined) return new Error(message);
   const { fieldViolations } = fromJson(BadRequestSchema, find(BadRequestSchema.typeName) ?? {});
-  return doorError(fromJson(ErrorInfoSchema, info), fieldViolations, 0);
+  return endpointError(fromJson(ErrorInfoSchema, info), fieldViolations, 0);
 }
