@@ -113,12 +113,8 @@ export class Engine implements TaskEngine {
     this.#settings = settings;
     this.#reporting = reporting;
     this.#source = openTapeSource({ feed, namespace, opened: () => this.#opened(), priorityDb });
-    this.#followSource = openFollowSource({
-      db,
-      namespace,
-      feed,
-      withAvailability: (task) => this.#directory.withAvailability(task),
-    });
+    const withAvailability = (task: Task) => this.#directory.withAvailability(task);
+    this.#followSource = openFollowSource({ db, namespace, feed, withAvailability });
     this.#journal = new Journal({ db: priorityDb, feed, observer, log });
     this.#directory = new KindDirectory({
       own: this.#kinds,

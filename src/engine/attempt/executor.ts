@@ -1,22 +1,16 @@
-import { toFailure } from "../../domain/attempt.ts";
 import type { JsonObject } from "../../domain/json.ts";
-import type { AttemptOutcome, StopReason } from "../../domain/lifecycle.ts";
+import type { StopReason } from "../../domain/lifecycle.ts";
 import { TASKS_PER_SLOT_MAX } from "../../domain/limits.ts";
 import type { Task } from "../../domain/task.ts";
-import { isContentError, sqlstateOf } from "../../store/errors.ts";
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
-import { outsideSpans } from "../../telemetry/trace-context.ts";
+import { Attempt } from "./attempt.ts";
+import type { AttemptSurroundings, UnstoredEnd } from "./attempt.ts";
 import { AttemptFinalizer } from "./attempt-finalizer.ts";
-import type { FinalizedAttempt } from "./attempt-finalizer.ts";
-import type { AttemptHost, HostedAttempt } from "./attempt-host.ts";
-import { AttemptReport } from "./attempt-report.ts";
+import type { AttemptHost } from "./attempt-host.ts";
 import type { Reporting } from "./attempt-report.ts";
-import { retryWhile } from "../../async/retry.ts";
 import { within } from "../../async/time-limit.ts";
 import type { TaskControl } from "./task-control.ts";
 import type { Journal } from "../write/journal.ts";
-import { RunningAttempt } from "./running-attempt.ts";
-import type { UnstoredEnd } from "./running-attempt.ts";
 
 export interface ExecutorParts extends Reporting {
   host: AttemptHost;
@@ -35,28 +29,24 @@ export interface ExecutorParts extends Reporting {
 export const UNSTORED_HOLD_MS = 5_000;
 
 /**
- * Runs attempts where their code is, a bounded number at once, each from its first event to the durable end of its task.
- * While ends are being stored, their slots may be free for other code (`freesSlotsWithCode` of the host): of these ends
- * there are at the most as many as slots.
+ * Runs a bounded number of attempts at once. While ends are being stored, their slots may be free for other code
+ * (`freesSlotsWithCode` of the host): of these ends there are at most as many as slots.
  *
- * Code that is told to stop has a grace; if it has not ended by then the task is taken from it, its slot is free, and
- * what it still emits is refused.
+ * Code that is told to stop has a grace. If the code has not ended by then, the task is taken from it, its slot is free,
+ * and what it still emits is refused.
  */
 export class Executor {
   readonly #host: AttemptHost;
   /** How many tasks run at once, at the most. */
   readonly slots: number;
-  readonly #graceMs: number;
   readonly #journal: Journal;
-  readonly #finalizer: AttemptFinalizer;
-  readonly #reporting: Reporting;
-  readonly #readCheckpoint: (task: Task) => Promise<JsonObject | null>;
+  readonly #surroundings: AttemptSurroundings;
   readonly #onFree: (exclusiveKey: string | null) => void;
-  readonly #running = new Map<string, RunningAttempt>();
+  readonly #running = new Map<string, Attempt>();
   /** Those whose code has ended and whose end is being stored, while that holds no slot. */
-  readonly #ending = new Set<RunningAttempt>();
+  readonly #ending = new Set<Attempt>();
   /** Those whose end cannot be stored, for so long that they hold no slot any more. */
-  readonly #slotless = new Set<RunningAttempt>();
+  readonly #slotless = new Set<Attempt>();
   readonly #halted = new AbortController();
   #reserved = 0;
   #unreserved: PromiseWithResolvers<void> | null = null;
@@ -65,11 +55,10 @@ export class Executor {
   constructor(parts: ExecutorParts) {
     this.#host = parts.host;
     this.slots = parts.slots;
-    this.#graceMs = parts.graceMs;
     this.#journal = parts.journal;
-    this.#finalizer = new AttemptFinalizer({ control: parts.control, halted: this.#halted.signal });
-    this.#reporting = { namespace: parts.namespace, observer: parts.observer, log: parts.log };
-    this.#readCheckpoint = parts.readCheckpoint;
+    const { host, control, namespace, observer, log, graceMs, readCheckpoint } = parts;
+    const finalizer = new AttemptFinalizer({ control, halted: this.#halted.signal });
+    this.#surroundings = { host, finalizer, reporting: { namespace, observer, log }, graceMs, readCheckpoint };
     this.#onFree = parts.onFree;
   }
 
@@ -157,15 +146,15 @@ export class Executor {
   ): void {
     // Its start was on its way when this process let go: the process that goes on finds it.
     if (this.#isAbandoned || this.#halted.signal.aborted) return;
-    const { taskId, attempt, attemptDeadlineAt } = task;
-    const running = new RunningAttempt(task, {
-      open: (onLost) => this.#journal.open({ taskId, lease, attempt }, { appended, onLost }),
-      report: new AttemptReport(task, { ...this.#reporting, at, isResumed }),
-      timeoutMs: attemptDeadlineAt === null ? Infinity : attemptDeadlineAt.getTime() - at.getTime(),
-      graceMs: this.#graceMs,
-      within: (work) => this.#host.within(task, work),
+    const { taskId, attempt } = task;
+    const running = new Attempt(task, this.#surroundings, {
+      at,
+      isResumed,
+      openTape: (onLost) => this.#journal.open({ taskId, lease, attempt }, { appended, onLost }),
+      onCodeEnded: (ending) => this.#freeSlot(ending),
+      onEnded: (ended) => this.#remove(ended),
     });
-    // An earlier attempt of the task, which was taken from this process: its code may not have come to its end yet.
+    // An earlier attempt of the task, which was taken from this process: its code may not have ended yet.
     const former = this.#running.get(taskId);
     if (former !== undefined) {
       former.stop("lost");
@@ -173,29 +162,15 @@ export class Executor {
       this.#ending.delete(former);
     }
     this.#running.set(taskId, running);
-    running.ended = outsideSpans(() => this.#see(running));
+    running.begin();
   }
 
-  /** Sees an attempt to its end. Never rejects. */
-  #see(running: RunningAttempt): Promise<void> {
-    const { task, writer, report } = running;
-    return this.#run(running)
-      .then((finalized) => {
-        report.end(finalized.end, finalized.task);
-        this.#host.onEnded(writer.fence, finalized.isStored);
-      })
-      .catch((error: unknown) => {
-        // Only once this process was told to wait no longer: other servers take the task with the session.
-        report.end({ outcome: "lost" }, null);
-        this.#reporting.log.error({ ...report.line, err: error }, "attempt: end not stored before the stop");
-      })
-      .finally(() => {
-        running.dispose();
-        this.#slotless.delete(running);
-        this.#ending.delete(running);
-        if (this.#running.get(task.taskId) === running) this.#running.delete(task.taskId);
-        this.#onFree(task.exclusiveKey);
-      });
+  #remove(attempt: Attempt): void {
+    const { taskId, exclusiveKey } = attempt.task;
+    this.#slotless.delete(attempt);
+    this.#ending.delete(attempt);
+    if (this.#running.get(taskId) === attempt) this.#running.delete(taskId);
+    this.#onFree(exclusiveKey);
   }
 
   /** Tells the code of a task to stop, if it runs here. The first reason counts. */
@@ -235,54 +210,10 @@ export class Executor {
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
-  /** @throws StoreUnavailable when its end could not be stored until this process was to wait no longer */
-  async #run(running: RunningAttempt): Promise<FinalizedAttempt> {
-    const { task, writer, report, signal } = running;
-    const lastCheckpoint = () => this.#lastCheckpoint(running);
-    const code = this.#runCode({ task, writer, lastCheckpoint, span: report.span }, signal);
-    const outcome = await running.outcomeOf(code);
-    if (outcome === "abandoned") return { end: { outcome: "moved" }, isStored: false, task: null };
-    const ending = { task, writer, onFailure: (error: unknown) => this.#reportUnstored(running, error) };
-    if (typeof outcome !== "string") {
-      this.#freeSlot(running);
-      return this.#finalizer.end(ending, outcome);
-    }
-    this.#reporting.log.warn(
-      { ...report.line, because: outcome },
-      "the code of a task did not stop within its grace: the task is taken from it",
-    );
-    return this.#finalizer.take(ending, outcome);
-  }
-
-  /** Its code has ended: where slots are for code alone, its own is free. */
-  #freeSlot(running: RunningAttempt): void {
-    if (!this.#host.freesSlotsWithCode || this.#running.get(running.task.taskId) !== running) return;
-    this.#ending.add(running);
+  /** The code of an attempt has ended: its slot is free where slots are for code alone. */
+  #freeSlot(attempt: Attempt): void {
+    if (!this.#host.freesSlotsWithCode || this.#running.get(attempt.task.taskId) !== attempt) return;
+    this.#ending.add(attempt);
     if (this.freeSlots > 0) this.#onFree(null);
-  }
-
-  /** Never rejects, also where a host does: no task runs on without code. */
-  async #runCode(attempt: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome> {
-    try {
-      return await this.#host.run(attempt, signal);
-    } catch (error) {
-      this.#reporting.log.error({ err: error, task_id: attempt.task.taskId }, "attempt: code could not be run");
-      return { type: "threw", failure: toFailure(error), because: null, isFinal: false };
-    }
-  }
-
-  #reportUnstored(running: RunningAttempt, error: unknown): void {
-    if (!running.failedToEnd(error)) return;
-    const said = Object.assign(running.report.line, { err: error, sqlstate: sqlstateOf(error) });
-    this.#reporting.log.warn(said, "attempt: end not stored, retrying");
-  }
-
-  /** Reads through the trouble of a database. */
-  async #lastCheckpoint({ task, signal }: RunningAttempt): Promise<JsonObject | null> {
-    return await retryWhile(
-      (error) => !isContentError(error),
-      () => this.#readCheckpoint(task),
-      { signal },
-    );
   }
 }

@@ -1,0 +1,197 @@
+import { AttemptStopped, toFailure } from "../../domain/attempt.ts";
+import { StoreUnavailable } from "../../domain/errors.ts";
+import type { JsonObject } from "../../domain/json.ts";
+import type { AttemptOutcome, StopReason } from "../../domain/lifecycle.ts";
+import type { Task } from "../../domain/task.ts";
+import { isContentError, sqlstateOf } from "../../store/errors.ts";
+import { outsideSpans } from "../../telemetry/trace-context.ts";
+import { retryWhile } from "../../async/retry.ts";
+import { TIMER_MS_MAX } from "../../async/time-limit.ts";
+import type { AttemptFinalizer, FinalizedAttempt } from "./attempt-finalizer.ts";
+import type { AttemptHost } from "./attempt-host.ts";
+import { AttemptReport } from "./attempt-report.ts";
+import type { Reporting } from "./attempt-report.ts";
+import type { TapeWriter } from "../write/tape-writer.ts";
+
+/** An attempt whose code has ended, and whose end is not stored. */
+export interface UnstoredEnd {
+  task: Task;
+  /** How long ago its code ended, in milliseconds. */
+  forMs: number;
+  /** What keeps the end from being stored, without texts of the database. */
+  reason: string;
+}
+
+/** What all attempts of an executor share. */
+export interface AttemptSurroundings {
+  host: AttemptHost;
+  finalizer: AttemptFinalizer;
+  reporting: Reporting;
+  /** How long code may go on after it was told to stop. */
+  graceMs: number;
+  /** Reads what an earlier attempt has left. @throws StoreUnavailable */
+  readCheckpoint: (task: Task) => Promise<JsonObject | null>;
+}
+
+interface AttemptParts {
+  /** When the attempt began, or was found running, by the database's clock. */
+  at: Date;
+  /** Whether the attempt goes on here, after another process. */
+  isResumed: boolean;
+  /** Opens the tape. @param onLost called when the task turns out to be another process's */
+  openTape: (onLost: () => void) => TapeWriter;
+  /** Called when the code has ended by itself, before the end is stored. */
+  onCodeEnded: (attempt: Attempt) => void;
+  /** Called when the attempt is over here. */
+  onEnded: (attempt: Attempt) => void;
+}
+
+/**
+ * An attempt that this process runs, from its first event to its durable end:
+ *
+ *   begin ──▶ the code runs ──▶ the code has ended ──▶ the end is stored
+ *                   │ stop            ▲                   ▲
+ *                   ├─▶ grace ────────┘                   │
+ *                   │     └─▶ the grace is over ──────────┘ the task is taken from the code
+ *                   └ abandon ──▶ left as stored: another process goes on with it
+ */
+export class Attempt {
+  readonly task: Task;
+  readonly writer: TapeWriter;
+  readonly #surroundings: AttemptSurroundings;
+  readonly #parts: AttemptParts;
+  readonly #report: AttemptReport;
+  readonly #controller = new AbortController();
+  readonly #graceOver = Promise.withResolvers<StopReason>();
+  readonly #abandoned = Promise.withResolvers<"abandoned">();
+  #graceTimer: NodeJS.Timeout | undefined;
+  #deadlineTimer: NodeJS.Timeout | undefined;
+  #ended: Promise<void> = Promise.resolve();
+  #codeEndedAt: number | null = null;
+  /** Why the end could not be stored, the last time. */
+  #endFailure: unknown = null;
+
+  constructor(task: Task, surroundings: AttemptSurroundings, parts: AttemptParts) {
+    const { at, isResumed, openTape } = parts;
+    this.task = task;
+    this.#surroundings = surroundings;
+    this.#parts = parts;
+    this.writer = openTape(() => this.stop("lost"));
+    this.#report = new AttemptReport(task, { ...surroundings.reporting, at, isResumed });
+    const { attemptDeadlineAt } = task;
+    const timeoutMs = attemptDeadlineAt === null ? Infinity : attemptDeadlineAt.getTime() - at.getTime();
+    // The sweeper ends attempts whose timeout is longer.
+    if (timeoutMs <= TIMER_MS_MAX) this.#deadlineTimer = setTimeout(() => this.stop("deadline"), timeoutMs);
+  }
+
+  /** Resolves when the attempt is over here. Never rejects. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  /** Runs the code, and stores its end. To be called once. */
+  begin(): void {
+    this.#ended = outsideSpans(() => this.#live());
+  }
+
+  /** Tells the code to stop. The first reason counts. */
+  stop(because: StopReason): void {
+    const { host, graceMs } = this.#surroundings;
+    const { signal } = this.#controller;
+    if (signal.aborted) return;
+    // What the code throws because of the signal is the attempt's.
+    host.within(this.task, () => this.#controller.abort(new AttemptStopped(because)));
+    this.#graceTimer = setTimeout(this.#graceOver.resolve, graceMs, because);
+  }
+
+  /** Leaves the attempt as it is stored: another process goes on with it. */
+  abandon(): void {
+    this.#abandoned.resolve("abandoned");
+    this.writer.revoke();
+  }
+
+  /** null: the code runs, or ended less than so long ago. */
+  unstoredEnd(forMsMin: number): UnstoredEnd | null {
+    const forMs = this.#codeEndedAt === null ? -1 : performance.now() - this.#codeEndedAt;
+    return forMs < forMsMin ? null : { task: this.task, forMs, reason: this.#unstoredBecause() };
+  }
+
+  async #live(): Promise<void> {
+    const { host, reporting } = this.#surroundings;
+    try {
+      const { end, task, isStored } = await this.#settle(await this.#run());
+      this.#report.end(end, task);
+      host.onEnded(this.writer.fence, isStored);
+    } catch (error) {
+      // Only once this process was told to wait no longer: other servers take the task with the session.
+      this.#report.end({ outcome: "lost" }, null);
+      reporting.log.error({ ...this.#report.line, err: error }, "attempt: end not stored before the stop");
+    } finally {
+      clearTimeout(this.#deadlineTimer);
+      clearTimeout(this.#graceTimer);
+      this.#parts.onEnded(this);
+    }
+  }
+
+  /** @returns how the code ended; or why it was to stop, where its grace has passed; or that the attempt is abandoned */
+  async #run(): Promise<AttemptOutcome | StopReason | "abandoned"> {
+    const outcome = await Promise.race([this.#runCode(), this.#graceOver.promise, this.#abandoned.promise]);
+    this.#codeEndedAt = performance.now();
+    clearTimeout(this.#deadlineTimer);
+    return outcome;
+  }
+
+  /** Never rejects, also where a host does: no task runs on without code. */
+  async #runCode(): Promise<AttemptOutcome> {
+    const { task, writer } = this;
+    const { host, reporting } = this.#surroundings;
+    const lastCheckpoint = () => this.#lastCheckpoint();
+    try {
+      return await host.run({ task, writer, lastCheckpoint, span: this.#report.span }, this.#controller.signal);
+    } catch (error) {
+      reporting.log.error({ err: error, task_id: task.taskId }, "attempt: code could not be run");
+      return { type: "threw", failure: toFailure(error), because: null, isFinal: false };
+    }
+  }
+
+  /** Stores the end. @throws StoreUnavailable when that was not possible until this process was to wait no longer */
+  #settle(outcome: AttemptOutcome | StopReason | "abandoned"): Promise<FinalizedAttempt> | FinalizedAttempt {
+    const { task, writer } = this;
+    const { finalizer, reporting } = this.#surroundings;
+    if (outcome === "abandoned") return { end: { outcome: "moved" }, isStored: false, task: null };
+    const ending = { task, writer, onFailure: (error: unknown) => this.#onUnstored(error) };
+    if (typeof outcome !== "string") {
+      this.#parts.onCodeEnded(this);
+      return finalizer.end(ending, outcome);
+    }
+    reporting.log.warn(
+      { ...this.#report.line, because: outcome },
+      "the code of a task did not stop within its grace: the task is taken from it",
+    );
+    return finalizer.take(ending, outcome);
+  }
+
+  #onUnstored(error: unknown): void {
+    const isFirst = this.#endFailure === null;
+    this.#endFailure = error;
+    if (!isFirst) return;
+    const fields = Object.assign(this.#report.line, { err: error, sqlstate: sqlstateOf(error) });
+    this.#surroundings.reporting.log.warn(fields, "attempt: end not stored, retrying");
+  }
+
+  #unstoredBecause(): string {
+    if (this.#endFailure === null) return "the journal has not written it yet";
+    const sqlstate = sqlstateOf(this.#endFailure);
+    if (sqlstate !== undefined) return `the database answers SQLSTATE ${sqlstate}`;
+    return this.#endFailure instanceof StoreUnavailable ? this.#endFailure.message : "for a reason that the log has";
+  }
+
+  /** Reads through an outage of the database. */
+  async #lastCheckpoint(): Promise<JsonObject | null> {
+    return await retryWhile(
+      (error) => !isContentError(error),
+      () => this.#surroundings.readCheckpoint(this.task),
+      { signal: this.#controller.signal },
+    );
+  }
+}
