@@ -41,13 +41,13 @@ export class CreateQueue {
   }
 
   /**
-   * Takes one flush's worth, and leaves their share to the other lanes that are free: while the database works on one
+   * Takes one flush's worth, and leaves a share to each other flush that may begin: while the database works on one
    * half, callers are answered and ask again.
    *
    * @returns it, and the bytes of its params
    */
-  take(lanesFree: number): { creates: Create[]; bytes: number } {
-    const share = Math.min(FLUSH_CREATES_MAX, Math.ceil(this.#waiting.length / lanesFree));
+  take(freeFlushes: number): { creates: Create[]; bytes: number } {
+    const share = Math.min(FLUSH_CREATES_MAX, Math.ceil(this.#waiting.length / freeFlushes));
     let bytes = 0;
     let count = 0;
     for (const { task } of this.#waiting) {

@@ -39,6 +39,15 @@ export function separate({ creates, appends, isDoubtful }: Batch): Batch[] {
   ];
 }
 
+/** What a flush has not settled, and why. */
+export interface FlushFailure {
+  remaining: Batch;
+  error: unknown;
+}
+
+/** Runs a statement when it may be sent. */
+export type InTurn = <Result>(work: () => Promise<Result>) => Promise<Result>;
+
 /** Writes batches, and settles each item of them by what is stored. */
 export class BatchWriter {
   readonly #db: Kysely<Database>;
@@ -52,11 +61,27 @@ export class BatchWriter {
   }
 
   /**
-   * Writes a batch in one commit and settles what the commit has applied.
+   * Writes a batch in one commit, and settles its items: those that the commit has applied, and those that it has not,
+   * by what is stored of them.
    *
-   * @returns the items that it has not applied, for settleMissed
+   * @returns null: every item is settled; else the items that are not, to be written again
    */
-  async write(batch: Batch): Promise<Batch> {
+  async flush(batch: Batch, inTurn: InTurn): Promise<FlushFailure | null> {
+    let remaining = batch;
+    try {
+      const missed = await inTurn(() => this.#write(batch));
+      remaining = missed;
+      await inTurn(() => this.#settleMissedAppends(missed));
+      remaining = { ...missed, appends: [] };
+      await Promise.all(missed.creates.map((create) => inTurn(() => this.#settleMissedCreate(create))));
+      return null;
+    } catch (error) {
+      return { remaining, error };
+    }
+  }
+
+  /** Writes a batch and settles what the commit has applied. @returns the items that it has not applied */
+  async #write(batch: Batch): Promise<Batch> {
     const sentAt = performance.now();
     const result = await writeFlush(this.#db, {
       creates: batch.creates,
@@ -108,7 +133,7 @@ export class BatchWriter {
    * Settles appends that a write did not apply. An append was applied before, and its answer was lost; or its first
    * events were, by a process that the same attempt was connected to before; or its fence does not hold any more.
    */
-  async settleMissedAppends({ appends, isDoubtful }: Batch): Promise<void> {
+  async #settleMissedAppends({ appends, isDoubtful }: Batch): Promise<void> {
     if (appends.length === 0) return;
     const states = await readTaskStates(
       this.#db,
@@ -127,7 +152,7 @@ export class BatchWriter {
   }
 
   /** Settles a create that a write did not apply: its request_id is taken, or it was applied before. */
-  async settleMissedCreate({ task, events, done }: Create): Promise<void> {
+  async #settleMissedCreate({ task, events, done }: Create): Promise<void> {
     const { namespace, taskId, request } = task;
     const written = (at: Date) => {
       this.#observer.eventsWritten(events.length);

@@ -13,7 +13,7 @@ import { CreateQueue } from "./create-queue.ts";
 import type { Create, CreateOutcome } from "./create-queue.ts";
 import type { Feed } from "../read/feed.ts";
 import { BatchWriter, EMPTY_BATCH, separate, sizeOf } from "./flush-batch.ts";
-import type { Batch, PendingAppend } from "./flush-batch.ts";
+import type { Batch, FlushFailure, InTurn, PendingAppend } from "./flush-batch.ts";
 import { TapeWriter } from "./tape-writer.ts";
 import { UNOBSERVED } from "../api/engine-metrics.ts";
 import type { EngineObserver } from "../api/engine-metrics.ts";
@@ -185,32 +185,32 @@ export class Journal {
    * Sends a batch until it is settled. Never rejects.
    *
    * @param inTurn runs each statement when it may be sent
-   * @returns what is left of a batch of many, to be sent item by item
+   * @returns what remains of a batch of many, to be sent item by item
    */
-  async #flush(batch: Batch, inTurn = atOnce): Promise<Batch> {
-    let left = batch;
+  async #flush(batch: Batch, inTurn: InTurn = atOnce): Promise<Batch> {
+    let unsettled = batch;
     let refusals = 0;
-    for (let failures = 1; sizeOf(left) > 0; failures++) {
-      try {
-        left = await inTurn(() => this.#writer.write(left));
-        await inTurn(() => this.#writer.settleMissedAppends(left));
-        left = { ...left, appends: [] }; // To be settled once, should a create have to be settled again.
-        await Promise.all(left.creates.map((create) => inTurn(() => this.#writer.settleMissedCreate(create))));
-        break;
-      } catch (error) {
-        const isOfContent = isContentError(error);
-        if (toTrouble(error).isReached) refusals++;
-        if ((isOfContent || refusals >= JOINT_REFUSALS_MAX) && sizeOf(left) > 1) return left;
-        if (isOfContent) return this.#refuse(left, error);
-        if (!isSerializationFailure(error)) {
-          if (failures === 1) this.#logFailure(left, error);
-          left = { ...this.#giveUpLateCreates(left, toTrouble(error)), isDoubtful: true };
-        }
-        left = { ...left, appends: left.appends.filter(({ writer }) => !writer.isLost) };
-        if (!(await backoff(failures, this.#stopped.signal))) return this.#giveUp(left, toTrouble(error));
-      }
+    for (let failures = 1; sizeOf(unsettled) > 0; failures++) {
+      const failure = await this.#writer.flush(unsettled, inTurn);
+      if (failure === null) break;
+      const { remaining, error } = failure;
+      const isOfContent = isContentError(error);
+      if (toTrouble(error).isReached) refusals++;
+      if ((isOfContent || refusals >= JOINT_REFUSALS_MAX) && sizeOf(remaining) > 1) return remaining;
+      if (isOfContent) return this.#refuse(remaining, error);
+      if (failures === 1 && !isSerializationFailure(error)) this.#logFailure(remaining, error);
+      unsettled = this.#toRetry(failure);
+      if (!(await backoff(failures, this.#stopped.signal))) return this.#giveUp(unsettled, toTrouble(error));
     }
     return EMPTY_BATCH;
+  }
+
+  /** Returns what to send again after a failure: no create that has waited too long, and no append of a lost attempt. */
+  #toRetry({ remaining, error }: FlushFailure): Batch {
+    const batch = isSerializationFailure(error)
+      ? remaining
+      : { ...this.#giveUpLateCreates(remaining, toTrouble(error)), isDoubtful: true };
+    return { ...batch, appends: batch.appends.filter(({ writer }) => !writer.isLost) };
   }
 
   #logFailure(batch: Batch, error: unknown): void {
