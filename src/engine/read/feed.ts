@@ -3,11 +3,10 @@ import { isTerminal } from "../../domain/task.ts";
 import type { TaskState, TaskStatus } from "../../domain/task.ts";
 import { PageCache } from "./page-cache.ts";
 import { isReusable } from "./page-freshness.ts";
+import { RecentTape } from "./recent-tape.ts";
 import { RecentTapes } from "./recent-tapes.ts";
-import type { Tape } from "./recent-tapes.ts";
 import { Subscribers } from "./subscribers.ts";
 import type { Subscription } from "./subscription.ts";
-import { TapeRing } from "./tape-ring.ts";
 import type { PageQuery, TapePage } from "../api/task-engine.ts";
 import { TimingWheel } from "./timing-wheel.ts";
 import type { EngineGauges } from "../api/engine-metrics.ts";
@@ -52,7 +51,7 @@ export class Feed {
 
   /** Subscribe before the first read, and nothing falls between the two. */
   subscribe(taskId: string, signal: AbortSignal): Subscription {
-    const tape = this.#tapes.find(taskId) ?? this.#newTape();
+    const tape = this.#tapes.find(taskId) ?? new RecentTape(this.#wheel);
     this.#tapes.follow(taskId, tape);
     return tape.subscribers.subscribe(signal, () => {
       if (tape.subscribers.size === 0) this.#tapes.unfollow(taskId, tape);
@@ -84,7 +83,7 @@ export class Feed {
   /** What is known of a followed task; undefined where nothing is. */
   state(taskId: string): { status: TaskStatus; lastSeq: bigint } | undefined {
     const tape = this.#tapes.findFollowed(taskId);
-    return tape === undefined || tape.status === null ? undefined : { status: tape.status, lastSeq: tape.ring.lastSeq };
+    return tape === undefined || tape.status === null ? undefined : { status: tape.status, lastSeq: tape.lastSeq };
   }
 
   /** Publishes a commit of this process. Commits of one task may be published in another order than they were made. */
@@ -92,8 +91,8 @@ export class Feed {
     const lastSeq = firstSeq + BigInt(events.length) - 1n;
     this.#onCommit({ taskId, status, lastSeq });
     this.notifyAll();
-    const tape = this.#tapes.find(taskId) ?? (firstSeq === 1n ? this.#newTape() : undefined);
-    if (tape === undefined || lastSeq <= tape.ring.lastSeq) return;
+    const tape = this.#tapes.find(taskId) ?? (firstSeq === 1n ? new RecentTape(this.#wheel) : undefined);
+    if (tape === undefined || lastSeq <= tape.lastSeq) return;
     this.#tapes.resize(tape.ring.append(firstSeq, events, time));
     tape.status = status;
     this.#tapes.keep(taskId, tape);
@@ -110,8 +109,8 @@ export class Feed {
   /** Takes the state of a task from elsewhere: from a page of the store, a wakeup or a poll. Older states are ignored. */
   observe({ taskId, status, lastSeq }: TaskState): void {
     const tape = this.#tapes.find(taskId);
-    if (tape === undefined || lastSeq < tape.ring.lastSeq) return;
-    if (lastSeq === tape.ring.lastSeq) {
+    if (tape === undefined || lastSeq < tape.lastSeq) return;
+    if (lastSeq === tape.lastSeq) {
       // The same tape: a status that is already terminal is never taken back.
       tape.status ??= status;
       return;
@@ -132,7 +131,7 @@ export class Feed {
    */
   read(query: PageQuery, seenSeq: bigint): TapePage | null {
     const tape = this.#tapes.findFollowed(query.taskId);
-    if (tape === undefined || tape.status === null || tape.ring.lastSeq < seenSeq) return null;
+    if (tape === undefined || tape.status === null || tape.lastSeq < seenSeq) return null;
     const page = tape.subscribers.size < 2 ? pageOf(tape, query) : this.#readShared(tape, query, seenSeq);
     if (page !== null) this.#pages++;
     return page;
@@ -145,22 +144,16 @@ export class Feed {
     return { tapeFollowers, taskFollowers: this.#subscribers.size, feedPages: this.#pages };
   }
 
-  #readShared(tape: Tape, query: PageQuery, seenSeq: bigint): TapePage | null {
+  #readShared(tape: RecentTape, query: PageQuery, seenSeq: bigint): TapePage | null {
     const shared = this.#sharedPages.find(query);
-    if (shared !== undefined && isReusable(shared, seenSeq, { status: tape.status, lastSeq: tape.ring.lastSeq }))
-      return shared;
+    if (shared !== undefined && isReusable(shared, seenSeq, tape)) return shared;
     const page = pageOf(tape, query);
     if (page !== null) this.#sharedPages.add(query, page);
     return page;
   }
-
-  #newTape(): Tape {
-    return { status: null, ring: new TapeRing(), subscribers: new Subscribers(this.#wheel) };
-  }
 }
 
-function pageOf({ status, ring }: Tape, { taskId, fromSeq, limit }: PageQuery): TapePage | null {
-  const { lastSeq } = ring;
+function pageOf({ status, lastSeq, ring }: RecentTape, { taskId, fromSeq, limit }: PageQuery): TapePage | null {
   const events = ring.slice(fromSeq, limit);
   if (events === null) return null;
   const nextFromSeq = fromSeq + BigInt(events.length);

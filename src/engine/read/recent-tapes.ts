@@ -1,6 +1,4 @@
-import type { TaskStatus } from "../../domain/task.ts";
-import type { Subscribers } from "./subscribers.ts";
-import type { TapeRing } from "./tape-ring.ts";
+import type { RecentTape } from "./recent-tape.ts";
 
 /** Bound of all rings together, in bytes. Past it the rings of the tapes that were quiet longest are dropped. */
 const RINGS_BYTES_MAX = 128 * 1024 * 1024;
@@ -9,46 +7,38 @@ const RINGS_BYTES_MAX = 128 * 1024 * 1024;
 const UNFOLLOWED_TAPES_MAX = 1_024;
 const UNFOLLOWED_BYTES_MAX = 32 * 1024;
 
-/** A tape in memory: its status and last events as far as known, and its followers. */
-export interface Tape {
-  /** null until a commit or a read has shown it. */
-  status: TaskStatus | null;
-  readonly ring: TapeRing;
-  readonly subscribers: Subscribers;
-}
-
 /**
  * The tapes in memory, bounded in bytes. A tape is here as long as it has a follower. A tape that begins in this process
  * stays for a while without one: most callers who start a task follow it next, and a short tape has ended by then.
  */
 export class RecentTapes {
   /** Tapes with followers. The order is that in which the tapes were last over the bound of all rings. */
-  readonly #followed = new Map<string, Tape>();
+  readonly #followed = new Map<string, RecentTape>();
   /** Tapes without a follower yet, the oldest first. */
-  readonly #unfollowed = new Map<string, Tape>();
+  readonly #unfollowed = new Map<string, RecentTape>();
   #bytes = 0;
 
   /** Finds a tape, followed or not. */
-  find(taskId: string): Tape | undefined {
+  find(taskId: string): RecentTape | undefined {
     return this.#followed.get(taskId) ?? this.#unfollowed.get(taskId);
   }
 
-  findFollowed(taskId: string): Tape | undefined {
+  findFollowed(taskId: string): RecentTape | undefined {
     return this.#followed.get(taskId);
   }
 
-  followed(): ReadonlyMap<string, Tape> {
+  followed(): ReadonlyMap<string, RecentTape> {
     return this.#followed;
   }
 
   /** A tape gets its first follower, or another one. */
-  follow(taskId: string, tape: Tape): void {
+  follow(taskId: string, tape: RecentTape): void {
     this.#unfollowed.delete(taskId);
     this.#followed.set(taskId, tape);
   }
 
   /** A tape has lost its last follower. */
-  unfollow(taskId: string, tape: Tape): void {
+  unfollow(taskId: string, tape: RecentTape): void {
     if (this.#followed.get(taskId) !== tape) return;
     this.resize(tape.ring.drop());
     this.#followed.delete(taskId);
@@ -60,12 +50,12 @@ export class RecentTapes {
   }
 
   /** Holds the bounds after events were appended to a tape. */
-  keep(taskId: string, tape: Tape): void {
+  keep(taskId: string, tape: RecentTape): void {
     if (tape.subscribers.size > 0) this.#boundFollowed(taskId, tape);
     else this.#boundUnfollowed(taskId, tape);
   }
 
-  #boundFollowed(taskId: string, tape: Tape): void {
+  #boundFollowed(taskId: string, tape: RecentTape): void {
     this.resize(tape.ring.trim());
     if (this.#bytes <= RINGS_BYTES_MAX) return;
     this.#followed.delete(taskId);
@@ -76,7 +66,7 @@ export class RecentTapes {
     }
   }
 
-  #boundUnfollowed(taskId: string, tape: Tape): void {
+  #boundUnfollowed(taskId: string, tape: RecentTape): void {
     this.#unfollowed.set(taskId, tape);
     if (tape.ring.bytes > UNFOLLOWED_BYTES_MAX) this.#forget(taskId, tape);
     else if (this.#unfollowed.size > UNFOLLOWED_TAPES_MAX) {
@@ -85,7 +75,7 @@ export class RecentTapes {
     }
   }
 
-  #forget(taskId: string, tape: Tape): void {
+  #forget(taskId: string, tape: RecentTape): void {
     this.resize(tape.ring.drop());
     this.#unfollowed.delete(taskId);
   }
