@@ -52,7 +52,7 @@ describe("the README", () => {
     );
     assert.match(printed.join("\n"), /"scanned"/);
     assert.match(printed.join("\n"), /"written"/);
-    assert.match(printed.join("\n"), /had ended before/);
+    assert.match(printed.join("\n"), /had already ended/);
     assert.match(
       printed.join("\n"),
       /^id: 1\nevent: started\ndata: \{[^]*^id: 8\nevent: final\n[^]*^id: 6\n[^]*"echoed":5/m,
