@@ -5,27 +5,27 @@ export type Http2Limits = Required<
   Pick<SecureServerOptions, "maxSessionMemory" | "maxSessionRejectedStreams" | "streamResetBurst" | "streamResetRate">
 >;
 
-/** Units of a megabyte; the most that Node's option can hold. */
+/** In MB: the largest value of Node's option. */
 const UNBOUNDED = 2 ** 32 - 1;
-/** A burst that was used up is available again after so long. */
+/** How long it takes until a used burst is available again. */
 const RESET_REFILL_S = 10;
 
 /**
  * Returns the bounds of an HTTP/2 connection, the same at both endpoints.
  *
- * The memory of a connection has no bound of its own: past Node's 10 MB every further call on the connection would be
- * refused, although only some of its streams have stopped reading. Each stream is bounded instead, by one frame and the
+ * The memory of a connection is not bounded: past Node's default of 10 MB, Node would refuse every further call on the
+ * connection, although only some streams have stopped reading. Each stream is bounded instead, by one frame and the
  * write-ahead.
  *
  * A peer that opens streams and cancels them at once makes the server work without ever having many streams open (the
- * "rapid reset" attack, CVE-2023-44487). Past the burst, Node closes the connection with GOAWAY, and all its streams
- * with it: also those of other callers behind the same proxy. So the burst has to be more than a proxy cancels at once
- * when its callers leave.
+ * "rapid reset" attack, CVE-2023-44487). Past the burst, Node closes the connection with GOAWAY and all its streams,
+ * including those of other callers behind the same proxy. So the burst must be larger than what a proxy cancels at once
+ * when its callers disconnect.
  *
- * A stream that was cancelled counts as open until Node has let go of it. So a peer that cancels a thousand streams and
- * opens others has some of them refused, without having too many open; past 100 refused, Node would close the connection.
+ * A cancelled stream counts as open until Node has released it. So Node refuses some new streams of a peer that cancels
+ * a thousand and opens others, although few are open. Past 100 refusals, Node's default would close the connection.
  *
- * @param streamResetBurst how many streams a connection may cancel at once; a tenth as many a second from then on
+ * @param streamResetBurst how many streams a connection may cancel at once, refilled by a tenth each second
  */
 export function http2Limits(streamResetBurst: number): Http2Limits {
   return {

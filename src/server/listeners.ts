@@ -12,23 +12,23 @@ import { openHttpListener } from "./http/http-listener.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import type { Readiness } from "./readiness.ts";
 
-/** The open doors of a server. */
+/** The open listeners of a server. */
 export interface Listeners {
-  /** Of the gRPC door: host and port, with `https://` before them where it speaks TLS. */
+  /** Host and port of the gRPC endpoint, with `https://` before them if it uses TLS. */
   readonly address: string;
-  /** What to tell people: one line a door. */
+  /** One line of text for each endpoint. */
   readonly lines: readonly string[];
-  /** What the gRPC door's health says. NOT_SERVING until this is called. */
+  /** Sets the status of the gRPC health service. NOT_SERVING until this is called. */
   setServing(isServing: boolean): void;
-  /** Closes them all, as each door says. */
+  /** Closes all listeners. */
   close(options: { graceMs: number }): Promise<void>;
 }
 
 /**
- * Opens the doors that the configuration names, one after the other.
+ * Opens the configured listeners, one after the other.
  *
- * @param readiness what those who ask are told
- * @throws ConfigurationError, and where one of them cannot listen; those before it are closed again
+ * @param readiness the report for readiness probes
+ * @throws ConfigurationError, or an Error if an address cannot be listened on; open listeners are closed again
  */
 export async function openListeners(
   engine: TaskEngine,
@@ -59,7 +59,7 @@ export async function openListeners(
   };
   const track = callTracker("grpc", { metrics, isTraced });
   const grpc = await openGrpcListener({ ...common, track, port, writeAheadKib }).catch((error: Error) =>
-    tellOfTaken(error, `${authority(host, port)} (the gRPC door: SPOOL_PORT names another port)`),
+    throwIfInUse(error, `gRPC address ${authority(host, port)}`, "set SPOOL_PORT to another port"),
   );
   opened.defer(() => grpc.close({ graceMs: 0 }));
   const forHttp = { ...common, requestTimeoutMs, metrics, isTraced, origins: httpOrigins, readiness };
@@ -67,10 +67,11 @@ export async function openListeners(
     httpPort === null
       ? null
       : await openHttpListener({ ...forHttp, port: httpPort, fallback: consoleFiles() }).catch((error: Error) =>
-          // Who has never asked for this door is to know how to be rid of it.
-          tellOfTaken(
+          // The HTTP listener is on by default: the message says how to switch it off.
+          throwIfInUse(
             error,
-            `${authority(host, httpPort)} (the HTTP door: SPOOL_HTTP_PORT names another port, or off)`,
+            `HTTP address ${authority(host, httpPort)}`,
+            "set SPOOL_HTTP_PORT to another port or to off",
           ),
         );
   const open = opened.move();
@@ -88,10 +89,10 @@ export async function openListeners(
   };
 }
 
-/** grpc-js gives a text alone, in which the code of the system stands. */
-function tellOfTaken(error: Error, where: string): never {
+/** Throws a clearer error if the address is in use. grpc-js reports the system's error code only in the message. */
+function throwIfInUse(error: Error, address: string, todo: string): never {
   if (!error.message.includes("EADDRINUSE")) throw error;
-  throw new Error(`EADDRINUSE: another process, perhaps another server, listens at ${where}`, { cause: error });
+  throw new Error(`EADDRINUSE: ${address} is in use by another process; ${todo}`, { cause: error });
 }
 
 function authority(host: string, port: number): string {

@@ -27,7 +27,7 @@ export async function migrateDatabase({
     const applied = [...(await migrate(store.db)), ...(await migratePackages(store, loaded))];
     return { applied, version: SCHEMA_VERSION };
   } catch (error) {
-    // The command line prints the message alone, and what the driver says is what helps.
+    // The command line prints only the message, so the message includes the driver's error.
     const cause = error instanceof StoreUnavailable && error.cause instanceof Error ? `: ${error.cause.message}` : "";
     const known = asConfigurationError(error);
     throw known === error && cause !== "" ? new Error(`${(error as Error).message}${cause}`, { cause: error }) : known;

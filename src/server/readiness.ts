@@ -2,57 +2,57 @@ import { pause } from "../async/pause.ts";
 import { within } from "../async/time-limit.ts";
 import { unusableReason } from "./database-watch.ts";
 
-/** What a server must have and be to be sent work. */
+/** The conditions under which a server accepts work. */
 export interface ReadinessReport {
   ready: boolean;
-  /** Whether the database answers now, and takes writes. */
+  /** Whether the database answers now and accepts writes. */
   database: boolean;
-  /** Why it does not; absent where it does. */
+  /** Why the database cannot be used; absent if it can. */
   reason?: string;
-  /** Whether it has been found to have this program's schema. */
+  /** Whether the database has this version's schema. */
   schema: boolean;
-  /** Whether this server has joined the others: it runs and follows tasks. */
+  /** Whether the engine runs and follows tasks. */
   engine: boolean;
-  /** Whether it is stopping. */
+  /** Whether the server is stopping. */
   draining: boolean;
 }
 
-/** A database that has not answered by then counts as one that cannot be reached. */
+/** After this time, a database that does not answer counts as unreachable. */
 const PING_MS_MAX = 2_000;
-/** Those who are told of changes hear of one after so long at the latest, and as long as the database takes to answer. */
+/** How often the readiness is checked for changes. */
 const WATCH_EVERY_MS = 1_000;
 
-/** Knows whether this server is ready. Who starts and stops it says so here. */
+/** Tracks whether this server is ready. The code that starts and stops the server sets the fields. */
 export class Readiness {
   schema = false;
   engine = false;
   draining = false;
   readonly #check: () => Promise<void>;
-  #asked: Promise<string | null> | null = null;
+  #checking: Promise<string | null> | null = null;
 
-  /** @param check rejects where the database cannot be used */
+  /** @param check rejects if the database cannot be used */
   constructor(check: () => Promise<void>) {
     this.#check = check;
   }
 
-  /** However many ask at once, the database is asked once. */
+  /** Reports the readiness. Concurrent calls share one check of the database. */
   async report(): Promise<ReadinessReport> {
-    this.#asked ??= this.#whyUnusable().finally(() => (this.#asked = null));
-    const reason = await this.#asked;
+    this.#checking ??= this.#whyUnusable().finally(() => (this.#checking = null));
+    const reason = await this.#checking;
     const { schema, engine, draining } = this;
     const database = reason === null;
     const ready = database && schema && engine && !draining;
     return { ready, database, ...(reason !== null && { reason }), schema, engine, draining };
   }
 
-  /** Tells of every change, until the signal fires. @param ready what was told last */
-  async watch(tell: (report: ReadinessReport) => void, { ready, signal }: { ready: boolean; signal: AbortSignal }) {
+  /** Calls `onChange` for every change until the signal fires. @param ready the last known state */
+  async watch(onChange: (report: ReadinessReport) => void, { ready, signal }: { ready: boolean; signal: AbortSignal }) {
     for (let last = ready; ;) {
       await pause(WATCH_EVERY_MS, signal).catch(() => {});
       if (signal.aborted) return;
       const report = await this.report();
       if (signal.aborted) return;
-      if (report.ready !== last) tell(report);
+      if (report.ready !== last) onChange(report);
       last = report.ready;
     }
   }

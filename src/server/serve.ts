@@ -32,28 +32,28 @@ import { telemetryResource } from "./telemetry/resource.ts";
 import { startTracing } from "./telemetry/tracing.ts";
 import type { Tracing } from "./telemetry/tracing.ts";
 
-/** While the database cannot be reached at start, it is tried again this often. */
+/** How often the connection is retried if the database cannot be reached at start. */
 const JOIN_RETRY_MS = 500;
-/** How long a stop may take beyond the drain time and the grace: the ends of tasks are to become durable, and be seen. */
+/** How long a stop may take beyond drain time and cancel grace, to store the ends of tasks and send them to followers. */
 const STOP_MARGIN_MS = 5_000;
-/** So much of it is left for the doors, whatever the database does. */
+/** The part of the margin that is reserved for closing the listeners, even if the database does not answer. */
 const CLOSING_MS = 1_000;
 
-/** A server that runs. */
+/** A running server. */
 export interface RunningServer {
-  /** Of the gRPC door: host and port, with `https://` before them where it speaks TLS. */
+  /** Host and port of the gRPC endpoint, with `https://` before them if it uses TLS. */
   readonly address: string;
-  /** What to tell people: one line a door. */
-  readonly doors: readonly string[];
-  /** Drains: takes no more tasks, lets the running ones end for the drain time, ends the rest, closes the doors. */
+  /** One line of text for each endpoint. */
+  readonly endpoints: readonly string[];
+  /** Drains the server: claims no more tasks, waits for running tasks, ends the rest, closes the listeners. */
   stop(): Promise<void>;
-  /** Resolves when the server has stopped, rejects when it could not go on. */
+  /** Resolves when the server has stopped; rejects if it cannot continue. */
   readonly stopped: Promise<void>;
 }
 
 /**
- * Starts a server: the doors, the engine behind them, the database below. A database that is down does not keep it
- * from starting: calls are answered UNAVAILABLE until it is there.
+ * Starts a server: listeners, engine and database. Also starts while the database is down: calls get UNAVAILABLE until
+ * the database can be reached.
  *
  * @param flags settings from the command line, by the names of Configuration; `config` is a file's path
  * @param kindFiles modules that export kinds or packages of kinds, besides echo
@@ -84,7 +84,7 @@ export async function serve({
   const store = await openDatabase(databaseLocation(configuration), databaseWatch(log));
   opened.defer(() => store.close());
   const server = await openServer({ configuration, store, loaded, resource, tracing, log, onEngine });
-  opened.move(); // It closes them when it stops.
+  opened.move(); // The server closes them when it stops.
   return server;
 }
 
@@ -113,19 +113,20 @@ async function openServer(parts: {
   const checks = opened.use(new ServerChecks(store, configuration));
   const runChecks = () => checks.run();
   const isTraced = tracing !== null;
-  const doors = await openListeners(engine, configuration, { readiness, metrics, runChecks, isTraced, log });
-  const open = { served, engine, checks, doors, readiness, metrics, tracing };
+  const listeners = await openListeners(engine, configuration, { readiness, metrics, runChecks, isTraced, log });
+  const open = { served, engine, checks, listeners, readiness, metrics, tracing };
   const server: ServerParts = { configuration, store, loaded, log, ...open };
   const halted = new AbortController();
   const joined = await join(server, halted.signal).catch(async (error: unknown) => {
-    await doors.close({ graceMs: 0 });
+    await listeners.close({ graceMs: 0 });
     throw asConfigurationError(error);
   });
   opened.move();
-  log.info({ doors: doors.lines, kinds: kindNames, database: databaseName(configuration) }, "serving");
+  const facts = { endpoints: listeners.lines, kinds: kindNames, database: databaseName(configuration) };
+  log.info(facts, "server: started");
   const { promise: stopped, resolve, reject } = Promise.withResolvers<void>();
   joined.later
-    .then(() => readiness.watch((report) => tellReadiness(server, report), { ready: true, signal: halted.signal }))
+    .then(() => readiness.watch((report) => publishReadiness(server, report), { ready: true, signal: halted.signal }))
     .catch((error: unknown) => reject(asConfigurationError(error)));
   let stopping: Promise<void> | undefined;
   const stop = async () => {
@@ -134,8 +135,8 @@ async function openServer(parts: {
     resolve();
   };
   return {
-    address: doors.address,
-    doors: doors.lines,
+    address: listeners.address,
+    endpoints: listeners.lines,
     stop: () => (stopping ??= stop()),
     stopped,
   };
@@ -148,21 +149,24 @@ interface ServerParts {
   served: ServedKinds;
   engine: Engine;
   checks: ServerChecks;
-  doors: Listeners;
+  listeners: Listeners;
   readiness: Readiness;
   metrics: ServerMetrics;
   tracing: Tracing | null;
   log: Logger;
 }
 
-/** Joins now where the database can be reached, else later: `later` rejects where that turns out to be impossible. */
+/** Joins now if the database can be reached, otherwise later. `later` rejects if joining turns out to be impossible. */
 async function join(parts: ServerParts, signal: AbortSignal): Promise<{ later: Promise<void> }> {
   try {
     await joinOnce(parts);
     return { later: Promise.resolve() };
   } catch (error) {
     if (!isUnreachable(error)) throw error;
-    parts.log.warn({ err: error.cause }, "the database cannot be reached: calls are answered UNAVAILABLE until it can");
+    parts.log.warn(
+      { err: error.cause },
+      "database: connection failed, calls get UNAVAILABLE until the database can be reached",
+    );
     return { later: joinLater(parts, signal) };
   }
 }
@@ -178,7 +182,7 @@ async function joinLater(parts: ServerParts, signal: AbortSignal): Promise<void>
       backoff: { firstMs: JOIN_RETRY_MS, maxMs: JOIN_RETRY_MS },
       signal,
     });
-    parts.log.info("the database can be reached now");
+    parts.log.info("database: connected");
   } catch (error) {
     if (error !== signal.reason) throw error;
   }
@@ -188,18 +192,18 @@ function isUnreachable(error: unknown): error is StoreUnavailable {
   return error instanceof StoreUnavailable && !(error.cause instanceof DatabaseMisconfigured);
 }
 
-/** Health follows the database: a server that cannot use it is sent no new work. */
-function tellReadiness({ doors, log }: ServerParts, { ready, reason }: ReadinessReport): void {
-  doors.setServing(ready);
-  if (ready) log.info("readiness: ready again");
-  else log.warn({ reason }, "readiness: not ready");
+/** Sets the health status from the readiness: load balancers send no new work to a server that is not ready. */
+function publishReadiness({ listeners, log }: ServerParts, { ready, reason }: ReadinessReport): void {
+  listeners.setServing(ready);
+  if (ready) log.info("readiness: regained");
+  else log.warn({ reason }, "readiness: lost");
 }
 
 async function joinOnce(parts: ServerParts): Promise<void> {
-  const { configuration, store, loaded, engine, doors, readiness, log } = parts;
+  const { configuration, store, loaded, engine, listeners, readiness, log } = parts;
   if (configuration.migrate) {
     const applied = [...(await migrate(store.db)), ...(await migratePackages(store, loaded))];
-    if (applied.length > 0) log.info({ applied }, "the database was migrated");
+    if (applied.length > 0) log.info({ applied }, "database: migrated");
   } else {
     await requireCurrentSchema(store.db);
     await requirePackages(store, loaded);
@@ -207,41 +211,41 @@ async function joinOnce(parts: ServerParts): Promise<void> {
   readiness.schema = true;
   await engine.start();
   readiness.engine = true;
-  doors.setServing(true);
+  listeners.setServing(true);
 }
 
-/** Readiness turns first; followers see the ends of the tasks that are ended, and are sent elsewhere after. */
+/** Stops the server: readiness first, so that followers still receive the ends of tasks before their streams end. */
 async function leave({
   configuration,
   store,
   served,
   engine,
   checks,
-  doors,
+  listeners,
   readiness,
   metrics,
   tracing,
   log,
 }: ServerParts): Promise<void> {
   const { drainMs, cancelGraceMs } = configuration;
-  log.info({ drain_ms: drainMs }, "stopping");
+  log.info({ drain_ms: drainMs }, "server: stopping");
   readiness.draining = true;
-  doors.setServing(false);
+  listeners.setServing(false);
   checks[Symbol.dispose]();
   const stopMs = drainMs + cancelGraceMs + STOP_MARGIN_MS;
   const begunAt = performance.now();
   const halt = AbortSignal.timeout(stopMs - CLOSING_MS);
   await engine.stop({ drainMs, halt }).catch((error: unknown) => {
-    log.error({ err: error }, "the engine could not stop in order: what it ran is ended by others");
+    log.error({ err: error }, "engine: stop failed, other servers end its tasks");
   });
-  if (halt.aborted) log.warn("the database did not answer in time: what this server ran is ended by others");
+  if (halt.aborted) log.warn("server: stop timed out waiting for the database, other servers end its tasks");
   const leftMs = Math.max(0, stopMs - (performance.now() - begunAt));
-  await doors.close({ graceMs: Math.min(STOP_MARGIN_MS, leftMs) });
+  await listeners.close({ graceMs: Math.min(STOP_MARGIN_MS, leftMs) });
   await Promise.all([metrics[Symbol.asyncDispose](), tracing?.[Symbol.asyncDispose]()]);
   await untilAborted(served.close(), halt);
-  // It waits for statements that are under way.
+  // Closing waits for running statements.
   await untilAborted(store.close(), halt);
-  log.info("stopped");
+  log.info("server: stopped");
   log.flush();
 }
 

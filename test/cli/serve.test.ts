@@ -33,7 +33,7 @@ describe("spool serve", function () {
 
   it("stops gracefully on a signal that arrives during the start", async () => {
     const { child, waitForOutput, ended } = spawnSpool(["serve", "--json", "--port", "0", "--data-dir", folder]);
-    await waitForOutput("the database was migrated");
+    await waitForOutput("database: migrated");
     child.kill("SIGINT");
     const { code, stdout } = await ended;
     assert.equal(code, 0);
@@ -55,7 +55,7 @@ describe("spool serve", function () {
     using client = connect({ address });
     await client.start({ kind: "echo", params: { count: 100, delay_ms: 10_000 } });
     child.kill("SIGTERM");
-    await waitForOutput('"stopping"');
+    await waitForOutput('"server: stopping"');
     child.kill("SIGTERM");
     assert.equal((await ended).code, 143);
   });

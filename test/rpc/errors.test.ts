@@ -95,7 +95,7 @@ describe("an error of the domain", () => {
     });
   }
 
-  it("names the fields that are to blame", () => {
+  it("names the invalid fields", () => {
     const violations = [
       { field: "limit", description: "must be 1 to 1,000" },
       { field: "wait", description: "must be 0 s to 60 s" },
@@ -109,7 +109,7 @@ describe("an error of the domain", () => {
   });
 });
 
-describe("an error without a name", () => {
+describe("an unknown error", () => {
   for (const thrown of [new TypeError("a secret"), "a secret", undefined, { message: "a secret" }]) {
     it(`is INTERNAL and says nothing, if it was ${inspect(thrown).split("\n")[0]}`, () => {
       const { error, lines } = convert(thrown);
@@ -122,7 +122,7 @@ describe("an error without a name", () => {
     });
   }
 
-  it("stays inside also when it has been given the name INTERNAL", () => {
+  it("is hidden also if its reason is INTERNAL", () => {
     const { error, lines } = convert(new errors.SpoolError("INTERNAL", "a secret"));
     assert.doesNotMatch(error.message, /secret/);
     assert.equal(lines.length, 1);
@@ -130,7 +130,7 @@ describe("an error without a name", () => {
 });
 
 describe("an aborted call", () => {
-  it("is told by the reason of its signal, which Node's own functions wrap", async () => {
+  it("is reported by the reason of its signal, which functions of Node wrap", async () => {
     for (const reason of [callDeadlineExceeded(), callCancelled(), new errors.Draining()]) {
       const thrown: unknown = await setTimeout(60_000, null, { signal: AbortSignal.abort(reason) }).catch(
         (error: unknown) => error,
@@ -139,13 +139,13 @@ describe("an aborted call", () => {
     }
   });
 
-  it("is told by the reasons that Connect gives a signal", () => {
+  it("is reported by the reasons that Connect gives a signal", () => {
     assert.equal(reasonOf(new ConnectError("late", Code.DeadlineExceeded)), "CALL_DEADLINE_EXCEEDED");
     assert.equal(reasonOf(new ConnectError("gone", Code.Canceled)), "CALL_CANCELLED");
     assert.equal(reasonOf(new ConnectError("gone", Code.Aborted)), "CALL_CANCELLED");
   });
 
-  it("is an error of the server when it was something within that was aborted", () => {
+  it("is an internal error if another operation was aborted", () => {
     assert.equal(reasonOf(new DOMException("a fetch", "AbortError")), "INTERNAL");
     assert.equal(reasonOf(AbortSignal.timeout(1).reason), "INTERNAL");
   });
@@ -159,7 +159,7 @@ describe("an error on the wire", () => {
   }
 
   const LONG = "€".repeat(100_000);
-  it("fits the trailers that every client takes, whatever a caller sent", () => {
+  it("fits the trailers of every client, whatever a caller sent", () => {
     const violations = Array.from({ length: 100 }, () => ({ field: LONG, description: LONG }));
     const { error } = convert(new errors.InvalidArgument(violations));
     assert.ok(trailersBytes(error) < TRAILERS_BYTES_MAX, String(trailersBytes(error)));
@@ -177,7 +177,7 @@ describe("an error on the wire", () => {
     assert.ok(trailersBytes(unknown) < TRAILERS_BYTES_MAX);
   });
 
-  it("holds whole characters only, cut or not", () => {
+  it("contains only whole characters, cut or not", () => {
     for (const text of [LONG, "😀".repeat(1_000), `a${"😀".repeat(1_000)}`, "\ud800", `${"x".repeat(600)}\ud800`]) {
       const { error } = convert(new errors.SpoolError("OVERLOADED", text, { metadata: { text } }));
       assert.ok(error.message.isWellFormed());
@@ -187,7 +187,7 @@ describe("an error on the wire", () => {
     }
   });
 
-  it("is INTERNAL for whatever a kind throws as it checks params", () => {
+  it("is INTERNAL for anything that a kind throws while it validates params", () => {
     const log = openLog({ level: "info", namespace: "test", destination: { write: () => {} } });
     for (const { name, make } of ODD_THROWS) {
       assert.equal(toRpcError(make(), log).code, Code.Internal, name);

@@ -66,7 +66,7 @@ const WAYS: [way: Way, isNamed: boolean, isKnown: boolean, mark?: "@slow"][] = [
   ["a heap that is full", false, false, "@slow"],
 ];
 
-describe("a task that takes its server down", function () {
+describe("a task that crashes its server", function () {
   this.timeout(TEST_MS);
   let folder: string;
   beforeEach(async () => {

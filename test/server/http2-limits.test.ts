@@ -99,7 +99,7 @@ for (const [name, open] of [
     });
     after(() => files[Symbol.dispose]());
 
-    it("serves a call beside readers that have stopped, which keep one page each in memory", async () => {
+    it("serves a call beside stopped readers, which keep one page each in memory", async () => {
       let pulled = 0;
       await using connection = await open({
         getTask: async (taskId) => aTask({ taskId }),
@@ -140,7 +140,7 @@ for (const [name, open] of [
       assert.deepEqual([neighbour.destroyed, connection.session.destroyed], [false, false]);
     });
 
-    it("is kept where as many streams are cancelled as are allowed, and closed past them", async () => {
+    it("stays open at the limit of cancelled streams and is closed past the limit", async () => {
       await using connection = await open(follow, SMALL_BURST);
       const neighbour = connection.stream();
       const ended = Promise.withResolvers<void>();

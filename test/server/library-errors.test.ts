@@ -72,7 +72,7 @@ async function call(session: ClientHttp2Session, body: Buffer, headers: Record<s
   };
 }
 
-describe("what grpc-js refuses by itself", () => {
+describe("an error of grpc-js", () => {
   const CASES: [name: string, body: Buffer, headers: Record<string, string>, code: Code, message: RegExp][] = [
     ["a path that nothing is served at", framed(MESSAGE), { ":path": "/no" }, Code.Unimplemented, /\/no/],
     ["an unknown method", framed(MESSAGE), { ":path": `${SERVICE}/No` }, Code.Unimplemented, /TaskService\/No/],
@@ -142,7 +142,7 @@ describe("what grpc-js refuses by itself", () => {
     });
   }
 
-  it("carries a reason when the deadline of a call has passed", async () => {
+  it("has a reason when the deadline of a call has passed", async () => {
     await using server = await openGrpc();
     const late = await call(server.session, framed(MESSAGE), {
       ":path": `${SERVICE}/StreamEvents`,
@@ -151,12 +151,12 @@ describe("what grpc-js refuses by itself", () => {
     assert.deepEqual([late.code, late.reason], [Code.DeadlineExceeded, "CALL_DEADLINE_EXCEEDED"]);
   });
 
-  it("takes metadata of 48 KiB", async () => {
+  it("does not occur for metadata of 48 KiB", async () => {
     await using server = await openGrpc();
     assert.equal((await call(server.session, framed(MESSAGE), { "x-large": "x".repeat(48 * 1_024) })).code, 0);
   });
 
-  it("closes a call that has its answer, however much of its request has not come", async () => {
+  it("does not keep a call open after its response, even if the request is incomplete", async () => {
     await using server = await openGrpc("a-token");
     const stream = server.session.request({
       ":method": "POST",
@@ -170,7 +170,7 @@ describe("what grpc-js refuses by itself", () => {
     assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR);
   });
 
-  it("keeps the value of a header that it does not take out of the log and of standard error", async () => {
+  it("never writes the value of an invalid header to the log or standard error", async () => {
     await using server = await openGrpc("a-token-of-its-own");
     const written: string[] = [];
     const { write } = process.stderr;
@@ -188,7 +188,7 @@ describe("what grpc-js refuses by itself", () => {
   });
 });
 
-describe("what Connect refuses by itself", () => {
+describe("an error of Connect", () => {
   const CASES: [name: string, path: string, init: RequestInit, code: string, message: RegExp][] = [
     ["an unknown method", `${SERVICE}/No`, { body: "{}" }, "unimplemented", /No/],
     [

@@ -23,8 +23,8 @@ async function echo(client: SpoolClient): Promise<string> {
   return (await client.waitFinal({ taskId: task.taskId, timeoutMs: 20_000 })).status;
 }
 
-describe("spool serve, when its database", () => {
-  it("takes no writes for a while, is not ready and says why, and goes on by itself after", async () => {
+describe("spool serve with a database that", () => {
+  it("rejects writes for a while is not ready, says why, and recovers by itself", async () => {
     await using database = await createDatabase();
     const name = new URL(database.url).pathname.slice(1);
     await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: database.url } });
@@ -56,7 +56,7 @@ describe("spool serve, when its database", () => {
     await eventually(async () => assert.equal(await echo(client), "succeeded"), WITHIN);
   }).timeout(SERVER_MS);
 
-  it("writes dates in its own way, runs and lists tasks as ever", async () => {
+  it("has another date style runs and lists tasks", async () => {
     await using database = await createDatabase();
     const name = new URL(database.url).pathname.slice(1);
     await administer(database, `alter database ${name} set datestyle = 'German'`);
@@ -70,7 +70,7 @@ describe("spool serve, when its database", () => {
     );
   }).timeout(SERVER_MS);
 
-  it("has another encoding than UTF8, refuses to start with exit code 2, and says what to do", async () => {
+  it("is not encoded in UTF8 refuses to start with exit code 2 and says what to do", async () => {
     await using database = await createDatabase();
     const name = `${new URL(database.url).pathname.slice(1)}_latin1`;
     await administer(database, `create database ${name} encoding 'LATIN1' template template0 locale 'C'`);

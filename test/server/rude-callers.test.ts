@@ -59,8 +59,8 @@ const FOLLOWS: Partial<TaskEngine> = {
 
 const UNFINISHED = "host: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
 
-describe("a caller that asks for too much", () => {
-  it("has its large lists read a few at a time, and is refused past those that wait", async () => {
+describe("an excessive caller", () => {
+  it("has few large lists read at once and is refused past the waiting limit", async () => {
     const { calls, state, release } = heldLists();
     const limits = new CallerLimits({ waitingReads: 5 });
     await using server = await openGrpc(calls, { limits });
@@ -78,7 +78,7 @@ describe("a caller that asks for too much", () => {
     assert.equal(answers.filter((answer) => "tasks" in answer).length, 6);
   });
 
-  it("has its pages cut at the HTTP port, where an answer is made in one piece, and gets each task once", async () => {
+  it("gets shorter pages at the HTTP port and each task once", async () => {
     const labels = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`label-${index}`, "v".repeat(40)]));
     const all = Array.from({ length: 1_000 }, (_, index) => {
       const number = (1_000 - index).toString(16).padStart(12, "0");
@@ -109,7 +109,7 @@ describe("a caller that asks for too much", () => {
     assert.ok(Math.max(...sizes) <= HTTP_LIST_BYTES_MAX + besides, `${sizes.join(" ")} bytes`);
   });
 
-  it("has no more streams over many tasks on one connection than it may, and others have theirs", async () => {
+  it("may open a limited number of FollowTasks streams, without effect on other connections", async () => {
     await using server = await openGrpc(FOLLOWS, { limits: new CallerLimits({ followsPerConnection: 2 }) });
     const [rude, other] = server.clients;
     const open = (client: RawClient) => client.stream(followTasks, {});
@@ -135,7 +135,7 @@ describe("a caller that asks for too much", () => {
     others.cancel();
   });
 
-  it("has no more requests under way on one connection of HTTP/1.1 than it may", async () => {
+  it("may have a limited number of open requests on an HTTP/1.1 connection", async () => {
     const release = Promise.withResolvers<void>();
     let calls = 0;
     await using server = await openTestListener(
@@ -184,7 +184,7 @@ describe("a caller that asks for too much", () => {
     });
   }
 
-  it("is refused before its request is decoded at the gRPC port, and taken at the bound", async () => {
+  it("is refused before its request is decoded at the gRPC port, and accepted at the bound", async () => {
     const started: number[] = [];
     await using server = await openGrpc({
       async startTask({ params }) {
@@ -204,7 +204,7 @@ describe("a caller that asks for too much", () => {
     assert.deepEqual(started, [PARAMS_VALUES_MAX - 2]);
   });
 
-  it("is refused where an integer of its JSON would be rounded, in a body and in a query", async () => {
+  it("is refused if an integer of its JSON would be rounded, in a body and in a query", async () => {
     await using server = await openTestListener({});
     const text = `{"taskId":"${TASK_ID}","fromSeq":9007199254740993}`;
     const url = `${server.url}/spool.v1.TaskService/GetEvents`;
@@ -232,7 +232,7 @@ describe("a caller that asks for too much", () => {
     });
   }
 
-  it("is told when the length of its message is not what it sends, by gRPC-Web", async () => {
+  it("gets an error if the envelope of gRPC-Web has a wrong length", async () => {
     await using server = await openTestListener(SOME_TASK);
     const response = await fetch(`${server.url}/spool.v1.TaskService/GetTask`, {
       method: "POST",

@@ -63,12 +63,12 @@ describe("the log of a server", function () {
     assert.equal(await server.end("SIGTERM"), 0);
     await closed;
     const said = lines().map(({ msg }) => msg);
-    assert.equal(said.filter((msg) => msg === "the log level was changed").length, 100);
-    assert.deepEqual(said.slice(-2), ["stopping", "stopped"]);
+    assert.equal(said.filter((msg) => msg === "log: level changed").length, 100);
+    assert.deepEqual(said.slice(-2), ["server: stopping", "server: stopped"]);
     assert.ok(lines().every(({ namespace, pid }) => namespace === "shop" && pid === server.child.pid));
   });
 
-  it("loses no line to an error that nobody caught, has it once, and no secret of it", async () => {
+  it("loses no line to an uncaught error, and contains the error once without secrets", async () => {
     const { server, closed, lines, text } = await start();
     const ended = once(server.child, "exit");
     await put(server, "debug");
@@ -76,7 +76,7 @@ describe("the log of a server", function () {
     client.start({ kind: "crash" }).catch(() => {}); // Where the crash took its answer, it is tried until we leave.
     assert.deepEqual(await ended, [1, null]);
     await closed;
-    assert.ok(lines().some(({ msg }) => msg === "the log level was changed"));
+    assert.ok(lines().some(({ msg }) => msg === "log: level changed"));
     const fatal = lines().filter(({ level }) => level === "fatal");
     assert.equal(fatal.length, 1);
     const { err } = fatal[0]!;
@@ -85,7 +85,7 @@ describe("the log of a server", function () {
     assert.doesNotMatch(text(), /hunter2/);
   });
 
-  it("has nothing of what tasks are given, record and give, at no level", async () => {
+  it("contains no content of tasks at any level", async () => {
     const token = "s3cret-token";
     const { server, closed, text, lines } = await start({ SPOOL_LOG_LEVEL: "trace", SPOOL_TOKEN: token });
     using client = connect({ address: server.address, token });
@@ -95,11 +95,11 @@ describe("the log of a server", function () {
     await fetch(`${server.url}/metrics?token=${token}`, { headers: { authorization: `Bearer ${token}` } });
     assert.equal(await server.end("SIGTERM"), 0);
     await closed;
-    assert.equal(lines().at(-1)!.msg, "stopped");
+    assert.equal(lines().at(-1)!.msg, "server: stopped");
     assert.doesNotMatch(text(), /s3cret/);
   });
 
-  it("goes to debug by SIGUSR2, and back", async () => {
+  it("switches to debug and back by SIGUSR2", async () => {
     const { server, lines } = await start();
     await using _ = server;
     const level = async () => ((await (await fetch(`${server.url}/log-level`)).json()) as { level: string }).level;
@@ -111,7 +111,7 @@ describe("the log of a server", function () {
     server.child.kill("SIGUSR2");
     await eventually(async () => assert.equal(await level(), "info"));
     await eventually(() => {
-      const changes = lines().filter(({ msg }) => msg === "the log level was changed") as unknown as { by: string }[];
+      const changes = lines().filter(({ msg }) => msg === "log: level changed") as unknown as { by: string }[];
       assert.deepEqual(
         changes.map(({ by }) => by),
         ["SIGUSR2", "SIGUSR2", "SIGUSR2", "PUT /log-level", "SIGUSR2"],
@@ -119,8 +119,8 @@ describe("the log of a server", function () {
     });
   });
 
-  it("is for people where it is to be, and coloured where that is asked for @slow", async () => {
-    for (const [environment, isColoured] of [
+  it("is formatted for people and colored if configured @slow", async () => {
+    for (const [environment, isColored] of [
       [{ FORCE_COLOR: "1" }, true],
       [{ NO_COLOR: "1" }, false],
     ] as const) {
@@ -128,11 +128,11 @@ describe("the log of a server", function () {
       assert.equal(await server.end("SIGTERM"), 0);
       await closed;
       assert.match(text(), /\] .*INFO.*: .*stopping .*drain_ms=5000/);
-      assert.equal(text().includes("\u001b["), isColoured);
+      assert.equal(text().includes("\u001b["), isColored);
     }
   });
 
-  it("holds nothing up where the disk is full @slow", async function () {
+  it("does not block the server if the disk is full @slow", async function () {
     if (process.platform !== "linux") this.skip(); // Which has a device that is.
     const settings = {
       SPOOL_DATABASE_URL: database.url,

@@ -30,7 +30,7 @@ describe("the metrics of spool serve", () => {
   });
   afterEach(() => database[Symbol.asyncDispose]());
 
-  it("are as many series after a hundred thousand events as before @slow", async () => {
+  it("have the same number of series after a hundred thousand events @slow", async () => {
     await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: database.url } });
     using client = connect({ address: server.address });
     const run = async (count: number) => {
@@ -50,7 +50,7 @@ describe("the metrics of spool serve", () => {
     assert.deepEqual(series(after).toSorted(), series(before).toSorted());
   }).timeout(SERVER_MS);
 
-  it("tell of no pool, where the database is in the process", async () => {
+  it("contain no pool with an embedded database", async () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), "spool-metrics-"));
     await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: folder.path } });
     const text = await scrape(server.url);
@@ -62,7 +62,7 @@ describe("the metrics of spool serve", () => {
     );
   }).timeout(SERVER_MS);
 
-  it("are told while the database is away, without what only it knows, and with that when it is back", async () => {
+  it("are served while the database is down, without the counts of the database until it is back", async () => {
     await using postgres = await startServer();
     await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: postgres.url } });
     using client = connect({ address: server.address });
@@ -84,7 +84,7 @@ describe("the metrics of spool serve", () => {
     await eventually(waiting, counted);
   }).timeout(SERVER_MS);
 
-  it("are not there where they are off, and neither counted nor sent", async () => {
+  it("are neither served, counted nor sent if switched off", async () => {
     await using receiver = await openReceiver();
     const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_METRICS: "off", ...receiver.environment };
     await using server = await startServerProcess({ environment });
@@ -97,7 +97,7 @@ describe("the metrics of spool serve", () => {
     assert.deepEqual(receiver.exports, []);
   }).timeout(SERVER_MS);
 
-  it("are sent by OTLP under the same names, at its interval and once more at the end", async () => {
+  it("are sent by OTLP under the same names, at the interval and once at the end", async () => {
     await using receiver = await openReceiver();
     const environment = {
       SPOOL_DATABASE_URL: database.url,
@@ -124,7 +124,7 @@ describe("the metrics of spool serve", () => {
     assert.ok(receiver.exports.length > length);
   }).timeout(SERVER_MS);
 
-  it("hold nobody up at the end who is to get them and does not answer @slow", async () => {
+  it("do not delay a stop if the collector does not answer @slow", async () => {
     await using receiver = await openReceiver({ isSilent: true });
     await using server = await startServerProcess({
       environment: { SPOOL_DATABASE_URL: database.url, ...receiver.environment },
@@ -133,7 +133,7 @@ describe("the metrics of spool serve", () => {
     assert.equal(await server.end("SIGTERM"), 0);
   }).timeout(SERVER_MS);
 
-  it("hold up no server that cannot start @slow", async () => {
+  it("do not delay the exit of a server that cannot start @slow", async () => {
     await using receiver = await openReceiver({ isSilent: true });
     const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_HTTP_PORT: receiver.port, ...receiver.environment };
     await assert.rejects(startServerProcess({ environment }), /ended with 1:[^]*EADDRINUSE/);

@@ -24,7 +24,7 @@ describe("spool serve", () => {
   });
   afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
-  it("still has task, tape and result after kill -9, and has ended what was running", async () => {
+  it("keeps tasks, tapes and results after kill -9 and ends the running tasks", async () => {
     const environment = { SPOOL_DATA_DIR: dataDir };
     const first = await startServerProcess({ environment });
     const before = connect({ address: first.address });
@@ -51,18 +51,18 @@ describe("spool serve", () => {
     );
   }).timeout(SERVER_MS);
 
-  it("refuses a data folder that another server has open @slow", async () => {
+  it("refuses a data folder that another server uses @slow", async () => {
     const environment = { SPOOL_DATA_DIR: dataDir };
     await using _ = await startServerProcess({ environment });
     await assert.rejects(startServerProcess({ environment }), /open in another process/);
   }).timeout(SERVER_MS);
 
-  it("names the address and the setting where the port of its gRPC endpoint is taken @slow", async () => {
+  it("names the address and the setting if the gRPC port is in use @slow", async () => {
     const taker = createServer().listen(0, "127.0.0.1");
     await once(taker, "listening");
     const { port } = taker.address() as AddressInfo;
     const environment = { SPOOL_DATA_DIR: dataDir, SPOOL_PORT: `${port}` };
-    const told = `ended with 1:[^]*EADDRINUSE: .* listens at 127\\.0\\.0\\.1:${port} \\(.*SPOOL_PORT names another port`;
+    const told = `ended with 1:[^]*EADDRINUSE: gRPC address 127\\.0\\.0\\.1:${port} .*set SPOOL_PORT to another port`;
     await assert.rejects(startServerProcess({ environment }), new RegExp(told));
     taker.close();
   }).timeout(SERVER_MS);
@@ -81,7 +81,7 @@ describe("spool serve", () => {
     assert.equal((await client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 })).status, "succeeded");
   }).timeout(SERVER_MS);
 
-  it("goes on after the database was killed in the middle: nothing lost, nothing twice", async () => {
+  it("continues after a kill of the database without lost or duplicate events", async () => {
     await using postgres = await startServer();
     await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: postgres.url } });
     using client = connect({ address: server.address });
@@ -99,7 +99,7 @@ describe("spool serve", () => {
     assert.deepEqual(await Array.fromAsync(client.follow({ taskId: task.taskId })), [...seen, ...rest]);
   }).timeout(SERVER_MS);
 
-  it("refuses a database that is newer than the program, with both versions named", async () => {
+  it("refuses a database with a newer schema and names both versions", async () => {
     await using database = await createDatabase();
     const environment = { SPOOL_DATABASE_URL: database.url };
     await (await startServerProcess({ environment })).end("SIGTERM");
@@ -112,7 +112,7 @@ describe("spool serve", () => {
     );
   }).timeout(SERVER_MS);
 
-  it("wants a token of everybody where others can reach it: exit 2 without, UNAUTHENTICATED for a wrong one", async () => {
+  it("requires a token on a public address: exit code 2 without one, UNAUTHENTICATED for a wrong one", async () => {
     const open = { SPOOL_DATA_DIR: dataDir, SPOOL_HOST: "0.0.0.0" };
     await assert.rejects(startServerProcess({ environment: open }), /ended with 2:[^]*SPOOL_TOKEN/);
     await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir, SPOOL_TOKEN: "right" } });
@@ -124,7 +124,7 @@ describe("spool serve", () => {
     assert.equal((await friend.start({ kind: "echo" })).alreadyStarted, false);
   }).timeout(SERVER_MS);
 
-  it("stops in order at SIGTERM: running tasks end as SERVER_SHUTDOWN, and their followers see it", async () => {
+  it("ends running tasks with SERVER_SHUTDOWN on SIGTERM, and followers receive the end", async () => {
     await using database = await createDatabase();
     const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_DRAIN_MS: "50" };
     const server = await startServerProcess({ environment });
@@ -138,7 +138,7 @@ describe("spool serve", () => {
     assert.deepEqual(final.type === "final" && [final.status, final.error?.reason], ["failed", "SERVER_SHUTDOWN"]);
   }).timeout(SERVER_MS);
 
-  it("runs a user's own kinds, and refuses a file without one", async () => {
+  it("runs kinds of the user and refuses a file without kinds", async () => {
     const file = join(import.meta.dirname, "..", "..", "examples", "count-words.ts");
     const environment = { SPOOL_DATA_DIR: dataDir };
     await assert.rejects(

@@ -13,7 +13,7 @@ const ENGINE: Partial<TaskEngine> = {
 
 const STREAMS = TaskService.methods.filter(({ methodKind }) => methodKind === "server_streaming");
 
-describe("a streamed answer of the HTTP endpoint", () => {
+describe("a streamed response of the HTTP endpoint", () => {
   const assertUnbuffered = ({ status, headers }: Response, what: string) => {
     assert.equal(status, 200, what);
     assert.equal(headers.get("x-accel-buffering"), "no", what);

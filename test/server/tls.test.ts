@@ -57,7 +57,7 @@ describe("the HTTP endpoint with a certificate", () => {
     });
   }
 
-  it("cuts off over HTTP/2 too what has not ended within its grace", async () => {
+  it("cuts off open HTTP/2 calls at the end of its grace", async () => {
     const started = Promise.withResolvers<void>();
     await using server = await openTestListener(
       {
@@ -75,7 +75,7 @@ describe("the HTTP endpoint with a certificate", () => {
     await ended;
   });
 
-  it("does not wait beyond its grace for who has not spoken TLS yet", async () => {
+  it("does not wait beyond its grace for connections without a TLS handshake", async () => {
     await using server = await openTestListener({}, { certificate: files });
     const socket = connect(server.endpoint.port, "127.0.0.1");
     await once(socket, "connect");
@@ -84,7 +84,7 @@ describe("the HTTP endpoint with a certificate", () => {
     await closed;
   });
 
-  it("serves the events of a tape over HTTP/2, and its own pages alone", async () => {
+  it("serves the events of a tape over HTTP/2, only to its own pages", async () => {
     await using server = await openTestListener(ENGINE, { certificate: files });
     const session = connectHttp2(server.url, { ca: files.cert });
     const path = `/v1/tasks/${TASK_ID}/events`;
@@ -135,23 +135,23 @@ describe("a certificate", () => {
   const read = (SPOOL_TLS_CERT: string, SPOOL_TLS_KEY: string) =>
     readCertificate(readConfiguration({ environment: { SPOOL_TLS_CERT, SPOOL_TLS_KEY } }));
 
-  it("is read with its key, and is none where none is named", async () => {
+  it("is read with its key, and is null if none is configured", async () => {
     assert.deepEqual(await read(files.certFile, files.keyFile), { cert: files.cert, key: files.key });
     assert.equal(await read("", ""), null);
   });
 
-  it("is refused where it is not there, is no PEM, or is another key's", async () => {
+  it("is refused if it is missing, is not PEM, or does not match the key", async () => {
     using others = makeCertificate();
     const text = join(folder, "text.pem");
     await writeFile(text, "no certificate");
     await assert.rejects(read(join(folder, "none"), files.keyFile), /SPOOL_TLS_CERT: .*no such file/);
     await assert.rejects(read(files.certFile, join(folder, "none")), /SPOOL_TLS_KEY: .*no such file/);
-    await assert.rejects(read(text, files.keyFile), /must be a pair in PEM/);
-    await assert.rejects(read(files.certFile, text), /must be a pair in PEM/);
-    await assert.rejects(read(files.certFile, others.keyFile), /must be a pair in PEM/);
+    await assert.rejects(read(text, files.keyFile), /must be a matching certificate and key in PEM/);
+    await assert.rejects(read(files.certFile, text), /must be a matching certificate and key in PEM/);
+    await assert.rejects(read(files.certFile, others.keyFile), /must be a matching certificate and key in PEM/);
   });
 
-  it("serves both endpoints of a server, to the command line too", async () => {
+  it("is used by both endpoints of a server and accepted by the command line", async () => {
     const environment = {
       SPOOL_DATA_DIR: join(folder, "data"),
       SPOOL_TLS_CERT: files.certFile,

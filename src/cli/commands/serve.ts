@@ -65,15 +65,14 @@ async function serveUntilStopped(
       endOnFatalErrors({ log, exitCode: EXIT.failed, lastWords: () => lastWords });
     },
   });
-  await writeOut(json ? `${jsonText({ address: server.address, doors: server.doors })}\n` : startupText(server, flags));
+  await writeOut(
+    json ? `${jsonText({ address: server.address, doors: server.endpoints })}\n` : startupText(server, flags),
+  );
   await Promise.race([stopping.promise.then(() => server.stop()), server.stopped]);
 }
 
 /** Returns the listeners and example commands for people. */
-function startupText(
-  { address, doors: listeners }: { address: string; doors: readonly string[] },
-  flags: object,
-): string {
+function startupText({ address, endpoints }: { address: string; endpoints: readonly string[] }, flags: object): string {
   const host = address.replace(/^(?<scheme>https:\/\/)?(0\.0\.0\.0|\[::\]):/, "$<scheme>127.0.0.1:");
   const isTls = host.startsWith("https://");
   const start = ["npx spool start echo --wait", ...(host === ADDRESS_DEFAULT ? [] : ["--address", host])].join(" ");
@@ -81,5 +80,5 @@ function startupText(
   const token = hasToken ? ` -H "authorization: Bearer $SPOOL_TOKEN"` : "";
   const curl = `npx buf curl ${isTls ? "" : "--http2-prior-knowledge "}--protocol grpc${token} -d '{"start": {"kind": "echo"}}' \\
       ${isTls ? host : `http://${host}`}/spool.v1.TaskService/RunTask`;
-  return `${listeners.map((listener) => `${listener}\n`).join("")}\nTry it:\n  ${start}\n  ${curl}\n\nPress Ctrl-C to stop.\n`;
+  return `${endpoints.map((endpoint) => `${endpoint}\n`).join("")}\nTry it:\n  ${start}\n  ${curl}\n\nPress Ctrl-C to stop.\n`;
 }

@@ -3,16 +3,16 @@ import { createSecureContext } from "node:tls";
 import { ConfigurationError } from "./configuration.ts";
 import type { Configuration } from "./configuration.ts";
 
-/** A certificate, with those that it rests on, and its key: both PEM. */
+/** A certificate chain and its private key, both PEM. */
 export interface Certificate {
   cert: Buffer;
   key: Buffer;
 }
 
 /**
- * Reads the pair that the configuration names; null where it names none.
+ * Reads the configured certificate and key; null if none are configured.
  *
- * @throws ConfigurationError where one cannot be read, is no PEM, or is not the other's
+ * @throws ConfigurationError if a file cannot be read, is not PEM, or the key does not match the certificate
  */
 export async function readCertificate({ tlsCert, tlsKey }: Configuration): Promise<Certificate | null> {
   if (tlsCert === null || tlsKey === null) return null;
@@ -21,7 +21,7 @@ export async function readCertificate({ tlsCert, tlsKey }: Configuration): Promi
     createSecureContext({ cert, key });
   } catch (error) {
     throw new ConfigurationError([
-      `SPOOL_TLS_CERT, SPOOL_TLS_KEY: must be a pair in PEM (${(error as Error).message})`,
+      `SPOOL_TLS_CERT, SPOOL_TLS_KEY: must be a matching certificate and key in PEM (${(error as Error).message})`,
     ]);
   }
   return { cert, key };

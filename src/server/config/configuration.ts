@@ -20,40 +20,40 @@ import type { LogLevel } from "../log/log-level.ts";
 import { isLoopback } from "./loopback.ts";
 import { flag, host, integer, origins, path, portOrOff, text } from "./setting-values.ts";
 
-/** How a server runs. Complete: defaults are filled in. Durations are milliseconds. */
+/** The settings of a server, with defaults filled in. Durations are in milliseconds. */
 export interface Configuration {
   host: string;
-  /** 0: any that is free. */
+  /** gRPC port. 0: any free port. */
   port: number;
-  /** 0: any that is free; null: no HTTP door. */
+  /** HTTP port. 0: any free port; null: no HTTP listener. */
   httpPort: number | null;
-  /** Whose pages may call the HTTP door, besides its own. */
+  /** Origins whose pages may call the HTTP endpoint, besides its own pages. */
   httpOrigins: readonly string[];
-  /** Files in PEM, both or neither: the doors then speak TLS. */
+  /** PEM files, both or neither. With them the endpoints use TLS. */
   tlsCert: string | null;
   tlsKey: string | null;
-  /** What callers must carry; null: nobody is asked. Set wherever host is not loopback. */
+  /** The token that callers must send; null: no token is needed. Required unless host is loopback. */
   token: string | null;
-  /** null: Postgres in process, in dataDir. */
+  /** null: Postgres runs in process, with its files in dataDir. */
   databaseUrl: string | null;
   dataDir: string;
   namespace: string;
-  /** How many tasks run here at once. */
+  /** How many tasks the server runs at once. */
   slots: number;
   cancelGraceMs: number;
   leaseMs: number;
   drainMs: number;
-  /** How many attempts of a task in a row may end with their process, before the task does. */
+  /** How many attempts of a task in a row may crash their process before the task fails. */
   crashesMax: number;
-  /** What a stream puts ahead of its reader before it waits: the memory that one who stops reading costs. */
+  /** How many KiB a stream buffers ahead of its reader before it waits: the memory cost of a stopped reader. */
   writeAheadKib: number;
-  /** How many streams one HTTP/2 connection may cancel at once before it is closed; a tenth as many a second. */
+  /** How many streams an HTTP/2 connection may cancel at once before it is closed. Refilled by a tenth each second. */
   streamResetBurst: number;
-  /** How many calls and streams are open at once on one connection, at each port. */
+  /** How many calls and streams may be open at once on one connection, at each port. */
   streamsPerConnection: number;
-  /** Of them, streams over many tasks. */
+  /** How many of them may be streams over many tasks. */
   followsPerConnection: number;
-  /** How many expensive reads of one connection, of each sort, wait for their turn. */
+  /** How many expensive reads of one connection may wait for their turn, of each sort. */
   waitingReads: number;
   /** How long a request at the HTTP port may take to arrive. */
   requestTimeoutMs: number;
@@ -62,22 +62,22 @@ export interface Configuration {
   modelBaseUrl: string | null;
   modelApiKey: string | null;
   model: string | null;
-  /** Whether servers tell each other of their commits by NOTIFY; else they look once a second. */
+  /** Whether servers notify each other of commits by NOTIFY. Without it they poll once a second. */
   notify: boolean;
-  /** What becomes of the start of a kind that no process has. */
+  /** What to do with a start whose kind no server or worker runs. */
   unknownKinds: "wait" | "refuse";
-  /** Whether to bring the database to this version's schema at start. */
+  /** Whether to migrate the database to this version's schema at start. */
   migrate: boolean;
-  /** Whether anything is counted and measured. */
+  /** Whether metrics are collected. */
   metrics: boolean;
   logLevel: LogLevel;
-  /** `auto`: pretty where stderr is a terminal, else json. */
+  /** `auto`: pretty if stderr is a terminal, otherwise json. */
   logFormat: "auto" | "json" | "pretty";
 }
 
-/** Everything that is wrong with a configuration. The command line answers it with exit code 2. */
+/** All errors of a configuration. The command line exits with code 2. */
 export class ConfigurationError extends Error {
-  /** One for each setting, each named as where it came from. */
+  /** One problem for each setting, which is named as it was set: flag, variable or file. */
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
@@ -88,7 +88,7 @@ export class ConfigurationError extends Error {
 }
 
 interface Setting<Value> {
-  /** In the environment; the first that is set counts. */
+  /** Environment variables. The first one that is set is used. */
   variables: readonly string[];
   schema: v.GenericSchema<unknown, Value>;
   fallback: Value;
@@ -105,7 +105,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   httpOrigins: setting("SPOOL_HTTP_ORIGINS", origins(), []),
   tlsCert: setting("SPOOL_TLS_CERT", path(), null),
   tlsKey: setting("SPOOL_TLS_KEY", path(), null),
-  // It travels in a header: no space, nothing that needs quoting.
+  // The token is sent in a header: no spaces, nothing that needs quoting.
   token: setting("SPOOL_TOKEN", text(/^[\x21-\x7e]{1,4096}$/, "1 to 4,096 visible ASCII characters"), null),
   databaseUrl: {
     variables: ["SPOOL_DATABASE_URL", "DATABASE_URL"],
@@ -151,24 +151,24 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   logFormat: setting("SPOOL_LOG_FORMAT", v.picklist(LOG_FORMATS, `must be one of ${LOG_FORMATS.join(", ")}`), "auto"),
 };
 
-/** What the same file may say to the command line's calls. */
-const OF_CLIENTS: ReadonlySet<string> = new Set(["address"]);
+/** Settings of the client commands, which the same file may contain. */
+const CLIENT_SETTINGS: ReadonlySet<string> = new Set(["address"]);
 
 const NAMES = Object.keys(SETTINGS) as (keyof Configuration)[];
 
-/** Where a value was found, in words that its owner knows. */
+/** A value and the flag, variable or file that set it. */
 interface Found {
   from: string;
   value: unknown;
 }
 
 /**
- * Reads the configuration: a flag counts before the environment, that before the file, that before the default. An
- * empty variable counts as unset. No text of an error holds a value: some are secrets.
+ * Reads the configuration. Precedence: flag, environment variable, config file, default. An empty variable counts as
+ * unset. Error texts never contain values, because some are secrets.
  *
- * @param flags by the names of Configuration, as the command line has parsed them; `config` is the file's path, for
- *   which SPOOL_CONFIG stands in. The file holds a JSON object with the same names
- * @throws ConfigurationError with every problem at once
+ * @param flags the parsed flags, by the names of Configuration. `config` is the path of the config file (or
+ *   SPOOL_CONFIG), a JSON object with the same names
+ * @throws ConfigurationError with all problems together
  */
 export function readConfiguration({
   flags = {},
@@ -189,10 +189,10 @@ export function readConfiguration({
     else problems.push(`${found!.from}: ${parsed.issues[0].message}`);
   }
   if (typeof settings.host === "string" && !isLoopback(settings.host) && settings.token === null) {
-    problems.push("SPOOL_TOKEN: must be set for a SPOOL_HOST that is not loopback, where others reach the server");
+    problems.push("SPOOL_TOKEN: must be set if SPOOL_HOST is not loopback: other machines can reach the server");
   }
   if ((settings.tlsCert === null) !== (settings.tlsKey === null)) {
-    problems.push("SPOOL_TLS_CERT, SPOOL_TLS_KEY: must be set both or neither");
+    problems.push("SPOOL_TLS_CERT, SPOOL_TLS_KEY: must be set together");
   }
   if (problems.length > 0) throw new ConfigurationError(problems);
   return settings as Configuration;
@@ -217,26 +217,26 @@ function find(
   return undefined;
 }
 
-/** The file's object. What is wrong with the file is a problem like any other. */
+/** Reads the object of the config file. Errors of the file are added to `problems`. */
 function readFile(path: string | undefined, problems: string[]): Found | undefined {
   if (path === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(readFileSync(path, "utf8"));
     if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("must be a JSON object");
     for (const key of Object.keys(value)) {
-      if (!Object.hasOwn(SETTINGS, key) && !OF_CLIENTS.has(key))
-        problems.push(`${key} in ${path}: there is no such setting`);
+      if (!Object.hasOwn(SETTINGS, key) && !CLIENT_SETTINGS.has(key))
+        problems.push(`${key} in ${path}: unknown setting`);
     }
     return { from: path, value };
   } catch (error) {
-    // A parser's message quotes the text, and that may hold a secret.
+    // The parser's message quotes the text, which may contain a secret.
     const problem = error instanceof SyntaxError ? "must be JSON" : (error as Error).message;
     problems.push(`${path}: ${problem}`);
     return undefined;
   }
 }
 
-/** `cancelGraceMs` is `--cancel-grace-ms`. */
+/** Returns the flag of a setting: `cancelGraceMs` is `--cancel-grace-ms`. */
 function flagName(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
@@ -245,7 +245,7 @@ function setting<Value>(variable: string, schema: v.GenericSchema<unknown, Value
   return { variables: [variable], schema, fallback };
 }
 
-/** What of a configuration nobody may read, in every form in which a text could hold it. */
+/** Returns the secrets of a configuration, in every form in which a text could contain them. */
 export function secretsOf({ token, modelApiKey, databaseUrl }: Configuration): string[] {
   const passwords = databaseUrl === null ? [] : databasePasswords(databaseUrl);
   return [token, modelApiKey, ...passwords].filter((secret) => secret !== null);

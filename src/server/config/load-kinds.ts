@@ -41,10 +41,10 @@ export async function loadKinds(files: readonly string[]): Promise<LoadedKinds> 
   return { kinds, packages };
 }
 
-/** Refuses two kinds of one name: which of them ran would be chance. @throws ConfigurationError */
+/** Refuses duplicate names of kinds. @throws ConfigurationError */
 export function requireDistinctNames(kinds: readonly Kind[]): void {
   const twice = repeatedNames(kinds);
-  if (twice.length > 0) throw new ConfigurationError(twice.map((name) => `--kinds: the kind ${name} is there twice`));
+  if (twice.length > 0) throw new ConfigurationError(twice.map((name) => `--kinds: duplicate kind ${name}`));
 }
 
 function repeatedNames(named: readonly { name: string }[]): string[] {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-// What the values of settings may be, as flags, variables and files give them.
+// The schemas of setting values, as flags, variables and files provide them.
 
 export function integer(min: number, max: number): v.GenericSchema<unknown, number> {
   const message = `must be an integer from ${min} to ${max}`;
@@ -13,9 +13,9 @@ export function integer(min: number, max: number): v.GenericSchema<unknown, numb
   );
 }
 
-/** Origins as browsers write them; several with commas between, or as a list. */
+/** Accepts origins as browsers write them: a comma-separated text or a list. */
 export function origins(): v.GenericSchema<unknown, string[]> {
-  const message = "must be origins, such as https://app.example:8443, with commas between";
+  const message = "must be origins, such as https://app.example:8443, separated by commas";
   const split = v.pipe(
     v.string(message),
     v.transform((list) => list.split(",").map((origin) => origin.trim())),
@@ -27,7 +27,7 @@ export function origins(): v.GenericSchema<unknown, string[]> {
   );
 }
 
-/** null for `off`. */
+/** Accepts a port, or `off`, which becomes null. */
 export function portOrOff(): v.GenericSchema<unknown, number | null> {
   const off = v.pipe(
     v.literal("off"),

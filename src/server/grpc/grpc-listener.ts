@@ -35,27 +35,27 @@ import { http2Limits } from "../http2-limits.ts";
 import { guardStreams } from "./grpc-streams.ts";
 import { reflectionOf } from "./reflection.ts";
 
-/** The services that the door serves as its own. Health knows each by its name, and "" stands for all. */
+/** Spool's services. The health service reports each by its name, and all of them by "". */
 const SERVICES: readonly DescService[] = [TaskService, WorkerService, AdminService];
 
 const OPTIONS: ServerOptions = {
   "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
   "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
-  // A follower may be quiet for hours. The ping finds out that its machine is gone; nothing else would.
+  // A follower may be idle for hours. Only the ping detects that its machine is gone.
   "grpc.keepalive_time_ms": 30_000,
   "grpc.keepalive_timeout_ms": 10_000,
-  // Channelz stays on: without its books grpc-js finds no session to cut off in forceShutdown.
+  // Channelz stays on: forceShutdown of grpc-js finds its sessions there.
 };
 
-/** An open gRPC door. */
+/** An open gRPC listener. */
 export interface GrpcListener {
-  /** Where it listens; the one found, where any free port was asked for. */
+  /** The port of the listener. */
   readonly port: number;
-  /** What health answers from now on. NOT_SERVING until this is called. */
+  /** Sets the status that health reports. NOT_SERVING until this is called. */
   setServing(isServing: boolean): void;
   /**
-   * Health says NOT_SERVING, no call is taken any more, streams and waits end with DRAINING, and calls that write are
-   * left to finish. Resolves when all have ended: after graceMs at the latest, for then they are cut off.
+   * Closes the listener: health reports NOT_SERVING, new calls are refused, streams and waits end with DRAINING, and
+   * calls that write may finish. Resolves when all have ended. After graceMs the remaining calls are cut off.
    */
   close(options: { graceMs: number }): Promise<void>;
 }
@@ -64,16 +64,16 @@ export interface GrpcListener {
  * Serves spool.v1.TaskService, WorkerService and AdminService over gRPC, with health and server reflection.
  *
  * @param host an address or a name of this machine
- * @param port 0 for any that is free
- * @param token what every call but those to health must carry as its bearer; undefined: nobody is asked
- * @param certificate with one it speaks TLS
- * @param track is told of the calls
- * @param writeAheadKib what a stream puts ahead of its reader before it waits; one frame alone may be larger
+ * @param port 0: any free port
+ * @param token the bearer token of every call except to health; undefined: no token is needed
+ * @param certificate not null: the listener uses TLS
+ * @param track records each call
+ * @param writeAheadKib how much a stream buffers ahead of its reader before it waits; a single frame may be larger
  * @param streamResetBurst how many streams a connection may cancel at once
- * @param streamsPerConnection how many calls and streams are open at once on one connection; a client waits past it
+ * @param streamsPerConnection how many calls and streams may be open on one connection; clients wait beyond that
  * @param runChecks the server's checks; undefined: it has none
- * @param limits what the expensive reads of all callers share
- * @throws where the address cannot be listened on
+ * @param limits the limits that all callers share
+ * @throws Error if the address cannot be listened on
  */
 export async function openGrpcListener({
   engine,
@@ -127,7 +127,7 @@ export async function openGrpcListener({
   const others = [file_spool_v1_errors, file_google_rpc_status, file_google_rpc_error_details];
   reflectionOf([...SERVICES.map(({ file }) => file), file_grpc_health_v1_health, ...others]).addToServer(server);
 
-  // A thousand refusals at once are cheap only if grpc-js has no call of them.
+  // A thousand refusals at once are cheap only if grpc-js does not create calls for them.
   const refusalOf = (path: string, caller: string) => {
     const refusal = path === FOLLOW_TASKS ? limits.refuseFollow(caller) : null;
     if (refusal !== null) track?.(TaskService.method.followTasks, refusedContext(caller)).end(codeOf(refusal), refusal);
@@ -149,17 +149,17 @@ export async function openGrpcListener({
 }
 
 /**
- * Sets the options of the HTTP/2 servers that grpc-js will make. It has no option of its own for stream resets; what it
- * gives to each of its servers is a private field, which docs/adr/0023 accounts for.
+ * Sets the options of the HTTP/2 servers that grpc-js creates. grpc-js has no option for stream resets, so this sets a
+ * private field: see docs/adr/0023.
  *
- * @throws Error where this version of grpc-js has no such field: better than to run with a limit that is not set
+ * @throws Error if this version of grpc-js has no such field, so that no server runs without the limit
  */
 function limitHttp2(server: Server, streamResetBurst: number): void {
   const { commonServerOptions } = server as unknown as { commonServerOptions?: object };
   if (commonServerOptions === undefined) throw new Error("grpc-js: the server has no commonServerOptions");
   Object.assign(commonServerOptions, http2Limits(streamResetBurst));
 }
-/** Those of the services, by their paths. */
+/** The methods of the services, by path. */
 const METHODS: ReadonlyMap<string, DescMethod> = new Map(
   SERVICES.flatMap(({ typeName, methods }) =>
     methods.map((method) => [`/${typeName}/${method.name}`, method] as const),
@@ -169,7 +169,7 @@ const METHODS: ReadonlyMap<string, DescMethod> = new Map(
 const FOLLOW_TASKS = `/${TaskService.typeName}/${TaskService.method.followTasks.name}`;
 const REFUSED = AbortSignal.abort();
 
-/** What is told of a call that is refused before it is one. */
+/** Creates the context of a call that is refused before grpc-js creates it. */
 function refusedContext(caller: string): CallContext {
   return { signal: REFUSED, requestHeader: new Headers(), caller };
 }

@@ -7,32 +7,32 @@ import { toRpcError } from "../../rpc/errors.ts";
 import { toGrpcStatus } from "../../rpc/grpc/grpc-status.ts";
 import { StreamTurns } from "../../rpc/call/stream-turns.ts";
 
-/** How long a caller may take to end its side of a call that has its answer. */
+/** How long a caller may keep its side open after the response. */
 const LINGER_MS = 1_000;
 
 const CONTENT_TYPE = /^application\/grpc(?:$|[+;])/;
-/** What grpc-js takes of a header that is text. */
+/** The values of text headers that grpc-js accepts. */
 const METADATA_VALUE = /^[ -~]*$/;
 
-/** Of a server of grpc-js, what it does not show. */
+/** The private fields of a grpc-js server. */
 interface GrpcServerParts {
   http2Servers: ReadonlyMap<Http2Server, unknown>;
-  /** By the paths of their methods. */
+  /** The handlers by method path. */
   handlers: ReadonlyMap<string, unknown>;
 }
 
 type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 
 /**
- * Stands before grpc-js where it has no place for what a server needs: paths that nothing is served at and other content
- * types are answered with errors as the service has them; a header that is no metadata is dropped, without its value
- * being told to anybody; calls that arrive together begin over several turns of the event loop; and a call that has its
- * answer is closed, however much of its request has not come.
+ * Handles streams before grpc-js does, for what grpc-js does not offer:
+ * unknown paths and content types get errors with a reason; invalid headers are dropped and their values never logged;
+ * calls that arrive together start over several turns of the event loop; and a call is closed after its response, even
+ * if its request is incomplete.
  *
- * It replaces what grpc-js does with a stream, which its public face does not show.
+ * Replaces the stream listener of grpc-js, which is not public.
  *
- * @param server that listens, with all its services
- * @param refusalOf why a call is refused before grpc-js has it; null: it is not. The same error each time is encoded once
+ * @param server a listening server with all its services
+ * @param refusalOf returns why a call is refused before grpc-js handles it, or null. Each error object is encoded once
  */
 export function guardStreams(
   server: Server,
@@ -45,21 +45,21 @@ export function guardStreams(
     const listeners = http2Server.listeners("stream") as StreamListener[];
     http2Server.removeAllListeners("stream");
     const begin = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-      if (stream.closed || stream.session === undefined) return; // Its caller has left before its turn.
+      if (stream.closed || stream.session === undefined) return; // The caller disconnected before its turn.
       stream.once("finish", () => closeSoon(stream));
       const path = headers[":path"] ?? "";
       if (!CONTENT_TYPE.test(headers["content-type"] ?? "")) {
-        const error = new SpoolError("INVALID_ARGUMENT", "content-type: must be application/grpc: this is a gRPC port");
+        const error = new SpoolError("INVALID_ARGUMENT", "content-type: must be application/grpc, this is a gRPC port");
         return refuse(stream, error, constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE);
       }
-      if (!handlers.has(path)) return refuse(stream, new Unimplemented(`nothing is served at ${path}`));
+      if (!handlers.has(path)) return refuse(stream, new Unimplemented(`unknown method ${path}`));
       const refusal = refusalOf(path, callerOf(stream));
       if (refusal !== null) return refuse(stream, refusal);
       dropUnreadable(headers, log);
       for (const listener of listeners) listener(stream, headers);
     };
     http2Server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-      stream.on("error", () => {}); // One that is reset while it waits for its turn has no other listener.
+      stream.on("error", () => {}); // A stream that is reset while it waits for its turn has no other listener.
       turns.start(stream.session!, () => begin(stream, headers));
     });
   }
@@ -82,19 +82,19 @@ export function guardStreams(
   }
 }
 
-/** Which connection a call has come by, as grpc-js names it too. */
+/** Returns the connection of a call, in the format of grpc-js. */
 function callerOf({ session }: ServerHttp2Stream): string {
   return `${session?.socket.remoteAddress}:${session?.socket.remotePort}`;
 }
 
-/** The answer is left to go out: clients read it before they hear that nothing more of the request is wanted. */
+/** Closes the stream after a delay: clients must read the response before they learn that the request was cut off. */
 function closeSoon(stream: ServerHttp2Stream): void {
   if (stream.readableEnded || stream.closed) return;
   const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS);
   stream.once("close", () => clearTimeout(timer));
 }
 
-/** grpc-js would drop it too, and write it to standard error. */
+/** Drops invalid headers. grpc-js would drop them as well, and write their values to standard error. */
 function dropUnreadable(headers: IncomingHttpHeaders, log: Logger): void {
   for (const [name, value] of Object.entries(headers)) {
     if (name.startsWith(":") || name.endsWith("-bin")) continue;

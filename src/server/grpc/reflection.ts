@@ -4,8 +4,8 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { ReflectionService } from "@grpc/reflection";
 
 /**
- * Server reflection, v1 and v1alpha, of some files and all that they import: what lets grpcurl and `buf curl` call a
- * server without a .proto at hand.
+ * Creates server reflection, v1 and v1alpha, for files and their imports. With it, grpcurl and `buf curl` call a server
+ * without a .proto file.
  */
 export function reflectionOf(files: readonly DescFile[]): ReflectionService {
   const all = new Set<DescFile>();
@@ -16,7 +16,7 @@ export function reflectionOf(files: readonly DescFile[]): ReflectionService {
   };
   files.forEach(collect);
   const fileDescriptorProtos = [...all].map((file) => Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto)));
-  // Of a package's definitions the service reads only the files, and those of one entry are enough for all.
+  // The service reads only the files of a package definition. One entry with all files is enough.
   return new ReflectionService({
     all: { format: "Protocol Buffer 3 EnumDescriptorProto", type: {}, fileDescriptorProtos },
   });

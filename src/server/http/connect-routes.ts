@@ -36,7 +36,7 @@ interface ConnectServices {
 
 const brotli = promisify(brotliCompress);
 
-/** Of Brotli's eleven the one that is as fast as gzip. The highest, which is the default, takes seconds a MiB. */
+/** The Brotli quality that is as fast as gzip. The default (11) takes seconds per MiB. */
 const BROTLI_QUALITY = 4;
 
 const fastBrotli: Compression = {
@@ -45,12 +45,12 @@ const fastBrotli: Compression = {
     new Uint8Array(await brotli(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY } })),
 };
 
-/** The decoder is an option that the library reads and does not name. Without it text that is not UTF-8 is mangled. */
+/** `textDecoder` is an undocumented option of the library. Without it, text that is not UTF-8 would be mangled. */
 const jsonOptions = { ignoreUnknownFields: false, textDecoder: new TextDecoder("utf-8", { fatal: true }) };
 
 /**
- * The calls of the services, each by its path: Connect with JSON and protobuf, by GET too where a call changes
- * nothing, and gRPC-Web.
+ * Returns the handlers of all calls by path: Connect with JSON and protobuf (also by GET for calls without side effects)
+ * and gRPC-Web.
  */
 export function connectRoutes(
   { tasks, workers, admin }: ConnectServices,
@@ -70,7 +70,7 @@ export function connectRoutes(
   },
 ): ReadonlyMap<string, HttpHandler> {
   const router = createConnectRouter({
-    grpc: false, // It has a door of its own.
+    grpc: false, // gRPC has its own listener.
     readMaxBytes: MESSAGE_BYTES_MAX,
     acceptCompression: [compressionGzip, fastBrotli],
     jsonOptions,
@@ -105,24 +105,24 @@ function route(
     const { method = "" } = request;
     if (!methods.includes(method)) {
       response.setHeader("allow", methods.join(", "));
-      return refuse(invalid(`this is called by ${methods.join(" or ")}`), 405);
+      return refuse(invalid(`method not allowed: use ${methods.join(" or ")}`), 405);
     }
     const contentType = request.headers["content-type"] ?? "";
     if (method === "POST" && (!handle.supportedContentType(contentType) || BASE64.test(contentType))) {
       const type = handle.method.methodKind === "unary" ? "application/json" : "application/connect+json";
-      return refuse(invalid(`content-type: must be ${type}, or another of Connect or gRPC-Web`), 415);
+      return refuse(invalid(`content-type: must be ${type}, or another content type of Connect or gRPC-Web`), 415);
     }
     try {
       if (method === "GET") checkQuery(request, handle.method);
     } catch (error) {
       return refuse(error);
     }
-    if (method === "GET") response.setHeader("cache-control", "no-store"); // What it tells of changes.
+    if (method === "GET") response.setHeader("cache-control", "no-store"); // The response changes over time.
     if (handle.method.methodKind !== "unary") {
       for (const [name, value] of Object.entries(STREAM_HEADERS)) response.setHeader(name, value);
     }
     dropFarTimeouts(request);
-    // The rest of a request that is refused is not waited for.
+    // Do not wait for the rest of a refused request.
     if (!isAuthorized(request.headers.authorization)) closeAfter(request, response);
     const answer = async () => {
       const values = createContextValues().set(CALLER, callerOf(request));
@@ -130,14 +130,14 @@ function route(
       if (method === "POST") {
         const framing = framingOf(contentType.toLowerCase());
         universal.header.delete(framing.encodingHeader);
-        universal.header.delete("content-length"); // Of what was sent.
+        universal.header.delete("content-length"); // The length before decompression.
         universal.body = readBody(framing);
       }
       await universalResponseToNodeResponse(await handle(universal), response);
     };
-    // What a handler throws is an answer: this is a caller that has gone.
+    // Errors of handlers become responses. An error here means that the caller has disconnected.
     answer().catch((error: unknown) => {
-      log.debug({ err: error }, "an answer could not be written");
+      log.debug({ err: error }, "http: response not written");
       response.destroy();
     });
 
@@ -145,12 +145,12 @@ function route(
       sendError(response, toConnectError(error, log), status);
     }
 
-    /** Begins to read when Connect does, which asks for the token first. */
+    /** Reads the body lazily: Connect checks the token first. */
     async function* readBody(framing: ReturnType<typeof framingOf>) {
       try {
         yield await readRequestBody(request, handle.method, { ...framing, timeoutMs: requestTimeoutMs });
       } catch (error) {
-        if (!(error instanceof SpoolError)) throw error; // The caller has gone.
+        if (!(error instanceof SpoolError)) throw error; // The caller has disconnected.
         if (!request.complete) closeAfter(request, response);
         throw toConnectError(error, log);
       }
@@ -158,13 +158,13 @@ function route(
   };
 }
 
-/** The protocol of gRPC-Web as base64, which is not served. */
+/** The base64 variant of gRPC-Web, which is not supported. */
 const BASE64 = /^application\/grpc-web-text/i;
 
-/** In milliseconds. Connect's timeouts have no unit, and are milliseconds; no other of gRPC's goes so far. */
+/** In milliseconds. Timeouts of Connect have no unit and are milliseconds. Other units of gRPC cannot exceed the limit. */
 const TIMEOUT_UNITS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1_000, "": 1 };
 
-/** The library would set a timer that goes off at once. */
+/** Drops timeouts past the limit of timers: the library's timer would fire at once. */
 function dropFarTimeouts({ headers }: HttpRequest): void {
   for (const name of ["connect-timeout-ms", "grpc-timeout"]) {
     const [, count, unit] = /^(\d{1,10})([HMS]?)$/.exec(String(headers[name])) ?? [];
@@ -176,24 +176,24 @@ function invalid(what: string): SpoolError {
   return new SpoolError("INVALID_ARGUMENT", what);
 }
 
-/** The query of a call by GET, where the library would not say what is wrong, or call it an error of ours. */
+/** Validates the query of a GET call. The library would report no field, or an internal error. */
 function checkQuery(request: HttpRequest, method: DescMethod): void {
   const query = readQuery(request);
   const checks = new Checks();
   if (!["json", "proto"].includes(query.get("encoding") ?? "")) checks.refuse("encoding", "must be json or proto");
   const message = query.get("message");
-  if (message === null) checks.refuse("message", "must be there; with encoding=json, {} is an empty one");
+  if (message === null) checks.refuse("message", "is required; with encoding=json, {} is an empty message");
   try {
     if (query.get("base64") === "1") base64Decode(message ?? "");
   } catch {
-    checks.refuse("message", "must be base64, as base64=1 says");
+    checks.refuse("message", "must be base64 if base64=1");
   }
   const compression = query.get("compression") ?? "identity";
   if (!["identity", "gzip", "br"].includes(compression)) {
     throw new Unimplemented(`compression: must be one of identity, gzip, br, not ${JSON.stringify(compression)}`);
   }
   checks.passed(query);
-  // What comes compressed cannot be read here; readMaxBytes bounds it, and its integers are as the library rounds them.
+  // A compressed message cannot be checked here: readMaxBytes bounds it, and the library rounds its integers.
   if (query.get("encoding") !== "json" || compression !== "identity") return;
   const bytes = query.get("base64") === "1" ? base64Decode(message!) : Buffer.from(message!);
   checkJsonRequest(method, bytes);

@@ -4,7 +4,7 @@ import { extname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { HttpHandler } from "./http-server.ts";
 
-/** Where scripts/build-console.ts puts the page. */
+/** The output folder of scripts/build-console.ts. */
 const BUILT = join(import.meta.dirname, "..", "..", "..", "dist", "console");
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -15,8 +15,8 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The page runs its own script and style, calls its own server, and nothing else: whatever a task carries, none of it
- * is run, loaded or sent anywhere. Trusted types refuse it once more where a text would become HTML.
+ * Allows the page only its own scripts, styles and server. So content of tasks is never executed, loaded or sent
+ * anywhere. Trusted types also prevent that a text becomes HTML.
  */
 const POLICY = [
   "default-src 'none'",
@@ -42,16 +42,16 @@ const COMMON_HEADERS = {
 
 interface File {
   plain: Buffer;
-  /** Made when somebody asks for it first. */
+  /** Created on the first request. */
   gzipped: Buffer | null;
   headers: Readonly<Record<string, string>>;
 }
 
 /**
- * Serves the console: its page at `/`, which is asked for anew each time, and what that needs, whose names say their
- * content, so that it is kept for ever. All is held in memory. Any other path is not found.
+ * Serves the console from memory: its page at `/`, which browsers revalidate, and its assets, whose names contain a
+ * hash of their content, so browsers cache them forever. Any other path is not found.
  *
- * @param folder where it was built; one that is not there answers that the console was not built
+ * @param folder the built console; if it is missing, the response says how to build it
  */
 export function consoleFiles(folder = BUILT): HttpHandler {
   const files = readFiles(folder);
@@ -61,7 +61,7 @@ export function consoleFiles(folder = BUILT): HttpHandler {
     if (file === undefined) {
       const isUnbuilt = path === "/" && files.size === 0;
       response.writeHead(isUnbuilt ? 503 : 404, { ...COMMON_HEADERS, "content-type": "text/plain; charset=utf-8" });
-      response.end(isUnbuilt ? "The console was not built: npm run build:console\n" : "Not found\n");
+      response.end(isUnbuilt ? "The console is not built. Run: npm run build:console\n" : "Not found\n");
       return;
     }
     if (method !== "GET" && method !== "HEAD") {
@@ -82,7 +82,7 @@ export function consoleFiles(folder = BUILT): HttpHandler {
   };
 }
 
-/** By the path of their URL. */
+/** Reads the files, by URL path. */
 function readFiles(folder: string): Map<string, File> {
   if (!existsSync(join(folder, "index.html"))) return new Map();
   const assets = readdirSync(join(folder, "assets")).map((name): [string, File] => [
@@ -98,7 +98,7 @@ function readFile(path: string, caching: string): File {
     ...COMMON_HEADERS,
     "content-type": TYPES[extname(path)] ?? "application/octet-stream",
     "cache-control": caching,
-    // A weak one: it is of the content, however that is encoded.
+    // Weak: it identifies the content, whatever its encoding.
     etag: `W/"${createHash("sha256").update(plain).digest("base64url").slice(0, 22)}"`,
   };
   return { plain, gzipped: null, headers };

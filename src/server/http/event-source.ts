@@ -14,40 +14,40 @@ import type { HttpHandler, HttpRequest, HttpResponse } from "./http-server.ts";
 
 const HEADERS = { "content-type": "text/event-stream", ...STREAM_HEADERS };
 
-/** When an EventSource that was cut off comes back, at random between these, so that not all come at once. */
+/** The range of the random delay after which a disconnected EventSource reconnects, so that not all reconnect at once. */
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 1_500;
 
-/** A stream of events. */
+/** A stream of server-sent events. */
 export interface EventStream {
-  /** What is called by it. */
+  /** The RPC method behind the stream. */
   method: DescMethod;
-  /** The events of a request, one or several at a time as they are to be sent. Left when the caller has gone. */
+  /** Yields the encoded events of a request, one or several at a time. Returned early when the caller disconnects. */
   read(request: HttpRequest, context: CallContext): AsyncIterable<string>;
 }
 
 interface EventSourceOptions {
   drain: Drain;
-  /** Is told of the calls. */
+  /** Records each call. */
   track: CallTracker | undefined;
   log: Logger;
 }
 
-/** What keeps a quiet stream alive: a comment, of which nobody is told. */
+/** Keeps an idle stream alive: a comment, which an EventSource ignores. */
 export const HEARTBEAT = ":\n\n";
 
 /**
- * Answers with a stream of server-sent events. What is thrown before the first is an answer as Connect's calls have
- * it; what is thrown later is told by an event `error`, with the same JSON, and the stream ends: an EventSource then
- * comes back by itself, after the time that the error says. A source that ends before its first event is answered with
- * 204: that tells an EventSource not to come back.
+ * Creates a handler that responds with server-sent events. An error before the first event becomes an error response,
+ * as for Connect calls. A later error is sent as an event `error` with the same JSON, and the stream ends. An EventSource
+ * then reconnects after the retry delay of the error. A stream without events gets 204: an EventSource does not
+ * reconnect after 204.
  *
- * The stream is asked for more no faster than the caller takes it.
+ * Reads from the stream no faster than the caller does.
  */
 export function eventSource({ method, read }: EventStream, { drain, track, log }: EventSourceOptions): HttpHandler {
   return (request, response) => {
     answer(request, response).catch((error: unknown) => {
-      log.debug({ err: error }, "an answer could not be written");
+      log.debug({ err: error }, "http: response not written");
       response.destroy();
     });
   };
@@ -91,12 +91,12 @@ function begin(response: HttpResponse): void {
   response.write(`retry: ${randomInt(RETRY_MS_MIN, RETRY_MS_MAX)}\n\n`);
 }
 
-/** One event. @param data without line ends */
+/** Encodes one event. @param data must not contain line ends */
 export function serverSentEvent(id: string | bigint, type: string, data: string): string {
   return `id: ${id}\nevent: ${type}\ndata: ${data}\n\n`;
 }
 
 function toHeaders({ headers }: HttpRequest): Headers {
-  const plain = Object.entries(headers).filter(([name]) => !name.startsWith(":")); // Of HTTP/2's own.
+  const plain = Object.entries(headers).filter(([name]) => !name.startsWith(":")); // Pseudo-headers of HTTP/2.
   return new Headers(plain.map(([name, value]): [string, string] => [name, String(value)]));
 }

@@ -29,10 +29,10 @@ const TAPE = /^\/v1\/tasks\/([^/]*)\/events$/;
 const TASKS = "/v1/events";
 
 /**
- * The streams of server-sent events, by their paths: `/v1/tasks/{id}/events`, a tape, and `/v1/events`, many tasks.
- * A caller comes back with the id of the last event that it was given.
+ * Returns the stream of server-sent events at a path: `/v1/tasks/{id}/events` (a tape) or `/v1/events` (many tasks).
+ * A caller resumes with the id of the last event that it received.
  *
- * @returns undefined for a path that is none of them
+ * @returns undefined for any other path
  */
 export function eventStream(handlers: Handlers, path: string): EventStream | undefined {
   const { streamEvents, followTasks } = TaskService.method;
@@ -54,13 +54,13 @@ async function* readTape({ streamEvents }: Handlers, wanted: StreamEventsRequest
 async function* readTasks({ followTasks }: Handlers, wanted: FollowTasksRequest, context: CallContext) {
   for await (const frame of followTasks(wanted, context)) {
     const { nextCursor, tasks } = frame;
-    // An id alone is kept by an EventSource, and makes no event.
+    // An EventSource stores an id without data and dispatches no event.
     if (tasks.length === 0) yield `id: ${nextCursor}\n\n`;
     else yield serverSentEvent(nextCursor, "tasks", toJsonString(FollowTasksResponseSchema, frame));
   }
 }
 
-/** Whether a frame is that of a tape which has ended, and has nothing more for who asked. */
+/** Whether the tape has ended and the position is past its end. */
 function isPastEnd({ status, events, nextFromSeq, lastSeq }: StreamEventsResponse): boolean {
   const known = fromStatusValue(status);
   return events.length === 0 && nextFromSeq > lastSeq && known !== undefined && isTerminal(known);
@@ -68,14 +68,14 @@ function isPastEnd({ status, events, nextFromSeq, lastSeq }: StreamEventsRespons
 
 const texts = new WeakMap<StreamEventsResponse, string>();
 
-/** The events of a frame. Followers who stand at one position are given the same frame: it is written once for all. */
+/** Encodes the events of a frame. Followers at the same position share a frame, so it is encoded once for all. */
 function textOf(frame: StreamEventsResponse): string {
   let text = texts.get(frame);
   if (text === undefined) {
     text = frame.events
       .map((event) => {
         const { case: type } = event.body;
-        // In the words of the proto. What a later version has written, and this one does not know, has no type.
+        // The event type is the name in the proto. An event of a newer version has an unknown type.
         const name = type === undefined ? "message" : EventSchema.field[type].name;
         return serverSentEvent(event.seq, name, toJsonString(EventSchema, event));
       })
@@ -119,13 +119,13 @@ function parseTasks(request: HttpRequest): FollowTasksRequest {
   );
 }
 
-/** What a caller that comes back was given last: it counts before what its URL says, which stays as it was. */
+/** Returns the last event id of a reconnecting caller. It takes precedence over the URL, which does not change. */
 function lastEventId({ headers }: HttpRequest): string | undefined {
   const id = headers["last-event-id"];
   return (Array.isArray(id) ? id[0] : id) || undefined;
 }
 
-/** One more than it still is a position of a tape. */
+/** The largest seq whose successor is still a valid position. */
 const SEQ_MAX = 2n ** 63n - 2n;
 
 function seq(checks: QueryChecks, field: string, text = "0"): bigint {
@@ -141,14 +141,14 @@ function labels(checks: QueryChecks): Record<string, string> {
     return [pair.slice(0, equals), pair.slice(equals + 1)];
   });
   const named = Object.fromEntries(pairs);
-  if (Object.keys(named).length < pairs.length) checks.refuse("label", "must name each key once");
+  if (Object.keys(named).length < pairs.length) checks.refuse("label", "must contain each key once");
   return named;
 }
 
 function heartbeat(checks: QueryChecks): { heartbeatInterval?: Duration } {
   const text = checks.one("heartbeat_seconds");
   if (text === undefined) return {};
-  // A number that is none is refused as one that is out of its bounds.
+  // A text that is not a number is refused like a number out of range.
   const seconds = /^\d{1,9}$/.test(text) ? Number(text) : -1;
   const range = [HEARTBEAT_MS_MIN / 1_000, HEARTBEAT_MS_MAX / 1_000] as const;
   return { heartbeatInterval: durationFromMs(checks.integer("heartbeat_seconds", seconds, range) * 1_000) };

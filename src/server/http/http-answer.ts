@@ -7,25 +7,25 @@ import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import type { HttpRequest, HttpResponse } from "./http-server.ts";
 
 /**
- * The headers of every streamed answer, whatever its protocol. A proxy that gathers an answer, or compresses it, would
- * hold events back until the task has ended: nginx does the first by default, and obeys `x-accel-buffering`.
+ * The headers of every streamed response, in all protocols. A proxy that buffers or compresses a response would delay
+ * events until the task has ended. nginx buffers by default and respects `x-accel-buffering`.
  */
 export const STREAM_HEADERS = {
   "cache-control": "no-store, no-transform",
   "x-accel-buffering": "no",
 } as const;
 
-/** The path of a request, without its query. */
+/** Returns the path of a request, without its query. */
 export function pathOf({ url = "/" }: HttpRequest): string {
   return url.split("?", 1)[0]!;
 }
 
-/** Which connection a request has come by. */
+/** Returns the connection of a request. */
 export function callerOf({ socket }: HttpRequest): string {
   return `${socket.remoteAddress}:${socket.remotePort}`;
 }
 
-/** Answers with a JSON text. */
+/** Sends a JSON response. */
 export function sendJson(response: HttpResponse, status: number, body: string | Uint8Array): void {
   response.writeHead(status, {
     "content-type": "application/json",
@@ -37,9 +37,9 @@ export function sendJson(response: HttpResponse, status: number, body: string | 
 }
 
 /**
- * Answers with an error as Connect's unary calls do, so that whatever is refused here reads the same.
+ * Sends an error as Connect's unary calls do, so that all errors of the HTTP endpoint have one format.
  *
- * @param status of HTTP; that of the error's code, where none is given
+ * @param status the HTTP status; by default that of the error's code
  */
 export function sendError(response: HttpResponse, error: ConnectError, status = codeToHttpStatus(error.code)): void {
   const retryMs = retryAfterMs(error);
@@ -48,15 +48,15 @@ export function sendError(response: HttpResponse, error: ConnectError, status = 
   sendJson(response, status, errorToJsonBytes(error, undefined));
 }
 
-/** The hint of an error that is to be sent. */
+/** Returns the retry delay of an error, if it has one. */
 export function retryAfterMs(error: ConnectError): number | undefined {
   const [hint] = error.findDetails(RetryInfoSchema);
   return hint?.retryDelay && durationMs(hint.retryDelay);
 }
 
 /**
- * Has the connection (HTTP/1.1), or the request's stream (HTTP/2), closed once its answer is out, however much of the
- * request has not come: a caller that is refused holds nothing open. To be called before the answer begins.
+ * Closes the connection (HTTP/1.1) or the stream (HTTP/2) after the response, even if the request is incomplete, so that
+ * a refused caller keeps nothing open. Call this before the response starts.
  */
 export function closeAfter(request: HttpRequest, response: HttpResponse): void {
   if ("stream" in request) {

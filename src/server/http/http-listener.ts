@@ -27,13 +27,13 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { originGuard } from "./origin-guard.ts";
 import type { Readiness } from "../readiness.ts";
 
-/** An open HTTP door. */
+/** An open HTTP listener. */
 export interface HttpListener {
-  /** Where it listens; the one found, where any free port was asked for. */
+  /** The port of the listener. */
   readonly port: number;
   /**
-   * No call is taken any more, streams and waits end with DRAINING, and calls that write are left to finish. Resolves
-   * when all have ended: after graceMs at the latest, for then they are cut off.
+   * Closes the listener: new calls are refused, streams and waits end with DRAINING, and calls that write may finish.
+   * Resolves when all have ended. After graceMs the remaining calls are cut off.
    */
   close(options: { graceMs: number }): Promise<void>;
 }
@@ -42,45 +42,45 @@ interface HttpListenerOptions {
   engine: TaskEngine;
   /** An address or a name of this machine. */
   host: string;
-  /** 0 for any that is free. */
+  /** 0: any free port. */
   port: number;
-  /** What every call must carry as its bearer; undefined: nobody is asked. */
+  /** The bearer token of every call; undefined: no token is needed. */
   token?: string | undefined;
-  /** Whose pages may call, besides those of this server itself. */
+  /** Origins whose pages may call, besides the pages of this server. */
   origins?: readonly string[];
-  /** With one, it speaks TLS, and HTTP/2 besides HTTP/1.1. */
+  /** Not null: the listener uses TLS, with HTTP/2 and HTTP/1.1. */
   certificate?: Certificate | null;
-  /** How many streams a connection of HTTP/2 may cancel at once. */
+  /** How many streams an HTTP/2 connection may cancel at once. */
   streamResetBurst?: number;
   readiness: Readiness;
   metrics: Metrics;
-  /** What the expensive reads of all callers share. */
+  /** The limits that all callers share. */
   limits?: CallerLimits;
   /** The server's checks; undefined: it has none. */
   runChecks?: RunChecks | undefined;
-  /** How many calls and streams are open at once on one connection. */
+  /** How many calls and streams may be open on one connection. */
   streamsPerConnection?: number;
   /** How long a request may take to arrive, in milliseconds. */
   requestTimeoutMs?: number;
-  /** Whether calls have spans. */
+  /** Whether calls are traced. */
   isTraced?: boolean;
   /**
-   * Answers every path that is nobody's, without a token and to pages of every origin: what it serves holds nothing
-   * secret, and a console that is loaded can say why its calls are refused.
+   * Handles every other path, without a token and for pages of every origin. It serves nothing secret, and a loaded
+   * console can show why its calls are refused.
    */
   fallback?: HttpHandler;
-  /** The server's, not a child of it: its level is what `/log-level` is about. */
+  /** The root logger of the server: `/log-level` changes its level. */
   log: Logger;
 }
 
-/** Where calls are: what is under them, and is none, is an error as calls have it. */
+/** The paths of calls. Unknown paths below them get an error in the format of calls. */
 const CALLS = /^\/(spool\.v1\.|v1\/)/;
 
 /**
- * Serves spool.v1.TaskService, AdminService and the plain calls of WorkerService over HTTP: by Connect, by gRPC-Web, and as
- * server-sent events. And `/healthz` and `/readyz`, without a token, and `/log-level`, and `/metrics` where there are any.
+ * Serves spool.v1.TaskService, AdminService and the unary calls of WorkerService over HTTP: Connect, gRPC-Web and
+ * server-sent events. Also serves `/healthz` and `/readyz` (without a token), `/log-level`, and `/metrics` if enabled.
  *
- * @throws where the address cannot be listened on
+ * @throws Error if the address cannot be listened on
  */
 export async function openHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
   const { host, port, certificate, streamResetBurst, log } = options;
@@ -96,7 +96,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     requestTimeoutMs,
     handler: listenerHandler(options, drain),
     refuse(_request, response) {
-      const what = `${streamsPerConnection} requests of this connection are under way`;
+      const what = `this connection already has ${streamsPerConnection} open requests`;
       sendError(response, toConnectError(new Overloaded(what), log));
     },
   });
@@ -140,13 +140,13 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
     const isOurs = call !== undefined || own.has(path) || CALLS.test(path);
     if (!isOurs && fallback !== undefined) return fallback(request, response);
     if (!isAdmitted(request, response)) return;
-    if (call !== undefined) return call(request, response); // It asks for the token itself, to refuse in its protocol.
+    if (call !== undefined) return call(request, response); // The call checks the token itself, to refuse in its protocol.
     const resource = own.get(path) ?? streamOf(path);
     if (resource !== undefined) {
       const { answer, methods } = resource;
       if (!methods.includes(request.method!)) {
         response.setHeader("allow", methods.join(", "));
-        return refuse(new SpoolError("INVALID_ARGUMENT", `this is called by ${methods.join(" or ")}`), 405);
+        return refuse(new SpoolError("INVALID_ARGUMENT", `method not allowed: use ${methods.join(" or ")}`), 405);
       }
       if (isAuthorized(request.headers.authorization)) return answer(request, response);
       closeAfter(request, response);
@@ -165,13 +165,13 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
   }
 }
 
-/** Never rejects. */
+/** Sends the readiness report. Never rejects. */
 async function sendReadiness(readiness: Readiness, response: HttpResponse): Promise<void> {
   const report = await readiness.report();
   sendJson(response, report.ready ? 200 : 503, JSON.stringify(report));
 }
 
 function notFound(path: string): SpoolError {
-  const hint = path.endsWith("WorkerService/Work") ? ": it sends both ways at once, and is served over gRPC alone" : "";
-  return new Unimplemented(`nothing is served at ${path}${hint}`);
+  const hint = path.endsWith("WorkerService/Work") ? ": bidirectional streams are served over gRPC only" : "";
+  return new Unimplemented(`unknown path ${path}${hint}`);
 }

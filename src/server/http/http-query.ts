@@ -2,7 +2,7 @@ import { SpoolError } from "../../domain/errors.ts";
 import { Checks } from "../../rpc/validation/checks.ts";
 import type { HttpRequest } from "./http-server.ts";
 
-/** The query of a request. @throws SpoolError where it is not UTF-8, percent-encoded: nothing in it is mangled */
+/** Parses the query of a request. @throws SpoolError if the query is not percent-encoded UTF-8 */
 export function readQuery({ url = "" }: HttpRequest): URLSearchParams {
   const start = url.indexOf("?");
   const query = start === -1 ? "" : url.slice(start + 1);
@@ -14,20 +14,20 @@ export function readQuery({ url = "" }: HttpRequest): URLSearchParams {
   return new URLSearchParams(query);
 }
 
-/** The checks of a request whose fields are the parameters of its query. */
+/** Validates a request whose fields are query parameters. */
 export class QueryChecks extends Checks {
   readonly #query: URLSearchParams;
 
-  /** @param known the parameters that there are; any other is refused */
+  /** @param known the known parameters; any other is refused */
   constructor(query: URLSearchParams, known: readonly string[]) {
     super();
     this.#query = query;
     for (const name of new Set(query.keys())) {
-      if (!known.includes(name)) this.refuse(name, `is no parameter here: there are ${known.join(", ")}`);
+      if (!known.includes(name)) this.refuse(name, `unknown parameter; known parameters: ${known.join(", ")}`);
     }
   }
 
-  /** The value of a parameter that may be given once; an empty one counts as none. */
+  /** Returns the value of a parameter that may occur once. An empty value counts as absent. */
   one(name: string): string | undefined {
     const values = this.#query.getAll(name);
     if (values.length > 1) this.refuse(name, "must be given once");

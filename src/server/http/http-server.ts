@@ -11,39 +11,39 @@ import {
 import type { Certificate } from "../config/certificate.ts";
 import { http2Limits } from "../http2-limits.ts";
 
-/** Takes a request of HTTP/1.1 or HTTP/2: Node gives both the same face. */
+/** Handles a request of HTTP/1.1 or HTTP/2: Node has one interface for both. */
 export type HttpHandler = ReturnType<typeof connectNodeAdapter>;
 export type HttpRequest = Parameters<HttpHandler>[0];
 export type HttpResponse = Parameters<HttpHandler>[1];
 
-/** A server that listens. */
+/** A listening HTTP server. */
 export interface HttpServer {
   readonly port: number;
   /**
-   * Takes no more connections, lets what is under way end, and closes each connection after it. Resolves when all are
-   * closed: after graceMs at the latest, for then they are cut off.
+   * Accepts no more connections and closes each connection when its requests have ended. Resolves when all are closed.
+   * After graceMs the remaining connections are cut off.
    */
   close(options: { graceMs: number }): Promise<void>;
 }
 
-/** After so long without a byte the machine at the other end is asked whether it is still there. */
+/** Idle time after which TCP keep-alive probes the peer. */
 const KEEP_ALIVE_MS = 30_000;
 /**
- * How long a connection of HTTP/1.1 is kept between two requests: longer than proxies keep theirs (nginx and cloud
- * balancers 60 s). Were it the server that closes first, a proxy would send a request at that moment and lose it.
+ * How long an idle HTTP/1.1 connection stays open: longer than in proxies (nginx and cloud load balancers use 60 s).
+ * If the server closed first, a proxy could send a request on the closing connection and lose it.
  */
 const IDLE_CONNECTION_MS = 75_000;
-/** How often at the least Node looks for requests that have not come in time. */
+/** The longest interval at which Node checks for requests that have timed out. */
 const TIMEOUT_CHECK_MS = 5_000;
-/** Of all headers of a request, its URL among them: a cursor of many tasks comes as one, and a call by GET in the URL. */
+/** The size of all request headers with the URL. A cursor of many tasks is sent as a header, a GET call in the URL. */
 const HEADERS_BYTES_MAX = 64 * 1_024;
 
 /**
- * Listens for HTTP/1.1, or with a certificate for HTTP/2 and HTTP/1.1 over TLS at one port.
+ * Listens for HTTP/1.1, or with a certificate for HTTP/2 and HTTP/1.1 over TLS on one port.
  *
- * @param port 0 for any that is free
- * @param streamResetBurst how many streams a connection of HTTP/2 may cancel at once
- * @throws where the address cannot be listened on, or the certificate and the key are none or not of one pair
+ * @param port 0: any free port
+ * @param streamResetBurst how many streams an HTTP/2 connection may cancel at once
+ * @throws Error if the address cannot be listened on, or the certificate and key are invalid or do not match
  */
 export async function openHttpServer({
   host,
@@ -59,17 +59,17 @@ export async function openHttpServer({
   port: number;
   certificate?: Certificate | null | undefined;
   streamResetBurst?: number | undefined;
-  /** How many requests of one connection may be under way: over HTTP/2 a client waits past it. */
+  /** How many requests of one connection may be open. Over HTTP/2 clients wait beyond that. */
   streamsPerConnection?: number;
-  /** How long the headers of a request, and all of it, may take to arrive over HTTP/1.1. */
+  /** How long the headers of an HTTP/1.1 request, and the whole request, may take to arrive. */
   requestTimeoutMs?: number;
   handler: HttpHandler;
-  /** Answers a request that is one too many on its connection. */
+  /** Handles a request beyond the limit of its connection. */
   refuse?: HttpHandler;
 }): Promise<HttpServer> {
-  /** Also those that have not spoken TLS yet. */
+  /** All sockets, including those before the end of the TLS handshake. */
   const sockets = new Set<Socket>();
-  /** What speaks HTTP, each with how many of its requests are under way; over HTTP/2 the library counts. */
+  /** The number of open requests of each HTTP connection. Over HTTP/2 the library counts. */
   const connections = new Map<Socket, number>();
   let closing = false;
   const onRequest: HttpHandler = (request, response) => {

@@ -6,7 +6,7 @@ import { sendError } from "./http-answer.ts";
 import type { HttpRequest, HttpResponse } from "./http-server.ts";
 import { isLoopback } from "../config/loopback.ts";
 
-/** How long a browser may keep the answer to a preflight. */
+/** How long a browser may cache a preflight response. */
 const PREFLIGHT_SECONDS = 7_200;
 
 const PREFLIGHT_HEADERS = {
@@ -16,11 +16,11 @@ const PREFLIGHT_HEADERS = {
 };
 
 /**
- * Keeps pages of other origins out. A browser sends what any page tells it to, from inside the network and with the
- * network's rights: so a page must be of this server's own origin or of one that is named, and where no token is asked
- * for, the server must have been called by a name that nobody else can point at it (DNS rebinding).
+ * Decides which origins may call the HTTP endpoint. A browser sends the requests of any page, from inside the network
+ * and with the network's rights. So a page must come from this server's origin or from an allowed origin. Without a
+ * token, the host of the request must also be loopback or an allowed host, which prevents DNS rebinding.
  *
- * @returns whether a request may go on. Otherwise it has been answered: refused, or a preflight that is granted
+ * @returns whether a request is admitted. If not, the response has been sent: a refusal or a granted preflight
  */
 export function originGuard({
   origins,
@@ -38,20 +38,20 @@ export function originGuard({
     const host = hostOf(request);
     const url = URL.parse(`http://${host}`);
     if (host === null || url === null) {
-      return refuse(new SpoolError("INVALID_ARGUMENT", "host: must name the server, as a URL does"));
+      return refuse(new SpoolError("INVALID_ARGUMENT", "host: must be a host and port, as in a URL"));
     }
     const { origin } = request.headers;
     const seen = { host: url.host, ...(origin !== undefined && { origin }) };
     if (!hasToken && !isLoopback(url.hostname.replace(/^\[(.*)\]$/, "$1")) && !namedHosts.has(url.hostname)) {
-      const what = `this server does not know itself as ${JSON.stringify(url.host)}`;
-      return refuse(
-        new OriginRefused(`${what}: it answers to localhost, and to the hosts of SPOOL_HTTP_ORIGINS`, seen),
-      );
+      const what = `unknown host ${JSON.stringify(url.host)}`;
+      return refuse(new OriginRefused(`${what}: use localhost, or a host of SPOOL_HTTP_ORIGINS`, seen));
     }
     if (named.size > 0) response.setHeader("vary", "origin");
     if (origin === undefined) {
       if (isOfThisOrigin(request)) return true;
-      return refuse(new OriginRefused("a page of another origin asks: SPOOL_HTTP_ORIGINS must name it", seen));
+      return refuse(
+        new OriginRefused("request of a page of another origin: add the origin to SPOOL_HTTP_ORIGINS", seen),
+      );
     }
     if (named.has(origin)) {
       response.setHeader("access-control-allow-origin", origin);
@@ -62,8 +62,8 @@ export function originGuard({
       return false;
     }
     if (isSame(origin, host, request)) return true;
-    const what = `a page of origin ${JSON.stringify(origin.slice(0, 256))} asks, by the host ${JSON.stringify(url.host)}`;
-    const todo = "SPOOL_HTTP_ORIGINS must name the origin; where it is this server's own, a proxy must pass Host on";
+    const what = `request of a page of origin ${JSON.stringify(origin.slice(0, 256))} to host ${JSON.stringify(url.host)}`;
+    const todo = "add the origin to SPOOL_HTTP_ORIGINS, or make the proxy forward Host if the page is this server's";
     return refuse(new OriginRefused(`${what}: ${todo}`, seen));
 
     function refuse(error: SpoolError): false {
@@ -73,15 +73,15 @@ export function originGuard({
   };
 }
 
-/** By what name and port the server was called; null where that is nothing that a URL could hold. */
+/** Returns the host and port of a request; null if they are not valid in a URL. */
 function hostOf({ headers }: HttpRequest): string | null {
   const host = (headers[":authority"] as string | undefined) ?? headers.host;
   return host === undefined || /[/?#@\\]/.test(host) ? null : host;
 }
 
 /**
- * Whether a request without an Origin is that of a page of this server, or of no page at all. Browsers leave it out of
- * reads, and say who asks by other headers. A link on another page may be followed: that page sees nothing of it.
+ * Whether a request without an Origin header comes from a page of this server, or from no page. Browsers omit Origin in
+ * reads and send Sec-Fetch-* headers. A link on another page may be followed: that page does not see the response.
  */
 function isOfThisOrigin({ method, headers }: HttpRequest): boolean {
   const site = headers["sec-fetch-site"];
@@ -89,7 +89,7 @@ function isOfThisOrigin({ method, headers }: HttpRequest): boolean {
   return method === "GET" && headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "document";
 }
 
-/** A proxy may have taken the TLS off; what came over TLS was asked for by https. */
+/** Whether the origin is that of the host. A proxy may terminate TLS, so https is accepted on a plain connection. */
 function isSame(origin: string, host: string, { socket }: HttpRequest): boolean {
   const of = URL.parse(origin);
   if (of?.protocol !== "https:" && (of?.protocol !== "http:" || isEncrypted(socket))) return false;

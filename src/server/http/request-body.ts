@@ -13,9 +13,9 @@ import {
 } from "../../rpc/validation/request-bounds.ts";
 import type { HttpRequest } from "./http-server.ts";
 
-/** A protocol that Connect serves, by how a request holds its message. */
+/** How a request of a protocol contains its message. */
 interface Framing {
-  /** Whether the message is in an envelope: five bytes with flags and its length. */
+  /** Whether an envelope precedes the message: five bytes with flags and length. */
   isEnveloped: boolean;
   isJson: boolean;
   /** The header that names the compression. */
@@ -24,15 +24,15 @@ interface Framing {
 
 const ENVELOPE_BYTES = 5;
 const COMPRESSED = 1;
-/** What is left of a request that is refused is read up to here, so that its caller gets to reading the answer. */
+/** How much of a refused request is read and discarded, so that its caller gets to reading the response. */
 const DISCARD_BYTES_MAX = 4 * MESSAGE_BYTES_MAX;
 /**
- * Before each further chunk (64 KiB) of a request that is refused: 4 MiB take a third of a second. Read at full speed,
- * it would cost the server more than the refusal, and a caller could send the next one at once.
+ * The pause before each chunk (64 KiB) of a refused request: 4 MiB take a third of a second. At full speed, reading
+ * would cost more than the refusal, and the caller could send the next request at once.
  */
 const DISCARD_PAUSE_MS = 5;
 
-/** A request with too many values is mostly known by so much of it. */
+/** After so many bytes the beginning is checked: that detects most requests with too many values. */
 const BEGINNING_BYTES = 128 * 1_024;
 
 const DECOMPRESS: Readonly<Record<string, (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>> = {
@@ -40,7 +40,7 @@ const DECOMPRESS: Readonly<Record<string, (bytes: Buffer, options: { maxOutputLe
   br: promisify<Buffer, { maxOutputLength: number }, Buffer>(brotliDecompress),
 };
 
-/** @param contentType one of those that Connect takes */
+/** Returns the framing of a content type. @param contentType a content type that Connect supports */
 export function framingOf(contentType: string): Framing {
   const isJson = contentType.includes("json");
   if (contentType.startsWith("application/grpc-web")) {
@@ -51,10 +51,10 @@ export function framingOf(contentType: string): Framing {
 }
 
 /**
- * Reads the body of a call, which is one message, and gives it as a body that is not compressed. Reads no more than the
- * method takes, and what it gives is within the bounds of a request: what decodes it next is not held up by it.
+ * Reads the body of a call with one message and returns it decompressed. Reads no more bytes than the method allows.
+ * The result is within the bounds of a request, so decoding it does not block the server.
  *
- * @throws SpoolError, which says what is wrong with it
+ * @throws SpoolError that says what is wrong with the body
  */
 export async function readRequestBody(
   request: HttpRequest,
@@ -76,7 +76,7 @@ export async function readRequestBody(
   return isEnveloped ? Buffer.concat([envelopeOf(message.length), message]) : message;
 }
 
-/** What is refused by its beginning or its size is not kept: of a large request that alone takes long. */
+/** Reads the whole body. A body that is refused by its beginning or size is not buffered. */
 async function readAll(
   request: HttpRequest,
   options: { sentMax: number; bytesMax: number; checkBeginning: (bytes: Uint8Array) => void },
@@ -115,12 +115,12 @@ async function inTime(timeoutMs: number, reading: Promise<Buffer>): Promise<Buff
 }
 
 function openEnvelope(body: Buffer, bytesMax: number): { content: Buffer; isCompressed: boolean } {
-  if (body.length < ENVELOPE_BYTES) throw invalid(`the request must hold a message: it has ${body.length} bytes`);
+  if (body.length < ENVELOPE_BYTES) throw invalid(`the request must contain a message: it has ${body.length} bytes`);
   const length = body.readUInt32BE(1);
   if (length > bytesMax) throw tooLarge(bytesMax);
   const content = body.subarray(ENVELOPE_BYTES);
   if (content.length !== length) {
-    throw invalid(`the request must hold one message of ${length} bytes, as it says: it holds ${content.length}`);
+    throw invalid(`the envelope announces ${length} bytes, but the request contains ${content.length}`);
   }
   return { content, isCompressed: (body[0]! & COMPRESSED) !== 0 };
 }
@@ -131,7 +131,7 @@ function envelopeOf(length: number): Buffer {
   return envelope;
 }
 
-/** @throws SpoolError for a compression that this server does not know, and for bytes that are not of it */
+/** Decompresses a body. @throws SpoolError for an unknown compression or invalid bytes */
 async function decompress(
   bytes: Buffer,
   { encoding, encodingHeader, bytesMax }: { encoding: string; encodingHeader: string; bytesMax: number },
@@ -145,7 +145,7 @@ async function decompress(
     return await DECOMPRESS[encoding]!(bytes, { maxOutputLength: bytesMax });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(bytesMax);
-    throw new SpoolError("INVALID_ARGUMENT", `${encodingHeader}: the request is not ${encoding}`, { cause });
+    throw new SpoolError("INVALID_ARGUMENT", `${encodingHeader}: the request is not valid ${encoding}`, { cause });
   }
 }
 

@@ -3,24 +3,24 @@ import { within } from "../../async/time-limit.ts";
 import { currentAttempt } from "../../telemetry/attempt-context.ts";
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
 
-/** How long a server that is taken down by the code of a task has to store which it was. */
+/** How long a crashing server may take to store which task caused the crash. */
 const HAND_OVER_MS = 1_000;
-/** So many of the attempts that run are named, where nobody knows which of them it was. */
+/** How many running attempts are logged if the cause of the crash is unknown. */
 const NAMED_MAX = 20;
 
-/** What the engine has for a process that is about to die. */
+/** What the engine offers to a process that is about to crash. */
 export interface LastWords {
   running(): readonly AttemptRef[];
-  /** Stores whose code has taken the process down, and hands on what else runs. */
+  /** Stores which task crashed the process, and hands the other running tasks over. */
   handOver(culprit: AttemptRef, error: unknown): Promise<void>;
 }
 
 /**
- * Ends the process on an error that nobody caught, with a line that names the task whose code it came from, and stores
- * that where it can within a second: the state of the process is not to be relied on any longer. Where no task is known,
- * the line names those that run. An exit that the code of a task asks for has its line too.
+ * Ends the process on an uncaught error, because its state is no longer reliable. Logs the task whose code threw, and
+ * stores the task as the cause if that succeeds within a second. If the task is unknown, the log line names the running
+ * tasks. An exit by the code of a task is logged as well.
  *
- * @param lastWords undefined: the engine is not there yet
+ * @param lastWords returns undefined before the engine exists
  */
 export function endOnFatalErrors({
   log,
@@ -32,23 +32,23 @@ export function endOnFatalErrors({
   lastWords: () => LastWords | undefined;
 }): void {
   let isDying = false;
-  // Node would print it as it is, on the log's own stream, and with whatever secret it holds.
+  // Without this handler, Node prints the error to the log's stream with any secret that it contains.
   process.on("uncaughtException", (error) => {
-    if (isDying) return; // What comes of it says less than the first.
+    if (isDying) return; // Later errors follow from the first.
     isDying = true;
     const culprit = currentAttempt();
     const words = lastWords();
-    log.fatal({ ...placeOf(culprit, words), err: error }, "an error that nobody caught: the server ends");
+    log.fatal({ ...placeOf(culprit, words), err: error }, "process: uncaught error, exiting");
     if (culprit === null || words === undefined) process.exit(exitCode);
     void within(words.handOver(culprit, error), HAND_OVER_MS)
-      .catch((reason: unknown) => log.error({ err: reason }, "the last words of the server could not be stored"))
+      .catch((reason: unknown) => log.error({ err: reason }, "process: cause of the crash not stored"))
       .finally(() => process.exit(exitCode));
   });
-  // Before the log writes what is left.
+  // Runs before the exit listener of the log, which writes the remaining lines.
   process.prependListener("exit", (code) => {
     const culprit = currentAttempt();
     if (culprit === null || isDying) return;
-    log.fatal({ ...fieldsOf(culprit), exit_code: code }, "the code of a task has ended the process: the server ends");
+    log.fatal({ ...fieldsOf(culprit), exit_code: code }, "process: exit called by the code of a task, exiting");
   });
 }
 

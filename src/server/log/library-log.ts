@@ -1,24 +1,24 @@
 import { setLogger } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 
-/** grpc-js quotes what a caller sent. */
+/** A message in which grpc-js quotes what a caller sent. */
 const METADATA = /^(Failed to add metadata entry [^:]*):.*$/s;
 
 /**
- * Has what libraries say by themselves logged as all else is: one line each, masked. grpc-js and Node would write it to
- * standard error as it is, which a caller's headers are part of.
+ * Redirects the messages of libraries to the log, one masked line each. Otherwise grpc-js and Node write them to
+ * standard error unmasked, with headers of callers.
  *
- * @returns undoes it
+ * @returns a function that restores the previous state
  */
 export function logLibraries(log: Logger): () => void {
   const ofGrpc = log.child({ library: "grpc-js" });
-  const text = (said: unknown) => String(said).replace(METADATA, "$1");
+  const text = (message: unknown) => String(message).replace(METADATA, "$1");
   setLogger({
-    error: (said) => ofGrpc.warn(text(said)),
-    info: (said) => ofGrpc.info(text(said)),
-    debug: (said) => ofGrpc.debug(text(said)),
+    error: (message) => ofGrpc.warn(text(message)),
+    info: (message) => ofGrpc.info(text(message)),
+    debug: (message) => ofGrpc.debug(text(message)),
   });
-  const onWarning = (warning: Error) => log.warn({ err: warning }, "node: warning");
+  const onWarning = (warning: Error) => log.warn({ err: warning }, "node: warning emitted");
   const others = process.listeners("warning");
   process.removeAllListeners("warning");
   process.on("warning", onWarning);

@@ -1,69 +1,69 @@
 import { writeSync } from "node:fs";
 import type { DestinationStream } from "pino";
 
-/** What is gathered is written when it is so much. */
-const GATHERED_CHARS = 16_384;
-/** And when it has waited for so long. */
-const GATHER_MS = 100;
-/** How soon it is tried again: where a reader has no room, and where there is no reader, or no room on a disk. */
+/** Buffered lines are written at this size. */
+const BUFFER_CHARS = 16_384;
+/** Buffered lines are written after this time. */
+const BUFFER_MS = 100;
+/** When a failed write is retried. `busy`: the pipe is full. `broken`: the reader is gone, or the disk is full. */
 const RETRY_MS = { busy: 10, broken: 1_000 } as const;
-/** What waits for a reader, or for room on a disk. Lines that come then are lost. */
+/** How many bytes may wait to be written. Further lines are dropped. */
 const BACKLOG_BYTES_MAX = 4 * 1_024 * 1_024;
-/** How long an exit waits for a reader that takes nothing. */
+/** How long an exit waits for a reader that does not read. */
 const EXIT_STALL_MS = 1_000;
-/** By it pino is asked to say of each line what its level is. */
+/** With this property set, pino reports the level of each line. */
 const METADATA: unique symbol = Symbol.for("pino.metadata");
-/** Where pino's numbers of levels begin to be bad news. */
+/** Pino's number of the level warn. */
 const WARN = 40;
 
 interface LogDestinationOptions {
-  /** Else each line is written by itself, for who looks on. */
-  isGathered: boolean;
-  /** Makes what is written of a line of JSON. */
+  /** Whether lines are buffered. Otherwise each line is written at once, as on a terminal. */
+  isBuffered: boolean;
+  /** Formats a line of JSON for output. */
   toLine?: ((json: string) => string) | undefined;
 }
 
 /**
- * Writes the lines of a log to a file descriptor, in their order. Lines below warn are gathered, one at warn or above
- * is written at once with all before it, and an exit writes what is left, also one by an error that nobody caught. So
- * kill -9, or a crash of Node itself, loses the last 100 ms below warn and nothing else.
+ * Writes the lines of a log to a file descriptor, in order. Lines below warn are buffered. A line at warn or above is
+ * written at once, after the buffered lines. An exit writes the rest, also after an uncaught error. So kill -9 or a crash
+ * of Node loses at most the last 100 ms below warn.
  *
- * A write that has to wait waits by itself: the server goes on, also where nobody reads, or the disk is full. Writes
- * are synchronous all the same, for one that is under way could be overtaken, or cut off by an exit. Gathered, they are
- * few enough not to matter. pino's own destination is not used because it stops the process for 100 ms whenever a pipe
- * is full, or, asynchronous, has both faults.
+ * A write that cannot complete is retried later. It never blocks the server, even if the reader is gone or the disk is
+ * full. Writes are synchronous: an asynchronous write could be overtaken, or cut off by an exit. Buffered writes are
+ * rare enough to be cheap. Pino's own destination blocks the process for 100 ms when a pipe is full; its asynchronous
+ * mode can reorder and lose lines.
  */
 export class LogDestination implements DestinationStream {
   readonly [METADATA] = true;
   lastLevel = 0;
   readonly #fd: number;
-  readonly #isGathered: boolean;
+  readonly #isBuffered: boolean;
   readonly #toLine: (json: string) => string;
-  #gathered = "";
-  /** What is to be written, oldest first; the first may be the rest of one. */
+  #buffered = "";
+  /** The chunks to write, oldest first. The first may be the remainder of a partial write. */
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #lost = 0;
-  /** Told how many lines were lost, once there is room again. */
+  /** Called with the number of dropped lines once there is room again. */
   onLost: (lines: number) => void = () => {};
 
-  constructor(fd: number, { isGathered, toLine = (json) => json }: LogDestinationOptions) {
+  constructor(fd: number, { isBuffered, toLine = (json) => json }: LogDestinationOptions) {
     this.#fd = fd;
-    this.#isGathered = isGathered;
+    this.#isBuffered = isBuffered;
     this.#toLine = toLine;
     process.on("exit", () => this.#drain());
   }
 
   write(json: string): void {
-    if (this.#bytes + this.#gathered.length >= BACKLOG_BYTES_MAX) this.#lost++;
-    else this.#gathered += this.#toLine(json);
-    const isDue = !this.#isGathered || this.lastLevel >= WARN || this.#gathered.length >= GATHERED_CHARS;
+    if (this.#bytes + this.#buffered.length >= BACKLOG_BYTES_MAX) this.#lost++;
+    else this.#buffered += this.#toLine(json);
+    const isDue = !this.#isBuffered || this.lastLevel >= WARN || this.#buffered.length >= BUFFER_CHARS;
     if (isDue) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), GATHER_MS).unref();
+    else this.#timer ??= setTimeout(() => this.flush(), BUFFER_MS).unref();
   }
 
-  /** Writes what waits, as far as there is room for it; the rest is tried again. */
+  /** Writes as much as possible now and retries the rest later. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -78,9 +78,9 @@ export class LogDestination implements DestinationStream {
   }
 
   #writeChunks(): "written" | keyof typeof RETRY_MS {
-    if (this.#gathered !== "") {
-      const chunk = Buffer.from(this.#gathered);
-      this.#gathered = "";
+    if (this.#buffered !== "") {
+      const chunk = Buffer.from(this.#buffered);
+      this.#buffered = "";
       this.#chunks.push(chunk);
       this.#bytes += chunk.length;
     }
@@ -97,7 +97,7 @@ export class LogDestination implements DestinationStream {
     return "written";
   }
 
-  /** Nothing else runs any more: it waits here, for as long as something is taken. */
+  /** Writes the rest at exit. Blocks while the reader makes progress: no other code runs any more. */
   #drain(): void {
     const clock = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
     let stalledMs = 0;

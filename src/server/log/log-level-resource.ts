@@ -9,15 +9,15 @@ import type { LogLevel } from "./log-level.ts";
 const BODY_BYTES_MAX = 1_024;
 
 /**
- * Tells the level of a log by GET, as `{"level": "info"}`, and changes it by PUT of the same, for this process and
- * until it ends.
+ * Returns the log level for GET, as `{"level": "info"}`, and changes the level for PUT with the same body. The change
+ * lasts until the process ends.
  *
- * @param log the one that was opened, not a child
+ * @param log the root logger, not a child
  */
 export function logLevelResource(log: Logger): HttpHandler {
   return (request, response) => {
     answer(request, response).catch((error: unknown) => {
-      log.debug({ err: error }, "an answer could not be written");
+      log.debug({ err: error }, "http: response not written");
       response.destroy();
     });
   };
@@ -35,7 +35,7 @@ export function logLevelResource(log: Logger): HttpHandler {
   }
 }
 
-/** The body as a text; null for one that is too long, of which no more is kept. @throws where the caller leaves */
+/** Reads the body as text; null if it is too long, which is not buffered. @throws if the caller disconnects */
 async function readBody(request: HttpRequest): Promise<string | null> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -51,7 +51,7 @@ function parseLevel(body: string | null): LogLevel {
   if (body === null) throw invalid("body", `must be at most ${BODY_BYTES_MAX} bytes`);
   const fields = parseObject(body);
   const unknown = Object.keys(fields).find((name) => name !== "level");
-  if (unknown !== undefined) throw invalid(unknown, "is no field here: there is level");
+  if (unknown !== undefined) throw invalid(unknown, "unknown field; known field: level");
   const { level } = fields;
   const known = LOG_LEVELS.find((candidate) => candidate === level);
   if (known === undefined) throw invalid("level", `must be one of ${LOG_LEVELS.join(", ")}`);
@@ -63,7 +63,7 @@ function parseObject(body: string): { readonly level?: unknown } {
     const value: unknown = JSON.parse(body);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   } catch {
-    // As any other that is none.
+    // Reported below, as any body that is not an object.
   }
   throw invalid("body", 'must be a JSON object such as {"level": "debug"}');
 }

@@ -1,40 +1,40 @@
 import { styleText } from "node:util";
 import pretty from "pino-pretty";
 
-/** What is the same in every line of one server: it is for those who gather the lines of many. */
-const SAME: ReadonlySet<string> = new Set(["pid", "hostname", "namespace"]);
-/** Needs no quotes to be told from what is beside it. */
+/** Fields that are the same in every line of a server. They are for tools that collect the logs of many servers. */
+const CONSTANT_FIELDS: ReadonlySet<string> = new Set(["pid", "hostname", "namespace"]);
+/** A value that needs no quotes. */
 const PLAIN = /^[\w./:@+[\]-]+$/;
-/** What would drive the terminal that shows it. */
+/** Characters that could control the terminal. */
 const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
 /**
- * Makes lines for people of a log's lines of JSON: the time here, the level, what happened, and the fields behind it as
- * `name=value`; below it an error, with what caused it.
+ * Returns a formatter from a log line of JSON to a line for people: local time, level, message, and the fields as
+ * `name=value`. An error and its causes follow below.
  */
-export function linesForPeople({ isColoured }: { isColoured: boolean }): (json: string) => string {
+export function linesForPeople({ isColored }: { isColored: boolean }): (json: string) => string {
   const toLine = pretty.prettyFactory({
-    colorize: isColoured,
-    hideObject: true, // They are in the message: as the library writes them, they are long.
+    colorize: isColored,
+    hideObject: true, // The message contains the fields: the library would write each on a line of its own.
     translateTime: "SYS:HH:MM:ss.l",
-    ignore: [...SAME].join(","),
-    messageFormat: (log) => toMessage(log, { isColoured }),
+    ignore: [...CONSTANT_FIELDS].join(","),
+    messageFormat: (log) => toMessage(log, { isColored }),
   });
   return (json) => toLine(json);
 }
 
-/** Whether stderr takes colours: NO_COLOR, FORCE_COLOR and the terminal say so. */
-export function takesColours(): boolean {
+/** Whether stderr supports colors, by NO_COLOR, FORCE_COLOR and the terminal. */
+export function supportsColors(): boolean {
   return styleText("bold", "x", { stream: process.stderr }) !== "x";
 }
 
 function toMessage(
   { level: _level, time: _time, msg, err, ...rest }: Readonly<Record<string, unknown>>,
-  { isColoured }: { isColoured: boolean },
+  { isColored }: { isColored: boolean },
 ): string {
-  const fields = Object.entries(rest).filter(([name]) => !SAME.has(name));
+  const fields = Object.entries(rest).filter(([name]) => !CONSTANT_FIELDS.has(name));
   const shown = fields.map(([name, value]) => escapeLine(`${name}=${toValue(value)}`)).join(" ");
-  const grey = isColoured ? styleText("gray", shown, { validateStream: false }) : shown;
+  const grey = isColored ? styleText("gray", shown, { validateStream: false }) : shown;
   const line = [escapeLine(typeof msg === "string" ? msg : ""), ...(shown === "" ? [] : [grey])].join(" ");
   return [line, ...errorLines(err, "")].join("\n");
 }
@@ -44,7 +44,7 @@ function toValue(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** An error's stack, or what else was thrown, and below it what caused it. */
+/** Formats an error's stack, or another thrown value, and its causes below. */
 function errorLines(err: unknown, introduction: string): string[] {
   if (err === undefined) return [];
   if (typeof err !== "object" || err === null) return [escapeLine(`    ${introduction}${JSON.stringify(err)}`)];

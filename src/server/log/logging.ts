@@ -4,16 +4,16 @@ import type { DestinationStream, Logger } from "pino";
 import type { Configuration } from "../config/configuration.ts";
 import { LogDestination } from "./log-destination.ts";
 import type { LogLevel } from "./log-level.ts";
-import { linesForPeople, takesColours } from "./log-lines.ts";
+import { linesForPeople, supportsColors } from "./log-lines.ts";
 import { redaction } from "./redaction.ts";
 
 interface LogOptions {
   level: LogLevel;
-  /** Whose tasks the server runs. Every line says so, besides the machine and the process. */
+  /** The namespace of the server. Every line contains it, with host name and pid. */
   namespace: string;
-  /** What is masked wherever it turns up, besides what looks like a secret. */
+  /** Texts that are masked everywhere, besides texts that look like a secret. */
   secrets?: readonly string[];
-  /** Takes each line, with its end. */
+  /** Receives each line, with its line end. */
   destination: DestinationStream;
 }
 
@@ -32,13 +32,13 @@ export function openLog({ level, namespace, secrets = [], destination }: LogOpti
       timestamp: timeField(),
       formatters: { level: (label) => ({ level: label }), log: fields },
       serializers: {
-        msg: (said: unknown) => text(String(said)), // Of a line without one it is what its error has for a message.
-        err: (masked: unknown) => masked, // Made by then, with the other fields.
+        msg: (message: unknown) => text(String(message)), // Without a message, pino passes the error's message.
+        err: (masked: unknown) => masked, // The formatter of the fields has masked it.
       },
     },
     destination,
   );
-  // Pino does not format what a child is bound to.
+  // Pino does not format the bindings of a child.
   const { child } = log;
   log.child = function (this: Logger, bindings: object, options: object) {
     return child.call(this, fields(bindings), options);
@@ -46,7 +46,7 @@ export function openLog({ level, namespace, secrets = [], destination }: LogOpti
   return log;
 }
 
-/** The moment, as a line has it. Many lines are of one millisecond: it is put in words once. */
+/** Returns a function that formats the current time. Many lines share a millisecond, so the last text is cached. */
 function timeField(): () => string {
   let atMs = 0;
   let field = "";
@@ -60,17 +60,17 @@ function timeField(): () => string {
   };
 }
 
-/** The log of this process, on stderr: standard output is left to what the command answers. */
+/** Opens the log of this process on stderr. Standard output is for the output of the command. */
 export function openProcessLog({
   format,
   ...options
 }: Omit<LogOptions, "destination"> & { format: Configuration["logFormat"] }): Logger {
-  // To ask also opens it, and Node opens a pipe so that a write to one that is full fails, and does not wait.
+  // Reading isTTY also opens stderr. Node opens a pipe as non-blocking: a write to a full pipe fails instead of waiting.
   const isTerminal = process.stderr.isTTY;
   const isPretty = format === "pretty" || (format === "auto" && isTerminal);
-  const toLine = isPretty ? linesForPeople({ isColoured: takesColours() }) : undefined;
-  const destination = new LogDestination(STDERR, { isGathered: !isTerminal, toLine });
+  const toLine = isPretty ? linesForPeople({ isColored: supportsColors() }) : undefined;
+  const destination = new LogDestination(STDERR, { isBuffered: !isTerminal, toLine });
   const log = openLog({ ...options, destination });
-  destination.onLost = (lines) => log.warn({ lines }, "lines of the log were lost: nobody took them in time");
+  destination.onLost = (lines) => log.warn({ lines }, "log: lines dropped, the reader is too slow");
   return log;
 }

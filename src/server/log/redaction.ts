@@ -1,20 +1,19 @@
 import { messageOf, readOr, textsOf } from "../../domain/thrown.ts";
 
-// What must never be in a log: it is kept out by the names of fields, by its form, and by what this server knows to be
-// secret. Of an error, only what is known to be harmless is taken besides its texts: a database's may quote a row, and
-// an API's the request.
+// Masks secrets in log lines: by the names of fields, by their form, and by the known secrets of this server. Of an error,
+// only texts and harmless fields are logged: a database error may quote a row, and an API error may quote the request.
 
 const MASK = "[redacted]";
-/** Stands for what throws when it is read. */
+/** Replaces a value that throws when it is read. */
 const UNREADABLE = "[unreadable]";
 
-/** By the end of their names, fields that hold a secret. */
+/** The endings of field names that contain a secret. */
 const SECRET_FIELD =
   /(?:authorization|cookie|token|passw(?:or)?d|secret|(?:api|private|tls)[_-]?key|database[_-]?url|connection[_-]?string)$/i;
-/** What tasks are given and give: it may be anything. */
+/** Fields with content of tasks, which may be confidential. */
 const TASK_CONTENT: ReadonlySet<string> = new Set(["params", "result", "checkpoint"]);
 
-/** Forms that secrets have wherever they are; the groups stay. Every repetition is bounded, for texts may be hostile. */
+/** Patterns of secrets in texts. The groups are kept. Every repetition is bounded, because texts may be hostile. */
 const SECRET_FORMS: readonly [form: RegExp, masked: string][] = [
   [/(:\/\/)(?:[^\s/:@"']{0,256}:[^\s"']{0,512}|[^\s/@"']{1,512})@/g, `$1${MASK}@`],
   [/\b((?:authorization|cookie|api-key)\\{0,2}["']? ?: ?\[?\\{0,2}["']?)[^\n"'\\]{1,4096}/gi, `$1${MASK}`],
@@ -26,19 +25,19 @@ const SECRET_FORMS: readonly [form: RegExp, masked: string][] = [
   ],
   [/\b(sk-)[\w-]{16,256}/g, `$1${MASK}`],
   [/-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]{0,16384}?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g, MASK],
-  // A worker's resume token: its session's id, which is no secret, and a secret.
+  // A worker's resume token: the session id, which is not secret, and a secret.
   [/([0-9a-f]{4}-[0-9a-f]{12}\.)[\w-]{43}/g, `$1${MASK}`],
 ];
-/** No form is in a text without one of these: most texts of a log are ids and words. */
+/** A text without a match here contains none of the patterns. Most texts in a log are ids and words. */
 const MAY_HOLD_SECRET = /:\/\/|[=:]|earer|asic|sk-|-----BEGIN|\.[\w-]{43}/i;
 
-/** A secret that is shorter is not looked for in texts: it might be any word. */
+/** Shorter secrets are not masked in texts: they could be any word. */
 const KNOWN_CHARS_MIN = 8;
 const TEXT_CHARS_MAX = 16_384;
 const DEPTH_MAX = 6;
 const MEMBERS_MAX = 100;
 
-/** Of an error besides its type, texts and causes: codes and names, of Node's own errors, of Spool's, and of Postgres's. */
+/** The fields of an error that are logged besides its type, texts and causes: those of Node, Spool and Postgres. */
 const ERROR_FIELDS = [
   "code",
   "errno",
@@ -56,20 +55,20 @@ const ERROR_FIELDS = [
   "routine",
 ] as const;
 
-/** Keeps secrets out of what is logged. */
+/** Masks secrets in what is logged. */
 export interface Redaction {
-  /** A text without them, and no longer than 16,384 characters. */
+  /** Masks the secrets of a text and cuts it at 16,384 characters. */
   text(text: string): string;
-  /** What a line has, as JSON may hold it: errors with their causes, at most 6 levels deep. Never throws. */
+  /** Converts the fields of a line to JSON values: errors with their causes, at most 6 levels deep. Never throws. */
   fields(fields: object): Record<string, unknown>;
 }
 
-/** @param secrets what this server knows to be secret, and is masked wherever it turns up */
+/** Creates a redaction. @param secrets known secrets, which are masked everywhere */
 export function redaction(secrets: readonly string[]): Redaction {
   const known = secrets.filter(({ length }) => length >= KNOWN_CHARS_MIN);
 
   function text(whole: string): string {
-    // Cut twice: what the first cut may leave of a secret, the second takes away.
+    // Cut twice: the second cut removes a secret that the first cut has split.
     let masked = whole.length > TEXT_CHARS_MAX ? whole.slice(0, 2 * TEXT_CHARS_MAX) : whole;
     for (const secret of known) if (masked.includes(secret)) masked = masked.replaceAll(secret, MASK);
     if (MAY_HOLD_SECRET.test(masked)) {
@@ -78,7 +77,7 @@ export function redaction(secrets: readonly string[]): Redaction {
     return masked.length > TEXT_CHARS_MAX ? `${masked.slice(0, TEXT_CHARS_MAX)}…` : masked;
   }
 
-  /** Anything may be logged that code has thrown: what cannot be read is said to be so, and the rest of the line stays. */
+  /** Converts a value. Code may throw and log anything, so a value that cannot be read is replaced. */
   function value(of: unknown, depth: number): unknown {
     return readOr(() => readable(of, depth), UNREADABLE);
   }
@@ -136,15 +135,15 @@ export function redaction(secrets: readonly string[]): Redaction {
   };
 }
 
-/** The names of fields that were asked about, for they are few and come with every line. */
-const askedNames = new Map<string, boolean>();
-const ASKED_NAMES_MAX = 1_000;
+/** Caches the result by field name: names are few and repeat in every line. */
+const secretNames = new Map<string, boolean>();
+const SECRET_NAMES_MAX = 1_000;
 
 function isSecret(name: string): boolean {
-  let isOne = askedNames.get(name);
+  let isOne = secretNames.get(name);
   if (isOne === undefined) {
     isOne = SECRET_FIELD.test(name) || TASK_CONTENT.has(name);
-    if (askedNames.size < ASKED_NAMES_MAX) askedNames.set(name, isOne);
+    if (secretNames.size < SECRET_NAMES_MAX) secretNames.set(name, isOne);
   }
   return isOne;
 }

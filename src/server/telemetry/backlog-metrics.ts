@@ -15,24 +15,23 @@ const CACHE_MS = 5_000;
 const CACHE_FACTOR = 9;
 /** How long a scrape waits for the count. */
 const SCRAPE_WAIT_MS = 1_000;
-/** What was counted longer ago is not told any more. */
-const TOLD_MS = 60_000;
+/** After this time a count is too old to be reported. */
+const REPORT_MS_MAX = 60_000;
 
 type Waiting = Omit<KindBacklog, "kind">;
 
 type Count = (query: { kinds: readonly string[]; kindsMax: number }) => Promise<readonly KindBacklog[]>;
 
 /**
- * Gauges of what waits, which the database alone knows: where it does not tell, there are none. (A gauge of the SDK
- * would go on with what it was told last.) No scrape waits long for them: what was counted too late for one is told to
- * the next.
+ * Gauges of waiting tasks, which are counted in the database. If counting fails, there are no gauges (a gauge of the SDK
+ * would repeat its last value). A scrape waits for the count at most 1 s: a later count is reported to the next scrape.
  */
 export class BacklogMetrics implements MetricProducer, AsyncDisposable {
   readonly #kinds: LabelledKinds<KindSeries>;
   readonly #count: Count;
   readonly #clock: () => number;
   readonly #counting: CachedQuery<void>;
-  /** What was counted last, if that did not fail. */
+  /** The last count; null if it failed. */
   #counted: { backlog: ReadonlyMap<string, Waiting>; atMs: number } | null = null;
 
   /** @param clock in ms, never set back */
@@ -52,8 +51,8 @@ export class BacklogMetrics implements MetricProducer, AsyncDisposable {
       this.#counting.read().catch(() => {}),
       SCRAPE_WAIT_MS,
     );
-    const isTold = this.#counted !== null && this.#clock() - this.#counted.atMs <= TOLD_MS;
-    const scopeMetrics = isTold ? [{ scope: { name: "spool" }, metrics: gauges(this.#counted!.backlog) }] : [];
+    const isReported = this.#counted !== null && this.#clock() - this.#counted.atMs <= REPORT_MS_MAX;
+    const scopeMetrics = isReported ? [{ scope: { name: "spool" }, metrics: gauges(this.#counted!.backlog) }] : [];
     return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
   }
 
@@ -72,7 +71,7 @@ export class BacklogMetrics implements MetricProducer, AsyncDisposable {
     }
   }
 
-  /** Zero where there is none: a series that comes and goes is neither drawn nor compared. */
+  /** Sums up by label. Labels without tasks get zero: a series with gaps cannot be graphed or compared. */
   #byLabel(counted: readonly KindBacklog[]): ReadonlyMap<string, Waiting> {
     const labels = new Map(counted.map(({ kind }) => [kind, this.#kinds.of(kind ?? OTHER_KINDS).label]));
     const none: Waiting = { waiting: 0, oldestMs: 0, delayed: 0 };
@@ -104,12 +103,12 @@ function gauges(backlog: ReadonlyMap<string, Waiting>): GaugeMetricData[] {
     })),
   });
   return [
-    gauge("spool_tasks_waiting", "Of the namespace: pending and due", ({ waiting }) => waiting),
+    gauge("spool_tasks_waiting", "Pending tasks of the namespace that are due", ({ waiting }) => waiting),
     gauge(
       "spool_tasks_waiting_oldest_seconds",
-      "For how long the oldest has been due",
+      "How long the oldest waiting task has been due",
       (kind) => kind.oldestMs / 1_000,
     ),
-    gauge("spool_tasks_delayed", "Of the namespace: pending, due later", ({ delayed }) => delayed),
+    gauge("spool_tasks_delayed", "Pending tasks of the namespace that are due later", ({ delayed }) => delayed),
   ];
 }

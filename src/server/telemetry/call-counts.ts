@@ -5,30 +5,30 @@ import type { Meter } from "@opentelemetry/api";
 import { observeSeries, seriesOf } from "./time-series.ts";
 import type { Series } from "./time-series.ts";
 
-/** Is told of each call when it begins; what it gives back is told how the call ended. */
+/** Counts the start of a call and returns a function that counts its end. */
 export type CountCall = (method: DescMethod) => (code: Code | "ok") => void;
 
-/** The calls of one method at one door. */
+/** The calls of one method at one endpoint. */
 interface MethodCalls {
-  /** Of a stream: how many are open. */
+  /** The number of open streams; null for a unary method. */
   readonly open: Series | null;
   readonly ended: Map<Code | "ok", Series>;
 }
 
-/** Counts the calls at doors, as plain numbers that are read when somebody asks for them. */
+/** Counts calls by endpoint, as plain numbers that are read at each scrape. */
 export class CallCounts {
   readonly #methods: MethodCalls[] = [];
 
   constructor(meter: Meter) {
-    const calls = { name: "spool_calls_total", description: "Calls that have ended, by code" };
+    const calls = { name: "spool_calls_total", description: "Ended calls by code" };
     observeSeries(meter, calls, () => this.#methods.flatMap(({ ended }) => [...ended.values()]));
-    meter
-      .createObservableGauge("spool_open_streams", { description: "Streams that are open" })
-      .addCallback((result) => {
-        for (const { open } of this.#methods) if (open !== null) result.observe(open.count, open.attributes);
-      });
+    meter.createObservableGauge("spool_open_streams", { description: "Open streams" }).addCallback((result) => {
+      for (const { open } of this.#methods) if (open !== null) result.observe(open.count, open.attributes);
+    });
   }
 
+  /** Returns the counter of an endpoint. @param door the value of the label `door` */
+  /** Returns the counter of an endpoint. @param door the value of the label `door` */
   at(door: string): CountCall {
     const known = new Map<DescMethod, MethodCalls>();
     return (method) => {

@@ -5,23 +5,24 @@ import { CallSpan } from "../../telemetry/call-span.ts";
 import type { ReadHeader } from "../../telemetry/call-span.ts";
 import type { Metrics } from "./metrics.ts";
 
-export type Door = "grpc" | "http" | "sse";
+/** An endpoint, as the label `door` and the span attribute name it. */
+export type Endpoint = "grpc" | "http" | "sse";
 
-/** By what the conventions for RPC know what is spoken at a door. */
-const SYSTEMS: Record<Door, string> = { grpc: "grpc", http: "connectrpc", sse: "sse" };
+/** The value of `rpc.system` for each endpoint. */
+const SYSTEMS: Record<Endpoint, string> = { grpc: "grpc", http: "connectrpc", sse: "sse" };
 
-/** Counts the calls at a door, and gives each a span where calls are traced; undefined: neither is wanted. */
+/** Creates the tracker of an endpoint, with metrics and, if calls are traced, spans; undefined if both are off. */
 export function callTracker(
-  door: Door,
+  endpoint: Endpoint,
   { metrics, isTraced }: { metrics: Pick<Metrics, "callsAt">; isTraced: boolean },
 ): CallTracker | undefined {
-  const count = metrics.callsAt(door) ?? (isTraced ? () => () => {} : undefined);
+  const count = metrics.callsAt(endpoint) ?? (isTraced ? () => () => {} : undefined);
   if (count === undefined) return undefined;
   return (method, context) => {
     const end = count(method);
     if (!isTraced) return { end };
     const name = `${method.parent.typeName}/${method.name}`;
-    const span = new CallSpan({ system: SYSTEMS[door], method: name, door }, headerOf(context));
+    const span = new CallSpan({ system: SYSTEMS[endpoint], method: name, door: endpoint }, headerOf(context));
     return {
       traceparent: span.traceparent,
       run: (handler) => span.run(handler),

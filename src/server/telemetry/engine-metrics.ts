@@ -12,18 +12,18 @@ const OUTCOMES = [...STATUSES, "retrying", "handed_over", "moved", "lost"] as co
 const CANCELS = ["cancelled", "requested", "already_terminal"] as const;
 const SWEEPS = ["lost", "cancel", "deadline", "expired"] as const satisfies OverdueReason[];
 
-/** From a task that ends in the flush after its start to one of half a day: thirds of a decade, then what people say. */
+/** From a task that ends in the flush after its start to half a day: thirds of a decade, then round numbers. */
 const TASK_SECONDS = [0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 300, 900, 3_600, 10_800, 43_200];
-/** About what is promised: 10 s by default, of which 5 s are the code's grace. */
+/** Around the promised bound: 10 s by default, of which 5 s are the grace of the code. */
 const CANCEL_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 2, 4, 5, 6, 8, 10, 15, 30, 60];
-/** From one that is alone, to when a statement is given up. */
+/** From a flush without load to the statement timeout. */
 const FLUSH_SECONDS = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2, 4, 8, 15];
-/** Up to what one takes at the most. */
+/** Up to the largest flush. */
 const FLUSH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192];
-/** From the 5 ms for which commits are gathered, to when the polls have long been there. */
+/** From 5 ms, for which commits are batched, to several poll intervals. */
 const WAKEUP_SECONDS = [0.005, 0.006, 0.008, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5];
 
-/** The series of a kind. They begin at zero when it is first heard of, so that its first increase is seen. */
+/** The series of a kind. They start at zero when the kind is first seen, so that the first increase is visible. */
 export interface KindSeries {
   readonly label: string;
   readonly started: Series;
@@ -48,9 +48,9 @@ export function kindSeries(label: string): KindSeries {
 }
 
 /**
- * Counts and measures what an engine tells. What happens with every task, flush and page is kept as plain numbers that
- * are read when somebody asks for them, because an instrument looks a series up by a text that it makes of the labels,
- * at 0.2 to 0.4 µs: only durations are worth that.
+ * The metrics of an engine. Frequent events are counted as plain numbers, which are read at each scrape. An instrument
+ * of the SDK would build a text from the labels for each count, which takes 0.2 to 0.4 µs: only durations use
+ * instruments.
  */
 export class EngineMetrics implements EngineObserver {
   readonly #kinds: LabelledKinds<KindSeries>;
@@ -73,24 +73,38 @@ export class EngineMetrics implements EngineObserver {
       observeSeries(meter, { name, description }, read);
     const ofKinds = (name: string, description: string, read: (kind: KindSeries) => Series[]) =>
       counter(name, description, () => kinds.all.flatMap(read));
-    ofKinds("spool_tasks_started_total", "Tasks that this server has stored", ({ started }) => [started]);
-    ofKinds("spool_tasks_ended_total", "Tasks whose end this server has committed", ({ ended }) => all(ended));
-    ofKinds("spool_attempts_started_total", "Attempts that began here", ({ attempts }) => [attempts]);
-    ofKinds("spool_cancels_total", "Calls of CancelTask, by what they did", ({ cancels }) => all(cancels));
-    ofKinds("spool_tasks_swept_total", "Tasks that the sweeper has taken", ({ swept }) => all(swept));
-    counter("spool_events_total", "Events committed", () => [this.#events]);
-    counter("spool_journal_bytes_total", "Bytes of bodies that the journal has committed", () => [this.#journalBytes]);
-    counter("spool_sessions_lost_total", "Sessions that ran out and lost their tasks", () => all(this.#sessionsLost));
+    ofKinds("spool_tasks_started_total", "Tasks that this server stored", ({ started }) => [started]);
+    ofKinds("spool_tasks_ended_total", "Tasks whose end this server committed", ({ ended }) => all(ended));
+    ofKinds("spool_attempts_started_total", "Attempts that started at this server", ({ attempts }) => [attempts]);
+    ofKinds("spool_cancels_total", "CancelTask calls by outcome", ({ cancels }) => all(cancels));
+    ofKinds("spool_tasks_swept_total", "Tasks that the sweeper took over, by reason", ({ swept }) => all(swept));
+    counter("spool_events_total", "Committed events", () => [this.#events]);
+    counter("spool_journal_bytes_total", "Bytes of event bodies that the journal committed", () => [
+      this.#journalBytes,
+    ]);
+    counter("spool_sessions_lost_total", "Sessions that expired and lost their tasks", () => all(this.#sessionsLost));
     const histogram = (name: string, explicitBucketBoundaries: number[], description: string) =>
       meter.createHistogram(name, { description, advice: { explicitBucketBoundaries } });
-    this.#taskDuration = histogram("spool_task_duration_seconds", TASK_SECONDS, "Of tasks, from start to end");
-    this.#taskWait = histogram("spool_task_wait_seconds", TASK_SECONDS, "From when a task was due to its attempt");
-    this.#attemptDuration = histogram("spool_attempt_duration_seconds", TASK_SECONDS, "Of attempts");
-    this.#cancelDuration = histogram("spool_cancel_duration_seconds", CANCEL_SECONDS, "From the request to the final");
-    this.#flushDuration = histogram("spool_journal_flush_duration_seconds", FLUSH_SECONDS, "From sending to commit");
-    this.#flushEvents = histogram("spool_journal_flush_events", FLUSH_SIZES, "Events in a flush");
-    this.#flushTasks = histogram("spool_journal_flush_tasks", FLUSH_SIZES, "Tasks in a flush");
-    this.#wakeupDelay = histogram("spool_wakeup_delay_seconds", WAKEUP_SECONDS, "From a commit to its wakeup");
+    this.#taskDuration = histogram(
+      "spool_task_duration_seconds",
+      TASK_SECONDS,
+      "Time from the start to the end of a task",
+    );
+    this.#taskWait = histogram("spool_task_wait_seconds", TASK_SECONDS, "Time from when a task is due to its attempt");
+    this.#attemptDuration = histogram("spool_attempt_duration_seconds", TASK_SECONDS, "Duration of an attempt");
+    this.#cancelDuration = histogram(
+      "spool_cancel_duration_seconds",
+      CANCEL_SECONDS,
+      "Time from the cancel request to the final event",
+    );
+    this.#flushDuration = histogram(
+      "spool_journal_flush_duration_seconds",
+      FLUSH_SECONDS,
+      "Duration of a flush, from sending to commit",
+    );
+    this.#flushEvents = histogram("spool_journal_flush_events", FLUSH_SIZES, "Events per flush");
+    this.#flushTasks = histogram("spool_journal_flush_tasks", FLUSH_SIZES, "Tasks per flush");
+    this.#wakeupDelay = histogram("spool_wakeup_delay_seconds", WAKEUP_SECONDS, "Time from a commit to its wakeup");
   }
 
   taskStored(kind: string): void {

@@ -1,31 +1,31 @@
 /** How many kinds have a label of their own. */
 export const KIND_LABELS_MAX = 100;
-/** How many of them may be kinds that nothing here runs: callers make up their names. */
+/** How many of these labels may belong to kinds that this server does not run: callers choose their names freely. */
 export const ASKED_LABELS_MAX = 50;
-/** The label of all the rest. */
+/** The label of all other kinds. */
 export const OTHER_KINDS = "other";
 
 /**
- * What is held for each kind, by its label. Names of kinds come from callers, and a series that was once given is there
- * for ever: so the kinds that run here come first, of the others the first that are heard of have a label of their own,
- * and all the rest share one.
+ * Holds a value for each kind, by label. Callers choose names of kinds, and a series exists until the process ends. So
+ * the labels are bounded: kinds that run here have priority, the first other kinds have their own label, and all
+ * remaining kinds share one.
  */
 export class LabelledKinds<Held> {
   readonly #make: (label: string) => Held;
-  /** By label, in the order of their coming. */
+  /** The values by label, in order of arrival. */
   readonly #held = new Map<string, Held>();
-  /** Of the labels, those of kinds that nothing here is known to run. */
+  /** The labels of kinds that this server is not known to run. */
   readonly #asked = new Set<string>();
   readonly #other: Held;
 
-  /** @param own kinds that this process runs itself */
+  /** @param own the kinds that this process runs */
   constructor(make: (label: string) => Held, own: readonly string[] = []) {
     this.#make = make;
     this.#other = make(OTHER_KINDS);
     for (const kind of own) this.ofRun(kind);
   }
 
-  /** Of a kind that somebody has named. */
+  /** Returns the value of a kind that a caller named. */
   of(kind: string): Held {
     const held = this.#held.get(kind);
     if (held !== undefined) return held;
@@ -34,23 +34,23 @@ export class LabelledKinds<Held> {
     return this.#add(kind);
   }
 
-  /** Of a kind that is run here, by this process or a worker of it. */
+  /** Returns the value of a kind that this server or one of its workers runs. */
   ofRun(kind: string): Held {
     this.#asked.delete(kind);
     return this.#held.get(kind) ?? (this.#hasRoomFor(kind) ? this.#add(kind) : this.#other);
   }
 
-  /** The kinds that have a label of their own. */
+  /** The kinds that have their own label. */
   get labels(): readonly string[] {
     return [...this.#held.keys()];
   }
 
-  /** What is held: the last is the rest's. */
+  /** All values. The last belongs to the shared label. */
   get all(): readonly Held[] {
     return [...this.#held.values(), this.#other];
   }
 
-  /** A kind may be called like the rest, and is then one of them. */
+  /** Whether the kind may get its own label. A kind named like the shared label never does. */
   #hasRoomFor(kind: string): boolean {
     return kind !== OTHER_KINDS && this.#held.size < KIND_LABELS_MAX;
   }

@@ -4,9 +4,9 @@ import type { Sampler } from "@opentelemetry/sdk-trace";
 import { isSampled } from "../../telemetry/trace-context.ts";
 
 /**
- * Samples what has no parent and is linked to another span as that one was: the attempts at a task are told of where its
- * start was, and not by a draw of their own, which would leave most starts without their attempts. The rest is left to
- * another sampler.
+ * Creates a sampler that samples a span without parent like the span that it links to. So the attempts of a task are
+ * sampled together with its start; a separate decision would leave most starts without their attempts. Other spans are
+ * left to `others`.
  */
 export function linkedSampler(others: Sampler): Sampler {
   return {

@@ -10,17 +10,17 @@ import { CallCounts } from "./call-counts.ts";
 import type { CountCall } from "./call-counts.ts";
 import type { HttpHandler } from "../http/http-server.ts";
 
-/** What a server counts and measures, for Prometheus. docs/operating.md lists it. */
+/** The metrics of a server, for Prometheus. docs/operating.md lists them. */
 export interface Metrics extends AsyncDisposable {
-  /** Where whatever has something to tell makes its instruments. */
+  /** Creates instruments. */
   readonly meter: Meter;
-  /** Counts the calls at a door; undefined: they are not counted. */
+  /** Returns the counter of an endpoint; undefined if metrics are off. */
   callsAt(door: string): CountCall | undefined;
-  /** Answers with everything, in Prometheus's text; null: nobody is answered. */
+  /** Serves all metrics in the text format of Prometheus; null if metrics are off. */
   readonly answer: HttpHandler | null;
 }
 
-/** Nothing is counted. */
+/** Metrics that are switched off. */
 export const NO_METRICS: Metrics = {
   meter: createNoopMeter(),
   callsAt: () => undefined,
@@ -28,18 +28,20 @@ export const NO_METRICS: Metrics = {
   async [Symbol.asyncDispose]() {},
 };
 
-/** How often the event loop is looked at. What it measures is when it looked again: this and the delay. */
-const EVENT_LOOP_LOOK_MS = 20;
+/** The sampling interval of the event loop. Node measures the time between two samples: interval plus delay. */
+const EVENT_LOOP_SAMPLE_MS = 20;
 const NANOS_IN_MS = 1e6;
 const MICROS_IN_SECOND = 1e6;
-/** How long the end waits until what was counted last is sent. Who is to get it may not be there. */
+/** How long the shutdown waits for the last export. The collector may be down. */
 const LAST_EXPORT_MS = 2_000;
 
 type EventLoopDelay = ReturnType<typeof monitorEventLoopDelay>;
 
 /**
- * @param producers of what Prometheus is told besides what the instruments tell
- * @param readers who else is told
+ * Opens the metrics with an exporter for Prometheus.
+ *
+ * @param producers additional sources of metrics for Prometheus
+ * @param readers additional exporters
  */
 export function openMetrics({
   resource,
@@ -54,7 +56,7 @@ export function openMetrics({
   });
   const provider = new MeterProvider({ ...(resource && { resource }), readers: [exporter, ...readers] });
   const meter = provider.getMeter("spool");
-  const eventLoop = monitorEventLoopDelay({ resolution: EVENT_LOOP_LOOK_MS });
+  const eventLoop = monitorEventLoopDelay({ resolution: EVENT_LOOP_SAMPLE_MS });
   eventLoop.enable();
   observeProcess(meter, eventLoop);
   const calls = new CallCounts(meter);
@@ -65,7 +67,7 @@ export function openMetrics({
     async [Symbol.asyncDispose]() {
       eventLoop.disable();
       await provider.shutdown({ timeoutMillis: LAST_EXPORT_MS }).catch((error: unknown) => {
-        diag.warn(`what was counted last was not sent: ${String(error)}`);
+        diag.warn(`last metrics not sent: ${String(error)}`);
       });
     },
   };
@@ -75,26 +77,28 @@ function observeProcess(meter: Meter, eventLoop: EventLoopDelay): void {
   const gauge = (name: string, description: string, read: () => number) =>
     meter.createObservableGauge(name, { description }).addCallback((result) => result.observe(read()));
   meter
-    .createObservableGauge("spool_build_info", { description: "1, with what runs" })
+    .createObservableGauge("spool_build_info", {
+      description: "Always 1, labelled with the versions of Spool and Node",
+    })
     .addCallback((result) => result.observe(1, { version: packageJson.version, node: process.versions.node }));
-  gauge("process_uptime_seconds", "Since the process began", () => process.uptime());
-  gauge("process_resident_memory_bytes", "Of the whole process", () => process.memoryUsage.rss());
-  gauge("nodejs_heap_used_bytes", "Of JavaScript", () => process.memoryUsage().heapUsed);
+  gauge("process_uptime_seconds", "Time since the process started", () => process.uptime());
+  gauge("process_resident_memory_bytes", "Resident memory of the process", () => process.memoryUsage.rss());
+  gauge("nodejs_heap_used_bytes", "Used JavaScript heap", () => process.memoryUsage().heapUsed);
   meter
-    .createObservableCounter("process_cpu_seconds_total", { description: "Of user and system together" })
+    .createObservableCounter("process_cpu_seconds_total", { description: "User and system CPU time" })
     .addCallback((result) => {
       const { user, system } = process.cpuUsage();
       result.observe((user + system) / MICROS_IN_SECOND);
     });
   const delays = (["p50", "p99", "max"] as const).map((of) => {
-    const description = `By how much timers were late since the last look: ${of}`;
+    const description = `Delay of the event loop since the last scrape: ${of}`;
     return [of, meter.createObservableGauge(`nodejs_eventloop_delay_${of}_seconds`, { description })] as const;
   });
   meter.addBatchObservableCallback(
     (result) => {
       const nanos = { p50: eventLoop.percentile(50), p99: eventLoop.percentile(99), max: eventLoop.max };
       for (const [of, delay] of delays)
-        result.observe(delay, Math.max(0, nanos[of] / NANOS_IN_MS - EVENT_LOOP_LOOK_MS) / 1_000);
+        result.observe(delay, Math.max(0, nanos[of] / NANOS_IN_MS - EVENT_LOOP_SAMPLE_MS) / 1_000);
       eventLoop.reset();
     },
     delays.map(([, delay]) => delay),

@@ -1,12 +1,12 @@
 import { diag, DiagLogLevel } from "@opentelemetry/api";
 import type { Logger } from "pino";
 
-/** Has the log told what OpenTelemetry's SDK says of itself: what could not be sent, variables that it does not take. */
-export function logTelemetryTrouble(log: Logger): void {
-  const say = (...said: unknown[]) => log.warn(`telemetry: ${said.map(String).join(" ")}`);
-  const unheard = () => {};
+/** Logs the diagnostics of OpenTelemetry's SDK at warn and above: failed exports, invalid variables. */
+export function logOtelDiagnostics(log: Logger): void {
+  const warn = (...parts: unknown[]) => log.warn(`telemetry: ${parts.map(String).join(" ")}`);
+  const ignore = () => {};
   diag.setLogger(
-    { error: say, warn: say, info: unheard, debug: unheard, verbose: unheard },
+    { error: warn, warn, info: ignore, debug: ignore, verbose: ignore },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
   );
 }

@@ -5,13 +5,13 @@ import type { MetricProducer, PushMetricExporter } from "@opentelemetry/sdk-metr
 import { TIMER_MS_MAX } from "../../async/time-limit.ts";
 import { isSentByOtlp, requireEndpoint } from "./otlp-variables.ts";
 
-// What OpenTelemetry specifies for its variables, and its SDK for Node does not let anybody call alone. Where to send
-// (endpoint, headers, timeout, compression, certificates) and the temporality, the exporters read by themselves.
+// Implements OpenTelemetry's variables for metrics, which the SDK for Node does not offer as a function. The exporters
+// read endpoint, headers, timeout, compression, certificates and temporality themselves.
 
 const INTERVAL_MS_DEFAULT = 60_000;
 const TIMEOUT_MS_DEFAULT = 30_000;
 
-/** Each is loaded only where it is asked for. */
+/** The exporters by protocol. Only the configured one is loaded. */
 const EXPORTERS: Readonly<Record<string, () => Promise<{ OTLPMetricExporter: new () => PushMetricExporter }>>> = {
   "http/protobuf": () => import("@opentelemetry/exporter-metrics-otlp-proto"),
   "http/json": () => import("@opentelemetry/exporter-metrics-otlp-http"),
@@ -20,9 +20,9 @@ const EXPORTERS: Readonly<Record<string, () => Promise<{ OTLPMetricExporter: new
 const PROTOCOL_DEFAULT = "http/protobuf";
 
 /**
- * What sends the metrics by OTLP, where OpenTelemetry's variables ask for that; else null.
+ * Creates the reader that exports metrics by OTLP, if OpenTelemetry's variables request it; otherwise returns null.
  *
- * @param metricProducers what is sent besides what the instruments tell
+ * @param metricProducers additional sources of metrics
  */
 export async function openOtlpReader(metricProducers: MetricProducer[]): Promise<PeriodicExportingMetricReader | null> {
   if (!isSentByOtlp("METRICS")) return null;
@@ -41,11 +41,11 @@ function loadExporter(): Promise<{ OTLPMetricExporter: new () => PushMetricExpor
   const names = ["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
   const protocol = names.map(getStringFromEnv).find((value) => value !== undefined) ?? PROTOCOL_DEFAULT;
   if (Object.hasOwn(EXPORTERS, protocol)) return EXPORTERS[protocol]!();
-  diag.warn(`${names.join(", ")}: must be one of ${Object.keys(EXPORTERS).join(", ")}; ${PROTOCOL_DEFAULT} is taken`);
+  diag.warn(`${names.join(", ")}: must be one of ${Object.keys(EXPORTERS).join(", ")}; using ${PROTOCOL_DEFAULT}`);
   return EXPORTERS[PROTOCOL_DEFAULT]!();
 }
 
-/** As specified, one that is no positive number counts as unset; one that is more than a timer takes, as the most. */
+/** Reads a positive number. As specified, other values count as unset. Values past the limit of timers are clamped. */
 function positive(name: string): number | undefined {
   const value = getNumberFromEnv(name);
   // A timer with a longer delay would fire at once, again and again.

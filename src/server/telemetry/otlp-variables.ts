@@ -4,8 +4,8 @@ import { ConfigurationError } from "../config/configuration.ts";
 type Signal = "TRACES" | "METRICS";
 
 /**
- * Whether a signal is to leave by OTLP, as OpenTelemetry's variables have it: its OTEL_…_EXPORTER says so or, where that
- * is not set, an endpoint for it is. Without either nothing leaves, other than the specification's default has it.
+ * Whether a signal is exported by OTLP: its OTEL_…_EXPORTER says so or, if that is unset, an endpoint is set. With
+ * neither set nothing is exported, which differs from the specification's default.
  */
 export function isSentByOtlp(signal: Signal): boolean {
   if (getBooleanFromEnv("OTEL_SDK_DISABLED")) return false;
@@ -15,7 +15,7 @@ export function isSentByOtlp(signal: Signal): boolean {
 }
 
 /**
- * Makes what sends a signal. By gRPC an endpoint that is no URL is thrown as such, which tells nobody where it is from.
+ * Creates an exporter. For gRPC, an invalid endpoint is thrown as a URL error that does not name its variable.
  *
  * @throws ConfigurationError
  */

@@ -10,8 +10,8 @@ import type { Resource } from "@opentelemetry/resources";
 import packageJson from "../../../package.json" with { type: "json" };
 
 /**
- * Who this process is, to those who gather telemetry: `spool`, its version, and an instance of its own. What
- * OTEL_RESOURCE_ATTRIBUTES says counts before that, and OTEL_SERVICE_NAME before both.
+ * Returns the attributes that identify this process in telemetry: `spool`, its version, a random instance id and the
+ * namespace. OTEL_RESOURCE_ATTRIBUTES takes precedence, and OTEL_SERVICE_NAME over both.
  */
 export function telemetryResource({ namespace }: { namespace: string }): Resource {
   const ours = resourceFromAttributes({
@@ -20,6 +20,6 @@ export function telemetryResource({ namespace }: { namespace: string }): Resourc
     "service.instance.id": randomUUID(),
     "spool.namespace": namespace,
   });
-  const said = detectResources({ detectors: [resourceAttributesEnvDetector, serviceNameEnvDetector] });
-  return defaultResource().merge(ours).merge(said);
+  const configured = detectResources({ detectors: [resourceAttributesEnvDetector, serviceNameEnvDetector] });
+  return defaultResource().merge(ours).merge(configured);
 }

@@ -11,18 +11,18 @@ import { NO_METRICS, openMetrics } from "./metrics.ts";
 import type { Metrics } from "./metrics.ts";
 import { openOtlpReader } from "./otlp-metrics.ts";
 import { observeEngine, observeStore } from "./standing-metrics.ts";
-import { logTelemetryTrouble } from "./otel-diagnostics.ts";
+import { logOtelDiagnostics } from "./otel-diagnostics.ts";
 import type { telemetryResource } from "./resource.ts";
 
-/** All that a server counts and measures: its doors, its engine, its database. */
+/** The metrics of a server: endpoints, engine and database. */
 export interface ServerMetrics extends Metrics {
-  /** For the engine to tell. */
+  /** Receives the events of the engine. */
   readonly observer: EngineObserver;
-  /** Tells of an engine, once a server. @param kinds the names of those that this process runs */
+  /** Adds the gauges of an engine, once per server. @param kinds the names of the kinds that this process runs */
   observe(engine: { gauges(): EngineGauges }, kinds: readonly string[]): void;
 }
 
-/** @param isOpen whether the database has its tables */
+/** Opens the metrics of a server. @param isOpen whether the schema is known to be current */
 export async function openServerMetrics(parts: {
   configuration: Pick<Configuration, "metrics" | "namespace">;
   store: Pick<Store, "db" | "figures">;
@@ -32,11 +32,11 @@ export async function openServerMetrics(parts: {
 }): Promise<ServerMetrics> {
   const { configuration, store, resource, isOpen, log } = parts;
   if (!configuration.metrics) return { ...NO_METRICS, observer: UNOBSERVED, observe() {} };
-  logTelemetryTrouble(log);
+  logOtelDiagnostics(log);
   const { namespace } = configuration;
   const kinds = new LabelledKinds(kindSeries);
   const backlog = new BacklogMetrics(kinds, async (query) => {
-    if (!isOpen()) throw new Error("the database has not been opened yet");
+    if (!isOpen()) throw new Error("the database is not open yet");
     return readBacklog(store.db, { namespace, ...query });
   });
   const otlp = await openOtlpReader([backlog]);

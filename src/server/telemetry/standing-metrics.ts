@@ -4,15 +4,15 @@ import type { StoreFigures } from "../../store/database.ts";
 import type { KindSeries } from "./engine-metrics.ts";
 import type { LabelledKinds } from "./labelled-kinds.ts";
 
-/** Gauges of how an engine stands, and the pages that it has given. */
+/** Creates the gauges of an engine and the counter of its pages. */
 export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, gauges: () => EngineGauges): void {
   const gauge = (name: string, description: string) => meter.createObservableGauge(name, { description });
-  const running = gauge("spool_tasks_running", "Tasks that run through this server");
-  const followers = gauge("spool_followers", "Who follows, long polls included");
-  const slots = gauge("spool_slots", "Of this server and its workers");
-  const unstored = gauge("spool_ends_unstored", "Attempts whose code has ended and whose end could not be stored yet");
-  const workers = gauge("spool_workers", "Workers that are connected");
-  const pages = meter.createObservableCounter("spool_pages_total", { description: "Pages of tapes that were given" });
+  const running = gauge("spool_tasks_running", "Running tasks of this server and its workers");
+  const followers = gauge("spool_followers", "Open followers, including long polls");
+  const slots = gauge("spool_slots", "Slots of this server and its workers, by state");
+  const unstored = gauge("spool_ends_unstored", "Attempts whose code has ended and whose end is not stored yet");
+  const workers = gauge("spool_workers", "Connected workers");
+  const pages = meter.createObservableCounter("spool_pages_total", { description: "Served pages of tapes, by source" });
   meter.addBatchObservableCallback(
     (result) => {
       const now = gauges();
@@ -30,38 +30,38 @@ export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, ga
   );
 }
 
-/** Gauges of a server's pool (there is none in this process), and the statements that have failed. */
+/** Creates the metrics of the connection pool (an embedded database has none) and of failed statements. */
 export function observeStore(meter: Meter, figures: () => StoreFigures): void {
   meter
-    .createObservableCounter("spool_database_errors_total", { description: "Statements that failed" })
+    .createObservableCounter("spool_database_errors_total", { description: "Failed statements, by reason" })
     .addCallback((result) => {
       for (const [reason, count] of Object.entries(figures().errors)) result.observe(count, { reason });
     });
   if (figures().pool === null) return;
   const gauge = (name: string, description: string, observe: (pool: Pool, result: ObservableResult) => void) =>
     meter.createObservableGauge(name, { description }).addCallback((result) => observe(figures().pool!, result));
-  gauge("spool_database_connections", "Of the pool", ({ connections, idle }, result) => {
+  gauge("spool_database_connections", "Connections of the pool, by state", ({ connections, idle }, result) => {
     result.observe(connections - idle, { state: "busy" });
     result.observe(idle, { state: "idle" });
   });
   const counter = (name: string, description: string) => meter.createObservableCounter(name, { description });
-  counter("spool_database_connections_dropped_total", "Connections that were dropped").addCallback((result) => {
+  counter("spool_database_connections_dropped_total", "Dropped connections, by reason").addCallback((result) => {
     for (const [reason, count] of Object.entries(figures().pool!.dropped)) result.observe(count, { reason });
   });
-  counter("spool_database_waits_given_up_total", "Statements that no connection became free for").addCallback(
+  counter("spool_database_waits_given_up_total", "Statements that timed out waiting for a connection").addCallback(
     (result) => result.observe(figures().pool!.timeouts),
   );
-  gauge("spool_database_connections_max", "The bound of the pool", (pool, result) =>
+  gauge("spool_database_connections_max", "Maximum connections of the pool", (pool, result) =>
     result.observe(pool.connectionsMax),
   );
-  gauge("spool_database_waiting", "Statements that wait for a connection", (pool, result) =>
+  gauge("spool_database_waiting", "Statements waiting for a connection", (pool, result) =>
     result.observe(pool.waiting),
   );
 }
 
 type Pool = NonNullable<StoreFigures["pool"]>;
 
-/** Zero where there is none: a series that comes and goes is neither drawn nor compared. */
+/** Sums up by label. Labels without tasks get zero: a series with gaps cannot be graphed or compared. */
 function sumByLabel(
   kinds: LabelledKinds<KindSeries>,
   counts: ReadonlyMap<string, number>,

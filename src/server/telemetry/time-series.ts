@@ -1,16 +1,18 @@
 import type { Attributes, Meter } from "@opentelemetry/api";
 
-/** One time series of a counter: its labels, made once, and what was counted. */
+/** One time series of a counter: its labels, created once, and its count. */
 export interface Series {
   readonly attributes: Attributes;
   count: number;
 }
 
+/** Creates a series at zero. */
+/** Creates a series at zero. */
 export function seriesOf(attributes: Attributes): Series {
   return { attributes, count: 0 };
 }
 
-/** A series for each value that a label has. */
+/** Creates a series for each value of a label. */
 export function seriesBy<Value extends string>(
   label: string,
   values: readonly Value[],
@@ -20,7 +22,7 @@ export function seriesBy<Value extends string>(
   return Object.fromEntries(series) as Record<Value, Series>;
 }
 
-/** Makes a counter of series that are read when somebody asks for them. */
+/** Creates a counter whose series are read at each scrape. */
 export function observeSeries(
   meter: Meter,
   { name, description }: { name: string; description: string },

@@ -5,35 +5,35 @@ import type { Logger } from "pino";
 import { within } from "../../async/time-limit.ts";
 import { ConfigurationError } from "../config/configuration.ts";
 import { isSentByOtlp, requireEndpoint } from "./otlp-variables.ts";
-import { logTelemetryTrouble } from "./otel-diagnostics.ts";
+import { logOtelDiagnostics } from "./otel-diagnostics.ts";
 
-/** Traces leave this process until it is disposed of, which sends what is left. */
+/** Exports traces until it is disposed. Disposing sends the remaining spans. */
 export type Tracing = AsyncDisposable;
 
-/** How long the end waits until the last spans are sent. Who is to get them may not be there. */
+/** How long the shutdown waits for the last spans to be sent. The collector may be down. */
 const LAST_EXPORT_MS = 2_000;
 
 /**
- * Sends spans where the standard variables of OpenTelemetry say, by OTLP: OTEL_EXPORTER_OTLP_ENDPOINT and the like.
- * Without any of them nothing is traced, nothing is loaded and nothing is paid.
+ * Starts tracing by OTLP if the standard variables of OpenTelemetry configure it, such as OTEL_EXPORTER_OTLP_ENDPOINT.
+ * Otherwise nothing is traced or loaded, at no cost.
  *
- * @returns null where nothing is to be traced
- * @throws ConfigurationError for a sampler that there is not
+ * @returns null if tracing is not configured
+ * @throws ConfigurationError for an unknown sampler
  */
 export async function startTracing({ resource, log }: { resource: Resource; log: Logger }): Promise<Tracing | null> {
   if (!isSentByOtlp("TRACES")) return null;
   const sampler = await samplerByVariables();
-  logTelemetryTrouble(log);
-  // The library takes some tenths of a second to load: a server that traces nothing does not pay them.
+  logOtelDiagnostics(log);
+  // Loading the library takes some tenths of a second, so it is loaded only if needed.
   const { NodeSDK } = await import("@opentelemetry/sdk-node");
-  // By it the SDK would take the word to the console, over standard output and past the log.
+  // With this variable, the SDK would print diagnostics to standard output instead of the log.
   delete process.env["OTEL_LOG_LEVEL"];
   const sdk = requireEndpoint("TRACES", () => {
     const made = new NodeSDK({
       resource,
       sampler,
       autoDetectResources: false,
-      metricReaders: [], // They are made with the server's other metrics.
+      metricReaders: [], // They are created with the server's other metrics.
       logRecordProcessors: [],
     });
     made.start();
@@ -41,13 +41,13 @@ export async function startTracing({ resource, log }: { resource: Resource; log:
   });
   return {
     async [Symbol.asyncDispose]() {
-      const sent = sdk.shutdown().catch((error: unknown) => log.warn({ err: error }, "the last spans were not sent"));
+      const sent = sdk.shutdown().catch((error: unknown) => log.warn({ err: error }, "telemetry: last spans not sent"));
       await within(sent, LAST_EXPORT_MS);
     },
   };
 }
 
-/** As OTEL_TRACES_SAMPLER names it. Those that go by a span's parent go by what it is linked to as well. */
+/** Creates the sampler of OTEL_TRACES_SAMPLER. Parent-based samplers also follow the link of a span without parent. */
 async function samplerByVariables(): Promise<Sampler> {
   const sdk = await import("@opentelemetry/sdk-trace");
   const { linkedSampler } = await import("./linked-sampler.ts");

@@ -17,7 +17,7 @@ function openTurns({ atOnce = 1, waitingMax = 10 } = {}) {
 }
 
 describe("turns between callers", () => {
-  it("are taken at once while there is room, and no more of them at once than there may be", async () => {
+  it("start at once up to the limit of concurrent turns", async () => {
     const { begun, take } = openTurns({ atOnce: 2 });
     const [first] = await Promise.all([take("a", "1"), take("a", "2")]);
     const third = take("a", "3");
@@ -33,7 +33,7 @@ describe("turns between callers", () => {
     await fourth;
   });
 
-  it("go round the callers, however many calls one of them has waiting", async () => {
+  it("rotate between callers, however many calls of a caller wait", async () => {
     const { begun, take } = openTurns();
     const held = await take("a", "a0");
     const waiting = ["a1", "a2", "a3"].map((name) => take("a", name));
@@ -50,7 +50,7 @@ describe("turns between callers", () => {
     assert.equal(begun.length, 7);
   });
 
-  it("are refused past the number of calls that may wait, for that caller alone", async () => {
+  it("are refused past the limit of waiting calls, for that caller only", async () => {
     const { turns, take } = openTurns({ waitingMax: 2 });
     const held = await take("a", "a0");
     const waiting = [take("a", "a1"), take("a", "a2")];
@@ -64,7 +64,7 @@ describe("turns between callers", () => {
     await Promise.all([...waiting, other]);
   });
 
-  it("are not waited for by a caller that has gone, and its place is free", async () => {
+  it("are given up by a caller that disconnects", async () => {
     const { turns, begun, take } = openTurns({ waitingMax: 1 });
     const held = await take("a", "a0");
     const gone = new AbortController();

@@ -8,7 +8,7 @@ async function read(outbox: Outbox<number>): Promise<number[]> {
 }
 
 describe("an outbox", () => {
-  it("gives what is pushed in its order, before and after it is read, to its end", async () => {
+  it("yields messages in order until its end", async () => {
     const outbox = new Outbox<number>(10);
     outbox.push(1);
     const all = read(outbox);
@@ -22,7 +22,7 @@ describe("an outbox", () => {
     assert.deepEqual(await all, [1, 2, 3, 4]);
   });
 
-  it("gives what waits before it fails, and fails with the first error", async () => {
+  it("yields the waiting messages before it fails with the first error", async () => {
     const outbox = new Outbox<number>(10);
     outbox.push(1);
     outbox.fail(new Error("first"));
@@ -33,7 +33,7 @@ describe("an outbox", () => {
     await assert.rejects(messages.next(), /first/);
   });
 
-  it("has those wait who can while too much waits, and lets them go at its end", async () => {
+  it("makes writers wait while too many messages wait, and releases writers at its end", async () => {
     const outbox = new Outbox<number>(2);
     outbox.push(1);
     await outbox.room();

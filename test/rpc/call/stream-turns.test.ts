@@ -6,7 +6,7 @@ describe("the turns in which calls begin", () => {
   const rude = { name: "rude" };
   const other = { name: "other" };
 
-  it("begin as many calls at once as one turn of the event loop has room for, and the rest in later turns", async () => {
+  it("start a limited number of calls in one turn of the event loop and the rest in later turns", async () => {
     const turns = new StreamTurns();
     const begun: number[] = [];
     const total = 2 * STARTS_PER_TURN + 1;
@@ -32,7 +32,7 @@ describe("the turns in which calls begin", () => {
     assert.equal(begun.indexOf(other), STARTS_PER_TURN + 1);
   });
 
-  it("go on after a call that throws", async () => {
+  it("continue after a call that throws", async () => {
     const turns = new StreamTurns();
     const thrown: unknown[] = [];
     const listeners = process.listeners("uncaughtException");

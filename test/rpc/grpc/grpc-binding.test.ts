@@ -21,7 +21,7 @@ function never(): Promise<never> {
 
 describe("the gRPC binding", () => {
   describe("of a unary call", () => {
-    it("gives the handler the request and its headers, and the caller the answer", async () => {
+    it("passes request and headers to the handler and the response to the caller", async () => {
       await using server = await TestServer.open({
         async getTask({ taskId }, { requestHeader }) {
           return create(GetTaskResponseSchema, { task: { taskId, kind: requestHeader.get("x-kind")! } });
@@ -31,7 +31,7 @@ describe("the gRPC binding", () => {
       assert.deepEqual([task!.taskId, task!.kind], ["é😀", "echo"]);
     });
 
-    it("answers an error with its code, message and details", async () => {
+    it("sends an error with its code, message and details", async () => {
       await using server = await TestServer.open({
         async getTask({ taskId }) {
           throw new TaskNotFound(taskId);
@@ -58,7 +58,7 @@ describe("the gRPC binding", () => {
       assert.doesNotMatch(unavailable.message, /1234/);
     });
 
-    it("keeps what has no name inside, and logs it under the id that the caller gets", async () => {
+    it("hides an unknown error and logs it under the id that the caller gets", async () => {
       await using server = await TestServer.open({
         async getTask() {
           throw new Error("outer secret", { cause: new Error("inner secret") });
@@ -72,7 +72,7 @@ describe("the gRPC binding", () => {
       assert.match(JSON.stringify(line), /outer secret.*inner secret/);
     });
 
-    it("ends when an answer cannot be encoded, as an error of the server", async () => {
+    it("ends with an internal error if a response cannot be encoded", async () => {
       await using server = await TestServer.open({
         async getTask() {
           return create(GetTaskResponseSchema, { task: { attempt: 0.5 } });
@@ -123,7 +123,7 @@ describe("the gRPC binding", () => {
     });
   });
 
-  describe("of a request that is not one", () => {
+  describe("of an invalid request", () => {
     const INVALID_UTF8: [name: string, bytes: number[]][] = [
       ["a field", [0x0a, 2, 0x61, 0xff]],
       ["a long field", [0x0a, 64, ...Buffer.from("a".repeat(63)), 0xff]],
@@ -170,7 +170,7 @@ describe("the gRPC binding", () => {
   });
 
   describe("when the server drains", () => {
-    it("ends streams and waits with DRAINING, and refuses what comes after", async () => {
+    it("ends streams and waits with DRAINING and refuses later calls", async () => {
       const opened = Promise.withResolvers<void>();
       await using server = await TestServer.open({
         async *streamEvents(_request, { signal }) {
@@ -194,7 +194,7 @@ describe("the gRPC binding", () => {
       }
     });
 
-    it("lets a call finish that does not look at its signal", async () => {
+    it("lets a call finish that ignores its signal", async () => {
       const opened = Promise.withResolvers<void>();
       const finish = Promise.withResolvers<void>();
       await using server = await TestServer.open({
@@ -211,7 +211,7 @@ describe("the gRPC binding", () => {
       assert.equal((await answer).alreadyStarted, true);
     });
 
-    it("gives a frame that was under way before the error", async () => {
+    it("sends a pending frame before the error", async () => {
       const drained = Promise.withResolvers<void>();
       const opened = Promise.withResolvers<void>();
       await using server = await TestServer.open({

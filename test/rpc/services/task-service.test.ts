@@ -22,7 +22,7 @@ import { aLogEvent, aPage, aTask, fakeEngine, TASK_ID } from "../fake-engine.ts"
 const CONTEXT: CallContext = { signal: new AbortController().signal, requestHeader: new Headers() };
 
 describe("TaskService", () => {
-  it("is an implementation that Connect can serve too", async () => {
+  it("can also be served by Connect", async () => {
     const implementation: ServiceImpl<typeof TaskService> = taskService(
       fakeEngine({
         async cancelTask(taskId, reason) {
@@ -38,7 +38,7 @@ describe("TaskService", () => {
     assert.deepEqual([task!.taskId, task!.kind, outcome], [TASK_ID, "enough", CancelOutcome.REQUESTED]);
   });
 
-  it("answers with all of a task but what is the service's own", async () => {
+  it("returns all fields of a task except internal ones", async () => {
     const retryPolicy = { initialBackoffMs: 1, maxBackoffMs: 1_500, backoffMultiplier: 1.5, jitter: 0 };
     const secrets = { lease: "a session", exclusiveKey: "a key", checkpointSeq: 3n, cancelReason: "a reason" };
     const task = aTask({
@@ -99,7 +99,7 @@ describe("TaskService", () => {
       return Array.fromAsync(service.runTask(create(RunTaskRequestSchema, { start: { kind: "echo" } }), CONTEXT));
     }
 
-    it("begins with the task and no event, and goes on with the tape", async () => {
+    it("starts with the task and no event and continues with the tape", async () => {
       const [first, ...rest] = await run([aPage(events), aPage([], { nextFromSeq: 3n, lastSeq: 2n })]);
       assert.deepEqual([first!.task!.taskId, first!.alreadyStarted, first!.nextFromSeq], [TASK_ID, true, 1n]);
       assert.deepEqual(
@@ -109,7 +109,7 @@ describe("TaskService", () => {
       for (const frame of rest) assert.equal(frame.task, undefined);
     });
 
-    it("says nothing twice where the tape is empty at first", async () => {
+    it("repeats nothing if the tape is empty at first", async () => {
       const frames = await run([aPage([]), aPage(events)]);
       assert.deepEqual(
         frames.map((frame) => frame.events.length),
@@ -117,7 +117,7 @@ describe("TaskService", () => {
       );
     });
 
-    it("gives its first frame before the tape has been read", async () => {
+    it("sends its first frame before the tape is read", async () => {
       const service = taskService(
         fakeEngine({
           async startTask() {
@@ -149,7 +149,7 @@ describe("TaskService", () => {
       }),
     );
 
-    it("gives every task once, in pages that fit a message", async () => {
+    it("returns every task once, in pages that fit a message", async () => {
       const seen: string[] = [];
       let pages = 0;
       for (let pageToken = ""; pages === 0 || pageToken !== ""; pages++) {
@@ -167,7 +167,7 @@ describe("TaskService", () => {
       assert.ok(pages > 2);
     });
 
-    it("gives no token after the last", async () => {
+    it("returns no token after the last page", async () => {
       const last = stored.at(-2)!.taskId;
       const page = await service.listTasks(create(ListTasksRequestSchema, { pageSize: 2 }), CONTEXT);
       assert.notEqual(page.nextPageToken, "");

@@ -111,7 +111,7 @@ describe("the stream of a worker", () => {
     return { worker, welcome };
   }
 
-  it("begins with the hello, and with a welcome that says what holds", async () => {
+  it("starts with Hello and with a Welcome that contains the settings", async () => {
     const { worker, welcome } = await welcomed();
     using _ = worker;
     assert.match(welcome.sessionId, /^[0-9a-f-]{36}$/);
@@ -124,7 +124,7 @@ describe("the stream of a worker", () => {
     assert.deepEqual([durationMs(welcome.heartbeatInterval!), durationMs(welcome.lease!)], [2_000, 10_000]);
   });
 
-  it("is refused where something else comes first, or nothing that is a message", async () => {
+  it("is refused if another message or invalid bytes come first", async () => {
     for (const say of [
       (worker: WireWorker) => worker.say({ case: "heartbeat", value: {} }),
       (worker: WireWorker) => worker.end(),
@@ -141,7 +141,7 @@ describe("the stream of a worker", () => {
     assert.deepEqual(await later.worker.failure(), ["INVALID_ARGUMENT"]);
   });
 
-  it("takes a hello within its bounds alone, and names what is past them", async () => {
+  it("accepts a Hello only within its bounds and names the invalid field", async () => {
     const offer = (name: string, rest: object = {}) => ({ kinds: [{ name, ...rest }] });
     const wrong: [MessageInitShape<typeof HelloSchema>, ...string[]][] = [
       [{ kinds: [] }, "kinds"],
@@ -168,7 +168,7 @@ describe("the stream of a worker", () => {
     await worker.expect("welcome");
   });
 
-  it("refuses what is out of place or past a bound by name, takes nothing of it, and goes on", async () => {
+  it("refuses a misplaced or invalid message as a whole, names the field, and stays open", async () => {
     const { worker } = await welcomed();
     using _ = worker;
     const taskId = await start(engine, { kind: "remote" });
@@ -215,7 +215,7 @@ describe("the stream of a worker", () => {
     assert.deepEqual(outline(await wholeTape(engine, taskId)), ["started", "progress", "log", "final"]);
   });
 
-  it("answers of tasks that are none, or another's, with LEASE_LOST", async () => {
+  it("answers LEASE_LOST for unknown tasks and tasks of other workers", async () => {
     const { worker } = await welcomed();
     using _ = worker;
     const unknown = { taskId: crypto.randomUUID(), attempt: 1 };
@@ -231,7 +231,7 @@ describe("the stream of a worker", () => {
     assert.equal((await engine.listSessions()).sessions.length, 1);
   });
 
-  it("ends with DRAINING when the server does, and keeps the session for the worker to come back", async () => {
+  it("ends with DRAINING when the server drains, and keeps the session for a reconnect", async () => {
     const { worker } = await welcomed();
     using _ = worker;
     await endpoint.close({ graceMs: 1_000 });
@@ -239,7 +239,7 @@ describe("the stream of a worker", () => {
     assert.equal((await engine.listSessions()).sessions.length, 2);
   });
 
-  it("keeps the session, however it ends, unless the worker has said that it leaves", async () => {
+  it("keeps the session however the stream ends, unless the worker sent Leave", async () => {
     for (const [end, isKept] of [
       [(worker: WireWorker) => worker[Symbol.dispose](), true],
       [(worker: WireWorker) => worker.end(), true],

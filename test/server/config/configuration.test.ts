@@ -31,7 +31,7 @@ describe("a configuration", () => {
     return path;
   }
 
-  it("is complete where nothing is set", () => {
+  it("is complete if nothing is set", () => {
     assert.deepEqual(readConfiguration({ environment: {} }), {
       host: "127.0.0.1",
       port: 50_051,
@@ -67,19 +67,19 @@ describe("a configuration", () => {
     });
   });
 
-  it("takes a flag before the environment, that before the file, that before the default", () => {
+  it("uses the precedence flag, environment, file, default", () => {
     const config = file('{"slots": 1, "port": 1, "drainMs": 1}');
     const environment = { SPOOL_CONFIG: config, SPOOL_SLOTS: "2", SPOOL_PORT: "2" };
     const { slots, port, drainMs, leaseMs } = readConfiguration({ flags: { slots: "3" }, environment });
     assert.deepEqual([slots, port, drainMs, leaseMs], [3, 2, 1, 10_000]);
   });
 
-  it("takes the file that the flag names before that of the environment", () => {
+  it("prefers the file of the flag to that of the environment", () => {
     const environment = { SPOOL_CONFIG: join(folder, "missing.json") };
     assert.equal(readConfiguration({ flags: { config: file('{"model": "m"}') }, environment }).model, "m");
   });
 
-  it("takes SPOOL_DATABASE_URL before DATABASE_URL, and an empty variable as unset", () => {
+  it("prefers SPOOL_DATABASE_URL to DATABASE_URL and treats an empty variable as unset", () => {
     const DATABASE_URL = "postgres://b/b";
     const both = { SPOOL_DATABASE_URL: "postgresql://a/a", DATABASE_URL };
     assert.equal(readConfiguration({ environment: both }).databaseUrl, "postgresql://a/a");
@@ -87,14 +87,14 @@ describe("a configuration", () => {
     assert.equal(readConfiguration({ environment: one }).databaseUrl, DATABASE_URL);
   });
 
-  it("takes true, false, 1 and 0 for a yes or no", () => {
+  it("accepts true, false, 1 and 0 for a flag", () => {
     for (const [word, migrate] of Object.entries({ true: true, 1: true, false: false, 0: false })) {
       assert.equal(readConfiguration({ environment: { SPOOL_MIGRATE: word } }).migrate, migrate);
     }
     assert.equal(readConfiguration({ environment: {}, flags: { migrate: false } }).migrate, false);
   });
 
-  it("says everything that is wrong at once, and each by the name that it was set by", () => {
+  it("reports all problems together, each with the name by which it was set", () => {
     const environment = { SPOOL_PORT: "x", SPOOL_SLOTS: "0", SPOOL_LOG_LEVEL: "loud", DATABASE_URL: "mysql://" };
     const config = file('{"leaseMs": 1.5, "colour": "red"}');
     const problems = problemsOf({ environment, flags: { config, cancelGraceMs: "-1" } });
@@ -112,7 +112,7 @@ describe("a configuration", () => {
     );
   });
 
-  it("takes the origins of a file as a list too, and each of an environment by itself", () => {
+  it("accepts origins as a list in a file and as a comma-separated text in a variable", () => {
     const list = ["https://a.example", "http://b.example:81"];
     const config = file(JSON.stringify({ httpOrigins: list }));
     assert.deepEqual(readConfiguration({ environment: {}, flags: { config } }).httpOrigins, list);
@@ -124,21 +124,21 @@ describe("a configuration", () => {
     );
   });
 
-  it("opens no HTTP endpoint where it is off, in an environment as in a file", () => {
+  it("switches the HTTP listener off by environment and by file", () => {
     assert.equal(readConfiguration({ environment: { SPOOL_HTTP_PORT: "off" } }).httpPort, null);
     const config = file('{"httpPort": "off"}');
     assert.equal(readConfiguration({ environment: {}, flags: { config } }).httpPort, null);
   });
 
-  it("wants a certificate and its key, or neither", () => {
+  it("requires certificate and key together", () => {
     for (const variable of ["SPOOL_TLS_CERT", "SPOOL_TLS_KEY"]) {
-      assert.match(problemsOf({ environment: { [variable]: "a.pem" } }).join(), /must be set both or neither/);
+      assert.match(problemsOf({ environment: { [variable]: "a.pem" } }).join(), /must be set together/);
     }
     const environment = { SPOOL_TLS_CERT: "a.pem", SPOOL_TLS_KEY: "b.pem" };
     assert.equal(readConfiguration({ environment }).tlsKey, "b.pem");
   });
 
-  it("repeats no secret in an error", () => {
+  it("contains no secret in an error", () => {
     const environment = { SPOOL_TOKEN: "s3cret word", SPOOL_MODEL_API_KEY: "s3cret word", DATABASE_URL: "s3cret" };
     const problems = problemsOf({ environment, flags: { config: file('{"token": s3cret}') } });
     assert.equal(problems.length, 4);
@@ -151,7 +151,7 @@ describe("a configuration", () => {
     });
   }
 
-  it("refuses a file that is not there", () => {
+  it("refuses a missing file", () => {
     assert.match(problemsOf({ environment: { SPOOL_CONFIG: join(folder, "missing.json") } }).join(), /no such file/);
   });
 
@@ -201,13 +201,13 @@ describe("a configuration", () => {
 });
 
 describe("the secrets of a configuration", () => {
-  it("are what nobody may read, a password as it is and as a URL has it", () => {
+  it("include the password in plain and in URL encoding", () => {
     const environment = { SPOOL_TOKEN: "t", SPOOL_MODEL_API_KEY: "k", DATABASE_URL: "postgres://u:p%40ss@h/d" };
     assert.deepEqual(secretsOf(readConfiguration({ environment })), ["t", "k", "p%40ss", "p@ss"]);
     assert.deepEqual(secretsOf(readConfiguration({ environment: { DATABASE_URL: "postgres://h/d" } })), []);
   });
 
-  it("are the passwords of a URL without a host or with several, and of its query", () => {
+  it("include passwords of URLs without a host, with several hosts and in the query", () => {
     for (const url of [
       "postgres://u:hidden@/d?host=/run/postgresql",
       "postgres:///d?user=u&password=hidden",
@@ -257,7 +257,7 @@ describe("an address without a token", () => {
     });
   }
 
-  it("is told together with what else is wrong", () => {
+  it("is reported together with other problems", () => {
     assert.equal(problemsOf({ environment: { SPOOL_HOST: "0.0.0.0", SPOOL_SLOTS: "x" } }).length, 2);
   });
 });

@@ -64,7 +64,7 @@ describe("the gRPC endpoint", () => {
       });
     }
 
-    it("serves a caller that has it, however the scheme is written", async () => {
+    it("serves a caller with the token in any spelling of the scheme", async () => {
       await using server = await open(SOME_TASK, TOKEN);
       for (const authorization of [`Bearer ${TOKEN}`, `bearer  ${TOKEN}`]) {
         const metadata = { authorization };
@@ -72,7 +72,7 @@ describe("the gRPC endpoint", () => {
       }
     });
 
-    it("tells anybody of its health", async () => {
+    it("reports its health without a token", async () => {
       await using server = await open({}, TOKEN);
       assert.equal((await server.client.unary(Health.method.check, {})).status, Serving.NOT_SERVING);
       server.endpoint.setServing(true);
@@ -89,7 +89,7 @@ describe("the gRPC endpoint", () => {
     });
   });
 
-  it("asks nobody for a token where it has none", async () => {
+  it("needs no token if none is configured", async () => {
     await using server = await open(SOME_TASK);
     assert.equal((await server.client.unary(getTask, { taskId: TASK_ID })).task!.taskId, TASK_ID);
   });
@@ -121,7 +121,7 @@ describe("the gRPC endpoint", () => {
       });
     }
 
-    it("shows the details of an error", async () => {
+    it("describes the details of errors", async () => {
       const missing = { getTask: (taskId: string) => Promise.reject(new TaskNotFound(taskId)) };
       await using server = await open(missing);
       const { code, stderr } = await curl(server.endpoint, ...DATA, GET_TASK);
@@ -131,7 +131,7 @@ describe("the gRPC endpoint", () => {
       assert.ok(Buffer.from(details[0]!.value, "base64").includes("TASK_NOT_FOUND"));
     });
 
-    it("names the services, health among them", async () => {
+    it("lists the services, including health", async () => {
       await using server = await open({});
       const { stdout } = await curl(server.endpoint, "--list-services");
       assert.deepEqual(stdout.trim().split("\n").sort(), [
@@ -162,7 +162,7 @@ describe("the gRPC endpoint", () => {
     }
   });
 
-  it("takes a request of 4 MiB and none that is larger", async () => {
+  it("accepts a request of 4 MiB and refuses a larger one", async () => {
     await using server = await open({});
     const request = (bytes: number) =>
       Buffer.concat([Buffer.of(0x0a, 0xfb, 0xff, 0xff, 0x01), Buffer.alloc(bytes - 5, "k")]);
@@ -173,7 +173,7 @@ describe("the gRPC endpoint", () => {
     assert.match(larger.message, /at most 4,194,304 bytes/);
   });
 
-  it("outlives calls to methods that it does not have", async () => {
+  it("survives calls to unknown methods", async () => {
     await using server = await open(SOME_TASK);
     const session = connect(`http://127.0.0.1:${server.endpoint.port}`);
     for (const path of ["/", "/spool.v1.TaskService/No", "/%00%0d%0a", "/spool.v1.TaskService/é😀", "no path"]) {
@@ -185,7 +185,7 @@ describe("the gRPC endpoint", () => {
     assert.equal((await server.client.unary(getTask, { taskId: TASK_ID })).task!.taskId, TASK_ID);
   });
 
-  it("says when its port is taken", async () => {
+  it("reports that its port is in use", async () => {
     await using server = await open({});
     const { port } = server.endpoint;
     const log = pino({ level: "silent" });
@@ -193,7 +193,7 @@ describe("the gRPC endpoint", () => {
   });
 
   describe("when it closes", () => {
-    it("tells health first, ends streams and watches, lets a start finish, and takes nothing more", async () => {
+    it("reports NOT_SERVING first, ends streams and watches, lets a start finish, and refuses new calls", async () => {
       const started = Promise.withResolvers<void>();
       const finish = Promise.withResolvers<void>();
       await using server = await open({
@@ -226,7 +226,7 @@ describe("the gRPC endpoint", () => {
       assert.equal((await failureOf(server.client.unary(getTask, { taskId: TASK_ID }))).code, Code.Unavailable);
     });
 
-    it("cuts off at the end of its grace what has not ended", async () => {
+    it("cuts off open calls at the end of its grace", async () => {
       const started = Promise.withResolvers<void>();
       await using server = await open({
         startTask() {
@@ -241,12 +241,12 @@ describe("the gRPC endpoint", () => {
       assert.ok([Code.Unavailable, Code.Canceled].includes((await start).code));
     });
 
-    it("closes at once without callers, and once however often it is asked", async () => {
+    it("closes at once without callers, and only once", async () => {
       await using server = await open({});
       await Promise.all([server.endpoint.close({ graceMs: 60_000 }), server.endpoint.close({ graceMs: 60_000 })]);
     });
 
-    it("tells a waiting caller that the server drains, not that it failed", async () => {
+    it("ends a waiting call with DRAINING", async () => {
       const waiting = Promise.withResolvers<void>();
       await using server = await open({
         async waitForResult(_query, signal) {

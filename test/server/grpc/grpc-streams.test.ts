@@ -19,7 +19,7 @@ import { aborted, frame, TestServer, WRITE_AHEAD_MAX } from "../../rpc/test-serv
 const { getTask, streamEvents } = TaskService.method;
 
 describe("a stream over the gRPC binding", () => {
-  it("gives every frame in order and then OK", async () => {
+  it("sends every frame in order and then OK", async () => {
     await using server = await TestServer.open({
       async *streamEvents() {
         for (let number = 1; number <= 1_000; number++) yield frame(number);
@@ -32,7 +32,7 @@ describe("a stream over the gRPC binding", () => {
     );
   });
 
-  it("gives the frames before a failure, and then its status", async () => {
+  it("sends the frames before an error and then its status", async () => {
     await using server = await TestServer.open({
       async *streamEvents({ taskId }) {
         yield frame(1);
@@ -53,7 +53,7 @@ describe("a stream over the gRPC binding", () => {
     );
   });
 
-  it("keeps a nameless failure midway inside", async () => {
+  it("hides an unknown error in the middle of a stream", async () => {
     await using server = await TestServer.open({
       async *streamEvents() {
         yield frame(1);
@@ -66,7 +66,7 @@ describe("a stream over the gRPC binding", () => {
     assert.equal(server.log.length, 1);
   });
 
-  it("pulls no further than its reader has room for, and gives all of it to one that comes back", async () => {
+  it("reads no further than its reader has room for, and sends everything once the reader continues", async () => {
     const FRAMES = 100;
     const FRAME_BYTES = 256 * 1024;
     let pulled = 0;
@@ -93,7 +93,7 @@ describe("a stream over the gRPC binding", () => {
     assert.equal(rest.at(-1)!.events[0]!.seq, BigInt(FRAMES));
   });
 
-  it("keeps less than one message ahead of a reader that takes nothing at all", async () => {
+  it("buffers less than one message for a reader that never reads", async () => {
     const FRAME_BYTES = 1024 * 1024;
     let pulled = 0;
     const closed = Promise.withResolvers<void>();
@@ -122,7 +122,7 @@ describe("a stream over the gRPC binding", () => {
     session.close();
   });
 
-  it("returns the generator when the client goes away while it waits for an event", async () => {
+  it("returns the generator when the client disconnects while it waits for an event", async () => {
     const closed = Promise.withResolvers<unknown>();
     await using server = await TestServer.open({
       async *streamEvents(_request, { signal }) {
@@ -142,7 +142,7 @@ describe("a stream over the gRPC binding", () => {
     assert.deepEqual(server.log, []);
   });
 
-  it("returns the generator when the client goes away while frames come without end", async () => {
+  it("returns the generator when the client disconnects from an endless stream", async () => {
     const closed = Promise.withResolvers<void>();
     await using server = await TestServer.open({
       async *streamEvents() {
@@ -177,7 +177,7 @@ describe("a stream over the gRPC binding", () => {
     assert.equal(((await closed.promise) as SpoolError).reason, "CALL_DEADLINE_EXCEEDED");
   });
 
-  it("returns the generator when a frame is larger than a message may be", async () => {
+  it("returns the generator when a frame exceeds the message size", async () => {
     const closed = Promise.withResolvers<void>();
     await using server = await TestServer.open(
       {
@@ -197,7 +197,7 @@ describe("a stream over the gRPC binding", () => {
     await closed.promise;
   });
 
-  it("starts nothing for a call whose deadline passed before the client had closed its side", async () => {
+  it("starts no handler for a call whose deadline passed before the client closed its side", async () => {
     let started = 0;
     await using server = await TestServer.open({
       async *streamEvents(_request, { signal }) {

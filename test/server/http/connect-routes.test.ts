@@ -61,7 +61,7 @@ describe("the calls of the HTTP endpoint", () => {
     });
   }
 
-  it("tells the same tape as JSON and as protobuf, whatever is on it", async () => {
+  it("returns the same tape as JSON and as protobuf for any events", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(writable, { minLength: 1, maxLength: 20 }), async (events) => {
         await using server = await openTestListener({
@@ -85,7 +85,7 @@ describe("the calls of the HTTP endpoint", () => {
     );
   });
 
-  it("says what of a request it cannot decode", async () => {
+  it("names what cannot be decoded in a request", async () => {
     await using server = await openTestListener({});
     const call = (body: string | Uint8Array<ArrayBuffer>, type: string) =>
       fetch(`${server.url}/spool.v1.TaskService/StartTask`, {
@@ -111,7 +111,7 @@ describe("the calls of the HTTP endpoint", () => {
     assert.deepEqual(server.lines, []);
   });
 
-  it("takes an answer that it cannot encode for a failure of its own, and keeps inside what it was", async () => {
+  it("reports a response that cannot be encoded as an internal error", async () => {
     await using server = await openTestListener({ getTask: async () => aTask({ attempt: 2 ** 40 }) });
     const message = Buffer.from(toBinary(GetTaskRequestSchema, create(GetTaskRequestSchema, { taskId: TASK_ID })));
     const path = `${server.url}/spool.v1.TaskService/GetTask`;
@@ -122,7 +122,7 @@ describe("the calls of the HTTP endpoint", () => {
     assert.match(server.lines.join(), /invalid int32/);
   });
 
-  it("says the same of it in the protocol that it came by", async () => {
+  it("reports the same error in every protocol", async () => {
     await using server = await openTestListener({});
     for (const [type, method] of [
       ["application/connect+json", "StreamEvents"],
@@ -141,7 +141,7 @@ describe("the calls of the HTTP endpoint", () => {
     }
   });
 
-  it("says how a call is made to who makes it otherwise", async () => {
+  it("explains the correct method and content type to a wrong call", async () => {
     await using server = await openTestListener({});
     const path = `${server.url}/spool.v1.TaskService`;
     const form = await refusalOf(
@@ -163,7 +163,7 @@ describe("the calls of the HTTP endpoint", () => {
     assert.match(work.message, /gRPC/);
   });
 
-  it("takes a call that changes nothing by GET, as JSON and as base64", async () => {
+  it("accepts calls without side effects by GET, as JSON and as base64", async () => {
     await using server = await openTestListener(SOME_TASK);
     const get = (query: string) => fetch(`${server.url}/spool.v1.TaskService/GetTask?${query}`);
     const json = encodeURIComponent(JSON.stringify({ task_id: TASK_ID }));
@@ -185,7 +185,7 @@ describe("the calls of the HTTP endpoint", () => {
     }
   });
 
-  it("takes a request of 4 MiB and none that is larger, also when it comes compressed", async () => {
+  it("accepts a request of 4 MiB and refuses a larger one, also if compressed", async () => {
     await using server = await openTestListener({});
     const request = (bytes: number) => Buffer.from(JSON.stringify({ kind: "k".repeat(bytes - '{"kind":""}'.length) }));
     for (const encoding of ["identity", "gzip"]) {
@@ -204,7 +204,7 @@ describe("the calls of the HTTP endpoint", () => {
     }
   });
 
-  it("takes a timeout that is further away than a timer goes for none", async () => {
+  it("ignores a timeout past the limit of timers", async () => {
     await using server = await openTestListener({
       async waitForResult(_query, signal) {
         assert.equal(signal.aborted, false);
@@ -233,7 +233,7 @@ describe("the calls of the HTTP endpoint", () => {
     assert.deepEqual([none.status, none.reason], [400, "INVALID_ARGUMENT"]);
   });
 
-  it("compresses an answer as its caller takes it", async () => {
+  it("compresses a response in an encoding that the caller accepts", async () => {
     await using server = await openTestListener({
       getTask: async () => aTask({ labels: { text: "x".repeat(4_096) } }),
     });

@@ -27,7 +27,7 @@ describe("the console's files", () => {
     folder[Symbol.dispose]();
   });
 
-  it("are a page that is asked for anew each time, and assets that are kept for ever", async () => {
+  it("are a page that browsers revalidate and assets that browsers cache forever", async () => {
     const page = await ask(server, "/");
     assert.deepEqual([page.status, page.headers["cache-control"]], [200, "no-cache"]);
     assert.equal(page.headers["content-type"], "text/html; charset=utf-8");
@@ -37,7 +37,7 @@ describe("the console's files", () => {
     assert.equal(script.headers["content-type"], "text/javascript; charset=utf-8");
   });
 
-  it("allow the page nothing but itself, on every answer", async () => {
+  it("restrict the page to its own origin in every response", async () => {
     for (const path of ["/", "/assets/main-ABC.js", "/missing"]) {
       const { headers } = await ask(server, path);
       const policy = headers["content-security-policy"]!.toString().split("; ");
@@ -54,7 +54,7 @@ describe("the console's files", () => {
     }
   });
 
-  it("are compressed for who takes that", async () => {
+  it("are compressed for clients that accept gzip", async () => {
     const plain = await ask(server, "/assets/main-ABC.js");
     assert.equal(plain.headers["content-encoding"], undefined);
     const packed = await ask(server, "/assets/main-ABC.js", { headers: { "accept-encoding": "br, gzip" } });
@@ -64,20 +64,20 @@ describe("the console's files", () => {
     assert.equal(packed.headers["vary"], "accept-encoding");
   });
 
-  it("are not sent again to who has them", async () => {
+  it("are not sent again to a client that has them cached", async () => {
     const { headers } = await ask(server, "/");
     const again = await ask(server, "/", { headers: { "if-none-match": headers["etag"]!.toString() } });
     assert.deepEqual([again.status, again.body.length], [304, 0]);
   });
 
-  it("answer HEAD without a body, and nothing that would change them", async () => {
+  it("answer HEAD without a body and refuse other methods", async () => {
     const head = await ask(server, "/", { method: "HEAD" });
     assert.deepEqual([head.status, head.headers["content-length"], head.body.length], [200, "15", 0]);
     const post = await ask(server, "/", { method: "POST" });
     assert.deepEqual([post.status, post.headers["allow"]], [405, "GET, HEAD"]);
   });
 
-  it("are these and no others: no path leads out of them", async () => {
+  it("exclude every path outside the folder", async () => {
     for (const path of [
       "/index.html",
       "/secret.txt",
@@ -90,7 +90,7 @@ describe("the console's files", () => {
     }
   });
 
-  it("say how to build them where nobody has", async () => {
+  it("explain how to build the console if it is not built", async () => {
     const unbuilt = await openHttpServer({
       host: "127.0.0.1",
       port: 0,

@@ -3,8 +3,8 @@ import { SeqOutOfRange } from "../../../src/domain/errors.ts";
 import { TASK_ID } from "../../rpc/fake-engine.ts";
 import { openTestListener, refusalOf } from "./open-http-listener.ts";
 
-describe("a Last-Event-ID past the end of a tape that goes on", () => {
-  it("is refused before the stream begins, with the last event of the tape", async () => {
+describe("a Last-Event-ID past the end of an unfinished tape", () => {
+  it("is refused before the stream starts, with the last seq of the tape", async () => {
     await using server = await openTestListener({
       // eslint-disable-next-line require-yield
       async *followTape({ taskId, fromSeq }) {

@@ -26,7 +26,7 @@ const FINISHED: Partial<TaskEngine> = {
 };
 
 describe("a tape as server-sent events", () => {
-  it("gives each event its seq as id, its type, and its JSON", async () => {
+  it("sends each event with its seq as id, its type and its JSON", async () => {
     await using server = await openTestListener(FINISHED);
     const response = await fetch(`${server.url}${PATH}`);
     assert.equal(response.status, 200);
@@ -42,7 +42,7 @@ describe("a tape as server-sent events", () => {
     );
   });
 
-  it("keeps a text with line ends on one line", async () => {
+  it("encodes a text with line ends on one line", async () => {
     const message = "a\nb\r\nc\rd\u2028e";
     await using server = await openTestListener({
       async *followTape() {
@@ -53,7 +53,7 @@ describe("a tape as server-sent events", () => {
     assert.equal((JSON.parse(event!.data!) as { log: { message: string } }).log.message, message);
   });
 
-  it("begins at from_seq, and after Last-Event-ID before that", async () => {
+  it("starts at from_seq, or after Last-Event-ID, which takes precedence", async () => {
     await using server = await openTestListener(FINISHED);
     const ids = async (query: string, headers: Record<string, string> = {}) => {
       const events = await Array.fromAsync(readEvents(await fetch(`${server.url}${PATH}${query}`, { headers })));
@@ -68,7 +68,7 @@ describe("a tape as server-sent events", () => {
     assert.equal(await ids("?from_seq=", { "last-event-id": "" }), "1,2,3");
   });
 
-  it("answers 204 past the end of a finished tape, which tells an EventSource to stop", async () => {
+  it("responds with 204 past the end of a finished tape, so that an EventSource stops", async () => {
     await using server = await openTestListener(FINISHED);
     for (const [query, last] of [
       ["", "3"],
@@ -81,7 +81,7 @@ describe("a tape as server-sent events", () => {
     }
   });
 
-  it("refuses a position, a parameter or an id that is none, by name", async () => {
+  it("refuses an invalid position, parameter or id and names the field", async () => {
     await using server = await openTestListener({});
     for (const [path, last, fields] of [
       [`${PATH}?from_seq=-1`, "", ["from_seq"]],
@@ -104,7 +104,7 @@ describe("a tape as server-sent events", () => {
     }
   });
 
-  it("passes on how often a quiet stream is to be heard, in seconds", async () => {
+  it("accepts a heartbeat interval in seconds", async () => {
     const asked: number[] = [];
     await using server = await openTestListener({
       async *followTape({ heartbeatMs }) {
@@ -122,7 +122,7 @@ describe("a tape as server-sent events", () => {
     assert.deepEqual(asked, [15_000, 1_000, 60_000]);
   });
 
-  it("answers what went wrong before the first event, as calls do", async () => {
+  it("responds with an error like that of calls before the first event", async () => {
     await using server = await openTestListener({
       // eslint-disable-next-line require-yield
       async *followTape({ taskId }) {
@@ -137,7 +137,7 @@ describe("a tape as server-sent events", () => {
     assert.deepEqual([down.status, down.code, down.reason], [503, "unavailable", "STORE_UNAVAILABLE"]);
   });
 
-  it("tells what went wrong after it by an event, with when to come back", async () => {
+  it("sends an event with the error and a retry delay after the first event", async () => {
     await using server = await openTestListener({
       async *followTape() {
         yield aPage([aLogEvent(1)]);
@@ -151,7 +151,7 @@ describe("a tape as server-sent events", () => {
     assert.equal(readRefusal(JSON.parse(data!)).reason, "STORE_UNAVAILABLE");
   });
 
-  it("ends as DRAINING when the server closes, and lets go of its tape when its reader leaves", async () => {
+  it("ends with DRAINING when the server closes, and releases its tape when the reader disconnects", async () => {
     let left = 0;
     await using server = await openTestListener({
       async *followTape(_query, signal) {
@@ -208,7 +208,7 @@ describe("a tape as server-sent events", () => {
     await eventually(() => assert.ok(isLeft));
   });
 
-  it("wants the token in a header, and takes it from no URL", async () => {
+  it("requires the token in a header and ignores a token in the URL", async () => {
     await using server = await openTestListener(FINISHED, { token: "a-token" });
     for (const [query, headers] of [
       ["", {}],
@@ -223,7 +223,7 @@ describe("a tape as server-sent events", () => {
     assert.equal((await fetch(`${server.url}${PATH}`, { headers })).status, 200);
   });
 
-  it("is read, and nothing else", async () => {
+  it("allows only GET", async () => {
     await using server = await openTestListener({});
     for (const method of ["POST", "DELETE", "HEAD"]) {
       const response = await fetch(`${server.url}${PATH}`, { method });
@@ -254,13 +254,13 @@ describe("many tasks as server-sent events", () => {
     return { asked: asked!, texts };
   }
 
-  it("gives each frame its cursor as id, and where it is empty nothing but that", async () => {
+  it("sends each frame with its cursor as id, and only the id for an empty frame", async () => {
     const { texts } = await ask("");
     const data = JSON.stringify({ tasks: [{ taskId: TASK_ID, kind: "echo" }], nextCursor: "c2" });
     assert.deepEqual(texts, ["id: c1\n\n", `id: c2\nevent: tasks\ndata: ${data}\n\n`]);
   });
 
-  it("asks for the kinds, labels and view of its query, and goes on after Last-Event-ID", async () => {
+  it("uses the kinds, labels and view of its query and resumes after Last-Event-ID", async () => {
     const query = "?kind=a&kind=b&label=k=v=w&label=l=&cursor=c&from_start=true&view=tasks&heartbeat_seconds=5";
     const { asked } = await ask(query);
     assert.deepEqual([asked.kinds, asked.labels], [["a", "b"], { k: "v=w", l: "" }]);
@@ -272,7 +272,7 @@ describe("many tasks as server-sent events", () => {
     assert.equal(plain.heartbeatInterval, undefined);
   });
 
-  it("refuses a parameter that is none, by name", async () => {
+  it("refuses an unknown parameter and names it", async () => {
     for (const [query, field] of [
       ["?from_seq=1", "from_seq"],
       ["?label=a", "label"],

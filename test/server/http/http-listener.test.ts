@@ -18,7 +18,7 @@ const BEARER = { authorization: `Bearer ${TOKEN}` };
 describe("the HTTP endpoint", () => {
   for (const [name, transport] of PROTOCOLS) {
     describe(`by ${name}`, () => {
-      it("wants its token, and serves who has it", async () => {
+      it("serves only callers with the token", async () => {
         await using server = await openTestListener(SOME_TASK, { token: TOKEN });
         const client = clientOf(server, transport);
         for (const headers of [{}, { authorization: "Bearer a-tokem" }, { authorization: `Basic ${TOKEN}` }]) {
@@ -33,7 +33,7 @@ describe("the HTTP endpoint", () => {
         assert.equal((await client.getTask({ taskId: TASK_ID }, { headers: BEARER })).task!.taskId, TASK_ID);
       });
 
-      it("tells a reason, in a call and in a stream", async () => {
+      it("returns a reason in calls and streams", async () => {
         await using server = await openTestListener({
           getTask: (taskId) => Promise.reject(new TaskNotFound(taskId)),
           // eslint-disable-next-line require-yield
@@ -52,7 +52,7 @@ describe("the HTTP endpoint", () => {
         }
       });
 
-      it("keeps inside what has no name, and logs it", async () => {
+      it("hides an unknown error and logs it", async () => {
         await using server = await openTestListener({
           getTask: () => Promise.reject(new Error("a secret")),
           // eslint-disable-next-line require-yield
@@ -73,7 +73,7 @@ describe("the HTTP endpoint", () => {
         }
       });
 
-      it("fires a handler's signal at the deadline of the call, and when its caller leaves", async () => {
+      it("fires a handler's signal at the deadline and when the caller disconnects", async () => {
         const reasons: unknown[] = [];
         await using server = await openTestListener({
           async *followTape(_query, signal) {
@@ -98,7 +98,7 @@ describe("the HTTP endpoint", () => {
         assert.equal(reasons[1], "CALL_CANCELLED");
       });
 
-      it("ends streams with DRAINING when it closes, lets a start finish, and then is gone", async () => {
+      it("ends streams with DRAINING on close, lets a start finish, and stops listening", async () => {
         const started = Promise.withResolvers<void>();
         const finish = Promise.withResolvers<void>();
         await using server = await openTestListener({
@@ -125,7 +125,7 @@ describe("the HTTP endpoint", () => {
     });
   }
 
-  it("outlives requests that are not HTTP, or name no host", async () => {
+  it("survives requests that are not HTTP or have no host", async () => {
     await using server = await openTestListener(SOME_TASK);
     const path = "/spool.v1.TaskService/GetTask";
     for (const [request, status] of [
@@ -143,7 +143,7 @@ describe("the HTTP endpoint", () => {
     assert.equal((await server.call("GetTask", { taskId: TASK_ID })).status, 200);
   });
 
-  it("keeps an idle connection for longer than proxies keep theirs, over TLS too", async () => {
+  it("keeps an idle connection longer than proxies do, also over TLS", async () => {
     using certificate = makeCertificate();
     for (const [endpoint, get] of [
       [{}, getPlain],
@@ -161,12 +161,12 @@ describe("the HTTP endpoint", () => {
     }
   });
 
-  it("says when its port is taken", async () => {
+  it("reports that its port is in use", async () => {
     await using server = await openTestListener({});
     await assert.rejects(openTestListener({}, { port: server.endpoint.port }), /EADDRINUSE/);
   });
 
-  it("cuts off at the end of its grace what has not ended", async () => {
+  it("cuts off open calls at the end of its grace", async () => {
     const started = Promise.withResolvers<void>();
     await using server = await openTestListener({
       startTask() {
@@ -181,7 +181,7 @@ describe("the HTTP endpoint", () => {
     await ended;
   });
 
-  it("closes connections that are kept alive, at once where they are idle", async () => {
+  it("closes kept-alive connections, idle ones at once", async () => {
     await using server = await openTestListener(SOME_TASK);
     const socket = connect(server.endpoint.port, "127.0.0.1");
     await once(socket, "connect");

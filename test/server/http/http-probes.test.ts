@@ -9,7 +9,7 @@ import { clientOf, openTestListener, PROTOCOLS, refusalOf } from "./open-http-li
 const [, [, transport]] = PROTOCOLS as [unknown, (typeof PROTOCOLS)[number]];
 
 describe("the probes of the HTTP endpoint", () => {
-  it("say that the process lives, and whether it is ready, without a token and by any name", async () => {
+  it("report liveness and readiness without a token and for any host", async () => {
     await using server = await openTestListener({}, { token: "a-token" });
     const { readiness, url } = server;
     const ask = async (path: string) => {
@@ -29,7 +29,7 @@ describe("the probes of the HTTP endpoint", () => {
     assert.deepEqual(await ask("/healthz"), [200, { alive: true }]);
   });
 
-  it("ask the database each time, and once for all who ask together", async () => {
+  it("check the database on each request, and once for concurrent requests", async () => {
     let asked = 0;
     let isDown = false;
     const readiness = new Readiness(async () => {
@@ -45,14 +45,14 @@ describe("the probes of the HTTP endpoint", () => {
     assert.equal((await readiness.report()).database, true);
   });
 
-  it("take a database that does not answer for one that is down", async () => {
+  it("treat a database that does not answer as down", async () => {
     const readiness = new Readiness(() => new Promise(() => {}));
     assert.equal((await readiness.report()).database, false);
   });
 });
 
 describe("the metrics of the HTTP endpoint", () => {
-  it("count calls by endpoint, method and code, and the streams that are open", async () => {
+  it("count calls by endpoint, method and code, and open streams", async () => {
     await using server = await openTestListener({
       getTask: async (taskId) => (taskId === TASK_ID ? aTask() : Promise.reject(new TaskNotFound(taskId))),
       async *followTape(_query, signal) {
@@ -96,7 +96,7 @@ describe("the metrics of the HTTP endpoint", () => {
     });
   });
 
-  it("count a call whose caller leaves in the middle of what it does not read as one that was cancelled", async () => {
+  it("count a call as cancelled if its caller disconnects without reading the response", async () => {
     await using server = await openTestListener({
       async *followTape() {
         for (let seq = 1; ; seq++) yield aPage([aLogEvent(seq, "x".repeat(100_000))]);
@@ -128,7 +128,7 @@ describe("the metrics of the HTTP endpoint", () => {
     assert.deepEqual(server.lines, []); // Nor is it a failure to the log.
   });
 
-  it("tell of the process", async () => {
+  it("describe the process", async () => {
     await using server = await openTestListener({});
     const text = await (await fetch(`${server.url}/metrics`)).text();
     for (const metric of [
@@ -143,7 +143,7 @@ describe("the metrics of the HTTP endpoint", () => {
     }
   });
 
-  it("are for those who have the token, where there is one", async () => {
+  it("require the token if one is configured", async () => {
     await using server = await openTestListener({}, { token: "a-token" });
     const refusal = await refusalOf(await fetch(`${server.url}/metrics`));
     assert.deepEqual([refusal.status, refusal.reason], [401, "UNAUTHENTICATED"]);

@@ -38,7 +38,7 @@ async function textOf(answer: IncomingMessage): Promise<string> {
   return (await answer.setEncoding("utf8").toArray()).join("");
 }
 
-describe("the HTTP endpoint, asked by a browser", () => {
+describe("the HTTP endpoint called by a browser", () => {
   const OTHERS = ["https://evil.example", "http://127.0.0.1:1", "http://localhost", "null", "nonsense", "file://"];
   for (const origin of OTHERS) {
     it(`refuses a page of ${origin}, whatever it asks for`, async () => {
@@ -62,7 +62,7 @@ describe("the HTTP endpoint, asked by a browser", () => {
     });
   }
 
-  it("serves its own pages, by every name of this machine", async () => {
+  it("admits its own pages under every name of this machine", async () => {
     await using server = await openTestListener(ENGINE);
     for (const host of [`127.0.0.1:${server.endpoint.port}`, "localhost", "[::1]:8080", "127.9.9.9", "LOCALHOST:1"]) {
       for (const scheme of ["http", "https"]) {
@@ -73,7 +73,7 @@ describe("the HTTP endpoint, asked by a browser", () => {
     }
   });
 
-  it("serves the pages of a named origin, and tells browsers so", async () => {
+  it("admits the pages of an allowed origin and sends CORS headers", async () => {
     await using server = await openTestListener(ENGINE, { origins: [APP, "http://localhost:3000"] });
     for (const origin of [APP, "http://localhost:3000"]) {
       const answer = await ask(server, { origin });
@@ -86,7 +86,7 @@ describe("the HTTP endpoint, asked by a browser", () => {
     }
   });
 
-  it("grants a named origin's preflight, without a token", async () => {
+  it("grants the preflight of an allowed origin without a token", async () => {
     await using server = await openTestListener({}, { origins: [APP], token: "a-token" });
     const headers = { origin: APP, "access-control-request-method": "POST" };
     const answer = await ask(server, headers, { method: "OPTIONS" });
@@ -105,7 +105,7 @@ describe("the HTTP endpoint, asked by a browser", () => {
     assert.equal((await ask(server, { origin: APP })).statusCode, 401);
   });
 
-  it("refuses what a page of elsewhere embeds, and lets a link be followed", async () => {
+  it("refuses requests that a foreign page embeds and allows following a link", async () => {
     await using server = await openTestListener(ENGINE);
     const get = (headers: Record<string, string>) => ask(server, headers, { method: "GET", path: EVENTS });
     for (const site of ["cross-site", "same-site"]) {
@@ -122,7 +122,7 @@ describe("the HTTP endpoint, asked by a browser", () => {
 });
 
 describe("the HTTP endpoint without a token", () => {
-  it("answers to no name that somebody else could point at it", async () => {
+  it("refuses host names that DNS rebinding could use", async () => {
     await using server = await openTestListener({});
     for (const host of [
       "evil.example",
@@ -138,7 +138,7 @@ describe("the HTTP endpoint without a token", () => {
     }
   });
 
-  it("answers to the host of an origin that is named, behind a proxy", async () => {
+  it("accepts the host of an allowed origin behind a proxy", async () => {
     await using server = await openTestListener(ENGINE, { origins: [APP] });
     assert.equal((await ask(server, { host: "app.example", origin: APP })).statusCode, 200);
     assert.equal((await ask(server, { host: "app.example" })).statusCode, 200);
@@ -147,7 +147,7 @@ describe("the HTTP endpoint without a token", () => {
 });
 
 describe("the HTTP endpoint with a token", () => {
-  it("answers to any name, for who is called by it must have the token", async () => {
+  it("accepts any host name, because callers need the token", async () => {
     await using server = await openTestListener(ENGINE, { token: "a-token" });
     const authorization = "Bearer a-token";
     assert.equal((await ask(server, { host: "spool.example", authorization })).statusCode, 200);

@@ -12,7 +12,7 @@ import { startServerProcess } from "../../support/server-process.ts";
 
 const SERVER_MS = 60_000;
 
-describe("spool serve, at its HTTP endpoint", () => {
+describe("the HTTP endpoint of spool serve", () => {
   let dataDir: string;
   beforeEach(async () => {
     dataDir = await mkdtemp(join(tmpdir(), "spool-serve-"));
@@ -28,7 +28,7 @@ describe("spool serve, at its HTTP endpoint", () => {
     return ((await response.json()) as { task: { taskId: string } }).task.taskId;
   }
 
-  it("says what it lacks while the database is down, and when it is ready", async () => {
+  it("reports why it is not ready while the database is down, and becomes ready afterwards", async () => {
     await using postgres = await startServer();
     await postgres.stop();
     await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: postgres.url } });
@@ -48,7 +48,7 @@ describe("spool serve, at its HTTP endpoint", () => {
     await eventually(async () => assert.deepEqual(await ready(), [503, lost]), { timeoutMs: 20_000 });
   }).timeout(SERVER_MS);
 
-  it("is not ready from the begin of its stop, and shows the ends of its tasks to their followers", async () => {
+  it("is not ready from the start of a stop and sends the ends of tasks to followers", async () => {
     await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir, SPOOL_DRAIN_MS: "1000" } });
     const taskId = await start(server.url, { kind: "echo", params: { count: 1_000, delay_ms: 100 } });
     const events = readEvents(await fetch(`${server.url}/v1/tasks/${taskId}/events`));
@@ -74,7 +74,7 @@ describe("spool serve, at its HTTP endpoint", () => {
     assert.match(text, /^spool_calls_total\{door="sse",method="StreamEvents",code="ok"\} 1$/m);
   }).timeout(SERVER_MS);
 
-  it("has none where it is off, and says how to be rid of it where its port is taken @slow", async () => {
+  it("is absent if switched off, and says how to switch it off if its port is in use @slow", async () => {
     await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir, SPOOL_HTTP_PORT: "off" } });
     assert.equal(server.url, undefined);
     const taker = createServer().listen(0, "127.0.0.1");

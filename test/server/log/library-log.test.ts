@@ -6,7 +6,7 @@ import { logLibraries } from "../../../src/server/log/library-log.ts";
 
 const TOKEN = "a-token-of-a-caller";
 
-describe("what libraries say by themselves", () => {
+describe("a message of a library", () => {
   let lines: string[];
   let written: string[];
   let undo: () => void;
@@ -25,7 +25,7 @@ describe("what libraries say by themselves", () => {
     undo();
   });
 
-  it("is a line of the log, without the values of headers", () => {
+  it("is logged without the values of headers", () => {
     Metadata.fromHttp2Headers({
       authorization: `Bearer\t${TOKEN}`,
       "x-a": 'inject\t{"level":"fatal"}\n{"level":"fatal"}',
@@ -40,7 +40,7 @@ describe("what libraries say by themselves", () => {
     assert.doesNotMatch(lines.join(), /inject|fatal|a-token/);
   });
 
-  it("is masked where a secret is in it, with a TAB before it too", async () => {
+  it("is masked if it contains a secret, also after a TAB", async () => {
     const warned = once(process, "warning");
     process.emitWarning(`Bearer\t${TOKEN} and Bearer ${TOKEN}`);
     await warned;

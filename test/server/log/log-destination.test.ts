@@ -34,7 +34,7 @@ function assertWhole(lines: readonly { line?: number }[], count: number): void {
   );
 }
 
-describe("what the log has written when its process ends", () => {
+describe("the written log at the end of its process", () => {
   for (const ending of ["return", "exit"]) {
     it(`is every line, in order, after ${ending}, however slowly it is read`, async () => {
       const { child, ended } = await startWriter(LINES, ending);
@@ -43,7 +43,7 @@ describe("what the log has written when its process ends", () => {
     });
   }
 
-  it("is every line, also after an error that nobody caught", async () => {
+  it("has every line after an uncaught error", async () => {
     const { child, ended } = await startWriter(100, "throw");
     const text = (await child.stderr.setEncoding("utf8").toArray()).join("");
     // Besides what Node says of the error.
@@ -51,7 +51,7 @@ describe("what the log has written when its process ends", () => {
     assert.deepEqual(await ended, [1, null]);
   });
 
-  it("is every line up to one at warn, also after kill -9", async () => {
+  it("has every line up to one at warn after kill -9", async () => {
     const { child, ended } = await startWriter(100, "warn, then SIGKILL");
     const lines = parse((await child.stderr.setEncoding("utf8").toArray()).join(""));
     assert.deepEqual(await ended, [null, "SIGKILL"]);
@@ -60,8 +60,8 @@ describe("what the log has written when its process ends", () => {
   });
 });
 
-describe("a log that nobody reads", () => {
-  it("holds nobody up, and has every line for who reads it later", async () => {
+describe("a log without a reader", () => {
+  it("does not block the process and delivers every line to a later reader", async () => {
     const { child } = await startWriter(LINES, "live"); // It has written them: far more than a pipe holds.
     let text = "";
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
@@ -73,7 +73,7 @@ describe("a log that nobody reads", () => {
     }
   });
 
-  it("loses what is more than 4 MiB, and says how much", async () => {
+  it("drops lines past 4 MiB and reports how many", async () => {
     const { child } = await startWriter(100_000, "live");
     let text = "";
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
@@ -88,7 +88,7 @@ describe("a log that nobody reads", () => {
     }
   });
 
-  it("does not keep its process from ending", async () => {
+  it("does not prevent its process from ending", async () => {
     const { ended } = await startWriter(LINES, "exit");
     assert.deepEqual(await ended, [0, null]);
   });
@@ -101,15 +101,15 @@ describe("a destination of the log", () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  function open({ isGathered }: { isGathered: boolean }) {
+  function open({ isBuffered }: { isBuffered: boolean }) {
     const path = join(folder, "log");
     const fd = openSync(path, "a");
-    const log = pino({ level: "info" }, new LogDestination(fd, { isGathered }));
+    const log = pino({ level: "info" }, new LogDestination(fd, { isBuffered }));
     return { log, written: () => readFileSync(path, "utf8").split("\n").length - 1, close: () => closeSync(fd) };
   }
 
-  it("gathers lines below warn, and writes all at warn, at 16,384 characters, and after a while", async () => {
-    const { log, written, close } = open({ isGathered: true });
+  it("buffers lines below warn and writes them at warn, at 16,384 characters and after a delay", async () => {
+    const { log, written, close } = open({ isBuffered: true });
     log.info("one");
     assert.equal(written(), 0);
     log.warn("two");
@@ -122,8 +122,8 @@ describe("a destination of the log", () => {
     close();
   });
 
-  it("writes each line at once where people look on", () => {
-    const { log, written, close } = open({ isGathered: false });
+  it("writes each line at once on a terminal", () => {
+    const { log, written, close } = open({ isBuffered: false });
     log.info("one");
     assert.equal(written(), 1);
     close();

@@ -16,8 +16,8 @@ function open(level: LogLevel = "info") {
   return { log: openLog({ level, namespace: "default", destination: { write } }), texts, levels };
 }
 
-describe("a change of the log's level", () => {
-  it("reaches children that were made before it, and theirs, both ways", () => {
+describe("a change of the log level", () => {
+  it("applies to existing child loggers and their children in both directions", () => {
     const { log, texts } = open();
     const child = log.child({ rpc: "a" });
     const grandchild = child.child({ part: "b" });
@@ -31,12 +31,12 @@ describe("a change of the log's level", () => {
     changeLogLevel(log, "warn", { by: "test" });
     write("at warn");
     child.info("child at warn");
-    const change = "the log level was changed";
+    const change = "log: level changed";
     assert.deepEqual(texts, [change, "child at debug", "grandchild at debug", change]);
     assert.equal(child.level, "warn");
   });
 
-  it("is written whatever the levels are, and where there is none it is not", () => {
+  it("is logged at any level, and only if the level changes", () => {
     for (const from of LOG_LEVELS) {
       for (const to of LOG_LEVELS) {
         const { log, levels } = open(from);
@@ -47,7 +47,7 @@ describe("a change of the log's level", () => {
     }
   });
 
-  it("goes by one signal from what is configured to more, and back, also from what was set otherwise", () => {
+  it("toggles by signal between the configured and a more verbose level, and back from any other level", () => {
     const twice = (configured: LogLevel) => {
       const once = toggledLevel(configured, configured);
       return [once, toggledLevel(once, configured)];
@@ -60,11 +60,11 @@ describe("a change of the log's level", () => {
   });
 });
 
-describe("the log's level at the HTTP endpoint", () => {
+describe("the log level resource of the HTTP endpoint", () => {
   const put = (url: string, body: string, headers = {}) =>
     fetch(`${url}/log-level`, { method: "PUT", body, headers: { "content-type": "application/json", ...headers } });
 
-  it("is told, and changed for all that the server logs", async () => {
+  it("returns the level and changes it for the whole server", async () => {
     const { log, texts } = open();
     const child = log.child({ rpc: "a" });
     await using server = await openTestListener({}, { log });
@@ -73,7 +73,7 @@ describe("the log's level at the HTTP endpoint", () => {
     assert.deepEqual(await told(await put(server.url, '{"level": "debug"}')), [200, { level: "debug" }]);
     assert.deepEqual(await told(await fetch(`${server.url}/log-level`)), [200, { level: "debug" }]);
     child.debug("seen");
-    assert.deepEqual(texts, ["the log level was changed", "seen"]);
+    assert.deepEqual(texts, ["log: level changed", "seen"]);
     // As curl sends it without being told what it is.
     const form = { "content-type": "application/x-www-form-urlencoded" };
     assert.deepEqual(await told(await put(server.url, '{"level":"info"}', form)), [200, { level: "info" }]);
@@ -83,7 +83,7 @@ describe("the log's level at the HTTP endpoint", () => {
     ['{"level": "loud"}', "level", /must be one of trace, debug, info, warn, error, fatal, silent/],
     ['{"level": 20}', "level", /must be one of trace/],
     ["{}", "level", /must be one of trace/],
-    ['{"level": "debug", "for": "1m"}', "for", /is no field here: there is level/],
+    ['{"level": "debug", "for": "1m"}', "for", /unknown field; known field: level/],
     ["[]", "body", /must be a JSON object/],
     ["null", "body", /must be a JSON object/],
     ["debug", "body", /must be a JSON object/],
@@ -101,13 +101,13 @@ describe("the log's level at the HTTP endpoint", () => {
     });
   }
 
-  it("is changed by a body of 1,024 bytes", async () => {
+  it("accepts a body of 1,024 bytes", async () => {
     await using server = await openTestListener({}, { log: open().log });
     const body = '{"level": "debug"}'.padEnd(1_024);
     assert.equal((await put(server.url, body)).status, 200);
   });
 
-  it("is kept from who has no token, from pages of other origins, and from other methods", async () => {
+  it("refuses callers without the token, pages of other origins and other methods", async () => {
     const { log } = open();
     await using server = await openTestListener({}, { log, token: "a-token" });
     const authorization = "Bearer a-token";
@@ -126,7 +126,7 @@ describe("the log's level at the HTTP endpoint", () => {
     assert.equal(log.level, "debug");
   });
 
-  it("outlives a caller who leaves in the middle", async () => {
+  it("survives a caller that disconnects in the middle of a request", async () => {
     const { log } = open();
     await using server = await openTestListener({}, { log });
     const leaving = request(`${server.url}/log-level`, { method: "PUT", headers: { "content-length": 100 } });

@@ -10,7 +10,7 @@ function open({ level = "info" as const, secrets = [] as string[] } = {}) {
 }
 
 describe("the log", () => {
-  it("is JSON, one object a line, that says when, how bad, where and for whom", () => {
+  it("writes one JSON object a line with time, level, process and namespace", () => {
     const { log, lines, last } = open();
     const before = Date.now();
     log.info({ task_id: "t", kind: "echo" }, "a task began\nor not");
@@ -30,7 +30,7 @@ describe("the log", () => {
     });
   });
 
-  it("throws at nothing that it is given, also where that has no text", () => {
+  it("never throws, even for values without a text", () => {
     const { log, last } = open({ secrets: ["correct-horse"] });
     const odd: [given: unknown, msg: string][] = [
       [null, "null"],
@@ -43,7 +43,7 @@ describe("the log", () => {
     }
   });
 
-  it("has an error with its causes under err, also one that is all that is logged", () => {
+  it("writes an error and its causes under err, also without a message", () => {
     const { log, last } = open();
     const error = new Error("outer", { cause: new RangeError("inner") });
     for (const write of [() => log.error({ err: error }, "outer"), () => log.error(error)]) {
@@ -56,7 +56,7 @@ describe("the log", () => {
     }
   });
 
-  it("holds no secret, wherever in a line it turns up", () => {
+  it("contains no secret anywhere in a line", () => {
     const { log, lines } = open({ secrets: ["s3cret-of-this-server"] });
     const secret = "s3cret-of-this-server";
     const url = "postgres://spool:s3cret@db/x";
@@ -85,13 +85,13 @@ describe("the log", () => {
 });
 
 describe("the log for people", () => {
-  function shown(write: (log: ReturnType<typeof open>["log"]) => void, { isColoured = false } = {}): string {
+  function shown(write: (log: ReturnType<typeof open>["log"]) => void, { isColored = false } = {}): string {
     const { log, lines } = open();
     write(log);
-    return lines.map(linesForPeople({ isColoured })).join("");
+    return lines.map(linesForPeople({ isColored })).join("");
   }
 
-  it("is a line with the time, the level, what happened, and the fields", () => {
+  it("writes time, level, message and fields on one line", () => {
     const text = shown((log) =>
       log.info({ task_id: "t-1", kind: "echo", labels: { a: "b c" }, note: "d e" }, "it began"),
     );
@@ -99,20 +99,20 @@ describe("the log for people", () => {
     assert.equal(text.slice(15), 'INFO: it began task_id=t-1 kind=echo labels={"a":"b c"} note="d e"\n');
   });
 
-  it("has an error and its causes below", () => {
+  it("writes an error and its causes below", () => {
     const error = new Error("outer", { cause: new Error("inner", { cause: "a text" }) });
     const text = shown((log) => log.error({ err: error, task_id: "t-1" }, "it failed"));
     assert.match(text, /ERROR: it failed task_id=t-1\n {4}Error: outer\n {8}at .*\n {4}caused by Error: inner\n/s);
     assert.match(text, /\n {4}caused by "a text"\n$/);
   });
 
-  it("is coloured where it may be", () => {
+  it("is colored if colors are supported", () => {
     const write = (log: ReturnType<typeof open>["log"]) => log.warn({ a: 1 }, "careful");
-    assert.ok(shown(write, { isColoured: true }).includes("\u001b[33mWARN\u001b[39m"));
+    assert.ok(shown(write, { isColored: true }).includes("\u001b[33mWARN\u001b[39m"));
     assert.ok(!shown(write).includes("\u001b"));
   });
 
-  it("drives no terminal", () => {
+  it("escapes control characters of terminals", () => {
     const hostile = "a\u001b[2J\u009b\r\n\u202e";
     const text = shown((log) => log.error({ err: new Error(hostile), note: hostile }, hostile));
     // eslint-disable-next-line no-control-regex

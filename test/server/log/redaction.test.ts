@@ -47,18 +47,18 @@ describe("redaction, of a text", () => {
     it(`leaves ${JSON.stringify(given)} as it is`, () => assert.equal(text(given), given));
   }
 
-  it("masks what the server knows to be secret, unless it is too short to tell from a word", () => {
+  it("masks known secrets, except those as short as a word", () => {
     const known = redaction(["correct-horse", "spool"]);
     assert.equal(known.text("user correct-horse refused by spool"), "user [redacted] refused by spool");
   });
 
-  it("is cut at 16,384 characters, and of a secret there nothing is left", () => {
+  it("cuts a text at 16,384 characters and leaves no part of a secret there", () => {
     assert.equal(text("x".repeat(16_384)).length, 16_384);
     assert.equal(text("x".repeat(16_385)), `${"x".repeat(16_384)}…`);
     assert.doesNotMatch(text(`${"x".repeat(16_376)} Bearer s3cret and more`), /s3c/);
   });
 
-  it("is done within the time of a test with texts that are made to take long", () => {
+  it("handles hostile texts within the time of a test", () => {
     for (const part of ["://a:", "://", "Bearer ", "-----BEGIN PRIVATE KEY-----", "token=", 'token\\\\"', "a-"]) {
       const hostile = part.repeat(100_000);
       for (let time = 0; time < 10; time++) assert.ok(text(hostile).length <= 16_385, part);
@@ -69,7 +69,7 @@ describe("redaction, of a text", () => {
 describe("redaction, of fields", () => {
   const { fields } = redaction(["correct-horse"]);
 
-  it("masks by name, however deep, in objects and lists, whatever the value", () => {
+  it("masks fields by name at any depth in objects and lists", () => {
     const secrets = { authorization: "a", resumeToken: { a: { b: "c" } }, modelApiKey: 1, params: [1], result: true };
     const masked = Object.fromEntries(Object.keys(secrets).map((name) => [name, "[redacted]"]));
     assert.deepEqual(fields(secrets), masked);
@@ -77,13 +77,13 @@ describe("redaction, of fields", () => {
     assert.deepEqual(fields({ a: { b: { c: [{ d: [secrets] }] } } }), { a: { b: { c: [{ d: ["[deeper]"] }] } } });
   });
 
-  it("leaves what it was given as it was", () => {
+  it("does not change its input", () => {
     const given = { headers: { authorization: "a" } };
     fields(given);
     assert.deepEqual(given, { headers: { authorization: "a" } });
   });
 
-  it("takes of an error its texts and causes, masked, and of its fields those that are harmless", () => {
+  it("keeps masked texts, causes and harmless fields of an error", () => {
     const cause = Object.assign(new Error("password correct-horse refused"), {
       code: "23514",
       constraint: "tasks_status",
@@ -110,7 +110,7 @@ describe("redaction, of fields", () => {
     });
   });
 
-  it("says of bytes only how many they are, and ends with what goes round in a circle", () => {
+  it("logs only the length of bytes and stops at circular references", () => {
     assert.deepEqual(fields({ key: Buffer.from("s3cret") }), { key: "[6 bytes]" });
     const circle: { self?: object } = {};
     circle.self = circle;
@@ -120,7 +120,7 @@ describe("redaction, of fields", () => {
     assert.match(JSON.stringify(fields({ err: error })), /\[deeper\]/);
   });
 
-  it("gives errors that were thrown together, and what is wrong with a field that throws", () => {
+  it("logs aggregated errors and marks a field that throws", () => {
     const { err } = fields({ err: new AggregateError([new Error("Bearer s3cret")], "both") }) as {
       err: { errors: { message: string }[] };
     };

@@ -20,7 +20,7 @@ const KINDS: readonly Kind[] = [
 
 type Line = Record<string, unknown>;
 
-describeOnEachStore("the lines of the log that are about a task", (store) => {
+describeOnEachStore("the log lines of a task", (store) => {
   /** What an engine's log says of a task at info and above, without what every line has, when it has ended. */
   async function linesOf(request: Partial<TaskRequest>, during: (engine: Engine, taskId: string) => Promise<unknown>) {
     const lines: Line[] = [];
@@ -45,7 +45,7 @@ describeOnEachStore("the lines of the log that are about a task", (store) => {
 
   const nothing = async () => {};
 
-  it("are one at its beginning and one at its end", async () => {
+  it("are one at the start and one at the end", async () => {
     const about = { kind: "works", attempt: 1 };
     assert.deepEqual(await linesOf({ kind: "works" }, nothing), [
       { ...about, msg: "an attempt begins" },
@@ -53,7 +53,7 @@ describeOnEachStore("the lines of the log that are about a task", (store) => {
     ]);
   });
 
-  it("say why it failed, and in which trace it was started", async () => {
+  it("contain the failure and the trace of the start", async () => {
     const about = { kind: "fails", attempt: 1, trace_id: TRACE_ID };
     assert.deepEqual(await linesOf({ kind: "fails", traceparent: TRACEPARENT }, nothing), [
       { ...about, msg: "an attempt begins" },
@@ -62,7 +62,7 @@ describeOnEachStore("the lines of the log that are about a task", (store) => {
     ]);
   });
 
-  it("say no trace that is not taken", async () => {
+  it("omit a trace that is not sampled", async () => {
     const lines = await linesOf({ kind: "works", traceparent: TRACEPARENT.replace(/1$/, "0") }, nothing);
     assert.deepEqual(
       lines.map((line) => "trace_id" in line),
@@ -70,7 +70,7 @@ describeOnEachStore("the lines of the log that are about a task", (store) => {
     );
   });
 
-  it("say that it was cancelled, while it ran or before", async () => {
+  it("report a cancel of a running or pending task", async () => {
     const about = { kind: "waits", attempt: 1 };
     const running = await linesOf({ kind: "waits" }, async (engine, taskId) => {
       await untilEvent(engine, taskId, "started");

@@ -37,7 +37,7 @@ class Bench {
   }
 }
 
-describe("the gauges of what waits", () => {
+describe("the gauges of waiting tasks", () => {
   let bench: Bench;
   beforeEach(() => {
     bench = new Bench();
@@ -48,7 +48,7 @@ describe("the gauges of what waits", () => {
     delayed: { echo: 2, other: 0 },
   };
 
-  it("are counted once for all who ask meanwhile, and within five seconds after", async () => {
+  it("are counted once for concurrent scrapes and cached for five seconds", async () => {
     assert.deepEqual(await Promise.all(Array.from({ length: 20 }, () => bench.collect())), Array(20).fill(told));
     bench.nowMs += 4_999;
     assert.deepEqual(await bench.collect(), told);
@@ -58,7 +58,7 @@ describe("the gauges of what waits", () => {
     assert.equal(bench.asked.length, 2);
   });
 
-  it("take a tenth of the time at the most", async () => {
+  it("use at most a tenth of the time for counting", async () => {
     bench.count = async () => {
       bench.nowMs += 2_000;
       return [WAITING];
@@ -72,7 +72,7 @@ describe("the gauges of what waits", () => {
     assert.equal(bench.asked.length, 2);
   });
 
-  it("are zero of a kind that is known and does not wait", async () => {
+  it("are zero for a known kind without waiting tasks", async () => {
     bench.count = async () => [];
     assert.deepEqual(await bench.collect(), {
       waiting: { echo: 0, other: 0 },
@@ -81,7 +81,7 @@ describe("the gauges of what waits", () => {
     });
   });
 
-  it("put what has no label into the rest", async () => {
+  it("add kinds without a label to the shared label", async () => {
     const many = Array.from({ length: KIND_LABELS_MAX }, (_, index) => ({ ...WAITING, kind: `kind-${index}` }));
     bench.count = async () => [...many, { kind: null, waiting: 7, oldestMs: 9_000, delayed: 0 }];
     const { waiting, waiting_oldest_seconds: oldest } = await bench.collect();
@@ -92,7 +92,7 @@ describe("the gauges of what waits", () => {
     assert.equal(oldest!["other"], 9);
   });
 
-  it("are left out when they could not be counted, and are there again when they can", async () => {
+  it("are omitted while counting fails and return afterwards", async () => {
     await bench.collect();
     bench.nowMs += 5_000;
     bench.count = () => Promise.reject(new Error("no database"));
@@ -103,7 +103,7 @@ describe("the gauges of what waits", () => {
     assert.deepEqual(await bench.collect(), told);
   });
 
-  it("are waited for no longer than a second: what comes too late is told to the next, for a minute", async () => {
+  it("delay a scrape by at most a second; a late count is reported for a minute", async () => {
     const late = Promise.withResolvers<KindBacklog[]>();
     bench.count = () => late.promise;
     assert.deepEqual(await bench.collect(), {});

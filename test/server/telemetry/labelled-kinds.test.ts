@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { ASKED_LABELS_MAX, KIND_LABELS_MAX, LabelledKinds } from "../../../src/server/telemetry/labelled-kinds.ts";
 
-describe("the kinds that have a label", () => {
+describe("the kinds with their own label", () => {
   const labelled = (own: readonly string[] = []) => new LabelledKinds((label) => label, own);
   const kinds = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
 
-  it("are those of this process, and those that are heard of, each with one thing of its own", () => {
+  it("are those of this process and those that callers name, each with its own value", () => {
     const held = new LabelledKinds((label) => ({ label }), ["own"]);
     assert.equal(held.of("own"), held.ofRun("own"));
     assert.equal(held.of("another"), held.of("another"));
@@ -26,7 +26,7 @@ describe("the kinds that have a label", () => {
     assert.equal(held.of("one-more"), "one-more");
   });
 
-  it("have room for another once one that was asked for is run here", () => {
+  it("have room for another kind once a named kind runs here", () => {
     const held = labelled();
     for (const kind of kinds("asked", ASKED_LABELS_MAX)) held.of(kind);
     assert.equal(held.ofRun("asked-0"), "asked-0");
@@ -44,7 +44,7 @@ describe("the kinds that have a label", () => {
     assert.equal(labelled(kinds("own", KIND_LABELS_MAX + 1)).labels.length, KIND_LABELS_MAX);
   });
 
-  it("do not hold one that is called like the rest", () => {
+  it("exclude a kind named like the shared label", () => {
     const held = labelled();
     assert.deepEqual([held.of("other"), held.ofRun("other")], ["other", "other"]);
     assert.deepEqual(held.all, ["other"]);

@@ -91,7 +91,7 @@ describe("metrics by OTLP", () => {
     });
   }
 
-  it("are sent at no other time where the interval is more than a timer takes", async () => {
+  it("are not sent early if the interval exceeds the limit of timers", async () => {
     for (const interval of ["3000000000", "Infinity"]) {
       const overflows: Error[] = [];
       const onWarning = (warning: Error) => overflows.push(warning);
@@ -107,7 +107,7 @@ describe("metrics by OTLP", () => {
     }
   });
 
-  it("name the variables of an endpoint that gRPC does not take", async () => {
+  it("name the variables of an endpoint that is invalid for gRPC", async () => {
     const variables = { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: ":::nonsense", OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" };
     await assert.rejects(isSent(variables), {
       name: "ConfigurationError",

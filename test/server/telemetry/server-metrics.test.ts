@@ -99,7 +99,7 @@ describe("the metrics of servers that share a database", () => {
     await startRunning(b, LASTING);
   }
 
-  it("agree with what is stored, summed up over two of them", async () => {
+  it("agree with the stored data, summed up over two servers", async () => {
     await eventually(
       async () => {
         const texts = await scrapeBoth();
@@ -133,7 +133,7 @@ describe("the metrics of servers that share a database", () => {
     );
   }).timeout(MIXED_MS);
 
-  it("count the bytes of the bodies that the journal has committed", async () => {
+  it("count the bytes of bodies that the journal committed", async () => {
     const [client] = clients as [SpoolClient];
     const { url } = servers[0]!;
     // A task that waits for a moment is begun by a claim, which is not the journal's: then once more.
@@ -149,7 +149,7 @@ describe("the metrics of servers that share a database", () => {
     });
   });
 
-  it("tell of followers, long polls and workers while they are there", async () => {
+  it("include followers, long polls and workers while they are connected", async () => {
     const [client] = clients as [SpoolClient];
     const [{ url, address }] = servers as [ServerProcess];
     const taskId = await startRunning(client, LASTING);
@@ -183,7 +183,7 @@ describe("the metrics of servers that share a database", () => {
     });
   }).timeout(MIXED_MS);
 
-  it("miss what a server counted that was killed, and tell of the tasks that it left", async () => {
+  it("lose the counts of a killed server but include the tasks that it left", async () => {
     await startOne();
     const [, , c] = clients as [SpoolClient, SpoolClient, SpoolClient];
     const { url, end } = servers[2]!;

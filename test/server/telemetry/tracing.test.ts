@@ -47,7 +47,7 @@ describe("tracing", () => {
     }
   });
 
-  it("refuses a sampler that there is not, by the variable's name", async () => {
+  it("refuses an unknown sampler and names the variable", async () => {
     const wrong: [Record<string, string>, RegExp][] = [
       [{ OTEL_TRACES_SAMPLER: "sometimes" }, /^OTEL_TRACES_SAMPLER: must be one of always_on, parentbased_always_on/],
       [{ OTEL_TRACES_SAMPLER: "constructor" }, /^OTEL_TRACES_SAMPLER: must be one of/],
@@ -60,7 +60,7 @@ describe("tracing", () => {
     }
   });
 
-  it("names the variables of an endpoint that gRPC does not take", async () => {
+  it("names the variables of an endpoint that is invalid for gRPC", async () => {
     const variables = { OTEL_EXPORTER_OTLP_ENDPOINT: ":::nonsense", OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" };
     await assert.rejects(
       within(variables, () => startTracing(parts)),
