@@ -240,7 +240,7 @@ describe("an excessive caller", () => {
       body: Uint8Array.of(0, 0, 0, 0, 100, 10, 1),
     });
     const answer = `${JSON.stringify([...response.headers])} ${await response.text()}`;
-    assert.match(decodeURIComponent(answer), /one message of 100 bytes/);
+    assert.match(decodeURIComponent(answer), /envelope announces 100 bytes/);
   });
 
   for (const [what, begun, statuses] of [
