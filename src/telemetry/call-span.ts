@@ -20,7 +20,7 @@ const headerGetter: TextMapGetter<ReadHeader> = {
   get: (read, name) => read(name),
 };
 
-/** The span of a call at a door: a child of its caller's, where the caller says so. */
+/** The span of a call at an endpoint: a child of its caller's, where the caller says so. */
 export class CallSpan {
   readonly #span: Span;
   readonly #context: Context;

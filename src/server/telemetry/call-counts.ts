@@ -28,7 +28,6 @@ export class CallCounts {
   }
 
   /** Returns the counter of an endpoint. @param door the value of the label `door` */
-  /** Returns the counter of an endpoint. @param door the value of the label `door` */
   at(door: string): CountCall {
     const known = new Map<DescMethod, MethodCalls>();
     return (method) => {
