@@ -18,6 +18,7 @@ const STEPS: Readonly<Record<string, string>> = {
   "The linter finds nothing": "npm run --silent lint",
   "The format is the house's": "prettier --check --log-level warn .",
   "Nothing is unused": "knip",
+  "The prose is plain": "npm run --silent prose",
   "The tests pass": "npm run --silent test -- --forbid-only",
 };
 

@@ -1,0 +1,77 @@
+// `npm run prose`: holds the docs, the proto files, and the comments and messages of the code to plain English.
+// Files of scripts/prose/left.txt are still to be rewritten. A file that has become plain must leave that list;
+// `npm run prose -- --renew` takes such files out.
+
+import { spawnSync } from "node:child_process";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { EXCEPTIONS } from "./prose/exceptions.ts";
+import { findBannedTurns, findLongSentences, findLongSubjects } from "./prose/findings.ts";
+import type { Finding } from "./prose/findings.ts";
+import { passagesOfCode, passagesOfMarkdown, passagesOfProto } from "./prose/passages.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const LEFT = join(import.meta.dirname, "prose/left.txt");
+const SUBJECTS_MAX = 50;
+
+const found = findInFiles().filter(
+  ({ file, problem }) =>
+    !EXCEPTIONS.some((exception) => exception.file === file && problem.includes(exception.problem)),
+);
+const withFindings = new Set(found.map(({ file }) => file));
+const left = readFileSync(LEFT, "utf8").split("\n").filter(Boolean);
+const plain = left.filter((file) => !withFindings.has(file));
+
+const renew = process.argv.includes("--renew");
+if (renew) {
+  const still = left.filter((file) => withFindings.has(file));
+  writeFileSync(LEFT, still.map((file) => `${file}\n`).join(""));
+}
+
+const findings = [
+  ...found.filter(({ file }) => !left.includes(file)),
+  ...(renew
+    ? []
+    : plain.map((file) => ({
+        file: "scripts/prose/left.txt",
+        line: left.indexOf(file) + 1,
+        problem: `${file} is plain now: take it out`,
+      }))),
+  ...findLongSubjects(readSubjects()),
+];
+for (const { file, line, problem } of findings) console.error(`${file}:${line}: ${problem}`);
+process.exitCode = findings.length > 0 ? 1 : 0;
+
+function findInFiles(): Finding[] {
+  const pages = globSync(["README.md", "CONTRIBUTING.md", "docs/**/*.md"], { cwd: ROOT });
+  const protos = globSync("proto/spool/**/*.proto", { cwd: ROOT });
+  const code = globSync(["src/**/*.ts", "src/**/*.tsx"], { cwd: ROOT }).filter((file) => !file.startsWith("src/gen/"));
+  return [
+    ...pages.toSorted().flatMap((file) => findInText(file, passagesOfMarkdown(read(file)))),
+    ...protos.toSorted().flatMap((file) => findInText(file, passagesOfProto(read(file)))),
+    ...code.toSorted().flatMap((file) => findBannedTurns(file, passagesOfCode(read(file)))),
+  ];
+}
+
+function findInText(file: string, passages: ReturnType<typeof passagesOfMarkdown>): Finding[] {
+  return [...findBannedTurns(file, passages), ...findLongSentences(file, passages)];
+}
+
+function read(file: string): string {
+  return readFileSync(join(ROOT, file), "utf8");
+}
+
+/** Returns the subjects of the branch's commits, or of the last {@link SUBJECTS_MAX} on main. None outside of a repository. */
+function readSubjects(): string[] {
+  const base = git("merge-base", "HEAD", "origin/main") || git("merge-base", "HEAD", "main");
+  const isBranch = base !== "" && base !== git("rev-parse", "HEAD");
+  const range = isBranch ? [`${base}..HEAD`] : ["-n", `${SUBJECTS_MAX}`];
+  return git("log", "--no-merges", "--format=%s", ...range)
+    .split("\n")
+    .filter(Boolean);
+}
+
+function git(...args: string[]): string {
+  const { status, stdout } = spawnSync("git", args, { cwd: ROOT, encoding: "utf8" });
+  return status === 0 ? stdout.trim() : "";
+}
