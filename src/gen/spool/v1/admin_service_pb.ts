@@ -148,7 +148,7 @@ export const DoctorCheckStatusSchema: GenEnum<DoctorCheckStatus> = /*@__PURE__*/
   enumDesc(file_spool_v1_admin_service, 0);
 
 /**
- * What operators ask a server. Its errors are in errors.proto.
+ * Calls for operators. Its errors are in errors.proto.
  *
  * @generated from service spool.v1.AdminService
  */

@@ -13,9 +13,9 @@ export const file_spool_v1_errors: GenFile = /*@__PURE__*/
   fileDesc("ChVzcG9vbC92MS9lcnJvcnMucHJvdG8SCHNwb29sLnYxKrUFCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1FUlJPUl9SRUFTT05fSU5WQUxJRF9BUkdVTUVOVBABEh0KGUVSUk9SX1JFQVNPTl9LSU5EX1VOS05PV04QAhIfChtFUlJPUl9SRUFTT05fVEFTS19OT1RfRk9VTkQQAxIiCh5FUlJPUl9SRUFTT05fVEFTS19OT1RfVEVSTUlOQUwQBBIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9JRF9SRVVTRUQQBRIbChdFUlJPUl9SRUFTT05fTEVBU0VfTE9TVBAGEiIKHkVSUk9SX1JFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRAHEhkKFUVSUk9SX1JFQVNPTl9EUkFJTklORxAIEhsKF0VSUk9SX1JFQVNPTl9PVkVSTE9BREVEEAkSIAocRVJST1JfUkVBU09OX1VOQVVUSEVOVElDQVRFRBAKEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBALEicKI0VSUk9SX1JFQVNPTl9DQUxMX0RFQURMSU5FX0VYQ0VFREVEEAwSHwobRVJST1JfUkVBU09OX0NBTExfQ0FOQ0VMTEVEEA0SGwoXRVJST1JfUkVBU09OX0FQUEVORF9HQVAQDhIdChlFUlJPUl9SRUFTT05fT1VUX09GX1BMQUNFEA8SHQoZRVJST1JfUkVBU09OX1NFU1NJT05fTE9TVBAQEh4KGkVSUk9SX1JFQVNPTl9XT1JLRVJfU0lMRU5UEBESHwobRVJST1JfUkVBU09OX09SSUdJTl9SRUZVU0VEEBISIQodRVJST1JfUkVBU09OX1NFUV9PVVRfT0ZfUkFOR0UQExIeChpFUlJPUl9SRUFTT05fVU5JTVBMRU1FTlRFRBAUYgZwcm90bzM");
 
 /**
- * The reason in the google.rpc.ErrorInfo (domain "spool") that every error of this service carries,
- * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. Errors that the gRPC library and
- * Connect find by themselves carry one too.
+ * The reason in the google.rpc.ErrorInfo (domain "spool") that every error of this service carries, without the prefix:
+ * a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. Errors raised by the gRPC library and by Connect
+ * carry one too.
  *
  * @generated from enum spool.v1.ErrorReason
  */
@@ -35,7 +35,8 @@ export const ErrorReason = {
   INVALID_ARGUMENT: 1,
 
   /**
-   * INVALID_ARGUMENT. Nobody has the kind and such starts are refused, or only another can check it; metadata: kind.
+   * INVALID_ARGUMENT. No server or worker runs the kind and the server refuses such starts, or only another process can
+   * check the params. Metadata: kind.
    *
    * @generated from enum value: ERROR_REASON_KIND_UNKNOWN = 2;
    */
@@ -49,7 +50,7 @@ export const ErrorReason = {
   TASK_NOT_FOUND: 3,
 
   /**
-   * FAILED_PRECONDITION. The result was asked of a task that has not ended; metadata: task_id, current_status.
+   * FAILED_PRECONDITION. GetResult of a task that has not ended. Metadata: task_id, current_status.
    *
    * @generated from enum value: ERROR_REASON_TASK_NOT_TERMINAL = 4;
    */
@@ -63,29 +64,30 @@ export const ErrorReason = {
   REQUEST_ID_REUSED: 5,
 
   /**
-   * ABORTED. The attempt no longer owns its task; metadata: task_id.
+   * ABORTED. The attempt no longer owns its task. Metadata: task_id.
    *
    * @generated from enum value: ERROR_REASON_LEASE_LOST = 6;
    */
   LEASE_LOST: 6,
 
   /**
-   * UNAVAILABLE, with google.rpc.RetryInfo. The database cannot be reached, or is in trouble: it refuses what it would do
-   * at another time. Metadata: sqlstate, where the database has answered.
+   * UNAVAILABLE, with google.rpc.RetryInfo. The database is unreachable, or refuses a statement for a temporary reason.
+   * Metadata: sqlstate, if the database answered.
    *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 7;
    */
   STORE_UNAVAILABLE: 7,
 
   /**
-   * UNAVAILABLE, with google.rpc.RetryInfo. The server is shutting down; ask again, here or elsewhere.
+   * UNAVAILABLE, with google.rpc.RetryInfo. The server is shutting down: retry on this or another server.
    *
    * @generated from enum value: ERROR_REASON_DRAINING = 8;
    */
   DRAINING: 8,
 
   /**
-   * RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. More waits than the server takes at once, of all or of one connection.
+   * RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. More calls wait than the server allows in total or on one
+   * connection.
    *
    * @generated from enum value: ERROR_REASON_OVERLOADED = 9;
    */
@@ -99,7 +101,7 @@ export const ErrorReason = {
   UNAUTHENTICATED: 10,
 
   /**
-   * INTERNAL. Something that has no name; metadata: error_id, which the server's log has too.
+   * INTERNAL. An unexpected error. Metadata: error_id, which is also in the server's log.
    *
    * @generated from enum value: ERROR_REASON_INTERNAL = 11;
    */
@@ -113,56 +115,58 @@ export const ErrorReason = {
   CALL_DEADLINE_EXCEEDED: 12,
 
   /**
-   * CANCELLED. The caller went away.
+   * CANCELLED. The caller cancelled the call or disconnected.
    *
    * @generated from enum value: ERROR_REASON_CALL_CANCELLED = 13;
    */
   CALL_CANCELLED: 13,
 
   /**
-   * FAILED_PRECONDITION. Events before these are missing; metadata: task_id, appended.
+   * FAILED_PRECONDITION. Events before the appended ones are missing. Metadata: task_id, appended.
    *
    * @generated from enum value: ERROR_REASON_APPEND_GAP = 14;
    */
   APPEND_GAP: 14,
 
   /**
-   * FAILED_PRECONDITION. A message that has no place here: a second Hello, none at first, something after its Finish.
+   * FAILED_PRECONDITION. A message out of order: a second Hello, a first message other than Hello, or a message of an
+   * attempt after its Finish.
    *
    * @generated from enum value: ERROR_REASON_OUT_OF_PLACE = 15;
    */
   OUT_OF_PLACE: 15,
 
   /**
-   * ABORTED. The session of this stream has run out, or goes on by another stream; connect again.
+   * ABORTED. The session of this stream expired, or was resumed on another stream: reconnect.
    *
    * @generated from enum value: ERROR_REASON_SESSION_LOST = 16;
    */
   SESSION_LOST: 16,
 
   /**
-   * UNAVAILABLE, with google.rpc.RetryInfo. Nothing came from the worker for three heartbeat intervals.
+   * UNAVAILABLE, with google.rpc.RetryInfo. The server received nothing from the worker for three heartbeat intervals.
    *
    * @generated from enum value: ERROR_REASON_WORKER_SILENT = 17;
    */
   WORKER_SILENT: 17,
 
   /**
-   * PERMISSION_DENIED. At the HTTP endpoint: an origin of a page, or a host, that it does not know; metadata: host, origin.
+   * PERMISSION_DENIED. The HTTP endpoint does not allow the page's origin or the host. Metadata: host, origin.
    *
    * @generated from enum value: ERROR_REASON_ORIGIN_REFUSED = 18;
    */
   ORIGIN_REFUSED: 18,
 
   /**
-   * OUT_OF_RANGE. A stream from past last_seq + 1 of a task that has not ended; metadata: task_id, from_seq, last_seq.
+   * OUT_OF_RANGE. A stream starts past last_seq + 1 of a task that has not ended. Metadata: task_id, from_seq,
+   * last_seq.
    *
    * @generated from enum value: ERROR_REASON_SEQ_OUT_OF_RANGE = 19;
    */
   SEQ_OUT_OF_RANGE: 19,
 
   /**
-   * UNIMPLEMENTED. There is no such method, or the request is compressed in a way that the server does not know.
+   * UNIMPLEMENTED. Unknown method, or a compression of the request that the server does not support.
    *
    * @generated from enum value: ERROR_REASON_UNIMPLEMENTED = 20;
    */
@@ -170,9 +174,9 @@ export const ErrorReason = {
 } as const;
 
 /**
- * The reason in the google.rpc.ErrorInfo (domain "spool") that every error of this service carries,
- * without the prefix: a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. Errors that the gRPC library and
- * Connect find by themselves carry one too.
+ * The reason in the google.rpc.ErrorInfo (domain "spool") that every error of this service carries, without the prefix:
+ * a reason TASK_NOT_FOUND stands for ERROR_REASON_TASK_NOT_FOUND. Errors raised by the gRPC library and by Connect
+ * carry one too.
  *
  * @generated from enum spool.v1.ErrorReason
  */

@@ -23,21 +23,21 @@ export const file_spool_v1_event: GenFile = /*@__PURE__*/
  */
 export type Event = Message<"spool.v1.Event"> & {
   /**
-   * Its position: 1, 2, 3, … with no gap, no repeat and no reorder.
+   * Position on the tape: 1, 2, 3, … without gaps, repeats or reordering.
    *
    * @generated from field: int64 seq = 1;
    */
   seq: bigint;
 
   /**
-   * When it was recorded, by the database's clock. The seq orders events; the time does not.
+   * When the event was recorded, by the database's clock. The seq orders events; the time does not.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */
   time?: Timestamp | undefined;
 
   /**
-   * What happened. A client ignores a body that it does not know.
+   * What happened. Clients must ignore unknown bodies.
    *
    * @generated from oneof spool.v1.Event.body
    */
@@ -94,7 +94,7 @@ export const EventSchema: GenMessage<Event> = /*@__PURE__*/
   messageDesc(file_spool_v1_event, 0);
 
 /**
- * An attempt began. The first event of every task that ever ran.
+ * An attempt began. The first event of every task that has run.
  *
  * @generated from message spool.v1.Started
  */
@@ -120,13 +120,13 @@ export const StartedSchema: GenMessage<Started> = /*@__PURE__*/
   messageDesc(file_spool_v1_event, 1);
 
 /**
- * How far a phase of the work has come.
+ * The progress of one phase of the work.
  *
  * @generated from message spool.v1.Progress
  */
 export type Progress = Message<"spool.v1.Progress"> & {
   /**
-   * Names the phase, 1 to 128 characters. Each phase counts for itself.
+   * Name of the phase, 1 to 128 characters. Each phase has its own counts.
    *
    * @generated from field: string phase = 1;
    */
@@ -140,7 +140,7 @@ export type Progress = Message<"spool.v1.Progress"> & {
   current: bigint;
 
   /**
-   * Units to do, 0 to 2^53 - 1; 0 where that is not known.
+   * Total units, 0 to 2^53 - 1. 0: unknown.
    *
    * @generated from field: int64 total = 3;
    */
@@ -160,7 +160,7 @@ export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
   messageDesc(file_spool_v1_event, 2);
 
 /**
- * A line for people.
+ * A log line, for people.
  *
  * @generated from message spool.v1.Log
  */
@@ -184,13 +184,13 @@ export const LogSchema: GenMessage<Log> = /*@__PURE__*/
   messageDesc(file_spool_v1_event, 3);
 
 /**
- * A piece of the outcome that is there before the end: a file's error, a token of a text, an item found.
+ * A part of the outcome that is available before the end: the error of a file, a token of a text, an item found.
  *
  * @generated from message spool.v1.Partial
  */
 export type Partial$ = Message<"spool.v1.Partial"> & {
   /**
-   * Names the sort of piece, 1 to 128 characters. The last `checkpoint` is what a later attempt is given.
+   * Name of the kind of part, 1 to 128 characters. A later attempt receives the last partial of kind `checkpoint`.
    *
    * @generated from field: string kind = 1;
    */
@@ -210,13 +210,13 @@ export const PartialSchema: GenMessage<Partial$> = /*@__PURE__*/
   messageDesc(file_spool_v1_event, 4);
 
 /**
- * Somebody asked to cancel the running task. Its code has been signalled and has its grace.
+ * A caller asked to cancel the running task. The attempt is signalled, and has the grace period to end.
  *
  * @generated from message spool.v1.CancelRequested
  */
 export type CancelRequested = Message<"spool.v1.CancelRequested"> & {
   /**
-   * As given at CancelTask; may be empty.
+   * The reason given to CancelTask. May be empty.
    *
    * @generated from field: string reason = 1;
    */
@@ -231,20 +231,20 @@ export const CancelRequestedSchema: GenMessage<CancelRequested> = /*@__PURE__*/
   messageDesc(file_spool_v1_event, 5);
 
 /**
- * The attempt failed, or was handed on by a server that stopped, and the task will be tried again.
+ * The attempt failed, or a stopping server handed the task over. The task will be retried.
  *
  * @generated from message spool.v1.Retrying
  */
 export type Retrying = Message<"spool.v1.Retrying"> & {
   /**
-   * Why the attempt failed; SERVER_SHUTDOWN where it was handed on, WORKER_UNREACHED where it never began.
+   * Why the attempt failed. SERVER_SHUTDOWN: the task was handed over. WORKER_UNREACHED: the attempt never began.
    *
    * @generated from field: spool.v1.TaskError error = 1;
    */
   error?: TaskError | undefined;
 
   /**
-   * Not before.
+   * The earliest time of the next attempt.
    *
    * @generated from field: google.protobuf.Timestamp next_attempt_at = 2;
    */
@@ -259,7 +259,8 @@ export const RetryingSchema: GenMessage<Retrying> = /*@__PURE__*/
   messageDesc(file_spool_v1_event, 6);
 
 /**
- * The end. Exactly one a task, always its last event, visible only together with the terminal status.
+ * The end of the task. Each ended task has exactly one. It is always the last event, and becomes visible together with
+ * the terminal status.
  *
  * @generated from message spool.v1.Final
  */
@@ -276,7 +277,7 @@ export type Final = Message<"spool.v1.Final"> & {
    */
   outcome: {
     /**
-     * Of a task that succeeded, at most 3 MiB.
+     * Set if the task succeeded. At most 3 MiB.
      *
      * @generated from field: google.protobuf.Struct result = 2;
      */
@@ -284,7 +285,7 @@ export type Final = Message<"spool.v1.Final"> & {
     case: "result";
   } | {
     /**
-     * Of a task that failed or was cancelled.
+     * Set if the task failed or was cancelled.
      *
      * @generated from field: spool.v1.TaskError error = 3;
      */
@@ -301,7 +302,7 @@ export const FinalSchema: GenMessage<Final> = /*@__PURE__*/
   messageDesc(file_spool_v1_event, 7);
 
 /**
- * How much a log line matters.
+ * The severity of a log line.
  *
  * @generated from enum spool.v1.LogLevel
  */
@@ -335,7 +336,7 @@ export const LogLevel = {
 } as const;
 
 /**
- * How much a log line matters.
+ * The severity of a log line.
  *
  * @generated from enum spool.v1.LogLevel
  */

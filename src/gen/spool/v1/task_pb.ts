@@ -15,7 +15,7 @@ export const file_spool_v1_task: GenFile = /*@__PURE__*/
   fileDesc("ChNzcG9vbC92MS90YXNrLnByb3RvEghzcG9vbC52MSKWBgoEVGFzaxIPCgd0YXNrX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSJAoGc3RhdHVzGAMgASgOMhQuc3Bvb2wudjEuVGFza1N0YXR1cxInCgZwYXJhbXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhUKDXBhcmFtc19kaWdlc3QYBSABKAkSKgoGbGFiZWxzGAYgAygLMhouc3Bvb2wudjEuVGFzay5MYWJlbHNFbnRyeRISCgpyZXF1ZXN0X2lkGAcgASgJEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZydW5fYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2RlYWRsaW5lX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgd0aW1lb3V0GA0gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB2F0dGVtcHQYDiABKAUSFAoMbWF4X2F0dGVtcHRzGA8gASgFEjcKE2NhbmNlbF9yZXF1ZXN0ZWRfYXQYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGxhc3Rfc2VxGBEgASgDEjcKE2F0dGVtcHRfZGVhZGxpbmVfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKDHJldHJ5X3BvbGljeRgTIAEoCzIVLnNwb29sLnYxLlJldHJ5UG9saWN5EhEKCWhhbmRvdmVycxgUIAEoBRIVCg1hd2FpdHNfd29ya2VyGBUgASgIGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEirQEKC1JldHJ5UG9saWN5EjIKD2luaXRpYWxfYmFja29mZhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgttYXhfYmFja29mZhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaChJiYWNrb2ZmX211bHRpcGxpZXIYAyABKAESEwoGaml0dGVyGAQgASgBSACIAQFCCQoHX2ppdHRlciJWCglUYXNrRXJyb3ISDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSKAoHZGV0YWlscxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QqqQEKClRhc2tTdGF0dXMSGwoXVEFTS19TVEFUVVNfVU5TUEVDSUZJRUQQABIXChNUQVNLX1NUQVRVU19QRU5ESU5HEAESFwoTVEFTS19TVEFUVVNfUlVOTklORxACEhkKFVRBU0tfU1RBVFVTX1NVQ0NFRURFRBADEhYKElRBU0tfU1RBVFVTX0ZBSUxFRBAEEhkKFVRBU0tfU1RBVFVTX0NBTkNFTExFRBAFYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
- * A unit of work. Its tape is read by GetEvents and StreamEvents, its result by GetResult.
+ * A unit of work. GetEvents and StreamEvents read its tape, GetResult reads its result.
  *
  * @generated from message spool.v1.Task
  */
@@ -28,7 +28,7 @@ export type Task = Message<"spool.v1.Task"> & {
   taskId: string;
 
   /**
-   * What code runs it. 1 to 128 characters of [A-Za-z0-9._-].
+   * Names the code that runs the task. 1 to 128 characters of [A-Za-z0-9._-].
    *
    * @generated from field: string kind = 2;
    */
@@ -40,7 +40,7 @@ export type Task = Message<"spool.v1.Task"> & {
   status: TaskStatus;
 
   /**
-   * As given at StartTask, at most 1 MiB as JSON. Left out of ListTasks.
+   * As given to StartTask, at most 1 MiB as JSON. ListTasks leaves them out.
    *
    * @generated from field: google.protobuf.Struct params = 4;
    */
@@ -54,14 +54,14 @@ export type Task = Message<"spool.v1.Task"> & {
   paramsDigest: string;
 
   /**
-   * As given at StartTask.
+   * As given to StartTask.
    *
    * @generated from field: map<string, string> labels = 6;
    */
   labels: { [key: string]: string };
 
   /**
-   * As given at StartTask; empty where none was.
+   * As given to StartTask. Empty: none.
    *
    * @generated from field: string request_id = 7;
    */
@@ -75,57 +75,56 @@ export type Task = Message<"spool.v1.Task"> & {
   createdAt?: Timestamp | undefined;
 
   /**
-   * When its first attempt began. Unset while pending, and on a task that ended before it ever ran.
+   * When the first attempt began. Unset while the task is pending, and on a task that ended without an attempt.
    *
    * @generated from field: google.protobuf.Timestamp started_at = 9;
    */
   startedAt?: Timestamp | undefined;
 
   /**
-   * When it ended. Set exactly when status is terminal.
+   * When the task ended. Set exactly when the status is terminal.
    *
    * @generated from field: google.protobuf.Timestamp finished_at = 10;
    */
   finishedAt?: Timestamp | undefined;
 
   /**
-   * It is not run before this time: as given at StartTask, or when the next attempt is due.
+   * The task does not run before this time: as given to StartTask, or when the next attempt is due.
    *
    * @generated from field: google.protobuf.Timestamp run_at = 11;
    */
   runAt?: Timestamp | undefined;
 
   /**
-   * When the task as a whole is ended with DEADLINE_EXCEEDED, however far it has come: as given at StartTask.
-   * Unset: never.
+   * Deadline of the whole task, as given to StartTask. The task then ends with DEADLINE_EXCEEDED. Unset: never.
    *
    * @generated from field: google.protobuf.Timestamp deadline_at = 12;
    */
   deadlineAt?: Timestamp | undefined;
 
   /**
-   * How long an attempt may run. Unset: without end.
+   * How long an attempt may run. Unset: no limit.
    *
    * @generated from field: google.protobuf.Duration timeout = 13;
    */
   timeout?: Duration | undefined;
 
   /**
-   * The attempt that runs or ran last, from 1; 0 before the first.
+   * Number of the current or last attempt, from 1. 0 before the first.
    *
    * @generated from field: int32 attempt = 14;
    */
   attempt: number;
 
   /**
-   * How many attempts the task may use. Those that were handed on do not count: see handovers.
+   * How many attempts the task may use. Handovers do not count.
    *
    * @generated from field: int32 max_attempts = 15;
    */
   maxAttempts: number;
 
   /**
-   * When somebody first asked to cancel it.
+   * When a caller first asked to cancel the task.
    *
    * @generated from field: google.protobuf.Timestamp cancel_requested_at = 16;
    */
@@ -139,29 +138,30 @@ export type Task = Message<"spool.v1.Task"> & {
   lastSeq: bigint;
 
   /**
-   * When the attempt now running is ended with DEADLINE_EXCEEDED: by its timeout, or with the task. Unset where it has
-   * neither, and while none runs.
+   * Deadline of the running attempt: its timeout, or the deadline of the task. The attempt then ends with
+   * DEADLINE_EXCEEDED. Unset if there is neither, or if no attempt runs.
    *
    * @generated from field: google.protobuf.Timestamp attempt_deadline_at = 18;
    */
   attemptDeadlineAt?: Timestamp | undefined;
 
   /**
-   * What counts for this task: every field is set.
+   * The policy in effect for this task. Every field is set.
    *
    * @generated from field: spool.v1.RetryPolicy retry_policy = 19;
    */
   retryPolicy?: RetryPolicy | undefined;
 
   /**
-   * How many attempts were handed on by a server that stopped. They do not count against max_attempts.
+   * How many attempts stopping servers handed over. Handovers do not count against max_attempts.
    *
    * @generated from field: int32 handovers = 20;
    */
   handovers: number;
 
   /**
-   * It waits, and no process that lives has its kind: it is run when one comes that has. As of a second ago or less.
+   * The task waits because no live server or worker runs its kind. It runs when one connects that does. At most 1 s
+   * old.
    *
    * @generated from field: bool awaits_worker = 21;
    */
@@ -176,8 +176,8 @@ export const TaskSchema: GenMessage<Task> = /*@__PURE__*/
   messageDesc(file_spool_v1_task, 0);
 
 /**
- * How long a task waits after a failed attempt: longer with each, and a little at random. In a request, what is left
- * out is as the kind says, else the default.
+ * The wait after a failed attempt: exponential backoff with jitter. A field left out of a request takes the kind's
+ * value, or else the default.
  *
  * @generated from message spool.v1.RetryPolicy
  */
@@ -204,8 +204,8 @@ export type RetryPolicy = Message<"spool.v1.RetryPolicy"> & {
   backoffMultiplier: number;
 
   /**
-   * The share of the wait that is left to chance, so that tasks that failed together do not come back together: 0 to 1.
-   * A task waits between 1 - jitter and 1 of what the fields above say. Default: 0.2.
+   * The random share of the wait, 0 to 1, so that tasks that failed together do not retry together. A task waits
+   * between 1 - jitter and 1 times the backoff above. Default: 0.2.
    *
    * @generated from field: optional double jitter = 4;
    */
@@ -226,11 +226,11 @@ export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
  */
 export type TaskError = Message<"spool.v1.TaskError"> & {
   /**
-   * For programs: UPPER_SNAKE_CASE, at most 63 characters. The kind's own, or one of the server's:
-   * CANCELLED, DEADLINE_EXCEEDED, WORKER_LOST (its process died), WORKER_CRASHED (its code took its process down, or
-   * its process died in several attempts in a row), WORKER_UNREACHED (the attempt never began), SERVER_SHUTDOWN,
-   * KIND_FAILED (the code threw something unnamed, or returned what cannot be stored),
-   * INVALID_ARGUMENT (the kind refused the params when the task was to run).
+   * For programs: UPPER_SNAKE_CASE, at most 63 characters. One of the kind's own reasons, or one of the server's:
+   * CANCELLED, DEADLINE_EXCEEDED, SERVER_SHUTDOWN, or one of these. WORKER_LOST: the process died. WORKER_CRASHED: the
+   * code crashed its process, or the process died in several attempts in a row. WORKER_UNREACHED: the attempt never
+   * began. KIND_FAILED: the code threw an error without a reason, or returned a value that cannot be stored.
+   * INVALID_ARGUMENT: the kind refused the params before the task ran.
    *
    * @generated from field: string reason = 1;
    */
@@ -244,7 +244,7 @@ export type TaskError = Message<"spool.v1.TaskError"> & {
   message: string;
 
   /**
-   * Whatever else the kind tells.
+   * More details from the kind.
    *
    * @generated from field: google.protobuf.Struct details = 3;
    */
@@ -259,7 +259,7 @@ export const TaskErrorSchema: GenMessage<TaskError> = /*@__PURE__*/
   messageDesc(file_spool_v1_task, 2);
 
 /**
- * Where a task stands. A task is born PENDING or RUNNING and ends in exactly one of the last three.
+ * The status of a task. A task starts as PENDING or RUNNING and ends in exactly one of the last three.
  *
  * @generated from enum spool.v1.TaskStatus
  */
@@ -272,14 +272,14 @@ export const TaskStatus = {
   UNSPECIFIED: 0,
 
   /**
-   * Stored, and waiting for a process that runs its kind.
+   * Stored, and waiting for a server or worker that runs its kind.
    *
    * @generated from enum value: TASK_STATUS_PENDING = 1;
    */
   PENDING: 1,
 
   /**
-   * An attempt owns it.
+   * An attempt owns the task.
    *
    * @generated from enum value: TASK_STATUS_RUNNING = 2;
    */
@@ -300,7 +300,7 @@ export const TaskStatus = {
   FAILED: 4,
 
   /**
-   * Ended because somebody asked for it. Terminal.
+   * Ended at a caller's request. Terminal.
    *
    * @generated from enum value: TASK_STATUS_CANCELLED = 5;
    */
@@ -308,7 +308,7 @@ export const TaskStatus = {
 } as const;
 
 /**
- * Where a task stands. A task is born PENDING or RUNNING and ends in exactly one of the last three.
+ * The status of a task. A task starts as PENDING or RUNNING and ends in exactly one of the last three.
  *
  * @generated from enum spool.v1.TaskStatus
  */

@@ -23,17 +23,18 @@ export const file_spool_v1_task_service: GenFile = /*@__PURE__*/
  */
 export type StartTaskRequest = Message<"spool.v1.StartTaskRequest"> & {
   /**
-   * What code runs it. 1 to 128 characters of [A-Za-z0-9._-]. Where no process has the kind, it is refused with
-   * KIND_UNKNOWN, or the task waits until one comes that has, and says so (awaits_worker), as the server is set.
+   * Names the code that runs the task. 1 to 128 characters of [A-Za-z0-9._-]. If no server or worker runs the kind, a
+   * setting of the server decides: the start is refused with KIND_UNKNOWN, or the task waits with awaits_worker set.
    *
    * @generated from field: string kind = 1;
    */
   kind: string;
 
   /**
-   * What the kind is given: checked by the kind before the task is stored, where this server has it, else before it
-   * runs. At most 1 MiB as JSON and 3 MiB as protobuf, nested at most 32 deep, with at most 20,000 values (each object,
-   * list, text, number, boolean and null counts one). Numbers are doubles: pass integers beyond 2^53 - 1 as text.
+   * Input of the kind. The kind validates it before the task is stored if this server runs the kind, or else before the
+   * task runs. At most 1 MiB as JSON and 3 MiB as protobuf, nested at most 32 deep, with at most 20,000 values (each
+   * object, list, text, number, boolean and null counts one). Numbers are doubles: pass integers beyond 2^53 - 1 as
+   * text.
    *
    * @generated from field: google.protobuf.Struct params = 2;
    */
@@ -59,7 +60,7 @@ export type StartTaskRequest = Message<"spool.v1.StartTaskRequest"> & {
   labels: { [key: string]: string };
 
   /**
-   * How long an attempt may run: 1 ms to 30 days. Unset: without end.
+   * How long an attempt may run: 1 ms to 30 days. Unset: no limit.
    *
    * @generated from field: google.protobuf.Duration timeout = 5;
    */
@@ -73,7 +74,7 @@ export type StartTaskRequest = Message<"spool.v1.StartTaskRequest"> & {
   maxAttempts: number;
 
   /**
-   * Not to be run before: at most 366 days ahead; a time that has passed means now.
+   * The task does not run before this time: at most 366 days ahead. A time in the past means now.
    *
    * @generated from field: google.protobuf.Timestamp run_at = 7;
    */
@@ -201,7 +202,7 @@ export type RunTaskResponse = Message<"spool.v1.RunTaskResponse"> & {
   events: Event[];
 
   /**
-   * The seq to read on from.
+   * The from_seq of the next read.
    *
    * @generated from field: int64 next_from_seq = 2;
    */
@@ -283,7 +284,7 @@ export type ListTasksRequest = Message<"spool.v1.ListTasksRequest"> & {
   labels: { [key: string]: string };
 
   /**
-   * Give the latest progress of the running ones too.
+   * Whether to return the latest progress of running tasks too.
    *
    * @generated from field: bool with_progress = 6;
    */
@@ -324,8 +325,8 @@ export type ListTasksResponse = Message<"spool.v1.ListTasksResponse"> & {
   nextPageToken: string;
 
   /**
-   * Where it was asked for: by task_id, the latest progress of the running tasks among these. A task is left out that
-   * has none among the last 256 events of its tape.
+   * With with_progress: the latest progress of each running task of the page, by task_id. Tasks without progress among
+   * the last 256 events of the tape are left out.
    *
    * @generated from field: map<string, spool.v1.Progress> progress = 3;
    */
@@ -522,7 +523,7 @@ export type StreamEventsResponse = Message<"spool.v1.StreamEventsResponse"> & {
   events: Event[];
 
   /**
-   * The seq to read on from.
+   * The from_seq of the next read.
    *
    * @generated from field: int64 next_from_seq = 2;
    */
@@ -973,14 +974,14 @@ export const CancelOutcome = {
   CANCELLED: 1,
 
   /**
-   * The task is running; the wish is durable, and its code has been told.
+   * The task is running. The cancel request is durable, and the attempt is signalled.
    *
    * @generated from enum value: CANCEL_OUTCOME_REQUESTED = 2;
    */
   REQUESTED: 2,
 
   /**
-   * The task had ended before; nothing was changed.
+   * The task had ended before. Nothing changed.
    *
    * @generated from enum value: CANCEL_OUTCOME_ALREADY_TERMINAL = 3;
    */
@@ -1001,7 +1002,7 @@ export const CancelOutcomeSchema: GenEnum<CancelOutcome> = /*@__PURE__*/
   enumDesc(file_spool_v1_task_service, 0);
 
 /**
- * What a stream over many tasks tells of each.
+ * What FollowTasks sends for each task.
  *
  * @generated from enum spool.v1.FollowView
  */
@@ -1021,7 +1022,7 @@ export const FollowView = {
   EVENTS: 1,
 
   /**
-   * The task as it stands, each time that it has changed: what changes several times between two frames is told once.
+   * The current task, each time that it has changed. Several changes between two frames are sent once.
    *
    * @generated from enum value: FOLLOW_VIEW_TASKS = 2;
    */
@@ -1029,7 +1030,7 @@ export const FollowView = {
 } as const;
 
 /**
- * What a stream over many tasks tells of each.
+ * What FollowTasks sends for each task.
  *
  * @generated from enum spool.v1.FollowView
  */
@@ -1042,16 +1043,16 @@ export const FollowViewSchema: GenEnum<FollowView> = /*@__PURE__*/
   enumDesc(file_spool_v1_task_service, 1);
 
 /**
- * Starts tasks, reads their tapes, gives their results. What it promises is in docs/guarantees.md;
- * its errors are in errors.proto. Disconnecting from any of these calls cancels no task. A request has at most 16 KiB,
- * one with a filter 128 KiB, and a start 4 MiB with 21,000 entries of lists and maps and JSON values. In JSON, an integer
- * of 64 bits beyond 2^53 - 1 must be quoted.
+ * Starts tasks, reads their tapes and returns their results. Its guarantees are in docs/guarantees.md, its errors in
+ * errors.proto. Disconnecting from any of these calls cancels no task. A request has at most 16 KiB, one with a filter
+ * 128 KiB, and a start 4 MiB with 21,000 entries of lists and maps and JSON values. In JSON, an integer of 64 bits
+ * beyond 2^53 - 1 must be quoted.
  *
  * @generated from service spool.v1.TaskService
  */
 export const TaskService: GenService<{
   /**
-   * Stores a task and answers. The task is durable before the answer, and pending or already running.
+   * Stores a task. The task is durable before the response, and pending or already running.
    *
    * @generated from rpc spool.v1.TaskService.StartTask
    */
@@ -1061,7 +1062,7 @@ export const TaskService: GenService<{
     output: typeof StartTaskResponseSchema;
   },
   /**
-   * Gives a task as it is now. Unknown: NOT_FOUND, TASK_NOT_FOUND.
+   * Returns the current state of a task. Unknown task: NOT_FOUND, TASK_NOT_FOUND.
    *
    * @generated from rpc spool.v1.TaskService.GetTask
    */
@@ -1082,7 +1083,7 @@ export const TaskService: GenService<{
     output: typeof RunTaskResponseSchema;
   },
   /**
-   * Gives tasks, newest first.
+   * Lists tasks, newest first.
    *
    * @generated from rpc spool.v1.TaskService.ListTasks
    */
@@ -1092,8 +1093,8 @@ export const TaskService: GenService<{
     output: typeof ListTasksResponseSchema;
   },
   /**
-   * Asks a task to end. Idempotent: a pending task ends at once, a running one is signalled and ends within
-   * the bound of docs/guarantees.md, a finished one stays as it is, and the answer says which.
+   * Asks a task to end. Idempotent: a pending task ends at once, a running one is signalled and ends within the bound
+   * of docs/guarantees.md, a finished one stays unchanged. The response says which of these happened.
    *
    * @generated from rpc spool.v1.TaskService.CancelTask
    */
@@ -1103,8 +1104,8 @@ export const TaskService: GenService<{
     output: typeof CancelTaskResponseSchema;
   },
   /**
-   * Gives one page of a tape, waiting for the first event if asked to. Everything in an answer is of one snapshot, which
-   * is at least as new as the call, at every server.
+   * Returns one page of a tape, and can wait for the first event. A response comes from one snapshot, which is at least
+   * as new as the call, on every server.
    *
    * @generated from rpc spool.v1.TaskService.GetEvents
    */
@@ -1115,10 +1116,10 @@ export const TaskService: GenService<{
   },
   /**
    * Replays a tape from a position and then follows it live. The first frame comes at once, even with no event, and is
-   * at least as new as the call; a quiet stream sends frames without events as heartbeats; it ends OK only after the final event, and at once
-   * when from_seq is past the end of a finished tape. Every other end is an error status: come back with
-   * from_seq = next_from_seq of the last frame, and nothing is missed or repeated. A from_seq past last_seq + 1 of a
-   * task that has not ended: OUT_OF_RANGE, SEQ_OUT_OF_RANGE with last_seq.
+   * at least as new as the call. An idle stream sends frames without events as heartbeats. The stream ends OK only
+   * after the final event, or at once when from_seq is past the end of a finished tape. Every other end is an error
+   * status: reconnect with from_seq = next_from_seq of the last frame, and no event is missed or repeated. A from_seq
+   * past last_seq + 1 of a task that has not ended: OUT_OF_RANGE, SEQ_OUT_OF_RANGE with last_seq.
    *
    * @generated from rpc spool.v1.TaskService.StreamEvents
    */
@@ -1128,8 +1129,8 @@ export const TaskService: GenService<{
     output: typeof StreamEventsResponseSchema;
   },
   /**
-   * Gives the outcome of a task that has ended, waiting for the end if asked to. Not ended: FAILED_PRECONDITION,
-   * TASK_NOT_TERMINAL with current_status. A failed or cancelled task is an answer, not an error.
+   * Returns the outcome of a task that has ended, and can wait for the end. Not ended: FAILED_PRECONDITION,
+   * TASK_NOT_TERMINAL with current_status. For a failed or cancelled task the call succeeds.
    *
    * @generated from rpc spool.v1.TaskService.GetResult
    */
@@ -1152,9 +1153,8 @@ export const TaskService: GenService<{
     output: typeof FollowTasksResponseSchema;
   },
   /**
-   * Counts what has begun and ended of late, and how long it took: for plots. As of a second ago or less; where it takes
-   * longer than a tenth of that to count, of up to ten times as long ago as it takes. A window that cannot be counted
-   * within 10 s: RESOURCE_EXHAUSTED, OVERLOADED.
+   * Counts the tasks that recently began and ended, with their durations, for plots. Cached for 1 s, or for 10 times
+   * the query time if that is longer. A window that cannot be counted within 10 s: RESOURCE_EXHAUSTED, OVERLOADED.
    *
    * @generated from rpc spool.v1.TaskService.GetActivity
    */

@@ -74,8 +74,8 @@ export type WorkRequest = Message<"spool.v1.WorkRequest"> & {
     case: "checked";
   } | {
     /**
-     * The worker will not come back: its session is over, what it has is released, and the stream ends. A stream that ends without it is one that
-     * broke, whoever closed it.
+     * The worker will not come back: its session is over, what it has is released, and the stream ends. A stream that
+     * ends without Leave counts as broken, whichever side closed it.
      *
      * @generated from field: spool.v1.Leave leave = 7;
      */
@@ -92,7 +92,7 @@ export const WorkRequestSchema: GenMessage<WorkRequest> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 0);
 
 /**
- * What a worker is told.
+ * A message from the server to a worker.
  *
  * @generated from message spool.v1.WorkResponse
  */
@@ -213,8 +213,8 @@ export type Hello = Message<"spool.v1.Hello"> & {
   resumeToken: string;
 
   /**
-   * What it was given by the earlier streams and has not heard the end of: Finished or LeaseLost. What else its session
-   * owns never came to it, and is given back: to whoever has room for it, as a new attempt that does not count. So a
+   * What it was given by the earlier streams and has not heard the end of: Finished or LeaseLost. Other tasks of its
+   * session never reached the worker. They are released, and run elsewhere as a new attempt that does not count. So a
    * process that has lost its memory of its tasks says hello without a token.
    *
    * @generated from field: repeated spool.v1.HeldAttempt running = 4;
@@ -286,8 +286,8 @@ export type KindOffer = Message<"spool.v1.KindOffer"> & {
   resumable: boolean;
 
   /**
-   * Whether the worker is to look at the params of a task before that can run: it is sent a Check, and may refuse the
-   * params or give an exclusive key. Without it, params are looked at by the attempt.
+   * Whether the worker validates the params of a task before the task can run. The server sends a Check, and the worker
+   * may refuse the params or return an exclusive key. Otherwise the attempt validates the params.
    *
    * @generated from field: bool checks = 5;
    */
@@ -367,7 +367,7 @@ export type Welcome = Message<"spool.v1.Welcome"> & {
   heartbeatInterval?: Duration | undefined;
 
   /**
-   * How long after the last that was heard of the worker its tasks become anybody's, at the most.
+   * Lease duration: the longest time after the worker's last message until other processes may take over its tasks.
    *
    * @generated from field: google.protobuf.Duration lease = 6;
    */
@@ -706,7 +706,7 @@ export const LeaveSchema: GenMessage<Leave> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 15);
 
 /**
- * Everything up to this number is on the tape for good.
+ * All events up to this number are durable on the tape.
  *
  * @generated from message spool.v1.Appended
  */
@@ -735,7 +735,7 @@ export const AppendedSchema: GenMessage<Appended> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 16);
 
 /**
- * The end of the attempt is stored. Its slot is free.
+ * The end of the attempt is stored, and its slot is free.
  *
  * @generated from message spool.v1.Finished
  */
@@ -759,8 +759,7 @@ export const FinishedSchema: GenMessage<Finished> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 17);
 
 /**
- * The code of the attempt is to end, and to be finished with whatever it has, within the grace; then the task is taken
- * from it.
+ * The attempt must end and send Finish within the grace period. After that, the server takes the task away.
  *
  * @generated from message spool.v1.Stop
  */
@@ -794,7 +793,7 @@ export const StopSchema: GenMessage<Stop> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 18);
 
 /**
- * The attempt does not own the task any more: its code is to end, and nothing that is sent of it is stored.
+ * The attempt no longer owns the task. It must end, and the server stores nothing more from it.
  *
  * @generated from message spool.v1.LeaseLost
  */
@@ -818,7 +817,7 @@ export const LeaseLostSchema: GenMessage<LeaseLost> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 19);
 
 /**
- * A message of a task was not taken, as a whole. The attempt goes on from `appended`.
+ * The server refused a whole message of a task. The attempt continues from `appended`.
  *
  * @generated from message spool.v1.Refused
  */
@@ -934,7 +933,7 @@ export const CheckedSchema: GenMessage<Checked> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 22);
 
 /**
- * A process that owns the tasks it runs, as long as it says that it lives: a server, or a worker that is connected.
+ * A process that owns the tasks it runs while it sends heartbeats: a server or a connected worker.
  *
  * @generated from message spool.v1.Session
  */
@@ -968,14 +967,14 @@ export type Session = Message<"spool.v1.Session"> & {
   kinds: string[];
 
   /**
-   * How many tasks it runs at once, at the most.
+   * Maximum number of tasks that it runs at once.
    *
    * @generated from field: int32 capacity = 5;
    */
   capacity: number;
 
   /**
-   * How many are running under it.
+   * How many tasks it runs now.
    *
    * @generated from field: int32 running = 6;
    */
@@ -989,14 +988,14 @@ export type Session = Message<"spool.v1.Session"> & {
   startedAt?: Timestamp | undefined;
 
   /**
-   * When it last said that it lives.
+   * Time of its last heartbeat.
    *
    * @generated from field: google.protobuf.Timestamp seen_at = 8;
    */
   seenAt?: Timestamp | undefined;
 
   /**
-   * When its tasks become anybody's, unless it says so again.
+   * When its lease expires without another heartbeat. Other processes may then take over its tasks.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 9;
    */
@@ -1057,7 +1056,7 @@ export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@_
   messageDesc(file_spool_v1_worker_service, 25);
 
 /**
- * Why an attempt is to stop.
+ * Why an attempt must stop.
  *
  * @generated from enum spool.v1.StopReason
  */
@@ -1070,14 +1069,14 @@ export const StopReason = {
   UNSPECIFIED: 0,
 
   /**
-   * Somebody asked to cancel the task.
+   * A caller asked to cancel the task.
    *
    * @generated from enum value: STOP_REASON_CANCEL = 1;
    */
   CANCEL: 1,
 
   /**
-   * The attempt ran longer than its timeout, or the task has passed its deadline.
+   * The attempt exceeded its timeout, or the task exceeded its deadline.
    *
    * @generated from enum value: STOP_REASON_DEADLINE = 2;
    */
@@ -1085,7 +1084,7 @@ export const StopReason = {
 } as const;
 
 /**
- * Why an attempt is to stop.
+ * Why an attempt must stop.
  *
  * @generated from enum spool.v1.StopReason
  */
@@ -1098,7 +1097,7 @@ export const StopReasonSchema: GenEnum<StopReason> = /*@__PURE__*/
   enumDesc(file_spool_v1_worker_service, 0);
 
 /**
- * Who runs the tasks. Its errors are in errors.proto; docs/workers.md tells the way of a worker, state by state.
+ * Connects workers, which run tasks. Its errors are in errors.proto. docs/workers.md describes the states of a worker.
  *
  * @generated from service spool.v1.WorkerService
  */
@@ -1115,8 +1114,7 @@ export const WorkerService: GenService<{
     output: typeof WorkResponseSchema;
   },
   /**
-   * Gives the sessions of the namespace, those that began first, first: each process that lives and each that has not
-   * been found dead yet.
+   * Lists the sessions of the namespace, oldest first: every live process, and dead ones that are not yet detected.
    *
    * @generated from rpc spool.v1.WorkerService.ListSessions
    */
