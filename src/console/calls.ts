@@ -97,7 +97,7 @@ export async function* streamed<Frame>(
   let timer = watch(OPENING_MS);
   try {
     for await (const frame of open(AbortSignal.any([signal, over.signal]))) {
-      clearTimeout(timer); // Whoever deals slowly with a frame does not make the server silent.
+      clearTimeout(timer); // A slow consumer of a frame does not make the server silent.
       yield frame;
       timer = watch(SILENCE_MS);
     }

@@ -56,7 +56,7 @@ export function formatFullTime(time: Date): string {
   return full.format(time);
 }
 
-/** What is looked at in a list: the end of the id, where ids that were made together differ. */
+/** The part of the id that a list shows: the end, where ids that were made together differ. */
 export function shortId(taskId: string): string {
   return taskId.slice(-8);
 }

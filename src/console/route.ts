@@ -14,7 +14,7 @@ export interface TaskFilter {
 /** What the page shows. It is the URL's fragment, so that the server knows of one page only, below whatever path. */
 export type Route =
   | { page: "tasks"; filter: TaskFilter; pageToken: string }
-  /** taskId: may be how an id begins; seq: the event that is looked at; null: none. */
+  /** taskId: may be how an id begins; seq: the selected event; null: none. */
   | { page: "task"; taskId: string; seq: number | null }
   /** from: the task that is started again. */
   | { page: "start"; from: string | null }

@@ -1,4 +1,4 @@
-/** Which stretch of time is looked at, and which tasks. */
+/** The time range and the tasks that an activity report covers. */
 export interface ActivityQuery {
   /** How far back, in ms: ACTIVITY_WINDOW_MS_MIN to ACTIVITY_WINDOW_MS_MAX. */
   windowMs: number;
@@ -8,7 +8,7 @@ export interface ActivityQuery {
   kinds: readonly string[];
 }
 
-/** What began and ended of late. All of it is of one snapshot. */
+/** Recently begun and ended tasks, all counted in one snapshot. */
 export interface Activity {
   /**
    * Oldest first, all of one width, each beginning at a whole multiple of it since the epoch, by the database's clock.

@@ -17,7 +17,7 @@ import {
 import { isInstance } from "./thrown.ts";
 
 // What the code of a task may put on its tape, wherever it runs. Every function gives the body of an event, and throws
-// InvalidArgument with the field and its bound for what no endpoint could carry exactly, or what is too large.
+// InvalidArgument with the field and its bound for a value that an endpoint cannot send exactly, or that is too large.
 
 export type EmittedType = "progress" | "log" | "partial";
 
@@ -73,7 +73,7 @@ function checked<Body extends object>(body: Body, field: string): Body {
   return body;
 }
 
-/** Refuses what no endpoint could carry exactly, or what is too large, naming where it is. */
+/** Refuses a value that an endpoint cannot send exactly, or that is too large. The error names its place. */
 function checkJson(value: unknown, field: string, bytesMax: number): void {
   const object = asObject(value, field);
   const bytes = refusingNotJson(() => measureJson(object, JSON_DEPTH_MAX, field, RESULT_VALUES_MAX));

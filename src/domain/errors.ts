@@ -147,7 +147,7 @@ export class WorkerSilent extends SpoolError {
   }
 }
 
-/** Classes of SQLSTATE of a database that lets nobody in, or has ended the connection. */
+/** Classes of SQLSTATE of a database that refuses connections, or has ended this one. */
 const UNREACHABLE = ["08", "28", "3D", "57P"];
 
 /**

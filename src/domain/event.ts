@@ -63,7 +63,7 @@ export function bytesOf({ body }: Pick<NewEvent, "body">): number {
   return body.length + EVENT_OVERHEAD_BYTES;
 }
 
-/** Reads a body back. Only for an event whose type the caller has looked at. */
+/** Parses a body. The caller must have checked the event's type. */
 export function bodyOf<Type extends EventType>(event: NewEvent & { type: Type }): EventBodies[Type] {
   return JSON.parse(event.body) as EventBodies[Type];
 }

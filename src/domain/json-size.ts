@@ -18,7 +18,7 @@ export class NotJson extends Error {
 }
 
 /**
- * Checks that a value is JSON that every endpoint carries exactly, and measures it.
+ * Checks that a value is JSON that every endpoint sends exactly, and measures it.
  *
  * @returns its size as a google.protobuf.Struct or Value, in bytes. The same value as JSON text may be smaller
  *   (numbers) or larger (escapes), so a bound holds for both.

@@ -56,7 +56,7 @@ export interface Kind {
   exclusiveKey(params: unknown): string | null;
   /** Whether it gives a key for any params. */
   readonly isExclusive: boolean;
-  /** What becomes of failed attempts, where the start does not say. */
+  /** The retry policy of tasks whose start has none. */
   readonly retry: RetrySettings;
   /** Whether an attempt that was cut short may be made again: a process that stops hands its tasks on, at no cost. */
   readonly resumable: boolean;

@@ -89,7 +89,7 @@ export const TASK_ID_PREFIX_CHARS_MAX = 36;
 export const LIST_SESSIONS_MAX = 1_000;
 /** What a session stores of the tasks that it owns and does not run. */
 export const SESSION_STALLED_TASKS_MAX = 100;
-/** Of the counts of what happened of late. */
+/** Bounds of activity reports. */
 export const ACTIVITY_WINDOW_MS_DEFAULT = 60 * 60 * SECOND_MS;
 export const ACTIVITY_WINDOW_MS_MIN = 60 * SECOND_MS;
 export const ACTIVITY_WINDOW_MS_MAX = DAY_MS;

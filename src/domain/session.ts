@@ -32,7 +32,7 @@ export interface SessionState {
   startedAt: Date;
   /** When it was renewed last. */
   seenAt: Date;
-  /** When its tasks become anybody's, unless it is renewed before. */
+  /** When its lease expires unless renewed. Other sessions may then take over its tasks. */
   expiresAt: Date;
   /** Whether it is a worker's, and not a server's. */
   isWorker: boolean;

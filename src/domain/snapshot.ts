@@ -25,5 +25,5 @@ export const NOTHING: Snapshot = {
   isReplicated: false,
 };
 
-/** How many transactions a snapshot may be old and still be told from others: half of what PostgreSQL tells apart. */
+/** Maximum age of a snapshot, in transactions: half of the range that PostgreSQL can compare. */
 export const SNAPSHOT_AGE_MAX = 2_000_000_000n;

@@ -84,7 +84,7 @@ export interface Task extends Omit<TaskView, "awaitsWorker"> {
   traceparent: string | null;
 }
 
-/** Where a task stands after a commit: whoever knows less has something to read. */
+/** The position of a task after a commit. A follower with an older position has something to read. */
 export interface TaskState {
   taskId: string;
   status: TaskStatus;

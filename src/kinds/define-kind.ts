@@ -29,7 +29,7 @@ const KIND_NAME = new RegExp(`^[A-Za-z0-9._-]{1,${KIND_CHARS_MAX}}$`);
  *   default one attempt; then 1 s, doubled with each, 5 min at the most, a fifth of it at random
  * @param resumable whether an attempt that was cut short may be made again: a server that stops hands such a task on,
  *   and the attempt does not count. By default not: the task ends, or is tried again where it has attempts left
- * @param run the work. It looks at `signal` between units of work and returns the result, a JSON object of at most
+ * @param run the work. It checks `signal` between units of work and returns the result, a JSON object of at most
  *   3 MiB, or nothing, which stands for `{}`. To fail with a reason of its own it throws TaskError.
  */
 export function defineKind<Params>({

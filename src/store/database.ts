@@ -20,7 +20,7 @@ export const CONNECTIONS_MAX_DEFAULT = 16;
 export interface ServerLocation {
   url: string;
   connectionsMax?: number;
-  /** Whether a database that takes no writes, or has another encoding, is opened as well: to be looked at. */
+  /** Whether a database that takes no writes, or has another encoding, is opened as well, for inspection. */
   mayBeUnusable?: boolean;
 }
 

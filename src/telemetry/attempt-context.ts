@@ -7,7 +7,7 @@ export interface AttemptRef {
   attempt: number;
 }
 
-/** What code leaves behind, its timers and promises, runs in it too: an error that nobody catches names its attempt. */
+/** What code leaves behind, its timers and promises, runs in it too: an uncaught error names its attempt. */
 const attempts = new AsyncLocalStorage<AttemptRef | null>();
 
 /** Runs code as that of an attempt, with all that it sets off. */

@@ -31,7 +31,7 @@ export class AttemptSpan {
     this.#span = start
       ? trace.wrapSpanContext(start)
       : startSpan(`run ${task.kind}`, { kind: SpanKind.CONSUMER, links }, contextOf(parent));
-    // Not before it is known whether anybody will see them: of a hundred spans that may be one.
+    // Not before it is known whether the span is exported: that may be one span in a hundred.
     if (this.#span.isRecording()) {
       this.#span.setAttributes({
         ...taskAttributes(task, namespace),
@@ -92,7 +92,7 @@ export function recordDecision(
   harmless(() => span.end());
 }
 
-/** Of a start that is not sampled nothing is: most are not, and a span that nobody sees is not to be paid for. */
+/** Returns the span of an unsampled start. Its attempts are not sampled either: spans that are not exported cost time. */
 function unsampledStart([link]: Link[]): SpanContext | undefined {
   return link !== undefined && !isSampled(link.context) ? link.context : undefined;
 }
@@ -109,7 +109,7 @@ function taskAttributes({ taskId, kind, attempt }: TracedTask, namespace: string
   };
 }
 
-/** A cancel is what somebody wanted, and a handover what a deploy does: neither is an error. */
+/** A cancel was requested, and a handover is part of a deploy: neither is an error. */
 function sayEnd(span: Span, end: AttemptEnd, { hasException }: { hasException: boolean }): void {
   span.setAttribute("spool.task.outcome", end.outcome);
   switch (end.outcome) {

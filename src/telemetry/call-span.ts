@@ -16,11 +16,11 @@ const FAULTS: ReadonlySet<string> = new Set([
 export type ReadHeader = (name: string) => string | undefined;
 
 const headerGetter: TextMapGetter<ReadHeader> = {
-  keys: () => [], // Nobody needs to know them: a propagator asks for those that are its own.
+  keys: () => [], // Not needed: a propagator reads only its own keys.
   get: (read, name) => read(name),
 };
 
-/** The span of a call at an endpoint: a child of its caller's, where the caller says so. */
+/** The span of a call at an endpoint: a child of the caller's span if the call carries one. */
 export class CallSpan {
   readonly #span: Span;
   readonly #context: Context;

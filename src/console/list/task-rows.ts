@@ -7,7 +7,7 @@ export type LatestProgress = Pick<ProgressEvent, "phase" | "current" | "total">;
 /** A task in a list. */
 export interface TaskRow {
   readonly task: Task;
-  /** Of a running task that has any of late. */
+  /** The recent progress of a running task, if it has any. */
   readonly progress: LatestProgress | null;
 }
 

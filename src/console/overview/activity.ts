@@ -13,7 +13,7 @@ import { whileVisible } from "../visibility.ts";
 /** What has happened is asked for so often. */
 const REFRESH_MS = 5_000;
 
-/** What has happened of late. */
+/** Recent activity. */
 export interface Activity {
   /** When each step begins, in seconds of the epoch. */
   readonly times: readonly number[];

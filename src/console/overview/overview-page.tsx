@@ -21,7 +21,7 @@ const WINDOWS = {
 
 type WindowName = keyof typeof WINDOWS;
 
-/** What has happened of late, and who runs the tasks. */
+/** Shows recent activity, and the servers and workers that run tasks. */
 export function OverviewPage() {
   const [name, setName] = useState<WindowName>("1 hour");
   const poll = useOpened(() => new ActivityPoll(WINDOWS[name]), name);

@@ -1,6 +1,6 @@
 import type { TaskStatus } from "../../domain/task.ts";
 
-/** A shape for each, so that nobody has to tell them apart by their colours. */
+/** A shape for each status, so that users need not rely on colors. */
 const MARKS: Record<TaskStatus, string> = { pending: "○", running: "◐", succeeded: "✓", failed: "✕", cancelled: "⊘" };
 
 export function StatusBadge({ status }: { status: TaskStatus }) {

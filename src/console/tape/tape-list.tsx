@@ -7,10 +7,10 @@ const BORDERS_PX = 2;
 
 interface Props {
   rows: TapeRows;
-  /** The event that is looked at; null: none. */
+  /** The selected event; null: none. */
   selected: number | null;
   onSelect: (seq: number | null) => void;
-  /** Keeps the last row in view, until somebody scrolls up. */
+  /** Keeps the last row in view until the user scrolls up. */
   isFollowing: boolean;
   onLeaveEnd: () => void;
   /** Counts up when the selected event is to be brought into the middle. */
@@ -25,7 +25,7 @@ export function TapeList({ rows, selected, onSelect, isFollowing, onLeaveEnd, ju
 
   const measure = () => {
     const { scrollTop: scrollPx, clientHeight: viewPx } = list.current!;
-    // Only somebody's hand moves it up; following moves it down.
+    // Only the user scrolls up; following scrolls down.
     if (isFollowing && scrollPx < view.scrollPx - 1 && viewPx === view.viewPx) onLeaveEnd();
     setView({ scrollPx, viewPx });
   };
@@ -46,7 +46,7 @@ export function TapeList({ rows, selected, onSelect, isFollowing, onLeaveEnd, ju
   useLayoutEffect(() => {
     if (selected === null || rows.count === 0 || view.viewPx === 0) return;
     scrollTo(scrollToMiddle(rows.indexOf(selected), rows.count, view.viewPx));
-    // Not when the rows change: only when somebody asks, and when the first rows are there.
+    // Not when the rows change: only when the user asks, and when the first rows are there.
   }, [jumps, rows.count > 0, view.viewPx > 0]);
 
   const move = (index: number) => {

@@ -7,7 +7,7 @@ export const BLOCK_EVENTS = 200;
 const ANSWERS_MAX = 48;
 /** How many blocks are read at once. */
 const READS_MAX = 2;
-/** What could not be read is asked for again after so long, while it is looked at. */
+/** Delay before a failed read of a visible range is retried. */
 const RETRY_MS = 1_000;
 
 interface Block {
@@ -19,7 +19,7 @@ interface Block {
 /** Reads events from a seq on, in order: as many as the server gives at once, at most `limit`. */
 export type ReadEvents = (fromSeq: number, limit: number, signal: AbortSignal) => Promise<readonly SpoolEvent[]>;
 
-/** The stretches of a tape that are looked at, read as they come into view, and forgotten some time after. */
+/** The visible ranges of a tape: read as they come into view, and dropped from memory some time after. */
 export class TapePages implements Disposable {
   readonly #read: ReadEvents;
   readonly #onRead: () => void;
@@ -60,7 +60,7 @@ export class TapePages implements Disposable {
     this.#evict();
   }
 
-  /** Says which seqs are looked at, of a tape that has so many: they are read where they are missing. */
+  /** Sets which seqs of the tape are visible, and reads those that are missing. */
   want(firstSeq: number, finalSeq: number, lastSeq: number): void {
     this.#lastSeq = lastSeq;
     const [first, last] = [blockOf(Math.max(1, firstSeq)), blockOf(Math.min(finalSeq, lastSeq))];

@@ -11,12 +11,12 @@ export interface TapeRows {
   indexOf(seq: number): number;
   /** null: it is not there yet. */
   lineOf(index: number): EventLine | null;
-  /** Says which rows are looked at, the end exclusive. */
+  /** Sets which rows are visible, the end exclusive. */
   want(first: number, end: number): void;
 }
 
 export function wholeTape({ pages, lastSeq: { value: lastSeq }, revision }: Tape): TapeRows {
-  void revision.value; // Whoever shows these rows is to show them again when more of them have been read.
+  void revision.value; // The component that shows these rows renders again when more of them have been read.
   return {
     count: lastSeq,
     seqOf: (index) => index + 1,

@@ -15,7 +15,7 @@ const RETRY_MS = 1_000;
 /** The events of a tape that a filter takes, found by reading it from its beginning, page by page. */
 export class TapeSearch implements Disposable {
   readonly matches = signal<readonly EventLine[]>([]);
-  /** The last seq that was looked at. */
+  /** The last seq that was searched. */
   readonly searchedTo = signal(0);
   readonly isFull = signal(false);
   readonly filter: EventFilter;

@@ -12,7 +12,7 @@ import type { Tape } from "./tape.ts";
 /** The search waits for the next letter so long. */
 const TYPING_MS = 250;
 
-/** A task's tape: its events, what of them is shown, and the one that is looked at. */
+/** A task's tape: its events, the filter, and the selected event. */
 export function TapeSection({ tape, taskId, seq }: { tape: Tape; taskId: string; seq: number | null }) {
   const [filter, setFilter] = useState<EventFilter>({ sort: "all", text: "" });
   const [selected, setSelected] = useState(seq);
@@ -68,7 +68,7 @@ function useSearch(tape: Tape, filter: EventFilter): TapeSearch | null {
   return search;
 }
 
-/** The event with a seq, once it is there; it stays while it is looked at, wherever the list is scrolled to. */
+/** The event with a seq, once it is read. It stays while it is selected, even when the list scrolls. */
 function useEvent(tape: Tape, seq: number | null): SpoolEvent | null {
   const [event, setEvent] = useState<SpoolEvent | null>(null);
   const lastSeq = tape.lastSeq.value;

@@ -21,7 +21,7 @@ export interface Phase {
 export interface Attempt {
   readonly number: number;
   readonly from: Date;
-  /** null: it runs, or nobody knows yet. */
+  /** null: the task runs, or its end is not known yet. */
   to: Date | null;
   /** Why it was not the last one. */
   error: TaskFailure | null;

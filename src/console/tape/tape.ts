@@ -35,7 +35,7 @@ export class Tape implements Disposable {
   readonly pages: TapePages;
   readonly #taskId: string;
   readonly #closed = new AbortController();
-  /** Events from here on are kept as they come: they are where the end is looked at. */
+  /** Events from here on are kept as they come: the end of the tape is in view. */
   #liveFrom = 0;
 
   constructor(taskId: string) {
@@ -63,7 +63,7 @@ export class Tape implements Disposable {
     return events.map(fromEventMessage);
   };
 
-  /** Takes the task as somebody else has read it. */
+  /** Takes the task as another part of the page has read it. */
   setTask(task: Task): void {
     const known = this.task.peek();
     if (known === null || task.lastSeq >= known.lastSeq) this.task.value = task;
@@ -101,7 +101,7 @@ export class Tape implements Disposable {
       this.#take(frame);
       const isCaughtUp = this.summedUpTo.value >= Number(frame.lastSeq);
       isStale ||= frame.status !== this.task.value!.status || frame.events.some(({ type }) => COURSE.has(type));
-      // Whether anybody has its kind changes without an event.
+      // Whether a live process runs its kind changes without an event.
       isStale ||= frame.status === "pending" && frame.events.length === 0;
       if (isCaughtUp && isStale) {
         await this.#readTask(signal);

@@ -3,7 +3,7 @@ import type { Kysely, Transaction } from "kysely";
 import type { Database } from "../schema.ts";
 
 /**
- * Reads for somebody who looks on: in a transaction that may not write, whose statements are given up by the server
+ * Reads for a report: in a transaction that may not write, whose statements are given up by the server
  * after limitMs each (PGlite knows no such limit).
  *
  * @throws what isStatementTimeout tells, StoreUnavailable

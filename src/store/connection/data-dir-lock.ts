@@ -23,7 +23,7 @@ export interface DataDirLock {
 /**
  * Makes sure that one process at a time has the folder open: the embedded database does not, and two would destroy
  * it. The lock is a listening socket, which the operating system closes with its process, however that ends; a file
- * with a process id would outlive a kill -9 and name somebody else's process after a reboot.
+ * with a process id would outlive a kill -9 and name an unrelated process after a reboot.
  *
  * @throws DataDirInUse
  */
@@ -48,7 +48,7 @@ async function removeDead(path: string): Promise<boolean> {
   try {
     await rename(path, aside);
   } catch {
-    return true; // Another process was faster: whoever listens first has it.
+    return true; // Another process was faster: the first to listen holds the lock.
   }
   if (await isAnswered(aside)) {
     await rename(aside, path);

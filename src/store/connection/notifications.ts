@@ -10,7 +10,7 @@ export const NOTIFICATION_BYTES_MAX = 7_900;
 /** A connection that says nothing is asked this often whether it is still there, and still leads to the primary. */
 const PING_MS = 2_000;
 
-/** Sends a payload to everybody who listens on the channel. It is a hint: nobody may rely on its arrival. */
+/** Sends a payload to all listeners of the channel. It is a hint: no listener may rely on its arrival. */
 export async function notify(db: Kysely<Database>, channel: string, payload: string): Promise<void> {
   await sql`/* spool_notify */ select pg_notify(${channel}, ${payload})`.execute(db);
 }

@@ -12,7 +12,7 @@ const POOL_WAIT_MS_MAX = 5_000;
 /** While connections are open, one of them is asked so often whether it still leads to a writable primary. */
 const CHECK_EVERY_MS = 500;
 const CHECK_TRIES = 2;
-/** A connection that nobody has wanted for so long is closed. */
+/** A connection that has been idle for this long is closed. */
 const IDLE_MS_MAX = 10_000;
 /** A goodbye that has not closed a connection by then has met a peer that is gone. */
 const GOODBYE_MS_MAX = 1_000;

@@ -20,7 +20,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   standard_conforming_strings: "on",
   default_transaction_isolation: "read committed",
 };
-/** In process nobody else waits for a row. */
+/** In an embedded database no other process waits for a row. */
 const OF_SERVERS = { idle_in_transaction_session_timeout: `${IDLE_IN_TRANSACTION_MS_MAX}` };
 
 /** Of Postgres's own; what a URL names counts before it. */

@@ -30,7 +30,7 @@ type ActivityRow = { last_step: Date } & (
 type EndedCounts = { succeeded: bigint; failed: bigint; cancelled: bigint };
 
 /**
- * Counts what began and ended of late, in one statement and so of one snapshot.
+ * Counts recently begun and ended tasks in one statement, and so in one snapshot.
  *
  * It reads the tasks that have ended within the steps, by their index, and all that have not ended: what began within
  * the steps is among them. One pass groups them in every way that is asked for; of durations there are groups too, each

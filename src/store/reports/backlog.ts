@@ -10,7 +10,7 @@ const COUNT_MS_MAX = 5_000;
 export interface KindBacklog {
   /** null: of all kinds together that are not named. */
   kind: string | null;
-  /** Pending and due, whoever could run them. */
+  /** Pending and due tasks, whether or not a live process runs their kind. */
   waiting: number;
   /** For how long the oldest of them has been due; 0 where none is. */
   oldestMs: number;

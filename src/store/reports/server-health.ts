@@ -88,7 +88,7 @@ export interface LockHolder {
 }
 
 const TABLES = ["tasks", "task_events", "task_requests", "task_exclusives", "sessions"];
-/** Not vacuum's, which stand in nobody's way. */
+/** Excludes vacuum's, which block no other session. */
 const WRITERS_LOCKS = [
   "RowShareLock",
   "RowExclusiveLock",

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Kysely, RawBuilder } from "kysely";
 import type { Database } from "../schema.ts";
 
-// What waits, for somebody who looks whether anything stands still. Each reads by an index, and only so much of it.
+// Waiting tasks, for the checks that detect stalls. Each query reads an index, and only a bounded part of it.
 
 const KINDS_MAX = 100;
 /** Of one kind: of those that can be claimed, of those with a key, and of the unchecked. */
