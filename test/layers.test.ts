@@ -6,6 +6,8 @@ const ROOT = join(import.meta.dirname, "..");
 const SRC = join(ROOT, "src");
 
 const LINES_MAX = 300;
+const FILES_WITHOUT_README_MAX = 8;
+const README_LINES_MAX = 10;
 
 /**
  * The floors of the house, from the ground up: the folders that the files of each folder may import from, besides their
@@ -67,6 +69,25 @@ describe("the floors of the house", () => {
 
   it("hold no circle of files", () => {
     assert.deepEqual(findCycle(imports), []);
+  });
+});
+
+describe("a folder", () => {
+  const files = globSync("**/*", { cwd: SRC, exclude: ["gen/**"], withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  const folders = Map.groupBy(files, ({ parentPath }) => relative(SRC, parentPath));
+
+  it(`has a README of at most ${README_LINES_MAX} lines if it has more than ${FILES_WITHOUT_README_MAX} files`, () => {
+    const unexplained = [...folders].filter(([folder, entries]) => {
+      if (entries.length <= FILES_WITHOUT_README_MAX) return false;
+      const readme = join(SRC, folder, "README.md");
+      return !existsSync(readme) || readFileSync(readme, "utf8").trimEnd().split("\n").length > README_LINES_MAX;
+    });
+    assert.deepEqual(
+      unexplained.map(([folder]) => folder),
+      [],
+    );
   });
 });
 
