@@ -25,7 +25,7 @@ describe("behind pgbouncer", () => {
     return { code, stdout };
   };
 
-  it("is well in session mode: tasks run, and are followed and cancelled from a server that is not behind it", async () => {
+  it("is healthy in session mode: tasks run, and are followed and cancelled from a server that is not behind it", async () => {
     await using pooler = await startPgbouncer(postgres.url, "session");
     const environment = { SPOOL_DATABASE_URL: pooler.url };
     await using behind = await startServerProcess({ environment, args: ["--kinds", KINDS] });
@@ -47,13 +47,13 @@ describe("behind pgbouncer", () => {
     await eventually(
       async () => {
         const { code, stdout } = await doctor(pooler.url, behind.address);
-        assert.deepEqual([code, stdout.endsWith("\n\nwell\n")], [0, true], stdout);
+        assert.deepEqual([code, stdout.endsWith("\n\nhealthy\n")], [0, true], stdout);
       },
       { timeoutMs: WAIT_MS },
     );
   });
 
-  it("is not well in transaction mode, and the doctor says why", async () => {
+  it("is unhealthy in transaction mode, and the doctor says why", async () => {
     await using pooler = await startPgbouncer(postgres.url, "transaction");
     await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: postgres.url } });
     const { code, stdout } = await doctor(pooler.url, server.address);

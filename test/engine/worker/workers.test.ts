@@ -198,6 +198,8 @@ describeOnEachStore("a worker", (store) => {
     await using engine = await engineOf({ slots: 2, kinds: [kindOf("remote", () => gate.promise)] });
     await using worker = await ScriptedWorker.connect(engine, { capacity: 2 });
     const taskIds = await startMany(engine, 4);
+    // Before all of them run, a slot that the worker frees would take another of them.
+    for (const taskId of taskIds) await untilEvent(engine, taskId, "started");
     await worker.next("assign", 2);
     gate.resolve();
     for (const { task } of worker.told("assign")) await worker.finish(refOf({ task } as never), 1);
