@@ -46,7 +46,7 @@ const TROUBLES: Record<string, Trouble> = {
     begin: [`revoke insert on task_events from ${ROLE}`],
     end: [`grant insert on task_events to ${ROLE}`],
   },
-  "a disk that is full": refusing("53100"),
+  "a disk that is full @slow": refusing("53100"),
   "an error that nobody knows": refusing("ZZ999"),
   "a table that is not there @slow": {
     begin: ["alter table task_events rename to task_events_away"],

@@ -61,7 +61,7 @@ function keepServing(url: string, fatal: Line[]): AsyncDisposable & { address: (
 const WAYS: [way: Way, isNamed: boolean, isKnown: boolean, mark?: "@slow"][] = [
   ["an error in a timer", true, true, "@slow"],
   ["a rejection that nobody handles", true, true],
-  ["an exit", true, false],
+  ["an exit", true, false, "@slow"],
   ["an exit later", true, false, "@slow"],
   ["a heap that is full", false, false, "@slow"],
 ];

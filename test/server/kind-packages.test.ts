@@ -61,7 +61,7 @@ describe("spool serve with a package of kinds", function () {
     assert.deepEqual([result?.["count"], result?.["databaseUrl"], result?.["model"]], [1, database.url, null]);
   });
 
-  it("runs ingest and synth of the example, and without --kinds echo alone", async () => {
+  it("runs ingest and synth of the example, and without --kinds echo alone @slow", async () => {
     const environment = {
       SPOOL_DATA_DIR: join(folder.path, "data"),
       SPOOL_SOURCES_DIR: join(ROOT, "docs"),
@@ -76,7 +76,7 @@ describe("spool serve with a package of kinds", function () {
     await assert.rejects(run(plain.address, "ingest", { path: "." }), { reason: "KIND_UNKNOWN" });
   });
 
-  it("refuses a package that is named twice, and one that cannot be opened", async () => {
+  it("refuses a package that is named twice, and one that cannot be opened @slow", async () => {
     const environment = { SPOOL_DATA_DIR: join(folder.path, "data") };
     const twice = startServerProcess({ environment, args: [...COUNTING, ...COUNTING] });
     await assert.rejects(twice, /ended with 2:[^]*the package counting is there twice/);
