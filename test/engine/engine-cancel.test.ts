@@ -10,9 +10,9 @@ import {
 } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
 import { outline, storedTape } from "../support/new-tasks.ts";
-import { describeOnEachStore } from "../support/stores.ts";
+import { describeEngineOnEachStore } from "../support/stores.ts";
 
-describeOnEachStore("a cancel", (store) => {
+describeEngineOnEachStore("a cancel", (store) => {
   const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
 
   it("ends a task that waits at once, before its first step", async () => {

@@ -3,11 +3,11 @@ import { kindOf, outcomeOf, start, startRunning, untilStopped, wholeTape } from 
 import { startEngine } from "../support/engines.ts";
 import { eventually } from "../support/eventually.ts";
 import { outline } from "../support/new-tasks.ts";
-import { describeOnEachStore } from "../support/stores.ts";
+import { describeEngineOnEachStore } from "../support/stores.ts";
 
 const inMs = (ms: number) => new Date(Date.now() + ms);
 
-describeOnEachStore("a deadline", (store) => {
+describeEngineOnEachStore("a deadline", (store) => {
   const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
 
   it("of an attempt ends it, and there may be another", async () => {

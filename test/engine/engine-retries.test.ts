@@ -5,11 +5,11 @@ import type { TaskContext } from "../../src/domain/kind.ts";
 import { kindOf, outcomeOf, start } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
 import { outline } from "../support/new-tasks.ts";
-import { describeOnEachStore } from "../support/stores.ts";
+import { describeEngineOnEachStore } from "../support/stores.ts";
 
 const AT_ONCE = { initialBackoffMs: 1, maxBackoffMs: 1 };
 
-describeOnEachStore("an attempt that fails", (store) => {
+describeEngineOnEachStore("an attempt that fails", (store) => {
   const never = (task: TaskContext) => Promise.reject(new TaskError("NOT_YET", `attempt ${task.attempt}`));
 
   it("is made again while there are attempts left, and the tape says so", async () => {

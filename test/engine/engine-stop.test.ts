@@ -14,11 +14,11 @@ import {
 import { startEngine, taskRequest } from "../support/engines.ts";
 import { eventually } from "../support/eventually.ts";
 import { outline } from "../support/new-tasks.ts";
-import { describeOnEachStore, openPostgres } from "../support/stores.ts";
+import { describeEngineOnEachStore, openPostgres } from "../support/stores.ts";
 
 const halt = new AbortController().signal;
 
-describeOnEachStore("an engine that is stopped", (store) => {
+describeEngineOnEachStore("an engine that is stopped", (store) => {
   const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
 
   it("lets what runs come to its end first", async () => {

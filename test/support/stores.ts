@@ -16,16 +16,27 @@ const STORES = { Postgres: openPostgres, PGlite: openEmbedded };
  * @param body is given the store through a function, because it is opened only when the tests begin
  */
 export function describeOnEachStore(title: string, body: (store: () => Store) => void): void {
-  for (const [name, open] of Object.entries(STORES)) {
-    describe(`${title}, on ${name}`, () => {
-      let store: TestStore;
-      before(async () => {
-        store = await open();
-      });
-      after(() => store?.[Symbol.asyncDispose]());
-      body(() => store);
+  for (const name of ["Postgres", "PGlite"] as const) describeOn(name, `${title}, on ${name}`, body);
+}
+
+/**
+ * The same for a suite of the engine. On PGlite only `npm run check:full` runs such a suite: the suites of the store run
+ * its statements there.
+ */
+export function describeEngineOnEachStore(title: string, body: (store: () => Store) => void): void {
+  describeOn("Postgres", `${title}, on Postgres`, body);
+  describeOn("PGlite", `${title}, on PGlite @slow`, body);
+}
+
+function describeOn(name: keyof typeof STORES, title: string, body: (store: () => Store) => void): void {
+  describe(title, () => {
+    let store: TestStore;
+    before(async () => {
+      store = await STORES[name]();
     });
-  }
+    after(() => store?.[Symbol.asyncDispose]());
+    body(() => store);
+  });
 }
 
 /** A migrated database on a real server. */

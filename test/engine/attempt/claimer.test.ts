@@ -13,12 +13,12 @@ import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
 import { kindOf } from "../../support/engine-tasks.ts";
 import { createTask, SUCCEEDED } from "../../support/new-tasks.ts";
-import { describeOnEachStore } from "../../support/stores.ts";
+import { describeEngineOnEachStore } from "../../support/stores.ts";
 
 const log = pino({ level: "silent" });
 
 /** Without a sweeper, which finds within a second what a claimer has missed. */
-describeOnEachStore("a claimer", (store) => {
+describeEngineOnEachStore("a claimer", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();

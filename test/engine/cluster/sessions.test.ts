@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { sql } from "kysely";
 import { LIST_SESSIONS_MAX } from "../../../src/domain/limits.ts";
 import { startEngine } from "../../support/engines.ts";
-import { describeOnEachStore } from "../../support/stores.ts";
+import { describeEngineOnEachStore } from "../../support/stores.ts";
 
-describeOnEachStore("the sessions that an engine lists", (store) => {
+describeEngineOnEachStore("the sessions that an engine lists", (store) => {
   it("are 1,000 at the most, and it says where there are more", async () => {
     await using engine = await startEngine(store());
     const { namespace } = engine;
