@@ -12,7 +12,7 @@ export function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal): 
 
 const ABORTED = Symbol("aborted");
 
-/** The promise may settle late without harm, and its signal holds no listener after the race. */
+/** Races a promise against a signal. The promise may settle late, and the signal keeps no listener after the race. */
 async function race<Value, Otherwise>(
   work: Promise<Value>,
   signal: AbortSignal,
