@@ -1,27 +1,38 @@
-/** How many calls start in one turn of the event loop: at most a few milliseconds of work on a slow core. */
-export const STARTS_PER_TURN = 8;
+/** How long calls may start in one turn of the event loop, from the first on. Few calls take so long. */
+export const TURN_MS = 3;
 
 /**
  * Spreads calls that arrive together over turns of the event loop. One read of a socket can deliver a thousand new
  * streams. Starting or refusing all of them at once would block every other connection. Connections are served in
- * rotation, each in the order of its calls. A call starts at once while few calls have started in this turn.
+ * rotation, each in the order of its calls. A call starts at once if the turn has time left, so the calls of a usual burst
+ * start together and share a commit.
  */
 export class StreamTurns<Connection extends object> {
-  #left = STARTS_PER_TURN;
+  readonly #now: () => number;
+  /** When the first call of this turn started; null: none has. */
+  #began: number | null = null;
   #isScheduled = false;
   /** The queues by connection, in the order in which the connections are served. No queue is empty. */
   readonly #waiting = new Map<Connection, (() => void)[]>();
 
+  /** @param now a clock in milliseconds */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
   /** Calls `begin` now or in a later turn of the event loop. */
   start(connection: Connection, begin: () => void): void {
     this.#schedule();
-    if (this.#left > 0 && !this.#waiting.has(connection)) {
-      this.#left--;
-      return begin();
-    }
+    if (!this.#waiting.has(connection) && this.#hasTime()) return begin();
     const queue = this.#waiting.get(connection);
     if (queue === undefined) this.#waiting.set(connection, [begin]);
     else queue.push(begin);
+  }
+
+  #hasTime(): boolean {
+    const now = this.#now();
+    this.#began ??= now;
+    return now - this.#began < TURN_MS;
   }
 
   #schedule(): void {
@@ -32,17 +43,14 @@ export class StreamTurns<Connection extends object> {
 
   #nextTurn(): void {
     this.#isScheduled = false;
-    this.#left = STARTS_PER_TURN;
-    while (this.#left > 0) {
-      const [first] = this.#waiting;
-      if (first === undefined) return;
-      const [connection, queue] = first;
+    this.#began = null;
+    for (const [connection, queue] of this.#waiting) {
+      this.#schedule(); // Before `begin`, which may throw: the remaining calls are not lost.
+      if (!this.#hasTime()) return;
       const begin = queue.shift()!;
       // The connection moves to the end of the rotation.
       this.#waiting.delete(connection);
       if (queue.length > 0) this.#waiting.set(connection, queue);
-      this.#left--;
-      this.#schedule(); // Before `begin`, which may throw: the remaining calls are not lost.
       begin();
     }
   }

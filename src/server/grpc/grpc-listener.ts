@@ -128,8 +128,10 @@ export async function openGrpcListener({
   reflectionOf([...SERVICES.map(({ file }) => file), file_grpc_health_v1_health, ...others]).addToServer(server);
 
   // A thousand refusals at once are cheap only if grpc-js does not create calls for them.
-  const refusalOf = (path: string, caller: string) => {
-    const refusal = path === FOLLOW_TASKS ? limits.refuseFollow(caller) : null;
+  const refusalOf = (path: string, callerOf: () => string) => {
+    if (path !== FOLLOW_TASKS) return null;
+    const caller = callerOf();
+    const refusal = limits.refuseFollow(caller);
     if (refusal !== null) track?.(TaskService.method.followTasks, refusedContext(caller)).end(codeOf(refusal), refusal);
     return refusal;
   };

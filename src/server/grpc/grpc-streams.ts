@@ -36,7 +36,7 @@ type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) 
  */
 export function guardStreams(
   server: Server,
-  { refusalOf, log }: { refusalOf: (path: string, caller: string) => SpoolError | null; log: Logger },
+  { refusalOf, log }: { refusalOf: (path: string, callerOf: () => string) => SpoolError | null; log: Logger },
 ): void {
   const { http2Servers, handlers } = server as unknown as GrpcServerParts;
   const turns = new StreamTurns();
@@ -46,20 +46,20 @@ export function guardStreams(
     http2Server.removeAllListeners("stream");
     const begin = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       if (stream.closed || stream.session === undefined) return; // The caller disconnected before its turn.
-      stream.once("finish", () => closeSoon(stream));
+      stream.on("finish", closeSoon);
       const path = headers[":path"] ?? "";
       if (!CONTENT_TYPE.test(headers["content-type"] ?? "")) {
         const error = new SpoolError("INVALID_ARGUMENT", "content-type: must be application/grpc, this is a gRPC port");
         return refuse(stream, error, constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE);
       }
       if (!handlers.has(path)) return refuse(stream, new Unimplemented(`unknown method ${path}`));
-      const refusal = refusalOf(path, callerOf(stream));
+      const refusal = refusalOf(path, () => callerOf(stream));
       if (refusal !== null) return refuse(stream, refusal);
       dropUnreadable(headers, log);
       for (const listener of listeners) listener(stream, headers);
     };
     http2Server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-      stream.on("error", () => {}); // A stream that is reset while it waits for its turn has no other listener.
+      stream.on("error", ignore); // A stream that is reset while it waits for its turn has no other listener.
       turns.start(stream.session!, () => begin(stream, headers));
     });
   }
@@ -88,17 +88,19 @@ function callerOf({ session }: ServerHttp2Stream): string {
 }
 
 /** Closes the stream after a delay: clients must read the response before they learn that the request was cut off. */
-function closeSoon(stream: ServerHttp2Stream): void {
-  if (stream.readableEnded || stream.closed) return;
-  const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS);
-  stream.once("close", () => clearTimeout(timer));
+function closeSoon(this: ServerHttp2Stream): void {
+  if (this.readableEnded || this.closed) return;
+  const timer = setTimeout(() => this.close(constants.NGHTTP2_NO_ERROR), LINGER_MS);
+  this.once("close", () => clearTimeout(timer));
 }
+
+function ignore(): void {}
 
 /** Drops invalid headers. grpc-js would drop them as well, and write their values to standard error. */
 function dropUnreadable(headers: IncomingHttpHeaders, log: Logger): void {
-  for (const [name, value] of Object.entries(headers)) {
+  for (const name of Object.keys(headers)) {
+    if (METADATA_VALUE.test(String(headers[name]))) continue;
     if (name.startsWith(":") || name.endsWith("-bin")) continue;
-    if (METADATA_VALUE.test(String(value))) continue;
     delete headers[name];
     log.debug({ header: name }, "grpc: header dropped, its value is not printable ASCII");
   }
