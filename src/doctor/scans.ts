@@ -10,7 +10,7 @@ import {
 import { listStalledTasks } from "../store/session-queries.ts";
 import { readOverdueTasks } from "../store/tasks/sweep-queries.ts";
 import type { OverdueReason, OverdueTask } from "../store/tasks/sweep-queries.ts";
-import { readClaimable, readIdleKeys, readUncheckedKinds, readWaitingKinds } from "../store/reports/waiting-queries.ts";
+import { readClaimable, readIdleKeys, readUnvalidatedKinds, readWaitingKinds } from "../store/reports/waiting-queries.ts";
 import type { ClaimableTask, WaitingKind } from "../store/reports/waiting-queries.ts";
 import { ok, skipped } from "./check.ts";
 import type { CheckName, Finding } from "./check.ts";
@@ -74,7 +74,7 @@ export const TASK_SCANS: readonly Scan[] = [
   {
     name: "unchecked",
     async scan(context) {
-      const unvalidated = await context.read((trx) => readUncheckedKinds(trx, context.namespace));
+      const unvalidated = await context.read((trx) => readUnvalidatedKinds(trx, context.namespace));
       return evaluateUnvalidated(unvalidated, await context.sessions());
     },
   },
@@ -155,7 +155,7 @@ async function scanRunning(context: DoctorContext): Promise<Finding> {
 async function scanKinds(context: DoctorContext): Promise<Finding> {
   const { namespace } = context;
   const due = await context.read((trx) => readWaitingKinds(trx, namespace));
-  const unvalidated = await context.read((trx) => readUncheckedKinds(trx, namespace));
+  const unvalidated = await context.read((trx) => readUnvalidatedKinds(trx, namespace));
   const waiting = new Map<string, WaitingKind>(unvalidated.map((found) => [found.kind, found]));
   for (const found of due) {
     if (found.count >= (waiting.get(found.kind)?.count ?? 0)) waiting.set(found.kind, found);

@@ -41,10 +41,10 @@ export class Starter {
 
   async #start(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
     const { namespace, directory, runners, journal, feed, observer } = this.#parts;
-    const { kind, retry, isUnchecked } = await directory.find(request.kind);
+    const { kind, retry, isUnvalidated } = await directory.find(request.kind);
     const exclusiveKey = kind === null ? null : exclusiveKeyOf(kind, request.params);
     const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
-    const slot = isDue && exclusiveKey === null && !isUnchecked ? runners.reserve(request.kind) : null;
+    const slot = isDue && exclusiveKey === null && !isUnvalidated ? runners.reserve(request.kind) : null;
     const lease = slot?.lease ?? null;
     const paramsDigest = digestJson(request.params);
     const newTask: NewTask = {
@@ -56,7 +56,7 @@ export class Starter {
       requestDigest: request.requestId === null ? null : digestRequest(request, paramsDigest),
       ...resolveRetry(request, retry),
       exclusiveKey,
-      isUnchecked,
+      isUnvalidated,
       lease,
     };
     try {
@@ -67,7 +67,7 @@ export class Starter {
       observer.taskStored(task.kind);
       if (slot === null) {
         feed.announce(task);
-        if (isUnchecked) runners.onUnvalidated(request.kind);
+        if (isUnvalidated) runners.onUnvalidated(request.kind);
         else if (request.runAt === null || request.runAt.getTime() <= Date.now())
           runners.onWaiting(request.kind, exclusiveKey);
       } else {

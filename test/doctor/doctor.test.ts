@@ -203,7 +203,7 @@ describe("the doctor", function () {
   it("warns of a kind that no live process runs once a task has waited longer than a lease", async () => {
     await pretendServer({ capacity: 0 });
     const { taskId } = await createTask(db(), { namespace, kind: "absent" });
-    const unvalidated = await createTask(db(), { namespace, kind: "unheard", isUnchecked: true });
+    const unvalidated = await createTask(db(), { namespace, kind: "unheard", isUnvalidated: true });
     assert.ok(statuses(await diagnose(), "ok").includes("kinds"));
     await back(taskId, 11);
     await back(unvalidated.taskId, 12);
@@ -231,7 +231,7 @@ describe("the doctor", function () {
 
   it("warns of a task that the processes with its kind do not validate", async () => {
     const session = await pretendServer();
-    const { taskId } = await createTask(db(), { namespace, kind: "idle", isUnchecked: true });
+    const { taskId } = await createTask(db(), { namespace, kind: "idle", isUnvalidated: true });
     await back(taskId, 20);
     assert.ok(statuses(await diagnose(), "ok").includes("unchecked")); // The process that has the kind has just started.
     await sql`update sessions set started_at = now() - interval '15 s' where session_id = ${session}`.execute(db());

@@ -20,7 +20,7 @@ type NewTaskOptions = {
   taskId?: string;
   lease?: string | null;
   exclusiveKey?: string | null;
-  isUnchecked?: boolean;
+  isUnvalidated?: boolean;
 } & Partial<TaskRequest>;
 
 /** A task as a start makes it: it waits to be claimed, unless a lease is given. */
@@ -29,7 +29,7 @@ export function newTask({
   taskId = uuidv7(),
   lease = null,
   exclusiveKey = null,
-  isUnchecked = false,
+  isUnvalidated = false,
   ...request
 }: NewTaskOptions): NewTask {
   const params: JsonObject = request.params ?? {};
@@ -42,7 +42,7 @@ export function newTask({
     requestDigest: request.requestId ? digestRequest(taskRequest(request), digestJson(params)) : null,
     ...resolveRetry(taskRequest(request), {}),
     exclusiveKey,
-    isUnchecked,
+    isUnvalidated,
     lease,
   };
 }

@@ -40,16 +40,16 @@ export class KindDirectory {
    * What is to be known of a kind for a start.
    *
    * @returns kind: null where it is not this process's: then only those who have it can check the params.
-   *   isUnchecked: they are to do that before the task can be claimed
+   *   isUnvalidated: they are to do that before the task can be claimed
    * @throws KindUnknown, StoreUnavailable
    */
-  async find(name: string): Promise<{ kind: Kind | null; retry: RetrySettings; isUnchecked: boolean }> {
+  async find(name: string): Promise<{ kind: Kind | null; retry: RetrySettings; isUnvalidated: boolean }> {
     const kind = this.#own.get(name);
-    if (kind !== undefined) return { kind, retry: kind.retry, isUnchecked: false };
+    if (kind !== undefined) return { kind, retry: kind.retry, isUnvalidated: false };
     const offer = this.#offerHere(name) ?? (await this.#readOffer(name));
-    if (offer !== undefined) return { kind: null, retry: offer.retry, isUnchecked: offer.isExclusive };
+    if (offer !== undefined) return { kind: null, retry: offer.retry, isUnvalidated: offer.isExclusive };
     if (this.#unknownKinds === "refuse") throw new KindUnknown(name, [...this.#own.keys()]);
-    return { kind: null, retry: {}, isUnchecked: true };
+    return { kind: null, retry: {}, isUnvalidated: true };
   }
 
   /** Adds whether the task waits for a worker or server that has its kind: false where that is unknown now. */

@@ -3,8 +3,8 @@ import type { Logger } from "pino";
 import { refuse } from "../../domain/lifecycle.ts";
 import { resolveRetry } from "../../domain/retry.ts";
 import type { Database } from "../../store/schema.ts";
-import { findUnchecked, releaseChecked } from "../../store/tasks/unvalidated-tasks.ts";
-import type { UncheckedTask } from "../../store/tasks/unvalidated-tasks.ts";
+import { findUnvalidated, releaseValidated } from "../../store/tasks/unvalidated-tasks.ts";
+import type { UnvalidatedTask } from "../../store/tasks/unvalidated-tasks.ts";
 import type { AttemptHost } from "../attempt/attempt-host.ts";
 import type { TaskControl } from "../attempt/task-control.ts";
 import { Loop } from "../../async/loop.ts";
@@ -67,7 +67,7 @@ export class TaskValidator {
   }
 
   async #validateAll(): Promise<void> {
-    const tasks = await findUnchecked(this.#db, { ...this.#query, limit: BATCH_MAX });
+    const tasks = await findUnvalidated(this.#db, { ...this.#query, limit: BATCH_MAX });
     for (const task of tasks) {
       if (this.#validating.has(task.taskId)) continue;
       const validation = this.#validate(task).catch((error: unknown) => {
@@ -82,13 +82,13 @@ export class TaskValidator {
     }
   }
 
-  async #validate({ taskId, kind, params, asked }: UncheckedTask): Promise<void> {
+  async #validate({ taskId, kind, params, asked }: UnvalidatedTask): Promise<void> {
     const finding = await this.#host.check({ taskId, kind, params });
     if (finding === null) return;
     if ("failure" in finding) {
       await this.#control.change(taskId, "refused", (task) => refuse(task, finding.failure));
     } else {
-      await releaseChecked(this.#db, { taskId, ...finding, ...resolveRetry(asked, this.#host.retryOf(kind)) });
+      await releaseValidated(this.#db, { taskId, ...finding, ...resolveRetry(asked, this.#host.retryOf(kind)) });
       this.#onReleased(finding.exclusiveKey);
     }
   }

@@ -45,7 +45,7 @@ export async function readWaitingKinds(db: Kysely<Database>, namespace: string):
  * By kind, those that are due and that nobody has looked over yet: found however much else waits. Of a kind at most
  * 1,000 are counted.
  */
-export function readUncheckedKinds(db: Kysely<Database>, namespace: string): Promise<WaitingKind[]> {
+export function readUnvalidatedKinds(db: Kysely<Database>, namespace: string): Promise<WaitingKind[]> {
   return countKinds(db, { namespace, which: UNCHECKED });
 }
 

@@ -51,76 +51,76 @@ export interface FlushResult {
 export async function writeFlush(db: Kysely<Database>, flush: Flush): Promise<FlushResult> {
   const events = eventColumns(flush);
   const { rows } = await sql<{ number: number | null; base: bigint | null; at: Date }>`/* spool_flush */
-with moment as materialized (
+with clock as materialized (
   select now() as at
 ),
-fresh as materialized (
-  select f.*, f.ordinality::int as number
-  from ${CREATES.unnest(flush.creates)} with ordinality as f (${CREATES.names}, ordinality)
+new_tasks as materialized (
+  select n.*, n.ordinality::int as number
+  from ${CREATES.unnest(flush.creates)} with ordinality as n (${CREATES.names}, ordinality)
 ),
 requested as (
   insert into task_requests (namespace, request_id, task_id)
-  select namespace, request_id, task_id from fresh where request_id is not null
+  select namespace, request_id, task_id from new_tasks where request_id is not null
   on conflict do nothing
   returning task_id
 ),
 created as (
   insert into tasks (${CREATED_NAMES},
                      status, created_at, started_at, attempt_deadline_at, attempt, last_seq, blocked)
-  select ${CREATED_VALUES}, case when f.lease is null then 'pending' else 'running' end,
-         m.at, case when f.lease is not null then m.at end,
-         case when f.lease is not null then least(m.at + f.timeout_ms * interval '1 millisecond', f.deadline_at) end,
-         case when f.lease is null then 0 else 1 end, f.events,
-         case when f.exclusive_key is null or f.run_at > m.at then false
+  select ${CREATED_VALUES}, case when n.lease is null then 'pending' else 'running' end,
+         c.at, case when n.lease is not null then c.at end,
+         case when n.lease is not null then least(c.at + n.timeout_ms * interval '1 millisecond', n.deadline_at) end,
+         case when n.lease is null then 0 else 1 end, n.events,
+         case when n.exclusive_key is null or n.run_at > c.at then false
               else exists (select from task_exclusives x
-                where x.namespace = f.namespace and x.exclusive_key = f.exclusive_key) end
-  from fresh f cross join moment m
-  where f.request_id is null or f.task_id in (select task_id from requested)
+                where x.namespace = n.namespace and x.exclusive_key = n.exclusive_key) end
+  from new_tasks n cross join clock c
+  where n.request_id is null or n.task_id in (select task_id from requested)
   on conflict do nothing
   returning task_id
 ),
-item as materialized (
-  select i.*, ${flush.creates.length}::int + i.ordinality::int as number, m.at,
-         case when i.status is not null then m.at end as finished_at,
-         case when i.status is not null then pg_current_xact_id()::text::bigint end as ended_xid
-  from ${APPENDS.unnest(flush.appends)} with ordinality as i (${APPENDS.names}, ordinality)
-  cross join moment m
+appends as materialized (
+  select a.*, ${flush.creates.length}::int + a.ordinality::int as number, c.at,
+         case when a.status is not null then c.at end as finished_at,
+         case when a.status is not null then pg_current_xact_id()::text::bigint end as ended_xid
+  from ${APPENDS.unnest(flush.appends)} with ordinality as a (${APPENDS.names}, ordinality)
+  cross join clock c
 ),
-moved as (
+updated_tasks as (
   update tasks t
-  set last_seq = t.last_seq + i.events,
-      appended = t.appended + i.events,
-      checkpoint_seq = case when i.checkpoint > 0 then t.last_seq + i.checkpoint else t.checkpoint_seq end,
-      status = coalesce(i.status, t.status),
-      finished_at = i.finished_at,
-      ended_xid = i.ended_xid,
-      lease = case when i.status is null then t.lease end,
-      attempt_deadline_at = case when i.status is null then t.attempt_deadline_at end
-  from item i
-  where t.task_id = i.task_id and t.status = 'running'
-    and t.lease is not distinct from i.lease and t.attempt = i.attempt and t.appended = i.appended
-  returning i.number, t.task_id, t.last_seq - i.events as base, t.exclusive_key, t.finished_at
+  set last_seq = t.last_seq + a.events,
+      appended = t.appended + a.events,
+      checkpoint_seq = case when a.checkpoint > 0 then t.last_seq + a.checkpoint else t.checkpoint_seq end,
+      status = coalesce(a.status, t.status),
+      finished_at = a.finished_at,
+      ended_xid = a.ended_xid,
+      lease = case when a.status is null then t.lease end,
+      attempt_deadline_at = case when a.status is null then t.attempt_deadline_at end
+  from appends a
+  where t.task_id = a.task_id and t.status = 'running'
+    and t.lease is not distinct from a.lease and t.attempt = a.attempt and t.appended = a.appended
+  returning a.number, t.task_id, t.last_seq - a.events as base, t.exclusive_key, t.finished_at
 ),
 released as (
   delete from task_exclusives
-  where task_id in (select task_id from moved where exclusive_key is not null and finished_at is not null)
+  where task_id in (select task_id from updated_tasks where exclusive_key is not null and finished_at is not null)
 ),
-placed as (
-  select number, task_id, base from moved
+first_seqs as (
+  select number, task_id, base from updated_tasks
   union all
-  select f.number, f.task_id, 0 from created join fresh f using (task_id)
+  select n.number, n.task_id, 0 from created join new_tasks n using (task_id)
 ),
-recorded as (
+inserted_events as (
   insert into task_events (task_id, seq, time, type, body)
-  select p.task_id, p.base + e.ordinal, m.at, e.type, e.body
+  select p.task_id, p.base + e.ordinal, c.at, e.type, e.body
   from rows from (
     unnest(${events.number}::int[]), unnest(${events.ordinal}::int[]), unnest(${events.type}::text[]),
     json_array_elements(${events.bodies}::json)
   ) as e (number, ordinal, type, body)
-  join placed p using (number)
-  cross join moment m
+  join first_seqs p using (number)
+  cross join clock c
 )
-select m.at, p.number, p.base from moment m left join placed p on true`.execute(db);
+select c.at, p.number, p.base from clock c left join first_seqs p on true`.execute(db);
   const { creates, appends } = flush;
   const taskIds = [...creates.map(({ task }) => task.taskId), ...appends.map(({ fence }) => fence.taskId)];
   return {
@@ -143,7 +143,7 @@ const CREATES = arrayTable<Flush["creates"][number]>([
 const CREATED_NAMES = namesOf(CREATED_COLUMNS.map(({ name }) => name));
 const CREATED_VALUES = namesOf(
   CREATED_COLUMNS.map(({ name, cast }) => (cast === undefined ? name : `${name}::${cast}`)),
-  "f",
+  "n",
 );
 
 const APPENDS = arrayTable<Append>([

@@ -51,8 +51,9 @@ export interface Claimed {
  * Lists of ids are arrays, from which every plan goes to the rows by the primary key: what a limit is by a column, or
  * what a statement before has written, a planner takes for a share of the table, and reads all of it.
  *
- * In the statement: `suspect` is the one suspected task that may be taken. `seen` are tasks with keys that are not blocked. `line` is a key and a kind of which tasks wait,
- * `head` the oldest task of each line whose key is free, `turn` the oldest head of each key.
+ * In the statement: `suspect` is the one suspected task that may be taken. `unblocked_tasks` are tasks with keys that are
+ * not blocked. `line` is a key and a kind of which tasks wait, `head` the oldest task of each line whose key is free, and
+ * `turn` the oldest head of each key.
  */
 export async function claimTasks(db: Kysely<Database>, claim: Claim): Promise<Claimed> {
   const { rows } = await (db.isTransaction
@@ -110,7 +111,7 @@ suspect as materialized (
   order by ${DUE}, t.task_id
   limit 1
 ),
-seen as materialized (
+unblocked_tasks as materialized (
   select k.kind, s.*
   from kinds k cross join lateral (
     select t.task_id, t.exclusive_key, ${DUE} as due
@@ -120,23 +121,23 @@ seen as materialized (
     limit ${window}::int
   ) s
 ),
-freed as materialized (
+freed_keys as materialized (
   select distinct f.exclusive_key from unnest(${sql.val(keys)}::text[]) as f (exclusive_key)
 ),
-freed_line as (
+freed_lines as (
   select f.exclusive_key, (
     select t.kind from tasks t
     where t.namespace = ${namespace} and t.exclusive_key = f.exclusive_key and ${BLOCKED}
     order by t.kind limit 1
   ) as kind
-  from freed f
+  from freed_keys f
   union all
   select l.exclusive_key, (
     select t.kind from tasks t
     where t.namespace = ${namespace} and t.exclusive_key = l.exclusive_key and ${BLOCKED} and t.kind > l.kind
     order by t.kind limit 1
   )
-  from freed_line l where l.kind is not null
+  from freed_lines l where l.kind is not null
 ),
 line as materialized (
   select l.*, exists (
@@ -145,9 +146,9 @@ line as materialized (
   from (
     select distinct on (exclusive_key, kind) *
     from (
-      select exclusive_key, kind, task_id, due from seen
+      select exclusive_key, kind, task_id, due from unblocked_tasks
       union all
-      select exclusive_key, kind, null, null from freed_line where kind is not null
+      select exclusive_key, kind, null, null from freed_lines where kind is not null
     ) either
     order by exclusive_key, kind, task_id
   ) l
@@ -241,7 +242,7 @@ claimed as (
   ))
   returning ${TASK_LIST}
 ),
-recorded as (
+inserted_events as (
   insert into task_events (task_id, seq, time, type, body)
   select task_id, last_seq, now(), 'started', json_build_object('kind', kind, 'attempt', attempt)
   from claimed
@@ -251,7 +252,7 @@ blocked as (
   where task_id = any(array(
     select t.task_id from tasks t
     where t.task_id = any(array(
-        select s.task_id from seen s
+        select s.task_id from unblocked_tasks s
         where (s.exclusive_key in (select exclusive_key from line where is_held)
             or s.exclusive_key in (select exclusive_key from held))
           and s.task_id not in (select task_id from candidate)
@@ -275,7 +276,7 @@ unblocked as (
 outcome as (
   select now() as at,
          (select count(*) from available) > (select count(*) from claimed)
-           or exists (select from seen group by kind having count(*) >= ${window}::int) as "hasMore",
+           or exists (select from unblocked_tasks group by kind having count(*) >= ${window}::int) as "hasMore",
          array(select distinct exclusive_key from blocked) as "blockedKeys"
 )
 select o.*, c.* from outcome o left join claimed c on true order by c.task_id`;

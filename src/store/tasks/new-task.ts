@@ -15,7 +15,7 @@ export interface NewTask {
   retryPolicy: Readonly<RetryPolicy>;
   exclusiveKey: string | null;
   /** Whether it is to be looked over, by somebody who has its kind, before it can be claimed. */
-  isUnchecked: boolean;
+  isUnvalidated: boolean;
   /** The session under which its first attempt starts in the same commit; null: it waits to be claimed. */
   lease: string | null;
 }

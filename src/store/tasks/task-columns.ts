@@ -153,7 +153,7 @@ export const CREATED_COLUMNS: readonly (ArrayColumn<NewTask> & { cast?: string }
     name: "unchecked",
     type: "text",
     cast: "json",
-    value: ({ isUnchecked, request }) => (isUnchecked ? askedText(request) : null),
+    value: ({ isUnvalidated, request }) => (isUnvalidated ? askedText(request) : null),
   },
 ];
 

@@ -6,7 +6,7 @@ import type { AskedRetry, RetryPolicy } from "../../domain/retry.ts";
 import type { Database } from "../schema.ts";
 
 /** A task that was stored where nobody could look it over: it cannot be claimed until somebody has. */
-export interface UncheckedTask {
+export interface UnvalidatedTask {
   taskId: string;
   kind: string;
   params: JsonObject;
@@ -14,10 +14,10 @@ export interface UncheckedTask {
 }
 
 /** Those of the kinds that wait to be looked over, the oldest first. */
-export async function findUnchecked(
+export async function findUnvalidated(
   db: Kysely<Database>,
   { namespace, kinds, limit }: { namespace: string; kinds: readonly string[]; limit: number },
-): Promise<UncheckedTask[]> {
+): Promise<UnvalidatedTask[]> {
   const rows = await db
     .selectFrom("tasks")
     .select(["task_id as taskId", "kind", "params", "unchecked"])
@@ -35,7 +35,7 @@ export async function findUnchecked(
  * Lets a task be claimed, with what its kind says of it. Once: who comes second changes nothing. Where its exclusive key
  * is held it becomes blocked: after the commit the caller has a claim check the key.
  */
-export async function releaseChecked(
+export async function releaseValidated(
   db: Kysely<Database>,
   task: { taskId: string; exclusiveKey: string | null; maxAttempts: number; retryPolicy: Readonly<RetryPolicy> },
 ): Promise<void> {

@@ -31,7 +31,7 @@ describeOnEachStore("the backlog", (store) => {
     await createTask(db, { namespace, kind: "due", runAt: new Date(Date.now() - HOUR_MS) });
     await createTask(db, { namespace, kind: "due", runAt: new Date(Date.now() + HOUR_MS) });
     await createTask(db, { namespace, kind: "later", runAt: new Date(Date.now() + HOUR_MS) });
-    await createTask(db, { namespace, kind: "nobody's", isUnchecked: true });
+    await createTask(db, { namespace, kind: "nobody's", isUnvalidated: true });
     await createRunning(db, { namespace, kind: "due" });
     const expected = new Map([
       ["due", [2, 1]],

@@ -7,7 +7,7 @@ import { openSession } from "../../../src/store/session-queries.ts";
 import {
   readClaimable,
   readIdleKeys,
-  readUncheckedKinds,
+  readUnvalidatedKinds,
   readWaitingKinds,
 } from "../../../src/store/reports/waiting-queries.ts";
 import { newSession } from "../../support/new-sessions.ts";
@@ -23,7 +23,7 @@ describeOnEachStore("what waits and what stands still", (store) => {
   });
 
   const db = () => store().db;
-  const wait = async (kind: string, parts: { isUnchecked?: boolean; exclusiveKey?: string; runAt?: Date } = {}) =>
+  const wait = async (kind: string, parts: { isUnvalidated?: boolean; exclusiveKey?: string; runAt?: Date } = {}) =>
     (await createTask(db(), { namespace, kind, ...parts })).taskId;
   const back = (taskId: string, ms: number) =>
     sql`update tasks set created_at = now() - ${ms}::int * interval '1 ms' where task_id = ${taskId}`.execute(db());
@@ -31,7 +31,7 @@ describeOnEachStore("what waits and what stands still", (store) => {
     (await readClaimable(db(), { namespace, kindSets: [kinds] }))[0]!.map(({ taskId }) => taskId);
 
   it("is counted by kind, of what is due", async () => {
-    const [old] = [await wait("a"), await wait("a"), await wait("b", { isUnchecked: true })];
+    const [old] = [await wait("a"), await wait("a"), await wait("b", { isUnvalidated: true })];
     await wait("a", { runAt: new Date(Date.now() + HOUR_MS) });
     await createRunning(db(), { namespace, kind: "a" });
     await createTask(db(), { namespace: randomUUID(), kind: "other" });
@@ -48,11 +48,11 @@ describeOnEachStore("what waits and what stands still", (store) => {
   });
 
   it("is found by kind where nobody has looked it over, whatever else waits", async () => {
-    assert.deepEqual(await readUncheckedKinds(db(), namespace), []);
+    assert.deepEqual(await readUnvalidatedKinds(db(), namespace), []);
     await wait("checked");
-    for (const kind of ["c", "a", "b", "a"]) await wait(kind, { isUnchecked: true });
-    await wait("later", { isUnchecked: true, runAt: new Date(Date.now() + HOUR_MS) });
-    const kinds = await readUncheckedKinds(db(), namespace);
+    for (const kind of ["c", "a", "b", "a"]) await wait(kind, { isUnvalidated: true });
+    await wait("later", { isUnvalidated: true, runAt: new Date(Date.now() + HOUR_MS) });
+    const kinds = await readUnvalidatedKinds(db(), namespace);
     assert.deepEqual(
       kinds.map(({ kind, count }) => [kind, count]),
       [
@@ -65,7 +65,7 @@ describeOnEachStore("what waits and what stands still", (store) => {
 
   it("is what a claim takes next, set by set", async () => {
     const [first, second, other] = [await wait("a"), await wait("a"), await wait("b")];
-    await wait("a", { isUnchecked: true });
+    await wait("a", { isUnvalidated: true });
     await wait("a", { runAt: new Date(Date.now() + HOUR_MS) });
     await back(second, 5_000);
     const found = await readClaimable(db(), { namespace, kindSets: [["a"], ["none"], ["a", "b"]] });

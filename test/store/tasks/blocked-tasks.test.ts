@@ -5,7 +5,7 @@ import { unblockTasks } from "../../../src/store/tasks/blocked-tasks.ts";
 import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
 import { DEFAULT_RETRY_POLICY } from "../../../src/domain/retry.ts";
-import { releaseChecked } from "../../../src/store/tasks/unvalidated-tasks.ts";
+import { releaseValidated } from "../../../src/store/tasks/unvalidated-tasks.ts";
 import { readClaimable } from "../../../src/store/reports/waiting-queries.ts";
 import { createTask, SUCCEEDED } from "../../support/new-tasks.ts";
 import { describeOnEachStore } from "../../support/stores.ts";
@@ -53,8 +53,8 @@ describeOnEachStore("tasks that wait for an exclusive key", (store) => {
 
   it("are blocked when they are looked over where the key is held", async () => {
     await hold();
-    const taskId = await create({ isUnchecked: true, exclusiveKey: null });
-    await releaseChecked(db(), { taskId, exclusiveKey: "key", maxAttempts: 1, retryPolicy: DEFAULT_RETRY_POLICY });
+    const taskId = await create({ isUnvalidated: true, exclusiveKey: null });
+    await releaseValidated(db(), { taskId, exclusiveKey: "key", maxAttempts: 1, retryPolicy: DEFAULT_RETRY_POLICY });
     assert.deepEqual(await blocked(), [taskId]);
   });
 

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { DEFAULT_RETRY_POLICY } from "../../../src/domain/retry.ts";
 import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
-import { findUnchecked, releaseChecked } from "../../../src/store/tasks/unvalidated-tasks.ts";
+import { findUnvalidated, releaseValidated } from "../../../src/store/tasks/unvalidated-tasks.ts";
 import { createTask } from "../../support/new-tasks.ts";
 import { describeOnEachStore } from "../../support/stores.ts";
 
@@ -12,20 +12,20 @@ describeOnEachStore("tasks that nobody has looked over", (store) => {
   beforeEach(() => {
     namespace = randomUUID();
   });
-  const create = (options = {}) => createTask(store().db, { namespace, kind: "late", isUnchecked: true, ...options });
-  const find = (kinds = ["late"], limit = 10) => findUnchecked(store().db, { namespace, kinds, limit });
+  const create = (options = {}) => createTask(store().db, { namespace, kind: "late", isUnvalidated: true, ...options });
+  const find = (kinds = ["late"], limit = 10) => findUnvalidated(store().db, { namespace, kinds, limit });
   const claim = async () => {
     const query = { namespace, kinds: ["late"], lease: randomUUID(), limit: 10 };
     return (await claimTasks(store().db, query)).tasks.map(({ taskId }) => taskId);
   };
   const release = (taskId: string, { exclusiveKey = null as string | null, maxAttempts = 1 } = {}) =>
-    releaseChecked(store().db, { taskId, exclusiveKey, maxAttempts, retryPolicy: DEFAULT_RETRY_POLICY });
+    releaseValidated(store().db, { taskId, exclusiveKey, maxAttempts, retryPolicy: DEFAULT_RETRY_POLICY });
 
   it("are found by their kind, the oldest first, with what their start has said of attempts", async () => {
     const first = await create({ params: { n: 1 }, maxAttempts: 3, retryPolicy: { jitter: 0 } });
     const second = await create();
     await create({ kind: "other" });
-    await create({ isUnchecked: false });
+    await create({ isUnvalidated: false });
     assert.deepEqual(await find(), [
       { taskId: first.taskId, kind: "late", params: { n: 1 }, asked: { maxAttempts: 3, retryPolicy: { jitter: 0 } } },
       { taskId: second.taskId, kind: "late", params: {}, asked: { maxAttempts: null, retryPolicy: {} } },
