@@ -1,4 +1,6 @@
-/** How long calls may start in one turn of the event loop, from the first on. Few calls take so long. */
+/** How many calls start in one turn of the event loop. What they cause later in the turn is not in the time. */
+export const STARTS_PER_TURN = 32;
+/** How long calls may start in one turn, from the first on. */
 export const TURN_MS = 3;
 
 /**
@@ -9,6 +11,7 @@ export const TURN_MS = 3;
  */
 export class StreamTurns<Connection extends object> {
   readonly #now: () => number;
+  #startsLeft = STARTS_PER_TURN;
   /** When the first call of this turn started; null: none has. */
   #began: number | null = null;
   #isScheduled = false;
@@ -23,16 +26,16 @@ export class StreamTurns<Connection extends object> {
   /** Calls `begin` now or in a later turn of the event loop. */
   start(connection: Connection, begin: () => void): void {
     this.#schedule();
-    if (!this.#waiting.has(connection) && this.#hasTime()) return begin();
+    if (!this.#waiting.has(connection) && this.#mayStart()) return begin();
     const queue = this.#waiting.get(connection);
     if (queue === undefined) this.#waiting.set(connection, [begin]);
     else queue.push(begin);
   }
 
-  #hasTime(): boolean {
+  #mayStart(): boolean {
     const now = this.#now();
     this.#began ??= now;
-    return now - this.#began < TURN_MS;
+    return this.#startsLeft-- > 0 && now - this.#began < TURN_MS;
   }
 
   #schedule(): void {
@@ -43,10 +46,11 @@ export class StreamTurns<Connection extends object> {
 
   #nextTurn(): void {
     this.#isScheduled = false;
+    this.#startsLeft = STARTS_PER_TURN;
     this.#began = null;
     for (const [connection, queue] of this.#waiting) {
       this.#schedule(); // Before `begin`, which may throw: the remaining calls are not lost.
-      if (!this.#hasTime()) return;
+      if (!this.#mayStart()) return;
       const begin = queue.shift()!;
       // The connection moves to the end of the rotation.
       this.#waiting.delete(connection);
