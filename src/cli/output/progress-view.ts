@@ -1,8 +1,9 @@
+import stringWidth from "string-width";
 import type { Frame, TaskStatus } from "../../client/client.ts";
 import { count } from "./event-lines.ts";
 import { escapeText } from "./escape-text.ts";
 import type { Colorize } from "./colorize.ts";
-import { fitText, padText, textWidth } from "./text-width.ts";
+import { fitText, padText } from "./text-width.ts";
 
 // The progress bars of a task, as a pure function of its events. `bars.ts` draws them.
 
@@ -54,8 +55,8 @@ export function barLines(view: ProgressView, size: { columns: number; rows: numb
   const shown = recentlyUpdated(view, Math.max(1, size.rows - ROWS_RESERVED));
   const names = shown.map(([name]) => fitText(escapeText(name), Math.min(NAME_COLUMNS_MAX, columns >> 1)));
   const counts = shown.map(([, { current, total }]) => count(current, total));
-  const nameColumns = Math.max(0, ...names.map(textWidth));
-  const countColumns = Math.max(0, ...counts.map(textWidth));
+  const nameColumns = Math.max(0, ...names.map((name) => stringWidth(name)));
+  const countColumns = Math.max(0, ...counts.map((count) => stringWidth(count)));
   const barColumns = Math.min(BAR_COLUMNS_MAX, columns - nameColumns - countColumns - 2);
   return shown.map(([, phase], row) => {
     const name = padText(names[row]!, nameColumns);

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import stringWidth from "string-width";
 import type { SpoolEvent, TaskStatus } from "../../../src/client/client.ts";
 import { escapeJson, escapeText } from "../../../src/cli/output/escape-text.ts";
 import { describeEvent } from "../../../src/cli/output/event-lines.ts";
 import type { Colorize } from "../../../src/cli/output/colorize.ts";
 import { advance, barLines, newProgressView } from "../../../src/cli/output/progress-view.ts";
-import { fitText, padText, textWidth } from "../../../src/cli/output/text-width.ts";
+import { fitText, padText } from "../../../src/cli/output/text-width.ts";
 
 const plain: Colorize = (_, text) => text;
 const marked: Colorize = (color, text) => `<${color}>${text}</>`;
@@ -50,7 +51,7 @@ describe("the bars", () => {
     ];
     for (let columns = 4; columns < 120; columns++) {
       for (const line of bars(events, { at: { columns, rows: 24 } })) {
-        assert.ok(textWidth(line) < columns, `${textWidth(line)} of ${columns}: ${line}`);
+        assert.ok(stringWidth(line) < columns, `${stringWidth(line)} of ${columns}: ${line}`);
       }
     }
   });
@@ -141,8 +142,8 @@ describe("a text on the terminal", () => {
   });
 
   it("is truncated and padded by columns", () => {
-    assert.equal(textWidth("走a\u0301🧵"), 5);
     assert.deepEqual([fitText("走走走", 5), fitText("走走", 4), fitText("abc", 2)], ["走走…", "走走", "a…"]);
-    assert.equal(padText("走", 4), "走  ");
+    assert.deepEqual([padText("走", 4), padText("a\u0301", 4), padText("🧵", 4)], ["走  ", "a\u0301   ", "🧵  "]);
+    assert.equal(fitText("👩‍💻👩‍💻👩‍💻", 5), "👩‍💻👩‍💻…");
   });
 });
