@@ -8,15 +8,38 @@ export type TestStore = Store & AsyncDisposable;
 
 /** Both databases that Spool runs on. */
 const STORES = { Postgres: openPostgres, PGlite: openEmbedded };
+type StoreName = keyof typeof STORES;
+
+/** The stores that the suites of this process share. */
+const shared = new Map<StoreName, Promise<TestStore>>();
+
+// This module is first loaded outside of every suite: the hook runs after the last test of the process.
+after(async () => {
+  for (const store of shared.values()) await (await store)[Symbol.asyncDispose]();
+});
 
 /**
- * Describes what holds on every database, once for each. The database is shared by the tests of a suite: a namespace of
- * its own keeps one apart from the others.
+ * Describes what holds on every database, once for each. All suites of a process share each database: a namespace of
+ * its own keeps a test apart from the others.
  *
- * @param body is given the store through a function, because it is opened only when the tests begin
+ * @param body gets the store through a function, because it is opened only when the tests begin
  */
 export function describeOnEachStore(title: string, body: (store: () => Store) => void): void {
   for (const name of ["Postgres", "PGlite"] as const) describeOn(name, `${title}, on ${name}`, body);
+}
+
+/** The same for a suite that changes the schema: its databases are its own. */
+export function describeOnEachOwnStore(title: string, body: (store: () => Store) => void): void {
+  for (const [name, open] of Object.entries(STORES)) {
+    describe(`${title}, on ${name}`, () => {
+      let store: TestStore;
+      before(async () => {
+        store = await open();
+      });
+      after(() => store?.[Symbol.asyncDispose]());
+      body(() => store);
+    });
+  }
 }
 
 /**
@@ -28,13 +51,13 @@ export function describeEngineOnEachStore(title: string, body: (store: () => Sto
   describeOn("PGlite", `${title}, on PGlite @slow`, body);
 }
 
-function describeOn(name: keyof typeof STORES, title: string, body: (store: () => Store) => void): void {
+function describeOn(name: StoreName, title: string, body: (store: () => Store) => void): void {
   describe(title, () => {
     let store: TestStore;
     before(async () => {
-      store = await STORES[name]();
+      if (!shared.has(name)) shared.set(name, STORES[name]());
+      store = await shared.get(name)!;
     });
-    after(() => store?.[Symbol.asyncDispose]());
     body(() => store);
   });
 }

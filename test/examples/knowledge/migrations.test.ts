@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { MIGRATIONS } from "../../../examples/knowledge/migrations.ts";
 import { kindDatabase } from "../../../src/store/kind-database.ts";
 import { migrateKinds } from "../../../src/store/kind-migrations.ts";
-import { describeOnEachStore } from "../../support/stores.ts";
+import { describeOnEachOwnStore } from "../../support/stores.ts";
 
 const KINDS = { name: "knowledge", migrations: MIGRATIONS };
 const TABLES = ["documents", "chunks", "pages"];
 
-describeOnEachStore("the tables of the example", (store) => {
+describeOnEachOwnStore("the tables of the example", (store) => {
   const query = (text: string) => kindDatabase(store().db).query(text);
   /** Columns, constraints and indexes, as Postgres writes them. */
   const definitions = async () => [
