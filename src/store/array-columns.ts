@@ -1,24 +1,24 @@
 import { sql } from "kysely";
 import type { RawBuilder } from "kysely";
 
-/** A column of items that a statement is given as arrays. */
+/** One column of items that are passed to a statement as arrays. */
 export interface ArrayColumn<Item> {
   name: string;
   /** The type of an element in Postgres. */
   type: string;
-  /** The element of an item, as the driver takes it. */
+  /** Returns the value of an item for the driver. */
   value(item: Item): unknown;
 }
 
-/** Items as a table of a statement: one array for each column, in one order. */
+/** Passes items to a statement as a table: one array for each column, all in the same order. */
 export interface ArrayTable<Item> {
-  /** `unnest(…)` of the items. */
+  /** Returns `unnest(…)` of the items. */
   unnest(items: readonly Item[]): RawBuilder<unknown>;
   /** The names of the columns, with commas between them. */
   readonly names: RawBuilder<unknown>;
 }
 
-/** The text of the statement is made here, once: each use adds only the arrays. */
+/** Returns the table of some columns. The SQL text is built once, and each use only adds the arrays. */
 export function arrayTable<Item>(columns: readonly ArrayColumn<Item>[]): ArrayTable<Item> {
   const separators = columns.slice(0, -1).map(({ type }) => `::${type}[], `);
   const fragments = ["unnest(", ...separators, `::${columns.at(-1)!.type}[])`];
@@ -29,7 +29,7 @@ export function arrayTable<Item>(columns: readonly ArrayColumn<Item>[]): ArrayTa
   };
 }
 
-/** Names of columns with commas between them. @param alias of their table */
+/** Returns the names of columns with commas between them. @param alias the alias of their table */
 export function namesOf(names: readonly string[], alias = ""): RawBuilder<unknown> {
   return sql.raw(names.map((name) => (alias === "" ? name : `${alias}.${name}`)).join(", "));
 }

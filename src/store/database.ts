@@ -13,18 +13,18 @@ import type { Database } from "./schema.ts";
 
 const INT8 = 20;
 
-/** What a server keeps open at the most, unless it is told otherwise. */
+/** The default for the most connections that a server opens. */
 export const CONNECTIONS_MAX_DEFAULT = 16;
 
-/** A Postgres server, or several of which the first that is a writable primary is taken. */
+/** A Postgres server, or several. The first one that is a writable primary is used. */
 export interface ServerLocation {
   url: string;
   connectionsMax?: number;
-  /** Whether a database that takes no writes, or has another encoding, is opened as well, for inspection. */
+  /** Whether to open a read-only database, or one with another encoding than UTF8, for inspection. */
   mayBeUnusable?: boolean;
 }
 
-/** Where the data lives: a Postgres server, or Postgres in this process on a folder (null: in memory). */
+/** The place of the data: a Postgres server, or Postgres in this process on a folder (null: in memory). */
 export type DatabaseLocation = ServerLocation | { dataDir: string | null };
 
 /** Returns the location that a configuration names: the URL, else the data folder. */
@@ -38,37 +38,39 @@ export function databaseLocation({
   return databaseUrl === null ? { dataDir } : { url: databaseUrl };
 }
 
+/** An open database. */
 export interface Store {
   readonly db: Kysely<Database>;
   /**
-   * The same database, for statements that keep promises or that others wait for: they pass the others that wait for a
-   * connection, and some connections are kept for them. Where none can be had in time they throw StoreUnavailable, not
-   * Overloaded.
+   * The same database, for statements that keep a promise or that other work waits for. These statements overtake other
+   * waiting statements, and some connections are reserved for them. If they get no connection in time, they throw
+   * StoreUnavailable, not Overloaded.
    */
   readonly priorityDb: Kysely<Database>;
-  /** Of the server, for connections of one's own; null where Postgres runs in this process. */
+  /** The URL of the server, for separate connections; null if Postgres runs in this process. */
   readonly url: string | null;
-  /** Whether no other process can be on this database: leftovers of earlier processes need not be waited for. */
+  /** Whether no other process can use this database. If so, sessions of earlier processes can be ended at once. */
   readonly exclusive: boolean;
-  /** Resolves when the database has answered, and takes writes. @throws StoreUnavailable */
+  /** Resolves if the database answers and takes writes. @throws StoreUnavailable */
   check(): Promise<void>;
-  /** How it stands, for gauges. */
+  /** Returns the metrics of the store. */
   figures(): StoreFigures;
   close(): Promise<void>;
 }
 
+/** Metrics of a store. */
 export interface StoreFigures {
-  /** Of the connections; null where Postgres runs in this process. */
+  /** Metrics of the connections; null if Postgres runs in this process. */
   pool: PoolFigures | null;
-  /** Statements, and connections that were to be opened for one, that have failed since the start. */
+  /** Failed statements, and failed attempts to open a connection for a statement, since the start of the process. */
   errors: Readonly<ErrorCounts>;
 }
 
 const UNWATCHED: PoolWatch = { dropped() {}, exhausted() {} };
 
 /**
- * Opens the database. A server is first reached by the first statement, so that one that is down now may come later.
- * Every statement that fails because the database cannot be reached throws StoreUnavailable.
+ * Opens the database. A server is connected to by the first statement, so the server may be down until then. Every
+ * statement that fails because the database cannot be reached throws StoreUnavailable.
  *
  * @throws DataDirInUse, InvalidDatabaseUrl
  */
@@ -82,7 +84,7 @@ function openServer(location: ServerLocation, watch: PoolWatch): Store {
   const pool = new ConnectionPool({ dialer, max, watch, isChecked: !mayBeUnusable });
   const errors = noErrors();
   const open = (priority: boolean) => {
-    // Each of the two is closed by itself, and the pool with the store.
+    // The end of one Kysely instance leaves the pool open: the store closes the pool.
     const lender = { connect: () => pool.connect({ priority }), end: () => Promise.resolve(), options: {} };
     const dialect = new PostgresDialect({ pool: lender as unknown as PostgresPool });
     return new Kysely<Database>({ dialect: translating(dialect, errors) });

@@ -1,4 +1,4 @@
 import type { ColumnType } from "kysely";
 
-/** `json`, not jsonb: it keeps the text exactly (jsonb refuses \u0000), costs less to write and is open to SQL. */
+/** A column of type `json`. Unlike jsonb, it stores the text exactly, accepts \u0000, and costs less to write. */
 export type Json<Value> = ColumnType<Value, string, string>;

@@ -3,7 +3,7 @@ import type { Kysely } from "kysely";
 import type { KindDatabase, KindQueries } from "../domain/kind-database.ts";
 import type { Database } from "./schema.ts";
 
-/** Returns what the code of kinds is given of a database. */
+/** Returns the part of a database that the code of kinds can use. */
 export function kindDatabase(db: Kysely<Database>): KindDatabase {
   return {
     ...kindQueries(db),

@@ -4,10 +4,10 @@ import type { KindMigrations } from "../domain/kind-database.ts";
 import { kindQueries } from "./kind-database.ts";
 import type { Database } from "./schema.ts";
 
-/** Held while steps are applied: of several servers that start together, one applies them and the others wait. */
+/** The lock for applying steps. If several servers start together, one applies the steps and the rest wait. */
 const LOCK = sql`select pg_advisory_xact_lock(hashtextextended('spool kind_migrations', 0))`;
 
-/** The database has a step that the package does not know: a newer version of the package has migrated it. */
+/** Error for a database with a step that the package does not know: a newer version of the package migrated it. */
 export class KindsTooOld extends Error {
   constructor(name: string, found: string) {
     super(`the database has step "${found}" of the kinds "${name}", which this version of them lacks: run a newer one`);
@@ -15,7 +15,7 @@ export class KindsTooOld extends Error {
   }
 }
 
-/** The database lacks a step of a package that a server may not apply. */
+/** Error for a database that lacks a step of a package, if the server may not apply steps. */
 export class KindsNotMigrated extends Error {
   constructor(name: string, missing: string) {
     super(`the database lacks step "${missing}" of the kinds "${name}": run spool migrate --kinds FILE`);
@@ -24,11 +24,11 @@ export class KindsNotMigrated extends Error {
 }
 
 /**
- * Applies the steps of a package that are not in kind_migrations, in order and in one transaction. Safe from several
- * processes at once. Where nothing is missing it only reads, so the role needs no right to create tables.
+ * Applies the steps of a package that are not in kind_migrations, in order and in one transaction. Several processes
+ * may call it at once. If no step is missing, it only reads, so the role needs no right to create tables.
  *
- * @returns the steps that were applied now, as `package/step`
- * @throws KindsTooOld, and what a step throws
+ * @returns the steps that this call applied, as `package/step`
+ * @throws KindsTooOld, and errors of a step
  */
 export async function migrateKinds(db: Kysely<Database>, kinds: KindMigrations): Promise<string[]> {
   if ((await missingSteps(db, kinds)).length === 0) return [];
@@ -41,7 +41,7 @@ export async function migrateKinds(db: Kysely<Database>, kinds: KindMigrations):
         applied_at timestamptz not null default now(),
         primary key (package, name)
       )`.execute(trx);
-    // Read again: another process may have applied them meanwhile.
+    // Another process may have applied steps since the first read.
     const missing = await missingSteps(trx, kinds);
     for (const { name, up } of missing) {
       await up(kindQueries(trx));
@@ -51,7 +51,11 @@ export async function migrateKinds(db: Kysely<Database>, kinds: KindMigrations):
   });
 }
 
-/** Makes sure that all steps of a package are applied, for a server that may not apply them. @throws KindsTooOld, KindsNotMigrated */
+/**
+ * Checks that all steps of a package are applied, for a server that may not apply them.
+ *
+ * @throws KindsTooOld, KindsNotMigrated
+ */
 export async function requireKindMigrations(db: Kysely<Database>, kinds: KindMigrations): Promise<void> {
   const [missing] = await missingSteps(db, kinds);
   if (missing !== undefined) throw new KindsNotMigrated(kinds.name, missing.name);

@@ -11,7 +11,7 @@ import { up as claims } from "./migrations/0008-claims.ts";
 import { up as stalledTasks } from "./migrations/0010-stalled-tasks.ts";
 import type { Database } from "./schema.ts";
 
-/** Every step of the schema, in order. Steps only go forward, and one that was released never changes. */
+/** All steps of the schema, in order. There are no steps back, and a released step never changes. */
 const MIGRATIONS = {
   "0001-tasks": { up: tasks },
   "0002-documents": { up: documents },
@@ -27,7 +27,7 @@ const MIGRATIONS = {
 /** The newest step that this program knows. */
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).at(-1)!;
 
-/** The database was migrated by a newer program than this one, which must not touch it. */
+/** Error for a database that a newer program has migrated. This program must not use it. */
 export class DatabaseTooNew extends Error {
   constructor(found: string) {
     super(`the database is at schema ${found}, newer than this program's ${SCHEMA_VERSION}: run a newer Spool`);
@@ -35,7 +35,7 @@ export class DatabaseTooNew extends Error {
   }
 }
 
-/** The database lacks steps that this program needs. */
+/** Error for a database that lacks steps that this program needs. */
 export class DatabaseTooOld extends Error {
   constructor(found: string) {
     super(`the database is at schema ${found}, older than this program's ${SCHEMA_VERSION}: run spool migrate`);
@@ -44,9 +44,9 @@ export class DatabaseTooOld extends Error {
 }
 
 /**
- * Brings the schema up to date in one transaction; safe from several processes at once.
+ * Applies missing steps of the schema, in one transaction. Several processes may call it at once.
  *
- * @returns the steps that were applied now
+ * @returns the steps that this call applied
  * @throws DatabaseTooNew
  */
 export async function migrate(db: Kysely<Database>): Promise<string[]> {
@@ -56,7 +56,11 @@ export async function migrate(db: Kysely<Database>): Promise<string[]> {
   return results.filter(({ status }) => status === "Success").map(({ migrationName }) => migrationName);
 }
 
-/** Makes sure that the schema is this program's, for a server that may not change it. @throws DatabaseTooNew, DatabaseTooOld */
+/**
+ * Checks that the schema is the one of this program, for a server that may not change it.
+ *
+ * @throws DatabaseTooNew, DatabaseTooOld
+ */
 export async function requireCurrentSchema(db: Kysely<Database>): Promise<void> {
   const applied = await appliedVersions(db);
   refuseNewer(applied);

@@ -12,21 +12,21 @@ export interface TaskEventTable {
   body: Json<unknown>;
 }
 
-/** Which task a request_id started. A table of its own, so that its key holds without the tasks table's shard key. */
+/** The task that a request_id started. In a separate table, the key is unique without the shard key of `tasks`. */
 export interface TaskRequestTable {
   namespace: string;
   request_id: string;
   task_id: string;
 }
 
-/** Which running task holds an exclusive key. */
+/** The running task that holds an exclusive key. */
 export interface TaskExclusiveTable {
   namespace: string;
   exclusive_key: string;
   task_id: string;
 }
 
-/** The servers and workers that own leases; alive until expires_at. */
+/** The sessions of servers and workers. A session is alive until expires_at. */
 export interface SessionTable {
   session_id: string;
   namespace: string;
@@ -37,13 +37,13 @@ export interface SessionTable {
   kinds: Json<readonly KindOffer[]>;
   capacity: number;
   seen_at: Generated<Date>;
-  /** SHA-256 of the token by which a worker resumes it, in hex; null: a server's. */
+  /** SHA-256, in hex, of the token by which a worker resumes the session; null: a session of a server. */
   token_digest: string | null;
-  /** Which of its streams a worker is connected by, counted from 1: the one before it has no say any more. */
+  /** The number of the worker's current stream, from 1. Writes by its earlier streams have no effect. */
   connection: Generated<number>;
-  /** The tasks that it owns and that do not run, as of seen_at. */
+  /** The tasks that the session owns and that do not run, as of seen_at. */
   stalled: ColumnType<readonly StalledTask[], string | undefined, string>;
-  /** It has said that it is about to end: that it is lost then says nothing of its tasks. */
+  /** Whether the session is about to end in order. If so, its loss does not count as a crash of its tasks. */
   is_leaving: Generated<boolean>;
 }
 

@@ -3,28 +3,29 @@ import type { Kysely } from "kysely";
 import type { FoundOffer, KindOffer, SessionState, StalledTask } from "../domain/session.ts";
 import type { Database } from "./schema.ts";
 
-/** A session counts as alive while this holds, by the database's clock. */
+/** The condition for a session to be alive, by the database's clock. */
 const ALIVE = sql<boolean>`expires_at > now()`;
 
 function inMs(ms: number) {
   return sql<Date>`now() + ${ms}::int * interval '1 millisecond'`;
 }
 
-/** What a session says of itself. */
+/** A session to be opened or taken over. */
 export interface NewSession extends Pick<SessionState, "sessionId" | "host" | "pid" | "capacity"> {
   namespace: string;
   kinds: readonly KindOffer[];
-  /** SHA-256 in hex of the token that resumes it; null: a server's. */
+  /** SHA-256, in hex, of the token that resumes the session; null: a session of a server. */
   tokenDigest: string | null;
   leaseMs: number;
 }
 
-/** Which stream of a session speaks: of a server's, the first and only one. */
+/** A session and the stream that acts for it. The session of a server has only one stream, number 1. */
 export interface SessionFence {
   sessionId: string;
   connection: number;
 }
 
+/** Inserts a session. */
 export async function openSession(db: Kysely<Database>, session: NewSession): Promise<void> {
   await db
     .insertInto("sessions")
@@ -42,10 +43,10 @@ export async function openSession(db: Kysely<Database>, session: NewSession): Pr
 }
 
 /**
- * Gives a worker's session to another of its streams, by its token, also one that had run out: while its row is there
- * its tasks were not all taken. The stream before it has no say from then on.
+ * Hands a worker's session over to a new stream with the same token. From then on the earlier stream has no effect. The
+ * session may have expired: while its row exists, sweepers have not taken all of its tasks.
  *
- * @returns which of its streams that is; undefined: the session is gone, or is another's
+ * @returns the number of the new stream; undefined if the session is gone, or has another token
  */
 export async function takeSession(
   db: Kysely<Database>,
@@ -71,11 +72,11 @@ export async function takeSession(
 }
 
 /**
- * Keeps a session alive for leaseMs more, also one that had run out: while its row is there its tasks were not all
- * taken, and those that were have fences that do not hold for it.
+ * Renews a session for leaseMs. The session may have expired: while its row exists, sweepers have not taken all of its
+ * tasks. The fences of the taken tasks no longer hold for this session.
  *
- * @param stalled the tasks that it owns and that do not run
- * @returns false when it is gone, and owns nothing any more, or is another stream's
+ * @param stalled the tasks that the session owns and that do not run
+ * @returns false if the session is gone and owns no tasks, or if it belongs to a later stream
  */
 export async function renewSession(
   db: Kysely<Database>,
@@ -95,7 +96,7 @@ export async function renewSession(
   return numUpdatedRows > 0n;
 }
 
-/** Whether a session is there, and no later stream speaks for it. */
+/** Whether a session exists and belongs to this stream. */
 export async function isCurrentSession(
   db: Kysely<Database>,
   { sessionId, connection }: SessionFence,
@@ -109,7 +110,7 @@ export async function isCurrentSession(
   return row !== undefined;
 }
 
-/** How many other servers of the namespace are alive. */
+/** Counts the other live servers of the namespace. */
 export async function countPeers(
   db: Kysely<Database>,
   { sessionId, namespace }: { sessionId: string; namespace: string },
@@ -125,7 +126,7 @@ export async function countPeers(
   return Number(peers);
 }
 
-/** The sessions of a namespace, alive or not, those that began first, first: up to a limit. */
+/** Lists the sessions of a namespace, alive or not, the oldest first, up to a limit. */
 export async function listSessions(
   db: Kysely<Database>,
   { namespace, limit }: { namespace: string; limit: number },
@@ -154,7 +155,7 @@ export async function listSessions(
   return rows.map(({ kinds, ...session }) => ({ ...session, kinds: kinds.map(({ name }) => name) }));
 }
 
-/** What the doctor reads of them. */
+/** The most stalled tasks that the doctor reads. */
 export const STALLED_TASKS_READ_MAX = 1_000;
 
 /** A stalled task, and the process that owns it. */
@@ -163,7 +164,7 @@ export interface OwnedStalledTask extends StalledTask {
   pid: number;
 }
 
-/** What the sessions that are alive say of tasks that they own and that do not run, those first that stall longest. */
+/** Lists the stalled tasks that live sessions have reported: those that have stalled longest first. */
 export async function listStalledTasks(db: Kysely<Database>, namespace: string): Promise<OwnedStalledTask[]> {
   const { rows } = await sql<OwnedStalledTask>`
     select s.host, s.pid, t."taskId", t.attempt, t."forMs", t.reason
@@ -175,7 +176,7 @@ export async function listStalledTasks(db: Kysely<Database>, namespace: string):
   return rows;
 }
 
-/** What a session of the namespace says of a kind, one that is alive if there is one; undefined: none has it. */
+/** Finds the offer of a kind in the namespace's sessions, in a live one if possible; undefined: none has the kind. */
 export async function findOffer(
   db: Kysely<Database>,
   { namespace, kind }: { namespace: string; kind: string },
@@ -189,15 +190,15 @@ export async function findOffer(
   return rows[0] && { ...rows[0].offer, isAlive: rows[0].is_alive };
 }
 
-/** Forgets a session, unless it is another stream's by now. */
+/** Deletes a session, unless it belongs to a later stream. */
 export async function closeSession(db: Kysely<Database>, { sessionId, connection }: SessionFence): Promise<void> {
   await db.deleteFrom("sessions").where("session_id", "=", sessionId).where("connection", "=", connection).execute();
 }
 
 /**
- * Has the session of every server run out: for a database that only this process can have open, where all of them are
- * gone. They are not forgotten yet, for one that has left in order is not there any more. Workers are processes of their
- * own, and come back.
+ * Expires the session of every server. It is for a database that only this process can have open, so all earlier
+ * servers have ended. The rows stay, because a missing row would mean that the server has left in order. Sessions of
+ * workers are not affected: workers are separate processes and reconnect.
  */
 export async function expireServerSessions(db: Kysely<Database>): Promise<void> {
   await db
@@ -208,7 +209,7 @@ export async function expireServerSessions(db: Kysely<Database>): Promise<void> 
     .execute();
 }
 
-/** Says that a session is about to end: where it is lost all the same, nothing that it ran is suspected for it. */
+/** Marks a session as about to end. If it is lost before its end, the loss does not count as a crash of its tasks. */
 export async function announceLeave(db: Kysely<Database>, { sessionId, connection }: SessionFence): Promise<void> {
   await db
     .updateTable("sessions")
@@ -219,8 +220,8 @@ export async function announceLeave(db: Kysely<Database>, { sessionId, connectio
 }
 
 /**
- * Keeps the sessions of workers for waitMs at least, where no other server has shown itself for silentMs: they could not
- * come back while no server was there.
+ * Extends the sessions of workers to at least waitMs from now, if no other server has renewed its session for silentMs.
+ * Workers could not reconnect while no server was running.
  */
 export async function awaitWorkers(
   db: Kysely<Database>,
@@ -249,7 +250,7 @@ export async function awaitWorkers(
     .execute();
 }
 
-/** Forgets sessions that ran out and own nothing any more. */
+/** Deletes expired sessions that own no running tasks. */
 export async function removeExpiredSessions(db: Kysely<Database>): Promise<void> {
   await db
     .deleteFrom("sessions")

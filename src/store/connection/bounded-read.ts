@@ -3,10 +3,10 @@ import type { Kysely, Transaction } from "kysely";
 import type { Database } from "../schema.ts";
 
 /**
- * Reads for a report: in a transaction that may not write, whose statements are given up by the server
- * after limitMs each (PGlite knows no such limit).
+ * Reads for a report, in a read-only transaction. A server cancels each statement after limitMs. PGlite does not
+ * support this limit.
  *
- * @throws what isStatementTimeout tells, StoreUnavailable
+ * @throws StoreUnavailable, and an error that `isStatementTimeout` recognizes
  */
 export function readWithin<Result>(
   db: Kysely<Database>,

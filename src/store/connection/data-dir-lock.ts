@@ -5,10 +5,10 @@ import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** The longest path that every platform's unix sockets take. */
+/** The longest path of a Unix socket that works on every platform. */
 const SOCKET_PATH_BYTES_MAX = 100;
 
-/** Another process has the folder open. */
+/** Error for a data folder that another process has open. */
 export class DataDirInUse extends Error {
   constructor(dataDir: string) {
     super(`the data folder ${dataDir} is open in another process`);
@@ -21,9 +21,11 @@ export interface DataDirLock {
 }
 
 /**
- * Makes sure that one process at a time has the folder open: the embedded database does not, and two would destroy
- * it. The lock is a listening socket, which the operating system closes with its process, however that ends; a file
- * with a process id would outlive a kill -9 and name an unrelated process after a reboot.
+ * Locks a data folder, so that only one process at a time has it open. The embedded database has no such lock, and two
+ * processes would destroy the data.
+ *
+ * The lock is a listening socket. The operating system closes the socket when the process ends, even after a crash. A
+ * file with a process id would survive `kill -9`, and after a reboot it would name an unrelated process.
  *
  * @throws DataDirInUse
  */
@@ -37,8 +39,8 @@ export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
 }
 
 /**
- * Removes the socket of a process that is gone. It is moved aside first, which one process alone can do, and looked at
- * there: another that came in between and listens gets its own back.
+ * Removes the socket of a process that has ended. The socket is renamed first, which only one process can do, and then
+ * checked again under its new name. If another process began to listen in between, its socket is moved back.
  *
  * @returns whether the path is free
  */
@@ -48,7 +50,7 @@ async function removeDead(path: string): Promise<boolean> {
   try {
     await rename(path, aside);
   } catch {
-    return true; // Another process was faster: the first to listen holds the lock.
+    return true; // Another process renamed the socket first. The first process to listen gets the lock.
   }
   if (await isAnswered(aside)) {
     await rename(aside, path);
@@ -76,7 +78,7 @@ function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-/** @returns null where the path is taken */
+/** @returns null if the path is taken */
 function listen(path: string): Promise<Server | null> {
   const server = createServer((socket) => socket.destroy());
   return new Promise((resolve, reject) => {

@@ -1,26 +1,27 @@
-/** What libpq's sslmode names, and `no-verify`, which node-pg has. */
+/** The values of libpq's sslmode, and `no-verify` of node-pg. */
 export const TLS_MODES = ["disable", "allow", "prefer", "require", "no-verify", "verify-ca", "verify-full"] as const;
 export type TlsMode = (typeof TLS_MODES)[number];
 
 export interface TlsSettings {
   mode: TlsMode;
-  /** Files in PEM; null: those that Node trusts, or none. */
+  /** PEM file of the root certificates; null: those that Node trusts. */
   rootCert: string | null;
+  /** PEM files of the client's certificate and key; null: none. */
   cert: string | null;
   key: string | null;
-  /** Whether the handshake begins at once, as `sslnegotiation=direct` has it. */
+  /** Whether the TLS handshake begins at once (`sslnegotiation=direct`). */
   isDirect: boolean;
 }
 
 /** One host of a URL. */
 export interface Endpoint {
-  /** As the URL has it, for people: `host:port`, or `host`. */
+  /** For messages, as in the URL: `host:port`, or `host`. */
   label: string;
-  /** For the driver: of this host alone, without what is said of TLS. */
+  /** For the driver: this host alone, without the TLS parameters. */
   url: string;
 }
 
-/** Where a database URL leads. */
+/** The parts of a database URL. */
 export interface DatabaseAddress {
   /** At least one, in the order of the URL. */
   endpoints: readonly Endpoint[];
@@ -29,10 +30,10 @@ export interface DatabaseAddress {
   tls: TlsSettings;
 }
 
-/** How a host is called that the URL does not name. */
+/** The label of a host that the URL does not name. */
 export const NAMELESS = "the database";
 
-/** A URL that leads nowhere. The message holds nothing that could be a secret. */
+/** Error for an invalid database URL. The message holds nothing that could be a secret. */
 export class InvalidDatabaseUrl extends Error {
   constructor(message: string) {
     super(message);
@@ -44,12 +45,12 @@ const URL_PARTS = /^(?<scheme>postgres(?:ql)?:\/\/)(?<authority>[^/?]*)(?<path>[
 const HOST_PARTS = /^(?<host>\[[^\]]+\]|[^:[\]]*)(?::(?<port>\d*))?$/;
 const PORT_MAX = 65_535;
 const IN_DOUBT = "must be a URL: in a user or a password, signs such as # and / are written as %23 and %2F";
-/** Spool writes, and connects to no server that takes no writes: all of these mean the same. */
+/** Spool connects only to servers that take writes, so all these values mean the same. */
 const SESSION_ATTRIBUTES = ["any", "read-write", "primary"];
 
 /**
- * Reads a URL as libpq has it, with one host or several (`postgres://user@one:5432,two:5432/db`), and sslmode with
- * libpq's meanings; without it PGSSLMODE counts, and then `disable`.
+ * Parses a URL as libpq does, with one or several hosts (`postgres://user@one:5432,two:5432/db`). sslmode has libpq's
+ * meanings. Its default is the environment variable PGSSLMODE, then `disable`.
  *
  * @throws InvalidDatabaseUrl
  */
@@ -103,7 +104,7 @@ function takeTls(take: (name: string) => string | null, environment: Readonly<No
   const root = take("sslrootcert");
   const [cert, key, negotiation] = [take("sslcert"), take("sslkey"), take("sslnegotiation")];
   take("ssl");
-  take("uselibpqcompat"); // node-pg's; it is always so here.
+  take("uselibpqcompat"); // A parameter of node-pg. sslmode always has libpq's meaning here.
   requireOneOf("sslnegotiation", negotiation ?? "postgres", ["postgres", "direct"]);
   if ((cert === null) !== (key === null)) throw new InvalidDatabaseUrl("sslcert, sslkey: must be set both or neither");
   const isDirect = negotiation === "direct";
@@ -112,13 +113,13 @@ function takeTls(take: (name: string) => string | null, environment: Readonly<No
   return { mode: mode as TlsMode, rootCert: root === "system" ? null : root, cert, key, isDirect };
 }
 
-/** What node-pg calls `ssl`. */
+/** Returns the sslmode for node-pg's parameter `ssl`. */
 function modeOfSwitch(value: string | null): string | null {
   if (value === null || value === "no-verify") return value;
   return value === "0" || value === "false" ? "disable" : "verify-full";
 }
 
-/** One for all hosts, or one each. */
+/** Returns the port of each host. The list has one port for all hosts, or one for each. */
 function portsOf(list: string | null, hosts: number): string[] {
   if (list === null) return [];
   const ports = list.split(",");

@@ -1,13 +1,13 @@
 import { InvalidDatabaseUrl, NAMELESS, parseDatabaseUrl } from "./database-address.ts";
 
-// A database's URL as the driver takes it: also one without a host, which names an address or a socket's folder in its
-// query, and which URL itself refuses where there is a user: `postgres://user:password@/db?host=/run/postgresql`.
+// The driver also accepts a URL without a host, whose query names an address or the folder of a socket:
+// `postgres://user:password@/db?host=/run/postgresql`. The class URL rejects such a URL if it has a user.
 
 function parse(url: string): URL | null {
   return URL.parse(url) ?? URL.parse(url.replace("@/", "@localhost/"));
 }
 
-/** What is wrong with a URL, without what it holds; null where nothing is. */
+/** Returns what is wrong with a URL, without quoting the URL; null if it is valid. */
 export function databaseUrlProblem(text: string): string | null {
   try {
     parseDatabaseUrl(text);
@@ -18,7 +18,7 @@ export function databaseUrlProblem(text: string): string | null {
   }
 }
 
-/** Where it leads, without who asks and by which password. Never throws. */
+/** Returns the hosts and the database of a URL, without user and password. Never throws. */
 export function databasePlace(url: string): string {
   if (databaseUrlProblem(url) !== null) return NAMELESS;
   const { endpoints, path } = parseDatabaseUrl(url);
@@ -26,16 +26,16 @@ export function databasePlace(url: string): string {
   return labels[0] === NAMELESS ? NAMELESS : `${labels.join(",")}${path}`;
 }
 
-/** The passwords in it, as they are written there and as they are. */
+/** Returns the passwords in a URL, both percent-encoded and decoded. */
 export function databasePasswords(url: string): string[] {
-  // Of several hosts the URL is none that a parser takes, and the password is the same for all.
+  // A URL parser rejects several hosts. The password is the same for all of them, so the URL of the first host serves.
   const isSound = databaseUrlProblem(url) === null;
   const parsed = parse(isSound ? parseDatabaseUrl(url).endpoints[0]!.url : url);
   const { password = "" } = parsed ?? {};
   return [password, decoded(password), parsed?.searchParams.get("password") ?? ""].filter((text) => text !== "");
 }
 
-/** A password as it was before it was put into a URL. */
+/** Decodes a password. Returns the text unchanged if its encoding is invalid. */
 function decoded(password: string): string {
   try {
     return decodeURIComponent(password);

@@ -6,32 +6,32 @@ import type { SessionFacts } from "./session-check.ts";
 import { explainTls, tlsTries } from "./tls.ts";
 import type { TlsTry } from "./tls.ts";
 
-/** For all hosts of a URL together. */
+/** The deadline for connecting, for all hosts of a URL together. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** An open connection whose session is as the code needs it. */
+/** An open connection with a prepared session. */
 export interface Dialed {
   client: NamedClient;
   facts: SessionFacts;
 }
 
-/** Where no server was reached at all, another way to speak to it is of no use. */
+/** Error codes that mean that no server was reached: a try with other TLS options would fail as well. */
 const UNREACHED = /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/;
 const TOO_LATE = "timeout expired";
 
 /**
- * Opens connections to the database of a URL. Of several hosts it takes the first that is a writable primary, and the
- * next time tries the one before all others that it took last. What it opens has been checked once.
+ * Opens connections to the database of a URL. If the URL has several hosts, the dialer takes the first one that is a
+ * writable primary. Next time it tries this host first. Each connection is checked once when it is opened.
  */
 export class Dialer {
   readonly #address: DatabaseAddress;
   readonly #applicationName: string;
   readonly #mayBeUnusable: boolean;
-  /** The host that was taken last. */
+  /** The host of the latest connection. */
   #last: Endpoint | null = null;
 
   /**
-   * @param mayBeUnusable whether a database that takes no writes, or has another encoding, will do as well: to be looked at
+   * @param mayBeUnusable whether to open a read-only database, or one with another encoding than UTF8, for inspection
    * @throws InvalidDatabaseUrl
    */
   constructor(
@@ -43,7 +43,7 @@ export class Dialer {
     this.#mayBeUnusable = mayBeUnusable;
   }
 
-  /** @throws NotWritable, DatabaseMisconfigured, and what the driver throws */
+  /** @throws NotWritable, DatabaseMisconfigured, and errors of the driver */
   async dial(): Promise<Dialed> {
     const { endpoints } = this.#address;
     const inOrder = this.#last === null ? endpoints : [this.#last, ...endpoints.filter((each) => each !== this.#last)];
@@ -76,7 +76,7 @@ export class Dialer {
         if (isFinal(thrown as Error)) break;
       }
     }
-    // That TLS is not spoken is no failure where plain text is tried next; how that failed is what matters.
+    // If the first try failed only for the way to connect (TLS or plain text), the second error is the one to report.
     throw failures.length > 1 && failures[0] instanceof DatabaseMisconfigured ? failures[1]! : failures[0]!;
   }
 
@@ -113,7 +113,7 @@ function isFinal(error: Error & { code?: string }): boolean {
   return isUnusable || error.message === TOO_LATE || UNREACHED.test(error.code ?? "");
 }
 
-/** Of one host its own; of several what each has said. */
+/** Returns the error of a single host, or one error with the messages of all hosts. */
 function failureOf(failures: readonly { label: string; error: Error }[]): Error {
   const [first] = failures;
   if (failures.length === 1) return first!.error;

@@ -5,22 +5,22 @@ import { PGlite } from "@electric-sql/pglite";
 import type { PGliteOptions } from "@electric-sql/pglite";
 
 /**
- * An empty database as an archive, which `npm run build:embedded` makes: unpacking it takes a second, making a database
- * from nothing takes six.
+ * The archive of an empty database, from `npm run build:embedded`. To unpack it takes a second; to create a database
+ * without it takes six.
  */
 export const EMPTY_DATABASE = join(import.meta.dirname, "..", "..", "..", "dist", "embedded", "empty-database.tar.gz");
 
-/** Stands in a data folder while its database is made: without it a half-made one would be taken for whole. */
+/** A file in the data folder while its database is created. It marks a database whose creation was interrupted. */
 const UNFINISHED = "postgres.unfinished";
 
-/** Whether a database was ever made in a data folder: to open one without is to make it. */
+/** Whether a data folder holds a complete database. If not, `openPglite` creates one. */
 export function hasEmbedded(dataDir: string): boolean {
   return existsSync(filesIn(dataDir)) && !existsSync(join(dataDir, UNFINISHED));
 }
 
 /**
- * Opens Postgres in this process, on a folder that this process alone may have open; null: in memory. A database that
- * is not there, or whose making was cut off, is made.
+ * Opens Postgres in this process, on a folder that no other process may have open; null: in memory. Creates the
+ * database if it does not exist, or if its creation was interrupted.
  */
 export async function openPglite(dataDir: string | null, options: PGliteOptions): Promise<PGlite> {
   if (dataDir === null) return PGlite.create({ ...options, ...(await empty()) });
@@ -38,7 +38,7 @@ function filesIn(dataDir: string): string {
   return join(dataDir, "postgres");
 }
 
-/** Where the archive was not built, PGlite makes the database from nothing. */
+/** Returns the archive of an empty database, if it was built. Without it, PGlite creates the database from scratch. */
 async function empty(): Promise<Pick<PGliteOptions, "loadDataDir">> {
   return existsSync(EMPTY_DATABASE) ? { loadDataDir: await openAsBlob(EMPTY_DATABASE) } : {};
 }

@@ -1,10 +1,10 @@
-/** What a failed statement says of its connection. */
+/** What a failed statement means for its connection. */
 export type FailureMeaning =
-  /** Nothing: it was the statement. */
+  /** Nothing: the statement is at fault. */
   | "content"
-  /** It leads to a server or a database that takes no writes, or is no more. */
+  /** The connection leads to a server that takes no writes, or to a dropped database. */
   | "left"
-  /** It is of no use any more; others may be. */
+  /** The connection is unusable. Other connections may be usable. */
   | "broken";
 
 const LEFT = new Set([
@@ -18,13 +18,14 @@ const BROKEN = new Set([
   "57P03", // cannot_connect_now
   "57P05", // idle_session_timeout
   "25P03", // idle_in_transaction_session_timeout
-  "26000", // invalid_sql_statement_name: the session is not the one in which it was prepared
-  "42P05", // duplicate_prepared_statement: nor the one that this client has opened
+  "26000", // invalid_sql_statement_name: the statement was prepared in another session
+  "42P05", // duplicate_prepared_statement: another client prepared the statement in this session
 ]);
 
-/** The tables have changed under a prepared statement: it fails on its connection for ever. */
+/** The tables of a prepared statement have changed: from now on the statement always fails on this connection. */
 const PLAN_IS_OLD = "cached plan must not change result type";
 
+/** Returns what an error of the driver means for the connection. */
 export function meaningOf(error: unknown): FailureMeaning {
   if (!(error instanceof Error)) return "content";
   const code = "code" in error && typeof error.code === "string" ? error.code : "";

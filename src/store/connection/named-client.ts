@@ -2,32 +2,33 @@ import type { Socket } from "node:net";
 import pg from "pg";
 
 const INT8 = 20;
-/** A statement that opens with this comment is prepared once a connection, under its name. */
+/** The leading comment of a statement that is prepared once per connection, under the name in the comment. */
 const NAMED_STATEMENT = /^\/\* (\w+) \*\//;
-/** A statement that has no answer by then is given up with its connection. Every one of them is far shorter. */
+/** The deadline of a statement, after which its connection is closed. Every statement takes far less time. */
 export const ANSWER_MS_MAX = 15_000;
-/** But a migration takes as long as it takes. */
+/** Statements without a deadline: a migration may take long. */
 const SCHEMA_CHANGE = /^\s*(create|alter|drop)\b/i;
 
-/** int8 is bigint from column to wire; node-pg would give a string. */
+/** Reads int8 as a bigint. node-pg would return a string. */
 const BIGINT_TYPES: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: "text" | "binary") =>
     oid === INT8 ? BigInt : pg.types.getTypeParser(oid, format as "text")) as pg.CustomTypesConfig["getTypeParser"],
 };
 
 /**
- * Kysely names no statement, so nothing would be prepared: this names the hot ones by their leading comment. It also
- * gives up a connection on which a statement has had no answer for too long: a peer that vanished without a word would
- * hold its caller for as long as TCP hopes.
+ * A client that names frequent statements by their leading comment. Kysely names no statement, so the driver would
+ * prepare none.
+ *
+ * The client also closes a connection if a statement gets no answer in time. If the peer is lost without a sign, the
+ * caller would otherwise wait until TCP gives up.
  */
 export class NamedClient extends pg.Client {
-  /** Told of every statement that fails, with the driver's error. */
+  /** Called with the driver's error for each failed statement. */
   onFailure: ((error: unknown) => void) | null = null;
 
   constructor(config?: pg.ClientConfig) {
     super({ ...config, types: BIGINT_TYPES });
-    // A connection that breaks while it is lent out has failed its statement already, and an error event that nobody
-    // hears would end the process.
+    // An error event without a listener would end the process. The statement on the connection has failed already.
     this.on("error", () => {});
   }
 
@@ -41,13 +42,13 @@ export class NamedClient extends pg.Client {
     return answer;
   }
 
-  /** Closes the socket at once, without a goodbye. */
+  /** Closes the socket at once, without a Terminate message. */
   destroy(error?: Error): void {
     const { stream } = (this as unknown as { connection: { stream: Socket } }).connection;
     stream.destroy(error);
   }
 
-  /** Whether no transaction is open, as the server has said with its last answer. */
+  /** Whether no transaction is open, according to the server's latest answer. */
   get isOutsideTransaction(): boolean {
     return (this as unknown as { getTransactionStatus(): string | null }).getTransactionStatus() === "I";
   }

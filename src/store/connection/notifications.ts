@@ -5,28 +5,28 @@ import { Dialer } from "./dialer.ts";
 import { checkWritable } from "./session-check.ts";
 import type { Database } from "../schema.ts";
 
-/** Postgres takes payloads below 8,000 bytes. */
+/** The longest payload that is sent. Postgres accepts payloads below 8,000 bytes. */
 export const NOTIFICATION_BYTES_MAX = 7_900;
-/** A connection that says nothing is asked this often whether it is still there, and still leads to the primary. */
+/** How often a listening connection is checked: whether it is open and still leads to the primary. */
 const PING_MS = 2_000;
 
-/** Sends a payload to all listeners of the channel. It is a hint: no listener may rely on its arrival. */
+/** Sends a payload to all listeners of the channel. A payload is a hint: it may get lost. */
 export async function notify(db: Kysely<Database>, channel: string, payload: string): Promise<void> {
   await sql`/* spool_notify */ select pg_notify(${channel}, ${payload})`.execute(db);
 }
 
-/** A connection that listens. */
+/** A connection that listens on a channel. */
 export interface Listener {
-  /** Resolves when the connection is gone, however it went. */
+  /** Resolves when the connection has closed or failed. */
   readonly lost: Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Listens on a channel, on a connection of its own. It does not come back by itself: what was sent while nobody
- * listened is gone, so whoever listens again has to look for himself what he missed.
+ * Listens on a channel, on a separate connection. The listener does not reconnect by itself. Payloads that were sent
+ * in between are lost, so after the caller has listened again, it must read the database for missed changes.
  *
- * @throws where the server cannot be reached
+ * @throws if the server cannot be reached
  */
 export async function listen(url: string, channel: string, onPayload: (payload: string) => void): Promise<Listener> {
   const { client } = await new Dialer(url, { applicationName: "spool listener" }).dial();
@@ -40,8 +40,7 @@ export async function listen(url: string, channel: string, onPayload: (payload: 
     client.destroy();
     throw error;
   }
-  // A peer that vanished without a word would leave this waiting for ever, and one that is the primary no more is told
-  // of nothing.
+  // If the peer is lost without a sign, the listener would wait forever. A former primary gets no notifications.
   const ping = setInterval(() => void checkWritable(client).catch(() => lost.resolve()), PING_MS);
   void lost.promise.then(() => clearInterval(ping));
   return {

@@ -1,22 +1,24 @@
-/** Why a connection was dropped before its time. */
+/** Why a connection was dropped early. */
 export type DropReason = "read_only" | "moved" | "broken";
 
+/** Metrics of a pool. */
 export interface PoolFigures {
+  /** Open connections. */
   connections: number;
   idle: number;
   connectionsMax: number;
   /** Statements that wait for a connection. */
   waiting: number;
-  /** Statements that were given up because all connections stayed taken, since the start. */
+  /** Statements that got no connection in time because all were in use, since the start of the process. */
   timeouts: number;
-  /** Connections that were dropped, since the start. */
+  /** Connections that were dropped, since the start of the process. */
   dropped: Readonly<Record<DropReason, number>>;
 }
 
-/** What a pool tells of, once an episode. */
+/** Listens to incidents of a pool. Each incident is reported once. */
 export interface PoolWatch {
-  /** The database was found to take no writes, or another server answers for it: all connections are dropped. */
+  /** The database takes no writes, or another server answers for it: all connections were dropped. */
   dropped(reason: DropReason, error: Error | null): void;
-  /** All connections are taken, and a statement was given up for it. */
+  /** A statement got no connection in time because all were in use. */
   exhausted(figures: PoolFigures): void;
 }

@@ -7,16 +7,16 @@ import type { DropReason, PoolFigures, PoolWatch } from "./pool-metrics.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import type { Waiter } from "./waiting-line.ts";
 
-/** How long a statement waits for a connection, while all are taken. */
+/** The longest time that a statement waits for a connection. */
 const POOL_WAIT_MS_MAX = 5_000;
-/** While connections are open, one of them is asked so often whether it still leads to a writable primary. */
+/** How often one of the open connections is checked: whether it still leads to a writable primary. */
 const CHECK_EVERY_MS = 500;
 const CHECK_TRIES = 2;
-/** A connection that has been idle for this long is closed. */
+/** The idle time after which a connection is closed. */
 const IDLE_MS_MAX = 10_000;
-/** A goodbye that has not closed a connection by then has met a peer that is gone. */
+/** The deadline for closing a connection in order. After it, the peer counts as lost. */
 const GOODBYE_MS_MAX = 1_000;
-/** Of so many connections one is kept for statements with priority, up to so many. */
+/** One of every RESERVED_SHARE connections is reserved for statements with priority, up to RESERVED_MAX. */
 const RESERVED_SHARE = 8;
 const RESERVED_MAX = 2;
 
@@ -26,20 +26,20 @@ interface Member {
   generation: number;
   idleSince: number;
   isPriority: boolean;
-  /** What it has shown makes it unfit for another statement. */
+  /** Whether an error has made the connection unusable for another statement. */
   isUnfit: boolean;
 }
 
-/** A connection as Kysely takes it. */
+/** A connection in the form that Kysely expects. */
 export type LentClient = NamedClient & { release(discard?: boolean): void };
 
 /**
- * The connections of a process to its database. Each was checked when it was opened, and one of them is checked twice a
- * second: at the first sign that they lead to a server that takes no writes, or that a new connection leads to another
- * server than those before it, all are dropped, so that no statement is read from a server that was left behind.
+ * The connections of a process to its database. Each connection is checked when it is opened, and one of them twice a
+ * second. All are dropped if one leads to a server that takes no writes, or if a new connection leads to another server
+ * than the earlier ones. So no statement reads from a server after a failover has replaced it.
  *
- * Statements with priority pass the others that wait, and find connections that are kept for them: what keeps this
- * process alive for others (its session, its tasks' events and ends) does not starve behind reads.
+ * Statements with priority overtake other waiting statements, and some connections are reserved for them. So reads do
+ * not delay the statements that keep this process alive: its session, and the events and ends of its tasks.
  */
 export class ConnectionPool {
   readonly #dialer: Pick<Dialer, "dial">;
@@ -55,7 +55,7 @@ export class ConnectionPool {
   #dialing = 0;
   #ordinaryBusy = 0;
   #generation = 0;
-  /** The server that the connections lead to; null until there is one. */
+  /** The start time of the server that the connections lead to; null before the first connection. */
   #instance: string | null = null;
   #isChecking = false;
   #timeouts = 0;
@@ -63,7 +63,7 @@ export class ConnectionPool {
   #closed: PromiseWithResolvers<void> | null = null;
 
   /**
-   * @param max how many connections are open at once
+   * @param max the most connections that are open at once
    * @param isChecked whether the connections must lead to a writable primary
    */
   constructor({
@@ -89,8 +89,8 @@ export class ConnectionPool {
   /**
    * Lends a connection until it is released.
    *
-   * @throws Overloaded when all connections stay taken; StoreUnavailable when none can be had, and in place of
-   *   Overloaded to those with priority, which try again by themselves
+   * @throws Overloaded if all connections stay in use; StoreUnavailable if none can be opened. Callers with priority,
+   *   which retry by themselves, get StoreUnavailable in both cases.
    */
   connect({ priority = false }: { priority?: boolean } = {}): Promise<LentClient> {
     if (this.#closed !== null) return Promise.reject(new StoreUnavailable(new Error("the database was closed")));
@@ -102,7 +102,7 @@ export class ConnectionPool {
     return lent;
   }
 
-  /** Asks the database now whether it takes writes, and drops all connections where it does not. @throws StoreUnavailable */
+  /** Checks whether the database takes writes, and drops all connections if it does not. @throws StoreUnavailable */
   async check(): Promise<void> {
     for (let triesLeft = CHECK_TRIES; ; triesLeft--) {
       const lent = await this.connect({ priority: true });
@@ -110,7 +110,7 @@ export class ConnectionPool {
         return await checkWritable(lent);
       } catch (error) {
         if (error instanceof NotWritable) this.#drop("read_only", error);
-        // One that was idle may have been cut unnoticed; that says nothing of the database.
+        // An idle connection may have been lost unnoticed, which says nothing about the database.
         else if (triesLeft > 1) continue;
         throw new StoreUnavailable(error);
       } finally {
@@ -130,7 +130,7 @@ export class ConnectionPool {
     };
   }
 
-  /** Takes no more statements; resolves when those under way have given their connections back. */
+  /** Rejects new statements. Resolves when the running ones have released their connections. */
   async end(): Promise<void> {
     if (this.#closed === null) {
       this.#closed = Promise.withResolvers();
@@ -142,7 +142,7 @@ export class ConnectionPool {
     await this.#closed.promise;
   }
 
-  /** Lends what is idle, and opens connections for those who would wait otherwise. */
+  /** Lends idle connections to waiters, and opens connections for the remaining waiters. */
   #pump(): void {
     while (this.#idle.length > 0) {
       const waiter = this.#line.next({ isOrdinaryLet: this.#ordinaryBusy < this.#ordinaryMax });
@@ -158,7 +158,7 @@ export class ConnectionPool {
   #lend(member: Member, isPriority: boolean): LentClient {
     member.isPriority = isPriority;
     if (!isPriority) this.#ordinaryBusy++;
-    // Kysely knows a connection by its identity: the same client is lent each time, by a release of its own.
+    // Kysely identifies a connection by reference, so each loan is the same client with a release of its own.
     let isReleased = false;
     const release = (discard = false) => {
       if (isReleased) return;
@@ -171,7 +171,7 @@ export class ConnectionPool {
   #release(member: Member, discard: boolean): void {
     if (!member.isPriority) this.#ordinaryBusy--;
     const isStale = member.generation !== this.#generation;
-    // One that was given back in the middle of a transaction would run the next statement within it.
+    // A connection that is released inside a transaction would run the next statement in this transaction.
     const isBroken = discard || member.isUnfit || !member.client.isOutsideTransaction;
     if (isBroken && this.#members.has(member)) this.#dropped.broken++;
     if (isStale || isBroken || this.#closed !== null) {
@@ -190,9 +190,9 @@ export class ConnectionPool {
     try {
       this.#admit(await this.#dialer.dial(), generation);
     } catch (error) {
-      // Those that are open may lead to the same server, or to the primary still.
+      // The open connections may lead to the same server, or still to the primary.
       if (error instanceof NotWritable) this.#checkSoon();
-      // It was opened for the one that has waited for longest.
+      // The connection was meant for the first waiter.
       this.#line.next({ isOrdinaryLet: this.#ordinaryBusy < this.#ordinaryMax })?.reject(new StoreUnavailable(error));
     } finally {
       this.#dialing--;
@@ -210,7 +210,7 @@ export class ConnectionPool {
       isPriority: false,
       isUnfit: false,
     };
-    // It was checked before others were found to lead to a server that was left.
+    // All connections were dropped while this one was being opened, so its check is outdated.
     if (this.#closed !== null || generation !== this.#generation) return this.#sayGoodbye(client);
     if (this.#isChecked && this.#instance !== null && this.#instance !== instance) {
       this.#drop("moved", null);
@@ -223,7 +223,7 @@ export class ConnectionPool {
     this.#idle.push(member);
   }
 
-  /** What a statement's failure says of its connection, and of all of them. */
+  /** Marks a connection as unusable if the error says so. Drops or checks all connections if they may be affected. */
   #onFailure(member: Member, error: unknown): void {
     const meaning = meaningOf(error);
     if (meaning === "content") return;
@@ -232,7 +232,7 @@ export class ConnectionPool {
     else if (meaning === "broken") this.#checkSoon();
   }
 
-  /** Its socket is gone. */
+  /** Removes a connection whose socket has closed. */
   #onLost(member: Member): void {
     if (!this.#members.delete(member)) return;
     this.#dropped.broken++;
@@ -244,7 +244,7 @@ export class ConnectionPool {
     this.#settleEnd();
   }
 
-  /** Closes all connections: idle ones now, the others when they come back, and none that is being opened is kept. */
+  /** Closes all connections: idle ones now, the others when they are released or have been opened. */
   #drop(reason: Exclude<DropReason, "broken">, error: Error | null): void {
     this.#generation++;
     this.#instance = null;
@@ -272,7 +272,7 @@ export class ConnectionPool {
     this.#checkSoon();
   }
 
-  /** A check that fails has dropped what it has to. */
+  /** Starts a check, unless one is running. A failed check drops the connections itself, so its error is ignored. */
   #checkSoon(): void {
     const isIdle = this.#members.size === 0 || this.#closed !== null;
     if (!this.#isChecked || isIdle || this.#isChecking) return;

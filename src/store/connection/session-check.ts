@@ -1,14 +1,15 @@
 import type { NamedClient } from "./named-client.ts";
 
 /**
- * A transaction that does nothing for so long is ended by the server: its process stands still, or is gone without a
- * word, and the rows that it has locked would keep every other process from ending its tasks.
+ * The time after which Postgres ends an idle transaction. Its process is stalled, or lost without a sign. The rows that
+ * it has locked would keep every other process from ending its tasks.
  */
 export const IDLE_IN_TRANSACTION_MS_MAX = 3_000;
 
 /**
- * What the code relies on, whatever a role, a database or a server is set to: how values are written and read, and how
- * transactions behave. Whether a database takes writes is its operator's to say, and is checked instead of set.
+ * Settings that the code relies on, whatever the role, the database or the server has set: how values are written and
+ * read, and how transactions behave. Whether a database takes writes is the operator's decision, so this is checked and
+ * not set.
  */
 const SETTINGS: Readonly<Record<string, string>> = {
   client_encoding: "UTF8",
@@ -20,21 +21,23 @@ const SETTINGS: Readonly<Record<string, string>> = {
   standard_conforming_strings: "on",
   default_transaction_isolation: "read committed",
 };
-/** In an embedded database no other process waits for a row. */
+/** Settings for servers only. In an embedded database no other process waits for a row. */
 const OF_SERVERS = { idle_in_transaction_session_timeout: `${IDLE_IN_TRANSACTION_MS_MAX}` };
 
-/** Of Postgres's own; what a URL names counts before it. */
+/** The default of Postgres. A search_path in the URL overrides it. */
 const SEARCH_PATH = '"$user", public';
 
 const set = (name: string, value: string) => `set_config('${name}', '${value}', false)`;
 
-/** Whether a session leads to a server that takes writes. Each transaction begins with what its session is set to. */
+/** Columns that tell whether a server takes writes. The session's settings apply to each of its transactions. */
 const WRITABLE = `pg_is_in_recovery() as "isStandby", current_setting('transaction_read_only') = 'on' as "isReadOnly"`;
 
 /**
- * Prepares a session in one statement, which a pooler lets through, as it would not let through startup parameters. An
- * acknowledged write is durable, so synchronous_commit is not left off; its other values are the operator's choice, and
- * set as well, so that a server that is told otherwise later does not change what is open.
+ * Returns the statement that prepares a session. A pooler passes a statement on, but not startup parameters.
+ *
+ * An acknowledged write must be durable, so synchronous_commit `off` becomes `on`. Its other values are the operator's
+ * choice. They are set in the session as well, so a later change of the server's setting does not affect open
+ * connections.
  */
 const preparing = (settings: Readonly<Record<string, string>>) => `select ${WRITABLE},
   current_database() as database, current_setting('server_encoding') as encoding,
@@ -47,15 +50,15 @@ const preparing = (settings: Readonly<Record<string, string>>) => `select ${WRIT
     then ${set("search_path", SEARCH_PATH)} end`;
 
 export const PREPARE_SESSION = preparing({ ...SETTINGS, ...OF_SERVERS });
-/** For Postgres in this process. */
+/** The same for the embedded Postgres. */
 export const PREPARE_EMBEDDED = preparing(SETTINGS);
 
-/** What PREPARE_SESSION gives. */
+/** The row that PREPARE_SESSION returns. */
 export interface SessionFacts extends WritableFacts {
   database: string;
-  /** Of the database: `UTF8`. */
+  /** The encoding of the database, such as `UTF8`. */
   encoding: string;
-  /** When the server began, by which one server is told from another and from itself after a restart. */
+  /** The start time of the server. It differs between servers, and changes with a restart. */
   instance: string;
 }
 
@@ -64,7 +67,7 @@ interface WritableFacts {
   isReadOnly: boolean;
 }
 
-/** A connection leads to a server or a database that takes no writes. */
+/** Error for a connection to a server or a database that takes no writes. */
 export class NotWritable extends Error {
   constructor({ isStandby }: WritableFacts) {
     super(
@@ -76,7 +79,7 @@ export class NotWritable extends Error {
   }
 }
 
-/** The database cannot be used until its URL, the database itself or its server's settings are changed. */
+/** Error for a database that is unusable until its URL, the database itself or the server's settings are changed. */
 export class DatabaseMisconfigured extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -96,7 +99,7 @@ export function requireUsable(facts: SessionFacts): void {
   requireWritable(facts);
 }
 
-/** Asks an open connection whether it still leads to a server that takes writes. @throws NotWritable, or what the driver throws */
+/** Checks that an open connection still leads to a writable server. @throws NotWritable, errors of the driver */
 export async function checkWritable(client: NamedClient): Promise<void> {
   const { rows } = (await client.query(`select ${WRITABLE}`)) as { rows: [WritableFacts] };
   requireWritable(rows[0]);

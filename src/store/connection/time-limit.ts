@@ -3,8 +3,8 @@ import type { Kysely, RawBuilder } from "kysely";
 import type { Database } from "../schema.ts";
 
 /**
- * Reads by a statement that may turn out to be a long one: a server gives it up after limitMs (PGlite knows no such
- * limit), with an error that isStatementTimeout tells.
+ * Executes a statement that may take long. A server cancels the statement after limitMs, with an error that
+ * `isStatementTimeout` recognizes. PGlite does not support this limit.
  */
 export async function executeWithin<Row>(
   db: Kysely<Database>,

@@ -3,16 +3,17 @@ import type { ConnectionOptions } from "node:tls";
 import type { TlsMode, TlsSettings } from "./database-address.ts";
 import { DatabaseMisconfigured } from "./session-check.ts";
 
-/** How one connection is tried: in plain text, or by TLS with these options. */
+/** How to try one connection: false for plain text, or the options of TLS. */
 export type TlsTry = false | ConnectionOptions;
 
-/** What is verified of the server's certificate: nothing, that a trusted authority has signed it, its name as well. */
+/** How far the server's certificate is verified. `authority`: a trusted authority signed it. `name`: also its name. */
 type Verified = "nothing" | "authority" | "name";
 
 /**
- * How to connect, the preferred way first. Files are read each time, so that a renewed certificate needs no restart.
+ * Returns the ways to connect, the preferred one first. Files are read each time, so a renewed certificate needs no
+ * restart.
  *
- * @throws DatabaseMisconfigured where a file cannot be read
+ * @throws DatabaseMisconfigured if a file cannot be read
  */
 export async function tlsTries({ mode, rootCert, cert, key }: TlsSettings): Promise<TlsTry[]> {
   if (mode === "disable") return [false];
@@ -29,7 +30,7 @@ export async function tlsTries({ mode, rootCert, cert, key }: TlsSettings): Prom
   return mode === "prefer" ? [encrypted, false] : [encrypted];
 }
 
-/** As libpq has it: with an authority's certificate at hand, `require` verifies that it has signed the server's. */
+/** Follows libpq: if a root certificate is given, `require` verifies that this authority signed the server's one. */
 function verifiedBy(mode: TlsMode, hasRoot: boolean): Verified {
   if (mode === "verify-full") return "name";
   return mode === "verify-ca" || (mode === "require" && hasRoot) ? "authority" : "nothing";
@@ -53,7 +54,7 @@ const UNTRUSTED = new Set([
   "CERT_SIGNATURE_FAILURE",
 ]);
 
-/** Says of a failed connection what to change, where TLS is what it failed by; any other error as it is. */
+/** Turns an error of TLS into one that says what to change. Returns any other error unchanged. */
 export function explainTls(error: Error, { mode }: TlsSettings, label: string): Error {
   const advice = adviceFor(error, mode);
   return advice === null ? error : new DatabaseMisconfigured(`${label}: ${advice}`, { cause: error });

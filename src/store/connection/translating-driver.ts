@@ -3,13 +3,14 @@ import { SpoolError } from "../../domain/errors.ts";
 import { storeErrorReason, translateStoreError } from "../errors.ts";
 import type { StoreErrorReason } from "../errors.ts";
 
+/** Failed statements and connections, by reason. */
 export type ErrorCounts = Record<StoreErrorReason, number>;
 
 export function noErrors(): ErrorCounts {
   return { unavailable: 0, conflict: 0, refused: 0 };
 }
 
-/** The same dialect, whose failures are named where they arise, and counted. */
+/** Wraps a dialect. Its errors are translated by `translateStoreError`, and counted in `errors`. */
 export function translating(dialect: Dialect, errors: ErrorCounts): Dialect {
   return {
     createAdapter: () => dialect.createAdapter(),
@@ -22,7 +23,7 @@ export function translating(dialect: Dialect, errors: ErrorCounts): Dialect {
 class TranslatingDriver implements Driver {
   readonly #driver: Driver;
   readonly #errors: ErrorCounts;
-  /** Kysely's drivers know their connections by identity: each keeps its one translated twin. */
+  /** Kysely's drivers identify connections by reference, so each connection has one translated twin. */
   readonly #twins = new WeakMap<DatabaseConnection, DatabaseConnection>();
   readonly #originals = new WeakMap<DatabaseConnection, DatabaseConnection>();
 
@@ -64,7 +65,7 @@ class TranslatingDriver implements Driver {
     try {
       return await work;
     } catch (error) {
-      // The pool has named its own failures already. That all its connections are taken is no error of the database.
+      // The pool translates its own failures. Overloaded, for a busy pool, is not an error of the database.
       const named = error instanceof SpoolError ? error : translateStoreError(error);
       if (!(named instanceof SpoolError) || named.reason === "STORE_UNAVAILABLE")
         this.#errors[storeErrorReason(named)]++;

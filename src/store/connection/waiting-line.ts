@@ -1,4 +1,4 @@
-/** Who waits for something that there are few of. */
+/** An entry of a {@link WaitingLine}: one caller that waits for a thing. */
 export interface Waiter<Thing> {
   readonly isPriority: boolean;
   resolve(thing: Thing): void;
@@ -6,13 +6,13 @@ export interface Waiter<Thing> {
 }
 
 interface Place<Thing> extends Waiter<Thing> {
-  /** When it is given up, by performance.now(). */
+  /** The deadline, in the time of performance.now(). */
   untilMs: number;
 }
 
 /**
- * Two lines of waiters, each served in the order in which they came: those with priority first. All wait for equally
- * long at the most, so that the first in a line is also the first whose time is up, and one timer does for all.
+ * Two queues of waiters. Waiters with priority are served first. Within a queue, waiters are served in the order of
+ * arrival. All waiters have the same maximum wait, so the first in a queue also expires first. One timer serves all.
  */
 export class WaitingLine<Thing> {
   readonly #waitMs: number;
@@ -21,7 +21,7 @@ export class WaitingLine<Thing> {
   readonly #ordinary: Line<Thing> = new Line();
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param giveUp is told of each whose time is up, and rejects it */
+  /** @param giveUp is called for each expired waiter, and rejects the waiter */
   constructor({ waitMs, giveUp }: { waitMs: number; giveUp: (waiter: Waiter<Thing>) => void }) {
     this.#waitMs = waitMs;
     this.#giveUp = giveUp;
@@ -39,14 +39,14 @@ export class WaitingLine<Thing> {
     return promise;
   }
 
-  /** Takes the first, who leaves the line. @param isOrdinaryLet whether one without priority may be served now */
+  /** Removes and returns the first waiter. @param isOrdinaryLet whether a waiter without priority may be served now */
   next({ isOrdinaryLet }: { isOrdinaryLet: boolean }): Waiter<Thing> | undefined {
     const first = this.#priority.shift() ?? (isOrdinaryLet ? this.#ordinary.shift() : undefined);
     if (this.length === 0) this.#stopTimer();
     return first;
   }
 
-  /** How many could be served at once. @param ordinaryMax so many of them without priority */
+  /** Returns how many waiters could be served now. @param ordinaryMax the most of them without priority */
   countLet(ordinaryMax: number): number {
     return this.#priority.length + Math.max(0, Math.min(this.#ordinary.length, ordinaryMax));
   }
@@ -73,7 +73,7 @@ export class WaitingLine<Thing> {
   }
 }
 
-/** A queue whose first is taken in constant time, however long it is. */
+/** A queue. To take its first entry takes constant time, whatever its length. */
 class Line<Thing> {
   #places: (Place<Thing> | undefined)[] = [];
   #begin = 0;

@@ -2,8 +2,9 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 
 /**
- * The tape and its index. Every primary key and unique index holds the key that its table would be sharded by, and
- * there are no triggers and no foreign keys between tape and task: the same schema runs on a distributed engine.
+ * Creates the tables of tasks, their tapes and sessions. Every primary key and unique index contains the key by which
+ * its table would be sharded. There are no triggers, and no foreign keys between tape and task. So the same schema runs
+ * on a distributed engine.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
@@ -42,7 +43,7 @@ const STATEMENTS = [
       check ((status in ('succeeded', 'failed', 'cancelled')) = (finished_at is not null)),
     constraint owned_while_running check ((status = 'running') = (lease is not null))
   ) with (fillfactor = 80)`,
-  // A running task's row changes with each flush, in no indexed column: room in its page keeps those updates HOT.
+  // Each flush updates the row of a running task, but no indexed column. Free space in the page keeps such updates HOT.
   `create index tasks_newest on tasks (namespace, task_id desc)`,
   `create index tasks_by_status on tasks (namespace, status, task_id desc)`,
   `create index tasks_by_kind on tasks (namespace, kind, task_id desc)`,
@@ -61,7 +62,7 @@ const STATEMENTS = [
     body json not null,
     primary key (task_id, seq)
   )`,
-  // Stored as it is, so that a body's size is known without reading it.
+  // Stored uncompressed, so that the size of a body is known without reading it.
   `alter table task_events alter column body set storage external`,
   `create unique index task_events_one_final on task_events (task_id) where type = 'final'`,
 

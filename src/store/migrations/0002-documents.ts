@@ -2,10 +2,12 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 
 /**
- * Tables of the kinds ingest and synth, which every server had once. They belong to the package of kinds in
- * examples/knowledge since, whose first step takes them over. Every key begins with the namespace, which a distributed
- * engine would shard by. A path is compared byte by byte, so that the documents of a folder are a range of the primary
- * key, and their order is the same on every server. What belongs to a document goes with it.
+ * Creates the tables of the kinds ingest and synth, which were once part of every server. The kinds are now a package
+ * in examples/knowledge, whose first step takes the tables over.
+ *
+ * Every key begins with the namespace, by which a distributed engine would shard. Paths are compared byte by byte, so
+ * the documents of a folder are a range of the primary key, in the same order on every server. The deletion of a
+ * document deletes its chunks and its page.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
@@ -23,7 +25,7 @@ const STATEMENTS = [
     primary key (namespace, path)
   )`,
 
-  // 'simple' knows no language, so it serves all; and a configuration by name is what makes the expression immutable.
+  // 'simple' works for every language. Only with the configuration's name is the expression immutable.
   `create table chunks (
     namespace text not null,
     path text collate "C" not null,

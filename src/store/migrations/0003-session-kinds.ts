@@ -1,7 +1,10 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
 
-/** What a session runs, how much of it at once, and when it was renewed last. One of an older program tells nothing. */
+/**
+ * Adds the kinds of a session, its capacity, and the time of its latest renewal. Sessions of an older program have the
+ * defaults.
+ */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     alter table sessions

@@ -2,8 +2,9 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 
 /**
- * Workers own tasks by sessions of their own, which they resume with a token, by one stream after the other; and tasks
- * are stored where nobody has their kind, for those who come with it to look over before they run them.
+ * Adds sessions of workers and unvalidated tasks. A worker resumes its session with a token, on one stream after the
+ * other. A task whose kind no server or worker has is stored unvalidated. A process that brings the kind validates the
+ * task before it runs.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of STATEMENTS) await sql.raw(statement).execute(db);

@@ -2,11 +2,11 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 
 /**
- * The transaction that ended a task: who follows many finds by it those that have ended since. It is written once, with
- * the end, which touches an index as it is.
+ * Adds the number of the transaction that ended a task. A follower of many tasks finds by it the tasks that have ended
+ * since its cursor. The number is written once, with the end, which updates an index anyway.
  *
- * What ended before has 0, which costs no rewrite of the table. A server of before this step, which may run on for a
- * while, leaves null.
+ * Tasks that ended before this step have 0, as a default, which needs no rewrite of the table. A server of an earlier
+ * version, which may run on for a while, leaves null.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
@@ -18,6 +18,6 @@ const STATEMENTS = [
   `update tasks set ended_xid = null where status in ('pending', 'running')`,
   `create index tasks_ended on tasks (namespace, ended_xid, task_id) where finished_at is not null`,
   `create index tasks_ended_unsaid on tasks (namespace, task_id) where finished_at is not null and ended_xid is null`,
-  // Of those that wait, the few that have a tape: a long queue need not be looked through for them.
+  // The few waiting tasks that have a tape. Without this index, a query would scan the whole queue for them.
   `create index tasks_waiting_again on tasks (namespace, task_id) where status = 'pending' and attempt > 0`,
 ];

@@ -2,8 +2,8 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 
 /**
- * What ended of late, to be counted. Written once a task, at its end and in the order of time; what has not ended is
- * not in it. docs/adr/0014 has what it costs, and why it is no BRIN.
+ * Adds an index to count recently ended tasks. Each task is added once, when it ends, in the order of time. Tasks that
+ * have not ended are not in the index. docs/adr/0014 explains the cost, and why this is not a BRIN index.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`create index tasks_finished on tasks (namespace, finished_at) where finished_at is not null`.execute(db);

@@ -2,11 +2,12 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 
 /**
- * What a claim reads: by kind and due time, only tasks that can be claimed. A task whose exclusive key is held leaves
- * the scan (`blocked`) until the key is free. docs/adr/0019 has the rules, and what a server of before this step does.
+ * Adds the indexes for claims: they hold, by kind and due time, only tasks that can be claimed. A task whose exclusive
+ * key is held is marked `blocked`, and claims do not read it until the key is free. docs/adr/0019 has the rules, and
+ * what servers of an earlier version do.
  *
- * The column is added without a rewrite, and no row is changed: tasks that wait for a held key are marked by the claims
- * that meet them. A task is in one of the first three indexes, or in two where it has a key.
+ * The column is added without a rewrite, and no row is changed: claims mark the tasks that wait for a held key when
+ * they read them. A waiting task without a key is in one of the new indexes. A task with a key is in at most two.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of STATEMENTS) await sql.raw(statement).execute(db);

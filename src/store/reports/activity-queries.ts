@@ -14,13 +14,13 @@ import { isStatementTimeout } from "../errors.ts";
 import type { Database } from "../schema.ts";
 import { executeWithin } from "../connection/time-limit.ts";
 
-/** How long the counting may take: less than what a connection is given up after. */
+/** The time limit of the count. It is less than the deadline after which a connection is closed. */
 const COUNT_MS_MAX = 10_000;
 
-/** Counts of one sort, by what they are of. */
+/** A row of counts. `form` names what is counted. */
 type ActivityRow = { last_step: Date } & (
   | { form: null }
-  /** Tasks that ended in a step; null: that have not ended. begun: how many of them had ever begun. */
+  /** Tasks that ended in a step; step null: tasks that have not ended. begun: how many of them have started. */
   | ({ form: "ended"; step: Date | null; begun: bigint } & EndedCounts)
   | { form: "started"; step: Date; begun: bigint }
   | ({ form: "kind"; kind: string; pending: bigint; running: bigint } & EndedCounts)
@@ -30,16 +30,16 @@ type ActivityRow = { last_step: Date } & (
 type EndedCounts = { succeeded: bigint; failed: bigint; cancelled: bigint };
 
 /**
- * Counts recently begun and ended tasks in one statement, and so in one snapshot.
+ * Counts recently started and ended tasks in one statement, and so in one snapshot.
  *
- * It reads the tasks that have ended within the steps, by their index, and all that have not ended: what began within
- * the steps is among them. One pass groups them in every way that is asked for; of durations there are groups too, each
- * a thousandth wide, because to sort millions takes longer than to count them.
+ * It reads the tasks that have ended within the steps, by their index, and all tasks that have not ended. All tasks
+ * that started within the steps are among these. One pass makes all groups. Durations are grouped too, in classes one
+ * thousandth wide, because to sort millions of durations takes longer than to count them.
  *
- * The statement has no name, so that it is planned each time, for the window that is asked for: a prepared one may come
- * to be planned for any, and then reads the whole table.
+ * The statement has no name, so it is planned each time for its window. A prepared statement may get a generic plan,
+ * which reads the whole table.
  *
- * @throws Overloaded when it takes longer than limitMs (on a server; PGlite knows no such limit)
+ * @throws Overloaded if the count takes longer than limitMs. PGlite does not support this limit.
  */
 export async function readActivity(
   db: Kysely<Database>,
@@ -62,16 +62,16 @@ with seen as (
 ),
 timed as (
   select kind, status, started_at,
-         -- Who wrote it may have read the clock after this statement did.
+         -- The writer may have read the clock after this statement.
          case when finished_at is not null then least(${stepOf(sql`finished_at`)}, ${lastStep}) end as ended_in,
          case when started_at >= ${firstStep} then least(${stepOf(sql`started_at`)}, ${lastStep}) end as started_in,
-         -- None where the clock was set back in between.
+         -- Null if the clock was set back in between.
          case when finished_at >= started_at then date_part('epoch', finished_at - started_at) * 1000000 end as us
   from seen
 ),
 sorted as (
   select *, floor(ln(1 + us) * 1000) as thousandth from timed
-  offset 0 -- Behind this the planner takes the groups for few, as they are, and hashes. It would sort every row thrice.
+  offset 0 -- With this, the planner expects few groups, which is right, and hashes. Else it sorts all rows three times.
 ),
 counted as (
   select case when grouping(ended_in) = 0 then 'ended' when grouping(started_in) = 0 then 'started'
@@ -110,7 +110,7 @@ from (select ${lastStep} as last_step) m left join answer a on true`;
   return { steps: toSteps(rows, { stepMs, steps }), stepMs, kinds: toKinds(rows) };
 }
 
-/** How many were running when a step ended is told backwards, from those that are now. */
+/** Returns the steps. The running tasks at the end of each step are computed backwards from the current number. */
 function toSteps(
   rows: readonly ActivityRow[],
   { stepMs, steps: length }: { stepMs: number; steps: number },
@@ -120,7 +120,7 @@ function toSteps(
     const start = new Date(firstMs + index * stepMs);
     return { start, started: 0, succeeded: 0, failed: 0, cancelled: 0, running: 0 };
   });
-  /** Of those that have ended, those that had begun. */
+  /** For each step, the ended tasks that had started. */
   const left = steps.map(() => 0);
   const indexOf = (step: Date) => (step.getTime() - firstMs) / stepMs;
   let running = 0;

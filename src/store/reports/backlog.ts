@@ -3,30 +3,30 @@ import type { Kysely } from "kysely";
 import type { Database } from "../schema.ts";
 import { executeWithin } from "../connection/time-limit.ts";
 
-/** How long the counting may take. */
+/** The time limit of the count. */
 const COUNT_MS_MAX = 5_000;
 
-/** What waits of a kind. */
+/** The waiting tasks of a kind. */
 export interface KindBacklog {
-  /** null: of all kinds together that are not named. */
+  /** null: all kinds together that are not listed by name. */
   kind: string | null;
   /** Pending and due tasks, whether or not a live process runs their kind. */
   waiting: number;
-  /** For how long the oldest of them has been due; 0 where none is. */
+  /** How long the oldest task has been due; 0 if none is. */
   oldestMs: number;
-  /** Pending, and not due yet. */
+  /** Pending tasks that are not due yet. */
   delayed: number;
 }
 
 /**
- * Counts the pending tasks of the namespace by kind: first those that are asked for by name, then those with the most,
- * up to kindsMax, and the rest together.
+ * Counts the pending tasks of the namespace by kind: first the given kinds, then those with the most tasks, up to
+ * kindsMax kinds. The remaining kinds are counted together.
  *
- * It reads every row that is pending, about a million in a second, and where they are the few they are found by an index
- * that has nothing else. The statement has no name, so that it is planned each time: there are none at one time, and a
- * million at another.
+ * It reads every pending row, about a million per second. If pending rows are few, it finds them by an index that holds
+ * only such rows. The statement has no name, so it is planned each time: the number of rows varies from none to
+ * millions.
  *
- * @throws StoreUnavailable, and what isStatementTimeout tells where it takes longer than limitMs
+ * @throws StoreUnavailable, and an error that `isStatementTimeout` recognizes if the count takes longer than limitMs
  */
 export async function readBacklog(
   db: Kysely<Database>,

@@ -2,22 +2,24 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 import type { Database } from "../schema.ts";
 
-// What the database's server says of itself, to those who may see it. None of it needs Spool's schema.
+// Reports on the database's server, as far as the role may read them. They do not need Spool's schema.
 
-/** Those that decide whether Spool's promises hold and that its connections cannot set for themselves. */
+/** Settings that Spool's promises depend on, and that a connection cannot set for itself. */
 const SETTINGS = ["fsync", "full_page_writes", "autovacuum"] as const;
 
+/** The version and settings of a server. */
 export interface ServerSettings extends Record<(typeof SETTINGS)[number], string> {
-  /** As people know it: `18.4`. */
+  /** Such as `18.4`. */
   version: string;
-  /** 180004. */
+  /** Such as 180004. */
   versionNumber: number;
-  /** A standby, or one that was told to refuse writes. */
+  /** Whether the server is a standby, or is set to refuse writes. */
   isReadOnly: boolean;
-  /** Of the database: `UTF8`. */
+  /** The encoding of the database, such as `UTF8`. */
   encoding: string;
 }
 
+/** Reads the version and settings of the server. */
 export async function readServerSettings(db: Kysely<Database>): Promise<ServerSettings> {
   const settings = SETTINGS.map((name) => sql`current_setting(${sql.lit(name)}) as ${sql.ref(name)}`);
   const { rows } = await sql<ServerSettings>`
@@ -29,12 +31,12 @@ export async function readServerSettings(db: Kysely<Database>): Promise<ServerSe
   return rows[0]!;
 }
 
-/** A pooler may hand out its connections in turn, and others may take some meanwhile. */
+/** The number of reads per connection. A pooler may lend its connections in turn, and other clients may take some. */
 const POOLED_LOOKS = 3;
 
 /**
- * Whether a pooler in between lends its connections by the transaction: of two that are open at once each is then served
- * by several processes of the server, or both by the same. It takes two connections.
+ * Detects a pooler that lends its connections by the transaction. With such a pooler, one of two open connections is
+ * served by several processes of the server, or both by the same process. The check uses two connections.
  */
 export async function isPooledByTransaction(db: Kysely<Database>): Promise<boolean> {
   const pidOf = async (connection: Kysely<Database>) => {
@@ -53,19 +55,21 @@ export async function isPooledByTransaction(db: Kysely<Database>): Promise<boole
   );
 }
 
-/** The moment that it is there, by the database's clock. */
+/** Reads the database's clock. */
 export async function readClock(db: Kysely<Database>): Promise<Date> {
   const { rows } = await sql<{ at: Date }>`select clock_timestamp() as at`.execute(db);
   return rows[0]!.at;
 }
 
+/** The connections of the server. */
 export interface Connections {
-  /** How many there are, of all databases of the server, this one among them. */
+  /** Open connections to all databases of the server. */
   used: number;
-  /** How many those may have that are no superusers. */
+  /** The most connections for roles that are not superusers. */
   max: number;
 }
 
+/** Reads the number of connections of the server. */
 export async function readConnections(db: Kysely<Database>): Promise<Connections> {
   const { rows } = await sql<Connections>`
     select (select sum(numbackends)::int from pg_stat_database) as used,
@@ -74,21 +78,21 @@ export async function readConnections(db: Kysely<Database>): Promise<Connections
   return rows[0]!;
 }
 
-/** A transaction that holds locks as those who write take them. */
+/** A transaction that holds locks of the modes that writers take. */
 export interface LockHolder {
   pid: number;
   application: string;
   user: string;
   isIdle: boolean;
-  /** How long it has been idle; of one that works, how long ago it began. */
+  /** How long an idle transaction has been idle, or how long ago an active transaction began. */
   forMs: number;
   tables: string[];
-  /** How many others wait for it. */
+  /** How many other sessions wait for the transaction. */
   waiting: number;
 }
 
 const TABLES = ["tasks", "task_events", "task_requests", "task_exclusives", "sessions"];
-/** Excludes vacuum's, which block no other session. */
+/** Lock modes of writers. The modes of vacuum are left out, because they block no other session. */
 const WRITERS_LOCKS = [
   "RowShareLock",
   "RowExclusiveLock",
@@ -100,10 +104,10 @@ const WRITERS_LOCKS = [
 const HOLDERS_MAX = 20;
 
 /**
- * Transactions that may hold Spool's rows: idle for longer than idleMs, or at work for longer than activeMs. Which rows
- * those are Postgres tells nobody. At most 20, those first that have stood for longest.
+ * Reads transactions that may have locked Spool's rows: idle for longer than idleMs, or active for longer than
+ * activeMs. Postgres does not report which rows are locked. At most 20 are read, the longest first.
  *
- * @returns unseen: how many hold such locks of which this role may not see what they do
+ * @returns `unseen`: how many transactions hold such locks, but hide their state from this role
  */
 export async function readLockHolders(
   db: Kysely<Database>,

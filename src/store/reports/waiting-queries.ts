@@ -5,32 +5,33 @@ import type { Database } from "../schema.ts";
 // Waiting tasks, for the checks that detect stalls. Each query reads an index, and only a bounded part of it.
 
 const KINDS_MAX = 100;
-/** Of one kind: of those that can be claimed, of those with a key, and of the unchecked. */
+/** The most tasks of a kind to count, each for tasks without a key, tasks with a key, and unvalidated tasks. */
 export const DUE_COUNTED_MAX = 1_000;
 const CLAIMABLE_MAX = 20;
-/** Of one kind: so many tasks with exclusive keys are read, and so many keys that others wait for. */
+/** The most tasks of a kind with exclusive keys to read. */
 const KEYED_READ_MAX = 200;
+/** The most keys to read that blocked tasks wait for. */
 const KEYS_READ_MAX = 1_000;
 export const IDLE_KEYS_MAX = 100;
 
-/** Tasks of one kind that are due and wait. */
+/** The waiting tasks of one kind that are due. */
 export interface WaitingKind {
   kind: string;
-  /** At least: how far is counted has its bound. */
+  /** A lower bound: tasks are counted up to DUE_COUNTED_MAX. */
   count: number;
-  /** How long the one has been due that has been so for longest. */
+  /** How long the oldest of the tasks has been due. */
   waitedMs: number;
 }
 
 const DUE = sql<Date>`coalesce(run_at, created_at)`;
 const waitedMs = sql`extract(epoch from now() - coalesce(run_at, created_at)) * 1000`;
 
-// As the indexes have them: each task that waits is one of these, or waits for an exclusive key.
+// Conditions, written as in the indexes. Each waiting task meets one of them, or waits for an exclusive key.
 const KEYLESS = sql`status = 'pending' and unchecked is null and exclusive_key is null`;
 const KEYED = sql`status = 'pending' and unchecked is null and exclusive_key is not null and not blocked`;
 const UNCHECKED = sql`unchecked is not null and status = 'pending'`;
 
-/** By kind, those that are due and do not wait for an exclusive key; the kinds of those first that have waited longest. */
+/** Counts, by kind, due tasks that do not wait for an exclusive key. The kinds with the longest waits come first. */
 export async function readWaitingKinds(db: Kysely<Database>, namespace: string): Promise<WaitingKind[]> {
   const parts = await Promise.all([KEYLESS, KEYED, UNCHECKED].map((which) => countKinds(db, { namespace, which })));
   const kinds = new Map<string, WaitingKind>();
@@ -41,10 +42,7 @@ export async function readWaitingKinds(db: Kysely<Database>, namespace: string):
   return [...kinds.values()].sort((one, other) => other.waitedMs - one.waitedMs).slice(0, KINDS_MAX);
 }
 
-/**
- * By kind, those that are due and that nobody has looked over yet: found however much else waits. Of a kind at most
- * 1,000 are counted.
- */
+/** Counts, by kind, due tasks that are unvalidated, at most 1,000 per kind. */
 export function readUnvalidatedKinds(db: Kysely<Database>, namespace: string): Promise<WaitingKind[]> {
   return countKinds(db, { namespace, which: UNCHECKED });
 }
@@ -54,7 +52,7 @@ async function countKinds(
   { namespace, which }: { namespace: string; which: RawBuilder<unknown> },
 ): Promise<WaitingKind[]> {
   const waiting = sql`namespace = ${namespace} and ${which}`;
-  // From one kind to the next by the index, and not through all tasks of each.
+  // Steps from kind to kind in the index, instead of reading all tasks of each kind.
   const { rows } = await sql<WaitingKind>`
 with recursive found as (
   (select kind from tasks where ${waiting} order by kind limit 1)
@@ -77,7 +75,7 @@ where w.count > 0`.execute(db);
   return rows;
 }
 
-/** A task that is there to be claimed. */
+/** A task that can be claimed. */
 export interface ClaimableTask {
   taskId: string;
   attempt: number;
@@ -86,9 +84,9 @@ export interface ClaimableTask {
 }
 
 /**
- * The tasks that a claim for each of the sets of kinds would take next: at most 20 a set, those first that have been due
- * for longest. Of those with one exclusive key the oldest is among them while nobody holds the key: also where it is
- * blocked, which it should not be for long.
+ * Reads the tasks that a claim would take next, for each set of kinds: at most 20 per set, those first that have been
+ * due longest. Of the tasks with one exclusive key, only the oldest is read, and only if the key is free. It is read
+ * even if it is blocked, which it should not be for long.
  */
 export async function readClaimable(
   db: Kysely<Database>,
@@ -158,14 +156,17 @@ order by place, number`.execute(db);
   return found;
 }
 
-/** An exclusive key, and the task that holds it and does not run; status null: there is no such task. */
+/** An exclusive key, held by a task that does not run; status null: the task does not exist. */
 export interface IdleKey {
   key: string;
   taskId: string;
   status: string | null;
 }
 
-/** At most 100. A key is taken and let go in the commit that begins or ends an attempt: there should be none. */
+/**
+ * Reads idle keys, at most 100. There should be none, because a key is taken and released in the commit that begins or
+ * ends an attempt.
+ */
 export async function readIdleKeys(db: Kysely<Database>, namespace: string): Promise<IdleKey[]> {
   return db
     .selectFrom("task_exclusives as held")

@@ -21,11 +21,11 @@ import type { SnapshotRow } from "./snapshots.ts";
 import { SUMMARY_LIST, toTask } from "../tasks/task-columns.ts";
 import type { TaskRow } from "../tasks/task-columns.ts";
 
-/** How many events from its end a tape is read for the last one that a snapshot shows. Further back it is searched. */
+/** How many events at the end of a tape are read for the last visible one. Further back, findVisibleSeq searches. */
 const NEAR_EVENTS = 256;
-/** Stands in for the target of a round that begins: shows everything. */
+/** The target of a new round, which shows everything. */
 const EVERYTHING: Snapshot = { ...NOTHING, xmin: 2n ** 63n - 1n, xmax: 2n ** 63n - 1n };
-/** How far the clocks of servers, which date the ids of tasks, may be from the database's clock. */
+/** How far the clocks of servers, which set the time in task ids, may differ from the database's clock. */
 const CLOCKS_APART_MS = 5 * 60 * 1_000;
 
 /** Selects the tasks that changed between two snapshots, from a place on. */
@@ -36,7 +36,7 @@ export interface ChangeQuery extends FollowCursor {
   labels: Readonly<Record<string, string>>;
   /** The most tasks to return. */
   limit: number;
-  /** Whether the snapshot is to be durable though nothing has changed. Where something has, it always is. */
+  /** Whether the snapshot must be durable even if no task has changed. If a task has changed, it always is. */
   mustBeDurable: boolean;
 }
 
@@ -44,11 +44,11 @@ export interface ChangeQuery extends FollowCursor {
 export interface Changes<Changed> {
   /** The statement's own snapshot: the target of a new round. */
   snapshot: Snapshot;
-  /** Whether a cursor may hold the snapshot: no crash of the database can undo what it shows as completed. */
+  /** Whether a cursor may hold the snapshot: a crash of the database cannot undo transactions that it shows. */
   isDurable: boolean;
   /** In the order of their places. */
   tasks: Changed[];
-  /** Whether there may be more behind them. */
+  /** Whether more tasks may follow. */
   hasMore: boolean;
 }
 
@@ -58,17 +58,17 @@ interface Placed {
   endedXid: bigint | null;
 }
 
-/** A task with events that the target of the round shows and what has been seen does not. */
+/** A task with unseen events: the target of the round shows them, and the snapshot `seen` does not. */
 export interface ChangedTape extends Placed {
   kind: string;
   lastSeq: bigint;
-  /** The last seq that has been seen; null: further back than NEAR_EVENTS, findVisibleSeq finds it. */
+  /** The last seen seq; null: further back than NEAR_EVENTS, findVisibleSeq finds it. */
   seenSeq: bigint | null;
   /** The last seq in the target; null as above. */
   targetSeq: bigint | null;
 }
 
-/** A task that has changed since it was seen, as it is now, without its params. */
+/** A task that has changed since the snapshot `seen`, in its current state, without its params. */
 export interface ChangedTask extends Placed {
   task: Task;
   progress: EventBodies["progress"] | null;
@@ -96,7 +96,7 @@ order by c.part, c.ended_xid, c.task_id`.execute(db);
   }));
 }
 
-/** Reads the tasks that have changed since they were seen, new ones that wait for their first attempt among them. */
+/** Reads the tasks that have changed since the snapshot `seen`, including new tasks without an attempt. */
 export async function readChangedTasks(db: Kysely<Database>, query: ChangeQuery): Promise<Changes<ChangedTask>> {
   type Row = CandidateRow & TaskRow & { progress: string | null };
   const since = new Date(Math.max(0, query.seen.at.getTime() - CLOCKS_APART_MS));
@@ -112,8 +112,9 @@ order by c.part, c.ended_xid, c.task_id`.execute(db);
 }
 
 /**
- * Finds the last seq of a tape that a snapshot shows, however far from the end of the tape. A snapshot always shows a
- * beginning of a tape, because the events of a tape are committed in turn: so it is found by bisection.
+ * Finds the last seq of a tape that a snapshot shows, at any distance from the end of the tape. It searches by
+ * bisection: the events of a tape are committed in order, so a snapshot shows a tape up to some seq and nothing after
+ * it.
  *
  * @param tape.lastSeq a seq that is on the tape, or 0
  */
@@ -141,22 +142,23 @@ select max(visible) as seq from search`.execute(db);
 }
 
 interface CandidateRow extends SnapshotRow {
-  /** 0: had ended in the target; 1: had not. null where there is no candidate at all. */
+  /** 0: the task had ended in the target; 1: it had not; null: there is no candidate at all. */
   part: number | null;
   ended_xid: bigint | null;
   task_id: string;
 }
 
 /**
- * Returns the CTEs `clock`, `log_check` and `candidate`. A candidate is a task whose row was last written by a transaction
- * that the snapshot `seen` does not show. Each branch reads one index, in the order of places and up to the limit:
+ * Returns the CTEs `clock`, `log_check` and `candidate`. A candidate is a task whose row was last written by a
+ * transaction that the snapshot `seen` does not show. Each branch reads one index, in the order of places and up to the
+ * limit:
  *
  *   ended          ended since `seen`, and visible in the target: part 0, in the order of their ends
- *   running        part 1, in the order of their ids, as all that follow
+ *   running        part 1, in the order of their ids, like all branches below
  *   retrying       pending after an earlier attempt
  *   endedUnordered ended, but without the number of the transaction that ended them
  *   endedLater     ended, but not in the target yet: on their tapes the target may show events before the end
- *   waiting        pending without an attempt, created since `seen`: only where newSince is given
+ *   waiting        pending without an attempt, created since `seen`: only if newSince is given
  *
  * An example of three tasks A < B < C, two transactions and one cursor. The cursor has seen the transactions below 100.
  *
@@ -164,19 +166,19 @@ interface CandidateRow extends SnapshotRow {
  *   transaction 102 ended B, and committed
  *   C ended in transaction 90
  *
- * A round begins; its target shows 102 but not 101. B is found in `ended`. A is no candidate: its visible row was written
- * before 100. C is below the bound of `ended` and is not read. A stream that breaks after B resumes from the cursor
- * { seen: 100, target, place: (102, B) }; a finished round leaves the cursor { seen: target }.
+ * A round begins; its target shows 102 but not 101. B is found in `ended`. A is no candidate: its visible row was
+ * written before 100. C is below the bound of `ended` and is not read. A stream that breaks after B resumes from the
+ * cursor { seen: 100, target, place: (102, B) }; a finished round leaves the cursor { seen: target }.
  *
- * Transaction 101 commits, and the next round begins. A is found in `running`: 101 is not visible in `seen`, though it is
- * below 102. B is no candidate any more. So no event is missed and none is given twice.
+ * Transaction 101 commits, and the next round begins. A is found in `running`: 101 is not visible in `seen`, though it
+ * is below 102. B is no candidate any more. So no event is missed and none is delivered twice.
  *
- * Had B ended during a round, after the target of the round, the round would find B in `endedLater` and give the events
- * up to the target; the next round would give the end.
+ * If B had ended during a round, after the target of the round, the round would find B in `endedLater` and deliver the
+ * events up to the target. The next round would deliver the end.
  *
- * The statement is not prepared: a plan that serves every filter and every cursor serves none of them well.
+ * The statement is not prepared, because no single plan is good for every filter and every cursor.
  *
- * @param newSince from when on tasks are read that wait for their first attempt; null: without those
+ * @param newSince the earliest creation of tasks that wait for their first attempt; null: such tasks are not read
  */
 function candidates(query: ChangeQuery, newSince: Date | null = null): RawBuilder<unknown> {
   const { namespace, seen, limit } = query;
@@ -185,7 +187,7 @@ function candidates(query: ChangeQuery, newSince: Date | null = null): RawBuilde
   const isPastEnded = place.endedXid === null;
   const fromId = isPastEnded ? place.taskId : FIRST_PLACE.taskId;
   const newFromId = newSince === null ? fromId : later(fromId, firstIdAt(newSince));
-  // One bound, because an index scan begins at one: a task that ended below xmin has been seen.
+  // The index scan begins at a single bound. A task that ended below xmin has been seen.
   const isPlaceSeen = isPastEnded || place.endedXid! < seen.xmin;
   const firstEnd = isPlaceSeen ? { ...FIRST_PLACE, xid: seen.xmin } : { ...place, xid: place.endedXid };
   const endedXid = sql.ref("t.ended_xid");
@@ -228,7 +230,7 @@ candidate as materialized (
 ${logCheck(isGiven)}`;
 }
 
-/** A column of `candidate c`: the last seq that a snapshot shows of the tape's last events; null: none of those. */
+/** Returns a column of `candidate c`: the last seq that a snapshot shows among the tape's last events; null: none. */
 function lastVisible(snapshot: Snapshot): RawBuilder<bigint | null> {
   return sql`(
     select e.seq from task_events e

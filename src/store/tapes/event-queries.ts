@@ -6,7 +6,7 @@ import { PAGE_BYTES_MAX } from "../../domain/limits.ts";
 import type { TaskStatus } from "../../domain/task.ts";
 import type { Database } from "../schema.ts";
 
-/** A stretch of a tape with the task's state, all of one snapshot. */
+/** Consecutive events of a tape, and the task's state, all from one snapshot. */
 export interface StoredPage {
   taskId: string;
   status: TaskStatus;
@@ -14,13 +14,14 @@ export interface StoredPage {
   events: TapeEvent[];
 }
 
-/** The end of bigint: no tape gets there, but a caller may ask. */
+/** The largest bigint. No tape gets this long, but a caller may ask for such a seq. */
 const SEQ_MAX = 2n ** 63n - 1n;
 
-/** Between the bodies of a page, and between its types: JSON text holds no control character but escaped. */
+/** Separates the bodies of a page, and its types. In JSON text, control characters are always escaped. */
 const SEPARATOR = "\x1e";
-/** The epoch of timestamptz on the wire, and how many bytes each takes there. */
+/** The epoch of timestamptz on the wire. */
 const POSTGRES_EPOCH_MS = Date.UTC(2000, 0, 1);
+/** The size of a timestamptz on the wire. */
 const TIME_BYTES = 8;
 
 interface PageQuery {
@@ -30,14 +31,16 @@ interface PageQuery {
   limit: number;
 }
 
-/** Events in order, each list as one value: a driver takes a thousand rows apart in several times the time. */
+/**
+ * Events in order, with each column packed into one value. To parse 1,000 rows, a driver takes several times as long.
+ */
 interface PackedEvents {
   count: number;
-  /** null where there is no event, as are the following. */
+  /** The last seq. null if there are no events, like the fields below. */
   end_seq: bigint | null;
   types: string | null;
   times: Uint8Array | null;
-  /** Only of the events that are not too large. */
+  /** The bodies, without those that are too large. */
   bodies: string | null;
 }
 
@@ -47,21 +50,21 @@ interface PageRow extends PackedEvents {
 }
 
 /**
- * Reads a page in one statement, so that its events, status and last_seq are of one snapshot.
+ * Reads a page in one statement, so that its events, status and last_seq are from one snapshot.
  *
- * @param query.fromSeq the first seq wanted, from 1
- * @param query.limit how many events at the most. A page also ends where the bodies pass PAGE_BYTES_MAX, but holds at
- *   least one event where there is one.
+ * @param query.fromSeq the first seq to read, from 1
+ * @param query.limit the most events to read. A page also ends with the event that brings the bodies to PAGE_BYTES_MAX
+ *   or more. It has at least one event, if there is one.
  * @throws TaskNotFound
  */
 export async function readPage(db: Kysely<Database>, query: PageQuery): Promise<StoredPage> {
-  // Most events are so small that no page of them passes the bound: then nothing has to be added up.
+  // Most events are so small that no page of them reaches the bound. Then no sum of sizes is needed.
   const page = toPage(query, await readSmallEvents(db, query)) ?? toPage(query, await readWithinBytes(db, query));
   if (page === null) throw new Error(`a page of task ${query.taskId} came without its bodies`);
   return page;
 }
 
-/** The page as it is by its limit, but bodies only of the events of which so many stay within PAGE_BYTES_MAX. */
+/** Reads a page up to its limit, without the bodies that are larger than their share of PAGE_BYTES_MAX. */
 function readSmallEvents(db: Kysely<Database>, query: PageQuery): Promise<PageRow | undefined> {
   const smallMax = Math.floor(PAGE_BYTES_MAX / query.limit);
   return readPageRow(
@@ -75,7 +78,7 @@ select t.status, t.last_seq, e.* from tasks t cross join lateral (
   );
 }
 
-/** The page up to the event with which its bodies pass PAGE_BYTES_MAX. Sizes are known without reading the bodies. */
+/** Reads a page up to the event that brings its bodies to PAGE_BYTES_MAX. Body sizes are known without a read. */
 function readWithinBytes(db: Kysely<Database>, query: PageQuery): Promise<PageRow | undefined> {
   return readPageRow(
     db,
@@ -105,7 +108,7 @@ async function readPageRow(
   return rows[0];
 }
 
-/** A stretch of a tape, both ends of it included. */
+/** A range of a tape. Both ends are included. */
 export interface EventRange {
   taskId: string;
   fromSeq: bigint;
@@ -113,11 +116,11 @@ export interface EventRange {
 }
 
 /**
- * Reads stretches of several tapes at once.
+ * Reads ranges of several tapes at once.
  *
- * @param ranges the first is of one event at least, and every event of each is on its tape
- * @returns the events of each range; together at least one, and no further than the event with which the bodies pass
- *   PAGE_BYTES_MAX: those behind it are left out, of whatever range they are
+ * @param ranges the first range has at least one event; every event of each range is on its tape
+ * @returns the events of each range, at least one in all. The result ends with the event that brings the bodies to
+ *   PAGE_BYTES_MAX: all later events are left out, in whichever range.
  */
 export async function readRanges(db: Kysely<Database>, ranges: readonly EventRange[]): Promise<TapeEvent[][]> {
   const { rows } = await sql<PackedEvents & { number: number }>`/* spool_spans */
@@ -144,7 +147,10 @@ group by number order by number`.execute(db);
   });
 }
 
-/** A tape has no gaps, so the range says the same as the limit, and keeps a planner without statistics within it. */
+/**
+ * Returns the condition for the events of a page. A tape has no gaps, so a range of seqs replaces the limit. It also
+ * bounds the plan if the planner has no statistics.
+ */
 function inRange({ fromSeq, limit }: PageQuery): RawBuilder<unknown> {
   const end = fromSeq + BigInt(limit) < SEQ_MAX ? fromSeq + BigInt(limit) : SEQ_MAX;
   return sql`task_id = t.task_id and seq >= ${fromSeq}::bigint and seq < ${end}::bigint`;
@@ -158,14 +164,14 @@ function packed(body: RawBuilder<unknown>): RawBuilder<unknown> {
     string_agg(${body}, ${separator} order by seq) as bodies`;
 }
 
-/** @returns null where the row does not hold every body */
+/** Returns the page of a row; null if the row does not have every body. */
 function toPage(query: PageQuery, row: PageRow | undefined): StoredPage | null {
   if (row === undefined) throw new TaskNotFound(query.taskId);
   const events = unpacked(query, row);
   return events && { taskId: query.taskId, status: row.status, lastSeq: row.last_seq, events };
 }
 
-/** @returns null where the row does not hold every body */
+/** Returns the events of a row; null if the row does not have every body. */
 function unpacked(
   { taskId, fromSeq }: { taskId: string; fromSeq: bigint },
   { count, end_seq: end, types, times, bodies }: PackedEvents,
@@ -181,7 +187,7 @@ function unpacked(
   return bodyOfEach.map((body, index) => ({ seq: seq++, time: timeOfEach[index]!, type: typeOfEach(index), body }));
 }
 
-/** Long stretches of a tape are of one type: then nothing is taken apart. */
+/** Returns a function for the type of each event. Often all events have the same type, and the text is not split. */
 function toTypes(text: string, count: number): (index: number) => EventType {
   const end = text.indexOf(SEPARATOR);
   const first = (end === -1 ? text : text.slice(0, end)) as EventType;
@@ -190,7 +196,7 @@ function toTypes(text: string, count: number): (index: number) => EventType {
   return (index) => typeOfEach[index]!;
 }
 
-/** Microseconds, big-endian, to the millisecond. The events of one commit share their time, as one object. */
+/** Converts big-endian microseconds to dates, in milliseconds. Events of one commit share one Date object. */
 function toTimes(bytes: Uint8Array): Date[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let micros = NaN;
@@ -204,7 +210,7 @@ function toTimes(bytes: Uint8Array): Date[] {
   });
 }
 
-/** One event of a task, or undefined where the tape is shorter. */
+/** Reads one event of a task; undefined if the tape is shorter. */
 export async function readEvent(
   db: Kysely<Database>,
   { taskId, seq }: { taskId: string; seq: bigint },
@@ -217,7 +223,7 @@ export async function readEvent(
     .executeTakeFirst();
 }
 
-/** The last event of a task: `final` once it has ended. Undefined on an empty tape. */
+/** Reads the last event of a task, which is `final` if the task has ended; undefined if the tape is empty. */
 export async function readLastEvent(db: Kysely<Database>, taskId: string): Promise<TapeEvent | undefined> {
   return db
     .selectFrom("task_events")

@@ -8,45 +8,47 @@ import type { NewTask } from "../tasks/new-task.ts";
 import { CREATED_COLUMNS } from "../tasks/task-columns.ts";
 import type { Database } from "../schema.ts";
 
-/** Events of a running task, and perhaps its end, written where the fence still holds. */
+/** Events of a running task, and perhaps its end. They are written if the fence still holds. */
 export interface Append {
   fence: Fence;
-  /** How many events this attempt had appended before these. */
+  /** How many events the attempt has appended before. */
   appended: bigint;
   events: readonly NewEvent[];
-  /** The last of the events is `final` and this is its status; null: the task goes on. */
+  /** The status of `final`, which is the last of the events; null: the task continues. */
   end: TerminalStatus | null;
 }
 
-/** What one flush writes: each task at most once in all of it. */
+/** The items that one flush writes. Each task occurs at most once in all of them. */
 export interface Flush {
   creates: readonly { task: NewTask; events: readonly NewEvent[] }[];
   appends: readonly Append[];
 }
 
-/** An item that was applied: its events stand at firstSeq and on. */
+/** An item that was written. Its events have the seqs from firstSeq on. */
 export interface Applied {
   taskId: string;
   firstSeq: bigint;
 }
 
+/** The result of a flush. */
 export interface FlushResult {
   applied: Applied[];
-  /** The database's time of the commit: of every event in it. */
+  /** The time of the flush by the database's clock. All its events have this time. */
   at: Date;
 }
 
 /**
- * Writes a flush in one statement and one commit: creates tasks with their request_ids, advances each appended task
- * where its fence holds, numbers and inserts the events, and ends tasks; status and `final` are in it together.
- * What is not in the result was not written at all: the fence did not hold, the request_id was taken, or the same
- * item had been applied before. Who sends it again writes nothing twice.
+ * Writes a flush in one statement and one commit. It creates tasks with their request_ids, updates the tasks whose
+ * fence holds, numbers and inserts the events, and ends tasks. A task's status and `final` commit together.
  *
- * A task whose exclusive key is held is created `blocked`. The key may have been released by the time of the commit: after
- * it, the caller has a claim check the key (`keys` of claimTasks). The same goes for the keys of tasks that have ended.
+ * An item that is missing in the result was not written at all. Either its fence did not hold, its request_id was
+ * taken, or it had been written before. So a retry never writes an item twice.
  *
- * The lease is compared by `is not distinct from`, which no index serves: the one by lease, which a planner without
- * statistics takes for the best, would look through all that the session runs for each of its tasks.
+ * A task whose exclusive key is held is created `blocked`. The key may be released before the commit. So after the
+ * commit, the caller must have a claim check the key (`keys` of claimTasks), and likewise the keys of ended tasks.
+ *
+ * The lease is compared by `is not distinct from`, which cannot use the index on the lease. Without statistics, a
+ * planner prefers this index, and would scan all running tasks of the session for each append.
  */
 export async function writeFlush(db: Kysely<Database>, flush: Flush): Promise<FlushResult> {
   const events = eventColumns(flush);
@@ -157,12 +159,13 @@ const APPENDS = arrayTable<Append>([
 ]);
 
 /**
- * The events of a flush: of each the number of its item, its place among the item's events, its type and its body.
+ * Returns the columns of a flush's events: the number of the item, the place among the item's events, the type, and the
+ * body.
  *
- * They are as many as the rest of the flush is few, so their columns are written as the text that Postgres reads: a
- * driver that makes it of lists takes more memory for that than anything else does. Neither a number nor a type holds
- * what would have to be quoted. The bodies are one JSON array, whose elements Postgres gives back to the letter: in an
- * array of texts each of their quotes would be escaped here and unescaped there.
+ * A flush has many events and few items, so these columns are written directly as Postgres's text of an array. A driver
+ * that builds this text from lists takes more memory than all the rest of a flush. Numbers and types need no quoting.
+ * The bodies are one JSON array, whose elements Postgres returns unchanged. In an array of texts, each quote would be
+ * escaped here and unescaped in Postgres.
  */
 function eventColumns({ creates, appends }: Flush) {
   const numbers: string[] = [];
@@ -191,10 +194,12 @@ function repeated(text: string, times: number): string {
   return `${text},`.repeat(times - 1) + text;
 }
 
-/** `1,2,3` and so on, as far as it was asked for until now, and where each of the numbers ends. */
+/** `1,2,3` and so on, up to the highest number so far. */
 let counted = "";
+/** The end of each number in `counted`. */
 const ends: number[] = [0];
 
+/** Returns the numbers from 1 to `last`, with commas between them. */
 function countTo(last: number): string {
   for (let number = ends.length; number <= last; number++) {
     counted += number === 1 ? "1" : `,${number}`;

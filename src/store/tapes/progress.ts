@@ -3,12 +3,16 @@ import type { Kysely, RawBuilder } from "kysely";
 import type { EventBodies } from "../../domain/event.ts";
 import type { Database } from "../schema.ts";
 
-/** How far back from its end the tape of a running task is looked through for its latest progress. */
+/** How many events at the end of a running task's tape are searched for the latest progress. */
 const LOOK_BACK_EVENTS = 256;
 
 type Progress = EventBodies["progress"];
 
-/** A column: the body of a running task's latest progress event; null where it has none near. @param row of tasks */
+/**
+ * Returns a column: the body of the latest progress event of a running task; null: none near the end of its tape.
+ *
+ * @param row the alias of the table tasks
+ */
 export function latestProgress(row: string): RawBuilder<string | null> {
   const [taskId, status, lastSeq] = ["task_id", "status", "last_seq"].map((column) => sql.ref(`${row}.${column}`));
   return sql`(
@@ -24,7 +28,7 @@ export function toProgress(body: string): Progress {
   return JSON.parse(body) as Progress;
 }
 
-/** The latest progress of tasks, by their ids: of those that run, and have some near the end of their tape. */
+/** Reads the latest progress of running tasks, by task id. Tasks without one near their tape's end are left out. */
 export async function readProgress(db: Kysely<Database>, taskIds: readonly string[]): Promise<Map<string, Progress>> {
   if (taskIds.length === 0) return new Map();
   const rows = await db

@@ -5,17 +5,17 @@ import type { Snapshot } from "../../domain/snapshot.ts";
 import type { Database } from "../schema.ts";
 
 /**
- * PostgreSQL keeps 32 bits of the number of the transaction that wrote a row. Of two that differ by a multiple of 2^32
- * the row's time tells which it is: no transaction of the service is open for as long as this.
+ * The longest time that a transaction of the service may be open. PostgreSQL stores only 32 bits of the number of the
+ * transaction that wrote a row. The row's time tells transactions apart whose numbers differ by a multiple of 2^32.
  */
 const TRANSACTION_MS_MAX = 60 * 60 * 1_000;
 
-/** Columns of a statement's own snapshot, for a CTE that every use of rowXid joins as `m`. */
+/** Columns of a statement's own snapshot, for a CTE that each use of rowXid joins as `m`. */
 export const OWN_SNAPSHOT = sql`pg_current_snapshot()::text as snapshot,
   pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next_xid, now() as at`;
 
 /**
- * Columns of a statement's own snapshot, for a CTE `clock` that comes before a CTE of logCheck.
+ * Columns of a statement's own snapshot, for a CTE `clock` before the CTE of logCheck.
  *
  * The snapshot is taken before the statement runs, so the log's position is no earlier: every transaction that had
  * completed in the snapshot has the record of its commit or abort below this position.
@@ -24,14 +24,15 @@ export const OWN_SNAPSHOT_IN_LOG = sql`${OWN_SNAPSHOT},
   case when not pg_is_in_recovery() then pg_current_wal_insert_lsn() end as log_position`;
 
 /**
- * A CTE `log_check` with one column `log`: the database's timeline, and whether its log is on disk as far as the
- * snapshot of `clock` needs it. A crash loses the log that is not, and PostgreSQL then uses the numbers of the
- * transactions in it again: a cursor that holds a snapshot may be given only where the log is on disk.
+ * Returns a CTE `log_check` with one column `log`: the database's timeline, and whether its log (WAL) is on disk as far
+ * as the snapshot of `clock` needs it. A crash loses the part of the log that is not on disk, and PostgreSQL then
+ * reuses the numbers of the lost transactions. So a follower may get a cursor with a snapshot only if the log is on
+ * disk.
  *
- * Where the log is not on disk, and `isNeeded`, the statement itself becomes a transaction that writes a few bytes to
- * the log. PostgreSQL then flushes the log at the commit of the statement, and waits for synchronous standbys where
- * there are any, before the statement has an answer. So no crash can come between the snapshot and the proof. What is
- * on the disks of standbys is not known without such a commit.
+ * If the log is not on disk, and `isNeeded`, the statement itself becomes a transaction that writes a few bytes to the
+ * log. PostgreSQL then flushes the log at the commit of the statement, and waits for synchronous standbys, if any,
+ * before it answers. So no crash can occur between the snapshot and the proof. Without such a commit, it is unknown
+ * whether the log is on the disks of standbys.
  */
 export function logCheck(isNeeded: RawBuilder<unknown>): RawBuilder<unknown> {
   const hasStandbys = sql`current_setting('synchronous_standby_names') <> ''`;
@@ -57,7 +58,7 @@ export interface SnapshotRow {
   log: string | null;
 }
 
-/** What is visible now. @param isGiven whether a cursor is to hold it: then the log is on disk when this resolves */
+/** Reads the current snapshot. @param isGiven whether a cursor will hold it: if so, the log is on disk afterwards */
 export async function readSnapshot(db: Kysely<Database>, { isGiven }: { isGiven: boolean }): Promise<Snapshot> {
   const { rows } = await sql<SnapshotRow>`with /* spool_snapshot */ clock as materialized (
   select ${OWN_SNAPSHOT_IN_LOG}
@@ -66,23 +67,31 @@ select m.snapshot, m.at, l.log from clock m cross join log_check l`.execute(db);
   return toSnapshot(rows[0]!).snapshot;
 }
 
-/** The transaction that wrote a row as it is. @param row the alias of a table */
+/** Returns the number of the transaction that wrote the current version of a row. @param row the alias of a table */
 export function rowXid(row: string): RawBuilder<bigint> {
   return sql`(m.next_xid - ((m.next_xid - ${sql.ref(`${row}.xmin`)}::text::bigint) & 4294967295))`;
 }
 
-/** Whether what a transaction wrote is visible in a snapshot. */
+/** Returns the condition for the writes of a transaction to be visible in a snapshot. */
 export function isVisible(xid: RawBuilder<unknown>, { xmin, xmax, running }: Snapshot): RawBuilder<boolean> {
   return sql`(${xid} < ${xmin}::bigint or (${xid} < ${xmax}::bigint and ${xid} <> all(${running}::bigint[])))`;
 }
 
-/** Whether a row that is never changed is visible in a snapshot. @param row the alias of a table with a column `time` */
+/**
+ * Returns the condition for a row to be visible in a snapshot. The row must never be updated.
+ *
+ * @param row the alias of a table with a column `time`
+ */
 export function isRowVisible(row: string, snapshot: Snapshot): RawBuilder<boolean> {
   const surelyBefore = new Date(snapshot.at.getTime() - TRANSACTION_MS_MAX);
   return sql`(${sql.ref(`${row}.time`)} < ${surelyBefore}::timestamptz or ${isVisible(rowXid(row), snapshot)})`;
 }
 
-/** @throws StoreUnavailable where the database is in recovery: a standby gives no cursors */
+/**
+ * Converts the snapshot of a row.
+ *
+ * @throws StoreUnavailable if the database is in recovery: a standby gives no cursors
+ */
 export function toSnapshot({ snapshot, at, log }: SnapshotRow): { snapshot: Snapshot; isDurable: boolean } {
   if (log === null) throw new StoreUnavailable(new Error("the database is in recovery: it is a standby"));
   const [timeline, state] = log.split(" ");
@@ -93,7 +102,7 @@ export function toSnapshot({ snapshot, at, log }: SnapshotRow): { snapshot: Snap
   };
 }
 
-/** @param text as PostgreSQL writes a pg_snapshot: `xmin:xmax:running,running` */
+/** Parses a snapshot. @param text PostgreSQL's text of a pg_snapshot: `xmin:xmax:running,running` */
 function parseSnapshot(text: string): Pick<Snapshot, "xmin" | "xmax" | "running"> {
   const [xmin, xmax, running] = text.split(":");
   return {

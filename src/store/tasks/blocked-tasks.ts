@@ -2,17 +2,18 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 import type { Database } from "../schema.ts";
 
-/** How many tasks of a key and kind are read, by their age, for one that a claim can find the key by. */
+/** The most unblocked tasks of a key and kind that are read, oldest first, to find a claimable one among them. */
 const UNBLOCKED_READ_MAX = 100;
 
 /**
- * Unblocks the oldest task of each kind that waits for an exclusive key that is free: for keys whose release no claim
- * was told of, because the process died in between, or is of a version that tells none. It goes from key to key by the
- * index, whatever waits for each, and only over keys that blocked tasks wait for.
+ * Unblocks the oldest task of each kind that waits for a free exclusive key. It is for keys whose release no claim has
+ * checked, because the process died after the release, or runs an earlier version without such checks. It reads only
+ * keys that blocked tasks wait for. It steps from key to key in the index, so the number of tasks of a key does not
+ * matter.
  *
- * @param after the last key that was read before; null: it begins with the first
- * @param limit how many keys it reads at the most
- * @returns the kinds of the tasks that were unblocked, and the last key that was read, or null after the last there is
+ * @param after the last key of the previous call; null: begins with the first key
+ * @param limit the most keys to read
+ * @returns the kinds of the unblocked tasks, and the last key that was read, or null if there are no more keys
  */
 export async function unblockTasks(
   db: Kysely<Database>,
@@ -84,7 +85,7 @@ select array(select distinct kind from unblocked order by kind) as kinds,
   return rows[0]!;
 }
 
-// Of a task t.
+// Conditions on a task t.
 const BLOCKED = sql`t.status = 'pending' and t.blocked`;
 const UNBLOCKED = sql`t.status = 'pending' and t.exclusive_key is not null and not t.blocked`;
 const ON_TIME = sql`coalesce(t.run_at, t.created_at) <= now() and (t.deadline_at is null or t.deadline_at > now())`;

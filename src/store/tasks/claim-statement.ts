@@ -6,54 +6,57 @@ import type { Database } from "../schema.ts";
 import { TASK_LIST, toTask } from "./task-columns.ts";
 import type { TaskRow } from "./task-columns.ts";
 
-/** How many tasks of a key and kind are read, by their age, for the oldest one that is due. */
+/** The most tasks of a key and kind that are read, oldest first, to find the oldest one that is due. */
 const DUE_READ_MAX = 100;
 
+/** What a session wants to claim. */
 export interface Claim {
   namespace: string;
-  /** What the session runs. The first ones are served first where not all can be. */
+  /** The kinds that the session runs. If the limit is too low for all kinds, the first ones are served first. */
   kinds: readonly string[];
-  /** The session that is to own the tasks. */
+  /** The session that will own the tasks. */
   lease: string;
-  /** How many tasks are taken at the most; 0: only keys are checked. */
+  /** The most tasks to claim; 0: only check the keys. */
   limit: number;
-  /** How many tasks with exclusive keys are read of each kind; left out: as many as may be taken, and one more. */
+  /** The most tasks with exclusive keys to read of each kind. Default: limit + 1. */
   window?: number;
-  /** After how many crashes in a row a task is suspected of taking its process down. */
+  /** The number of crashes in a row from which a task is suspected of crashing its process. */
   suspectedFrom?: number;
-  /** Exclusive keys that may have become free: of each that is, the next task is taken, or unblocked for others. */
+  /** Exclusive keys to check. If a key is free, its next task is claimed, or unblocked for another session. */
   keys?: readonly string[];
 }
 
+/** The tasks that a claim got. */
 export interface Claimed {
   tasks: Task[];
-  /** When their attempts began. */
+  /** When the attempts of the tasks began. */
   at: Date;
-  /** Whether more may be there to be taken at once. */
+  /** Whether another claim may get more tasks at once. */
   hasMore: boolean;
-  /** Keys whose tasks were blocked. They may have been released meanwhile: the caller has the next claim check them. */
+  /** Keys whose tasks became blocked. A key may have been released since, so the next claim must check it. */
   blockedKeys: string[];
 }
 
 /**
- * Takes up to `limit` waiting tasks for a session: in turn from each of the kinds, and of a kind those first that have
- * been due for longest, since their start or the time before which they are not to run. Each is running from its next
- * attempt on, with its `started` event, in one commit. Two sessions never get the same task: rows that another
- * transaction has locked are left out, and the update repeats that the task is pending.
+ * Claims up to `limit` waiting tasks for a session: in turn from each kind, and within a kind those first that have
+ * been due longest. A task is due from its start, or from its `run_at`. The same commit begins the next attempt of each
+ * task and writes its `started` event. Two sessions never get the same task: rows that another transaction has locked
+ * are skipped, and the update checks again that the task is pending.
  *
- * Of tasks that are suspected of taking their process down, a session runs one at a time: the next death says which it
- * was. There are few of them.
+ * A session runs only one task at a time that is suspected of crashing its process. So the next crash shows which task
+ * caused it. There are few suspected tasks.
  *
- * Of tasks with one exclusive key only the oldest is taken, and only with the key. Those that the claim reads though
- * their key is held become `blocked`, and no claim reads them any more: what a claim costs depends on the limit and the
- * number of kinds, not on what waits. docs/adr/0019 says why no task stays blocked when its key is free.
+ * Of the tasks with the same exclusive key only the oldest is claimed, together with the key. If the claim reads a task
+ * whose key is held, the task becomes `blocked`, and later claims do not read it. So the cost of a claim depends on the
+ * limit and the number of kinds, not on the length of the queue. docs/adr/0019 explains why no task stays blocked when
+ * its key is free.
  *
- * Lists of ids are arrays, from which every plan goes to the rows by the primary key: what a limit is by a column, or
- * what a statement before has written, a planner takes for a share of the table, and reads all of it.
+ * Lists of ids are built as arrays, so that every plan finds the rows by the primary key. For a join with ids that are
+ * limited by a column, or written by an earlier CTE, the planner expects a share of the table and reads all of it.
  *
- * In the statement: `suspect` is the one suspected task that may be taken. `unblocked_tasks` are tasks with keys that are
- * not blocked. `line` is a key and a kind of which tasks wait, `head` the oldest task of each line whose key is free, and
- * `turn` the oldest head of each key.
+ * In the statement, `suspect` is the one suspected task that may be claimed. `unblocked_tasks` are tasks with keys that
+ * are not blocked. A `line` is a key and a kind that has waiting tasks. A `head` is the oldest task of a line whose key
+ * is free. A `turn` is the oldest head of a key.
  */
 export async function claimTasks(db: Kysely<Database>, claim: Claim): Promise<Claimed> {
   const { rows } = await (db.isTransaction
@@ -66,7 +69,7 @@ export async function claimTasks(db: Kysely<Database>, claim: Claim): Promise<Cl
   return { tasks: rows.filter(isTask).map(toTask), at, hasMore, blockedKeys };
 }
 
-/** The claim commits by itself: a process that stands still between two statements holds no row and no key. */
+/** Runs the claim in its own commit, so that a process that stalls between two statements holds no row and no key. */
 async function claimOn(connection: Kysely<Database>, claim: Claim) {
   await planOnce(false).execute(connection);
   try {
@@ -77,11 +80,11 @@ async function claimOn(connection: Kysely<Database>, claim: Claim) {
 }
 
 /**
- * Has a connection plan its claims once. For a limit that is a parameter a planner expects a tenth of the table, so that
- * it never takes to its general plan, and plans each claim anew: that takes as long as the claim. And of a table that
- * was small when it was planned, it would read all.
+ * Sets that a connection plans its claims once. If a limit is a parameter, the planner expects a tenth of the table. So
+ * it would never choose the generic plan, and would plan each claim anew, which takes as long as the claim. Sequential
+ * scans are off: a plan that was made while the table was small would otherwise read all of it later.
  *
- * @param isLocal whether that is for the transaction alone
+ * @param isLocal whether the settings apply to the current transaction only
  */
 export const planOnce = (isLocal: boolean) => sql`/* spool_plan_once */
 select set_config('plan_cache_mode', 'force_generic_plan', ${isLocal}), set_config('enable_seqscan', 'off', ${isLocal})`;
@@ -91,7 +94,7 @@ select set_config('plan_cache_mode', null, false), set_config('enable_seqscan', 
 
 type ClaimRow = Partial<TaskRow> & { at: Date; hasMore: boolean; blockedKeys: string[] };
 
-/** A row for each task, or one without a task. */
+/** Returns the statement of a claim. Its result has a row for each task, or one row without a task. */
 export function claimStatement(claim: Claim): RawBuilder<ClaimRow> {
   const { namespace, kinds, lease, limit, window = limit + 1, keys = [] } = claim;
   const { suspectedFrom = CRASHES_DEFAULT - 1 } = claim;
@@ -282,7 +285,7 @@ outcome as (
 select o.*, c.* from outcome o left join claimed c on true order by c.task_id`;
 }
 
-// Of a task t, in the words of the indexes.
+// Conditions on a task t, written as in the indexes.
 const DUE = sql`coalesce(t.run_at, t.created_at)`;
 const ON_TIME = sql`coalesce(t.run_at, t.created_at) <= now() and (t.deadline_at is null or t.deadline_at > now())`;
 const KEYLESS = sql`t.status = 'pending' and t.unchecked is null and t.exclusive_key is null`;

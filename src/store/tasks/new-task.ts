@@ -1,26 +1,27 @@
 import type { RetryPolicy } from "../../domain/retry.ts";
 import type { Task, TaskRequest } from "../../domain/task.ts";
 
-/** A task to be created, in the same commit as its request_id. */
+/** A task to create, in the same commit as its request_id. */
 export interface NewTask {
   taskId: string;
   namespace: string;
   request: TaskRequest;
-  /** The params as JSON text, and their digest. */
+  /** The params as JSON text. */
   params: string;
+  /** The digest of the params. */
   paramsDigest: string;
-  /** Of all that the start asks for; null: it has no request_id. */
+  /** The digest of all that the start asks for; null: the start has no request_id. */
   requestDigest: string | null;
   maxAttempts: number;
   retryPolicy: Readonly<RetryPolicy>;
   exclusiveKey: string | null;
-  /** Whether it is to be looked over, by somebody who has its kind, before it can be claimed. */
+  /** Whether a process with its kind must validate the task before it can be claimed. */
   isUnvalidated: boolean;
-  /** The session under which its first attempt starts in the same commit; null: it waits to be claimed. */
+  /** The session that owns the first attempt, which starts in the same commit; null: the task waits to be claimed. */
   lease: string | null;
 }
 
-/** The task that a commit has made of it, as its row says. */
+/** Returns the task as its row is after the commit. @param at the time of the commit */
 export function asCreated(task: NewTask, at: Date): Task {
   const { taskId, request, paramsDigest, exclusiveKey, lease, ...retry } = task;
   const isRunning = lease !== null;
@@ -47,7 +48,7 @@ export function asCreated(task: NewTask, at: Date): Task {
   };
 }
 
-/** The earlier of the attempt's own end and the task's. */
+/** Returns the earlier of the attempt's timeout and the task's deadline. */
 function attemptDeadline({ timeoutMs, deadlineAt }: TaskRequest, at: Date): Date | null {
   const timesOutAt = timeoutMs === null ? null : new Date(at.getTime() + timeoutMs);
   if (timesOutAt === null || deadlineAt === null) return timesOutAt ?? deadlineAt;

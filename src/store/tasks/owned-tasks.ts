@@ -7,7 +7,7 @@ import type { TaskRow } from "./task-columns.ts";
 import { readClock } from "./transitions.ts";
 import type { LockedTasks } from "./transitions.ts";
 
-/** The running tasks that a session owns, and whether each was asked to cancel. */
+/** Finds the running tasks that a session owns, and when each was asked to cancel. */
 export async function findOwnedTasks(
   db: Kysely<Database>,
   lease: string,
@@ -20,14 +20,16 @@ export async function findOwnedTasks(
     .execute();
 }
 
-/** A running task as it stands: with the time it is, and how many events its attempt has appended. */
+/** A running task as it is in the database. */
 export interface OwnedTask {
   task: Task;
+  /** The time of the read, by the database's clock. */
   at: Date;
+  /** How many events the attempt has appended. */
   appended: bigint;
 }
 
-/** One of a session's tasks, or undefined where the attempt does not own it any more. */
+/** Reads one of a session's tasks. Returns undefined if the attempt does not own the task any more. */
 export async function readOwnedTask(
   db: Kysely<Database>,
   { taskId, lease, attempt }: Fence,
@@ -39,12 +41,12 @@ export async function readOwnedTask(
   return row && toOwnedTask(row);
 }
 
-/** All the tasks of a session. */
+/** Reads all running tasks of a session. */
 export async function readOwnedTasks(db: Kysely<Database>, lease: string): Promise<OwnedTask[]> {
   return (await selectOwned(db, lease).execute()).map(toOwnedTask);
 }
 
-/** How many events an attempt has appended, where it is its task's last; else 0. */
+/** Returns how many events an attempt has appended, if it is the last attempt of its task; else 0. */
 export async function readAppended(
   db: Kysely<Database>,
   { namespace, taskId, attempt }: { namespace: string; taskId: string; attempt: number },
@@ -59,7 +61,7 @@ export async function readAppended(
   return row?.appended ?? 0n;
 }
 
-/** Locks tasks that a session runs, up to a limit, without their params. */
+/** Locks running tasks of a session, up to a limit. Returns them without their params. */
 export async function lockOwnedTasks(
   trx: Transaction<Database>,
   { lease, limit }: { lease: string; limit: number },

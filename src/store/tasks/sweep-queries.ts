@@ -4,16 +4,19 @@ import type { Database } from "../schema.ts";
 import { SUMMARY_COLUMNS, toTask } from "./task-columns.ts";
 import type { LockedTasks } from "./transitions.ts";
 
-/** Why a task may be taken from its owner, or from the queue. */
+/** Why a sweeper may take a task from its owner, or from the queue. */
 export type OverdueReason = "lost" | "cancel" | "deadline" | "expired";
 
-/** One task, or those of one session. */
+/** Selects one task, or the tasks of one session. */
 export type OverdueFilter = { task_id: string } | { lease: string };
 
 /**
- * When a task is overdue. `lost`: it runs and its session is gone, or has run out longer ago than the grace. `cancel`
- * and `deadline`: it runs, and was asked to cancel, or its attempt was due, longer ago than the grace. `expired`: it
- * waits, past its own deadline by the grace.
+ * Returns the condition for a task to be overdue:
+ *
+ * - `lost`: the task runs, and its session is gone or expired more than graceMs ago.
+ * - `cancel`: the task runs, and was asked to cancel more than graceMs ago.
+ * - `deadline`: the task runs, and the deadline of its attempt passed more than graceMs ago.
+ * - `expired`: the task waits, and its own deadline passed more than graceMs ago.
  */
 function overdue(reason: OverdueReason, graceMs: number): RawBuilder<boolean> {
   const before = sql`now() - ${graceMs}::int * interval '1 millisecond'`;
@@ -31,8 +34,8 @@ function overdue(reason: OverdueReason, graceMs: number): RawBuilder<boolean> {
 }
 
 /**
- * Locks tasks of the namespace that are overdue, up to a limit, without their params. Those that another
- * process has locked are left to it: any number of sweepers take different tasks, and none waits for a row.
+ * Locks overdue tasks of the namespace, up to a limit. Returns them without their params. Rows that another process has
+ * locked are skipped, so any number of sweepers take different tasks, and none waits for a row.
  */
 export async function lockOverdueTasks(
   trx: Transaction<Database>,
@@ -50,8 +53,8 @@ export async function lockOverdueTasks(
     .skipLocked()
     .execute();
   if (locked.length === 0) return { tasks: [], at: new Date(0) };
-  // Looked at again under the lock: of a row that has changed hands since the first look, Postgres checks its own
-  // columns once more and not the sessions, so that a live session's task would be taken for lost.
+  // The condition is checked again under the lock. For a row that has changed since its first read, Postgres itself
+  // only checks the row's columns again, not the sessions. So the task of a live session would count as lost.
   const rows = await trx
     .selectFrom("tasks")
     .select([...SUMMARY_COLUMNS, sql<Date>`clock_timestamp()`.as("at"), HAS_DIED.as("hasDied")])
@@ -63,24 +66,24 @@ export async function lockOverdueTasks(
 }
 
 /**
- * Whether the session of a task that is lost has not said that it is about to end. One that has left in order is not
- * there any more.
+ * Whether the session of a lost task has crashed: it expired without being marked as about to end. A session that has
+ * left in order has no row any more.
  */
 const HAS_DIED = sql<boolean>`exists (
   select from sessions s where s.session_id = tasks.lease and s.expires_at <= now() and not s.is_leaving)`;
 
-/** Of each reason at the most, where they are only counted. */
+/** The most overdue tasks of a reason that readOverdueTasks returns. */
 export const OVERDUE_COUNTED_MAX = 1_000;
 
-/** A task that a sweeper was to take, and has not. */
+/** A task that a sweeper should have taken already. */
 export interface OverdueTask {
   taskId: string;
   attempt: number;
-  /** How long it has been overdue; null: its session is gone, and nobody knows since when. */
+  /** How long the task has been overdue; null: its session is gone, so the time is unknown. */
   overdueMs: number | null;
 }
 
-/** Tasks that have been overdue, by what a sweeper goes by, for longer than lateMs: at most OVERDUE_COUNTED_MAX. */
+/** Reads tasks that have been overdue for longer than lateMs, as sweepers define it: at most OVERDUE_COUNTED_MAX. */
 export async function readOverdueTasks(
   db: Kysely<Database>,
   query: { namespace: string; reason: OverdueReason; graceMs: number; lateMs: number },

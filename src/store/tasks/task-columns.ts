@@ -23,15 +23,15 @@ export interface TaskTable {
   finished_at: Date | null;
   run_at: Date | null;
   deadline_at: Date | null;
-  /** Of the attempt that runs. */
+  /** The deadline of the running attempt. */
   attempt_deadline_at: Date | null;
   timeout_ms: bigint | null;
   attempt: Generated<number>;
   max_attempts: number;
   handovers: Generated<number>;
-  /** How many attempts in a row have ended with their process. */
+  /** How many attempts in a row have ended with a crash of their process. */
   crashes: Generated<number>;
-  /** What its start asked for, as a digest; null: it has no request_id, or was stored before there were such. */
+  /** The digest of all that the start asked for; null: no request_id, or stored before digests existed. */
   request_digest: string | null;
   /** null: the default. */
   retry_policy: ColumnType<RetryPolicy | null, string | null, string | null>;
@@ -39,34 +39,34 @@ export interface TaskTable {
   cancel_requested_at: Date | null;
   cancel_reason: string | null;
   last_seq: Generated<bigint>;
-  /** How many events the owner of this attempt has appended: recognises a flush that is sent again. */
+  /** How many events the current attempt has appended. By this number, a retried flush is recognized. */
   appended: Generated<bigint>;
   checkpoint_seq: bigint | null;
   traceparent: string | null;
-  /** The transaction that ended it; 0 where it ended before such was kept, null where it has not ended. */
+  /** The transaction that ended the task; 0: ended before the column existed; null: not ended. */
   ended_xid: bigint | null;
-  /** What its start says of attempts, until one who has its kind has looked it over; null: it may run. */
+  /** The attempts and retries that the start asked for, until a process validates the task; null: it is validated. */
   unchecked: ColumnType<AskedRetry | null, string | null, null>;
-  /** It waits for an exclusive key that is held, and no claim reads it until the key is free. */
+  /** Whether the task waits for a held exclusive key. If so, claims do not read the task until the key is free. */
   blocked: Generated<boolean>;
 }
 
 type Row = Selectable<TaskTable>;
 
-/** What the column of a new task is given; the other columns follow from the commit that creates the task. */
+/** The value of a column in a new task. Columns without one are set by the statement that creates the task. */
 type Created = Omit<ArrayColumn<NewTask>, "name"> & {
-  /** The type of the column, where that is not the type of the array's elements. */
+  /** The type of the column, if the elements of the array have another type. */
   cast?: string;
 };
 
-/** Where a field of Task is stored. `read` turns the column into the field, where they differ. */
+/** The column that stores a field of Task. `read` converts the column to the field, if their types differ. */
 type ColumnOf<Field extends keyof Task> = {
   [Name in keyof TaskTable]: { column: Name; created?: Created } & (Row[Name] extends Task[Field]
     ? { read?: undefined }
     : { read: (stored: Row[Name]) => Task[Field] });
 }[keyof TaskTable];
 
-/** Each field of Task with its column: lists, rows and inserts of tasks follow from this table. */
+/** Each field of Task with its column. Selects, inserts and conversion of rows are derived from this table. */
 const COLUMNS = {
   taskId: { column: "task_id", created: { type: "uuid", value: ({ taskId }) => taskId } },
   kind: { column: "kind", created: { type: "text", value: ({ request }) => request.kind } },
@@ -117,7 +117,7 @@ const COLUMNS = {
 type TaskColumn = (typeof COLUMNS)[keyof Task]["column"];
 type SummaryColumn = Exclude<TaskColumn, "params">;
 
-/** A row of TASK_COLUMNS, or of SUMMARY_COLUMNS. */
+/** A row with TASK_COLUMNS or SUMMARY_COLUMNS. */
 export type TaskRow = Pick<Row, SummaryColumn> & Partial<Pick<Row, "params">>;
 
 const ENTRIES = Object.entries(COLUMNS) as [keyof Task, ColumnOf<keyof Task>][];
@@ -134,7 +134,7 @@ export const SUMMARY_LIST: RawBuilder<unknown> = namesOf(SUMMARY_COLUMNS, "t");
 /** TASK_COLUMNS of `tasks t`, for a statement in SQL. */
 export const TASK_LIST: RawBuilder<unknown> = namesOf(TASK_COLUMNS, "t");
 
-/** @returns the task; its params are null where the row has none */
+/** Returns the task of a row. Its params are null if the row has none. */
 export function toTask(row: TaskRow): Task {
   const task: Record<string, unknown> = {};
   for (const [field, { column, read }] of ENTRIES) {
@@ -144,7 +144,7 @@ export function toTask(row: TaskRow): Task {
   return task as unknown as Task;
 }
 
-/** The columns of a new task that its creator gives, those that no Task shows among them. */
+/** The columns of a new task that its creator sets, including columns that are not fields of Task. */
 export const CREATED_COLUMNS: readonly (ArrayColumn<NewTask> & { cast?: string })[] = [
   ...ENTRIES.flatMap(([, { column, created }]) => (created === undefined ? [] : [{ name: column, ...created }])),
   { name: "namespace", type: "text", value: ({ namespace }) => namespace },

@@ -5,7 +5,7 @@ import type { Task, TaskState, TaskStatus } from "../../domain/task.ts";
 import type { Database } from "../schema.ts";
 import { SUMMARY_COLUMNS, TASK_COLUMNS, toTask } from "./task-columns.ts";
 
-/** One task of the namespace. @throws TaskNotFound */
+/** Reads one task of the namespace. @throws TaskNotFound */
 export async function readTask(
   db: Kysely<Database>,
   { namespace, taskId }: { namespace: string; taskId: string },
@@ -20,7 +20,7 @@ export async function readTask(
   return toTask(row);
 }
 
-/** Several tasks, without their params; ids that do not exist are left out. */
+/** Reads the state and the owner of several tasks. Ids that do not exist are left out. */
 export async function readTaskStates(
   db: Kysely<Database>,
   taskIds: readonly string[],
@@ -34,7 +34,7 @@ export async function readTaskStates(
     .execute();
 }
 
-/** How far tasks of the namespace have come; ids that are not found are left out. */
+/** Reads the status and the last seq of tasks of the namespace. Ids that are not found are left out. */
 export async function readStates(
   db: Kysely<Database>,
   { namespace, taskIds }: { namespace: string; taskIds: readonly string[] },
@@ -45,7 +45,7 @@ where task_id = any(${taskIds}::uuid[]) and namespace = ${namespace}`.execute(db
   return rows;
 }
 
-/** The task that a request_id started, with the digest of what its start asked for, or undefined. */
+/** Reads the task that a request_id started, with the digest of all that the start asked for. Undefined: none. */
 export async function readTaskByRequest(
   db: Kysely<Database>,
   { namespace, requestId }: { namespace: string; requestId: string },
@@ -62,19 +62,19 @@ export async function readTaskByRequest(
 
 export interface TaskFilter {
   limit: number;
-  /** Only tasks older than this one; null: from the newest. */
+  /** Only tasks older than this task; null: from the newest. */
   beforeTaskId: string | null;
   statuses: readonly TaskStatus[];
   kinds: readonly string[];
   labels: Readonly<Record<string, string>>;
-  /** Only tasks whose id, as it is written, begins so, in lower case; empty, or left out: all. */
+  /** Only tasks whose id begins with this text, in lower case; empty or left out: all. */
   taskIdPrefix?: string;
 }
 
 const FIRST_TASK_ID = "00000000-0000-0000-0000-000000000000";
 const LAST_TASK_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
-/** Tasks of the namespace, newest first, without their params. */
+/** Lists tasks of the namespace, newest first, without their params. */
 export async function listTasks(db: Kysely<Database>, namespace: string, filter: TaskFilter): Promise<Task[]> {
   let query = db
     .selectFrom("tasks")
@@ -84,7 +84,7 @@ export async function listTasks(db: Kysely<Database>, namespace: string, filter:
     .limit(filter.limit);
   const { taskIdPrefix: prefix = "" } = filter;
   if (prefix !== "") {
-    // A range of the index, which orders ids as they are written.
+    // A range of the index, which orders ids like their text.
     query = query
       .where("task_id", ">=", prefix + FIRST_TASK_ID.slice(prefix.length))
       .where("task_id", "<=", prefix + LAST_TASK_ID.slice(prefix.length));

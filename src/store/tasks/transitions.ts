@@ -8,11 +8,12 @@ import type { Database } from "../schema.ts";
 import { SUMMARY_LIST, TASK_COLUMNS, toTask } from "./task-columns.ts";
 import type { TaskRow } from "./task-columns.ts";
 
-/** Tasks that a transaction holds, and a moment after it got them: later than everything on their tapes so far. */
+/** Tasks that a transaction has locked. */
 export interface LockedTasks {
   tasks: Task[];
+  /** A time after the lock was taken: later than every event on the tapes of the tasks. */
   at: Date;
-  /** Those whose process died without a word; left out where that was not asked. */
+  /** The tasks whose process has crashed; left out if the query does not read this. */
   died?: ReadonlySet<string>;
 }
 
@@ -38,17 +39,17 @@ export async function lockTask(
   return { tasks: [toTask(row)], at: await readClock(trx) };
 }
 
-/** The database's clock, as it runs on within the transaction. */
+/** Reads the database's clock, which continues within the transaction. */
 export async function readClock(trx: Transaction<Database>): Promise<Date> {
   const { rows } = await sql<{ at: Date }>`select clock_timestamp() as at`.execute(trx);
   return rows[0]!.at;
 }
 
 /**
- * Makes changes to tasks that this transaction has locked, in one statement: the rows and their events together. Each
- * event is numbered after whatever the owner has appended by then.
+ * Changes tasks that this transaction has locked, in one statement: their rows, and one event each. The event gets the
+ * seq after all events that the owner has appended.
  *
- * @returns the tasks as they are afterwards
+ * @returns the changed tasks
  */
 export async function writeTransitions(
   trx: Transaction<Database>,

@@ -5,7 +5,7 @@ import { DEFAULT_RETRY_POLICY } from "../../domain/retry.ts";
 import type { AskedRetry, RetryPolicy } from "../../domain/retry.ts";
 import type { Database } from "../schema.ts";
 
-/** A task that was stored where nobody could look it over: it cannot be claimed until somebody has. */
+/** A task that was stored without its kind at hand. It cannot be claimed until a process with the kind validates it. */
 export interface UnvalidatedTask {
   taskId: string;
   kind: string;
@@ -13,7 +13,7 @@ export interface UnvalidatedTask {
   asked: AskedRetry;
 }
 
-/** Those of the kinds that wait to be looked over, the oldest first. */
+/** Finds the unvalidated tasks of some kinds, the oldest first. */
 export async function findUnvalidated(
   db: Kysely<Database>,
   { namespace, kinds, limit }: { namespace: string; kinds: readonly string[]; limit: number },
@@ -32,8 +32,8 @@ export async function findUnvalidated(
 }
 
 /**
- * Lets a task be claimed, with what its kind says of it. Once: who comes second changes nothing. Where its exclusive key
- * is held it becomes blocked: after the commit the caller has a claim check the key.
+ * Stores the values of the task's kind, and lets the task be claimed. A second call changes nothing. If the exclusive
+ * key of the task is held, the task becomes blocked. So after the commit, the caller must have a claim check the key.
  */
 export async function releaseValidated(
   db: Kysely<Database>,
