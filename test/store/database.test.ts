@@ -23,7 +23,7 @@ const INT8_MAX = 2n ** 63n - 1n;
 describeOnEachStore("a database", (store) => {
   const db = () => store().db;
 
-  it("takes and gives int8 as bigint", async () => {
+  it("passes int8 as bigint in both directions", async () => {
     for (const value of [0n, -1n, 2n ** 53n + 1n, INT8_MAX, -INT8_MAX - 1n]) {
       const { rows } = await sql<{ v: bigint }>`select ${value}::bigint as v`.execute(db());
       assert.equal(rows[0]?.v, value);
@@ -35,20 +35,20 @@ describeOnEachStore("a database", (store) => {
     );
   });
 
-  it("keeps json to the byte", async () => {
+  it("stores json byte for byte", async () => {
     for (const text of ['{"b":1,  "a":"\\u0000", "b":2}', '"\\ud83d\\ude00"', "1e400", " [ ] ", '"é"']) {
       const { rows } = await sql<{ v: string }>`select ${text}::json::text as v`.execute(db());
       assert.equal(rows[0]?.v, text);
     }
   });
 
-  it("gives times to the millisecond", async () => {
+  it("returns times to the millisecond", async () => {
     const time = new Date("2031-02-03T04:05:06.789Z");
     const { rows } = await sql<{ v: Date }>`select ${time.toISOString()}::timestamptz as v`.execute(db());
     assert.deepEqual(rows[0]?.v, time);
   });
 
-  it("goes on after a statement that failed, alone and in a transaction", async () => {
+  it("remains usable after a failed statement, alone or in a transaction", async () => {
     await assert.rejects(sql`select 1/0`.execute(db()), { code: "22012" });
     const failing = db()
       .transaction()
@@ -65,7 +65,7 @@ describeOnEachStore("a database", (store) => {
 });
 
 describe("a server", () => {
-  it("prepares the hot statements once a connection, under their names", async () => {
+  it("prepares named statements once per connection", async () => {
     await using store = await openPostgres();
     await store.db.connection().execute(async (connection) => {
       const hot = (value: number) => sql<{ v: number }>`/* spool_test */ select ${value}::int as v`.execute(connection);
@@ -75,7 +75,7 @@ describe("a server", () => {
     });
   });
 
-  it("undoes one of two transactions that wait for each other, and says that it may be tried again", async () => {
+  it("rolls back one of two deadlocked transactions with an error that allows a retry", async () => {
     await using store = await openPostgres();
     const tasks = ["00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"];
     const held = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -93,7 +93,7 @@ describe("a server", () => {
     assert.deepEqual(store.figures().errors, { unavailable: 0, conflict: 1, refused: 0 });
   });
 
-  it("tells how many of its connections are taken, and how many statements wait for one", async () => {
+  it("reports its open and idle connections, and how many statements wait", async () => {
     await using database = await createDatabase();
     const store = await openDatabase({ url: database.url, connectionsMax: 2 });
     const pool = () => {
@@ -121,7 +121,7 @@ describe("a server", () => {
   });
 });
 
-describe("a server that goes away", () => {
+describe("a server that stops", () => {
   let server: PostgresServer;
   let store: Store;
   before(async () => {
@@ -143,7 +143,7 @@ describe("a server that goes away", () => {
   };
 
   for (const way of ["kill", "stop"] as const) {
-    it(`fails what is under way with STORE_UNAVAILABLE, and what comes then, until it is back (${way})`, async () => {
+    it(`fails running and new statements with STORE_UNAVAILABLE until it is back (${way})`, async () => {
       await look();
       const sleep = () => sql`select pg_sleep(3600)`;
       const under = [
@@ -168,7 +168,7 @@ describe("a server that goes away", () => {
     });
   }
 
-  it("breaks a transaction between two statements, and the process lives", async () => {
+  it("between two statements of a transaction breaks the transaction, not the process", async () => {
     const broken = store.db.transaction().execute(async (trx) => {
       await sql`select 1`.execute(trx);
       await server.stop();
@@ -179,7 +179,7 @@ describe("a server that goes away", () => {
     await look();
   });
 
-  it("cannot tell whether a commit was made whose answer was lost", async () => {
+  it("may have made a commit whose answer was lost", async () => {
     await using proxy = await startCuttingProxy(server.url);
     const cut = await openDatabase({ url: proxy.url });
     await migrate(store.db);
@@ -208,7 +208,7 @@ describe("a data folder", () => {
       message: `the data folder ${folder} is open in another process`,
     });
 
-  it("keeps what is in it", async () => {
+  it("keeps its data", async () => {
     const first = await openDatabase({ dataDir: folder });
     await migrate(first.db);
     await sql`insert into task_requests values ('n', 'r', gen_random_uuid())`.execute(first.db);
@@ -220,7 +220,7 @@ describe("a data folder", () => {
     await second.close();
   });
 
-  it("is one process's at a time, and free when that is killed", async () => {
+  it("is open in one process at a time, and free when that process is killed", async () => {
     const script = join(import.meta.dirname, "../support/folder-holder.ts");
     const child = spawn(process.execPath, [script, folder], { stdio: ["ignore", "pipe", "inherit"] });
     const exit = once(child, "exit");
@@ -236,7 +236,7 @@ describe("a data folder", () => {
     await store.close();
   });
 
-  it("whose database was not made to the end has it made anew", async () => {
+  it("with a database whose creation was interrupted gets a new database", async () => {
     // As a process leaves it that is killed while it makes one.
     await mkdir(join(folder, "postgres", "base"), { recursive: true });
     await writeFile(join(folder, "postgres", "PG_VERSION"), "18\n");
@@ -248,7 +248,7 @@ describe("a data folder", () => {
     assert.equal(hasEmbedded(folder), true);
   });
 
-  it("has one owner when two want it at the same moment", async () => {
+  it("has one owner when two callers lock it at the same time", async () => {
     for (let round = 0; round < 50; round++) {
       const folder = await mkdtemp(join(tmpdir(), "spool-lock-"));
       const locks = await Promise.allSettled([lockDataDir(folder), lockDataDir(folder)]);
@@ -259,7 +259,7 @@ describe("a data folder", () => {
     }
   });
 
-  it("with a long path is locked too", async () => {
+  it("with a long path can be locked", async () => {
     const lock = await lockDataDir(join(folder, "x".repeat(120)));
     await assert.rejects(lockDataDir(join(folder, "x".repeat(120))), { message: /is open in another process$/ });
     await lock.release();

@@ -12,7 +12,7 @@ import {
 const answered = (code: string) => Object.assign(new Error(code), { code });
 
 describe("an error of the database", () => {
-  it("is of the statement's content by its class, and never translated", () => {
+  it("counts as an error of the statement's data by its class, and is not translated", () => {
     for (const code of ["21000", "22P02", "22021", "22003", "23505", "23514", "44000", "54000", "54001"]) {
       const error = answered(code);
       assert.equal(translateStoreError(error), error, code);
@@ -20,7 +20,7 @@ describe("an error of the database", () => {
     }
   });
 
-  it("is a conflict of two transactions, which is sent again at once", () => {
+  it("with code 40001 or 40P01 is a conflict of two transactions", () => {
     for (const code of ["40001", "40P01"]) {
       const error = translateStoreError(answered(code));
       assert.deepEqual([isSerializationFailure(error), isContentError(error)], [true, false], code);
@@ -28,14 +28,14 @@ describe("an error of the database", () => {
     }
   });
 
-  it("is a mistake of this program where the statement's text is wrong, or the driver was misused", () => {
+  it("counts as a bug if the statement's text is wrong, or the driver was misused", () => {
     for (const error of [answered("42601"), answered("42804"), new TypeError("no list"), new RangeError("too far")]) {
       assert.equal(translateStoreError(error), error);
       assert.deepEqual([isContentError(error), storeErrorReason(error)], [false, "refused"]);
     }
   });
 
-  it("is the database's trouble in every other case, also one that nobody knows", () => {
+  it("counts as trouble of the database in every other case, even with an unknown code", () => {
     const codes = ["08006", "25006", "25P03", "28P01", "3D000", "3F000", "42501", "42P01", "42883", "53100", "53200"];
     codes.push(
       "53300",
@@ -61,7 +61,7 @@ describe("an error of the database", () => {
     }
   });
 
-  it("says by its message whether the database was reached, and by its metadata what it has answered", () => {
+  it("has a message that says whether the database was reached, and the SQLSTATE in its metadata", () => {
     const told = (error: Error) => {
       const { message, metadata, retryAfterMs } = translateStoreError(error) as StoreUnavailable;
       return [message, metadata, retryAfterMs];
@@ -71,7 +71,7 @@ describe("an error of the database", () => {
     assert.deepEqual(told(answered("53100")), ["the database is in trouble", { sqlstate: "53100" }, 1_000]);
   });
 
-  it("keeps its code when it is translated", () => {
+  it("keeps its SQLSTATE when it is translated", () => {
     assert.equal(sqlstateOf(translateStoreError(answered("57014"))), "57014");
     assert.equal(isStatementTimeout(translateStoreError(answered("57014"))), true);
     assert.deepEqual(

@@ -41,14 +41,14 @@ describeOnEachStore("the migrations of kinds", (store) => {
     assert.deepEqual(ran, ["a", "b"]);
   });
 
-  it("are of one package, whatever steps another has", async () => {
+  it("of one package are independent of other packages", async () => {
     await migrateKinds(db(), steps("a"));
     const other = { name: `${name}-other`, migrations: [step("b")] };
     assert.deepEqual(await migrateKinds(db(), other), [`${name}-other/b`]);
     assert.deepEqual(await migrateKinds(db(), steps("a")), []);
   });
 
-  it("leave nothing behind where a step fails, and are applied by the next call", async () => {
+  it("leave nothing behind if a step fails, and are applied by the next call", async () => {
     const failure = new Error("not today");
     await assert.rejects(migrateKinds(db(), { name, migrations: [step("a"), step("b", failure)] }), failure);
     assert.deepEqual(await tables(), []);
@@ -56,7 +56,7 @@ describeOnEachStore("the migrations of kinds", (store) => {
     assert.equal((await tables()).length, 2);
   });
 
-  it("are required of a database by a server that may not apply them", async () => {
+  it("must be in the database if a server may not apply them", async () => {
     await assert.rejects(requireKindMigrations(db(), steps("a")), KindsNotMigrated);
     await migrateKinds(db(), steps("a"));
     await assert.rejects(requireKindMigrations(db(), steps("a", "b")), {

@@ -41,14 +41,14 @@ for (const [name, prepare] of Object.entries(EMPTY)) {
     const pretend = (step: string) =>
       sql`insert into spool_migrations (name, timestamp) values (${step}, '2031-01-01T00:00:00Z')`.execute(store.db);
 
-    it("is made from nothing, and then left alone", async () => {
+    it("is created in an empty database, and then left unchanged", async () => {
       const steps = await migrate(store.db);
       assert.equal(steps.at(-1), SCHEMA_VERSION);
       assert.deepEqual(await migrate(store.db), []);
       await requireCurrentSchema(store.db);
     });
 
-    it("is made once by several at once", async () => {
+    it("is created once by several concurrent migrations", async () => {
       const stores = await Promise.all([1, 2, 3, 4].map(() => database.open()));
       try {
         const applied = await Promise.all(stores.map(({ db }) => migrate(db)));
@@ -71,7 +71,7 @@ for (const [name, prepare] of Object.entries(EMPTY)) {
       }
     });
 
-    it("that lacks steps is refused where it may not be changed", async () => {
+    it("that lacks steps is refused if it may not be changed", async () => {
       await assert.rejects(requireCurrentSchema(store.db), DatabaseTooOld);
       const [first] = await migrate(store.db);
       await sql`delete from spool_migrations where name <> ${first}`.execute(store.db);
@@ -80,7 +80,7 @@ for (const [name, prepare] of Object.entries(EMPTY)) {
       );
     });
 
-    it("is left as it was by a step that fails", async () => {
+    it("is unchanged after a failed step", async () => {
       await sql`create table sessions (in_the_way int)`.execute(store.db);
       await assert.rejects(migrate(store.db), { code: "42P07" });
       await assert.rejects(requireCurrentSchema(store.db), DatabaseTooOld);

@@ -39,7 +39,7 @@ describeOnEachStore("the list of sessions", (store) => {
   }
   const list = (limit = 10) => listSessions(store().db, { namespace, limit });
 
-  it("has those of the namespace, in the order of their beginning, up to a limit", async () => {
+  it("contains the sessions of the namespace, the oldest first, up to a limit", async () => {
     const sessions: string[] = [];
     for (const kinds of [["echo"], [], ["b", "a"]]) sessions.push(await open(kinds));
     assert.deepEqual(
@@ -64,7 +64,7 @@ describeOnEachStore("the list of sessions", (store) => {
     );
   });
 
-  it("counts what runs under each, and nothing that waits", async () => {
+  it("counts the running tasks of each session, and no waiting tasks", async () => {
     const [one, other] = [await open(["echo"]), await open(["echo"])];
     for (let count = 0; count < 2; count++) await createRunning(store().db, { namespace, lease: one });
     await createTask(store().db, { namespace });
@@ -77,7 +77,7 @@ describeOnEachStore("the list of sessions", (store) => {
     );
   });
 
-  it("tells when each was renewed, and until when it counts as alive, also of one that has run out", async () => {
+  it("has the time of renewal and of expiry of each session, even of an expired one", async () => {
     const sessionId = await open([], { leaseMs: 0 });
     const [out] = await list();
     assert.ok(out!.expiresAt <= out!.seenAt);
@@ -89,11 +89,11 @@ describeOnEachStore("the list of sessions", (store) => {
   });
 });
 
-describeOnEachStore("what is offered of a kind", (store) => {
+describeOnEachStore("the offer of a kind", (store) => {
   const namespace = randomUUID();
   const find = (kind: string) => findOffer(store().db, { namespace, kind });
 
-  it("is what the first of those says who have it, who are alive before who are not", async () => {
+  it("comes from the oldest session with the kind, from a live one if possible", async () => {
     // Ids in the order in which they are opened: two may have the same time.
     let opened = 0;
     const open = (kinds: readonly KindOffer[], leaseMs = 60_000) => {
@@ -123,7 +123,7 @@ describeOnEachStore("a worker's session", (store) => {
   const list = async (sessionId: string) =>
     (await listSessions(store().db, { namespace, limit: 1_000 })).find((session) => session.sessionId === sessionId);
 
-  it("is given to one stream after the other, and only the last of them has a say", async () => {
+  it("is handed over from stream to stream, and only the last one can renew or close it", async () => {
     const session = await open({ leaseMs: 0, capacity: 1, host: "old" });
     const { sessionId } = session;
     assert.equal(await takeSession(store().db, { ...session, leaseMs: 5_000, capacity: 2, host: "new" }), 2);
@@ -139,7 +139,7 @@ describeOnEachStore("a worker's session", (store) => {
     assert.equal(await takeSession(store().db, session), undefined);
   });
 
-  it("is given to nobody without its token, in another namespace, and is no server's", async () => {
+  it("cannot be taken without its token or in another namespace, and does not count as a server", async () => {
     const session = await open();
     const server = newSession({ namespace });
     await openSession(store().db, server);
@@ -158,7 +158,7 @@ describeOnEachStore("a worker's session", (store) => {
     assert.notEqual(await list(server.sessionId), undefined);
   });
 
-  it("is kept for workers to come back to a server that was away, and not where another was there all the time", async () => {
+  it("is extended after a time without servers, and not if another server was alive", async () => {
     const namespace = randomUUID();
     const isAlive = async (sessionId: string) => {
       const query = sql<{

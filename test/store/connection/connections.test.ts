@@ -51,7 +51,7 @@ describe("a connection", () => {
   });
   const alter = (setting: string) => administer(database, `alter database ${nameOf(database)} ${setting}`);
 
-  it("has the settings that the code relies on, whatever the database is set to", async () => {
+  it("has the settings that the code relies on, whatever settings the database has", async () => {
     for (const setting of [
       "datestyle = 'German'",
       "intervalstyle = 'iso_8601'",
@@ -85,7 +85,7 @@ describe("a connection", () => {
     });
   });
 
-  it("keeps a synchronous_commit that is not off, and the search path of its URL", async () => {
+  it("keeps a synchronous_commit other than off, and the search path of its URL", async () => {
     await alter("set synchronous_commit = 'local'");
     const url = new URL(database.url);
     url.searchParams.set("options", "-c search_path=mine");
@@ -96,7 +96,7 @@ describe("a connection", () => {
     await other.close();
   });
 
-  it("that listens has them too, and hears a payload in any script", async () => {
+  it("for a listener has the same settings, and receives a payload in any script", async () => {
     await alter("set client_encoding = 'LATIN1'");
     const heard = Promise.withResolvers<string>();
     const listener = await listen(database.url, "channel", heard.resolve);
@@ -105,7 +105,7 @@ describe("a connection", () => {
     await listener.close();
   });
 
-  it("to a read-only database is refused, and is had again as soon as the database takes writes", async () => {
+  it("to a read-only database is refused, and accepted as soon as the database takes writes", async () => {
     await look(store);
     await alter("set default_transaction_read_only = on");
     await administer(database, terminateOthers);
@@ -122,7 +122,7 @@ describe("a connection", () => {
     await store.check();
   });
 
-  it("to a database in another encoding is refused, and told what to do", async () => {
+  it("to a database in another encoding is refused, and the error says what to do", async () => {
     const name = `${nameOf(database)}_latin1`;
     await administer(database, `create database ${name} encoding 'LATIN1' template template0 locale 'C'`);
     const url = new URL(database.url);
@@ -134,7 +134,7 @@ describe("a connection", () => {
     await administer(database, `drop database ${name}`);
   });
 
-  it("that says that the database takes no writes takes all others with it", async () => {
+  it("on which a write is refused as read-only makes the pool drop all connections", async () => {
     const [lent, back] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const holder = store.db.connection().execute(async () => {
       lent.resolve();
@@ -155,7 +155,7 @@ describe("a connection", () => {
     assert.equal(store.figures().pool!.connections, 1);
   });
 
-  it("that led to a primary and does no more is found out and dropped, by itself", async () => {
+  it("whose server becomes read-only is detected and dropped without a statement", async () => {
     await look(store);
     await administer(database, "alter system set default_transaction_read_only = on", "select pg_reload_conf()");
     try {
@@ -167,13 +167,13 @@ describe("a connection", () => {
     await eventually(() => look(store));
   });
 
-  it("that was left within a transaction is not lent again", async () => {
+  it("that is released inside a transaction is not lent again", async () => {
     await store.db.connection().execute((connection) => sql`begin`.execute(connection));
     const { rows } = await sql<{ is: boolean }>`select now() <> statement_timestamp() as is`.execute(store.db);
     assert.deepEqual([rows[0]!.is, store.figures().pool!.dropped.broken], [false, 1]);
   });
 
-  it("whose prepared statement no longer fits its table is dropped, and the next one works", async () => {
+  it("whose prepared statement no longer matches its table is dropped, and the next connection works", async () => {
     await sql`create table changing (a int)`.execute(store.db);
     const read = () => sql`/* spool_test */ select * from changing`.execute(store.db);
     await read();
@@ -184,7 +184,7 @@ describe("a connection", () => {
 });
 
 describe("a pool", () => {
-  it("drops what leads to one server when a new connection leads to another", async () => {
+  it("drops its connections when a new connection leads to another server", async () => {
     await using database = await createDatabase();
     await using elsewhere = await startServer();
     let target = new URL(database.url).host;
@@ -206,7 +206,7 @@ describe("a pool", () => {
     await store.close();
   }).timeout(SERVER_MS);
 
-  it("that is full answers OVERLOADED, logs it once, and lets those with priority pass", async () => {
+  it("with all connections in use answers OVERLOADED, reports it once, and still serves statements with priority", async () => {
     await using database = await createDatabase();
     const exhausted: number[] = [];
     const watch = { dropped() {}, exhausted: ({ waiting }: { waiting: number }) => void exhausted.push(waiting) };
@@ -231,7 +231,7 @@ describe("a pool", () => {
     await store.close();
   });
 
-  it("serves those with priority first, and tells them that the database is away when none comes free", async () => {
+  it("serves statements with priority first, and rejects them with STORE_UNAVAILABLE if no connection becomes free", async () => {
     await using database = await createDatabase();
     const store = await openDatabase({ url: database.url, connectionsMax: 1 });
     await sql`select 1`.execute(store.priorityDb);

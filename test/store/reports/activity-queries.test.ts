@@ -32,7 +32,7 @@ describeOnEachStore("the activity", (store) => {
     );
   }
 
-  it("of nothing is steps of nothing: whole ones, of which the last is under way", async () => {
+  it("of an empty namespace is a list of empty steps, of which the last is the current one", async () => {
     await createTask(store().db, { namespace: randomUUID() });
     const { steps, stepMs, kinds } = await read({ windowMs: 10_001, stepMs: 2_500 });
     const { rows } = await sql<{ now: Date }>`select now() as now`.execute(store().db);
@@ -47,7 +47,7 @@ describeOnEachStore("the activity", (store) => {
     assert.deepEqual([stepMs, kinds], [2_500, []]);
   });
 
-  it("puts what happens at a step's edge into the step that begins with it", async () => {
+  it("counts a start or end at the edge of two steps in the later one", async () => {
     const edge = "date_bin(interval '1 minute', now(), timestamptz 'epoch') - interval '10 minutes'";
     const before = `${edge} - interval '1 microsecond'`;
     await place({ started: before, finished: edge });
@@ -65,7 +65,7 @@ describeOnEachStore("the activity", (store) => {
     ]);
   });
 
-  it("knows of tasks that began before its first step: while they run, and when they end", async () => {
+  it("includes tasks that started before its first step: while they run, and when they end", async () => {
     await place({ status: "running", started: "now() - interval '3 days'" });
     await place({ started: "now() - interval '3 days'", finished: "now() - interval '30 minutes'" });
     await place({ started: "now() - interval '3 days'", finished: "now() - interval '2 days'" });
@@ -77,7 +77,7 @@ describeOnEachStore("the activity", (store) => {
     assert.equal(kinds[0]!.durations!.p50Ms, 3 * dayMs - 30 * MINUTE_MS);
   });
 
-  it("gives a clock's mistakes no place outside its steps", async () => {
+  it("counts times in the future in its last step", async () => {
     await place({ status: "failed", started: "now() + interval '1 hour'", finished: "now() + interval '30 minutes'" });
     const { steps, kinds } = await read();
     const { started, failed, running } = steps.at(-1)!;
@@ -85,7 +85,7 @@ describeOnEachStore("the activity", (store) => {
     assert.equal(kinds[0]!.durations, null);
   });
 
-  it("names a hundred kinds, the first by name", async () => {
+  it("lists a hundred kinds, the first in alphabetical order", async () => {
     const names = Array.from({ length: 100 }, (_, index) => `kind-${String(index).padStart(3, "0")}`);
     for (const kind of [...names].reverse()) await createTask(store().db, { namespace, kind });
     const listed = async () => (await read()).kinds.map(({ kind }) => kind);
@@ -94,7 +94,7 @@ describeOnEachStore("the activity", (store) => {
     assert.deepEqual(await listed(), ["KIND", ...names.slice(0, 99)]);
   });
 
-  it("gives of some durations those that are exact, and of many what is a thousandth longer at the most", async () => {
+  it("has exact percentiles of few durations, and of many durations percentiles at most 0.1 % too long", async () => {
     await createTask(store().db, { namespace, kind: "none" });
     for (const ms of [0, 0.4, 7, 90_000, 123]) {
       const finished = `now() - interval '5 minutes'`;
@@ -120,7 +120,7 @@ describeOnEachStore("the activity", (store) => {
     assert.ok(p95Ms >= exact.p95 && p95Ms <= exact.p95 * 1.001, `${p95Ms} for ${exact.p95}`);
   });
 
-  it("agrees with what SQL counts, of tasks of all sorts", async () => {
+  it("matches separate counts in SQL, for tasks in all states", async () => {
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     const kinds = [
       kindOf("stays", ({ signal }) => Promise.race([released, untilStopped(signal)])),
@@ -162,8 +162,8 @@ describeOnEachStore("the activity", (store) => {
   });
 });
 
-describe("the activity of a database that is too slow", () => {
-  it("is given up", async () => {
+describe("the activity of a slow database", () => {
+  it("ends with OVERLOADED after its time limit", async () => {
     await using store = await openPostgres();
     const query = { namespace: "any", windowMs: HOUR_MS, stepMs: MINUTE_MS, kinds: [] };
     await store.db.transaction().execute(async (trx) => {

@@ -19,13 +19,13 @@ describeOnEachStore("the backlog", (store) => {
     return new Map(backlog.map(({ kind, waiting, delayed }) => [kind, [waiting, delayed]]));
   };
 
-  it("is empty where nothing is pending", async () => {
+  it("is empty if no task is pending", async () => {
     await createRunning(store().db, { namespace });
     await createTask(store().db, { namespace: randomUUID() });
     assert.deepEqual(await read(), new Map());
   });
 
-  it("counts by kind what is due, looked over or not, and what is not due yet", async () => {
+  it("counts by kind the due tasks, validated or not, and the tasks that are not due yet", async () => {
     const { db } = store();
     await createTask(db, { namespace, kind: "due" });
     await createTask(db, { namespace, kind: "due", runAt: new Date(Date.now() - HOUR_MS) });
@@ -41,7 +41,7 @@ describeOnEachStore("the backlog", (store) => {
     assert.deepEqual(await read(), expected);
   });
 
-  it("tells for how long the oldest has been due, and of none that is not", async () => {
+  it("has the time for which the oldest task has been due, and 0 for a kind without due tasks", async () => {
     const { db } = store();
     await createTask(db, { namespace, kind: "late", runAt: new Date(Date.now() - HOUR_MS) });
     await createTask(db, { namespace, kind: "late" });
@@ -52,7 +52,7 @@ describeOnEachStore("the backlog", (store) => {
     assert.equal(later, 0);
   });
 
-  it("names so many kinds: those that are asked for, then those with the most; the rest is one", async () => {
+  it("lists the given kinds first, then those with the most tasks, and counts the rest together", async () => {
     const { db } = store();
     const named = (kind: string, count: number) => Array.from({ length: count }, () => newTask({ namespace, kind }));
     const tasks = [...named("one", 1), ...named("two", 2), ...named("three", 3), ...named("four", 4)];
@@ -66,7 +66,7 @@ describeOnEachStore("the backlog", (store) => {
 });
 
 describe("the backlog, on Postgres", () => {
-  it("is given up where it would take too long", async () => {
+  it("ends with a statement timeout after its time limit", async () => {
     await using store = await openPostgres();
     const namespace = randomUUID();
     const tasks = Array.from({ length: 20_000 }, (_, index) => newTask({ namespace, kind: `kind-${index}` }));

@@ -12,15 +12,15 @@ import { describeOnEachStore, openPostgres } from "../../support/stores.ts";
 
 const LIMIT_MS = 5_000;
 
-describeOnEachStore("a read of one who looks on", (store) => {
-  it("gives what was read, and may write nothing", async () => {
+describeOnEachStore("a bounded read", (store) => {
+  it("returns what was read, and cannot write", async () => {
     const at = await readWithin(store().db, LIMIT_MS, readClock);
     assert.ok(at instanceof Date);
     const writing = readWithin(store().db, LIMIT_MS, (trx) => sql`delete from tasks`.execute(trx));
     await assert.rejects(writing, ({ cause }: Error) => /read-only transaction/.test(String(cause)));
   });
 
-  it("tells the server's settings", async () => {
+  it("returns the server's settings", async () => {
     const settings = await readWithin(store().db, LIMIT_MS, readServerSettings);
     assert.ok(settings.versionNumber >= 150_000);
     assert.equal(Math.floor(settings.versionNumber / 10_000), Number.parseInt(settings.version, 10));
@@ -28,20 +28,20 @@ describeOnEachStore("a read of one who looks on", (store) => {
   });
 });
 
-describe("what a Postgres server says of itself", () => {
-  it("is not waited for beyond its bound", async () => {
+describe("a report on a Postgres server", () => {
+  it("ends after its time limit", async () => {
     await using store = await openPostgres();
     const slow = readWithin(store.db, 50, (trx) => sql`select pg_sleep(10)`.execute(trx));
     await assert.rejects(slow, (error) => isStatementTimeout(error));
   });
 
-  it("counts every connection", async () => {
+  it("counts all connections", async () => {
     await using store = await openPostgres();
     const { used, max } = await readConnections(store.db);
     assert.ok(used >= 1 && max > used, `${used} of ${max}`);
   });
 
-  it("tells who holds locks as writers do, for how long, and who waits for him", async () => {
+  it("lists sessions that hold locks of writers, for how long, and how many sessions wait for them", async () => {
     await using store = await openPostgres();
     const { db } = store;
     const none = { holders: [], unseen: 0 };

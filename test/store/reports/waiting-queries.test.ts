@@ -16,7 +16,7 @@ import { describeOnEachStore } from "../../support/stores.ts";
 
 const HOUR_MS = 3_600_000;
 
-describeOnEachStore("what waits and what stands still", (store) => {
+describeOnEachStore("a report on waiting and stalled tasks", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();
@@ -30,7 +30,7 @@ describeOnEachStore("what waits and what stands still", (store) => {
   const claimable = async (kinds: string[]) =>
     (await readClaimable(db(), { namespace, kindSets: [kinds] }))[0]!.map(({ taskId }) => taskId);
 
-  it("is counted by kind, of what is due", async () => {
+  it("counts due tasks by kind", async () => {
     const [old] = [await wait("a"), await wait("a"), await wait("b", { isUnvalidated: true })];
     await wait("a", { runAt: new Date(Date.now() + HOUR_MS) });
     await createRunning(db(), { namespace, kind: "a" });
@@ -47,7 +47,7 @@ describeOnEachStore("what waits and what stands still", (store) => {
     assert.ok(kinds[0]!.waitedMs >= 5_000 && kinds[0]!.waitedMs < 60_000);
   });
 
-  it("is found by kind where nobody has looked it over, whatever else waits", async () => {
+  it("counts unvalidated tasks by kind, whatever other tasks wait", async () => {
     assert.deepEqual(await readUnvalidatedKinds(db(), namespace), []);
     await wait("checked");
     for (const kind of ["c", "a", "b", "a"]) await wait(kind, { isUnvalidated: true });
@@ -63,7 +63,7 @@ describeOnEachStore("what waits and what stands still", (store) => {
     );
   });
 
-  it("is what a claim takes next, set by set", async () => {
+  it("lists the tasks that a claim takes next, for each set of kinds", async () => {
     const [first, second, other] = [await wait("a"), await wait("a"), await wait("b")];
     await wait("a", { isUnvalidated: true });
     await wait("a", { runAt: new Date(Date.now() + HOUR_MS) });
@@ -79,7 +79,7 @@ describeOnEachStore("what waits and what stands still", (store) => {
     assert.deepEqual(await claimable(["a", "b"]), []);
   });
 
-  it("by an exclusive key is next in its turn, while nobody holds the key", async () => {
+  it("lists the oldest task of an exclusive key while the key is free", async () => {
     const [first, second] = [await wait("a", { exclusiveKey: "k" }), await wait("a", { exclusiveKey: "k" })];
     assert.deepEqual(await claimable(["a"]), [first]);
     await claimTasks(db(), { namespace, kinds: ["a"], lease: randomUUID(), limit: 1 });
@@ -92,7 +92,7 @@ describeOnEachStore("what waits and what stands still", (store) => {
     assert.deepEqual(await claimable(["a"]), [second]);
   });
 
-  it("is overdue once it is late by more than is allowed", async () => {
+  it("lists a task as overdue after the grace and the allowed delay", async () => {
     const sessionId = randomUUID();
     await openSession(db(), newSession({ sessionId, namespace }));
     const { taskId } = await createRunning(db(), { namespace, lease: sessionId });

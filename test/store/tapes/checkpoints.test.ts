@@ -53,7 +53,7 @@ describeOnEachStore("the last checkpoint of a task", (store) => {
     return { taskId, lease, attempt: tasks[0]!.attempt };
   };
 
-  it("is none until there is one", async () => {
+  it("is null before the first checkpoint", async () => {
     const fence = await running();
     await flush(fence, 0, [...steps(1), PAGE]);
     assert.equal(await last(fence), null);
@@ -61,7 +61,7 @@ describeOnEachStore("the last checkpoint of a task", (store) => {
     assert.equal(await last(fence), 4n);
   });
 
-  it("is the last of its flush, wherever it stands there", async () => {
+  it("is the last one in a flush, at any position", async () => {
     const fence = await running();
     await flush(fence, 0, [checkpoint(1), ...steps(1), checkpoint(2), PAGE, ...steps(2, 3)]);
     assert.deepEqual([await last(fence), await payload(fence)], [4n, { at: 2 }]);
@@ -71,7 +71,7 @@ describeOnEachStore("the last checkpoint of a task", (store) => {
     assert.deepEqual([await last(fence), await payload(fence)], [10n, { at: 5 }]);
   });
 
-  it("is kept by flushes without one, and by the end", async () => {
+  it("is unchanged by flushes without a checkpoint, and by the end", async () => {
     const fence = await running();
     await flush(fence, 0, [checkpoint(1)]);
     await flush(fence, 1, [...steps(1, 5), PAGE]);
@@ -81,7 +81,7 @@ describeOnEachStore("the last checkpoint of a task", (store) => {
     assert.equal(await last(fence), 2n);
   });
 
-  it("is not moved by a flush that is sent again, or past the fence", async () => {
+  it("is unchanged by a retried flush, and by a flush whose fence does not hold", async () => {
     const fence = await running();
     assert.equal(await flush(fence, 0, [...steps(1), checkpoint(1)]), 1);
     assert.equal(await flush(fence, 2, [...steps(2), checkpoint(2), ...steps(3)]), 1);
@@ -92,7 +92,7 @@ describeOnEachStore("the last checkpoint of a task", (store) => {
     assert.deepEqual([await last(fence), await payload(fence)], [5n, { at: 2 }]);
   });
 
-  it("is what the attempts before have left, whichever that was", async () => {
+  it("is kept across attempts, whichever attempt wrote it", async () => {
     const first = await running({ maxAttempts: 9, retryPolicy: { initialBackoffMs: 1, jitter: 1 } });
     await flush(first, 0, [...steps(1), checkpoint(1)]); // Behind started: 2 and 3.
     const second = await nextAttempt(first, "lost"); // retrying and started: 4 and 5.
@@ -106,7 +106,7 @@ describeOnEachStore("the last checkpoint of a task", (store) => {
     assert.deepEqual([fourth.attempt, await last(fourth), await payload(fourth)], [4, 12n, { at: 2 }]);
   });
 
-  it("is one event of the tape, and beside it there are others or none", async () => {
+  it("can be read as a single event of the tape", async () => {
     const fence = await running();
     await flush(fence, 0, [checkpoint(1)]);
     const event = await readEvent(db(), { taskId: fence.taskId, seq: 2n });

@@ -25,7 +25,7 @@ describeOnEachStore("a page of a tape", (store) => {
     return fence.taskId;
   }
 
-  it("begins where it is asked to and holds as many as it is asked for", async () => {
+  it("begins at the given seq and has at most the given number of events", async () => {
     const taskId = await tapeOf(...Array<string>(20).fill("text"));
     assert.deepEqual(await seqs(taskId, 1, 3), [1, 2, 3]);
     assert.deepEqual(await seqs(taskId, 20, 100), [20, 21]);
@@ -38,7 +38,7 @@ describeOnEachStore("a page of a tape", (store) => {
     );
   });
 
-  it("keeps events apart whatever they hold, and gives each its time", async () => {
+  it("keeps events with any content apart, and has the time of each", async () => {
     const messages = ["", "\x1e", "\x1f\x1e\x1f", "\0\n", "記録 😀", '","level":"WARN'];
     const taskId = await tapeOf(...messages);
     const { events } = await read(taskId, 2);
@@ -54,13 +54,13 @@ describeOnEachStore("a page of a tape", (store) => {
     );
   });
 
-  it("is refused, not renumbered, where somebody has taken an event out of the tape", async () => {
+  it("is refused, not renumbered, if an event is missing on the tape", async () => {
     const taskId = await tapeOf("one", "two", "three");
     await store().db.deleteFrom("task_events").where("task_id", "=", taskId).where("seq", "=", 3n).execute();
     await assert.rejects(read(taskId, 1), /has a gap/);
   });
 
-  it("past the end holds no event, and says how the task stands", async () => {
+  it("past the end of the tape has no events, and has the task's status and last seq", async () => {
     const taskId = await tapeOf("text");
     for (const fromSeq of [3n, 9_999n, 2n ** 63n - 1n]) {
       assert.deepEqual(await read(taskId, fromSeq), { taskId, status: "running", lastSeq: 2n, events: [] });
@@ -75,7 +75,7 @@ describeOnEachStore("a page of a tape", (store) => {
     assert.equal(await readLastEvent(store().db, empty.taskId), undefined);
   });
 
-  it("is of no task of another namespace, and of none that does not exist", async () => {
+  it("cannot be read of a task in another namespace, or of a task that does not exist", async () => {
     const taskId = await tapeOf("text");
     const missing = { reason: "TASK_NOT_FOUND" };
     await assert.rejects(read(randomUUID(), 1), missing);
@@ -83,7 +83,7 @@ describeOnEachStore("a page of a tape", (store) => {
     await assert.rejects(read(taskId, 1), missing);
   });
 
-  it("ends with the event that passes 1 MiB of bodies", async () => {
+  it("ends with the event that brings its bodies to 1 MiB", async () => {
     const overhead = Buffer.byteLength(JSON.stringify({ level: "INFO", message: "" }));
     const quarter = "x".repeat(EVENT_BYTES_MAX - overhead);
     const taskId = await tapeOf("", ...Array<string>(12).fill(quarter));
@@ -96,14 +96,14 @@ describeOnEachStore("a page of a tape", (store) => {
     }
   });
 
-  it("holds one event at least, however large", async () => {
+  it("has at least one event, of any size", async () => {
     const taskId = await tapeOf("x".repeat(RESULT_BYTES_MAX), "y");
     assert.deepEqual(await seqs(taskId, 2), [2]);
     assert.deepEqual(await seqs(taskId, 1), [1, 2]);
     assert.deepEqual(await seqs(taskId, 3), [3]);
   });
 
-  it("gives bodies as they were written, to the byte", async () => {
+  it("has bodies as they were written, byte for byte", async () => {
     const fence = await createRunning(store().db, { namespace });
     const bodies = [
       '{"b":1,"a":"\\u0000 \\ud83d\\ude00 é"}',
@@ -122,7 +122,7 @@ describeOnEachStore("a page of a tape", (store) => {
     assert.equal((await readLastEvent(store().db, fence.taskId))?.body, "[]");
   });
 
-  it("tells the times as the commits did, to the millisecond", async () => {
+  it("has the times of the commits, to the millisecond", async () => {
     const fence = await createRunning(store().db, { namespace });
     const told: number[] = [];
     for (let appended = 0; appended < 40; appended++) {
@@ -134,7 +134,7 @@ describeOnEachStore("a page of a tape", (store) => {
     assert.equal((await readLastEvent(store().db, fence.taskId))?.time.getTime(), told.at(-1));
   });
 
-  it("is of one snapshot, whatever is written meanwhile", async () => {
+  it("comes from one snapshot during concurrent writes", async () => {
     const FLUSHES = 150;
     const fence = await createRunning(store().db, { namespace });
     const { taskId } = fence;

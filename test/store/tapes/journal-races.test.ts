@@ -14,7 +14,7 @@ import { decideOn } from "../decisions.ts";
 import type { Decide } from "../decisions.ts";
 
 /** Only a server has connections that can stand in each other's way. */
-describe("a flush that meets another transaction, on Postgres", () => {
+describe("a flush that waits for another transaction, on Postgres", () => {
   const namespace = randomUUID();
   let store: TestStore;
   before(async () => {
@@ -56,7 +56,7 @@ describe("a flush that meets another transaction, on Postgres", () => {
   const asked: Decide = (task) => requestCancel(task, "enough");
   const ended: Decide = (task, moment) => stopAttempt(task, "lost", moment);
 
-  it("waits, checks its fence again and writes nothing behind an end", async () => {
+  it("checks its fence again, and writes nothing after an end", async () => {
     for (const ends of [false, true]) {
       const fence = await createRunning(store.db, { namespace });
       const { applied, tape } = await race(fence, ended, ends);
@@ -66,21 +66,21 @@ describe("a flush that meets another transaction, on Postgres", () => {
     }
   });
 
-  it("writes nothing behind a requeue", async () => {
+  it("writes nothing after a requeue", async () => {
     const fence = await createRunning(store.db, { namespace, maxAttempts: 2 });
     const { applied, tape } = await race(fence, ended, true);
     assert.deepEqual(applied, []);
     assert.deepEqual(tape, ["started", "retrying"]);
   });
 
-  it("goes on behind a cancel that was only asked for, numbered after it", async () => {
+  it("writes its events after a cancel request", async () => {
     const fence = await createRunning(store.db, { namespace });
     const { applied, tape } = await race(fence, asked, true);
     assert.deepEqual(applied, [{ taskId: fence.taskId, firstSeq: 3n }]);
     assert.deepEqual(tape, ["started", "cancel_requested", 1, "final"]);
   });
 
-  it("waits for another start of its request_id: its commit leaves nothing to do, its undoing everything", async () => {
+  it("with the same request_id creates its task only if the other transaction rolls back", async () => {
     for (const isUndone of [false, true]) {
       const requestId = randomUUID();
       const [first, second] = [newTask({ namespace, requestId }), newTask({ namespace, requestId })];
@@ -99,7 +99,7 @@ describe("a flush that meets another transaction, on Postgres", () => {
     }
   });
 
-  it("leaves one end where many try to end a task at once", async () => {
+  it("leaves a single end if several transactions end the task", async () => {
     for (let round = 0; round < 20; round++) {
       const fence = await createRunning(store.db, { namespace });
       const flush = () =>

@@ -9,7 +9,7 @@ import { readTask, readTaskByRequest } from "../../../src/store/tasks/task-queri
 import { createRunning, newTask, outline, startedOf, steps, storedTape, SUCCEEDED } from "../../support/new-tasks.ts";
 import { describeOnEachStore } from "../../support/stores.ts";
 
-describeOnEachStore("the statement of a flush", (store) => {
+describeOnEachStore("writeFlush", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();
@@ -27,7 +27,7 @@ describeOnEachStore("the statement of a flush", (store) => {
   const tapeOf = async ({ taskId }: { taskId: string }) => outline(await storedTape(db(), { namespace, taskId }));
   const read = ({ taskId }: { taskId: string }) => readTask(db(), { namespace, taskId });
 
-  it("creates a task that waits, with an empty tape", async () => {
+  it("creates a waiting task with an empty tape", async () => {
     const labels = { team: "search", "": "empty" };
     const runAt = new Date("2031-02-03T04:05:06.789Z");
     const task = newTask({ namespace, params: { b: 1, a: "\0" }, labels, runAt, timeoutMs: 1_500, maxAttempts: 3 });
@@ -56,7 +56,7 @@ describeOnEachStore("the statement of a flush", (store) => {
     assert.deepEqual(await tapeOf(task), []);
   });
 
-  it("takes no transaction id where it writes nothing, as for a start that was stored before", async () => {
+  it("takes no transaction id if it writes nothing, such as for a start that is already stored", async () => {
     const task = newTask({ namespace, requestId: "once" });
     await create(task);
     const again = newTask({ namespace, requestId: "once" });
@@ -72,7 +72,7 @@ describeOnEachStore("the statement of a flush", (store) => {
       });
   });
 
-  it("creates a task that runs, with started and its deadline, all at one time", async () => {
+  it("creates a running task with its started event and deadline, all with the same time", async () => {
     const lease = randomUUID();
     const task = newTask({ namespace, lease, timeoutMs: 1_500 });
     const { at } = await writeFlush(db(), { creates: [{ task, events: startedOf(task) }], appends: [] });
@@ -84,7 +84,7 @@ describeOnEachStore("the statement of a flush", (store) => {
     assert.deepEqual([started?.type, started?.time], ["started", at]);
   });
 
-  it("creates one task for a request_id of a namespace, also in one flush", async () => {
+  it("creates one task for a request_id of a namespace, even in one flush", async () => {
     const requestId = randomUUID();
     const [first, second, third] = [1, 2, 3].map(() => newTask({ namespace, requestId, lease: randomUUID() }));
     const elsewhere = newTask({ namespace: randomUUID(), requestId });
@@ -100,7 +100,7 @@ describeOnEachStore("the statement of a flush", (store) => {
     }
   });
 
-  it("creates nothing twice, with a request_id or without", async () => {
+  it("creates no task twice, with a request_id or without", async () => {
     for (const requestId of [null, randomUUID()]) {
       const task = newTask({ namespace, requestId, lease: randomUUID() });
       assert.equal((await create(task)).length, 1);
@@ -109,7 +109,7 @@ describeOnEachStore("the statement of a flush", (store) => {
     }
   });
 
-  it("appends behind what there is, and keeps the order", async () => {
+  it("appends events at the end of the tape, in order", async () => {
     const fence = await running();
     assert.deepEqual((await append({ fence, events: steps(1, 3) })).applied, [{ taskId: fence.taskId, firstSeq: 2n }]);
     assert.deepEqual((await append({ fence, events: steps(4), appended: 3n })).applied[0]?.firstSeq, 5n);
@@ -117,7 +117,7 @@ describeOnEachStore("the statement of a flush", (store) => {
     assert.equal((await read(fence)).lastSeq, 5n);
   });
 
-  it("writes nothing past a fence: another lease, attempt or number of events", async () => {
+  it("writes nothing if the fence does not hold: another lease, attempt or number of events", async () => {
     const fence = await running();
     await append({ fence });
     const wrong: Partial<Append>[] = [
@@ -139,7 +139,7 @@ describeOnEachStore("the statement of a flush", (store) => {
   });
 
   for (const end of ["succeeded", "failed", "cancelled"] satisfies TerminalStatus[]) {
-    it(`makes ${end} and its final one commit, after which nothing is written`, async () => {
+    it(`commits ${end} together with final, and writes nothing after that`, async () => {
       const fence = await running({ timeoutMs: 1_500 });
       const { at } = await append({ fence, events: [...steps(1), SUCCEEDED], end });
       const stored = await read(fence);
@@ -151,7 +151,7 @@ describeOnEachStore("the statement of a flush", (store) => {
     });
   }
 
-  it("writes what is sent again once, and says that it was not applied", async () => {
+  it("writes a retried append only once, and does not list it as applied", async () => {
     const fence = await running();
     for (const applied of [1, 0, 0])
       assert.equal((await append({ fence, events: steps(1, 2) })).applied.length, applied);
@@ -160,7 +160,7 @@ describeOnEachStore("the statement of a flush", (store) => {
     assert.deepEqual(await tapeOf(fence), ["started", 1, 2, "final"]);
   });
 
-  it("lets one task that is fenced off not harm the others of its flush", async () => {
+  it("writes the other tasks of a flush if the fence of one does not hold", async () => {
     const [one, two, three] = [await running(), await running(), newTask({ namespace })];
     const { applied } = await writeFlush(db(), {
       creates: [{ task: three, events: [] }],
@@ -180,13 +180,13 @@ describeOnEachStore("the statement of a flush", (store) => {
     assert.deepEqual(await tapeOf(two), ["started", 1, 2, "final"]);
   });
 
-  it("takes an empty flush, and gives the time", async () => {
+  it("accepts an empty flush, and returns the time", async () => {
     const { at, applied } = await append();
     assert.ok(at instanceof Date);
     assert.deepEqual(applied, []);
   });
 
-  it("releases the exclusive key with the end, and not before", async () => {
+  it("releases the exclusive key with the end, not before", async () => {
     const exclusiveKey = randomUUID();
     const fence = await running({ exclusiveKey });
     const values = { namespace, exclusive_key: exclusiveKey, task_id: fence.taskId };
@@ -201,7 +201,7 @@ describeOnEachStore("the statement of a flush", (store) => {
     assert.equal(await holders(), 0);
   });
 
-  it("is held by the database itself to one final a task", async () => {
+  it("cannot write two final events of a task: the database rejects the second one", async () => {
     const fence = await running();
     // A program gone wrong: final, but the task goes on.
     await append({ fence, events: [SUCCEEDED] });
@@ -209,7 +209,7 @@ describeOnEachStore("the statement of a flush", (store) => {
     assert.deepEqual([await tapeOf(fence), (await read(fence)).status], [["started", "final"], "running"]);
   });
 
-  it("is held by the database itself to what a status means", async () => {
+  it("relies on the database to reject rows whose columns contradict their status", async () => {
     const fence = await running();
     const rows = db().updateTable("tasks").where("task_id", "=", fence.taskId);
     for (const wrong of [

@@ -41,7 +41,7 @@ describeOnEachStore("tasks that wait for an exclusive key", (store) => {
     return { release: () => writeFlush(db(), { creates: [], appends: [end] }) };
   };
 
-  it("are blocked from their start on where the key is held, unless their time has not come", async () => {
+  it("are blocked from their start if the key is held, unless they are not due yet", async () => {
     const free = await create({ exclusiveKey: "free" });
     await hold();
     const waiting = await create();
@@ -51,14 +51,14 @@ describeOnEachStore("tasks that wait for an exclusive key", (store) => {
     assert.equal((await claimIds()).includes(free), false, "taken by the claim of hold()");
   });
 
-  it("are blocked when they are looked over where the key is held", async () => {
+  it("are blocked when they are validated while the key is held", async () => {
     await hold();
     const taskId = await create({ isUnvalidated: true, exclusiveKey: null });
     await releaseValidated(db(), { taskId, exclusiveKey: "key", maxAttempts: 1, retryPolicy: DEFAULT_RETRY_POLICY });
     assert.deepEqual(await blocked(), [taskId]);
   });
 
-  it("are blocked by the claim that meets them, which says so", async () => {
+  it("are blocked by the claim that reads them, which returns the key", async () => {
     const [first, second, third] = [await create(), await create(), await create()];
     const { tasks, blockedKeys } = await claim();
     assert.deepEqual([tasks.map(({ taskId }) => taskId), blockedKeys], [[first], ["key"]]);
@@ -66,7 +66,7 @@ describeOnEachStore("tasks that wait for an exclusive key", (store) => {
     assert.deepEqual((await claim()).blockedKeys, []);
   });
 
-  it("are taken one by one by claims that are told of the key, and not blocked while they run", async () => {
+  it("are claimed one by one by claims that check the key, and not blocked while they run", async () => {
     const { release } = await hold();
     const [first, second] = [await create(), await create()];
     assert.deepEqual(await claimIds({ keys: ["key"] }), []);
@@ -76,7 +76,7 @@ describeOnEachStore("tasks that wait for an exclusive key", (store) => {
     assert.deepEqual(await blocked(), [second]);
   });
 
-  it("are unblocked, the oldest of each kind, by a claim that has no slot or not their kind", async () => {
+  it("are unblocked, the oldest of each kind, by a claim without a free slot or without their kind", async () => {
     const { release } = await hold();
     const [first, other] = [await create(), await create({ kind: "other" })];
     await create();
@@ -89,7 +89,7 @@ describeOnEachStore("tasks that wait for an exclusive key", (store) => {
     assert.ok((await blocked()).includes(first));
   });
 
-  it("are unblocked by a sweep where their key is free and no claim was told, which a doctor sees", async () => {
+  it("are unblocked by a sweep if their key is free and no claim has checked it, and until then listed for the doctor", async () => {
     const claimable = async () =>
       (await readClaimable(db(), { namespace, kindSets: [["echo"]] }))[0]!.map(({ taskId }) => taskId);
     const { release } = await hold();
@@ -106,7 +106,7 @@ describeOnEachStore("tasks that wait for an exclusive key", (store) => {
     assert.deepEqual(await claimIds(), [first]);
   });
 
-  it("are found by sweeps that read so many keys each, one after the other, however many wait", async () => {
+  it("are found by successive sweeps that read a limited number of keys each", async () => {
     const holders: Awaited<ReturnType<typeof hold>>[] = [];
     for (const key of ["a", "b", "c"]) holders.push(await hold(key));
     for (const exclusiveKey of ["a", "b", "c"]) await create({ exclusiveKey });
@@ -121,7 +121,7 @@ describeOnEachStore("tasks that wait for an exclusive key", (store) => {
     assert.equal((await blocked()).length, 2);
   });
 
-  it("are not blocked any more once they wait for another attempt", async () => {
+  it("can be unblocked by a sweep after an earlier version has claimed and requeued them", async () => {
     await hold();
     await create();
     // As a program of before this column claims it, and gives it back.

@@ -70,7 +70,7 @@ describeOnEachStore("the cost of a claim", (store) => {
     ["with a key each", "'key-' || n"],
     ["over 1,000 keys", "'key-' || n % 1000"],
   ] as const) {
-    it(`does not grow with the tasks that wait, ${what}`, async function () {
+    it(`does not grow with the number of waiting tasks, ${what}`, async function () {
       this.timeout(TIMEOUT_MS);
       const [few, many] = [await fill(FEW, { key }), await fill(MANY, { key })];
       const [fewPages, manyPages] = [await pagesOf(few), await pagesOf(many)];
@@ -78,7 +78,7 @@ describeOnEachStore("the cost of a claim", (store) => {
     });
   }
 
-  it("does not grow with the tasks that wait for one key, for the next of them and for what is behind them", async function () {
+  it("does not grow with the number of tasks that wait for one key, whether the key is held or free", async function () {
     this.timeout(TIMEOUT_MS);
     const pages: number[] = [];
     for (const tasks of [FEW, MANY]) {

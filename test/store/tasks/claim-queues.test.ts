@@ -26,7 +26,7 @@ describeOnEachStore("a claim beside a long queue on one key", (store) => {
     const { tasks } = await claimTasks(db(), { namespace, kinds: ["echo"], lease: randomUUID(), limit });
     return tasks.map(({ taskId }) => taskId);
   };
-  it("takes the oldest that is due, and what is free behind the queue, however it is planned", async () => {
+  it("takes the oldest due task of the key, and tasks without a key behind the queue, with and without statistics", async () => {
     await queue(QUEUE / 2, { runAt: new Date(Date.now() + 3_600_000) });
     const due = await queue(QUEUE / 2);
     const free = await queue(3, { exclusiveKey: null });

@@ -20,7 +20,7 @@ describeOnEachStore("a claim", (store) => {
   const claim = async (...query: Parameters<typeof claimAt>) => (await claimAt(...query)).tasks;
   const ids = (tasks: { taskId: string }[]) => tasks.map(({ taskId }) => taskId);
 
-  it("takes one suspected task at a time for a session, and all that are not", async () => {
+  it("takes one suspected task at a time for a session, and all other tasks", async () => {
     const suspected = [await create(), await create(), await create()];
     const others = [await create(), await create()];
     const crashes = (tasks: { taskId: string }[], count: number) =>
@@ -36,7 +36,7 @@ describeOnEachStore("a claim", (store) => {
     assert.deepEqual(ids(await claim(10, { lease })), ids([suspected[2]!]));
   });
 
-  it("takes the oldest, so many, each running with its started, once", async () => {
+  it("takes each of the oldest tasks once, up to its limit, and writes their started events", async () => {
     const tasks: { taskId: string }[] = [];
     for (let count = 0; count < 5; count++) tasks.push(await create({ timeoutMs: 1_000, params: { count } }));
     const lease = randomUUID();
@@ -55,7 +55,7 @@ describeOnEachStore("a claim", (store) => {
     assert.deepEqual(await claim(10), []);
   });
 
-  it("takes only the kinds that it is asked for, of its namespace", async () => {
+  it("takes only tasks of its kinds and its namespace", async () => {
     const [echo, other] = [await create(), await create({ kind: "other" })];
     await createTask(db(), { namespace: randomUUID() });
     assert.deepEqual(await claim(10, { kinds: [] }), []);
@@ -63,7 +63,7 @@ describeOnEachStore("a claim", (store) => {
     assert.deepEqual(ids(await claim(10)), [echo.taskId]);
   });
 
-  it("leaves a task whose time has not come, and takes those behind it", async () => {
+  it("skips a task that is not due yet, and takes those behind it", async () => {
     const later = await create({ runAt: new Date(Date.now() + 3_600_000) });
     const due = await create({ runAt: new Date(Date.now() - 3_600_000) });
     assert.deepEqual(ids(await claim(10)), [due.taskId]);
@@ -75,7 +75,7 @@ describeOnEachStore("a claim", (store) => {
     assert.deepEqual(ids(await claim(10)), [later.taskId]);
   });
 
-  it("starts the next attempt of a task that was given back, numbered on", async () => {
+  it("starts the next attempt of a requeued task", async () => {
     const { taskId } = await create({ maxAttempts: 2 });
     const { tasks: first, at } = await claimAt(1);
     const rows = db().updateTable("tasks").where("task_id", "=", taskId);
@@ -89,7 +89,7 @@ describeOnEachStore("a claim", (store) => {
     assert.deepEqual(outline(await storedTape(db(), { namespace, taskId })), ["started", "started", "final"]);
   });
 
-  it("never gives two sessions the same task", async () => {
+  it("never takes the same task for two sessions", async () => {
     const tasks = await Promise.all(Array.from({ length: 100 }, () => create()));
     const claims = await Promise.all(Array.from({ length: 20 }, () => claim(7)));
     const taken = ids(claims.flat());
@@ -99,7 +99,7 @@ describeOnEachStore("a claim", (store) => {
     assert.deepEqual([...taken, ...ids(rest)].sort(), ids(tasks).sort());
   });
 
-  it("takes one task of an exclusive key, which stands in the way of no other", async () => {
+  it("takes one task of an exclusive key, and the other tasks of the key delay no other tasks", async () => {
     const keyed = [
       await create({ exclusiveKey: "a" }),
       await create({ exclusiveKey: "a" }),
@@ -117,7 +117,7 @@ describeOnEachStore("a claim", (store) => {
     assert.deepEqual(ids(await claim(10)), [keyed[1]!.taskId]);
   });
 
-  it("keeps a key to one task though many claim at once, and to its namespace", async () => {
+  it("takes one task per exclusive key and namespace, even beside concurrent claims", async () => {
     for (let round = 0; round < 5; round++) {
       const exclusiveKey = randomUUID();
       await Promise.all(Array.from({ length: 10 }, () => create({ exclusiveKey })));

@@ -14,7 +14,7 @@ const HOUR_MS = 3_600_000;
 const KEY = "key";
 const KEYS = [KEY, "a", "b", "c"];
 
-describeOnEachStore("whose turn it is", (store) => {
+describeOnEachStore("claimTasks", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();
@@ -40,7 +40,7 @@ describeOnEachStore("whose turn it is", (store) => {
     return tasks;
   };
 
-  it("is not that of a task past its deadline, and it holds up none behind it", async () => {
+  it("leaves out a task past its deadline, which delays no task behind it", async () => {
     const past = { deadlineAt: new Date(Date.now() - HOUR_MS) };
     await create(past);
     await create({ ...past, exclusiveKey: KEY });
@@ -49,7 +49,7 @@ describeOnEachStore("whose turn it is", (store) => {
     assert.deepEqual(await claimIds(9), []);
   });
 
-  it("is a task's until the very moment of its deadline", async () => {
+  it("takes a task until exactly its deadline", async () => {
     const { taskId } = await create();
     for (const [micros, taken] of [
       [-1, []],
@@ -67,7 +67,7 @@ describeOnEachStore("whose turn it is", (store) => {
     }
   });
 
-  it("is that of the oldest task of a key, whoever asks and how many at once", async () => {
+  it("takes the oldest task of a key first, with any number of concurrent claims", async () => {
     const tasks = await several(8, keyed);
     for (const { taskId } of tasks) {
       const claims = await Promise.all(Array.from({ length: 5 }, () => claim(3)));
@@ -77,7 +77,7 @@ describeOnEachStore("whose turn it is", (store) => {
     assert.deepEqual(await claimIds(3), []);
   });
 
-  it("comes to others in one claim of a few that reads as far as to them, whatever waits for one key", async () => {
+  it("takes tasks behind a long queue on one key, if it reads far enough", async () => {
     const queue = await several(20, keyed);
     const [free, other] = [await create(), await create({ exclusiveKey: "other" })];
     const last = await create();
@@ -89,7 +89,7 @@ describeOnEachStore("whose turn it is", (store) => {
     assert.deepEqual(await claimIds(3), [queue[1]!.taskId]);
   });
 
-  it("comes to one task of each key at once, the oldest of each", async () => {
+  it("takes the oldest task of each key in one claim", async () => {
     const tasks: { taskId: string }[] = [];
     for (let round = 0; round < 3; round++) {
       for (const exclusiveKey of ["a", "b", "c"]) tasks.push(await create({ exclusiveKey }));
@@ -101,7 +101,7 @@ describeOnEachStore("whose turn it is", (store) => {
     }
   });
 
-  it("comes to each kind as often in one claim, and only then to more of the kind that has more", async () => {
+  it("takes equally many tasks of each kind, and then more of the kind that has more", async () => {
     const many = await several(6, create);
     const few = await several(2, () => create({ kind: "few" }));
     const other = await several(2, () => keyed({ kind: "other" }));
@@ -114,7 +114,7 @@ describeOnEachStore("whose turn it is", (store) => {
     assert.deepEqual(await claimIds(3, { kinds }), ids(many.slice(2, 5)));
   });
 
-  it("is not held up by an older task of the key that is not due", async () => {
+  it("takes a task despite an older task of its key that is not due", async () => {
     const later = await keyed({ runAt: new Date(Date.now() + HOUR_MS) });
     const due = await keyed();
     const [taken] = await claim(9);
@@ -129,7 +129,7 @@ describeOnEachStore("whose turn it is", (store) => {
     assert.deepEqual(await claimIds(9), [later.taskId]);
   });
 
-  it("is not held up by an older task of the key that the claimer does not run, or of another namespace", async () => {
+  it("takes a task despite an older task of its key with another kind or in another namespace", async () => {
     const other = await keyed({ kind: "other" });
     await createTask(db(), { namespace: randomUUID(), exclusiveKey: KEY });
     const younger = await keyed();
@@ -141,7 +141,7 @@ describeOnEachStore("whose turn it is", (store) => {
     assert.deepEqual(await claimIds(9, { kinds: ["echo", "other"] }), [other.taskId]);
   });
 
-  it("is that of a task that was handed over, before those of its key behind it", async () => {
+  it("takes a task that was handed over before the younger tasks of its key", async () => {
     const [first] = await several(3, keyed);
     await claim(1);
     await db()

@@ -38,7 +38,7 @@ interface Taken {
 }
 
 /** Databases and servers that are there from before tasks were marked as blocked. */
-describe("the step to claims by kind", () => {
+describe("the migration to claims by kind", () => {
   let database: TestDatabase;
   let store: Store;
   let namespace: string;
@@ -140,7 +140,7 @@ select * from claimed`.execute(store.db);
     assert.equal((await writeFlush(store.db, { creates: [], appends })).applied.length, taken.length);
   };
 
-  it("keeps what waits, with and without keys, to be run in order", async () => {
+  it("keeps the order of waiting tasks, with and without keys", async () => {
     const taskIds = await addWaiting();
     const [holder] = await claimAsBefore(1); // Of a process that is gone.
     assert.ok(holder !== undefined);
@@ -164,7 +164,7 @@ select * from claimed`.execute(store.db);
     }
   });
 
-  it("lets servers of both versions claim side by side: no key is held twice, and a sweep finds what is free", async () => {
+  it("lets servers of both versions claim side by side: no key is held twice, and a sweep finds free keys", async () => {
     await addWaiting();
     await migrate(store.db);
     for (const exclusiveKey of ["key-0", "key-2"]) {

@@ -21,7 +21,7 @@ const TIMES: Record<string, [request: Partial<TaskRequest>, attemptEnds: (at: Da
   "a deadline before its timeout": [{ timeoutMs: 2 * DAY_MS, deadlineAt: AHEAD }, () => AHEAD],
 };
 
-describeOnEachStore("a task that is created", (store) => {
+describeOnEachStore("a created task", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();
@@ -34,7 +34,7 @@ describeOnEachStore("a task that is created", (store) => {
   const claim = () => claimTasks(db(), { namespace, kinds: ["echo"], lease: randomUUID(), limit: 10 });
 
   for (const [title, [request, attemptEnds]] of Object.entries(TIMES)) {
-    it(`is known without reading it: pending or running, with ${title}`, async () => {
+    it(`equals asCreated, pending or running, with ${title}`, async () => {
       for (const lease of [null, randomUUID()]) {
         const task = newTask({ namespace, lease, ...request });
         const { at } = await flush(task);
@@ -45,7 +45,7 @@ describeOnEachStore("a task that is created", (store) => {
       }
     });
 
-    it(`ends its attempts at the earlier, when it is claimed with ${title}`, async () => {
+    it(`gets the earlier attempt deadline when it is claimed with ${title}`, async () => {
       const { taskId } = await createTask(db(), { namespace, maxAttempts: 2, ...request });
       const { tasks, at } = await claim();
       assert.deepEqual(tasks[0]?.attemptDeadlineAt, attemptEnds(at));
@@ -53,7 +53,7 @@ describeOnEachStore("a task that is created", (store) => {
     });
   }
 
-  it("is known without reading it, with all that a start can say", async () => {
+  it("equals asCreated with all fields of a start", async () => {
     const task = newTask({
       namespace,
       kind: "other",
@@ -74,7 +74,7 @@ describeOnEachStore("a task that is created", (store) => {
     assert.deepEqual(await listTasks(db(), namespace, LISTED), [{ ...stored, params: null }]);
   });
 
-  it("stores the default retry policy as nothing, and any other as it was asked for", async () => {
+  it("stores the default retry policy as null, and any other policy unchanged", async () => {
     const column = async (taskId: string) =>
       (await db().selectFrom("tasks").select("retry_policy").where("task_id", "=", taskId).executeTakeFirstOrThrow())
         .retry_policy;
@@ -90,7 +90,7 @@ describeOnEachStore("a task that is created", (store) => {
     }
   });
 
-  it("has an end of its attempt only while one runs", async () => {
+  it("has an attempt deadline only while an attempt runs", async () => {
     const { taskId } = await createTask(db(), { namespace, timeoutMs: 60_000, deadlineAt: AHEAD });
     assert.equal((await read(taskId)).attemptDeadlineAt, null);
     const { tasks } = await claim();

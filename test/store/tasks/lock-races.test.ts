@@ -17,7 +17,7 @@ import type { TestStore } from "../../support/stores.ts";
 import { decideOn } from "../decisions.ts";
 
 /** Only a server has connections that can stand in each other's way. */
-describe("rows that somebody else has locked, on Postgres", () => {
+describe("rows that another transaction has locked, on Postgres", () => {
   let namespace: string;
   let store: TestStore;
   before(async () => {
@@ -38,7 +38,7 @@ describe("rows that somebody else has locked, on Postgres", () => {
     ids((await claimTasks(store.db, { namespace, kinds: ["echo"], lease: randomUUID(), limit, keys })).tasks);
   const ids = (tasks: { taskId: string }[]) => tasks.map(({ taskId }) => taskId);
 
-  it("are left to him by a sweep, which takes the others without waiting", async () => {
+  it("are skipped by a sweep, which takes other rows without waiting", async () => {
     const [held, free] = [await running(), await running()];
     await transact(async (trx) => {
       await lockTask(trx, { namespace, taskId: held.taskId });
@@ -47,7 +47,7 @@ describe("rows that somebody else has locked, on Postgres", () => {
     assert.deepEqual((await transact((trx) => findLost(trx, 9))).sort(), ids([held, free]).sort());
   });
 
-  it("are shared out between sweeps at once: each task to one of them, until there are none", async () => {
+  it("are divided among concurrent sweeps: each task is taken by one of them", async () => {
     const tasks = await Promise.all(Array.from({ length: 10 }, () => running()));
     const swept = await transact(async (one) => {
       const first = await findLost(one, 4);
@@ -68,7 +68,7 @@ describe("rows that somebody else has locked, on Postgres", () => {
     assert.deepEqual(swept.flat().sort(), ids(tasks).sort());
   });
 
-  it("keep an exclusive key to one of two claims at once that take it for different tasks", async () => {
+  it("give an exclusive key to only one of two concurrent claims for different tasks", async () => {
     const key = { namespace, exclusiveKey: "key" };
     const [mine, other] = [await createTask(store.db, { ...key, kind: "other" }), await createTask(store.db, key)];
     let second: Promise<string[]> | undefined;
@@ -88,7 +88,7 @@ describe("rows that somebody else has locked, on Postgres", () => {
     assert.equal((await readTask(store.db, { namespace, taskId: other.taskId })).status, "pending");
   });
 
-  it("are ended once each, however many sweep", async () => {
+  it("are ended once each by any number of sweeps", async () => {
     const tasks = await Promise.all(Array.from({ length: 40 }, () => running()));
     const sweep = () =>
       transact(async (trx) =>
@@ -107,7 +107,7 @@ describe("rows that somebody else has locked, on Postgres", () => {
     }
   });
 
-  it("are not lost any more to a sweep that saw them before they changed hands", async () => {
+  it("are not lost for a sweep that read them before another session claimed them", async () => {
     const [fence, lease] = [await running({ maxAttempts: 2 }), randomUUID()];
     await openSession(store.db, newSession({ namespace, sessionId: lease }));
     await using gate = await closeGate(store);
@@ -123,7 +123,7 @@ describe("rows that somebody else has locked, on Postgres", () => {
     assert.deepEqual(await late, []);
   });
 
-  it("keep their turn: a claim takes no younger task of the key, and all others", async () => {
+  it("keep their turn: a claim takes no younger task of the key, but tasks without a key", async () => {
     const exclusiveKey = randomUUID();
     const older = await createTask(store.db, { namespace, exclusiveKey });
     const younger = await createTask(store.db, { namespace, exclusiveKey });

@@ -12,7 +12,7 @@ import { describeOnEachStore } from "../../support/stores.ts";
 import { decideOn } from "../decisions.ts";
 import type { Decide } from "../decisions.ts";
 
-describeOnEachStore("what a session owns", (store) => {
+describeOnEachStore("a task that a session owns", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();
@@ -28,7 +28,7 @@ describeOnEachStore("what a session owns", (store) => {
     writeFlush(db(), { creates: [], appends: [{ fence, appended: 0n, events: [SUCCEEDED], end: "succeeded" }] });
   const read = async (fence: Fence) => (await readOwnedTask(db(), fence))?.task;
 
-  it("is known with its attempts, and with what it was asked to cancel", async () => {
+  it("is found with its attempt, and with the time of its cancel request", async () => {
     const lease = randomUUID();
     const [one, two, ended] = [await running({ lease }), await running({ lease }), await running({ lease })];
     await running();
@@ -49,7 +49,7 @@ describeOnEachStore("what a session owns", (store) => {
     assert.deepEqual(await findOwnedTasks(db(), randomUUID()), []);
   });
 
-  it("is read whole by the attempt that owns it, with the time it is", async () => {
+  it("is read by the attempt that owns it, with all fields and the current time", async () => {
     const fence = await running({ params: { a: 1 }, timeoutMs: 1_500 });
     const { task, at } = (await readOwnedTask(db(), fence))!;
     assert.deepEqual(task, await readTask(db(), { namespace, taskId: fence.taskId }));
@@ -59,7 +59,7 @@ describeOnEachStore("what a session owns", (store) => {
     assert.equal((await read(fence))?.cancelReason, "enough");
   });
 
-  it("is not read by another session or attempt, nor where there is no such task", async () => {
+  it("is not read by another session or attempt, or under an unknown id", async () => {
     const fence = await running();
     assert.equal(await read({ ...fence, lease: randomUUID() }), undefined);
     for (const attempt of [0, 2]) assert.equal(await read({ ...fence, attempt }), undefined);
@@ -67,7 +67,7 @@ describeOnEachStore("what a session owns", (store) => {
     assert.ok(await read(fence));
   });
 
-  it("is not its any more when it has ended, or was sent back, or runs again, be it by the same session", async () => {
+  it("is no longer owned by its attempt after it has ended, been requeued, or been claimed again by the same session", async () => {
     const [ended, sentBack] = [await running(), await running({ maxAttempts: 2 })];
     await end(ended);
     assert.equal(await read(ended), undefined);

@@ -23,7 +23,7 @@ const GRACE_MS = 60_000;
 
 const ENDED = { status: "failed", lease: null, finished_at: new Date() } as const;
 
-describeOnEachStore("sessions and what they own", (store) => {
+describeOnEachStore("the store of sessions and overdue tasks", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();
@@ -68,7 +68,7 @@ describeOnEachStore("sessions and what they own", (store) => {
         now() - ${ms}::int * interval '1 millisecond' - ${micros}::int * interval '1 microsecond'
       where task_id = ${taskId}`.execute(on);
 
-  it("renews what is alive or has only run out, and nothing that was closed or never was", async () => {
+  it("renews live and expired sessions, and no closed or unknown ones", async () => {
     const [alive, expired, closed] = [await open(), await open(), await open()];
     await expire(expired);
     await closeSession(db(), { sessionId: closed, connection: 1 });
@@ -79,7 +79,7 @@ describeOnEachStore("sessions and what they own", (store) => {
     );
   });
 
-  it("finds tasks as lost whose session has run out or is gone", async () => {
+  it("finds a task as lost if its session has expired or is gone", async () => {
     const [alive, expired] = [await open(), await open()];
     const [kept, late, gone] = [await running(alive), await running(expired), await running()];
     assert.deepEqual(await find("lost"), [gone.taskId]);
@@ -93,7 +93,7 @@ describeOnEachStore("sessions and what they own", (store) => {
     assert.deepEqual(await find("lost"), []);
   });
 
-  it("finds tasks as lost from the very moment that their session runs out", async () => {
+  it("finds a task as lost from exactly the expiry of its session", async () => {
     const session = await open();
     const { taskId } = await running(session);
     await transact(async (trx) => {
@@ -109,7 +109,7 @@ describeOnEachStore("sessions and what they own", (store) => {
     ["deadline", "attempt_deadline_at", running],
     ["expired", "deadline_at", waiting],
   ] as const) {
-    it(`finds tasks as overdue when the grace has passed: ${reason}`, async () => {
+    it(`finds a task as overdue after the grace: ${reason}`, async () => {
       const [early, overdue] = [await make(), await make()];
       await past(column, GRACE_MS / 2, early.taskId);
       await past(column, GRACE_MS * 1.5, overdue.taskId);
@@ -122,7 +122,7 @@ describeOnEachStore("sessions and what they own", (store) => {
       assert.deepEqual(await find(reason), []);
     });
 
-    it(`finds no task at the end of its grace, and each past it: ${reason}`, async () => {
+    it(`finds no task at the end of its grace, and each task after it: ${reason}`, async () => {
       for (const graceMs of [0, GRACE_MS]) {
         const { taskId } = await make();
         const found = (micros: number) =>
@@ -135,7 +135,7 @@ describeOnEachStore("sessions and what they own", (store) => {
     });
   }
 
-  it("finds only tasks that wait as expired, and only ones that run as anything else", async () => {
+  it("finds only waiting tasks as expired, and only running tasks for the other reasons", async () => {
     const [run, wait] = [await running(), await waiting()];
     for (const column of ["cancel_requested_at", "attempt_deadline_at", "deadline_at"] as const) {
       for (const { taskId } of [run, wait]) await past(column, GRACE_MS, taskId);
@@ -144,7 +144,7 @@ describeOnEachStore("sessions and what they own", (store) => {
     for (const reason of ["lost", "cancel", "deadline"] as const) assert.deepEqual(await find(reason), [run.taskId]);
   });
 
-  it("gives what it finds whole but for its params, and a moment after", async () => {
+  it("returns overdue tasks with all fields except params, and a later time", async () => {
     const { taskId } = await createRunning(db(), { namespace, params: { a: 1 }, retryPolicy: { jitter: 0 } });
     const none = await transact((trx) => lockOverdueTasks(trx, { namespace, reason: "cancel", graceMs: 0, limit: 9 }));
     assert.deepEqual(none.tasks, []);
@@ -153,7 +153,7 @@ describeOnEachStore("sessions and what they own", (store) => {
     assert.ok(found.at >= found.tasks[0]!.startedAt!);
   });
 
-  it("forgets what has run out and owns nothing any more", async () => {
+  it("deletes expired sessions that own no running tasks", async () => {
     const [alive, owning, idle] = [await open(), await open(), await open()];
     await running(owning);
     for (const sessionId of [owning, idle]) await expire(sessionId);
@@ -164,7 +164,7 @@ describeOnEachStore("sessions and what they own", (store) => {
     assert.deepEqual(await sessions(), [owning]);
   });
 
-  it("tells tasks whose process died from those whose process left, or was about to", async () => {
+  it("distinguishes tasks of a crashed process from tasks of a process that left or was about to leave", async () => {
     const [dead, leaving, left] = [await open(), await open(), await open()];
     const [died, cut, gone] = [await running(dead), await running(leaving), await running(left)];
     await announceLeave(db(), { sessionId: leaving, connection: 1 });

@@ -7,7 +7,7 @@ import type { TaskFilter } from "../../../src/store/tasks/task-queries.ts";
 import { createRunning, createTask } from "../../support/new-tasks.ts";
 import { describeOnEachStore } from "../../support/stores.ts";
 
-describeOnEachStore("the list of tasks", (store) => {
+describeOnEachStore("a query for tasks", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();
@@ -21,7 +21,7 @@ describeOnEachStore("the list of tasks", (store) => {
   };
   const ids = (tasks: { taskId: string }[]) => tasks.map(({ taskId }) => taskId);
 
-  it("is newest first, in pages, of one namespace, without params", async () => {
+  it("returns the newest tasks of one namespace first, in pages, without params", async () => {
     await createTask(store().db, { namespace: randomUUID() });
     const tasks: { taskId: string }[] = [];
     for (let count = 0; count < 7; count++) tasks.unshift(await create({ params: { count } }));
@@ -35,7 +35,7 @@ describeOnEachStore("the list of tasks", (store) => {
     assert.deepEqual(new Set((await list()).map(({ params }) => params)), new Set([null]));
   });
 
-  it("is filtered by status, kind and labels, all together", async () => {
+  it("can filter by status, kind and labels together", async () => {
     const plain = await create();
     const labelled = await create({ labels: { team: "a", env: "x" } });
     const other = await create({ kind: "other", labels: { team: "a", "": "é\"'" } });
@@ -53,7 +53,7 @@ describeOnEachStore("the list of tasks", (store) => {
     assert.deepEqual(ids(await list({ labels: { team: "a" }, beforeTaskId: c })), [b]);
   });
 
-  it("is filtered by how an id begins, which is a range of the index", async () => {
+  it("can filter by the beginning of the id, as a range of the index", async () => {
     const ids = [
       "0199a5c0-7b1e-7c3d-9a2b-000000000001",
       "0199a5c0-7b1e-7c3d-9a2b-0000000000f1",
@@ -92,7 +92,7 @@ describeOnEachStore("the list of tasks", (store) => {
     assert.doesNotMatch(plan, /Sort/);
   });
 
-  it("gives one task to its own namespace alone", async () => {
+  it("finds one task only in its own namespace", async () => {
     const requestId = randomUUID();
     const params = { z: [1, null, "\0"], a: { b: -0.5 }, ["__proto__"]: 1 };
     const { taskId } = await create({ params, requestId });
@@ -107,7 +107,7 @@ describeOnEachStore("the list of tasks", (store) => {
     await assert.rejects(readTask(store().db, elsewhere), { reason: "TASK_NOT_FOUND", metadata: { task_id: taskId } });
   });
 
-  it("gives the states of those that exist", async () => {
+  it("returns the states of the given tasks that exist", async () => {
     const fence = await createRunning(store().db, { namespace });
     const states = await readTaskStates(store().db, [fence.taskId, randomUUID()]);
     assert.deepEqual(states, [{ ...fence, status: "running", lastSeq: 1n, appended: 0n }]);

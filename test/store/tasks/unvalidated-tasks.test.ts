@@ -7,7 +7,7 @@ import { findUnvalidated, releaseValidated } from "../../../src/store/tasks/unva
 import { createTask } from "../../support/new-tasks.ts";
 import { describeOnEachStore } from "../../support/stores.ts";
 
-describeOnEachStore("tasks that nobody has looked over", (store) => {
+describeOnEachStore("unvalidated tasks", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();
@@ -21,7 +21,7 @@ describeOnEachStore("tasks that nobody has looked over", (store) => {
   const release = (taskId: string, { exclusiveKey = null as string | null, maxAttempts = 1 } = {}) =>
     releaseValidated(store().db, { taskId, exclusiveKey, maxAttempts, retryPolicy: DEFAULT_RETRY_POLICY });
 
-  it("are found by their kind, the oldest first, with what their start has said of attempts", async () => {
+  it("are found by their kind, the oldest first, with the attempts and retries of their start", async () => {
     const first = await create({ params: { n: 1 }, maxAttempts: 3, retryPolicy: { jitter: 0 } });
     const second = await create();
     await create({ kind: "other" });
@@ -36,7 +36,7 @@ describeOnEachStore("tasks that nobody has looked over", (store) => {
     assert.deepEqual(await find(), []);
   });
 
-  it("cannot be claimed before somebody has, and then as they were found", async () => {
+  it("cannot be claimed before they are released, and then with the values of the release", async () => {
     const { taskId } = await create();
     assert.deepEqual(await claim(), []);
     await release(taskId, { exclusiveKey: "key", maxAttempts: 4 });
@@ -46,7 +46,7 @@ describeOnEachStore("tasks that nobody has looked over", (store) => {
     assert.deepEqual([exclusiveKey, maxAttempts, retryPolicy], ["key", 4, DEFAULT_RETRY_POLICY]);
   });
 
-  it("are released once: who comes second changes nothing, nor who comes when the task is not waiting", async () => {
+  it("are released once: a second release changes nothing, nor does one after the task was claimed", async () => {
     const { taskId } = await create();
     await release(taskId, { exclusiveKey: "first" });
     await release(taskId, { exclusiveKey: "second" });
@@ -57,7 +57,7 @@ describeOnEachStore("tasks that nobody has looked over", (store) => {
     assert.deepEqual([exclusiveKey, maxAttempts], ["first", 1]);
   });
 
-  it("that share a key are released to run one by one", async () => {
+  it("that get the same key run one by one", async () => {
     const taskIds = [(await create()).taskId, (await create()).taskId];
     for (const taskId of taskIds) await release(taskId, { exclusiveKey: "key" });
     assert.deepEqual(await claim(), [taskIds[0]]);
