@@ -10,7 +10,7 @@ const LOCK = sql`select pg_advisory_xact_lock(hashtextextended('spool kind_migra
 /** Error for a database with a step that the package does not know: a newer version of the package migrated it. */
 export class KindsTooOld extends Error {
   constructor(name: string, found: string) {
-    super(`the database has step "${found}" of the kinds "${name}", which this version of them lacks: run a newer one`);
+    super(`the database has step "${found}" of the kinds "${name}", which this version lacks: run a newer version`);
     this.name = "KindsTooOld";
   }
 }

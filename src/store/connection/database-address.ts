@@ -44,7 +44,7 @@ export class InvalidDatabaseUrl extends Error {
 const URL_PARTS = /^(?<scheme>postgres(?:ql)?:\/\/)(?<authority>[^/?]*)(?<path>[^?#]*)(?:\?(?<query>.*))?$/s;
 const HOST_PARTS = /^(?<host>\[[^\]]+\]|[^:[\]]*)(?::(?<port>\d*))?$/;
 const PORT_MAX = 65_535;
-const IN_DOUBT = "must be a URL: in a user or a password, signs such as # and / are written as %23 and %2F";
+const IN_DOUBT = "must be a URL: in a user name or password, write characters such as # and / as %23 and %2F";
 /** Spool connects only to servers that take writes, so all these values mean the same. */
 const SESSION_ATTRIBUTES = ["any", "read-write", "primary"];
 
@@ -106,7 +106,7 @@ function takeTls(take: (name: string) => string | null, environment: Readonly<No
   take("ssl");
   take("uselibpqcompat"); // A parameter of node-pg. sslmode always has libpq's meaning here.
   requireOneOf("sslnegotiation", negotiation ?? "postgres", ["postgres", "direct"]);
-  if ((cert === null) !== (key === null)) throw new InvalidDatabaseUrl("sslcert, sslkey: must be set both or neither");
+  if ((cert === null) !== (key === null)) throw new InvalidDatabaseUrl("sslcert, sslkey: set both or neither");
   const isDirect = negotiation === "direct";
   if (isDirect && ["disable", "allow", "prefer"].includes(mode))
     throw new InvalidDatabaseUrl("sslnegotiation=direct needs sslmode=require, verify-ca or verify-full");
@@ -124,7 +124,7 @@ function portsOf(list: string | null, hosts: number): string[] {
   if (list === null) return [];
   const ports = list.split(",");
   if (!ports.every(isPort) || (ports.length !== 1 && ports.length !== hosts))
-    throw new InvalidDatabaseUrl("port: must be one port, or as many as there are hosts");
+    throw new InvalidDatabaseUrl("port: must be one port, or one for each host");
   return ports.length === 1 ? Array<string>(hosts).fill(ports[0]!) : ports;
 }
 

@@ -63,15 +63,15 @@ export function explainTls(error: Error, { mode }: TlsSettings, label: string): 
 function adviceFor(error: Error & { code?: string }, mode: TlsMode): string | null {
   const { message, code = "" } = error;
   if (message === "The server does not support SSL connections")
-    return `the database does not speak TLS, which sslmode=${mode} asks for: turn ssl on at its server, or use sslmode=prefer or disable`;
+    return `the database does not speak TLS, which sslmode=${mode} requires: turn ssl on at its server, or use sslmode=prefer or disable`;
   if (UNTRUSTED.has(code))
-    return `sslmode=${mode} trusts no authority that has signed the database's certificate (${message}): name the authority's by sslrootcert=FILE, or use sslmode=require without it, which encrypts and verifies nothing`;
+    return `the database's certificate has no authority that sslmode=${mode} trusts (${message}): set sslrootcert=FILE to the certificate of the authority, or use sslmode=require without sslrootcert, which encrypts but verifies nothing`;
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
-    return `the database's certificate is not of this host (${message}): connect by a name that it has, or use sslmode=verify-ca`;
+    return `the database's certificate is for another host (${message}): connect by a name in the certificate, or use sslmode=verify-ca`;
   if (code === "CERT_HAS_EXPIRED") return "the database's certificate has expired: renew it";
   if (/^no pg_hba\.conf entry .* no encryption$/.test(message))
-    return `the database takes no connection without TLS (${message}): add sslmode=require or verify-full to its URL`;
+    return `the database requires TLS (${message}): add sslmode=require or verify-full to its URL`;
   if (/valid client certificate/.test(message))
-    return `the database asks for a client's certificate (${message}): name one by sslcert=FILE and sslkey=FILE`;
+    return `the database requires a client certificate (${message}): set sslcert=FILE and sslkey=FILE`;
   return null;
 }

@@ -93,7 +93,7 @@ select * from moved`.execute(trx);
   const changed = new Map(rows.map((row) => [row.task_id, toTask(row)]));
   return changes.map(({ task: { taskId, params } }) => {
     const task = changed.get(taskId);
-    if (task === undefined) throw new Error(`task ${taskId} was changed though it was locked`);
+    if (task === undefined) throw new Error(`task ${taskId} was changed although it was locked`);
     return { ...task, params };
   });
 }

@@ -5,7 +5,7 @@ const endpointsOf = (url: string) => parseDatabaseUrl(url, {}).endpoints.map(({ 
 const modeOf = (query: string, environment = {}) => parseDatabaseUrl(`postgres://h/d${query}`, environment).tls.mode;
 
 describe("a database URL", () => {
-  it("with one host leads there, without what it says of TLS", () => {
+  it("with one host has one endpoint, without the TLS parameters", () => {
     assert.deepEqual(endpointsOf("postgres://u:p%23w@h:5433/d?sslmode=require&options=-c%20a%3Db"), [
       ["h:5433", "postgres://u:p%23w@h:5433/d?options=-c+a%3Db"],
     ]);
@@ -13,7 +13,7 @@ describe("a database URL", () => {
     assert.deepEqual(endpointsOf("postgres:///d"), [["the database", "postgres:///d"]]);
   });
 
-  it("with several hosts leads to each, with a port each or one for all", () => {
+  it("with several hosts has one endpoint per host, with a port for each or one for all", () => {
     assert.deepEqual(endpointsOf("postgresql://u:p@one:1,two,three:3/d?target_session_attrs=read-write"), [
       ["one:1", "postgresql://u:p@one:1/d"],
       ["two", "postgresql://u:p@two/d"],
@@ -29,7 +29,7 @@ describe("a database URL", () => {
     );
   });
 
-  it("has libpq's TLS modes, node-pg's switch, or that of PGSSLMODE", () => {
+  it("takes its TLS mode from sslmode, ssl or PGSSLMODE", () => {
     assert.deepEqual(
       ["", "?sslmode=prefer", "?ssl=true", "?ssl=0", "?ssl=no-verify", "?sslmode=verify-ca&ssl=0"].map((query) =>
         modeOf(query),
@@ -44,7 +44,7 @@ describe("a database URL", () => {
     ["postgres://u:p/w@h/d", /%23 and %2F/],
     ["postgres://h:99999/d", /must be a URL/],
     ["postgres://a:1,b:x/d", /must be a URL/],
-    ["postgres:///d?host=a,b,c&port=1,2", /port: must be one port, or as many as there are hosts/],
+    ["postgres:///d?host=a,b,c&port=1,2", /port: must be one port, or one for each host/],
     ["postgres://h/d?sslmode=always", /sslmode: must be one of disable, allow, prefer, require, /],
     ["postgres://h/d?target_session_attrs=standby", /target_session_attrs: must be one of any, read-write, primary/],
     ["postgres://h/d?load_balance_hosts=random", /load_balance_hosts: must be one of disable/],

@@ -37,7 +37,7 @@ function withQuery(server: string, query: Record<string, string>, hostname?: str
   return url.href;
 }
 
-describe("a server with a certificate that signs itself", () => {
+describe("a server with a self-signed certificate", () => {
   let server: PostgresServer;
   let certificate: CertificateFiles;
   let other: CertificateFiles;
@@ -62,37 +62,37 @@ describe("a server with a certificate that signs itself", () => {
     ["require", true],
     ["no-verify", true],
   ] as const) {
-    it(`is connected to by sslmode=${mode}, ${isOn ? "encrypted" : "in plain text"}`, async () => {
+    it(`accepts sslmode=${mode}, ${isOn ? "encrypted" : "in plain text"}`, async () => {
       assert.equal(await isEncrypted(withQuery(server.url, { sslmode: mode })), isOn);
     });
   }
 
-  it("is verified where its certificate is at hand: by require and verify-ca whatever its name, else by its name too", async () => {
+  it("is verified against a given root certificate with require, verify-ca and verify-full", async () => {
     const known = { sslrootcert: certificate.certFile };
     for (const sslmode of ["require", "verify-ca", "verify-full"])
       assert.equal(await isEncrypted(withQuery(server.url, { ...known, sslmode })), true);
     for (const sslmode of ["require", "verify-ca", "verify-full"]) {
       const cause = await causeOf(withQuery(server.url, { sslmode, sslrootcert: other.certFile }));
       assert.ok(cause instanceof DatabaseMisconfigured, String(cause));
-      assert.match(cause.message, new RegExp(`sslmode=${sslmode} trusts no authority .* sslrootcert=FILE`));
+      assert.match(cause.message, new RegExp(`no authority that sslmode=${sslmode} trusts .* sslrootcert=FILE`));
     }
   });
 
-  it("under another name than its certificate has is refused by verify-full alone", async () => {
+  it("is refused only with verify-full if its certificate has another name", async () => {
     const known = { sslrootcert: certificate.certFile };
     // It reaches the same server, and is no name of the certificate's.
     const named = (sslmode: string) => withQuery(server.url, { ...known, sslmode }, "0.0.0.0");
     assert.equal(await isEncrypted(named("verify-ca")), true);
     const cause = await causeOf(named("verify-full"));
-    assert.match(cause.message, /certificate is not of this host .* sslmode=verify-ca/);
+    assert.match(cause.message, /certificate is for another host .* sslmode=verify-ca/);
   });
 
-  it("that nothing vouches for is refused by verify-full, with what to do", async () => {
+  it("that no known authority has signed is refused with verify-full, and the error says what to do", async () => {
     const cause = await causeOf(withQuery(server.url, { sslmode: "verify-full" }));
-    assert.match(cause.message, /name the authority's by sslrootcert=FILE, or use sslmode=require/);
+    assert.match(cause.message, /set sslrootcert=FILE to .*, or use sslmode=require/);
   });
 
-  it("is not asked at all with a file that is not there", async () => {
+  it("is not contacted if the file of the root certificate is missing", async () => {
     const cause = await causeOf(withQuery(server.url, { sslmode: "verify-full", sslrootcert: "/nowhere/ca.pem" }));
     assert.match(cause.message, /^sslrootcert in the database URL: ENOENT/);
   });
@@ -105,23 +105,23 @@ describe("a server without TLS", () => {
   });
   after(() => server?.[Symbol.asyncDispose]());
 
-  it("is connected to in plain text by disable, allow and prefer", async () => {
+  it("accepts disable, allow and prefer in plain text", async () => {
     for (const sslmode of ["disable", "allow", "prefer"])
       assert.equal(await isEncrypted(withQuery(server.url, { sslmode })), false);
   });
 
-  it("is refused by the others, with what to do", async () => {
+  it("is refused with the other modes, and the error says what to do", async () => {
     for (const sslmode of ["require", "verify-ca", "verify-full"]) {
       const cause = await causeOf(withQuery(server.url, { sslmode }));
       assert.ok(cause instanceof DatabaseMisconfigured);
       const expected = new RegExp(
-        `does not speak TLS, which sslmode=${sslmode} asks for: turn ssl on .* sslmode=prefer`,
+        `does not speak TLS, which sslmode=${sslmode} requires: turn ssl on .* sslmode=prefer`,
       );
       assert.match(cause.message, expected);
     }
   });
 
-  it("of several is taken when it is the first that is there and takes writes", async () => {
+  it("is chosen among several hosts if it is the first one that takes writes", async () => {
     await using readOnly = await startServer({ settings: { default_transaction_read_only: "on" } });
     await using standby = await startServer({ files: { "standby.signal": "" } });
     const gone = await freePort();

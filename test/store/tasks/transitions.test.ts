@@ -66,7 +66,7 @@ describeOnEachStore("transitions", (store) => {
         return { at: locked.at, before: locked.tasks, changed };
       });
 
-  it("of every sort are made in one batch: each row, with its event behind what there was", async () => {
+  it("of every type are written in one batch: each row, with its event at the end of the tape", async () => {
     const runAt = new Date(Date.now() - MINUTE_MS);
     const [asked, requeued] = [await running(), await running({ maxAttempts: 2 })];
     const [handedOver, ended] = [await running({ runAt }), await running({ runAt })];
@@ -104,7 +104,7 @@ describeOnEachStore("transitions", (store) => {
     assert.deepEqual([bodies[3]!.status, bodies[4]!.status], ["cancelled", "cancelled"]);
   });
 
-  it("release the exclusive keys of the tasks that leave running, and no others", async () => {
+  it("release the exclusive keys of tasks that stop running, and no other keys", async () => {
     const [asked, requeued, handedOver, ended, untouched] = [
       await holding("asked"),
       await holding("requeued"),
@@ -129,7 +129,7 @@ describeOnEachStore("transitions", (store) => {
     );
   });
 
-  it("count each handover, and leave no attempt its deadline or its lease", async () => {
+  it("count each handover, and clear the attempt's deadline and lease", async () => {
     const { taskId } = await waiting({ timeoutMs: MINUTE_MS });
     for (let count = 1; count <= 3; count++) {
       const { tasks } = await claimTasks(db(), { namespace, kinds: ["echo"], lease: randomUUID(), limit: 1 });
@@ -153,7 +153,7 @@ describeOnEachStore("transitions", (store) => {
     assert.deepEqual(outline(await tapeOf(task)), ["final"]);
   });
 
-  it("give back the params that were read with the lock, and none where they were not", async () => {
+  it("return the params that were read with the lock, and null if none were read", async () => {
     const [one, two] = [await running({ params: { a: 1 } }), await running({ params: { a: 2 } })];
     const params = await db()
       .transaction()
@@ -165,7 +165,7 @@ describeOnEachStore("transitions", (store) => {
     assert.deepEqual(params, [{ a: 1 }, null]);
   });
 
-  it("are refused, all of them, where a row is not what was locked", async () => {
+  it("are all refused if a row differs from the locked one", async () => {
     const [good, bad] = [await holding("good"), await holding("bad")];
     for (const wrong of [{ status: "pending" as const }, { attempt: 2 }, { attempt: 0 }, { taskId: randomUUID() }]) {
       const write = db()
@@ -176,7 +176,7 @@ describeOnEachStore("transitions", (store) => {
           const [one, two] = changes as Parameters<typeof writeTransitions>[1][number][];
           await writeTransitions(trx, [one!, { ...two!, task: { ...two!.task, ...wrong } }], at);
         });
-      await assert.rejects(write, { message: /was changed though it was locked$/ });
+      await assert.rejects(write, { message: /was changed although it was locked$/ });
     }
     for (const task of [good, bad]) {
       assert.deepEqual(outline(await tapeOf(task)), ["started"]);
@@ -185,7 +185,7 @@ describeOnEachStore("transitions", (store) => {
     assert.equal((await holders()).size, 2);
   });
 
-  it("are of tasks of the namespace, and of those that are there", async () => {
+  it("need a task that exists in the namespace", async () => {
     const fence = await running();
     const lock = (query: { namespace: string; taskId: string }) =>
       db()
