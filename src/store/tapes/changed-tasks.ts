@@ -44,7 +44,7 @@ export interface ChangeQuery extends FollowCursor {
 export interface Changes<Changed> {
   /** The statement's own snapshot: the target of a new round. */
   snapshot: Snapshot;
-  /** Whether a cursor may hold the snapshot: a crash of the database cannot undo transactions that it shows. */
+  /** Whether a cursor may hold the snapshot: a crash of the database cannot undo what it shows as completed. */
   isDurable: boolean;
   /** In the order of their places. */
   tasks: Changed[];

@@ -31,9 +31,7 @@ interface PageQuery {
   limit: number;
 }
 
-/**
- * Events in order, with each column packed into one value. To parse 1,000 rows, a driver takes several times as long.
- */
+/** Events in order, each column packed into one value. A driver takes several times as long to parse 1,000 rows. */
 interface PackedEvents {
   count: number;
   /** The last seq. null if there are no events, like the fields below. */
@@ -60,7 +58,7 @@ interface PageRow extends PackedEvents {
 export async function readPage(db: Kysely<Database>, query: PageQuery): Promise<StoredPage> {
   // Most events are so small that no page of them reaches the bound. Then no sum of sizes is needed.
   const page = toPage(query, await readSmallEvents(db, query)) ?? toPage(query, await readWithinBytes(db, query));
-  if (page === null) throw new Error(`a page of task ${query.taskId} came without its bodies`);
+  if (page === null) throw new Error(`the page of task ${query.taskId} lacks bodies of events`);
   return page;
 }
 
@@ -142,7 +140,7 @@ group by number order by number`.execute(db);
   return ranges.map((range, index) => {
     const row = read.get(index + 1);
     const events = row === undefined ? [] : unpacked(range, row);
-    if (events === null) throw new Error(`events of task ${range.taskId} came without their bodies`);
+    if (events === null) throw new Error(`the events of task ${range.taskId} lack bodies`);
     return events;
   });
 }

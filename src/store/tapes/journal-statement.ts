@@ -24,7 +24,7 @@ export interface Flush {
   appends: readonly Append[];
 }
 
-/** An item that was written. Its events have the seqs from firstSeq on. */
+/** An item that the flush wrote. Its events have the seqs from firstSeq on. */
 export interface Applied {
   taskId: string;
   firstSeq: bigint;
@@ -41,8 +41,8 @@ export interface FlushResult {
  * Writes a flush in one statement and one commit. It creates tasks with their request_ids, updates the tasks whose
  * fence holds, numbers and inserts the events, and ends tasks. A task's status and `final` commit together.
  *
- * An item that is missing in the result was not written at all. Either its fence did not hold, its request_id was
- * taken, or it had been written before. So a retry never writes an item twice.
+ * If an item is missing in the result, the statement wrote nothing of it. Either its fence did not hold, its request_id
+ * was taken, or an earlier flush had written it. So a retry never writes an item twice.
  *
  * A task whose exclusive key is held is created `blocked`. The key may be released before the commit. So after the
  * commit, the caller must have a claim check the key (`keys` of claimTasks), and likewise the keys of ended tasks.
@@ -163,7 +163,7 @@ const APPENDS = arrayTable<Append>([
  * body.
  *
  * A flush has many events and few items, so these columns are written directly as Postgres's text of an array. A driver
- * that builds this text from lists takes more memory than all the rest of a flush. Numbers and types need no quoting.
+ * that builds this text from lists takes more memory for it than for anything else. Numbers and types need no quoting.
  * The bodies are one JSON array, whose elements Postgres returns unchanged. In an array of texts, each quote would be
  * escaped here and unescaped in Postgres.
  */

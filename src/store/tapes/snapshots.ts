@@ -5,7 +5,7 @@ import type { Snapshot } from "../../domain/snapshot.ts";
 import type { Database } from "../schema.ts";
 
 /**
- * The longest time that a transaction of the service may be open. PostgreSQL stores only 32 bits of the number of the
+ * A time for which no transaction of the service stays open. PostgreSQL stores only 32 bits of the number of the
  * transaction that wrote a row. The row's time tells transactions apart whose numbers differ by a multiple of 2^32.
  */
 const TRANSACTION_MS_MAX = 60 * 60 * 1_000;
