@@ -69,8 +69,8 @@ export interface StoreFigures {
 const UNWATCHED: PoolWatch = { dropped() {}, exhausted() {} };
 
 /**
- * Opens the database. A server is connected to by the first statement, so the server may be down until then. Every
- * statement that fails because the database cannot be reached throws StoreUnavailable.
+ * Opens the database. The first statement connects to the server, so the server may be down until then. Every statement
+ * that fails because the database cannot be reached throws StoreUnavailable.
  *
  * @throws DataDirInUse, InvalidDatabaseUrl
  */
@@ -84,7 +84,7 @@ function openServer(location: ServerLocation, watch: PoolWatch): Store {
   const pool = new ConnectionPool({ dialer, max, watch, isChecked: !mayBeUnusable });
   const errors = noErrors();
   const open = (priority: boolean) => {
-    // The end of one Kysely instance leaves the pool open: the store closes the pool.
+    // Closing one Kysely instance leaves the pool open. The store closes the pool itself.
     const lender = { connect: () => pool.connect({ priority }), end: () => Promise.resolve(), options: {} };
     const dialect = new PostgresDialect({ pool: lender as unknown as PostgresPool });
     return new Kysely<Database>({ dialect: translating(dialect, errors) });

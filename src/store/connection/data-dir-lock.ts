@@ -16,6 +16,7 @@ export class DataDirInUse extends Error {
   }
 }
 
+/** The lock of a data folder, until it is released. */
 export interface DataDirLock {
   release(): Promise<void>;
 }
@@ -78,7 +79,7 @@ function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-/** @returns null if the path is taken */
+/** Listens on a path. @returns null if the path is taken */
 function listen(path: string): Promise<Server | null> {
   const server = createServer((socket) => socket.destroy());
   return new Promise((resolve, reject) => {

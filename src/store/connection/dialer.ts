@@ -43,7 +43,7 @@ export class Dialer {
     this.#mayBeUnusable = mayBeUnusable;
   }
 
-  /** @throws NotWritable, DatabaseMisconfigured, and errors of the driver */
+  /** Opens a connection. @throws NotWritable, DatabaseMisconfigured, and errors of the driver */
   async dial(): Promise<Dialed> {
     const { endpoints } = this.#address;
     const inOrder = this.#last === null ? endpoints : [this.#last, ...endpoints.filter((each) => each !== this.#last)];

@@ -28,7 +28,8 @@ export class NamedClient extends pg.Client {
 
   constructor(config?: pg.ClientConfig) {
     super({ ...config, types: BIGINT_TYPES });
-    // An error event without a listener would end the process. The statement on the connection has failed already.
+    // If a lent connection breaks, its statement fails anyway. Without a listener, the error event would end the
+    // process.
     this.on("error", () => {});
   }
 

@@ -192,7 +192,7 @@ export class ConnectionPool {
     } catch (error) {
       // The open connections may lead to the same server, or still to the primary.
       if (error instanceof NotWritable) this.#checkSoon();
-      // The connection was meant for the first waiter.
+      // The connection was meant for the waiter that has waited longest.
       this.#line.next({ isOrdinaryLet: this.#ordinaryBusy < this.#ordinaryMax })?.reject(new StoreUnavailable(error));
     } finally {
       this.#dialing--;

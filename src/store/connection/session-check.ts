@@ -87,7 +87,7 @@ export class DatabaseMisconfigured extends Error {
   }
 }
 
-/** @throws DatabaseMisconfigured, NotWritable */
+/** Checks that a session can be used. @throws DatabaseMisconfigured, NotWritable */
 export function requireUsable(facts: SessionFacts): void {
   const { database, encoding } = facts;
   if (encoding !== "UTF8") {

@@ -30,7 +30,9 @@ export async function tlsTries({ mode, rootCert, cert, key }: TlsSettings): Prom
   return mode === "prefer" ? [encrypted, false] : [encrypted];
 }
 
-/** Follows libpq: if a root certificate is given, `require` verifies that this authority signed the server's one. */
+/**
+ * Follows libpq: if a root certificate is given, `require` verifies that its authority signed the server's certificate.
+ */
 function verifiedBy(mode: TlsMode, hasRoot: boolean): Verified {
   if (mode === "verify-full") return "name";
   return mode === "verify-ca" || (mode === "require" && hasRoot) ? "authority" : "nothing";
