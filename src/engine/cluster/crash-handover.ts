@@ -5,10 +5,10 @@ import type { TaskControl } from "../attempt/task-control.ts";
 import type { Runner } from "./runner.ts";
 import type { Session } from "./session.ts";
 
-/** One commit's worth. */
+/** The most tasks in one commit. */
 const BATCH_MAX = 100;
 
-/** Stores what a crashing process still can: which attempt's code crashed it, and that the other attempts did not. */
+/** Stores, before a process crashes, which attempt's code crashed it and that the other attempts did not. */
 export class CrashHandover {
   readonly #control: TaskControl;
   readonly #runner: Runner;
@@ -17,7 +17,7 @@ export class CrashHandover {
 
   constructor(parts: {
     control: TaskControl;
-    /** Of this process's own kinds: tasks of workers survive the crash. */
+    /** The runner of this process's own kinds. Tasks of workers survive the crash. */
     runner: Runner;
     crashesMax: number;
     session: () => Session | undefined;
@@ -28,21 +28,21 @@ export class CrashHandover {
     this.#session = parts.session;
   }
 
-  /** The attempts whose code runs in this process. */
+  /** Returns the attempts whose code runs in this process. */
   running(): AttemptRef[] {
     return this.#runner.executor.attempts();
   }
 
   /**
    * Ends the attempt whose code crashed the process, hands over the other tasks that run here, and closes the session.
-   * Other servers find what is left as lost. @throws StoreUnavailable
+   * Sweepers of other servers find the remaining tasks as lost. @throws StoreUnavailable
    */
   async handOver({ taskId, attempt }: AttemptRef, error: unknown): Promise<void> {
     const session = this.#session();
     if (session === undefined) return;
     void this.#runner.stopClaiming();
     const { id: lease } = session;
-    const message = `the code of the task took its process down: ${messageOf(error)}`;
+    const message = `the task's code crashed its process: ${messageOf(error)}`;
     const death = { crashesMax: this.#crashesMax, message };
     await this.#control.changeCrashed({ taskId, lease, attempt }, (task, context) =>
       endWithProcess(task, death, context),

@@ -5,29 +5,30 @@ import type { FoundOffer, KindOffer } from "../../domain/session.ts";
 import type { Task } from "../../domain/task.ts";
 import type { TaskView } from "../api/task-engine.ts";
 
-/** How long it is known who has a kind, for people to see. Processes come and go. */
-const KNOWN_MS = 1_000;
-/** Of so many kinds: callers may ask for any name. */
-const KNOWN_MAX = 1_000;
+/** How long the directory caches whether a kind is missing. Only task views use the cache; processes come and go. */
+const CACHE_MS = 1_000;
+/** The most kinds in the cache. There is a bound because callers may ask for any name. */
+const CACHED_KINDS_MAX = 1_000;
 
 /**
- * Who has which kind: this process, another that lives, or nobody. A task of a kind that another has is stored here and
- * run there; one of a kind that nobody has waits until somebody comes who has it, unless that is to be refused.
+ * Finds the process that has a kind: this process, another live process, or none. If another process has the kind, this
+ * process stores the task and the other process runs it. If no process has the kind, the task waits until one joins,
+ * unless `unknownKinds` says to refuse the start.
  */
 export class KindDirectory {
   readonly #own: ReadonlyMap<string, Kind>;
   readonly #offerHere: (kind: string) => KindOffer | undefined;
   readonly #unknownKinds: "wait" | "refuse";
   readonly #readOffer: (kind: string) => Promise<FoundOffer | undefined>;
-  /** Of the kinds that were asked for: whether nobody who is alive has them. */
-  readonly #known = new Map<string, { isMissing: Promise<boolean>; untilMs: number }>();
+  /** Whether no live process has a kind, by kind. */
+  readonly #cache = new Map<string, { isMissing: Promise<boolean>; untilMs: number }>();
 
   constructor(parts: {
     own: ReadonlyMap<string, Kind>;
-    /** What workers that are connected to this process say of a kind. */
+    /** Returns what the workers connected to this process offer of a kind. */
     offerHere: (kind: string) => KindOffer | undefined;
     unknownKinds: "wait" | "refuse";
-    /** What a session says of a kind, one that is alive if there is one. @throws StoreUnavailable */
+    /** Reads a session's offer of a kind, from a live session if there is one. @throws StoreUnavailable */
     readOffer: (kind: string) => Promise<FoundOffer | undefined>;
   }) {
     this.#own = parts.own;
@@ -37,10 +38,10 @@ export class KindDirectory {
   }
 
   /**
-   * What is to be known of a kind for a start.
+   * Returns what a start needs to know of a kind.
    *
-   * @returns kind: null where it is not this process's: then only those who have it can check the params.
-   *   isUnvalidated: they are to do that before the task can be claimed
+   * @returns kind: null if this process does not have it; then only a process that has it can validate the params.
+   *   isUnvalidated: whether such a process must validate the task before it can be claimed
    * @throws KindUnknown, StoreUnavailable
    */
   async find(name: string): Promise<{ kind: Kind | null; retry: RetrySettings; isUnvalidated: boolean }> {
@@ -52,7 +53,7 @@ export class KindDirectory {
     return { kind: null, retry: {}, isUnvalidated: true };
   }
 
-  /** Adds whether the task waits for a worker or server that has its kind: false where that is unknown now. */
+  /** Adds whether the task waits for a worker or server that has its kind; false if that is unknown now. */
   async withAvailability(task: Task): Promise<TaskView> {
     const isPending = task.status === "pending" && !this.#own.has(task.kind);
     const awaitsWorker = isPending && this.#offerHere(task.kind) === undefined && (await this.#isMissing(task.kind));
@@ -60,18 +61,18 @@ export class KindDirectory {
   }
 
   #isMissing(kind: string): Promise<boolean> {
-    const known = this.#known.get(kind);
-    if (known !== undefined && performance.now() < known.untilMs) return known.isMissing;
+    const cached = this.#cache.get(kind);
+    if (cached !== undefined && performance.now() < cached.untilMs) return cached.isMissing;
     const isMissing = this.#readOffer(kind).then(
       (offer) => offer?.isAlive !== true,
       () => {
-        this.#known.delete(kind); // The next one asks again.
+        this.#cache.delete(kind); // The next call reads again.
         return false;
       },
     );
-    this.#known.delete(kind);
-    this.#known.set(kind, { isMissing, untilMs: performance.now() + KNOWN_MS });
-    if (this.#known.size > KNOWN_MAX) this.#known.delete(this.#known.keys().next().value!);
+    this.#cache.delete(kind);
+    this.#cache.set(kind, { isMissing, untilMs: performance.now() + CACHE_MS });
+    if (this.#cache.size > CACHED_KINDS_MAX) this.#cache.delete(this.#cache.keys().next().value!);
     return isMissing;
   }
 }

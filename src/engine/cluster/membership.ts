@@ -14,13 +14,13 @@ import type { EngineObserver } from "../api/engine-metrics.ts";
 
 export interface MembershipSettings {
   namespace: string;
-  /** How long code may go on after it was told to stop. */
+  /** How long code may run on after it was asked to stop, in ms. */
   cancelGraceMs: number;
-  /** How long after its death a process's tasks become anybody's. */
+  /** Lease duration in ms. After it expires, other servers may take the tasks of a dead process. */
   leaseMs: number;
-  /** How many attempts of a task in a row may end with their process, before the task does. */
+  /** After how many consecutive process deaths during its attempts a task ends, whatever attempts it has left. */
   crashesMax: number;
-  /** Whether processes tell each other of their commits; without it they find out by looking, once a second. */
+  /** Whether servers notify each other of their commits. Without notifications, they poll once a second. */
   notify: boolean;
 }
 
@@ -29,7 +29,7 @@ interface MembershipParts {
   settings: MembershipSettings;
   kinds: readonly KindOffer[];
   feed: Feed;
-  /** This process's own, among all that run tasks through it. */
+  /** The runner of this process's own kinds, in addition to those of its workers. */
   runner: Runner;
   runners: Runners;
   control: TaskControl;
@@ -38,8 +38,8 @@ interface MembershipParts {
 }
 
 /**
- * This process as one of those that serve a namespace: its session, and the loops that take over from the dead and keep
- * up with what the others do. There is no leader; each does its part, and every write is fenced.
+ * The membership of this server in a namespace: its session, and the loops that take over tasks of dead processes and
+ * follow the commits of other servers. There is no leader: every server runs the same loops, and every write is fenced.
  */
 export class Membership {
   readonly session: Session;
@@ -100,7 +100,7 @@ export class Membership {
   /** Opens the session and starts the loops. @throws StoreUnavailable */
   static async join(parts: MembershipParts): Promise<Membership> {
     const { store, settings, kinds, runner, runners, log } = parts;
-    // Nobody else can have this database open: what earlier processes owned need not wait for their lease to run out.
+    // No other process can have this database open, so the tasks of earlier processes need not wait for lease expiry.
     if (store.exclusive) await expireServerSessions(store.priorityDb);
     const session = await Session.open({
       db: store.priorityDb,
@@ -129,7 +129,7 @@ export class Membership {
     return membership;
   }
 
-  /** Ends the loops and the session. What it owned still is taken now: there may be no other process that would. */
+  /** Stops the loops and closes the session. Takes the tasks that it still owned: there may be no other server. */
   async leave(): Promise<void> {
     this.#runners.remove(this.#runner);
     await Promise.all([this.#runner.stop(), ...this.#loops.map((loop) => loop.stop())]);

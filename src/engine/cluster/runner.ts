@@ -14,24 +14,24 @@ import { TaskValidator } from "../maintenance/task-validator.ts";
 import { Reconciler } from "../maintenance/reconciler.ts";
 import type { Session } from "./session.ts";
 
-/** What every runner of a process has in common. */
+/** The parts that all runners of a process share. */
 export interface RunnerSurroundings extends Omit<ExecutorParts, "host" | "slots" | "onFree"> {
   db: Kysely<Database>;
   feed: Feed;
-  /** How many attempts of a task in a row may end with their process. */
+  /** After how many consecutive process deaths during its attempts a task ends. */
   crashesMax: number;
 }
 
 /**
- * Runs tasks under a session: those of this process's kinds under its own, and those of a worker that is connected
- * under the worker's. Claims what waits for its kinds, and holds what it runs against what is stored.
+ * Runs tasks under one session: tasks of this process's kinds under the server's session, or tasks of a connected
+ * worker under the worker's session. Claims waiting tasks of its kinds, and compares running tasks with stored ones.
  */
 export class Runner {
   readonly executor: Executor;
   readonly #kinds: ReadonlyMap<string, KindOffer>;
   readonly #parts: RunnerSurroundings;
   readonly #host: AttemptHost;
-  /** Whether it may be given tasks at all. */
+  /** Whether the runner may be assigned tasks at all. */
   readonly #isReady: () => boolean;
   #joined: { session: Session; claimer: Claimer; reconciler: Reconciler; validator: TaskValidator } | null = null;
   #isClaiming = false;
@@ -58,7 +58,7 @@ export class Runner {
     });
   }
 
-  /** Begins to take tasks, under a session that is open. */
+  /** Starts to claim tasks under an open session. */
   start(session: Session): void {
     const { executor } = this;
     const { db, namespace, crashesMax, feed, control, observer, log } = this.#parts;
@@ -90,12 +90,12 @@ export class Runner {
     for (const loop of [claimer, reconciler, validator]) loop.start();
   }
 
-  /** Goes on with an attempt that is stored as running under the session. */
+  /** Continues an attempt that is stored as running under the session. */
   resume({ task, ...state }: OwnedTask): void {
     this.executor.run(task, { lease: task.lease!, ...state, isResumed: true });
   }
 
-  /** Releases a task that its host has never received, back to pending. It does not count as an attempt. */
+  /** Releases a task that its host has never received. The task is pending again, and its attempt does not count. */
   async releaseTask({ task: { taskId, attempt, lease } }: OwnedTask): Promise<void> {
     const fence = { taskId, lease: lease!, attempt };
     await this.#parts.control.changeUnrun(fence, "unreached", (task, context) =>
@@ -106,18 +106,18 @@ export class Runner {
   async #runOrRelease(unstarted: OwnedTask, session: Session): Promise<void> {
     const { task, ...state } = unstarted;
     if (this.#host.runsUnstartedTasks) this.executor.run(task, { lease: session.id, ...state });
-    // Else another server may have assigned it to the worker, on a later stream.
+    // If the session is not current, another server may have assigned the task to the worker on a later stream.
     else if (await session.isCurrent()) await this.releaseTask(unstarted);
   }
 
-  /** The session that a task of the kind can be started under at once: null where there is none, or something waits. */
+  /** Returns the lease to start a task of the kind under at once; null if there is none, or older tasks may wait. */
   leaseFor(kind: string): string | null {
     if (this.#joined === null || !this.#isClaiming || !this.#kinds.has(kind)) return null;
     const { session, claimer } = this.#joined;
     return session.isFresh && this.#isReady() && !claimer.hasBacklog ? session.id : null;
   }
 
-  /** What its session says that it runs. */
+  /** Returns the kinds that its session offers. */
   get offers(): KindOffer[] {
     return [...this.#kinds.values()];
   }
@@ -126,36 +126,41 @@ export class Runner {
     return this.#kinds.get(kind);
   }
 
-  /** A task was stored that waits. @param kind undefined: of any, if there is one at all @param exclusiveKey that it may be waiting for */
+  /**
+   * Called when a waiting task was stored.
+   *
+   * @param kind undefined: tasks of any kind may wait, or none
+   * @param exclusiveKey the key that the task may wait for
+   */
   onWaiting(kind?: string, exclusiveKey: string | null = null): void {
     if (exclusiveKey !== null) this.onFreeKey(exclusiveKey);
     else if (kind === undefined) this.#joined?.claimer.onChance();
     else if (this.#kinds.has(kind)) this.#joined?.claimer.onWaiting();
   }
 
-  /** An exclusive key may have become free: the next task that waits for it is to be claimed, or unblocked for others. */
+  /** Called when an exclusive key may have become free. Claims the next task of the key, or unblocks it for others. */
   onFreeKey(exclusiveKey: string): void {
     this.#joined?.claimer.onFreeKey(exclusiveKey);
   }
 
-  /** A task was stored that has to be validated. */
+  /** Called when a task was stored that must be validated. */
   onUnvalidated(kind: string): void {
     if (this.#kinds.has(kind)) this.#joined?.validator.onUnvalidated();
   }
 
-  /** Somebody else has touched a task that runs here, or may have. */
+  /** Called when another process has changed, or may have changed, a task that runs here. */
   onTouched(): void {
     this.#joined?.reconciler.onTouched();
   }
 
-  /** Takes no more tasks. Resolves when none is on its way any more; what runs here goes on. */
+  /** Stops claiming tasks. Resolves when no claimed task is on its way any more. Running tasks continue. */
   async stopClaiming(): Promise<void> {
     this.#isClaiming = false;
     await Promise.all([this.#joined?.claimer.stop(), this.#joined?.validator.stop()]);
     await this.executor.whenUnreserved();
   }
 
-  /** Ends its loops. The session is left to who has opened it. */
+  /** Stops the loops. The session stays open: its opener closes it. */
   async stop(): Promise<void> {
     await this.stopClaiming();
     await this.#joined?.reconciler.stop();

@@ -4,7 +4,7 @@ import { UNSTORED_MS } from "../maintenance/reconciler.ts";
 import type { Runner } from "./runner.ts";
 import type { EngineGauges } from "../api/engine-metrics.ts";
 
-/** All that run tasks through this process: itself, and the workers that are connected to it. */
+/** All runners of this process: one for its own kinds, and one for each connected worker. */
 export class Runners {
   readonly #runners = new Set<Runner>();
 
@@ -16,7 +16,7 @@ export class Runners {
     this.#runners.delete(runner);
   }
 
-  /** What one of them says of a kind. */
+  /** Returns a runner's offer of a kind; undefined if no runner has the kind. */
   offerOf(kind: string): KindOffer | undefined {
     for (const runner of this.#runners) {
       const offer = runner.offerOf(kind);
@@ -26,9 +26,10 @@ export class Runners {
   }
 
   /**
-   * Holds a slot for a task of the kind where the most are free, so that those who have it share the load.
+   * Reserves a slot for a task of the kind at the runner with the most free slots, so the runners of a kind share the
+   * load.
    *
-   * @returns null where none is free, or older tasks may be waiting for one; else the slot is to be released
+   * @returns null if no slot is free, or older tasks may wait for one; otherwise the caller must release the slot
    */
   reserve(kind: string): { runner: Runner; lease: string } | null {
     let best: { runner: Runner; lease: string } | null = null;
@@ -42,7 +43,7 @@ export class Runners {
     return best;
   }
 
-  /** How many run through them, and how many could. */
+  /** Counts the running tasks, slots and unstored ends of all runners. */
   gauges(): Pick<EngineGauges, "running" | "slots" | "freeSlots" | "unstoredEnds"> {
     const running = new Map<string, number>();
     let slots = 0;
@@ -57,40 +58,45 @@ export class Runners {
     return { running, slots, freeSlots, unstoredEnds };
   }
 
-  /** Whether a task runs by one of them. */
+  /** Whether a runner runs the task. */
   has(taskId: string): boolean {
     for (const { executor } of this.#runners) if (executor.has(taskId)) return true;
     return false;
   }
 
-  /** Tells the code of a task to stop, if it runs by one of them. */
+  /** Asks the code of a task to stop, if a runner runs the task. */
   stop(taskId: string, because: StopReason): void {
     for (const { executor } of this.#runners) executor.stop(taskId, because);
   }
 
-  /** A task was stored that waits. @param kind undefined: of any, if there is one at all @param exclusiveKey that it may be waiting for */
+  /**
+   * Called when a waiting task was stored.
+   *
+   * @param kind undefined: tasks of any kind may wait, or none
+   * @param exclusiveKey the key that the task may wait for
+   */
   onWaiting(kind?: string, exclusiveKey: string | null = null): void {
     for (const runner of this.#runners) {
       if (kind === undefined || runner.offerOf(kind) !== undefined) runner.onWaiting(kind, exclusiveKey);
     }
   }
 
-  /** An exclusive key may have become free. One of them sees to it: for what another runs it lets that claim. */
+  /** Called when an exclusive key may have become free. One runner is enough: it unblocks tasks of others too. */
   onFreeKey(exclusiveKey: string): void {
     for (const runner of this.#runners) return runner.onFreeKey(exclusiveKey);
   }
 
-  /** A task was stored that has to be validated. */
+  /** Called when a task was stored that must be validated. */
   onUnvalidated(kind: string): void {
     for (const runner of this.#runners) runner.onUnvalidated(kind);
   }
 
-  /** Others may have touched any task. */
+  /** Called when another process may have changed any task. */
   onTouched(): void {
     for (const runner of this.#runners) runner.onTouched();
   }
 
-  /** Others have touched these. */
+  /** Called when another process has changed these tasks. */
   onTouchedTasks(taskIds: readonly string[]): void {
     for (const runner of this.#runners) if (taskIds.some((id) => runner.executor.has(id))) runner.onTouched();
   }

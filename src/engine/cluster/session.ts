@@ -20,8 +20,8 @@ import { Loop } from "../../async/loop.ts";
 export const RENEWALS = 5;
 
 /**
- * An owner of tasks: one row, renewed several times within its lease, however many tasks it owns. When the row runs out
- * any server may take the tasks; when it is gone, they have been taken.
+ * The owner of tasks: one row in the database, renewed several times within its lease, however many tasks it owns.
+ * After the lease expires, any server may take the tasks. When the row is gone, the tasks have been taken.
  */
 export class Session {
   readonly #db: Kysely<Database>;
@@ -32,10 +32,10 @@ export class Session {
   readonly #loop: Loop;
   #fence: SessionFence = { sessionId: uuidv7(), connection: 1 };
   #renewedAt = 0;
-  /** When it was renewed again after it had run out. */
+  /** When the session was renewed after its lease had expired, by performance.now(). */
   #resumedAt = -Infinity;
   #peers = 0;
-  /** What its runner has found last. */
+  /** The stalled tasks that its runner reported last. */
   #stalled: readonly StalledTask[] = [];
 
   private constructor({ db, log, mayRenew = () => true, onLost, ...row }: SessionParts) {
@@ -47,7 +47,7 @@ export class Session {
     this.#loop = new Loop({ name: "session", everyMs: row.leaseMs / RENEWALS, log, turn: () => this.#renew() });
   }
 
-  /** This process as one that serves: it goes on under a new session when its own is lost. @throws StoreUnavailable */
+  /** Opens the session of this server. If it is lost, the server continues under a new one. @throws StoreUnavailable */
   static async open(parts: ServerParts): Promise<Session> {
     const session = new Session({ ...parts, host: hostname(), pid: process.pid, tokenDigest: null });
     await session.#open();
@@ -55,7 +55,7 @@ export class Session {
     return session;
   }
 
-  /** A worker that is connected to this process: when its session is lost, that is over. @throws StoreUnavailable */
+  /** Opens the session of a connected worker. If it is lost, the connection ends. @throws StoreUnavailable */
   static async openWorker(parts: WorkerParts): Promise<Session> {
     const session = new Session(parts);
     await session.#open();
@@ -63,7 +63,7 @@ export class Session {
     return session;
   }
 
-  /** The same worker by another stream. @returns undefined: its session is gone @throws StoreUnavailable */
+  /** Resumes a worker's session on a new stream. @returns undefined if the session is gone @throws StoreUnavailable */
   static async resumeWorker(sessionId: string, parts: WorkerParts): Promise<Session | undefined> {
     const session = new Session(parts);
     const askedAt = performance.now();
@@ -75,57 +75,58 @@ export class Session {
     return session;
   }
 
-  /** What its tasks carry as their lease. */
+  /** Returns the session's id, which its tasks hold as their lease. */
   get id(): string {
     return this.#fence.sessionId;
   }
 
-  /** Whether it was renewed within its lease, by this process's clock: else others may think that it is dead. */
+  /** Whether the session was renewed within its lease, by this process's clock. If not, it may count as dead. */
   get isFresh(): boolean {
     return performance.now() - this.#renewedAt < this.#row.leaseMs;
   }
 
   /**
-   * Whether others that look dead are dead. After an outage every session has run out: each process that lives gets the
-   * time to renew its own before any takes tasks from another.
+   * Whether the processes of expired sessions are dead. After an outage every lease has expired. Live processes get
+   * half a lease to renew their sessions before any server takes their tasks.
    */
   get maySweep(): boolean {
     return this.isFresh && performance.now() - this.#resumedAt > this.#row.leaseMs / 2;
   }
 
-  /** Whether other servers serve the namespace: as of the last renewal, or because one has shown itself since. */
+  /** Whether other servers serve the namespace, as of the last renewal or of a wakeup since then. */
   get hasPeers(): boolean {
     return this.#peers > 0;
   }
 
-  /** Whether it is there still, and has not gone to another stream since. @throws StoreUnavailable */
+  /** Whether the session still exists and no other stream has resumed it. @throws StoreUnavailable */
   isCurrent(): Promise<boolean> {
     return isCurrentSession(this.#db, this.#fence);
   }
 
-  /** The tasks that it owns and that do not run: stored with the next renewal. */
+  /** Sets the tasks that the session owns and that do not run. The next renewal stores them. */
   reportStalled(stalled: readonly StalledTask[]): void {
     this.#stalled = stalled;
   }
 
+  /** Called when a wakeup of another server arrives. */
   onPeer(): void {
     this.#peers = Math.max(1, this.#peers);
   }
 
-  /** Says that it is about to end: if it is killed now, that says nothing of its tasks. Best effort. */
+  /** Stores that the process is about to end. If it is killed after that, its tasks are not suspected. Best effort. */
   async announceLeave(): Promise<void> {
     await announceLeave(this.#db, this.#fence).catch((error: unknown) => {
-      this.#log.warn({ err: error, session_id: this.id }, "a session could not say that it is about to end");
+      this.#log.warn({ err: error, session_id: this.id }, "session: leave not announced");
     });
   }
 
-  /** Stops renewing and removes the row. Tasks that it owns still are anybody's from then on. */
+  /** Stops renewing and removes the row. Any server may then take the tasks that the session still owns. */
   async close(): Promise<void> {
     await this.leave();
     await closeSession(this.#db, this.#fence);
   }
 
-  /** Stops renewing: the worker may resume it elsewhere until its lease has run out. */
+  /** Stops renewing. A worker may resume its session on another stream until the lease expires. */
   leave(): Promise<void> {
     return this.#loop.stop();
   }
@@ -134,7 +135,7 @@ export class Session {
     const askedAt = performance.now();
     await openSession(this.#db, { ...this.#row, sessionId: this.id });
     this.#renewedAt = askedAt;
-    await this.#lookForPeers();
+    await this.#countPeers();
   }
 
   async #renew(): Promise<void> {
@@ -144,24 +145,21 @@ export class Session {
     if (await renewSession(this.#db, { ...this.#fence, leaseMs, stalled: this.#stalled })) {
       if (!this.isFresh) this.#resumedAt = performance.now();
       this.#renewedAt = askedAt;
-      return this.#lookForPeers();
+      return this.#countPeers();
     }
     if (this.#row.tokenDigest !== null) {
-      this.#log.warn({ session_id: this.id }, "a worker's session has run out, or goes on by another stream");
+      this.#log.warn({ session_id: this.id }, "session: worker session expired, or resumed on another stream");
       this.#renewedAt = -Infinity;
       return this.#onLost();
     }
-    this.#log.warn(
-      { session_id: this.id },
-      "the session had run out and its tasks were taken: going on under a new one",
-    );
+    this.#log.warn({ session_id: this.id }, "session: expired and its tasks taken, continuing under a new session");
     this.#fence = { sessionId: uuidv7(), connection: 1 };
     this.#onLost();
     await this.#open();
   }
 
-  /** Only servers do: they tell each other what they write. */
-  async #lookForPeers(): Promise<void> {
+  /** Counts the other servers. A worker's session needs no peers: only servers notify each other of commits. */
+  async #countPeers(): Promise<void> {
     const { tokenDigest, namespace } = this.#row;
     if (tokenDigest === null) this.#peers = await countPeers(this.#db, { sessionId: this.id, namespace });
   }
@@ -170,13 +168,13 @@ export class Session {
 interface ServerParts extends Pick<NewSession, "namespace" | "kinds" | "capacity" | "leaseMs"> {
   db: Kysely<Database>;
   log: Logger;
-  /** Called when its tasks have been taken from it. */
+  /** Called when the session is lost: its tasks were taken, or another stream has resumed it. */
   onLost: () => void;
 }
 
 interface WorkerParts extends ServerParts, Pick<NewSession, "host" | "pid"> {
   tokenDigest: string;
-  /** Whether the worker was heard of since it was last asked. */
+  /** Whether the worker has sent something recently enough to renew its session. */
   mayRenew: () => boolean;
 }
 

@@ -8,8 +8,8 @@ import { Loop } from "../../async/loop.ts";
 const POLL_MS = 1_000;
 
 /**
- * Polls once a second the followed tapes that other processes may write, and wakes the followers of those that have
- * grown, so that a lost notification only delays them. A process without peers does not poll the tasks that it runs.
+ * Polls once a second the followed tapes that other processes may write. Wakes the followers of the tapes that have
+ * grown, so a lost notification only delays them. A server without peers does not poll the tasks that it runs.
  */
 export class TapePoller {
   readonly #loop: Loop;
@@ -27,7 +27,7 @@ export class TapePoller {
     this.#loop.start();
   }
 
-  /** Polls now: a notification may have been lost. */
+  /** Polls now. Called when a notification may have been lost. */
   kick(): void {
     this.#loop.kick();
   }

@@ -1,7 +1,7 @@
 import { TASK_STATUSES } from "../../domain/task.ts";
 import type { TaskState } from "../../domain/task.ts";
 
-/** Who says it, and of which tasks. */
+/** A wakeup: the server that sends it, and the states of the tasks that it announces. */
 export interface WakeupMessage {
   sender: string;
   states: TaskState[];
@@ -10,8 +10,8 @@ export interface WakeupMessage {
 const UUID_BYTES = 16;
 
 /**
- * Puts states into as few payloads as their bound allows: the sender, then for each task its id as base64url, the
- * status as a digit and the seq, a colon before each.
+ * Encodes states into as few payloads as the bound allows. A payload has the sender, and then for each task: a colon,
+ * the id as base64url, the status as a digit, and the seq.
  */
 export function encodeWakeups({ sender, states }: WakeupMessage, bytesMax: number): string[] {
   const payloads: string[] = [];
@@ -27,16 +27,16 @@ export function encodeWakeups({ sender, states }: WakeupMessage, bytesMax: numbe
   return payload === sender ? payloads : [...payloads, payload];
 }
 
-/** Reads a payload back; what is not of this form is left out, for another version may have sent it. */
+/** Decodes a payload. Skips items of another form, which another version may have sent. */
 export function decodeWakeups(payload: string): WakeupMessage {
   const [sender = "", ...items] = payload.split(":");
   return { sender, states: items.flatMap(decodeState) };
 }
 
-/** Before what somebody sends to see whether it arrives: no sender's id begins so. */
+/** The prefix of a probe, which checks whether wakeups arrive. No sender's id begins with it. */
 const PROBE = "probe ";
 
-/** A payload that tells of no task and of no server: whoever knows its form leaves it unheard. */
+/** Encodes a probe, which announces no task and no server. Servers that know the prefix ignore it. */
 export function encodeProbe(id: string): string {
   return `${PROBE}${id}`;
 }

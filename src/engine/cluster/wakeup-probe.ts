@@ -6,11 +6,10 @@ import { encodeProbe } from "./wakeup-message.ts";
 import { wakeupChannel } from "./wakeups.ts";
 
 /**
- * Sends a wakeup to itself, the way that servers send theirs: by the pool, to a connection that listens. Servers leave
- * it unheard.
+ * Sends a probe to itself on the path of wakeups: through the pool, to a connection that listens. Servers ignore it.
  *
- * @returns how long it took, in ms; null: it did not arrive before the signal
- * @throws where nobody can listen or send
+ * @returns the delay in ms; null if the probe did not arrive before the signal fired
+ * @throws if listening or sending fails
  */
 export async function probeWakeups(
   { db, url, namespace }: { db: Kysely<Database>; url: string; namespace: string },
@@ -26,7 +25,7 @@ export async function probeWakeups(
     const sentAt = performance.now();
     await notify(db, channel, probe);
     const lost = listener.lost.then((): never => {
-      throw new Error("the connection that listens was lost");
+      throw new Error("the listening connection was lost");
     });
     const arrivedAt = await untilAborted(Promise.race([arrived.promise, lost]), signal);
     return arrivedAt === undefined ? null : arrivedAt - sentAt;

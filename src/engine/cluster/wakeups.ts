@@ -10,28 +10,31 @@ import { retryWhile } from "../../async/retry.ts";
 import { decodeWakeups, encodeWakeups, isProbe } from "./wakeup-message.ts";
 import type { EngineObserver } from "../api/engine-metrics.ts";
 
-/** Commits are gathered for so long, so that however many there are, the notifications stay few. */
+/** How long commits are gathered before they are sent, so that many commits make few notifications. */
 const GATHER_MS = 5;
-/** Tasks that one turn tells of at the most. What is left out is found by the polls. */
+/** The most tasks in one batch. The polls find the rest. */
 const GATHERED_MAX = 20_000;
-/** Messages that are waited for to come back. */
+/** How many sent payloads may be awaited before all of them are forgotten. */
 const SENT_MAX = 1_000;
 
-/** By which the servers of a namespace tell each other. A channel's name is at most 63 bytes, as is a namespace's alone. */
+/**
+ * Returns the channel on which the servers of a namespace notify each other. Its name has a hash of the namespace: a
+ * channel's name may have 63 bytes, and a namespace alone may have as many.
+ */
 export function wakeupChannel(namespace: string): string {
   return `spool_${createHash("sha256").update(namespace).digest("hex").slice(0, 16)}`;
 }
 
 /**
- * Tells the other processes of the service what this one has committed, and this one what they have. Hints alone: sent
- * after the commit and not in it, gathered for some milliseconds, lost without harm, for every wait also polls. With
- * nobody else there, nothing is sent.
+ * Notifies other servers of the commits of this process, and this process of theirs. Wakeups are only hints: they are
+ * sent after the commit, not in it, and gathered for some milliseconds. A lost wakeup does no harm, because every wait
+ * also polls. A server without peers sends nothing.
  */
 export class Wakeups {
   readonly #db: Kysely<Database>;
   readonly #url: string;
   readonly #channel: string;
-  /** Tells this process's own messages from the others'. */
+  /** Identifies the messages of this process. */
   readonly #sender = crypto.randomUUID();
   readonly #observer: EngineObserver;
   readonly #log: Logger;
@@ -41,9 +44,9 @@ export class Wakeups {
   readonly #onCaughtUp: () => void;
   readonly #stopped = new AbortController();
   #gathered = new Map<string, TaskState>();
-  /** When the oldest of them was committed. */
+  /** When the oldest gathered commit was made. */
   #gatheredSince = 0;
-  /** What was sent and has not come back, and since when it tells of something. */
+  /** The sent payloads that have not returned yet, each with the time of its batch's oldest commit. */
   readonly #sent = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> = Promise.resolve();
@@ -51,18 +54,18 @@ export class Wakeups {
 
   constructor(parts: {
     db: Kysely<Database>;
-    /** Of the server: listening takes a connection of its own. */
+    /** The URL of the database server. Listening takes a connection of its own. */
     url: string;
     namespace: string;
     observer: EngineObserver;
     log: Logger;
-    /** Whether another process is there to be told. */
+    /** Whether there are other servers to notify. */
     hasPeers: () => boolean;
-    /** Another process has shown itself. */
+    /** Called when a wakeup of another server arrives. */
     onPeer: () => void;
-    /** What another process has committed. */
+    /** Called with the task states that another server has committed. */
     onStates: (states: readonly TaskState[]) => void;
-    /** It listens, for the first time or again: what others did before may have been missed. */
+    /** Called when it begins to listen, also after an outage. Earlier wakeups of other servers may have been missed. */
     onCaughtUp: () => void;
   }) {
     this.#db = parts.db;
@@ -87,11 +90,11 @@ export class Wakeups {
     await Promise.all([this.#listening, this.#sending]);
   }
 
-  /** Gathers a commit of this process to notify the other processes. */
+  /** Adds a commit of this process to the next batch. */
   send(state: TaskState): void {
     if (!this.#hasPeers() || this.#gathered.size >= GATHERED_MAX) return;
     const gathered = this.#gathered.get(state.taskId);
-    // Commits of one task may be told in another order than they were made.
+    // Commits of one task may arrive here in another order than they were made.
     if (gathered === undefined || gathered.lastSeq <= state.lastSeq) this.#gathered.set(state.taskId, state);
     if (this.#timer !== undefined) return;
     this.#gatheredSince = performance.now();
@@ -103,21 +106,24 @@ export class Wakeups {
     const states = [...this.#gathered.values()];
     this.#gathered = new Map();
     const payloads = encodeWakeups({ sender: this.#sender, states }, NOTIFICATION_BYTES_MAX);
-    this.#expectBack(payloads);
+    this.#expectReturn(payloads);
     this.#sending = Promise.all([this.#sending, ...payloads.map((payload) => notify(this.#db, this.#channel, payload))])
       .then(() => {})
-      .catch((error: unknown) => this.#log.debug({ err: error }, "a wakeup was not sent"));
+      .catch((error: unknown) => this.#log.debug({ err: error }, "wakeups: notification not sent"));
   }
 
-  /** Its own come back to it too, by the way that the others' come, and by one clock. Those that are lost are forgotten. */
-  #expectBack(payloads: readonly string[]): void {
+  /**
+   * Expects payloads to return, to measure their delay. A server's own wakeups return on the path of all wakeups, and
+   * both times are of one clock. Lost payloads are forgotten.
+   */
+  #expectReturn(payloads: readonly string[]): void {
     if (this.#sent.size > SENT_MAX) this.#sent.clear();
     for (const payload of payloads) this.#sent.set(payload, this.#gatheredSince);
   }
 
   async #listen(): Promise<void> {
     const { signal } = this.#stopped;
-    const onOutage = (error: unknown) => this.#log.warn({ err: error }, "wakeups cannot be received: the polls go on");
+    const onOutage = (error: unknown) => this.#log.warn({ err: error }, "wakeups: listening failed, retrying");
     const isTransient = () => !signal.aborted;
     while (!signal.aborted) {
       await retryWhile(isTransient, () => this.#listenOnce(signal), { signal, onOutage }).catch(() => {});
@@ -130,7 +136,7 @@ export class Wakeups {
     const listener = await listen(this.#url, this.#channel, (payload) => this.#receive(payload));
     try {
       this.#onCaughtUp();
-      // Shows itself: a process that was alone tells nobody anything until it knows that somebody is there.
+      // Announces this server: a server without known peers sends no wakeups until another server appears.
       await notify(this.#db, this.#channel, this.#sender);
       await untilAborted(listener.lost, signal);
     } finally {
@@ -141,14 +147,14 @@ export class Wakeups {
   #receive(payload: string): void {
     if (isProbe(payload)) return;
     const { sender, states } = decodeWakeups(payload);
-    if (sender === this.#sender) return this.#cameBack(payload);
+    if (sender === this.#sender) return this.#onReturned(payload);
     this.#onPeer();
     this.#onStates(states);
   }
 
-  #cameBack(payload: string): void {
+  #onReturned(payload: string): void {
     const since = this.#sent.get(payload);
-    if (since === undefined) return; // It only showed itself.
+    if (since === undefined) return; // It only announced this server, or was forgotten.
     this.#sent.delete(payload);
     this.#observer.wakeupCame(performance.now() - since);
   }
