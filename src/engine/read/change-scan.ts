@@ -12,30 +12,29 @@ import type { EventRange } from "../../store/tapes/event-queries.ts";
 import type { Database } from "../../store/schema.ts";
 import type { FollowedPage, FollowedTask, FollowTasksQuery, TaskView } from "../api/task-engine.ts";
 
-/** How many tasks one scan finds at most. The next scan continues after the last one. */
+/** The most tapes or tasks that one scan finds. The next scan continues after the last one. */
 const TAPES_MAX = 500;
 const TASKS_MAX = 200;
 
-/** What changes are read from. */
+/** The source of changes. */
 export interface ChangeSource {
   db: Kysely<Database>;
   namespace: string;
-  /** Runs a read when its turn comes. All scans of this process share a few connections and leave the rest to others. */
+  /** Runs a read when its turn comes. All scans of this process share a few connections; other calls get the rest. */
   turn<Answer>(read: () => Promise<Answer>): Promise<Answer>;
   /** Adds what callers see besides the stored task. */
   withAvailability(task: Task): Promise<TaskView>;
 }
 
 /**
- * Scans for what is visible in a round's target and not in what has been seen: the rest of a round that is under way,
- * else all of a new round, whose target is what is visible now. The last page is empty, and its cursor is that of the
- * finished round. Every cursor holds durable snapshots only, so a round that found nothing may leave its cursor as it
- * was.
+ * Scans for changes that the round's target shows and `seen` does not. Finishes the round that is under way, or else
+ * runs a new round whose target is the current snapshot. The last page is empty, and its cursor is that of the finished
+ * round. Every cursor holds only durable snapshots, so a round without changes may leave its cursor unchanged.
  *
  * readChangedTapes and readChangedTasks find the tasks; their file has an example.
  *
- * @param mustBeDurable whether its cursor is to go on though the round finds nothing
- * @throws InvalidArgument where the database was failed over meanwhile and may have lost commits; StoreUnavailable
+ * @param mustBeDurable whether the cursor must advance even if the round finds nothing
+ * @throws InvalidArgument if the database was failed over meanwhile and may have lost commits; StoreUnavailable
  */
 export async function* scanChanges(
   source: ChangeSource,
@@ -48,7 +47,7 @@ export async function* scanChanges(
     const changes = { namespace: source.namespace, kinds, labels, seen, round: under, mustBeDurable };
     const { snapshot, isDurable, pages, end } = await scan(source, changes);
     requireComparable({ seen, round: under }, snapshot);
-    const target = under?.target ?? (isDurable ? snapshot : seen); // Where there are pages it is durable.
+    const target = under?.target ?? (isDurable ? snapshot : seen); // If there are pages, the snapshot is durable.
     for await (const tasks of pages)
       yield { seen, target, tasks, cursor: cursorAfter({ seen, target }, tasks.at(-1)!) };
     if (end === null) return yield { seen, target, tasks: [], cursor: { seen: target, round: null } };
@@ -57,9 +56,9 @@ export async function* scanChanges(
 }
 
 /**
- * Returns the cursor of a follower that has a page up to one of its tasks.
+ * Returns the cursor of a follower that has received a page up to one of its tasks.
  *
- * @param seq of the task's events the last that was given, where these are what is given
+ * @param seq the seq of the task's last event that was delivered; null if the page has states instead of events
  */
 export function cursorAfter(
   { seen, target }: Pick<FollowedPage, "seen" | "target">,
@@ -69,13 +68,13 @@ export function cursorAfter(
   return { seen, round: { target, place: { endedXid, taskId, seq } } };
 }
 
-/** What one scan has found. */
+/** The result of one scan. */
 interface Scan {
   snapshot: Snapshot;
   isDurable: boolean;
-  /** Each of one task at least. */
+  /** Each page has at least one task. */
   pages: AsyncIterable<FollowedTask[]> | Iterable<FollowedTask[]>;
-  /** Where the next scan continues; null: this was the last one. */
+  /** Where the next scan continues; null if this was the last one. */
   end: Place | null;
 }
 
@@ -122,7 +121,7 @@ interface UnseenEvents {
   range: EventRange;
 }
 
-/** Reads pages of the unseen events of some tapes, one tape after the other, each as far as the target shows it. */
+/** Reads pages of the unseen events of some tapes, one tape after the other, each up to what the target shows. */
 async function* readUnseenEvents(
   source: ChangeSource,
   tapes: readonly ChangedTape[],
@@ -143,7 +142,7 @@ async function* readUnseenEvents(
     const page = unseen.map((each, index) => ({ ...each, events: read[index] ?? [] }));
     if (page.every(({ events }) => events.length === 0)) {
       throw new StoreUnavailable(
-        new Error("events that were visible are gone: the database was failed over or restored"),
+        new Error("events that were visible before are gone: the database was failed over or restored"),
       );
     }
     yield page
@@ -159,7 +158,7 @@ function countOf(unseen: readonly UnseenEvents[]): number {
   return unseen.reduce((count, { range }) => count + Number(range.toSeq - range.fromSeq) + 1, 0);
 }
 
-/** Returns the ranges of the first of the unseen events. */
+/** Returns the ranges of the first `count` unseen events. */
 function firstOf(unseen: readonly UnseenEvents[], count: bigint): EventRange[] {
   const ranges: EventRange[] = [];
   let room = count;
@@ -179,7 +178,7 @@ interface RangeBounds {
   place: Place | null;
 }
 
-/** Returns the range of a tape that a round gives. Where the statement has not found a bound near the end, it is searched. */
+/** Returns the range of a tape that a round delivers. Searches a bound that the statement did not find near the end. */
 async function rangeOf(
   { db, turn }: ChangeSource,
   tape: ChangedTape,

@@ -1,17 +1,17 @@
 import { TaskNotFound } from "../../domain/errors.ts";
 import type { TaskState } from "../../domain/task.ts";
 
-/** How many reads are under way at once. What is asked for meanwhile goes with the next. */
-const READS_AT_ONCE = 2;
-/** How many tasks one read is of. */
+/** How many reads run at once. Calls that arrive meanwhile share the next read. */
+const MAX_CONCURRENT_READS = 2;
+/** The most tasks in one read. */
 export const STATES_MAX = 1_000;
 
-/** Reads the states of tasks; ids that are not found are left out. @throws StoreUnavailable */
+/** Reads the states of tasks. Leaves out ids that are not found. @throws StoreUnavailable */
 type ReadStates = (taskIds: readonly string[]) => Promise<TaskState[]>;
 
 /**
- * Says how far tasks have come in the store, for callers who are to see nothing older than their call. All that is
- * asked for in one turn of the event loop, and while READS_AT_ONCE reads are under way, is one read.
+ * Reads the stored states of tasks, for callers that must see nothing older than their call. Calls share one read if
+ * they come in one turn of the event loop, or while MAX_CONCURRENT_READS reads are under way.
  */
 export class CurrentStates {
   readonly #readStates: ReadStates;
@@ -23,7 +23,7 @@ export class CurrentStates {
     this.#readStates = readStates;
   }
 
-  /** @returns the state that a read gave which has begun after this call @throws TaskNotFound, StoreUnavailable */
+  /** Returns a task's state from a read that began after this call. @throws TaskNotFound, StoreUnavailable */
   read(taskId: string): Promise<TaskState> {
     let waiting = this.#waiting.get(taskId);
     if (waiting === undefined) {
@@ -44,7 +44,7 @@ export class CurrentStates {
   }
 
   #begin(): void {
-    for (; this.#reads < READS_AT_ONCE && this.#waiting.size > 0; this.#reads++) {
+    for (; this.#reads < MAX_CONCURRENT_READS && this.#waiting.size > 0; this.#reads++) {
       const batch = new Map([...this.#waiting].slice(0, STATES_MAX));
       for (const taskId of batch.keys()) this.#waiting.delete(taskId);
       void this.#answer(batch);

@@ -11,7 +11,7 @@ import type { PageQuery, TapePage } from "../api/task-engine.ts";
 import { TimingWheel } from "./timing-wheel.ts";
 import type { EngineGauges } from "../api/engine-metrics.ts";
 
-/** Bound of the pages that are cached for other followers at the same position, over all tapes. */
+/** Bound of the pages that are cached for other followers at the same position, over all tapes, in bytes. */
 const SHARED_PAGES_BYTES_MAX = 32 * 1024 * 1024;
 
 /** What a commit appended to one tape, and the status in which the commit left the task. */
@@ -26,13 +26,13 @@ export interface Committed {
 
 /**
  * The live end of the followed tapes, from three parts: the recent events in memory (RecentTapes), the wakeup of
- * followers (Subscribers), and the pages that followers at one position share (PageCache). A follower whose cursor is in
- * a tape's ring reads memory. A follower that fell behind, or came before the first commit was published, reads the
- * store until it has caught up. Followers pull: there is no queue for each, so a slow one costs nothing. Only commits are
- * published, so no follower sees an event that is not durable.
+ * followers (Subscribers), and the pages that followers at one position share (PageCache). A follower whose cursor is
+ * in a tape's ring reads memory. A follower that fell behind, or came before the first commit was published, reads the
+ * store until it has caught up. Followers pull: there is no queue for each, so a slow one costs nothing. Only commits
+ * are published, so no follower sees an event that is not durable.
  *
- * Only a subscriber reads memory. A wakeup or a poll tells the feed what other processes commit to a followed tape;
- * nothing would correct what a reader without a subscription was given.
+ * Only a subscriber reads memory. For a followed tape, wakeups and polls report the commits of other processes. Without
+ * a subscription, nothing would correct an outdated page.
  */
 export class Feed {
   readonly #tapes = new RecentTapes();
@@ -41,7 +41,7 @@ export class Feed {
   /** Followers of many tasks, which scan for changes themselves. */
   readonly #subscribers = new Subscribers(this.#wheel);
   readonly #sharedPages = new PageCache(SHARED_PAGES_BYTES_MAX);
-  /** How many pages were served. */
+  /** How many pages were served from memory. */
   #pages = 0;
 
   /** @param onCommit called with every commit of this process, followed or not */
@@ -49,7 +49,7 @@ export class Feed {
     this.#onCommit = onCommit;
   }
 
-  /** Subscribe before the first read, and nothing falls between the two. */
+  /** Subscribes to a tape. Call this before the first read, so that no commit falls between the two. */
   subscribe(taskId: string, signal: AbortSignal): Subscription {
     const tape = this.#tapes.find(taskId) ?? new RecentTape(this.#wheel);
     this.#tapes.follow(taskId, tape);
@@ -58,7 +58,7 @@ export class Feed {
     });
   }
 
-  /** For followers of many tasks: every commit wakes them, whatever the task. */
+  /** Subscribes to the commits of all tasks, for a follower of many tasks. */
   subscribeToAll(signal: AbortSignal): Subscription {
     return this.#subscribers.subscribe(signal);
   }
@@ -73,14 +73,14 @@ export class Feed {
     return (this.#tapes.findFollowed(taskId)?.subscribers.size ?? 0) > 1;
   }
 
-  /** The followed tapes that have not ended, as far as known here. */
+  /** Returns the followed tapes that have not ended, as far as this process knows. */
   followed(): string[] {
     return [...this.#tapes.followed()]
       .filter(([, { status }]) => status === null || !isTerminal(status))
       .map(([taskId]) => taskId);
   }
 
-  /** What is known of a followed task; undefined where nothing is. */
+  /** Returns the known state of a followed task; undefined if none is known. */
   state(taskId: string): { status: TaskStatus; lastSeq: bigint } | undefined {
     const tape = this.#tapes.findFollowed(taskId);
     return tape === undefined || tape.status === null ? undefined : { status: tape.status, lastSeq: tape.lastSeq };
@@ -95,7 +95,7 @@ export class Feed {
     if (tape === undefined || lastSeq <= tape.lastSeq) return;
     this.#tapes.resize(tape.ring.append(firstSeq, events, time));
     tape.status = status;
-    this.#tapes.keep(taskId, tape);
+    this.#tapes.enforceBounds(taskId, tape);
     tape.subscribers.notifyAll();
   }
 
@@ -106,12 +106,12 @@ export class Feed {
     this.observe({ taskId, status, lastSeq });
   }
 
-  /** Takes the state of a task from elsewhere: from a page of the store, a wakeup or a poll. Older states are ignored. */
+  /** Updates the state of a task from a page of the store, a wakeup or a poll. Ignores older states. */
   observe({ taskId, status, lastSeq }: TaskState): void {
     const tape = this.#tapes.find(taskId);
     if (tape === undefined || lastSeq < tape.lastSeq) return;
     if (lastSeq === tape.lastSeq) {
-      // The same tape: a status that is already terminal is never taken back.
+      // The tape has not grown. A status that is already terminal must not be undone.
       tape.status ??= status;
       return;
     }
@@ -121,13 +121,12 @@ export class Feed {
   }
 
   /**
-   * Reads a page from memory; null where the store has to be read. Status and lastSeq are of the same commit as the
-   * events.
+   * Returns a page from memory; null if the store must be read. Its status, lastSeq and events are of the same commit.
    *
-   * The followers that a commit wakes stand at one position, and read on from there as their readers do. They get the
-   * very same page object, so that it is encoded once for all.
+   * The followers that a commit wakes are at one position, and each continues at the pace of its reader. They get the
+   * very same page object, so that it is encoded only once.
    *
-   * @param seenSeq the last_seq that the reader has seen, or is to see: no older page is returned
+   * @param seenSeq the last_seq that the reader has seen or must see: no older page is returned
    */
   read(query: PageQuery, seenSeq: bigint): TapePage | null {
     const tape = this.#tapes.findFollowed(query.taskId);
@@ -137,7 +136,7 @@ export class Feed {
     return page;
   }
 
-  /** How many followers there are, and how many pages they were served. */
+  /** Returns how many followers there are, and how many pages they were served. */
   gauges(): Pick<EngineGauges, "tapeFollowers" | "taskFollowers" | "feedPages"> {
     let tapeFollowers = 0;
     for (const { subscribers } of this.#tapes.followed().values()) tapeFollowers += subscribers.size;

@@ -9,40 +9,41 @@ import { scanChanges } from "./change-scan.ts";
 import type { ChangeSource } from "./change-scan.ts";
 import type { FollowedPage, FollowTasksQuery } from "../api/task-engine.ts";
 
-/** Whether something was committed is looked at so often, though nobody said so. */
+/** How often a follower scans for changes when no wakeup arrives. */
 const POLL_MS = 1_000;
-/** A follower rests between two rounds, and longer the more they cost: it takes a third of a connection at the most. */
+/** A follower rests between two rounds, longer after a costly round, so it uses at most a third of a connection. */
 const REST_MS_MIN = 5;
 const REST_RATIO = 2;
 
 /**
- * What has been seen moves on at least so often though nothing is given. A round that finds nothing takes no part in
- * flushing the database's log until then, and what it has looked at is not held for seen while the log is behind.
+ * How long the `seen` of a cursor may stay the same while nothing is delivered. Until then, a round that finds nothing
+ * takes no part in flushing the database's log. While the log is behind, the snapshot of such a round does not become
+ * `seen`.
  */
 const SEEN_MS_MAX = 10_000;
 
-/** How many reads of the store are under way at once for all who follow many tasks: the rest of it is for the others. */
-const READS_AT_ONCE = 2;
+/** How many reads of the store run at once for all followers of many tasks. Other calls get the other connections. */
+const MAX_CONCURRENT_READS = 2;
 
-/** What those who follow many tasks stand on. */
+/** The source of the followers of many tasks. */
 export interface FollowSource extends ChangeSource {
   feed: Feed;
 }
 
-/** One for all who follow: what they read in turn, they read by this. */
+/** Opens a source. All followers of many tasks share one, because it limits their reads together. */
 export function openFollowSource(parts: Omit<FollowSource, "turn">): FollowSource {
-  const limit = pLimit(READS_AT_ONCE);
+  const limit = pLimit(MAX_CONCURRENT_READS);
   return { ...parts, turn: (read) => limit(() => readForOpenStream(read)) };
 }
 
 /**
- * Gives what is new of many tasks, in pages, each of which can be come back after. Nothing is kept of one task or for
- * one follower between two rounds: the store says what has changed since the snapshot that the cursor holds, and the
- * feed only when to ask. The first page comes at once, empty; after heartbeatMs without news comes another empty one.
+ * Yields the changes of many tasks in pages. A follower can resume after any page. Between two rounds, the server holds
+ * no state for a task or a follower: the store finds the changes since the cursor's snapshot, and the feed only signals
+ * when to scan. The first page comes at once and is empty. After heartbeatMs without changes, another empty page comes.
  *
- * Every cursor that is given survives a crash of the database: it holds durable snapshots only.
+ * Every cursor survives a crash of the database, because it holds only durable snapshots.
  *
- * @throws InvalidArgument for a cursor that is not of this database, too old, or from before a failover that may have
+ * @throws InvalidArgument for a cursor that is of another database, too old, or from before a failover that may have
  *   lost commits; StoreUnavailable, or the signal's reason
  */
 export async function* followTasks(
@@ -50,13 +51,13 @@ export async function* followTasks(
   query: FollowTasksQuery,
   signal: AbortSignal,
 ): AsyncGenerator<FollowedPage> {
-  using wakeup = source.feed.subscribeToAll(signal); // Before the first scan: nothing falls between.
+  using wakeup = source.feed.subscribeToAll(signal); // Before the first scan, so that no commit falls between.
   const isGiven = query.cursor === null && !query.fromStart;
   const now = await readSnapshot(source.db, { isGiven });
   let cursor = query.cursor ?? (query.fromStart ? FROM_START : { seen: now, round: null });
   requireComparable(cursor, now);
   signal.throwIfAborted();
-  let quietSince = performance.now();
+  let idleSince = performance.now();
   let seenAt = performance.now();
   yield emptyPage(cursor);
   for (;;) {
@@ -71,15 +72,15 @@ export async function* followTasks(
       if (page.tasks.length === 0) continue;
       costMs += performance.now() - began;
       yield page;
-      quietSince = began = performance.now(); // The time that its reader takes is not a cost of the round.
+      idleSince = began = performance.now(); // The reader's time is not a cost of the round.
     }
-    if (wasBegun) continue; // On another stream: what was committed since its target woke nobody here.
+    if (wasBegun) continue; // The round began on another stream: commits since its target sent this stream no wakeup.
     costMs += performance.now() - began;
     await pause(Math.max(query.intervalMs, REST_MS_MIN, REST_RATIO * costMs), signal);
-    const leftMs = () => query.heartbeatMs - (performance.now() - quietSince);
+    const leftMs = () => query.heartbeatMs - (performance.now() - idleSince);
     await wakeup.next(Math.max(0, Math.min(POLL_MS, leftMs())));
     if (leftMs() > 0) continue;
-    quietSince = performance.now();
+    idleSince = performance.now();
     yield emptyPage(cursor);
   }
 }

@@ -8,27 +8,27 @@ import { readForOpenStream } from "./open-stream-read.ts";
 import type { TapeSource } from "./tape-source.ts";
 import type { PageQuery, TapePage, TaskEngine } from "../api/task-engine.ts";
 
-/** Past every seq: for a page that is to be read after the call that asks for it has begun. */
+/** Beyond every seq: asks for a page whose read began after the call. */
 const NOTHING_OLDER = 2n ** 63n;
 
 /**
- * Gives a tape from a position on, then live: pages in order, each event once. The first page comes at once, even
- * with no event, and shows nothing older than the call; after heartbeatMs without an event comes an empty page. Ends
- * after `final`, and at once when fromSeq is past the end of a finished tape.
+ * Yields a tape from a position on, then live: pages in order, each event once. The first page comes at once, even
+ * without events, and shows nothing older than the call. After heartbeatMs without an event, an empty page comes. Ends
+ * after `final`, and at once if fromSeq is past the end of a finished tape.
  *
  * @param fromSeq the first seq wanted, from 1
- * @param knownSeq a last_seq that was read after the call began; left out: the first page is held against the store
- * @throws TaskNotFound, StoreUnavailable, Overloaded before the first page, SeqOutOfRange for a position past last_seq + 1
- *   of a task that has not ended, or the signal's reason
+ * @param knownSeq a last_seq that was read after the call began; if left out, the first page is checked with the store
+ * @throws TaskNotFound, StoreUnavailable, Overloaded before the first page, SeqOutOfRange for a position past
+ *   last_seq + 1 of a task that has not ended, or the signal's reason
  */
 export async function* followTape(
   source: TapeSource,
   { taskId, fromSeq, heartbeatMs, knownSeq }: Parameters<TaskEngine["followTape"]>[0],
   signal: AbortSignal,
 ): AsyncGenerator<TapePage> {
-  using wakeup = source.feed.subscribe(taskId, signal); // Before the first read: nothing falls between.
-  let owed = true; // The first page, and a heartbeat, are given though they be empty.
-  let ahead: Promise<TapePage> | null = null;
+  using wakeup = source.feed.subscribe(taskId, signal); // Before the first read, so that no commit falls between.
+  let isPageDue = true; // The first page and heartbeats are yielded even if they are empty.
+  let prefetched: Promise<TapePage> | null = null;
   let isOpen = false;
   let seenSeq = knownSeq ?? (await currentSeq(source, taskId));
   const readStored = (query: PageQuery, seen: bigint): Promise<TapePage> => {
@@ -37,31 +37,31 @@ export async function* followTape(
   };
   for (let cursor = fromSeq; ;) {
     const query = { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX };
-    // A reader may come from a server that had committed what is not known here yet: only the store can tell.
-    const isKnown: boolean = ahead === null && cursor <= seenSeq + 1n;
+    // A follower may come from another server, at a position that is not known here yet. Then only the store knows it.
+    const isKnown: boolean = prefetched === null && cursor <= seenSeq + 1n;
     const live: TapePage | null = isKnown ? source.feed.read(query, seenSeq) : null;
-    const page: TapePage = live ?? (await (ahead ?? readStored(query, seenSeq)));
+    const page: TapePage = live ?? (await (prefetched ?? readStored(query, seenSeq)));
     if (cursor > page.lastSeq + 1n && !isTerminal(page.status)) throw new SeqOutOfRange(taskId, cursor, page.lastSeq);
     const isLast = !page.hasMore && isTerminal(page.status);
-    if (!isLast) signal.throwIfAborted(); // The end is given to whoever was there for it, though the server stops.
+    if (!isLast) signal.throwIfAborted(); // A follower at the end still gets it, even if the server stops.
     seenSeq = page.lastSeq;
-    // While the reader has this page the database reads the next. What is in memory takes no waiting for, and is asked
-    // for as late as can be: the more that has come by then, the fuller the page.
-    isOpen = true; // From here on it waits for the database where a new call would be refused.
-    ahead = live === null && page.hasMore ? readStored({ ...query, fromSeq: page.nextFromSeq }, seenSeq) : null;
-    ahead?.catch(() => {}); // Thrown where it is awaited, if the reader comes back for it.
-    if (ahead !== null) await setImmediate(); // The query is sent before the reader gets to work on this page.
-    if (owed || page.events.length > 0) yield page;
+    // While the reader handles this page, the database reads the next one. A page in memory needs no wait, so it is
+    // read as late as possible: more events have come by then, and the page is fuller.
+    isOpen = true; // From here on, reads wait for an overloaded database. A new call would be refused.
+    prefetched = live === null && page.hasMore ? readStored({ ...query, fromSeq: page.nextFromSeq }, seenSeq) : null;
+    prefetched?.catch(() => {}); // Thrown at the await, if the reader asks for the next page.
+    if (prefetched !== null) await setImmediate(); // Sends the query before the reader works on this page.
+    if (isPageDue || page.events.length > 0) yield page;
     cursor = page.nextFromSeq;
-    owed = false;
-    if (isLast) return; // Sound, because status and final commit together.
+    isPageDue = false;
+    if (isLast) return; // Correct, because the status and `final` commit together.
     if (page.hasMore) continue;
-    owed = !(await wakeup.next(heartbeatMs));
+    isPageDue = !(await wakeup.next(heartbeatMs));
   }
 }
 
 /**
- * Gives one page, which shows nothing older than the call, waiting up to waitMs where there is no event at fromSeq and
+ * Returns one page, which shows nothing older than the call. Waits up to waitMs while there is no event at fromSeq and
  * the task has not ended.
  *
  * @throws TaskNotFound, StoreUnavailable, or the signal's reason
@@ -85,7 +85,7 @@ export async function readEvents(
 }
 
 /**
- * Gives a task as soon as it is terminal, or as it is after waitMs.
+ * Returns a task as soon as it is terminal, or its current state after waitMs.
  *
  * @param readTask reads the task from the store
  */
@@ -113,16 +113,17 @@ async function readPage({ feed, stored }: TapeSource, query: PageQuery, seenSeq:
 }
 
 /**
- * The last seq that a call has to show, as it was at the call's beginning or later. Any other server may have written
- * to the tape without a word, so what is in memory is known to be current only where the tape has ended; else it is
- * given where it is as new as the store. Where nothing is in memory the page is to be read from the store anyway.
+ * Returns the last seq that a call must show, as of the call's beginning or later. Another server may have appended to
+ * the tape without a notification, so memory is known to be current only if the tape has ended. Otherwise, memory
+ * serves the call only if it is as new as the store. If nothing is in memory, the page is read from the store anyway.
  */
 async function currentSeq({ feed, states }: TapeSource, taskId: string): Promise<bigint> {
   const known = feed.state(taskId);
   if (known !== undefined && isTerminal(known.status)) return known.lastSeq;
   if (known === undefined && !feed.isShared(taskId)) return NOTHING_OLDER;
   const { lastSeq } = await states.read(taskId);
-  // What this process has committed it publishes within the turn in which it hears of it: memory need not be left.
+  // This process publishes its own commits in the turn in which their confirmation arrives. One turn later, memory has
+  // them, and the store need not be read.
   if ((feed.state(taskId)?.lastSeq ?? 0n) < lastSeq) await setImmediate();
   return lastSeq;
 }

@@ -2,8 +2,7 @@ import { retryWhile } from "../../async/retry.ts";
 import { Overloaded } from "../../domain/errors.ts";
 
 /**
- * Reads for a stream that is open: the read is retried while all connections to the database are taken. A new call is
- * refused then.
+ * Reads for an open stream. Retries while all connections to the database are taken; a new call would be refused.
  *
  * @throws what the read throws, except Overloaded, and the signal's reason
  */

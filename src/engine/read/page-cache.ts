@@ -2,10 +2,10 @@ import { LRUCache } from "lru-cache";
 import { bytesOf } from "../../domain/event.ts";
 import type { PageQuery, TapePage } from "../api/task-engine.ts";
 
-/** The sender of a page keeps the page encoded for as long as the page is cached: it takes twice its events' bytes. */
+/** A cached page takes twice the bytes of its events, because its sender caches the encoded page with it. */
 const ENCODED_FACTOR = 2;
 
-/** Pages that were given to one follower, for others at the same position: those used last, bounded in bytes. */
+/** A cache of pages, for other followers at the same position: the most recently used ones, bounded in bytes. */
 export class PageCache {
   readonly #pages: LRUCache<string, TapePage>;
 

@@ -8,11 +8,11 @@ interface TapeState {
 }
 
 /**
- * Whether a reader may be given a page that was made for another reader: the page is no older than what the reader has
- * seen, and it shows the tape as it is, or there are more events behind it, so that the reader reads on.
+ * Whether a reader may get a page that was made for another reader. The page must be no older than what the reader has
+ * seen. It must also show the current tape, or have more events behind it, so that the reader reads on.
  *
- * @param seenSeq the last_seq that the reader has been told of, or is to be
- * @param state the tape as it is; left out where that is not known: then a page is current if the task has ended
+ * @param seenSeq the last_seq that the reader has seen or must see
+ * @param state the current state of the tape; if it is left out, a page is current only if the task has ended
  */
 export function isReusable(page: TapePage, seenSeq: bigint, state?: TapeState): boolean {
   return page.lastSeq >= seenSeq && (page.hasMore || isCurrent(page, state));

@@ -5,7 +5,7 @@ import type { TimingWheel } from "./timing-wheel.ts";
 
 /** A tape in memory: its status and last events as far as known, and its followers. */
 export class RecentTape {
-  /** null until a commit or a read has shown it. */
+  /** null until a commit or a read reports it. */
   status: TaskStatus | null = null;
   readonly ring = new TapeRing();
   readonly subscribers: Subscribers;

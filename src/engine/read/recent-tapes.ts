@@ -1,15 +1,16 @@
 import type { RecentTape } from "./recent-tape.ts";
 
-/** Bound of all rings together, in bytes. Past it the rings of the tapes that were quiet longest are dropped. */
+/** Bound of all rings together, in bytes. Beyond it, the rings of the tapes that were idle longest are dropped. */
 const RINGS_BYTES_MAX = 128 * 1024 * 1024;
 
-/** How many tapes without a follower stay in memory, and up to which size each. */
+/** How many tapes without a follower stay in memory, and the most bytes of each. */
 const UNFOLLOWED_TAPES_MAX = 1_024;
 const UNFOLLOWED_BYTES_MAX = 32 * 1024;
 
 /**
- * The tapes in memory, bounded in bytes. A tape is here as long as it has a follower. A tape that begins in this process
- * stays for a while without one: most callers who start a task follow it next, and a short tape has ended by then.
+ * The tapes in memory, bounded in bytes. A tape is here as long as it has a follower. A tape that begins in this
+ * process stays for a while without one: most callers that start a task follow it next, and a short tape has ended by
+ * then.
  */
 export class RecentTapes {
   /** Tapes with followers. The order is that in which the tapes were last over the bound of all rings. */
@@ -31,26 +32,26 @@ export class RecentTapes {
     return this.#followed;
   }
 
-  /** A tape gets its first follower, or another one. */
+  /** Called when a tape gets a follower, its first or a further one. */
   follow(taskId: string, tape: RecentTape): void {
     this.#unfollowed.delete(taskId);
     this.#followed.set(taskId, tape);
   }
 
-  /** A tape has lost its last follower. */
+  /** Called when a tape has lost its last follower. Removes the tape. */
   unfollow(taskId: string, tape: RecentTape): void {
     if (this.#followed.get(taskId) !== tape) return;
     this.resize(tape.ring.drop());
     this.#followed.delete(taskId);
   }
 
-  /** Accounts for a change of a ring, in bytes. */
+  /** Accounts for the growth of a ring, in bytes; negative if it shrank. */
   resize(grownBytes: number): void {
     this.#bytes += grownBytes;
   }
 
-  /** Holds the bounds after events were appended to a tape. */
-  keep(taskId: string, tape: RecentTape): void {
+  /** Enforces the bounds after events were appended to a tape. */
+  enforceBounds(taskId: string, tape: RecentTape): void {
     if (tape.subscribers.size > 0) this.#boundFollowed(taskId, tape);
     else this.#boundUnfollowed(taskId, tape);
   }

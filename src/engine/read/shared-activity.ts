@@ -4,20 +4,20 @@ import { CachedQuery } from "../../async/cached-query.ts";
 
 /** How long an answer is cached for callers that ask the same. */
 const CACHE_MS = 1_000;
-/** It is cached for so many times the query time if that is longer: counting takes a tenth of a connection's time. */
+/** An answer is cached for this many times its query time if that is longer: counting uses a tenth of a connection. */
 const CACHE_FACTOR = 9;
-/** How many different questions are open or answered at once. */
-const QUESTIONS_MAX = 100;
+/** The most different queries that are running or cached at once. */
+const QUERIES_MAX = 100;
 
 /**
- * The recent activity of a namespace, counted once for all callers that ask the same at about the same time, and one
- * question after the other: a hundred watchers cost one query a second.
+ * The recent activity of a namespace. Callers that ask the same at about the same time share one count. Different
+ * queries run one after the other. A hundred callers with the same query cost one count a second.
  */
 export class SharedActivity {
   readonly #count: (query: ActivityQuery) => Promise<Activity>;
   readonly #clock: () => number;
-  readonly #questions = new Map<string, CachedQuery<Activity>>();
-  /** Resolves when nothing is being counted. */
+  readonly #queries = new Map<string, CachedQuery<Activity>>();
+  /** Resolves when no query is running. */
   #turn: Promise<void> = Promise.resolve();
 
   /** @param clock in ms, never set back */
@@ -26,20 +26,20 @@ export class SharedActivity {
     this.#clock = clock;
   }
 
-  /** @throws Overloaded, and what the counting throws */
+  /** Returns the activity, counted or cached. @throws Overloaded, and what the count throws */
   read(query: ActivityQuery): Promise<Activity> {
     const key = JSON.stringify([query.windowMs, query.stepMs, query.kinds.toSorted()]);
-    for (const [other, question] of this.#questions) if (question.isExpired) this.#questions.delete(other);
-    const known = this.#questions.get(key);
-    if (known !== undefined) return known.read();
-    if (this.#questions.size >= QUESTIONS_MAX) {
-      throw new Overloaded(`more than ${QUESTIONS_MAX} windows of activity are asked for`);
+    for (const [other, { isExpired }] of this.#queries) if (isExpired) this.#queries.delete(other);
+    const cached = this.#queries.get(key);
+    if (cached !== undefined) return cached.read();
+    if (this.#queries.size >= QUERIES_MAX) {
+      throw new Overloaded(`more than ${QUERIES_MAX} different queries of activity`);
     }
     const count = () => this.#count(query);
-    const question = new CachedQuery(count, { maxAgeMs: CACHE_MS, ageFactor: CACHE_FACTOR, clock: this.#clock });
-    this.#questions.set(key, question);
-    const answer = question.read(this.#turn);
-    this.#turn = question.settled();
+    const added = new CachedQuery(count, { maxAgeMs: CACHE_MS, ageFactor: CACHE_FACTOR, clock: this.#clock });
+    this.#queries.set(key, added);
+    const answer = added.read(this.#turn);
+    this.#turn = added.settled();
     return answer;
   }
 }

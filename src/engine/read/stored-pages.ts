@@ -5,10 +5,10 @@ import { isReusable } from "./page-freshness.ts";
 import type { PageQuery, TapePage } from "../api/task-engine.ts";
 import type { EngineGauges } from "../api/engine-metrics.ts";
 
-/** What the pages that are cached for other followers may take. */
+/** Bound of the pages that are cached for other followers, in bytes. */
 const CACHE_BYTES_MAX = 16 * 1024 * 1024;
 
-/** Where pages are read from, each of one snapshot. @throws TaskNotFound, StoreUnavailable */
+/** Reads a page from one snapshot of the store. @throws TaskNotFound, StoreUnavailable */
 export type ReadStore = (query: PageQuery) => Promise<StoredPage>;
 
 interface Reading {
@@ -17,11 +17,11 @@ interface Reading {
 }
 
 /**
- * Pages of tapes as the store has them. What several followers of one tape need at the same position is read once: they
- * are given the very same page, so that whoever encodes it may do so once for all.
+ * Pages of tapes, read from the store. A page that several followers of one tape need at the same position is read
+ * once. They get the very same page object, so that it is encoded only once.
  *
- * A page whose read began before a follower asked shows the task as it was then. `isReusable` decides whether the
- * follower may be given that page.
+ * A page whose read began before a follower's call shows the task as it was then. `isReusable` decides whether the
+ * follower may get that page.
  */
 export class StoredPages {
   readonly #feed: Feed;
@@ -30,7 +30,7 @@ export class StoredPages {
   readonly #reading = new Map<string, Reading>();
   /** How many reads have begun. */
   #begun = 0;
-  /** How many pages were read, and how many readers were given one that was read for another. */
+  /** How many pages were read, and how many times a page was shared with another reader. */
   #read = 0;
   #shared = 0;
 
@@ -40,8 +40,10 @@ export class StoredPages {
   }
 
   /**
-   * @param seenSeq the last_seq that the reader has been told of, or is to be: nothing older is given. Past every seq:
-   *   nothing that was read before this call
+   * Returns a page from the store, or one that was read for another follower.
+   *
+   * @param seenSeq the last_seq that the reader has seen or must see: no older page is returned. If it is beyond every
+   *   seq, only a page whose read began after this call is returned
    * @throws TaskNotFound, StoreUnavailable
    */
   async read(query: PageQuery, seenSeq: bigint): Promise<TapePage> {
@@ -52,7 +54,7 @@ export class StoredPages {
     const arrival = this.#begun;
     for (let reading = this.#reading.get(key); reading !== undefined; reading = this.#reading.get(key)) {
       const page = await reading.page;
-      const isFresh = reading.number > arrival; // It began after this reader had subscribed.
+      const isFresh = reading.number > arrival; // Its read began after this call.
       if (isFresh || isReusable(page, seenSeq)) return this.#share(page);
     }
     return this.#readFor(key, query);

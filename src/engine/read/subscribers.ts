@@ -2,12 +2,12 @@ import { Subscriber } from "./subscription.ts";
 import type { Subscription } from "./subscription.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
 
-/** Those who wait for the same news, such as the followers of one tape. */
+/** The subscribers to the same commits, such as the followers of one tape. */
 export class Subscribers {
   readonly #wheel: TimingWheel;
   readonly #subscribers = new Set<Subscriber>();
 
-  /** @param wheel times out the waits of all subscriptions */
+  /** @param wheel ends the waits of all subscriptions at their deadlines */
   constructor(wheel: TimingWheel) {
     this.#wheel = wheel;
   }
@@ -16,11 +16,12 @@ export class Subscribers {
     return this.#subscribers.size;
   }
 
-  /** @param onDispose called when the subscription has ended */
+  /** Adds a subscriber. @param onDispose called when the subscription has ended */
   subscribe(signal: AbortSignal, onDispose: () => void = () => {}): Subscription {
-    return new Subscriber({ others: this.#subscribers, signal, wheel: this.#wheel, onDispose });
+    return new Subscriber({ subscribers: this.#subscribers, signal, wheel: this.#wheel, onDispose });
   }
 
+  /** Wakes all subscribers. */
   notifyAll(): void {
     for (const subscriber of this.#subscribers) subscriber.wake();
   }

@@ -2,8 +2,8 @@ import type { Timed, TimingWheel } from "./timing-wheel.ts";
 
 export interface Subscription extends Disposable {
   /**
-   * Resolves with true once something was published since the last call, with false after timeoutMs without.
-   * Throws the signal's reason when it has to wait and that fires. Never misses what was published between two calls.
+   * Resolves with true when a commit was published since the last call, or with false after timeoutMs without one.
+   * Throws the signal's reason if it has to wait and the signal fires. Never misses a commit between two calls.
    */
   next(timeoutMs: number): Promise<boolean>;
 }
@@ -13,39 +13,40 @@ interface Wait {
   reject(reason: unknown): void;
 }
 
-/** One who waits for a tape, among the others that do. */
+/** A subscriber that waits for commits, one of a set. */
 export class Subscriber implements Subscription, Timed {
   deadlineMs = Infinity;
-  readonly #others: Set<Subscriber>;
+  readonly #subscribers: Set<Subscriber>;
   readonly #signal: AbortSignal;
   readonly #wheel: TimingWheel;
   readonly #onDispose: () => void;
-  /** Something was published while it did not wait. */
-  #fresh = false;
+  /** Whether a commit was published while the subscriber did not wait. */
+  #isNotified = false;
   #wait: Wait | null = null;
 
-  constructor(parts: { others: Set<Subscriber>; signal: AbortSignal; wheel: TimingWheel; onDispose: () => void }) {
-    this.#others = parts.others;
+  constructor(parts: { subscribers: Set<Subscriber>; signal: AbortSignal; wheel: TimingWheel; onDispose: () => void }) {
+    this.#subscribers = parts.subscribers;
     this.#signal = parts.signal;
     this.#wheel = parts.wheel;
     this.#onDispose = parts.onDispose;
-    this.#others.add(this);
+    this.#subscribers.add(this);
     this.#signal.addEventListener("abort", this.#abort);
   }
 
+  /** Ends the wait, or else lets the next one return at once. */
   wake(): void {
-    if (this.#wait === null) this.#fresh = true;
+    if (this.#wait === null) this.#isNotified = true;
     else this.#endWait().resolve(true);
   }
 
-  /** For the wheel. */
+  /** Called by the wheel at the deadline. */
   expire(): void {
     this.#endWait().resolve(false);
   }
 
   next(timeoutMs: number): Promise<boolean> {
-    if (this.#fresh) {
-      this.#fresh = false;
+    if (this.#isNotified) {
+      this.#isNotified = false;
       return Promise.resolve(true);
     }
     return new Promise((resolve, reject) => {
@@ -59,7 +60,7 @@ export class Subscriber implements Subscription, Timed {
   [Symbol.dispose](): void {
     this.#signal.removeEventListener("abort", this.#abort);
     this.#wheel.remove(this);
-    this.#others.delete(this);
+    this.#subscribers.delete(this);
     this.#onDispose();
   }
 

@@ -8,7 +8,7 @@ const RING_BYTES_MAX = 2 * 1024 * 1024;
 
 /**
  * The recent events of one tape, up to its last seq and without a gap. A ring may be empty though its tape is not.
- * Methods that change the ring return by how many bytes it has grown.
+ * Methods that change the ring return its growth in bytes.
  */
 export class TapeRing {
   #events: TapeEvent[] = [];
@@ -37,7 +37,7 @@ export class TapeRing {
     return this.#bytes - before;
   }
 
-  /** Drops the events because the tape goes on to a later seq with events that are not known. */
+  /** Moves to a later lastSeq and drops the events, because the events between are not known. */
   skipTo(lastSeq: bigint): number {
     this.#lastSeq = lastSeq;
     return this.drop();
@@ -65,7 +65,7 @@ export class TapeRing {
     return grown;
   }
 
-  /** Returns the events of one page, none past the end of the tape; null where the ring does not reach back so far. */
+  /** Returns the events of one page, none past the end of the tape; null if the ring does not reach back so far. */
   slice(fromSeq: bigint, limit: number): TapeEvent[] | null {
     if (fromSeq > this.#lastSeq) return [];
     const events = this.#events;

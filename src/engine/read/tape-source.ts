@@ -6,14 +6,14 @@ import { CurrentStates } from "./current-states.ts";
 import type { Feed } from "./feed.ts";
 import { StoredPages } from "./stored-pages.ts";
 
-/** Where pages come from: the feed where it has them, else the store. */
+/** The source of pages: the feed if it has them, otherwise the store. */
 export interface TapeSource {
   feed: Feed;
   stored: StoredPages;
   states: Pick<CurrentStates, "read">;
 }
 
-/** Opens the source of the tapes of a namespace. @param opened throws where the schema is not there yet */
+/** Opens the source of the tapes of a namespace. @param parts.opened throws if the schema does not exist yet */
 export function openTapeSource(parts: {
   feed: Feed;
   namespace: string;
@@ -22,7 +22,7 @@ export function openTapeSource(parts: {
 }): TapeSource {
   const { feed, namespace, opened, priorityDb } = parts;
   const stored = new StoredPages({ feed, readStore: async (query) => readPage(opened(), { namespace, ...query }) });
-  // By the priority lane: two short reads at the most, by which tapes in memory stay readable while the pool is full.
+  // On a priority connection: at most two short reads, so that tapes in memory stay readable while the pool is full.
   const states = new CurrentStates(async (taskIds) => {
     opened();
     return readStates(priorityDb, { namespace, taskIds });

@@ -8,9 +8,9 @@ import { readEvent, readLastEvent } from "../../store/tapes/event-queries.ts";
 import type { Database } from "../../store/schema.ts";
 import type { TaskOutcome } from "../api/task-engine.ts";
 
-// What a task row only points to: the tape has it.
+// Reads from the tape what a task row only points to.
 
-/** How a task ended. @throws TaskNotTerminal, StoreUnavailable */
+/** Returns how a task ended. @throws TaskNotTerminal, StoreUnavailable */
 export async function readOutcome(
   db: Kysely<Database>,
   { taskId, status, startedAt, finishedAt }: Task,
@@ -29,7 +29,7 @@ export async function readOutcome(
   };
 }
 
-/** What its attempts have recorded last as a checkpoint; null: nothing. @throws StoreUnavailable */
+/** Returns the last checkpoint that the task's attempts recorded; null if there is none. @throws StoreUnavailable */
 export async function readCheckpoint(
   db: Kysely<Database>,
   { taskId, checkpointSeq }: Task,

@@ -1,36 +1,36 @@
-/** How exact the wheel is. */
+/** Resolution of the wheel, in ms. */
 const TURN_MS = 20;
-/** How many are told in one turn at the least, and which share of those that are late. */
-const TOLD_MIN = 32;
-const TOLD_SHARE = 1 / 50;
+/** How many entries expire in one turn at most: the minimum, or this share of the due entries if that is more. */
+const EXPIRED_MIN = 32;
+const EXPIRED_SHARE = 1 / 50;
 
-/** One whose time runs out, unless it is renewed or removed before. */
+/** An entry of the wheel, which expires at its deadline unless the deadline moves or the entry is removed before. */
 export interface Timed {
-  /** By performance.now(); Infinity: it does not wait now. Moving it to a later time takes no call. */
+  /** By performance.now(); Infinity while it does not wait. Moving it to a later time needs no call. */
   deadlineMs: number;
   expire(): void;
 }
 
 /**
- * The deadlines of many waits on one timer: of ten thousand followers each wants a heartbeat, and hardly one of them
- * gets it, for an event comes first. So a deadline that moves costs nothing, and those that pass together are told a
- * few at a time: what else the process has to do goes on in between.
+ * The deadlines of many waits on one timer. Each of ten thousand followers needs a heartbeat, but hardly any gets one,
+ * because an event comes first. So moving a deadline costs nothing. Entries whose deadlines pass together expire a few
+ * at a time, so that other work of the process continues in between.
  *
- * A deadline is told up to TURN_MS late, and later where thousands pass in one moment.
+ * An entry expires up to TURN_MS late, and later if thousands of deadlines pass together.
  */
 export class TimingWheel {
-  /** By the turn at which to look at them. */
+  /** Entries by the turn in which the wheel checks them. */
   readonly #slots = new Map<number, Set<Timed>>();
   readonly #turnOf = new Map<Timed, number>();
-  /** Those whose turn has come. */
+  /** Entries whose turn has come. */
   readonly #due = new Set<Timed>();
   #turn = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Sees to it that one is looked at when its deadline has passed. */
+  /** Schedules an entry, so that it expires at its deadline. Call this again when the deadline moves earlier. */
   watch(timed: Timed): void {
     if (this.#timer === undefined) this.#start();
-    // Not before the turn that is looked at next: what has passed already is told then.
+    // Not before the next turn: an entry whose deadline has passed already expires then.
     const turn = Math.max(this.#turn, turnAfter(timed.deadlineMs));
     const planned = this.#turnOf.get(timed);
     if (planned !== undefined && planned <= turn) return;
@@ -65,7 +65,7 @@ export class TimingWheel {
       for (const timed of this.#slots.get(this.#turn) ?? []) this.#due.add(timed);
       this.#slots.delete(this.#turn);
     }
-    let left = Math.max(TOLD_MIN, Math.ceil(this.#due.size * TOLD_SHARE));
+    let left = Math.max(EXPIRED_MIN, Math.ceil(this.#due.size * EXPIRED_SHARE));
     for (const timed of this.#due) {
       this.#due.delete(timed);
       this.#turnOf.delete(timed);
