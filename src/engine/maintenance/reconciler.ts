@@ -9,23 +9,23 @@ import type { Executor } from "../attempt/executor.ts";
 import { Loop } from "../../async/loop.ts";
 
 const RECONCILE_MS = 1_000;
-/** How long a task may be stored as this process's without running here: its start or claim may just be on its way. */
+/** How long a task may be stored as this process's without running here: its start or claim may be on its way. */
 const UNSTARTED_MS = 2_000;
-/** How long an end may take to be stored before it is reported: two flushes that had to be sent again. */
+/** How long an end may take to be stored before it is reported: the time of two flushes that were retried. */
 export const UNSTORED_MS = 2_000;
 
-/** A task that is stored as this process's, and does not run here. */
+/** A task that is stored as this process's but does not run here. */
 interface Suspect {
   attempt: number;
-  /** When that was first seen, by performance.now(). */
+  /** When this was first found, by performance.now(). */
   since: number;
 }
 
 /**
- * Compares what runs under a session with what is stored as its own, every second and whenever another process has
- * touched one of its tasks. Code whose task was cancelled or taken by way of another process is told to stop. A task
- * that this process has never run, because the answer to its start or claim was lost, is an unstarted
- * task. What is stored as running and does not run is reported as stalled until that has changed.
+ * Compares the tasks that run under a session with those that are stored as the session's. Does so every second, and
+ * when another process has changed one of them. Stops the code of a task that was cancelled or taken through another
+ * process. An unstarted task is one that this process has never run, because the answer to its start or claim was lost.
+ * Reports tasks that are stored as running and do not run as stalled, for as long as that lasts.
  */
 export class Reconciler {
   readonly #db: Kysely<Database>;
@@ -47,9 +47,9 @@ export class Reconciler {
     lease: () => string;
     /** Whether the session may run what it owns. */
     isFresh: () => boolean;
-    /** A task is stored as the session's, and this process has not run it. */
+    /** Called with a task that is stored as the session's and that this process has never run. */
     onUnstartedTask: (unstarted: OwnedTask) => Promise<void>;
-    /** Called after each comparison with the tasks that are stored as running and do not run. */
+    /** Called with each comparison, with the tasks that are stored as running and do not run. */
     onStalled: (stalled: readonly StalledTask[]) => void;
     log: Logger;
   }) {
@@ -71,7 +71,7 @@ export class Reconciler {
     return this.#loop.stop();
   }
 
-  /** Another process has touched a task that runs here. */
+  /** Called when another process has changed a task that runs here. */
   onTouched(): void {
     this.#loop.kick();
   }
@@ -80,7 +80,7 @@ export class Reconciler {
     this.#executor.freeHeldSlots();
     this.#reportStalled();
     const lease = this.#lease();
-    const running = this.#executor.running(); // Before the read: all of it is stored by then.
+    const running = this.#executor.running(); // Before the read, so that all of these are stored by then.
     const owned = await findOwnedTasks(this.#db, lease);
     const stored = new Set(owned.map(({ taskId }) => taskId));
     for (const { taskId, cancelRequestedAt } of owned) {
@@ -106,9 +106,12 @@ export class Reconciler {
         const found = await readOwnedTask(this.#db, { taskId, lease, attempt });
         if (found !== undefined && !this.#executor.has(taskId)) await this.#onUnstartedTask(found);
       } catch (error) {
-        // The others are not to wait for it; the next comparison finds it again.
+        // The other tasks must not wait for this one. The next comparison finds it again.
         if (!this.#failures.has(taskId)) {
-          this.#log.warn({ err: error, task_id: taskId, attempt }, "reconciler: task not run again, retrying");
+          this.#log.warn(
+            { err: error, task_id: taskId, attempt },
+            "reconciler: unstarted task neither run nor released, retrying",
+          );
         }
         this.#failures.set(taskId, error instanceof Error ? error.message : "unknown");
       }
@@ -123,13 +126,13 @@ export class Reconciler {
         taskId,
         attempt,
         forMs: Math.round(forMs),
-        reason: `its code has ended and its end is not stored: ${reason}`,
+        reason: `its code has ended but the end is not stored: ${reason}`,
       }));
     for (const [taskId, { attempt, since }] of this.#suspects) {
       const forMs = Math.round(now - since);
       if (forMs < 2 * UNSTARTED_MS || this.#executor.has(taskId)) continue;
-      const because = this.#failures.get(taskId) ?? "the session is not fresh";
-      stalled.push({ taskId, attempt, forMs, reason: `the process does not run it: ${because}` });
+      const because = this.#failures.get(taskId) ?? "the session was not renewed in time, or its worker is silent";
+      stalled.push({ taskId, attempt, forMs, reason: `the process that owns it does not run it: ${because}` });
     }
     this.#onStalled(stalled.slice(0, SESSION_STALLED_TASKS_MAX));
   }

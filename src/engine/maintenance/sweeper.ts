@@ -12,20 +12,20 @@ import type { TaskControl } from "../attempt/task-control.ts";
 import { Loop } from "../../async/loop.ts";
 
 export const SWEEP_MS = 1_000;
-/** One commit's worth: small, so that no task stays locked for long. */
+/** The most tasks in one commit: few, so that no task stays locked for long. */
 const BATCH_MAX = 100;
-/** So many failures in a row, and the trouble is not with a task: the rest is left to the next sweep. */
+/** After so many failures in a row, the cause is not one task, and the next sweep takes the rest. */
 const FAILURES_MAX = 3;
-/** How many exclusive keys that tasks wait for one sweep reads. The next sweep goes on behind them. */
+/** The most exclusive keys with waiting tasks that one sweep reads. The next sweep continues after them. */
 const KEYS_MAX = 1_000;
-/** Owners end their own overdue tasks; the sweeper is for those that do not, and leaves them this much time to. */
+/** How long owners get to end their own overdue tasks before the sweeper does, in ms. */
 export const OWNERS_TIME_MS = 2_000;
 
 /**
- * Ends or requeues the running tasks that their owner does not: it died, or it does not come back from a cancel or a
- * deadline; ends those that waited past their own deadline; and unblocks those that wait for an exclusive key that is free,
- * though no claim was told so. Every process sweeps, with no leader: each takes tasks
- * that no other has locked, a batch a commit, and decides under the lock.
+ * Ends or requeues running tasks whose owner does not: the owner has died, or the code does not end after a cancel or a
+ * deadline. Ends tasks that have waited past their own deadline. Unblocks tasks that wait for an exclusive key that is
+ * free, in case no claim was notified. Every server sweeps, without a leader: each takes tasks that no other server has
+ * locked, one batch per commit, and decides under the lock.
  */
 export class Sweeper {
   readonly #db: Kysely<Database>;
@@ -37,20 +37,20 @@ export class Sweeper {
   readonly #log: Logger;
   readonly #onUnblocked: (kinds: readonly string[]) => void;
   readonly #loop: Loop;
-  /** The last key that was read of those that tasks wait for; null: the next sweep begins with the first. */
+  /** The last exclusive key that a sweep has read; null: the next sweep begins with the first. */
   #lastKey: string | null = null;
 
   constructor(parts: {
     db: Kysely<Database>;
     namespace: string;
     control: TaskControl;
-    /** How long code may go on after it was told to stop. */
+    /** How long code may run on after it was asked to stop, in ms. */
     graceMs: number;
-    /** How many attempts of a task in a row may end with their process. */
+    /** After how many consecutive process deaths during its attempts a task ends. */
     crashesMax: number;
-    /** Whether the sessions of others that have run out are those of the dead. */
+    /** Whether the processes of expired sessions are dead. */
     maySweep: () => boolean;
-    /** Told of the kinds of tasks that can be claimed now. */
+    /** Called with the kinds of tasks that can be claimed now. */
     onUnblocked: (kinds: readonly string[]) => void;
     log: Logger;
   }) {
@@ -75,7 +75,7 @@ export class Sweeper {
   }
 
   /**
-   * Takes what a session that is closed has left: for the process that has closed it, which may be the last one.
+   * Takes the tasks that a closed session has left. The process that closed it calls this, as it may be the last one.
    *
    * @throws StoreUnavailable
    */
@@ -86,9 +86,9 @@ export class Sweeper {
 
   async #sweep(): Promise<void> {
     const failures: unknown[] = [];
-    // No part of a sweep waits for the trouble of another.
+    // A failure of one part of a sweep does not stop the others, unless the database cannot be reached.
     const attempt = async (work: () => Promise<void>) => {
-      if (failures.some(isAway)) return;
+      if (failures.some(isUnreachable)) return;
       await work().catch((error: unknown) => failures.push(error));
     };
     await attempt(() => this.#takeOverdue("expired", 0));
@@ -115,13 +115,13 @@ export class Sweeper {
       // A full batch: there may be more.
       if (taken === BATCH_MAX) this.#loop.kick();
     } catch (error) {
-      if (isAway(error)) throw error;
-      // The trouble may be with one task of the batch: alone, each harms only itself.
+      if (isUnreachable(error)) throw error;
+      // One task of the batch may be the cause. Taken alone, each task harms only itself.
       await this.#takeOneByOne(reason, graceMs);
     }
   }
 
-  /** @throws what the last of FAILURES_MAX failures in a row was */
+  /** Takes overdue tasks one by one. @throws the last of FAILURES_MAX errors in a row */
   async #takeOneByOne(reason: OverdueReason, graceMs: number): Promise<void> {
     const query = { namespace: this.#namespace, reason, graceMs, lateMs: 0 };
     let failures = 0;
@@ -137,7 +137,7 @@ export class Sweeper {
     }
   }
 
-  /** @returns how many were taken */
+  /** Takes up to a limit of overdue tasks in one commit. @returns how many were taken */
   async #take(reason: OverdueReason, query: { graceMs: number; limit: number; only?: OverdueFilter }): Promise<number> {
     const death = { crashesMax: this.#crashesMax, message: null };
     const taken = await this.#control.changeOverdue({ reason, ...query }, (task, context) => {
@@ -150,6 +150,6 @@ export class Sweeper {
   }
 }
 
-function isAway(error: unknown): boolean {
+function isUnreachable(error: unknown): boolean {
   return error instanceof StoreUnavailable && !error.isReached;
 }

@@ -24,7 +24,7 @@ export class TaskValidator {
   readonly #log: Logger;
   readonly #onReleased: (exclusiveKey: string | null) => void;
   readonly #loop: Loop;
-  /** Validations under way, by task. A worker may take long over one, so none waits for another. */
+  /** Validations under way, by task. A worker may take long for one, so none waits for another. */
   readonly #validating = new Map<string, Promise<void>>();
 
   constructor(parts: {
@@ -34,7 +34,7 @@ export class TaskValidator {
     host: AttemptHost;
     control: TaskControl;
     log: Logger;
-    /** Called when a task can be claimed that could not be before, with its exclusive key; null: it has none. */
+    /** Called when a task has become claimable, with its exclusive key; null if it has none. */
     onReleased: (exclusiveKey: string | null) => void;
   }) {
     this.#db = parts.db;
@@ -61,7 +61,7 @@ export class TaskValidator {
     await Promise.all(this.#validating.values());
   }
 
-  /** A task was stored that has to be validated. */
+  /** Called when a task was stored that must be validated. */
   onUnvalidated(): void {
     this.#loop.kick();
   }

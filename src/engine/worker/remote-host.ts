@@ -11,15 +11,15 @@ import type { AttemptHost, HostedAttempt } from "../attempt/attempt-host.ts";
 import type { TapeWriter } from "../write/tape-writer.ts";
 import type { AttemptRef, Send, WorkerAppend, WorkerFinish, WorkerKind, WorkerNotice } from "../api/worker-protocol.ts";
 
-/** How long a worker may take to look a task over; then it is asked again. */
+/** How long a worker may take to validate a task, in ms. After that, the task is sent for validation again. */
 const CHECK_MS = 10_000;
 
-/** An attempt that is the worker's. */
-interface Held {
+/** An attempt that the worker runs. */
+interface HeldAttempt {
   attempt: number;
   isResumable: boolean;
   writer: TapeWriter;
-  /** The number of the last event that was taken. */
+  /** The number of the last event that was accepted. */
   last: bigint;
   signal: AbortSignal;
   end: PromiseWithResolvers<AttemptOutcome>;
@@ -28,34 +28,35 @@ interface Held {
 }
 
 /**
- * Runs attempts in a worker's process: it is told what to run and when to stop, and what it says of its attempts goes to
- * the journal as if it came from code in this process. What is out of place is refused and harms no other task.
+ * Runs attempts in a worker's process. Assigns attempts to the worker and tells it when to stop them. Writes its events
+ * to the journal as if they came from code in this process. A message out of place is refused and harms no other task.
  */
 export class RemoteHost implements AttemptHost {
-  // Another server may have meant it for an earlier stream of the worker's, and there may be no room for it.
+  // Another server may have assigned such a task on an earlier stream of the worker, and the worker may have no free
+  // slot.
   readonly runsUnstartedTasks = false;
-  // A worker counts an attempt as its own until it hears that the end is stored.
+  // A worker counts an attempt as its own until the server confirms that the end is stored.
   readonly freesSlotsWithCode = false;
   readonly #kinds: ReadonlyMap<string, WorkerKind>;
-  readonly #known: ReadonlySet<string>;
+  readonly #alreadyRunning: ReadonlySet<string>;
   readonly #graceMs: number;
   readonly #readAppended: (attempt: AttemptRef) => Promise<bigint>;
   readonly #send: Send;
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, HeldAttempt>();
   readonly #checks = new Map<string, (finding: Finding | null) => void>();
   #isClosed = false;
 
   constructor(parts: {
     kinds: readonly WorkerKind[];
-    /** What the worker runs already: it is not assigned again. */
-    known: readonly AttemptRef[];
+    /** The attempts that the worker runs already. They are not assigned again. */
+    alreadyRunning: readonly AttemptRef[];
     graceMs: number;
-    /** How many events are stored of an attempt that the worker does not hold: 0 where that is not the task's last. */
+    /** Reads how many events of an attempt are stored; 0 if it is not the task's last attempt. */
     readAppended: (attempt: AttemptRef) => Promise<bigint>;
     send: Send;
   }) {
     this.#kinds = new Map(parts.kinds.map((kind) => [kind.name, kind]));
-    this.#known = new Set(parts.known.map(attemptKey));
+    this.#alreadyRunning = new Set(parts.alreadyRunning.map(attemptKey));
     this.#graceMs = parts.graceMs;
     this.#readAppended = parts.readAppended;
     this.#send = parts.send;
@@ -84,18 +85,18 @@ export class RemoteHost implements AttemptHost {
     }
   }
 
-  /** The stream has ended: nothing more is heard of the worker by it. */
+  /** Called when the stream has ended: no more messages of the worker arrive on it. */
   close(): void {
     this.#isClosed = true;
     for (const resolve of this.#checks.values()) resolve(null);
   }
 
-  /** The worker gives back what it has. */
+  /** Releases all attempts of the worker. */
   releaseAll(): void {
     for (const held of this.#held.values()) held.end.resolve(outcomeOf({ type: "released" }, held));
   }
 
-  /** What the worker makes of a task's params. Of one that nobody has asked about, nothing. */
+  /** Receives the result of a validation. Ignores the result of a task that was not sent for validation. */
   checked(taskId: string, finding: Finding): void {
     this.#checks.get(taskId)?.(finding);
   }
@@ -104,12 +105,12 @@ export class RemoteHost implements AttemptHost {
     const { taskId, attempt } = task;
     const ref = { taskId, attempt };
     const kind = this.#kinds.get(task.kind);
-    if (kind === undefined) return stopped("lost"); // The worker came back without a kind that it had.
+    if (kind === undefined) return stopped("lost"); // The worker resumed without a kind that it had before.
     const end = Promise.withResolvers<AttemptOutcome>();
     const state = { isFinished: false, isAcknowledging: false, last: writer.accepted };
-    this.#giveUp(taskId);
+    this.#endFormerAttempt(taskId);
     this.#held.set(taskId, { attempt, isResumable: kind.resumable, writer, signal, end, ...state });
-    if (!this.#known.has(attemptKey(ref))) {
+    if (!this.#alreadyRunning.has(attemptKey(ref))) {
       try {
         const checkpoint = await lastCheckpoint();
         if (!signal.aborted) this.#send({ type: "assign", task, checkpoint, traceparent: span.traceparent });
@@ -140,17 +141,19 @@ export class RemoteHost implements AttemptHost {
   }
 
   /**
-   * Events of one of the worker's attempts. What was taken before is acknowledged again, and not taken twice.
+   * Appends events of one of the worker's attempts. Events that were accepted before are acknowledged again, and are
+   * not appended twice.
    *
-   * @returns when there is room for more
+   * Resolves when there is room for more.
    */
   async append({ firstNumber, events, ...ref }: WorkerAppend): Promise<void> {
     const held = this.#find(ref);
     if (held === undefined) {
       const through = firstNumber + BigInt(events.length) - 1n;
-      return this.#answerForgotten(ref, through, { type: "appended", ...ref, through });
+      return this.#answerUnheld(ref, through, { type: "appended", ...ref, through });
     }
-    if (held.isFinished) return this.refuse(ref, new OutOfPlace("events after the finish of their attempt"));
+    if (held.isFinished)
+      return this.refuse(ref, new OutOfPlace("events after Finish: an attempt ends with its Finish"));
     if (firstNumber > held.last + 1n) return this.refuse(ref, new AppendGap(ref.taskId, held.last));
     try {
       for (const event of events.slice(Number(held.last + 1n - firstNumber))) {
@@ -161,65 +164,69 @@ export class RemoteHost implements AttemptHost {
         void this.#acknowledge(ref, held);
       }
     } catch {
-      // A lease that is lost is told by its own way.
+      // The attempt has lost its lease. onEnded notifies the worker.
     }
   }
 
-  /** The end of one of the worker's attempts. It is told when that is stored. */
+  /** Ends one of the worker's attempts. The worker is notified when the end is stored. */
   async finish({ number, end, ...ref }: WorkerFinish): Promise<void> {
     const held = this.#find(ref);
-    if (held === undefined) return this.#answerForgotten(ref, number, { type: "finished", ...ref });
-    if (held.isFinished) return this.refuse(ref, new OutOfPlace("a second finish of an attempt"));
+    if (held === undefined) return this.#answerUnheld(ref, number, { type: "finished", ...ref });
+    if (held.isFinished) return this.refuse(ref, new OutOfPlace("duplicate Finish: an attempt has exactly one"));
     if (number > held.last + 1n) return this.refuse(ref, new AppendGap(ref.taskId, held.last));
-    if (number <= held.last) return this.refuse(ref, new OutOfPlace(`number: an event has ${number} already`));
+    if (number <= held.last)
+      return this.refuse(
+        ref,
+        new OutOfPlace(`number: ${number} is an event's; the Finish must have ${held.last + 1n}`),
+      );
     held.isFinished = true;
     held.end.resolve(outcomeOf(end, held));
   }
 
-  /** Says that a message of an attempt was not taken. */
+  /** Notifies the worker that a message of an attempt was refused. */
   refuse(ref: AttemptRef, error: SpoolError): void {
     this.#send({ type: "refused", ...ref, error, appended: this.#find(ref)?.last ?? 0n });
   }
 
-  #find({ taskId, attempt }: AttemptRef): Held | undefined {
+  #find({ taskId, attempt }: AttemptRef): HeldAttempt | undefined {
     const held = this.#held.get(taskId);
     return held?.attempt === attempt ? held : undefined;
   }
 
-  /** An earlier attempt at the same task, which the worker has still. */
-  #giveUp(taskId: string): void {
+  /** Ends an earlier attempt at the same task that the worker still holds. */
+  #endFormerAttempt(taskId: string): void {
     const former = this.#held.get(taskId);
     if (former === undefined) return;
     former.end.resolve(stopped("lost"));
     this.#send({ type: "lease_lost", taskId, attempt: former.attempt });
   }
 
-  /** One that is not the worker's (any more): what had been stored is acknowledged, the rest never will be. */
-  async #answerForgotten(ref: AttemptRef, number: bigint, acknowledgement: WorkerNotice): Promise<void> {
+  /** Answers for an attempt that the worker does not own: acknowledges stored numbers; the rest is never stored. */
+  async #answerUnheld(ref: AttemptRef, number: bigint, acknowledgement: WorkerNotice): Promise<void> {
     const isStored = (await this.#readAppended(ref)) >= number;
     this.#send(isStored ? acknowledgement : { type: "lease_lost", ...ref });
   }
 
-  /** Tells through which number the events are durable, once for all that came before that was so. */
-  async #acknowledge(ref: AttemptRef, held: Held): Promise<void> {
+  /** Notifies the worker through which number events are durable, once for all events that came before they were. */
+  async #acknowledge(ref: AttemptRef, held: HeldAttempt): Promise<void> {
     if (held.isAcknowledging) return;
     held.isAcknowledging = true;
     try {
       let through: bigint;
       do {
         await held.writer.flush();
-        through = held.last < held.writer.durable ? held.last : held.writer.durable; // The end has a number too.
+        through = held.last < held.writer.durable ? held.last : held.writer.durable; // `durable` counts the end too.
         this.#send({ type: "appended", ...ref, through });
       } while (held.last > through);
     } catch {
-      // The attempt has lost its task, and is told so when it is over.
+      // The attempt has lost its lease. onEnded notifies the worker.
     } finally {
       held.isAcknowledging = false;
     }
   }
 }
 
-function outcomeOf(end: WorkerFinish["end"], { signal, isResumable }: Held): AttemptOutcome {
+function outcomeOf(end: WorkerFinish["end"], { signal, isResumable }: HeldAttempt): AttemptOutcome {
   switch (end.type) {
     case "result":
       return { type: "returned", result: end.result };
@@ -230,7 +237,7 @@ function outcomeOf(end: WorkerFinish["end"], { signal, isResumable }: Held): Att
   }
 }
 
-/** Of an attempt that was stopped, why it was says what becomes of its task. */
+/** Returns the outcome of a stopped attempt. The reason of the stop decides what happens to its task. */
 function stopped(because: StopReason): AttemptOutcome {
   return { type: "threw", failure: { reason: "WORKER_LOST", message: "" }, because, isFinal: false };
 }

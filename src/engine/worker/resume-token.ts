@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 
-// A resume token is `session id.secret`. The store has a digest of the secret alone: a session's id is no secret.
+// A resume token is `session id.secret`. The store has only a digest of the secret; a session's id is not secret.
 
 const TOKEN = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([\w-]{43})$/;
 
@@ -8,12 +8,12 @@ export function newSecret(): string {
   return randomBytes(32).toString("base64url");
 }
 
-/** Returns the id of the session that a token resumes; null where the token is malformed. */
+/** Returns the id of the session that a token resumes; null if the token is malformed. */
 export function sessionOf(token: string | null): string | null {
   return TOKEN.exec(token ?? "")?.[1] ?? null;
 }
 
-/** @param token or its secret alone */
+/** Returns the SHA-256 digest of a token's secret, in hex. @param token a resume token, or only its secret */
 export function digestOf(token: string): string {
   const secret = TOKEN.exec(token)?.[2] ?? token;
   return createHash("sha256").update(secret).digest("hex");

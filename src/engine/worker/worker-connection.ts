@@ -26,18 +26,19 @@ import type {
 //      └────────────┴────────────┴───▶ closed
 //
 // opening   The session is being resumed or opened. Nothing was sent to the worker.
-// welcomed  Welcome was sent. It may be lost on its way, and the resume token with it, so the worker is assigned nothing.
-//           Attempts that the worker has from an earlier stream go on.
+// welcomed  Welcome was sent. It may be lost on its way, and the resume token with it, so the worker is assigned
+//           nothing. Attempts that the worker has from an earlier stream continue.
 // serving   The worker has sent something after Welcome, so it has the token. It is assigned tasks, except while it is
 //           suspect: silent for one and a half heartbeats. Its session is not renewed then either.
-// closed    The stream has ended: the worker left or broke off, was silent for three heartbeats, has lost its session, or
-//           this server stops. Nothing more is sent. What has come is still stored.
+// closed    The stream has ended: the worker left or disconnected, was silent for three heartbeats, has lost its
+// session,
+//           or this server stops. Nothing more is sent. Messages that have arrived are still stored.
 //
 // Drain is no state: a drained worker is served as before, but its runner claims nothing.
 
 type State = "opening" | "welcomed" | "serving" | "closed";
 
-/** What a worker has sent is stored after its stream has ended, within this time. The worker sends the rest again. */
+/** How long messages are still stored after the stream has ended, in ms. The worker sends the rest again. */
 const ABANDON_MS = 1_000;
 
 interface ConnectionParts {
@@ -51,8 +52,8 @@ interface ConnectionParts {
 }
 
 /**
- * The stream of one worker: its session, and the runner of its tasks. The stream keeps the session alive. When the stream
- * ends, the tasks are left as they are stored; the worker resumes the session by another stream, at any server, until
+ * The stream of one worker: its session, and the runner of its tasks. The stream renews the session. When the stream
+ * ends, the tasks stay as they are stored. The worker can resume the session on another stream, at any server, until
  * its lease expires.
  */
 export class WorkerConnection {
@@ -62,7 +63,7 @@ export class WorkerConnection {
   readonly #runner: Runner;
   readonly #over = Promise.withResolvers<SpoolError>();
   #state: State = "opening";
-  /** null until it is open. */
+  /** null until the session is open. */
   #session: Session | null = null;
   #heartbeats: NodeJS.Timeout | undefined;
   #closed: Promise<void> | null = null;
@@ -73,7 +74,7 @@ export class WorkerConnection {
     this.#liveness = new WorkerLiveness({ leaseMs });
     this.#host = new RemoteHost({
       kinds: hello.kinds,
-      known: hello.running,
+      alreadyRunning: hello.running,
       graceMs: surroundings.graceMs,
       readAppended: (attempt) => this.#readAppended(attempt),
       send: (notice) => this.#send(notice),
@@ -107,12 +108,12 @@ export class WorkerConnection {
     return this.#state === "closed";
   }
 
-  /** Resolves with why the stream is to end, where that is not the worker's doing. */
+  /** Resolves with the reason to end the stream, unless the worker has ended it. */
   get over(): Promise<SpoolError> {
     return this.#over.promise;
   }
 
-  /** The worker has sent something. */
+  /** Called when the worker has sent something. */
   heard(): void {
     this.#liveness.heard();
     if (this.#state !== "welcomed") return;
@@ -120,30 +121,33 @@ export class WorkerConnection {
     this.#runner.onWaiting();
   }
 
+  /** Appends events of an attempt. Resolves when there is room for more. */
   append(append: WorkerAppend): Promise<void> {
     return this.#take(this.#host.append(append));
   }
 
+  /** Ends an attempt. */
   finish(finish: WorkerFinish): Promise<void> {
     return this.#take(this.#host.finish(finish));
   }
 
+  /** Receives the result of a validation. */
   checked({ taskId, finding }: WorkerChecked): void {
     this.#host.checked(taskId, finding);
   }
 
-  /** Answers that a message was not taken. */
+  /** Notifies the worker that a message of an attempt was refused. */
   refuse(ref: AttemptRef, error: SpoolError): void {
     this.#host.refuse(ref, error);
   }
 
-  /** The worker wants no more tasks. Answers with Drained when no task is on its way to the worker any more. */
+  /** Stops assigning tasks, as the worker asks. Sends Drained when no task is on its way to the worker any more. */
   async stopAssigning(): Promise<void> {
     await Promise.all([this.#runner.stopClaiming(), this.#session?.announceLeave()]);
     this.#send({ type: "drained" });
   }
 
-  /** This server shuts down. */
+  /** Stops assigning tasks because this server shuts down. */
   drain(): Promise<void> {
     this.#send({ type: "drain" });
     return this.#runner.stopClaiming();
@@ -156,9 +160,9 @@ export class WorkerConnection {
   }
 
   /**
-   * The stream has ended.
+   * Closes the connection after its stream has ended.
    *
-   * @param hasLeft the worker said that it will not come back: what it still owns is released
+   * @param hasLeft whether the worker has left for good: then the tasks that it still owns are released
    */
   close({ hasLeft = false } = {}): Promise<void> {
     this.#closed ??= this.#close(hasLeft);
@@ -190,8 +194,8 @@ export class WorkerConnection {
       heartbeatMs: this.#liveness.heartbeatMs,
       leaseMs,
     });
-    for (const known of held) this.#runner.resume(known);
-    for (const unknown of owned) if (!running.has(attemptKey(unknown.task))) await this.#runner.releaseTask(unknown);
+    for (const attempt of held) this.#runner.resume(attempt);
+    for (const unheld of owned) if (!running.has(attemptKey(unheld.task))) await this.#runner.releaseTask(unheld);
     if (this.isClosed) return;
     this.#runner.start(session);
     if (hello.isDraining) void this.stopAssigning();
@@ -214,15 +218,15 @@ export class WorkerConnection {
     try {
       await (hasLeft ? this.#session?.close() : this.#session?.leave());
     } catch (error) {
-      // The row of the session expires.
-      this.#parts.surroundings.log.warn({ err: error, session_id: this.#session?.id }, "a session could not be closed");
+      const fields = { err: error, session_id: this.#session?.id };
+      this.#parts.surroundings.log.warn(fields, "worker-connection: session not closed, it will expire");
     }
     this.#parts.onClosed(this);
   }
 
   #onSessionLost(): void {
     this.#parts.surroundings.observer.sessionLost("worker");
-    void this.end(new SessionLost("the session has run out, or goes on by another stream"));
+    void this.end(new SessionLost("session expired, or resumed on another stream"));
   }
 
   async #take(taken: Promise<void>): Promise<void> {
@@ -237,7 +241,7 @@ export class WorkerConnection {
 
   #beat(): void {
     this.#send({ type: "heartbeat" });
-    // This process itself may have been held up: messages that have arrived meanwhile are read first.
+    // This process itself may have been blocked. Messages that have arrived meanwhile are read first.
     if (this.#liveness.isDead) setImmediate(() => this.#endIfDead());
   }
 

@@ -1,24 +1,24 @@
 import { RENEWALS } from "../cluster/session.ts";
 
-/** Heartbeats of each side in the time of a lease. */
+/** How many heartbeats each side sends within a lease. */
 const HEARTBEATS = RENEWALS;
 /** After so many heartbeats without a message, a worker is assigned nothing and its session is not renewed. */
 const SUSPECT_HEARTBEATS = 1.5;
-/** After so many, its stream is dead. */
+/** After so many heartbeats without a message, the stream is dead. */
 const DEAD_HEARTBEATS = 3;
 
 /** Tracks how long a worker has sent nothing. */
 export class WorkerLiveness {
   readonly heartbeatMs: number;
   #heardAt = performance.now();
-  /** Messages that are being taken: what comes after them is not read yet. */
+  /** How many messages are being processed. Messages after them are not read yet. */
   #taking = 0;
 
   constructor({ leaseMs }: { leaseMs: number }) {
     this.heartbeatMs = leaseMs / HEARTBEATS;
   }
 
-  /** The silence after which a worker is dead. */
+  /** The silence after which a worker is dead, in ms. */
   get deadAfterMs(): number {
     return DEAD_HEARTBEATS * this.heartbeatMs;
   }
@@ -35,7 +35,7 @@ export class WorkerLiveness {
     this.#heardAt = performance.now();
   }
 
-  /** Until takeEnd, messages of the worker may wait to be read: a worker whose messages are not read is not silent. */
+  /** Begins to process a message. Until takeEnd, later messages may wait unread, so the worker is not silent. */
   takeBegin(): void {
     this.#taking++;
   }

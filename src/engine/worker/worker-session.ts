@@ -6,12 +6,12 @@ import { digestOf, newSecret, sessionOf } from "./resume-token.ts";
 
 export interface WorkerSession {
   session: Session;
-  /** For the worker, to resume the session by. */
+  /** The token with which the worker can resume the session. */
   token: string;
   isResumed: boolean;
 }
 
-/** Resumes the session whose token a worker has, or opens a new one. @throws StoreUnavailable */
+/** Resumes the session that the worker's token names, or opens a new session. @throws StoreUnavailable */
 export async function openWorkerSession(
   hello: WorkerHello,
   {
@@ -21,7 +21,7 @@ export async function openWorkerSession(
     surroundings: RunnerSurroundings;
     leaseMs: number;
     kinds: readonly KindOffer[];
-    /** Whether the worker was heard lately. */
+    /** Whether the worker has sent something recently enough to renew its session. */
     mayRenew: () => boolean;
     onLost: () => void;
   },

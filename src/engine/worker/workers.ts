@@ -13,7 +13,7 @@ export class Workers {
   readonly #runners: Runners;
   readonly #leaseMs: number;
   readonly #connections = new Set<WorkerConnection>();
-  /** Of all connections, also of those that open later. */
+  /** Applies to all connections, also to those that open later. */
   #isDraining = false;
   #isClosed = false;
 
@@ -35,12 +35,12 @@ export class Workers {
     return this.#connections.size;
   }
 
-  /** @throws StoreUnavailable */
+  /** Connects a worker, and ends its former stream to this process, if any. @throws StoreUnavailable */
   async connect(hello: WorkerHello, send: Send): Promise<Worker> {
     this.#endFormer(sessionOf(hello.resumeToken));
     const parts = { surroundings: this.#surroundings, runners: this.#runners, leaseMs: this.#leaseMs, hello, send };
     const onClosed = (closed: WorkerConnection) => this.#connections.delete(closed);
-    // The loops of the connection work for many tasks: they are no part of this one call.
+    // The loops of the connection serve many tasks, so they do not belong to the span of this call.
     const connection = await outsideSpans(() => WorkerConnection.open({ ...parts, onClosed }));
     if (!connection.isClosed) this.#connections.add(connection);
     if (this.#isDraining) void connection.drain();
@@ -60,11 +60,11 @@ export class Workers {
     await Promise.all([...this.#connections].map((connection) => connection.end(new Draining())));
   }
 
-  /** Ends the former stream of a worker that is back before this process has found that stream dead. */
+  /** Ends the former stream of a worker that has reconnected before this process found that stream dead. */
   #endFormer(sessionId: string | null): void {
     for (const connection of this.#connections) {
       if (connection.sessionId !== sessionId) continue;
-      void connection.end(new SessionLost("the session goes on by another stream"));
+      void connection.end(new SessionLost("session resumed on another stream"));
     }
   }
 }
