@@ -8,7 +8,7 @@ import { outline } from "../../support/new-tasks.ts";
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
 
-describe("engines that have different kinds", () => {
+describe("an engine among engines with other kinds", () => {
   let store: TestStore;
   let namespace: string;
   before(async () => {
@@ -19,7 +19,7 @@ describe("engines that have different kinds", () => {
     namespace = randomUUID();
   });
 
-  it("store the tasks of a kind that another has, as its kind says, and that one runs them", async () => {
+  it("stores a task of another engine's kind with the kind's retry settings, and the other runs it", async () => {
     const retry = { maxAttempts: 4, jitter: 0.5 };
     const kind = kindOf("elsewhere", ({ params }) => Promise.resolve({ params }), { retry });
     await using owner = await startEngine(store, { namespace, kinds: [kind] });
@@ -30,10 +30,10 @@ describe("engines that have different kinds", () => {
     assert.deepEqual((await outcomeOf(owner, task.taskId)).result, { params: { n: 1 } });
   });
 
-  it("run their own at once, whatever they store for others", async () => {
+  it("starts tasks of its own kinds at once while it stores tasks of other kinds", async () => {
     await using owner = await startEngine(store, { namespace, kinds: [kindOf("elsewhere", () => Promise.resolve())] });
     await using other = await startEngine(store, { namespace });
-    await outcomeOf(other, await start(other)); // Its first look at what waits is over.
+    await outcomeOf(other, await start(other)); // Its first claim is over.
     for (let count = 0; count < 10; count++) {
       const taskId = await start(other, { kind: "elsewhere" });
       assert.equal((await other.startTask(taskRequest())).task.status, "running");
@@ -41,7 +41,7 @@ describe("engines that have different kinds", () => {
     }
   });
 
-  it("run their own at once, whatever wakes them, of kinds that they do not have", async () => {
+  it("starts tasks of its own kinds at once while tasks of other kinds wake it", async () => {
     await using owner = await startEngine(store, { namespace, kinds: [kindOf("elsewhere", () => Promise.resolve())] });
     await using other = await startEngine(store, { namespace });
     await using third = await startEngine(store, { namespace });
@@ -57,7 +57,7 @@ describe("engines that have different kinds", () => {
     for (const taskId of elsewhere) await outcomeOf(owner, taskId);
   });
 
-  it("take a kind whose check of the params is broken for one that failed, and try again what has attempts left", async () => {
+  it("counts a broken validation of the params as a failed attempt, and retries while attempts are left", async () => {
     let checks = 0;
     const parseParams = () => {
       if (++checks === 1) throw new TypeError("the schema is broken");
@@ -74,7 +74,7 @@ describe("engines that have different kinds", () => {
     assert.match(tape[1]!.body, /"KIND_FAILED".*the schema is broken/);
   });
 
-  it("keep a task of a kind that nobody has until somebody comes who has it", async () => {
+  it("leaves a task of an unknown kind pending until an engine with the kind starts", async () => {
     await using early = await startEngine(store, { namespace });
     const { task } = await early.startTask(taskRequest({ kind: "late" }));
     assert.deepEqual([task.status, task.awaitsWorker], ["pending", true]);
@@ -83,7 +83,7 @@ describe("engines that have different kinds", () => {
     assert.equal((await late.getTask(task.taskId)).awaitsWorker, false);
   });
 
-  it("look over what was stored where nobody had its kind before they run it, whichever of them comes first", async () => {
+  it("validates a task that was stored without its kind before it or another engine runs the task", async () => {
     const runs: string[] = [];
     const alone = kindOf(
       "alone",
@@ -110,7 +110,7 @@ describe("engines that have different kinds", () => {
     for (let at = 0; at < runs.length; at += 2) assert.equal(runs[at]!.split(" ")[0], runs[at + 1]!.split(" ")[0]);
   });
 
-  it("keep what a start has said of attempts when they look its task over", async () => {
+  it("keeps the retry settings of the start when it validates a task", async () => {
     const kind = kindOf("late", () => Promise.resolve(), {
       retry: { maxAttempts: 5, maxBackoffMs: 60_000, jitter: 0 },
     });
@@ -122,7 +122,7 @@ describe("engines that have different kinds", () => {
     assert.deepEqual([maxAttempts, retryPolicy.jitter, retryPolicy.maxBackoffMs], [3, 1, 60_000]);
   });
 
-  it("end what they would refuse, or cannot look over, without an attempt", async () => {
+  it("ends a task that it refuses, or cannot validate, without an attempt", async () => {
     const strict = { ...kindOf("strict", () => Promise.resolve()), parseParams: echo.parseParams };
     const broken = kindOf("broken", () => Promise.resolve(), {
       exclusiveKey: () => {
@@ -142,7 +142,7 @@ describe("engines that have different kinds", () => {
     }
   });
 
-  it("take a start that only another can give its exclusive key, also where kinds that nobody has are refused", async () => {
+  it("accepts a start that only another engine can validate, even if it refuses unknown kinds", async () => {
     const alone = kindOf("alone", () => Promise.resolve(), { exclusiveKey: () => "key" });
     await using other = await startEngine(store, { namespace, unknownKinds: "refuse" });
     await assert.rejects(start(other, { kind: "alone" }), { reason: "KIND_UNKNOWN" });
@@ -152,7 +152,7 @@ describe("engines that have different kinds", () => {
     assert.equal((await owner.getTask(taskId)).exclusiveKey, "key");
   });
 
-  it("end a task whose params its kind refuses when it is to run, whatever attempts it has left", async () => {
+  it("fails a task for good when the kind refuses its params at the first attempt", async () => {
     const strict = { ...kindOf("strict", () => Promise.resolve()), parseParams: echo.parseParams };
     await using owner = await startEngine(store, { namespace, kinds: [strict] });
     await using other = await startEngine(store, { namespace });

@@ -10,9 +10,9 @@ import { Stage } from "../../support/stage.ts";
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
 
-/** With hints and without: what holds is the same, it only takes longer. */
+/** With and without notifications, the same must hold; without them it only takes longer. */
 for (const notify of [true, false]) {
-  describe(`two processes on one database, notifications ${notify ? "on" : "off"}`, () => {
+  describe(`with two servers on one database, notifications ${notify ? "on" : "off"},`, () => {
     let store: TestStore;
     let stage: Stage;
     let first: TestEngine;
@@ -29,7 +29,7 @@ for (const notify of [true, false]) {
     });
     afterEach(() => Promise.all([first, second].map((engine) => engine?.[Symbol.asyncDispose]())));
 
-    it("a follower at one sees what runs in the other, live and to its end", async () => {
+    it("a follower at one server reads a task that runs at the other, live and to its end", async () => {
       const actor = stage.actor();
       const { task } = await first.startTask(taskRequest({ kind: "stage", params: actor.params }));
       const running = await actor.enter();
@@ -42,7 +42,7 @@ for (const notify of [true, false]) {
       assert.equal((await follower.next()).done, true);
     });
 
-    it("a cancel at one fires the signal in the other", async () => {
+    it("a cancel at one server fires the signal of a task at the other", async () => {
       const actor = stage.actor();
       const { task } = await first.startTask(taskRequest({ kind: "stage", params: actor.params }));
       const { signal } = await actor.enter();
@@ -52,13 +52,13 @@ for (const notify of [true, false]) {
       assert.equal(status, "cancelled");
     });
 
-    it("a task waits where there is no room, and runs where there is", async () => {
+    it("a task that waits for a slot at one server runs at the other", async () => {
       const full = await startEngine(store, { kinds: [stage.kind], notify, slots: 1, namespace: first.namespace });
       const start = async () => {
         const actor = stage.actor();
         return { actor, ...(await full.startTask(taskRequest({ kind: "stage", params: actor.params }))) };
       };
-      // The first ones may be taken by the others, as long as this process has not looked whether older ones wait.
+      // The other servers may claim the first tasks, until this server has claimed once.
       const blocking = await eventually(async () => {
         const started = await start();
         if (started.task.status !== "running") started.actor.leave();
@@ -78,15 +78,15 @@ for (const notify of [true, false]) {
   });
 }
 
-describe("a process alone", () => {
-  it("sends no notification", async () => {
+describe("a server without peers", () => {
+  it("sends no wakeups", async () => {
     await using store = await openPostgres();
     const heard: string[] = [];
     const listener = new pg.Client(store.url!);
     await listener.connect();
-    // That a process shows itself when it begins to listen is no news of a task.
-    const isNews = (payload = "") => !/^[0-9a-f-]{36}$/.test(payload);
-    listener.on("notification", ({ payload }) => isNews(payload) && heard.push(payload!));
+    // A server announces itself when it begins to listen. That payload has no task.
+    const hasTask = (payload = "") => !/^[0-9a-f-]{36}$/.test(payload);
+    listener.on("notification", ({ payload }) => hasTask(payload) && heard.push(payload!));
     await using alone = await startEngine(store);
     const { rows } = await eventually(async () => {
       const answer = await listener.query<{ channel: string }>(

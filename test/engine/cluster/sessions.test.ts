@@ -4,8 +4,8 @@ import { LIST_SESSIONS_MAX } from "../../../src/domain/limits.ts";
 import { startEngine } from "../../support/engines.ts";
 import { describeEngineOnEachStore } from "../../support/stores.ts";
 
-describeEngineOnEachStore("the sessions that an engine lists", (store) => {
-  it("are 1,000 at the most, and it says where there are more", async () => {
+describeEngineOnEachStore("listSessions", (store) => {
+  it("returns at most 1,000 sessions, and whether there are more", async () => {
     await using engine = await startEngine(store());
     const { namespace } = engine;
     const add = (count: number) =>

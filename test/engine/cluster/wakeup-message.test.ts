@@ -14,8 +14,8 @@ const state = fc.record(
   { noNullPrototype: true },
 );
 
-describe("a wakeup's message", () => {
-  it("is read back as it was, in as many payloads as the bound asks for", () => {
+describe("the codec of wakeups", () => {
+  it("decodes the states that it has encoded, in payloads within the bound", () => {
     fc.assert(
       fc.property(fc.array(state), fc.integer({ min: 100, max: 1_000 }), (states, bytesMax) => {
         const payloads = encodeWakeups({ sender: SENDER, states }, bytesMax);
@@ -30,7 +30,7 @@ describe("a wakeup's message", () => {
     );
   });
 
-  it("of another form is left out, item by item", () => {
+  it("skips items of another form, one by one", () => {
     const [payload] = encodeWakeups(
       { sender: SENDER, states: [{ taskId: SENDER, status: "running", lastSeq: 7n }] },
       100,
@@ -40,7 +40,7 @@ describe("a wakeup's message", () => {
     fc.assert(fc.property(fc.string(), (text) => decodeWakeups(text).states.length <= text.length));
   });
 
-  it("is told from a probe, in which one who does not know it finds no task", () => {
+  it("distinguishes a probe, in which an unaware decoder finds no task", () => {
     const probe = encodeProbe(SENDER);
     assert.deepEqual([isProbe(probe), isProbe(SENDER)], [true, false]);
     assert.deepEqual(decodeWakeups(probe).states, []);

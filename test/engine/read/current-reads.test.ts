@@ -10,7 +10,7 @@ const NEVER = new AbortController().signal;
 const FAR_MS = 60_000;
 const EVENTS = 20;
 
-describe("a read at a server that is not told what another one writes", () => {
+describe("a read at a server without notifications from another server", () => {
   let store: TestStore;
   before(async () => {
     store = await openPostgres();
@@ -42,7 +42,7 @@ describe("a read at a server that is not told what another one writes", () => {
     };
   }
 
-  /** Follows a tape and takes the first page, with which the server knows how the tape stands. */
+  /** Follows a tape and reads the first page, so that the server knows the current tape. */
   async function begin(engine: TestEngine, taskId: string, signal: AbortSignal): Promise<AsyncIterator<TapePage>> {
     const pages = engine.followTape({ taskId, fromSeq: 1n, heartbeatMs: FAR_MS }, signal)[Symbol.asyncIterator]();
     await pages.next();
@@ -52,7 +52,7 @@ describe("a read at a server that is not told what another one writes", () => {
   for (const followers of [1, 2]) {
     const by = followers === 1 ? "one follower" : "several followers";
 
-    it(`shows all that was stored before it began, beside ${by} there`, async () => {
+    it(`shows everything stored before it began, beside ${by}`, async () => {
       await using at = await followedElsewhere(followers);
       const read = (fromSeq: bigint, waitMs: number) =>
         at.reader.readEvents({ taskId: at.taskId, fromSeq, limit: 5, waitMs }, NEVER);
@@ -73,11 +73,12 @@ describe("a read at a server that is not told what another one writes", () => {
       assert.equal((await at.reader.getTask(at.taskId)).status, "succeeded");
     });
 
-    it(`begins a stream with all that was stored before it began, beside ${by} there`, async () => {
+    it(`begins a stream with everything stored before it began, beside ${by}`, async () => {
       await using at = await followedElsewhere(followers);
       for (let seq = 2n; seq <= EVENTS; seq++) {
         await at.emit();
-        const fromSeq = [seq + 1n, seq, 1n][Number(seq % 3n)]!; // Only the first that reads tells what others have.
+        // One position an event: the first read already shows this server the commits of the other.
+        const fromSeq = [seq + 1n, seq, 1n][Number(seq % 3n)]!;
         for await (const page of at.reader.followTape({ taskId: at.taskId, fromSeq, heartbeatMs: FAR_MS }, NEVER)) {
           assert.deepEqual([page.lastSeq, page.nextFromSeq], [seq, seq + 1n]);
           break;
@@ -86,7 +87,7 @@ describe("a read at a server that is not told what another one writes", () => {
     });
   }
 
-  it("is given from memory where that is as new as the store", async () => {
+  it("is served from memory if memory is as new as the store", async () => {
     await using at = await followedElsewhere(1);
     const left = new AbortController();
     const pages = await begin(at.writer, at.taskId, left.signal);
@@ -96,7 +97,7 @@ describe("a read at a server that is not told what another one writes", () => {
       [at.reader, 3n],
     ] as const) {
       const query = { taskId: at.taskId, fromSeq, limit: 5, waitMs: 0 };
-      await engine.readEvents(query, NEVER); // Tells the reader how the tape stands.
+      await engine.readEvents(query, NEVER); // Shows the reader the current tape.
       const before = engine.gauges();
       assert.equal((await engine.readEvents(query, NEVER)).lastSeq, 2n);
       const { feedPages, storePages } = engine.gauges();
@@ -106,7 +107,7 @@ describe("a read at a server that is not told what another one writes", () => {
     await pages.return?.();
   });
 
-  it("knows no task of another namespace, though somebody tries to follow it", async () => {
+  it("finds no task of another namespace, even while followers ask for it", async () => {
     await using at = await followedElsewhere(0);
     await using other = await startEngine(store, { notify: false });
     const query = { taskId: at.taskId, fromSeq: 1n };

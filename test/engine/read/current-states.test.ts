@@ -3,7 +3,7 @@ import { StoreUnavailable, TaskNotFound } from "../../../src/domain/errors.ts";
 import type { TaskState } from "../../../src/domain/task.ts";
 import { CurrentStates, STATES_MAX } from "../../../src/engine/read/current-states.ts";
 
-/** A store that answers each read when it is told to. */
+/** A store that answers each read when the test says so. */
 function slowStore() {
   const reads: { taskIds: readonly string[]; answer: PromiseWithResolvers<TaskState[]> }[] = [];
   const states = new CurrentStates((taskIds) => {
@@ -18,11 +18,11 @@ function stateOf(taskId: string, lastSeq = 1n): TaskState {
   return { taskId, status: "running", lastSeq };
 }
 
-/** Lets what has been asked for in this turn be sent, and what has been answered arrive. */
+/** Waits until the reads of this turn are sent and the answers have arrived. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-describe("the current states of tasks", () => {
-  it("are one read for all who ask in one turn of the event loop", async () => {
+describe("CurrentStates", () => {
+  it("shares one read among all calls of one turn of the event loop", async () => {
     const { reads, states } = slowStore();
     const all = ["one", "two", "one"].map((taskId) => states.read(taskId));
     await settled();
@@ -37,7 +37,7 @@ describe("the current states of tasks", () => {
     );
   });
 
-  it("are never of a read that had begun before they were asked for", async () => {
+  it("never answers a call from a read that began before the call", async () => {
     const { reads, states } = slowStore();
     const first = states.read("one");
     await settled();
@@ -48,7 +48,7 @@ describe("the current states of tasks", () => {
     assert.deepEqual([(await first).lastSeq, (await second).lastSeq], [1n, 2n]);
   });
 
-  it("wait for one of two reads to end, and then go together", async () => {
+  it("lets further calls wait for one of two reads to end, and then shares one read among them", async () => {
     const { reads, states } = slowStore();
     const all: Promise<TaskState>[] = [];
     for (const taskId of ["one", "two", "three", "four"]) {
@@ -64,7 +64,7 @@ describe("the current states of tasks", () => {
     assert.equal((await Promise.all(all)).length, 4);
   });
 
-  it("are of 1,000 tasks a read at the most", async () => {
+  it("reads at most 1,000 tasks at once", async () => {
     const { reads, states } = slowStore();
     const all = Array.from({ length: STATES_MAX + 1 }, (_, index) => states.read(`${index}`));
     await settled();
@@ -76,7 +76,7 @@ describe("the current states of tasks", () => {
     assert.equal((await Promise.all(all)).length, STATES_MAX + 1);
   });
 
-  it("fail for the tasks that are not found, and for all where the read fails; the next are read anew", async () => {
+  it("rejects for tasks that are not found, and for all tasks of a failed read, and then reads again", async () => {
     const { reads, states } = slowStore();
     const [found, missing] = [states.read("one"), states.read("two")];
     const isMissing = assert.rejects(missing, TaskNotFound);

@@ -18,7 +18,7 @@ function commit(first: number, last = first, status: TaskStatus = "running"): Co
   return { taskId: TASK, firstSeq: BigInt(first), events: steps(first, last), time: TIME, status };
 }
 
-/** The numbers of the steps that a feed gives; null where the store has to be read. */
+/** Returns the numbers of the steps that a feed has; null if the store must be read. */
 function read(feed: Feed, fromSeq: number, limit = 1_000): number[] | null {
   const page = feed.read({ taskId: TASK, fromSeq: BigInt(fromSeq), limit }, 0n);
   return page && page.events.map(({ seq }) => Number(seq));
@@ -27,7 +27,7 @@ function read(feed: Feed, fromSeq: number, limit = 1_000): number[] | null {
 const range = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
 describe("the feed", () => {
-  it("keeps nothing of a tape that nobody follows any more", () => {
+  it("drops a tape that has lost its last follower", () => {
     const feed = new Feed();
     feed.publish(commit(4, 6));
     const first = feed.subscribe(TASK, NEVER);
@@ -42,7 +42,7 @@ describe("the feed", () => {
     assert.equal(read(feed, 7), null);
   });
 
-  it("keeps a tape that begins here for who subscribes next, and shows it to nobody else", () => {
+  it("keeps a tape that begins here for the next subscriber, and shows it only to subscribers", () => {
     const feed = new Feed();
     feed.publish(commit(1));
     feed.publish(commit(2, 4));
@@ -55,7 +55,7 @@ describe("the feed", () => {
     assert.equal(read(feed, 1), null);
   });
 
-  it("takes what others commit to a tape that it keeps", () => {
+  it("accepts commits of other processes to a tape without a follower", () => {
     const feed = new Feed();
     feed.publish(commit(1, 3));
     feed.observe({ taskId: TASK, status: "running", lastSeq: 4n });
@@ -64,7 +64,7 @@ describe("the feed", () => {
     assert.deepEqual([read(feed, 1), read(feed, 5), read(feed, 6)], [null, [5], []]);
   });
 
-  it("keeps 1,024 tapes that nobody follows yet, the last ones, and 32 KiB of each", () => {
+  it("keeps the last 1,024 tapes without a follower, each up to 32 KiB", () => {
     const feed = new Feed();
     const kept = (taskId: string) => {
       using _ = feed.subscribe(taskId, NEVER);
@@ -80,7 +80,7 @@ describe("the feed", () => {
     assert.deepEqual([kept("at the bound"), kept("past it")], [1, null]);
   });
 
-  it("keeps a tape for those who came after somebody left twice", () => {
+  it("keeps a tape for a later follower when an earlier subscription is disposed twice", () => {
     const feed = new Feed();
     const gone = feed.subscribe(TASK, NEVER);
     gone[Symbol.dispose]();
@@ -90,7 +90,7 @@ describe("the feed", () => {
     assert.deepEqual(read(feed, 1), [1]);
   });
 
-  it("gives those who stand at one position the very same page, until something is added to it", () => {
+  it("returns the very same page to followers at one position until events are appended to it", () => {
     const feed = new Feed();
     using _one = feed.subscribe(TASK, NEVER);
     using _two = feed.subscribe(TASK, NEVER);
@@ -105,7 +105,7 @@ describe("the feed", () => {
     );
   });
 
-  it("gives who comes later the page that there is more behind, but none that is older than what they have seen", () => {
+  it("shares a page with more events behind it with later followers, unless they have seen a later seq", () => {
     const feed = new Feed();
     using _one = feed.subscribe(TASK, NEVER);
     using _two = feed.subscribe(TASK, NEVER);
@@ -119,7 +119,7 @@ describe("the feed", () => {
     assert.equal(feed.read(query, 0n), later);
   });
 
-  it("keeps no page that it gave to the only one who follows a tape", () => {
+  it("caches no page for the only follower of a tape", () => {
     const feed = new Feed();
     using _ = feed.subscribe(TASK, NEVER);
     feed.publish(commit(1, 5));
@@ -127,7 +127,7 @@ describe("the feed", () => {
     assert.notEqual(feed.read(query, 0n), feed.read(query, 0n));
   });
 
-  it("gives pages from its ring, and none that would have a gap", () => {
+  it("returns pages from its ring, and none with a gap", () => {
     const feed = new Feed();
     using _ = feed.subscribe(TASK, NEVER);
     assert.equal(read(feed, 1), null);
@@ -136,11 +136,11 @@ describe("the feed", () => {
     assert.deepEqual([read(feed, 3), read(feed, 6), read(feed, 8), read(feed, 99)], [[3, 4, 5, 6, 7], [6, 7], [], []]);
     const page = feed.read({ taskId: TASK, fromSeq: 4n, limit: 2 }, 0n);
     assert.deepEqual([page?.nextFromSeq, page?.lastSeq, page?.hasMore, page?.status], [6n, 7n, true, "running"]);
-    feed.publish(commit(9)); // 8 is somebody else's: it is read from the store.
+    feed.publish(commit(9)); // Another process committed 8: it is read from the store.
     assert.deepEqual([read(feed, 8), read(feed, 9)], [null, [9]]);
   });
 
-  it("takes commits that are published out of order, and older ones as nothing new", () => {
+  it("accepts commits that are published out of order, and ignores older ones", () => {
     const feed = new Feed();
     using _ = feed.subscribe(TASK, NEVER);
     feed.publish(commit(3, 4));
@@ -157,7 +157,7 @@ describe("the feed", () => {
     assert.deepEqual(feed.followed(), []);
   });
 
-  it("knows of an empty tape what it is told, and follows it", () => {
+  it("takes the state of an empty tape, and lists it as followed", () => {
     const feed = new Feed();
     using _ = feed.subscribe(TASK, NEVER);
     assert.deepEqual(feed.followed(), [TASK]);
@@ -165,7 +165,7 @@ describe("the feed", () => {
     assert.deepEqual([feed.state(TASK), read(feed, 1)], [{ status: "pending", lastSeq: 0n }, []]);
   });
 
-  it("bounds its ring in events and in bytes, and keeps the last", () => {
+  it("bounds a ring in events and in bytes, and keeps the last events", () => {
     const feed = new Feed();
     using _ = feed.subscribe(TASK, NEVER);
     for (const seq of range(1, 8_192)) feed.publish(commit(seq));
@@ -183,7 +183,7 @@ describe("the feed", () => {
     assert.deepEqual([page!.nextFromSeq, page!.lastSeq, page!.hasMore], [8_204n, 8_210n, true]);
   });
 
-  it("wakes who waits, once for what was published since the last time, and nobody else", async () => {
+  it("wakes only the subscribers of a tape, once for all commits since the last time", async () => {
     const feed = new Feed();
     using one = feed.subscribe(TASK, NEVER);
     using two = feed.subscribe("another", NEVER);
@@ -199,7 +199,7 @@ describe("the feed", () => {
     assert.equal(await two.next(1), false);
   });
 
-  it("does not lose what is published as the time runs out", async () => {
+  it("does not lose a commit that is published as the wait times out", async () => {
     const feed = new Feed();
     using one = feed.subscribe(TASK, NEVER);
     const waiting = one.next(0);
@@ -209,7 +209,7 @@ describe("the feed", () => {
     assert.ok(woken.includes(true));
   });
 
-  it("throws the signal's reason to who waits, or will, but not over what is there", async () => {
+  it("throws the signal's reason from a wait, present or later, unless a commit was published", async () => {
     const feed = new Feed();
     const controller = new AbortController();
     using one = feed.subscribe(TASK, controller.signal);
@@ -222,12 +222,12 @@ describe("the feed", () => {
     await assert.rejects(one.next(FAR_MS), { message: "left" });
   });
 
-  it("never makes a follower miss or repeat an event, whatever the order of things", () =>
+  it("never makes a follower miss or repeat an event, whatever the order of commits and reads", () =>
     fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
         fc.array(fc.record({ events: fc.integer({ min: 1, max: 1_100 }), isOurs: fc.boolean() }), { maxLength: 12 }),
-        // Often at one position, where they share what is read.
+        // Often at one position, so that they share pages.
         fc.array(fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 40 })), { minLength: 1, maxLength: 4 }),
         fc.nat({ max: 12 }),
         async (scheduler, commits, cursors, early) => {
@@ -243,7 +243,7 @@ describe("the feed", () => {
             stored.lastSeq += BigInt(events);
             stored.status = status;
             const { lastSeq } = stored;
-            // The commit is there; that it is, is heard later, and perhaps after that of a later one.
+            // The commit is stored. It is published later, perhaps after a later commit.
             return scheduler.schedule(Promise.resolve()).then(() => {
               if (isOurs) feed.publish(made);
               else feed.observe({ taskId: TASK, status, lastSeq });
@@ -272,7 +272,7 @@ describe("the feed", () => {
             }
             return seen;
           };
-          // Some are committed, and perhaps published, before anybody follows.
+          // Some events are committed, and perhaps published, before the first follower.
           const publishing = commits.slice(0, early).map((made) => write(made, "running"));
           await scheduler.waitNext(Math.min(publishing.length, early >> 1));
           const positions = cursors.map((cursor) => Math.min(cursor, Number(stored.lastSeq) + 1)); // Else refused.

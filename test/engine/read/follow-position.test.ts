@@ -28,13 +28,13 @@ describe("a follower that comes from another server", () => {
   const first = (opened: ReturnType<typeof sourceOf>, fromSeq: bigint) =>
     followTape(opened.source, { taskId: TASK_ID, fromSeq, heartbeatMs: 60_000 }, NEVER).next();
 
-  it("is told of the tape as the database has it where its position is ahead of what this server knows", async () => {
+  it("gets the state of the database if its position is ahead of what this server knows", async () => {
     using opened = sourceOf({ knownSeq: 2n, lastSeq: 5n, status: "running" });
     const { value: page } = await first(opened, 6n);
     assert.deepEqual([page!.events, page!.nextFromSeq, page!.lastSeq], [[], 6n, 5n]);
   });
 
-  it("is refused only where its position is ahead of the database too", async () => {
+  it("is refused only if its position is ahead of the database too", async () => {
     using opened = sourceOf({ knownSeq: 2n, lastSeq: 5n, status: "running" });
     await assert.rejects(first(opened, 7n), (error: unknown) => {
       assert.ok(error instanceof SeqOutOfRange);

@@ -7,7 +7,7 @@ import { describeEngineOnEachStore } from "../../support/stores.ts";
 
 type State = NonNullable<FollowedPage["tasks"][number]["state"]>;
 
-/** The states of tasks from now on as a follower is told of them, one after the other. */
+/** Yields the states of tasks that a follower gets from now on, one after the other. */
 async function statesFromNow(engine: TaskEngine, signal: AbortSignal): Promise<AsyncGenerator<State>> {
   const pages = engine.followTasks(followQuery({ view: "tasks" }), signal)[Symbol.asyncIterator]();
   await pages.next();
@@ -35,8 +35,8 @@ async function until(states: AsyncGenerator<State>, isWanted: (state: State) => 
   }
 }
 
-describeEngineOnEachStore("a follower of tasks as they stand", (store) => {
-  it("is told of each change, of several at once at least the last, and of the latest progress", async () => {
+describeEngineOnEachStore("a follower of task states", (store) => {
+  it("gets each change, at least the last of several at once, and the latest progress", async () => {
     const steps = Promise.withResolvers<(step: number) => Promise<void>>();
     const stepping = kindOf("stepping", async (task) => {
       steps.resolve(async (step) => {

@@ -9,14 +9,14 @@ import { outline } from "../../support/new-tasks.ts";
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
 
-describe("a follower of many tasks, on Postgres alone", () => {
+describe("a follower of many tasks, only on Postgres,", () => {
   let store: TestStore;
   before(async () => {
     store = await openPostgres();
   });
   after(() => store?.[Symbol.asyncDispose]());
 
-  /** Writes an event to a task's tape in a transaction that stays open until it is told how to end. */
+  /** Writes an event to a task's tape in a transaction that stays open until the test ends it. */
   async function appendLate(taskId: string): Promise<{ end(how: "commit" | "rollback"): Promise<void> }> {
     const written = Promise.withResolvers<void>();
     const how = Promise.withResolvers<"commit" | "rollback">();
@@ -36,7 +36,7 @@ describe("a follower of many tasks, on Postgres alone", () => {
     };
   }
 
-  it("is given once what commits later than what was written after it, whatever it saw in between", async () => {
+  it("gets an event once if its transaction commits after later ones, whatever it read in between", async () => {
     const quiet = kindOf("quiet", (task) => untilStopped(task.signal));
     await using engine = await startEngine(store, { kinds: [quiet] });
     const [late, never] = [
@@ -62,7 +62,7 @@ describe("a follower of many tasks, on Postgres alone", () => {
   });
 
   for (const notify of [true, false]) {
-    it(`is given what another server commits, ${notify ? "which tells of it" : "though nobody tells of it"}`, async () => {
+    it(`gets the commits of another server, notifications ${notify ? "on" : "off"}`, async () => {
       await using here = await startEngine(store, { notify });
       await using there = await startEngine(store, { notify, namespace: here.namespace });
       const followed = new Followed();
@@ -73,11 +73,11 @@ describe("a follower of many tasks, on Postgres alone", () => {
     });
   }
 
-  it("does not take an old event for a new one when the numbers of transactions come round again", async () => {
+  it("does not take an old event for a new one after the transaction ids wrap around", async () => {
     const quiet = kindOf("quiet", (task) => untilStopped(task.signal));
     await using engine = await startEngine(store, { kinds: [quiet] });
     const taskId = await startRunning(engine, { kind: "quiet" });
-    // As it would look after 2^32 transactions: the event's number is that of one which the cursor has not seen.
+    // As after 2^32 transactions: the event's row has a transaction id that the cursor has not seen.
     await sql`update task_events set time = now() - interval '2 hours' where task_id = ${taskId}`.execute(store.db);
     await sql`update tasks set attempt = attempt where task_id = ${taskId}`.execute(store.db);
     const followed = new Followed();

@@ -21,7 +21,7 @@ const QUIET = { leaseMs: 120_000, notify: false };
 const IDS = 50;
 const CRASHES_MAX = 5;
 
-describe("a cursor of many tasks, over crashes of Postgres", function () {
+describe("a cursor over many tasks, across crashes of Postgres,", function () {
   this.timeout(60_000);
   let server: PostgresServer;
   let store: Store;
@@ -36,7 +36,7 @@ describe("a cursor of many tasks, over crashes of Postgres", function () {
   before(async () => {
     server = await startServer();
     await connectSql();
-    // What nobody's commit flushes is not flushed for ten seconds.
+    // Records that no commit flushes stay unflushed for ten seconds.
     for (const setting of ["wal_writer_delay = '10s'", "autovacuum = off"])
       await sql.query(`alter system set ${setting}`);
     await sql.query("select pg_reload_conf()");
@@ -84,7 +84,7 @@ describe("a cursor of many tasks, over crashes of Postgres", function () {
     return cursors;
   }
 
-  it("is given with the first page only when the log is on disk as far as it has seen", async () => {
+  it("comes with the first page only when the log is on disk up to its snapshot", async () => {
     await using engine = await startEngine(store, QUIET);
     const { position, xid } = await leaveUnflushed();
     const [cursor] = await pagesOf(engine, 1, {});
@@ -93,7 +93,7 @@ describe("a cursor of many tasks, over crashes of Postgres", function () {
   });
 
   for (const view of ["events", "tasks"] as const) {
-    it(`is given with ${view} only when the log is on disk as far as it has seen`, async () => {
+    it(`comes with ${view} only when the log is on disk up to its snapshot`, async () => {
       await using engine = await startEngine(store, QUIET);
       const [cursor] = await pagesOf(engine, 1, { view });
       await wholeTape(engine, await start(engine));
@@ -104,7 +104,7 @@ describe("a cursor of many tasks, over crashes of Postgres", function () {
     });
   }
 
-  it("is given with a heartbeat as it was, while the log is behind what was looked at", async () => {
+  it("stays the same with a heartbeat while the log lags behind the scanned snapshot", async () => {
     await using engine = await startEngine(store, QUIET);
     const pages = engine.followTasks(followQuery({ heartbeatMs: 20 }), NEVER)[Symbol.asyncIterator]();
     await pages.next();
@@ -116,7 +116,7 @@ describe("a cursor of many tasks, over crashes of Postgres", function () {
     await pages.return(undefined);
   });
 
-  it("goes on though nothing has changed, where it is to, and the log is on disk then", async () => {
+  it("advances without changes if it must be durable, and then the log is on disk", async () => {
     await using engine = await startEngine(store, QUIET);
     const [cursor] = await pagesOf(engine, 1, {});
     const { position, xid } = await leaveUnflushed();
@@ -129,7 +129,7 @@ describe("a cursor of many tasks, over crashes of Postgres", function () {
     assert.ok(await isFlushed(position));
   });
 
-  it("misses and repeats nothing, though ids of transactions are used again", async () => {
+  it("misses and repeats no event when transaction ids are used again", async () => {
     await using engine = await startEngine(store, QUIET);
     let reused = 0;
     for (let crashes = 0; crashes < CRASHES_MAX && reused === 0; crashes++) {
@@ -152,7 +152,7 @@ describe("a cursor of many tasks, over crashes of Postgres", function () {
     assert.ok(reused > 0, "no id was used again");
   });
 
-  it("waits for the synchronous standbys, where there are any, and says so", async () => {
+  it("waits for the synchronous standbys, if there are any, and records that", async () => {
     await using engine = await startEngine(store, QUIET);
     const standbys = async (names: string) => {
       await sql.query(`alter system set synchronous_standby_names = '${names}'`);
@@ -179,7 +179,7 @@ describe("a cursor of many tasks, over crashes of Postgres", function () {
     assert.deepEqual([cursor!.seen.isReplicated, cursor!.seen.timeline], [false, 1]);
   });
 
-  it("is refused after a failover unless a synchronous standby had what it has seen", async () => {
+  it("is refused after a failover unless a synchronous standby had its snapshot", async () => {
     await using engine = await startEngine(store, QUIET);
     const [cursor] = await pagesOf(engine, 1, {});
     const from = (origin: { timeline: number | null; isReplicated: boolean }) =>

@@ -10,14 +10,14 @@ import { describeEngineOnEachStore } from "../../support/stores.ts";
 
 const NEVER = new AbortController().signal;
 
-/** A kind that emits as many events as it is told to. */
+/** A kind that emits as many events as its params say. */
 const burst = kindOf("burst", async (task) => {
   const { count } = task.params as { count: number };
   for (let step = 1; step <= count; step++) await task.progress("burst", step, count);
 });
 
 describeEngineOnEachStore("a follower of many tasks", (store) => {
-  it("is given what is recorded from its first page on, of tasks that run and of new ones", async () => {
+  it("gets the events from its first page on, of running tasks and of new ones", async () => {
     const more = Promise.withResolvers<void>();
     const slow = kindOf("slow", async (task) => {
       await task.log("INFO", "before");
@@ -43,7 +43,7 @@ describeEngineOnEachStore("a follower of many tasks", (store) => {
     assert.deepEqual(followed.tapes.get(fresh), await wholeTape(engine, fresh));
   });
 
-  it("is given all that is stored, where it asks for the start, and goes on live", async () => {
+  it("gets all stored events if it asks for the start, and continues live", async () => {
     await using engine = await startEngine(store(), { kinds: [burst] });
     const before = await Promise.all([0, 1, 2].map((count) => start(engine, { kind: "burst", params: { count } })));
     for (const taskId of before) await wholeTape(engine, taskId);
@@ -55,7 +55,7 @@ describeEngineOnEachStore("a follower of many tasks", (store) => {
       assert.deepEqual(followed.tapes.get(taskId), await wholeTape(engine, taskId));
   });
 
-  it("comes back after any page, with nothing twice and nothing missed, however much it missed", async () => {
+  it("resumes after any page without a missed or repeated event, however far behind it is", async () => {
     await using engine = await startEngine(store(), { kinds: [burst] });
     const followed = new Followed();
     await followed.follow(engine, () => true);
@@ -70,7 +70,7 @@ describeEngineOnEachStore("a follower of many tasks", (store) => {
     for (const taskId of taskIds) assert.deepEqual(followed.tapes.get(taskId), await wholeTape(engine, taskId));
   });
 
-  it("comes back from a place within a task, its round's target long past", async () => {
+  it("resumes in the middle of a tape when the target of its round is long past", async () => {
     const running = Promise.withResolvers<() => Promise<void>>();
     const done = Promise.withResolvers<void>();
     const told = kindOf("told", async (task) => {
@@ -91,13 +91,13 @@ describeEngineOnEachStore("a follower of many tasks", (store) => {
     await followed.follow(engine, () => followed.count() > 0); // A page of 1,000, of some 1,400.
     assert.notEqual(followed.cursor!.round, null);
     assert.equal(followed.count(), 1_000);
-    await emit(); // Behind the target, and further back from the tape's end than is looked through.
+    await emit(); // Behind the target, and further back from the tape's end than the scan reads.
     done.resolve();
     await followed.follow(engine, ({ ended }) => ended === 1);
     assert.deepEqual(followed.tapes.get(taskId), await wholeTape(engine, taskId));
   });
 
-  it("takes only the kinds and labels that it asks for", async () => {
+  it("gets only tasks of the kinds and labels that it asks for", async () => {
     await using engine = await startEngine(store(), { kinds: [burst] });
     const one = await start(engine, { kind: "burst", params: { count: 1 }, labels: { team: "a", run: "1" } });
     await start(engine, { kind: "burst", params: { count: 1 }, labels: { team: "b" } });
@@ -112,7 +112,7 @@ describeEngineOnEachStore("a follower of many tasks", (store) => {
     assert.deepEqual([...ofKind.tapes.keys()], [one]);
   });
 
-  it("sees only its own namespace", async () => {
+  it("gets only tasks of its own namespace", async () => {
     await using engine = await startEngine(store());
     await using other = await startEngine(store());
     await wholeTape(other, await start(other));
@@ -122,7 +122,7 @@ describeEngineOnEachStore("a follower of many tasks", (store) => {
     assert.deepEqual([...followed.tapes.keys()], [taskId]);
   });
 
-  it("is given empty pages while it is quiet, whose cursors do not grow old", async () => {
+  it("gets empty pages while no task changes, with cursors that stay recent", async () => {
     await using engine = await startEngine(store());
     const followed = new Followed();
     await followed.follow(engine, () => true);
@@ -132,7 +132,7 @@ describeEngineOnEachStore("a follower of many tasks", (store) => {
     assert.equal(followed.count(), 0);
   });
 
-  it("is told of what a server ended that does not say by which transaction", async () => {
+  it("gets the end of a task from a server that does not record the transaction", async () => {
     await using engine = await startEngine(store(), { kinds: [burst] });
     const followed = new Followed();
     await followed.follow(engine, () => true);
@@ -144,7 +144,7 @@ describeEngineOnEachStore("a follower of many tasks", (store) => {
     await followed.follow(engine, ({ pages }) => pages >= 8, { heartbeatMs: 50 }); // And only once.
   });
 
-  it("finds what had ended before such was kept, where it asks for the start", async () => {
+  it("gets tasks that ended before transactions were recorded, if it asks for the start", async () => {
     await using engine = await startEngine(store());
     const taskId = await start(engine);
     await wholeTape(engine, taskId);
@@ -153,7 +153,7 @@ describeEngineOnEachStore("a follower of many tasks", (store) => {
     await followed.follow(engine, ({ ended }) => ended === 1, { fromStart: true });
   });
 
-  it("is refused a cursor of another database, and one that is too old", async () => {
+  it("is refused with a cursor of another database, or one that is too old", async () => {
     await using engine = await startEngine(store());
     const followed = new Followed();
     await followed.follow(engine, () => true);
@@ -171,7 +171,7 @@ describeEngineOnEachStore("a follower of many tasks", (store) => {
     await first(FROM_START);
   });
 
-  it("throws the reason of its signal, whether it waits or reads", async () => {
+  it("throws the reason of its signal, in a wait and in a read", async () => {
     await using engine = await startEngine(store());
     const stopped = new AbortController();
     const follower = engine.followTasks(followQuery({ heartbeatMs: 60_000 }), stopped.signal)[Symbol.asyncIterator]();

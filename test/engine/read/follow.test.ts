@@ -9,11 +9,11 @@ import { describeEngineOnEachStore } from "../../support/stores.ts";
 const NEVER = new AbortController().signal;
 const FAR_MS = 60_000;
 
-describeEngineOnEachStore("a read that waits", (store) => {
+describeEngineOnEachStore("a long poll", (store) => {
   const read = (engine: Awaited<ReturnType<typeof startEngine>>, taskId: string, fromSeq: bigint, waitMs: number) =>
     engine.readEvents({ taskId, fromSeq, limit: 100, waitMs }, NEVER);
 
-  it("gives what is there at once", async () => {
+  it("returns stored events at once", async () => {
     const { kind, emit, end } = remote();
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "remote" });
@@ -23,7 +23,7 @@ describeEngineOnEachStore("a read that waits", (store) => {
     end();
   });
 
-  it("wakes on an event, and on the end", async () => {
+  it("returns at an event, and at the end of the task", async () => {
     const { kind, emit, end } = remote();
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "remote" });
@@ -41,7 +41,7 @@ describeEngineOnEachStore("a read that waits", (store) => {
     assert.deepEqual([past.events, past.nextFromSeq, past.lastSeq, past.hasMore], [[], 9_999n, 3n, false]);
   });
 
-  it("past the live end wakes on the end alone", async () => {
+  it("past the live end returns only at the end of the task", async () => {
     const { kind, emit, end } = remote();
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "remote" });
@@ -52,7 +52,7 @@ describeEngineOnEachStore("a read that waits", (store) => {
     assert.deepEqual([page.status, page.events, page.nextFromSeq], ["succeeded", [], 100n]);
   });
 
-  it("gives an empty page when its time is up", async () => {
+  it("returns an empty page when its wait times out", async () => {
     const { kind, end } = remote();
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "remote" });
@@ -82,7 +82,7 @@ describeEngineOnEachStore("a read that waits", (store) => {
     one.end();
   });
 
-  it("ends with the signal's reason, before, during and between pages", async () => {
+  it("rejects with the signal's reason, before and during its wait, like a stream and a wait for the end", async () => {
     const { kind, end } = remote();
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "remote" });
@@ -100,23 +100,6 @@ describeEngineOnEachStore("a read that waits", (store) => {
     await Promise.all(rejections);
     end();
   });
-
-  it("gives the end of the tape all the same, where that was there before", async () => {
-    const { kind, end } = remote();
-    await using engine = await startEngine(store(), { kinds: [kind] });
-    const taskId = await startRunning(engine, { kind: "remote" });
-    const controller = new AbortController();
-    const pages = engine.followTape({ taskId, fromSeq: 1n, heartbeatMs: FAR_MS }, controller.signal);
-    const types: string[] = [];
-    for await (const page of pages) {
-      types.push(...page.events.map(({ type }) => type));
-      if (controller.signal.aborted) continue;
-      end();
-      assert.equal((await engine.waitForResult({ taskId, waitMs: FAR_MS }, NEVER)).status, "succeeded");
-      controller.abort(new Error("the server stops"));
-    }
-    assert.equal(types.at(-1), "final");
-  });
 });
 
 describeEngineOnEachStore("a follower", (store) => {
@@ -126,7 +109,7 @@ describeEngineOnEachStore("a follower", (store) => {
     return pages;
   }
 
-  it("gets a tape from anywhere, the same while it runs and afterwards", async () => {
+  it("gets the same tape from any position, while the task runs and afterwards", async () => {
     const gate = Promise.withResolvers<void>();
     const many = kindOf("many", async (task) => {
       for (let step = 0; step < 3_000; step++) await task.log("INFO", "text");
@@ -157,7 +140,7 @@ describeEngineOnEachStore("a follower", (store) => {
     );
   });
 
-  it("gets its first page at once, and heartbeats, though they be empty", async () => {
+  it("gets its first page at once, and heartbeats, even if they are empty", async () => {
     const { kind, end } = remote();
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "remote" });
@@ -169,7 +152,7 @@ describeEngineOnEachStore("a follower", (store) => {
     assert.ok(pages >= 5);
   });
 
-  it("is given the same page as another one who stands where it does, while the tape is in memory", async () => {
+  it("shares its pages with another follower at the same position while the tape is in memory", async () => {
     const gate = Promise.withResolvers<void>();
     const kind = kindOf("many", async (task) => {
       await gate.promise;
@@ -189,7 +172,7 @@ describeEngineOnEachStore("a follower", (store) => {
     }
   });
 
-  it("and a page show a tape as it is, whatever others were given of it before", async () => {
+  it("gets the current tape, as does GetEvents, whatever pages other followers got before", async () => {
     const gate = Promise.withResolvers<void>();
     const kind = kindOf("many", async (task) => {
       for (let step = 0; step < 1_500; step++) await task.log("INFO", "text");
@@ -212,7 +195,24 @@ describeEngineOnEachStore("a follower", (store) => {
     for (const follower of [late, ...followers]) await follower.return!();
   });
 
-  it("that leaves changes nothing", async () => {
+  it("gets the end of the tape even if the signal fires, if the end was stored before that", async () => {
+    const { kind, end } = remote();
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    const taskId = await startRunning(engine, { kind: "remote" });
+    const controller = new AbortController();
+    const pages = engine.followTape({ taskId, fromSeq: 1n, heartbeatMs: FAR_MS }, controller.signal);
+    const types: string[] = [];
+    for await (const page of pages) {
+      types.push(...page.events.map(({ type }) => type));
+      if (controller.signal.aborted) continue;
+      end();
+      assert.equal((await engine.waitForResult({ taskId, waitMs: FAR_MS }, NEVER)).status, "succeeded");
+      controller.abort(new Error("the server stops"));
+    }
+    assert.equal(types.at(-1), "final");
+  });
+
+  it("that leaves does not change the tape", async () => {
     const { kind, emit, end } = remote();
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "remote" }); // It has followed until then, and left.

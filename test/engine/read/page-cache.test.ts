@@ -24,7 +24,7 @@ describe("the page cache", () => {
     assert.equal(cache.find(query(1)), later);
   });
 
-  it("holds the pages that were used last, as many as are within the bound", () => {
+  it("holds the most recently used pages within the bound", () => {
     const bytes = 10 * KIB;
     const cache = new PageCache(3 * (2 * bytes + 4 * 160));
     for (const seq of [1, 2, 3]) cache.add(query(seq), page(bytes));
@@ -36,7 +36,7 @@ describe("the page cache", () => {
     );
   });
 
-  it("does not hold a page that is larger than the bound, and leaves the others", () => {
+  it("does not add a page that is larger than the bound, and keeps the other pages", () => {
     const cache = new PageCache(10 * KIB);
     for (const seq of [1, 2]) cache.add(query(seq), page(seq * 4 * KIB));
     assert.deepEqual(

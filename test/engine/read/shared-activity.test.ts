@@ -24,7 +24,7 @@ class Bench {
     () => this.nowMs,
   );
 
-  /** Asks once, and lets the count that it makes, if it makes one, take so long. */
+  /** Calls once. A count that this call starts takes so long. */
   async ask(query: Partial<ActivityQuery> = {}, tookMs = 0): Promise<Activity> {
     const begun = this.counts.length;
     const answer = this.shared.read({ ...QUERY, ...query });
@@ -35,16 +35,16 @@ class Bench {
   }
 }
 
-/** Everything that waits for nothing but other promises is done. */
+/** Waits until everything that waits only for promises is done. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-describe("activity that many ask for", () => {
+describe("SharedActivity", () => {
   let bench: Bench;
   beforeEach(() => {
     bench = new Bench();
   });
 
-  it("is counted once for all who ask meanwhile, and within a second after", async () => {
+  it("counts once for all calls during the count and within a second after it", async () => {
     const answers = Array.from({ length: 100 }, () => bench.shared.read(QUERY));
     await settled();
     bench.counts[0]!.end();
@@ -57,7 +57,7 @@ describe("activity that many ask for", () => {
     assert.equal(bench.counts.length, 2);
   });
 
-  it("is the same whichever way its kinds are named", async () => {
+  it("shares a count whatever the order of the kinds, and only for the same query", async () => {
     const answer = await bench.ask({ kinds: ["a", "b"] });
     assert.equal(await bench.ask({ kinds: ["b", "a"] }), answer);
     for (const other of [{ kinds: ["a"] }, { kinds: [] }, { stepMs: 2_000 }, { windowMs: 61_000 }]) {
@@ -65,7 +65,7 @@ describe("activity that many ask for", () => {
     }
   });
 
-  it("is counted the more rarely the longer it takes", async () => {
+  it("counts less often the longer a count takes", async () => {
     await bench.ask({}, 2_000);
     bench.nowMs += 17_999;
     await bench.ask();
@@ -75,7 +75,7 @@ describe("activity that many ask for", () => {
     assert.equal(bench.counts.length, 2);
   });
 
-  it("is counted for one question after the other", async () => {
+  it("runs the counts of different queries one after the other", async () => {
     const answers = [1_000, 2_000, 3_000].map((stepMs) => bench.shared.read({ ...QUERY, stepMs }));
     for (let count = 0; count < 3; count++) {
       await settled();
@@ -85,7 +85,7 @@ describe("activity that many ask for", () => {
     assert.deepEqual([bench.counts.map(({ query }) => query.stepMs), bench.atOnceMax], [[1_000, 2_000, 3_000], 1]);
   });
 
-  it("fails for all who ask at about the same time, and for no other question", async () => {
+  it("rejects all calls that share a failed count, and no other query", async () => {
     const failing = [bench.shared.read(QUERY), bench.shared.read(QUERY)];
     const other = bench.shared.read({ ...QUERY, stepMs: 2_000 });
     await settled();
@@ -101,7 +101,7 @@ describe("activity that many ask for", () => {
     assert.equal(bench.counts.length, 3);
   });
 
-  it("is refused to the 101st who asks another question at once, until there is room", async () => {
+  it("refuses the 101st different query until a cached one has expired", async () => {
     const ask = (index: number) => bench.ask({ windowMs: 60_000 + index });
     for (let index = 0; index < 100; index++) await ask(index);
     await assert.rejects(ask(100), { reason: "OVERLOADED" });

@@ -12,13 +12,13 @@ function event(seq: number, body = "{}") {
   return { seq: BigInt(seq), time: new Date(0), type: "log" as const, body };
 }
 
-/** A page that begins at 1 and is as long as that, of a tape as long as lastSeq. */
+/** Returns a page of `length` events from seq 1, of a tape that ends at lastSeq. */
 function stored(length: number, lastSeq: number, status: TaskStatus = "running"): StoredPage {
   const events = Array.from({ length }, (_, index) => event(index + 1));
   return { taskId: TASK, status, lastSeq: BigInt(lastSeq), events };
 }
 
-/** A store that answers each read when it is told to. */
+/** A store that answers each read when the test says so. */
 function slowStore() {
   const reads: PromiseWithResolvers<StoredPage>[] = [];
   const readStore = () => {
@@ -29,13 +29,13 @@ function slowStore() {
   return { reads, feed, pages: new StoredPages({ feed, readStore }) };
 }
 
-/** Lets what has been settled go as far as it can. */
+/** Waits until everything that waits only for settled promises is done. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-describe("pages of the store", () => {
+describe("StoredPages", () => {
   const query = { taskId: TASK, fromSeq: 1n, limit: 2 };
 
-  it("are read for each, where only one follows the tape", async () => {
+  it("reads a page for each call if the tape has only one follower", async () => {
     const { reads, feed, pages } = slowStore();
     using _ = feed.subscribe(TASK, NEVER);
     const both = [pages.read(query, 0n), pages.read(query, 0n)];
@@ -46,7 +46,7 @@ describe("pages of the store", () => {
     assert.notEqual(one, other);
   });
 
-  it("are read once for all who stand at one position, and kept for those who come there", async () => {
+  it("reads a page once for all followers at one position, and caches it for later ones", async () => {
     const { reads, feed, pages } = slowStore();
     using _one = feed.subscribe(TASK, NEVER);
     using _two = feed.subscribe(TASK, NEVER);
@@ -62,7 +62,7 @@ describe("pages of the store", () => {
     assert.equal(reads.length, 3);
   });
 
-  it("are not given to who has seen the tape as it was later", async () => {
+  it("does not return a page that is older than what the follower has seen", async () => {
     const { reads, feed, pages } = slowStore();
     using _one = feed.subscribe(TASK, NEVER);
     using _two = feed.subscribe(TASK, NEVER);
@@ -76,13 +76,13 @@ describe("pages of the store", () => {
     assert.equal(await pages.read(query, 10n), await later);
   });
 
-  it("that show how a tape stood are not given to who came while they were read, and then one is for all of these", async () => {
+  it("does not return a page at the live end to followers that came during its read: they share a new one", async () => {
     const { reads, feed, pages } = slowStore();
     using _one = feed.subscribe(TASK, NEVER);
     using _two = feed.subscribe(TASK, NEVER);
     const first = pages.read(query, 0n);
     const later = [pages.read(query, 0n), pages.read(query, 0n), pages.read(query, 0n)];
-    reads[0]!.resolve(stored(1, 1)); // It may have ended before the later ones had subscribed.
+    reads[0]!.resolve(stored(1, 1)); // The read may have ended before the later followers had subscribed.
     assert.equal((await first).hasMore, false);
     await settled();
     assert.equal(reads.length, 2);
@@ -92,7 +92,7 @@ describe("pages of the store", () => {
     assert.equal(reads.length, 3);
   });
 
-  it("of the end of a tape are for everybody", async () => {
+  it("shares a page at the end of a finished tape", async () => {
     const { reads, feed, pages } = slowStore();
     using _one = feed.subscribe(TASK, NEVER);
     using _two = feed.subscribe(TASK, NEVER);
@@ -102,7 +102,7 @@ describe("pages of the store", () => {
     assert.equal(reads.length, 1);
   });
 
-  it("that could not be read fail for those who waited, and are read anew for the next", async () => {
+  it("rejects all calls that share a failed read, and reads again for the next call", async () => {
     const { reads, feed, pages } = slowStore();
     using _one = feed.subscribe(TASK, NEVER);
     using _two = feed.subscribe(TASK, NEVER);
@@ -114,7 +114,7 @@ describe("pages of the store", () => {
     assert.equal((await next).lastSeq, 9n);
   });
 
-  it("are read anew for who is to see the tape as it is, unless that has begun after they asked", async () => {
+  it("reads again for a call that must see the current tape", async () => {
     const { reads, feed, pages } = slowStore();
     using _one = feed.subscribe(TASK, NEVER);
     using _two = feed.subscribe(TASK, NEVER);
@@ -130,7 +130,7 @@ describe("pages of the store", () => {
     assert.notEqual(await both[1], await first);
   });
 
-  it("are cached up to 16 MiB with their encoding, those that were used last", async () => {
+  it("caches the most recently used pages, up to 16 MiB with their encoding", async () => {
     const feed = new Feed();
     const MIB = 1024 * 1024;
     let reads = 0;

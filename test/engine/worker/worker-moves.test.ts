@@ -21,7 +21,7 @@ describe("a worker that moves from one server to another", () => {
   });
   const engineOf = (settings = {}) => startEngine(store, { namespace, ...settings });
 
-  it("ends the stream at a server that does not know yet that the worker has gone to another", async () => {
+  it("has its former stream ended by a server that does not know of the move yet", async () => {
     await using first = await engineOf({ leaseMs: 1_000 });
     await using second = await engineOf({ leaseMs: 1_000 });
     const { worker, ref, token } = await beginTask(first);
@@ -40,7 +40,7 @@ describe("a worker that moves from one server to another", () => {
     }
   });
 
-  it("gives back what it never got: as a new attempt, which does not count, to whoever has room", async () => {
+  it("releases a task that it never received, for a new attempt that does not count", async () => {
     await using engine = await engineOf();
     const { worker, ref, token } = await beginTask(engine);
     await worker.append(ref, 1, 2);
@@ -50,7 +50,7 @@ describe("a worker that moves from one server to another", () => {
     assert.deepEqual([again.welcome.resumed, again.welcome.held], [true, []]);
     const { task } = await again.next("assign");
     assert.deepEqual([task.taskId, task.attempt, task.handovers, task.maxAttempts], [ref.taskId, 2, 1, 1]);
-    await again.append(ref, 3); // Of the attempt that it has said it does not know.
+    await again.append(ref, 3); // Of the attempt that the worker did not list in its Hello.
     await again.next("lease_lost");
     await again.append({ ...ref, attempt: 2 }, 1);
     await again.finish({ ...ref, attempt: 2 }, 2);
@@ -59,7 +59,7 @@ describe("a worker that moves from one server to another", () => {
     assert.deepEqual(tape, ["started", 1, 2, "retrying", "started", 1, "final"]);
   });
 
-  it("is not given what another server still means for its former stream beyond its room", async () => {
+  it("gets no more tasks than its capacity while its former server still assigns tasks to it", async () => {
     await using first = await engineOf({ leaseMs: 3_000 });
     await using second = await engineOf({ leaseMs: 3_000 });
     const { worker, ref, token } = await beginTask(first, {}, { capacity: 2 });
@@ -83,7 +83,7 @@ describe("a worker that moves from one server to another", () => {
     }
   });
 
-  it("keeps what it was given by its new server, whatever the former one makes of that", async () => {
+  it("keeps the tasks that its new server assigned, whatever its former server does", async () => {
     await using first = await engineOf({ leaseMs: 60_000 });
     await using second = await engineOf({ leaseMs: 60_000 });
     const { worker, token } = await beginTask(first);
@@ -92,7 +92,7 @@ describe("a worker that moves from one server to another", () => {
     const other = await start(second, { kind: "remote", maxAttempts: 2 });
     const ref = refOf(await again.next("assign"));
     assert.equal(ref.taskId, other);
-    // The former server does not know that the worker has gone, and looks for orphans every second.
+    // The former server does not know that the worker has moved, and checks for unstarted tasks every second.
     const until = performance.now() + 4_500;
     let step = 0;
     do {
@@ -107,7 +107,7 @@ describe("a worker that moves from one server to another", () => {
     assert.equal((await second.getTask(other)).attempt, 1);
   });
 
-  it("finds its tasks at another server when its own has shut down", async () => {
+  it("resumes its tasks at another server when its own has shut down", async () => {
     const first = await engineOf();
     await using second = await engineOf();
     const { worker, ref, token } = await beginTask(first);
@@ -123,14 +123,14 @@ describe("a worker that moves from one server to another", () => {
     assert.deepEqual(outline(await wholeTape(second, ref.taskId)), ["started", 1, "final"]);
   });
 
-  it("finds its tasks when there was no server for longer than its lease", async () => {
+  it("resumes its tasks after a time without any server that is longer than its lease", async () => {
     const first = await engineOf({ leaseMs: 1_000 });
     const { ref, token } = await beginTask(first);
     await first[Symbol.asyncDispose]();
     await sql`update sessions set expires_at = now() - interval '1 hour' where namespace = ${namespace}`.execute(
       store.db,
     );
-    const { taskId: lost } = await createRunning(store.db, { namespace, kind: "remote" }); // Of nobody.
+    const { taskId: lost } = await createRunning(store.db, { namespace, kind: "remote" }); // Without an owner.
     await using second = await engineOf({ leaseMs: 10_000 });
     await untilEvent(second, lost, "final"); // It has swept.
     await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [ref] });
@@ -139,7 +139,7 @@ describe("a worker that moves from one server to another", () => {
     await again.next("finished");
   });
 
-  it("hands its tasks on when it leaves and has released them", async () => {
+  it("hands over the tasks that it releases before it leaves", async () => {
     await using engine = await engineOf();
     const kinds = [offerOf("remote", { resumable: true })];
     const { worker, ref } = await beginTask(engine, {}, { kinds });

@@ -9,7 +9,7 @@ import { beginTask, refOf, ScriptedWorker } from "../../support/scripted-worker.
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
 
-describe("a worker whose stream breaks", () => {
+describe("a worker that reconnects after its stream broke", () => {
   let store: TestStore;
   let namespace: string;
   before(async () => {
@@ -22,7 +22,7 @@ describe("a worker whose stream breaks", () => {
   const engineOf = (settings = {}) => startEngine(store, { namespace, ...settings });
 
   for (const where of ["the same", "another"] as const) {
-    it(`goes on with its tasks at ${where} server, and what it sends again is stored once`, async () => {
+    it(`continues its tasks at ${where} server, and events that it sends again are stored once`, async () => {
       await using first = await engineOf();
       await using second = where === "another" ? await engineOf() : null;
       const { worker, ref, token } = await beginTask(first);
@@ -44,13 +44,13 @@ describe("a worker whose stream breaks", () => {
     });
   }
 
-  it("is believed before its server has found that the stream is dead: the former one is ended", async () => {
+  it("ends its former stream before the server has found that stream dead", async () => {
     await using engine = await engineOf();
     const { worker, ref, token } = await beginTask(engine);
     await worker.append(ref, 1);
     await using again = await ScriptedWorker.connect(engine, { resumeToken: token, running: [ref] });
     assert.equal((await worker.over()).reason, "SESSION_LOST");
-    await worker.append(ref, 2); // What the dead stream still brings is of no account.
+    await worker.append(ref, 2); // Messages that the dead stream still delivers are ignored.
     await again.append(ref, 1, 2, 3);
     await again.finish(ref, 4);
     await again.next("finished");
@@ -58,7 +58,7 @@ describe("a worker whose stream breaks", () => {
     assert.deepEqual(worker.told("lease_lost"), []);
   });
 
-  it("is not waited for by what it had been told to stop", async () => {
+  it("does not wait for attempts that it had been asked to stop", async () => {
     await using engine = await engineOf({ cancelGraceMs: 20_000, leaseMs: 2_000 });
     const { worker, ref, token } = await beginTask(engine);
     const other = await start(engine, { kind: "remote" });
@@ -76,7 +76,7 @@ describe("a worker whose stream breaks", () => {
     for (const { taskId } of running) assert.equal((await outcomeOf(engine, taskId)).status, "succeeded");
   });
 
-  it("is told again of an end that it did not hear of, and once", async () => {
+  it("is notified again, and once, of an end whose confirmation was lost", async () => {
     await using engine = await engineOf();
     const { worker, ref, token } = await beginTask(engine);
     await worker.append(ref, 1);
@@ -91,7 +91,7 @@ describe("a worker whose stream breaks", () => {
     assert.deepEqual(outline(await wholeTape(engine, ref.taskId)), ["started", 1, "final"]);
   });
 
-  it("that comes back too late has lost its tasks, by name, and goes on with new ones", async () => {
+  it("after its lease expired is notified of each lost task, and gets new tasks", async () => {
     await using engine = await engineOf({ leaseMs: 1_000 });
     const { worker, ref, token } = await beginTask(engine, { maxAttempts: 2, retryPolicy: { initialBackoffMs: 1 } });
     await worker.append(ref, 1);
@@ -115,7 +115,7 @@ describe("a worker whose stream breaks", () => {
     assert.deepEqual(tape, ["started", 1, "retrying", "started", 1, "final"]);
   });
 
-  it("is taken for who it is by the whole of its token, in its namespace alone", async () => {
+  it("resumes its session only with its whole token and in its namespace", async () => {
     await using engine = await engineOf();
     await using stranger = await startEngine(store);
     const { worker, token } = await beginTask(engine);
@@ -135,7 +135,7 @@ describe("a worker whose stream breaks", () => {
     assert.ok(rows.length > 0 && rows.every(({ row }) => !row.includes(secret!)));
   });
 
-  it("is cancelled while it is away, within the bound", async () => {
+  it("loses a task that is cancelled while it is disconnected, within the grace period", async () => {
     await using engine = await engineOf({ cancelGraceMs: 50 });
     const { worker, ref } = await beginTask(engine);
     await worker.drop();
@@ -144,7 +144,7 @@ describe("a worker whose stream breaks", () => {
     assert.equal((await engine.getTask(ref.taskId)).status, "cancelled");
   });
 
-  it("hears of a cancel that came while it was away", async () => {
+  it("is notified of a cancel that came while it was disconnected", async () => {
     await using engine = await engineOf();
     const { worker, ref, token } = await beginTask(engine);
     await worker.drop();

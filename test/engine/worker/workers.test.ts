@@ -20,7 +20,7 @@ describeEngineOnEachStore("a worker", (store) => {
   const startMany = (engine: Engine, count: number) =>
     Promise.all(range(count).map(() => start(engine, { kind: "remote" })));
 
-  it("is never given more than it has room for, whatever waits, and the next when one has ended", async () => {
+  it("never gets more tasks than its capacity, and gets the next task when one has ended", async () => {
     await using engine = await engineOf();
     await using worker = await ScriptedWorker.connect(engine, { capacity: 2 });
     const taskIds = await startMany(engine, 5);
@@ -33,12 +33,12 @@ describeEngineOnEachStore("a worker", (store) => {
     assert.deepEqual(new Set(worker.told("assign").map(({ task }) => task.taskId)), new Set(taskIds));
   });
 
-  it("shares the load with another by what each has free", async () => {
+  it("shares the load with another worker: the one with more free slots gets the next task", async () => {
     await using engine = await engineOf();
     const connect = async (capacity: number) => {
       const own = `own-${capacity}`;
       const worker = await ScriptedWorker.connect(engine, { capacity, kinds: [offerOf("remote"), offerOf(own)] });
-      // Until its first look at what waits is over, it is given nothing at once.
+      // Until its first claim is over, the worker gets no task at once.
       let started = 0;
       await eventually(async () => {
         started++;
@@ -57,7 +57,7 @@ describeEngineOnEachStore("a worker", (store) => {
     await small.worker.drop();
   });
 
-  it("whose stream is silent is given nothing, and then its stream is ended, though its process lives", async () => {
+  it("whose stream is silent gets no tasks, and then its stream is ended", async () => {
     await using engine = await engineOf({ leaseMs: 1_000 });
     await using silent = await ScriptedWorker.connect(engine, { capacity: 100 });
     const first = await start(engine, { kind: "remote", maxAttempts: 2, retryPolicy: { initialBackoffMs: 1 } });
@@ -80,7 +80,7 @@ describeEngineOnEachStore("a worker", (store) => {
     }
   });
 
-  it("has each gap and each second word refused by name, and goes on; no other task is touched", async () => {
+  it("has each gap and each duplicate refused with a reason, and continues; other tasks are not affected", async () => {
     await using engine = await engineOf();
     await using worker = await ScriptedWorker.connect(engine);
     const [one, other] = [await start(engine, { kind: "remote" }), await start(engine, { kind: "remote" })];
@@ -112,7 +112,7 @@ describeEngineOnEachStore("a worker", (store) => {
     assert.equal((await refused(5))[0], "OUT_OF_PLACE");
     await worker.finish(untouched, 2);
     await worker.next("finished", 2);
-    await worker.append(ref, 1); // It is over: what was stored of it is acknowledged, what was not is not.
+    await worker.append(ref, 1); // The attempt is over: only its stored events are acknowledged.
     await worker.finish(ref, 4);
     await worker.next("finished", 3);
     await worker.append(ref, 4, 5, 6);
@@ -121,7 +121,7 @@ describeEngineOnEachStore("a worker", (store) => {
     assert.deepEqual(outline(await wholeTape(engine, other)), ["started", 1, "final"]);
   });
 
-  it("may append more at once than a tape has room for: it waits, and is stored", async () => {
+  it("can append more at once than a tape has room for: the events wait, and are stored", async () => {
     await using engine = await engineOf();
     await using worker = await ScriptedWorker.connect(engine);
     const taskId = await start(engine, { kind: "remote" });
@@ -135,7 +135,7 @@ describeEngineOnEachStore("a worker", (store) => {
     assert.equal((await wholeTape(engine, taskId)).length, 102);
   });
 
-  it("is told that what it appends is stored when it is", async () => {
+  it("gets an acknowledgement only when its events are stored", async () => {
     await using engine = await engineOf();
     await using worker = await ScriptedWorker.connect(engine);
     const taskId = await start(engine, { kind: "remote" });
@@ -159,7 +159,7 @@ describeEngineOnEachStore("a worker", (store) => {
     assert.equal(worker.told("appended").at(-1)!.through, 50n);
   });
 
-  it("loses a task to a cancel that its code does not heed, and is told so", async () => {
+  it("loses a cancelled task whose code does not stop, and is notified", async () => {
     await using engine = await engineOf({ cancelGraceMs: 20 });
     await using worker = await ScriptedWorker.connect(engine);
     const taskId = await start(engine, { kind: "remote" });
@@ -174,7 +174,7 @@ describeEngineOnEachStore("a worker", (store) => {
     assert.equal((await engine.getTask(taskId)).status, "cancelled");
   });
 
-  it("looks over the params of a kind that says so, before its tasks can run", async () => {
+  it("validates the params of an exclusive kind before its tasks can run", async () => {
     await using engine = await engineOf();
     await using worker = await ScriptedWorker.connect(engine, { kinds: [offerOf("remote", { isExclusive: true })] });
     const [one, two] = [await start(engine, { kind: "remote" }), await start(engine, { kind: "remote" })];
@@ -207,7 +207,7 @@ describeEngineOnEachStore("a worker", (store) => {
     assert.equal(worker.told("assign").length, 2);
   });
 
-  it("is listed as what it is, with what it runs", async () => {
+  it("is listed as a worker, with the number of its running tasks", async () => {
     await using engine = await engineOf();
     await using worker = await ScriptedWorker.connect(engine, { capacity: 3, host: "elsewhere", pid: 7 });
     await start(engine, { kind: "remote" });
@@ -223,7 +223,7 @@ describeEngineOnEachStore("a worker", (store) => {
     assert.equal((await engine.listSessions()).sessions.length, 1);
   });
 
-  it("lets go of what it was asked to look over when its stream ends, and the next one is asked", async () => {
+  it("leaves a validation to the next worker when its stream ends", async () => {
     await using engine = await engineOf();
     const kinds = [offerOf("remote", { isExclusive: true })];
     const worker = await ScriptedWorker.connect(engine, { kinds });
@@ -235,7 +235,7 @@ describeEngineOnEachStore("a worker", (store) => {
     await again.next("assign");
   });
 
-  it("may leave or be left while the server shuts down, and holds it up in no way", async () => {
+  it("can drain and disconnect while the server shuts down, and does not delay the shutdown", async () => {
     const engine = await engineOf();
     const worker = await ScriptedWorker.connect(engine);
     await start(engine, { kind: "remote" });
@@ -247,7 +247,7 @@ describeEngineOnEachStore("a worker", (store) => {
     await stopped;
   });
 
-  it("is given nothing before it has answered its welcome: its token may have been lost with that", async () => {
+  it("gets no tasks before it has answered its Welcome, because its token may have been lost", async () => {
     await using engine = await engineOf();
     const kinds = [offerOf("remote")];
     const hello = { kinds, capacity: 8, resumeToken: null, running: [], host: "host", pid: 1, isDraining: false };
@@ -260,7 +260,7 @@ describeEngineOnEachStore("a worker", (store) => {
     await unheard.close();
   });
 
-  it("that drains is told when nothing is on its way to it, and gives back what it has when it leaves", async () => {
+  it("that drains is notified when no task is on its way, and releases its tasks when it leaves", async () => {
     await using engine = await engineOf();
     const kinds = [offerOf("remote", { resumable: true })];
     await using other = await ScriptedWorker.connect(engine, { kinds, isDraining: true });
@@ -282,7 +282,7 @@ describeEngineOnEachStore("a worker", (store) => {
     assert.deepEqual(other.told("assign"), []);
   });
 
-  it("that drains is given nothing more", async () => {
+  it("that drains gets no more tasks", async () => {
     await using engine = await engineOf();
     await using drained = await ScriptedWorker.connect(engine, { isDraining: true });
     const { task } = await engine.startTask(taskRequest({ kind: "remote" }));
