@@ -13,7 +13,7 @@ const CACHED_KINDS_MAX = 1_000;
 /**
  * Finds the process that has a kind: this process, another live process, or none. If another process has the kind, this
  * process stores the task and the other process runs it. If no process has the kind, the task waits until one joins,
- * unless `unknownKinds` says to refuse the start.
+ * unless `unknownKinds` is `refuse`.
  */
 export class KindDirectory {
   readonly #own: ReadonlyMap<string, Kind>;

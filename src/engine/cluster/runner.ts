@@ -138,7 +138,7 @@ export class Runner {
     else if (this.#kinds.has(kind)) this.#joined?.claimer.onWaiting();
   }
 
-  /** Called when an exclusive key may have become free. Claims the next task of the key, or unblocks it for others. */
+  /** Called when an exclusive key may have become free. Claims or unblocks the next task of the key. */
   onFreeKey(exclusiveKey: string): void {
     this.#joined?.claimer.onFreeKey(exclusiveKey);
   }

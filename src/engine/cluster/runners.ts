@@ -81,7 +81,7 @@ export class Runners {
     }
   }
 
-  /** Called when an exclusive key may have become free. One runner is enough: it unblocks tasks of others too. */
+  /** Called when an exclusive key may have become free. One runner is enough: it unblocks the next task for all. */
   onFreeKey(exclusiveKey: string): void {
     for (const runner of this.#runners) return runner.onFreeKey(exclusiveKey);
   }

@@ -7,7 +7,7 @@ const RING_EVENTS_MAX = 4_096;
 const RING_BYTES_MAX = 2 * 1024 * 1024;
 
 /**
- * The recent events of one tape, up to its last seq and without a gap. A ring may be empty though its tape is not.
+ * The recent events of one tape, up to its last seq and without a gap. A ring may be empty even if its tape is not.
  * Methods that change the ring return its growth in bytes.
  */
 export class TapeRing {

@@ -91,7 +91,7 @@ describe("a worker that reconnects after its stream broke", () => {
     assert.deepEqual(outline(await wholeTape(engine, ref.taskId)), ["started", 1, "final"]);
   });
 
-  it("after its lease expired is notified of each lost task, and gets new tasks", async () => {
+  it("is notified of each lost task if its lease has expired, and gets new tasks", async () => {
     await using engine = await engineOf({ leaseMs: 1_000 });
     const { worker, ref, token } = await beginTask(engine, { maxAttempts: 2, retryPolicy: { initialBackoffMs: 1 } });
     await worker.append(ref, 1);
