@@ -52,14 +52,14 @@ import type { Send, WorkerHello } from "./api/worker-protocol.ts";
 export interface EngineSettings extends MembershipSettings {
   /** Tasks of other namespaces read as not found. */
   namespace: string;
-  /** How many tasks run here at once, at the most. */
+  /** The maximum number of tasks that run in this process at once. */
   slots: number;
-  /** What becomes of the start of a kind that no process has that lives. */
+  /** What to do with a start whose kind no live process runs. */
   unknownKinds: "wait" | "refuse";
 }
 
 /**
- * The whole of the service without its endpoints: stores tasks, runs the kinds of this process, serves the tapes.
+ * The service without its endpoints. Stores tasks, runs the kinds of this process, and serves tapes.
  *
  *   startTask ─▶ journal ─▶ one commit ─▶ feed ─▶ followTape
  *       └▶ runner ─▶ a kind's code, here or at a worker ─▶ journal …
@@ -73,7 +73,7 @@ export class Engine implements TaskEngine {
   readonly #source: TapeSource;
   readonly #journal: Journal;
   readonly #control: TaskControl;
-  /** Of this process's own kinds. */
+  /** Runs this process's own kinds. */
   readonly #runner: Runner;
   readonly #runners = new Runners();
   readonly #workers: Workers;
@@ -81,11 +81,11 @@ export class Engine implements TaskEngine {
   readonly #directory: KindDirectory;
   readonly #starter: Starter;
   readonly #activity: SharedActivity;
-  /** For a process that an uncaught error takes down. */
+  /** Hands over tasks when an uncaught error ends the process. */
   readonly crashHandover: CrashHandover;
   #membership: Membership | null = null;
   #hasStarted = false;
-  /** It runs nothing new: what is started here is left to others. */
+  /** Whether this process runs no new tasks. Other processes run the tasks that are started here. */
   #isDraining = false;
   #isStopped = false;
 
@@ -102,7 +102,7 @@ export class Engine implements TaskEngine {
     observer?: EngineObserver;
     log: Logger;
   }) {
-    // What callers ask for may be refused when all connections are taken; what keeps promises passes them.
+    // Reads for callers may be refused when all connections are in use. Work on accepted tasks has priority over them.
     const { db, priorityDb } = store;
     const { namespace } = settings;
     const reporting: Reporting = { namespace, observer, log };
@@ -155,7 +155,7 @@ export class Engine implements TaskEngine {
     this.#workers = new Workers({ surroundings, runners: this.#runners, leaseMs: settings.leaseMs });
   }
 
-  /** Joins the service: from here on tasks are taken and run. The schema must be there. @throws StoreUnavailable */
+  /** Joins the service, and starts to claim and run tasks. The schema must exist. @throws StoreUnavailable */
   async start(): Promise<void> {
     this.#membership = await Membership.join({
       store: this.#store,
@@ -172,12 +172,13 @@ export class Engine implements TaskEngine {
   }
 
   /**
-   * Leaves the service: runs no more tasks, lets the running ones end by themselves for drainMs, tells the code of the
-   * rest to stop and waits until the end of each is durable. Until then starts are stored for others to run, where
-   * there are others. Reading goes on. Workers keep what they run, and come back here or elsewhere.
+   * Leaves the service. Runs no new tasks, and waits up to drainMs for the running tasks to end by themselves. Then
+   * stops the code of the remaining tasks, and waits until each end is durable. Until then, starts are stored for other
+   * processes to run, if there are other processes. Reads continue. Workers continue with their tasks, and reconnect to
+   * this server or to another server.
    *
-   * @param halt gives up waiting: the database may be away, or hold a statement up, and what is left is ended by others
-   *   as WORKER_LOST
+   * @param halt ends the wait, because the database may be unreachable or a statement may block. Other servers then end
+   *   the remaining tasks as WORKER_LOST
    */
   async stop({ drainMs, halt }: { drainMs: number; halt: AbortSignal }): Promise<void> {
     this.#isDraining = true;
@@ -187,7 +188,7 @@ export class Engine implements TaskEngine {
     this.#journal.giveUpOn(halt);
     const leave = membership.session.announceLeave();
     await orHalt(Promise.all([this.#runner.stopClaiming(), this.#workers.drain(), leave]));
-    // A start that is being stored runs its task as soon as it is: that task is to be ended too.
+    // A start that is still being stored runs its task after the commit. The engine must end that task too.
     await orHalt(this.#starter.whenIdle());
     await this.#runner.executor.whenIdle(drainMs);
     await orHalt(this.#runner.executor.stopAll("shutdown", halt));
@@ -271,7 +272,7 @@ export class Engine implements TaskEngine {
     return readOutcome(this.#db, await waitForEnd(feed, () => this.#readTask(query.taskId), query, signal));
   }
 
-  /** How it stands, for gauges. */
+  /** Returns the current state, for gauges. */
   gauges(): EngineGauges {
     return {
       ...this.#runners.gauges(),
@@ -281,18 +282,17 @@ export class Engine implements TaskEngine {
     };
   }
 
-  /** The database, once its schema is there. @throws StoreUnavailable before the start */
+  /** Returns the database, whose schema exists after the start. @throws StoreUnavailable before the start */
   #opened(): Kysely<Database> {
     if (!this.#hasStarted) throw new StoreUnavailable(new Error("the engine has not started yet"));
     return this.#db;
   }
 
-  /** @throws Draining, StoreUnavailable before the start, and while others may think that this process is dead */
+  /** @throws Draining; StoreUnavailable before the start, and while other servers may consider this process dead */
   #assertJoined(): void {
     const hasLeft = this.#isStopped || (this.#isDraining && !this.#membership?.session.hasPeers);
     if (hasLeft) throw new Draining();
     if (this.#membership === null) throw new StoreUnavailable(new Error("the engine has not started yet"));
-    if (!this.#membership.session.isFresh)
-      throw new StoreUnavailable(new Error("the session could not be renewed in time"));
+    if (!this.#membership.session.isFresh) throw new StoreUnavailable(new Error("the session could not be renewed in time"));
   }
 }

@@ -13,10 +13,10 @@ import type { Runners } from "./cluster/runners.ts";
 import { newTaskId } from "./write/task-id.ts";
 import type { EngineObserver } from "./api/engine-metrics.ts";
 
-/** Stores tasks: as running where a slot is free for them, here or at a worker that is connected, else to be claimed. */
+/** Stores tasks: as running if this process or a connected worker has a free slot for the task, and else as pending. */
 export class Starter {
   readonly #parts: StarterParts;
-  /** Those that are being stored. */
+  /** Starts that are being stored. */
   readonly #starts = new Set<Promise<unknown>>();
 
   constructor(parts: StarterParts) {
@@ -34,7 +34,7 @@ export class Starter {
     }
   }
 
-  /** Waits until those that are under way are stored, or have failed. */
+  /** Waits until the current starts are stored, or have failed. */
   async whenIdle(): Promise<void> {
     await Promise.allSettled(this.#starts);
   }

@@ -3,29 +3,30 @@ import type { TerminalStatus } from "../../domain/task.ts";
 import type { OverdueReason } from "../../store/tasks/sweep-queries.ts";
 
 /**
- * Receives what an engine does, for metrics. Every call about a task follows a commit of this process: over all
- * processes each start, attempt and end is reported at most once (a process may die between the commit and the report,
- * and the answer to a commit may be lost). The methods return at once and never throw. Durations are in milliseconds.
+ * Receives the actions of an engine, for metrics. Every call about a task follows a commit of this process, so each
+ * start, attempt and end is reported at most once over all processes. A report is missing if the process dies between
+ * the commit and the report, or if the answer to the commit is lost. The methods return at once and never throw.
+ * Durations are in milliseconds.
  */
 export interface EngineObserver {
   taskStored(kind: string): void;
-  /** @param waitedMs since the task was due, by the database's clock */
+  /** @param waitedMs time since the task was due, by the database's clock */
   attemptBegan(kind: string, waitedMs: number): void;
   attemptEnded(kind: string, outcome: AttemptEnd["outcome"], durationMs: number): void;
-  /** @param cancelMs since it was first asked to cancel; null: it was not, or did not end by that */
+  /** @param cancelMs time since the first cancel request; null: there was none, or the task did not end as cancelled */
   taskEnded(kind: string, status: TerminalStatus, durationMs: number, cancelMs: number | null): void;
   cancelAsked(kind: string, outcome: "cancelled" | "requested" | "already_terminal"): void;
-  /** A flush of the journal was committed: how many tasks and events were in it, and the bytes of their bodies. */
+  /** A flush of the journal was committed, with so many tasks and events, and so many bytes of event bodies. */
   flushed(flush: { tasks: number; events: number; bytes: number; durationMs: number }): void;
   /** Events were committed outside a flush. */
   eventsWritten(count: number): void;
   taskSwept(kind: string, reason: OverdueReason): void;
   sessionLost(of: "server" | "worker"): void;
-  /** A wakeup of this process came back to it, so long after the commit that it announces. */
+  /** This process received its own wakeup, delayMs after the commit that the wakeup announces. */
   wakeupCame(delayMs: number): void;
 }
 
-/** Ignores everything. */
+/** An observer that ignores all calls. */
 export const UNOBSERVED: EngineObserver = {
   taskStored() {},
   attemptBegan() {},
@@ -41,20 +42,20 @@ export const UNOBSERVED: EngineObserver = {
 
 /** The current state of an engine, for gauges. */
 export interface EngineGauges {
-  /** How many tasks run through this process, here or at its workers, by kind. */
+  /** The number of tasks that run in this process or at its workers, by kind. */
   running: ReadonlyMap<string, number>;
-  /** Of this process and of its workers together. */
+  /** The slots of this process and its workers together. */
   slots: number;
   freeSlots: number;
-  /** Attempts whose code ended more than UNSTORED_MS ago, and whose end is not stored. */
+  /** The number of attempts whose code ended more than UNSTORED_MS ago, and whose end is not stored. */
   unstoredEnds: number;
-  /** Connected workers. */
+  /** The number of connected workers. */
   workers: number;
-  /** Followers of one tape each, long polls among them. */
+  /** The number of followers of one tape, including long polls. */
   tapeFollowers: number;
-  /** Followers of many tasks. */
+  /** The number of followers of many tasks. */
   taskFollowers: number;
-  /** Pages of tapes served since the start: from the feed's ring, from the page cache, or from the store. */
+  /** Tape pages served since the start: from the feed's ring, from the page cache, and from the store. */
   feedPages: number;
   keptPages: number;
   storePages: number;

@@ -8,73 +8,73 @@ import type { Snapshot } from "../../domain/snapshot.ts";
 import type { Task, TaskRequest, TaskStatus, TerminalStatus } from "../../domain/task.ts";
 import type { AttemptRef, Send, WorkerAppend, WorkerChecked, WorkerFinish, WorkerHello } from "./worker-protocol.ts";
 
-/** A stretch of a tape. Everything in it is of one snapshot. */
+/** A range of a tape. All fields come from one snapshot. */
 export interface TapePage {
   taskId: string;
   status: TaskStatus;
-  /** In order, without a gap. Each object stands for one event for good: nobody changes it. */
+  /** Events in order, without a gap. Event objects are never modified. */
   events: readonly TapeEvent[];
-  /** The seq after the last event given; with no event, the fromSeq that was asked for. */
+  /** The seq after the last event of the page. On a page without events, the requested fromSeq. */
   nextFromSeq: bigint;
   /** The seq of the last event on the tape; 0 on an empty tape. */
   lastSeq: bigint;
-  /** Whether there is a stored event at or past nextFromSeq. With a terminal status: false means the end. */
+  /** Whether an event is stored at or after nextFromSeq. If false with a terminal status, the page ends the tape. */
   hasMore: boolean;
 }
 
-/** Which stretch of a tape is wanted. */
+/** Selects a range of a tape. */
 export interface PageQuery {
   taskId: string;
   /** The first seq, from 1. */
   fromSeq: bigint;
-  /** How many events at the most, 1 to PAGE_EVENTS_MAX; a page may be shorter, to stay within PAGE_BYTES_MAX. */
+  /** The maximum number of events, 1 to PAGE_EVENTS_MAX. A page may be shorter, to stay within PAGE_BYTES_MAX. */
   limit: number;
 }
 
 export type Progress = EventBodies["progress"];
 
-/** Which tasks are followed by one stream, from where on, and what of them is told. */
+/** Selects the tasks that a stream follows, the position to start from, and the view. */
 export interface FollowTasksQuery {
-  /** Empty: all. */
+  /** Only tasks of these kinds. Empty: all kinds. */
   kinds: readonly string[];
-  /** Only tasks that carry all of these. */
+  /** Only tasks with all of these labels. */
   labels: Readonly<Record<string, string>>;
-  /** `events`: every event of each; `tasks`: each as it stands, whenever it has changed. */
+  /** `events`: every event of each task. `tasks`: the current state of each task that has changed. */
   view: "events" | "tasks";
-  /** null: as fromStart says. */
+  /** null: fromStart decides. */
   cursor: FollowCursor | null;
-  /** Whether what is stored already is given too. */
+  /** Whether the stream includes tasks and events that are already stored. */
   fromStart: boolean;
   heartbeatMs: number;
-  /** How long changes are gathered before they are looked for again. */
+  /** How long changes are collected between two scans. */
   intervalMs: number;
 }
 
-/** What is new of one task among many. */
+/** The changes of one task. */
 export interface FollowedTask {
   taskId: string;
   kind: string;
-  /** See Place. */
+  /** The transaction that ended the task. See Place. */
   endedXid: bigint | null;
-  /** In order, without a gap; none in the view of tasks. */
+  /** The new events in order, without a gap. Empty in the `tasks` view. */
   events: readonly TapeEvent[];
-  /** In the view of tasks: how it stands, and its latest progress while it runs; null in that of events. */
+  /** In the `tasks` view: the task, and its latest progress while it runs. null in the `events` view. */
   state: { task: TaskView; progress: Progress | null } | null;
 }
 
-/** What is new of some tasks, each at most once. */
+/** The changes of some tasks. Each task occurs at most once. */
 export interface FollowedPage {
   tasks: readonly FollowedTask[];
-  /** Where the follower stands who has dealt with all of it; cursorAfter says it of a part. */
+  /** The cursor after the whole page. cursorAfter returns the cursor after a part of the page. */
   cursor: FollowCursor;
-  /** What the page is of: the difference of these two. */
+  /** The page covers the changes that are visible in `target` and not in `seen`. */
   seen: Snapshot;
   target: Snapshot;
 }
 
 /** A task as callers see it. */
 export interface TaskView extends Task {
-  /** It waits, and no process that lives has its kind: as of a second ago or less. */
+  /** Whether the task waits and no live process has its kind. Cached for up to 1 s. */
   awaitsWorker: boolean;
 }
 
@@ -82,43 +82,45 @@ export interface TaskView extends Task {
 export interface TaskOutcome {
   taskId: string;
   status: TerminalStatus;
-  /** null on a task that ended before it ever ran. */
+  /** null: the task ended before its first attempt. */
   startedAt: Date | null;
   finishedAt: Date;
-  /** Of a task that succeeded. */
+  /** Only for a task that succeeded. */
   result?: JsonObject;
-  /** Of a task that failed or was cancelled. */
+  /** Only for a task that failed or was cancelled. */
   error?: TaskFailure;
 }
 
-/** A worker that is connected: what it says goes in here, in the order in which it has come. */
+/** A connected worker. Takes the worker's messages in the order in which they arrive. */
 export interface Worker {
-  /** Resolves with why its stream is to end, where that is not the worker's doing. */
+  /** Resolves with the error that ends the stream, if the server ends the stream. */
   readonly over: Promise<SpoolError>;
-  /** It has shown that its stream lives. */
+  /** Records that the worker's stream is alive. */
   heard(): void;
-  /** @returns when there is room for more @throws StoreUnavailable */
+  /** Resolves when there is room for more events. @throws StoreUnavailable */
   append(append: WorkerAppend): Promise<void>;
   /** @throws StoreUnavailable */
   finish(finish: WorkerFinish): Promise<void>;
   checked(checked: WorkerChecked): void;
-  /** Says that a message was not taken. */
+  /** Notifies the worker that a message was refused. */
   refuse(ref: AttemptRef, error: SpoolError): void;
-  /** It wants no more tasks. */
+  /** Stops assigning tasks, as the worker asked. */
   stopAssigning(): Promise<void>;
-  /** Its stream has ended. @param hasLeft it will not come back */
+  /** Called when the stream has ended. @param hasLeft whether the worker will not reconnect */
   close(options?: { hasLeft?: boolean }): Promise<void>;
 }
 
 /**
- * What the endpoints call. Arguments are checked and complete. Every call may throw StoreUnavailable, and those that take
- * a signal throw its reason when it fires. None of them ties a task to its caller: one who leaves cancels nothing.
+ * The engine's interface for the endpoints. Arguments are validated and complete. Every call may throw
+ * StoreUnavailable, and a call with a signal throws the signal's reason when the signal fires. No call ties a task to
+ * its caller: a caller that disconnects cancels nothing.
  */
 export interface TaskEngine {
   /**
-   * Stores a task. It is durable when this resolves, and pending or already running.
+   * Stores a task. When the call resolves, the task is durable, and pending or already running.
    *
-   * @throws KindUnknown (unless kinds that nobody has wait), InvalidArgument (params.*), RequestIdReused, StoreUnavailable, Overloaded, Draining
+   * @throws KindUnknown (if unknown kinds are refused), InvalidArgument (params.*), RequestIdReused, StoreUnavailable,
+   *   Overloaded, Draining
    */
   startTask(request: TaskRequest): Promise<{ task: TaskView; alreadyStarted: boolean }>;
 
@@ -126,15 +128,15 @@ export interface TaskEngine {
   getTask(taskId: string): Promise<TaskView>;
 
   /**
-   * Gives tasks, newest first, without their params.
+   * Returns tasks, newest first, without their params.
    *
    * @param filter.limit 1 to LIST_TASKS_MAX
-   * @param filter.beforeTaskId only tasks older than this one; null: from the newest
-   * @param filter.statuses only tasks in one of these; empty: all
+   * @param filter.beforeTaskId only tasks older than this task; null: from the newest on
+   * @param filter.statuses only tasks in one of these statuses; empty: all
    * @param filter.kinds only tasks of one of these kinds; empty: all
-   * @param filter.labels only tasks that carry all of these
-   * @param filter.taskIdPrefix only tasks whose id begins so, in lower case; empty, or left out: all
-   * @param filter.withProgress whether to give the latest progress of the running ones too, by their ids
+   * @param filter.labels only tasks with all of these labels
+   * @param filter.taskIdPrefix only tasks whose id starts with this prefix, in lower case; empty or left out: all
+   * @param filter.withProgress whether to return the latest progress of the running tasks too, by task id
    */
   listTasks(filter: {
     limit: number;
@@ -147,27 +149,27 @@ export interface TaskEngine {
   }): Promise<{ tasks: TaskView[]; progress: ReadonlyMap<string, Progress>; hasMore: boolean }>;
 
   /**
-   * Counts what began and ended of late: as of a second ago or less, or ten times as long ago as it takes to count.
+   * Counts the tasks that began and ended recently. Cached for 1 s, or for 10 times the query time if that is longer.
    *
    * @throws Overloaded
    */
   getActivity(query: ActivityQuery): Promise<Activity>;
 
   /**
-   * Lets a worker run tasks, by a stream. It is welcomed, and told the rest, by `send`.
+   * Connects a worker that runs tasks over a stream. `send` receives the welcome and all later messages to the worker.
    *
    * @throws StoreUnavailable, Draining
    */
   connectWorker(hello: WorkerHello, send: Send): Promise<Worker>;
 
-  /** The sessions of the namespace, those that began first, first: up to LIST_SESSIONS_MAX. */
+  /** Returns up to LIST_SESSIONS_MAX sessions of the namespace, oldest first. */
   listSessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }>;
 
   /**
-   * Asks a task to end. Idempotent.
+   * Cancels a task. Idempotent.
    *
-   * @returns the task as it is after the cancel. `cancelled`: it was pending and has ended; `requested`: it runs and
-   *   has been told; `already_terminal`: it had ended before and nothing was changed
+   * @returns the task after the cancel. `cancelled`: the task was pending, and has ended; `requested`: the task runs,
+   *   and its code is notified; `already_terminal`: the task had already ended, and nothing has changed
    * @throws TaskNotFound
    */
   cancelTask(
@@ -176,18 +178,18 @@ export interface TaskEngine {
   ): Promise<{ task: TaskView; outcome: "cancelled" | "requested" | "already_terminal" }>;
 
   /**
-   * Gives one page of a tape, waiting up to waitMs where there is no event at fromSeq and the task has not ended.
+   * Returns one page of a tape. Waits up to waitMs if there is no event at fromSeq and the task has not ended.
    *
    * @throws TaskNotFound, or the signal's reason
    */
   readEvents(query: PageQuery & { waitMs: number }, signal: AbortSignal): Promise<TapePage>;
 
   /**
-   * Gives a tape from a position on, then live. The first page comes at once, even with no event; after heartbeatMs
-   * without an event comes an empty page. Ends after `final`, and at once when fromSeq is past the end of a finished
-   * tape.
+   * Yields a tape from a position on: the stored events, then new events as they are committed. Yields the first page
+   * at once, even if the page is empty. Yields an empty page after heartbeatMs without an event. Ends after `final`, or
+   * at once if fromSeq is past the end of a finished tape.
    *
-   * @param query.knownSeq a last_seq that was read after the call began; left out: the first page is held against the
+   * @param query.knownSeq a last_seq that was read after the call began; left out: the first page is compared with the
    *   store
    * @throws TaskNotFound, SeqOutOfRange for a position past last_seq + 1 of a task that has not ended, or the signal's
    *   reason
@@ -198,16 +200,16 @@ export interface TaskEngine {
   ): AsyncIterable<TapePage>;
 
   /**
-   * Gives what is new of many tasks, those that start later too, in pages, each of which can be come back after. Each
-   * event comes once and in its task's order. The first page comes at once, empty; after heartbeatMs without news
-   * comes another empty one. Never ends by itself.
+   * Yields the changes of many tasks in pages, including tasks that start later. A follower can resume after any page.
+   * Each event occurs once, in its task's order. Yields an empty first page at once, and an empty page after
+   * heartbeatMs without changes. Never ends by itself.
    *
    * @throws InvalidArgument (cursor), or the signal's reason
    */
   followTasks(query: FollowTasksQuery, signal: AbortSignal): AsyncIterable<FollowedPage>;
 
   /**
-   * Gives the outcome of a task, waiting up to waitMs for its end.
+   * Returns the outcome of a task. Waits up to waitMs for its end.
    *
    * @throws TaskNotFound, TaskNotTerminal, or the signal's reason
    */

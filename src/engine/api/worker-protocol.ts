@@ -5,7 +5,7 @@ import type { JsonObject } from "../../domain/json.ts";
 import type { KindOffer } from "../../domain/session.ts";
 import type { Task } from "../../domain/task.ts";
 
-// The messages between a worker and the engine, without the wire format. docs/workers.md has the protocol by state.
+// The messages between a worker and the engine, without the wire format. docs/workers.md describes the protocol.
 
 export interface AttemptRef {
   taskId: string;
@@ -13,20 +13,20 @@ export interface AttemptRef {
 }
 
 export interface WorkerKind extends KindOffer {
-  /** Whether an attempt that was cut short may be made again. */
+  /** Whether an interrupted attempt may be run again. */
   resumable: boolean;
 }
 
 export interface WorkerHello {
   kinds: readonly WorkerKind[];
   capacity: number;
-  /** Of an earlier stream; null: a new session. */
+  /** The token from an earlier stream; null: open a new session. */
   resumeToken: string | null;
-  /** What it holds of an earlier stream. */
+  /** The attempts that the worker still runs from an earlier stream. */
   running: readonly AttemptRef[];
   host: string;
   pid: number;
-  /** It is given no more tasks. */
+  /** Whether the worker drains: it is assigned no more tasks. */
   isDraining: boolean;
 }
 
@@ -40,7 +40,7 @@ export interface WorkerFinish extends AttemptRef {
   end:
     | { type: "result"; result: JsonObject }
     | { type: "error"; failure: TaskFailure; isFinal: boolean }
-    /** The worker stops. */
+    /** The worker stops, and releases the task. */
     | { type: "released" };
 }
 
@@ -53,7 +53,7 @@ export interface Welcome {
   sessionId: string;
   resumeToken: string;
   resumed: boolean;
-  /** Of what it said it runs: what it owns still. */
+  /** Of the attempts in the worker's Hello, those that the worker still owns. */
   held: readonly (AttemptRef & { appended: bigint })[];
   heartbeatMs: number;
   leaseMs: number;

@@ -10,51 +10,51 @@ import { retryWhile } from "../../async/retry.ts";
 import type { TaskControl } from "./task-control.ts";
 import type { TapeWriter } from "../write/tape-writer.ts";
 
-/** What became of an attempt. */
+/** How an attempt ended. */
 export interface FinalizedAttempt {
   end: AttemptEnd;
-  /** Whether how its code ended is what the attempt has ended by. */
+  /** Whether the stored end of the attempt is the end of its code. */
   isStored: boolean;
-  /** As it is now; null where the attempt did not own it any more. */
+  /** The task after the end; null if the attempt no longer owned the task. */
   task: Task | null;
 }
 
-/** An attempt whose code has ended, or is told to. */
+/** An attempt whose code has ended, or was told to stop. */
 export interface EndingAttempt {
   task: Task;
   writer: TapeWriter;
-  /** Called each time that the end could not be stored. */
+  /** Called each time the end could not be stored. */
   onFailure: (error: unknown) => void;
 }
 
 const LOST: FinalizedAttempt = { end: { outcome: "lost" }, isStored: false, task: null };
-/** The end is stored, and reported, by a process that the attempt was connected to before. */
+/** The server that the attempt was connected to before stores and reports the end. */
 const MOVED: FinalizedAttempt = { end: { outcome: "moved" }, isStored: true, task: null };
 
 const REFUSED = { reason: "KIND_FAILED", message: "the database refused what the code emitted" };
 
-/** Ends that are stored again after a failure take so many connections, however many ends wait. */
+/** The maximum number of connections that retries of failed ends use, however many ends wait. */
 const MAX_CONCURRENT_RETRIES = 4;
 
 type Decide = (task: Task, context: DecisionContext) => Transition;
 
 /**
- * Makes the end of an attempt's code durable as the end of the attempt. An end that cannot be stored is kept and stored
- * again, with backoff, whatever the database answers, for as long as this process owns the task: how the code ended does
- * not change by the trouble of the database.
+ * Makes the end of an attempt's code durable as the end of the attempt. If an end cannot be stored, the finalizer
+ * retries with backoff, whatever the database answers, for as long as this process owns the task. Database trouble does
+ * not change how the code ended.
  */
 export class AttemptFinalizer {
   readonly #control: TaskControl;
   readonly #halted: AbortSignal;
   readonly #retries = pLimit(MAX_CONCURRENT_RETRIES);
 
-  /** @param halted when it fires, nothing is stored again after a failure */
+  /** @param halted when it fires, failed writes are no longer retried */
   constructor({ control, halted }: { control: TaskControl; halted: AbortSignal }) {
     this.#control = control;
     this.#halted = halted;
   }
 
-  /** The code has ended. @throws StoreUnavailable once it is halted */
+  /** Stores the end after the code has ended. @throws StoreUnavailable if a write fails after the halt */
   async end(attempt: EndingAttempt, outcome: AttemptOutcome): Promise<FinalizedAttempt> {
     const { task, writer } = attempt;
     const end = certainEnd(task, outcome);
@@ -65,19 +65,19 @@ export class AttemptFinalizer {
         const ended: Task = { ...task, status: end.status, finishedAt: writer.endedAt ?? new Date() };
         return { end: endByTransition(end), isStored: true, task: ended };
       }
-      // The stored task decides: another caller may have asked to cancel it in the meantime.
+      // The stored task decides: a caller may have cancelled the task in the meantime.
       await writer.flush();
     } catch (error) {
-      // The process that took the task has ended it, or will.
+      // The process that took the task ends the task.
       if (error instanceof LeaseLost) return LOST;
-      // The journal has been told to give up.
+      // The journal gave up, because the server stops.
       if (error instanceof StoreUnavailable) throw error;
       return this.#change(attempt, refused);
     }
     return this.#change(attempt, (stored, context) => endAttempt(stored, outcome, context));
   }
 
-  /** The attempt is taken from its code, which has not ended in time. @throws StoreUnavailable once it is halted */
+  /** Takes the task from code that has not ended in time. @throws StoreUnavailable if a write fails after the halt */
   async take(attempt: EndingAttempt, because: StopReason): Promise<FinalizedAttempt> {
     attempt.writer.revoke();
     const taken = await this.#change(attempt, (stored, context) => stopAttempt(stored, because, context));
@@ -108,7 +108,7 @@ export class AttemptFinalizer {
   }
 }
 
-/** What becomes of an attempt whose events or end the database does not take for what they hold. */
+/** Fails an attempt if the database refuses the content of its events or of its end. */
 function refused(task: Task, context: DecisionContext): Transition {
   return endAttempt(task, { type: "threw", failure: REFUSED, because: null, isFinal: false }, context);
 }

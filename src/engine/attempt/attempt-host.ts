@@ -7,42 +7,42 @@ import type { AttemptRef } from "../../telemetry/attempt-context.ts";
 import type { AttemptSpan } from "../../telemetry/attempt-span.ts";
 import type { TapeWriter } from "../write/tape-writer.ts";
 
-/** An attempt that is stored as running and is to be run. */
+/** An attempt that is stored as running, for a host to run. */
 export interface HostedAttempt {
   task: Task;
   writer: TapeWriter;
-  /** Reads what an earlier attempt has left. */
+  /** Reads the last checkpoint of earlier attempts. */
   lastCheckpoint: () => Promise<JsonObject | null>;
   span: AttemptSpan;
 }
 
-/** Where the code of attempts runs: in this process, or in a worker's that is connected to it. */
+/** Runs the code of attempts: in this process, or in the process of a connected worker. */
 export interface AttemptHost {
-  /** Whether to run a task that is stored as its own and was never started here; else the task is released. */
+  /** Whether to run a task that the session owns but never started here. If false, such a task is released. */
   readonly runsUnstartedTasks: boolean;
   /**
-   * Whether its slots are for code alone: the next attempt may begin as soon as the code of one has ended, while that end
-   * is being stored. Else an attempt has its slot until then.
+   * Whether an attempt frees its slot as soon as its code has ended, while the end is still being stored. If false, the
+   * attempt holds its slot until the end is stored.
    */
   readonly freesSlotsWithCode: boolean;
-  /** What becomes of failed attempts at tasks of the kind, where the start does not say. */
+  /** Returns the kind's retry settings, for starts that set none. */
   retryOf(kind: string): RetrySettings;
-  /** Validates a task before it can run. @returns null where that is not possible now */
+  /** Validates a task before it can run. @returns null if the host cannot validate tasks at the moment */
   check(task: { taskId: string; kind: string; params: JsonObject }): Promise<Finding | null>;
-  /** Whether an attempt at a task of the kind that was cut short may be made again. */
+  /** Returns whether an interrupted attempt at a task of the kind may be run again. */
   isResumable(kind: string): boolean;
   /**
-   * Runs the code of one attempt and says how it ended. Never rejects.
+   * Runs the code of one attempt and returns how the code ended. Never rejects.
    *
    * @param signal fires with AttemptStopped when the code should stop
    */
   run(attempt: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome>;
-  /** Does what sets code of the attempt off, where that runs in this process: what it throws is then the attempt's. */
+  /** Does work that triggers code of the attempt. Errors of that code, if it runs here, count as the attempt's. */
   within(attempt: AttemptRef, work: () => void): void;
   /**
    * Called when the attempt is over.
    *
-   * @param isStored whether how its code ended is what the attempt has ended by: else it was taken from it before
+   * @param isStored whether the stored end is the end of the attempt's code; false: the task was taken from the code
    */
   onEnded(fence: Fence, isStored: boolean): void;
 }

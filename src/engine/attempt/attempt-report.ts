@@ -6,14 +6,14 @@ import { AttemptSpan, recordDecision } from "../../telemetry/attempt-span.ts";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
 import type { EngineObserver } from "../api/engine-metrics.ts";
 
-/** Where the engine reports what happens to tasks. */
+/** The destinations of the engine's reports about tasks. */
 export interface Reporting {
   namespace: string;
   observer: EngineObserver;
   log: Logger;
 }
 
-/** Reports an attempt besides its tape, from its beginning to its end: a span, log lines, metrics. */
+/** Reports an attempt outside its tape: a span, log lines and metrics. */
 export class AttemptReport {
   readonly span: AttemptSpan;
   readonly #task: Task;
@@ -21,7 +21,10 @@ export class AttemptReport {
   readonly #isResumed: boolean;
   readonly #beganAt = performance.now();
 
-  /** @param at when it began, by the database's clock @param isResumed it goes on here, after another process */
+  /**
+   * @param at the start of the attempt, by the database's clock
+   * @param isResumed whether the attempt continues here after another process
+   */
   constructor(task: Task, { at, isResumed, ...to }: Reporting & { at: Date; isResumed: boolean }) {
     this.span = new AttemptSpan(task, { namespace: to.namespace, isResumed });
     this.#task = task;
@@ -33,7 +36,7 @@ export class AttemptReport {
     to.log.info(this.line, "an attempt begins");
   }
 
-  /** @param task as the end has left it, where that is known */
+  /** @param task the task after the end, if known */
   end(end: AttemptEnd, task: Task | null): void {
     const { observer, log } = this.#to;
     const durationMs = performance.now() - this.#beganAt;
@@ -41,18 +44,18 @@ export class AttemptReport {
     observer.attemptEnded(this.#task.kind, end.outcome, durationMs);
     if (task !== null) reportEnd(task, observer);
     const reason = "failure" in end ? end.failure.reason : undefined;
-    const said = Object.assign(this.line, { outcome: end.outcome, duration_ms: Math.round(durationMs), reason });
-    log.info(said, "an attempt has ended");
+    const line = Object.assign(this.line, { outcome: end.outcome, duration_ms: Math.round(durationMs), reason });
+    log.info(line, "an attempt has ended");
   }
 
-  /** What its lines of the log have in common, made anew. */
+  /** The common fields of the attempt's log lines, as a new object. */
   get line(): object {
     const line = lineOf(this.#task, this.span.traceparent);
     return this.#isResumed ? { ...line, resumed: true } : line;
   }
 }
 
-/** Reports an end or a retry of a task that was decided outside an attempt. */
+/** Reports that a task was ended or requeued outside an attempt. */
 export function reportDecision(task: Task, end: AttemptEnd, { because, ...to }: Reporting & { because: string }): void {
   recordDecision(task, end, { namespace: to.namespace, because });
   reportEnd(task, to.observer);
@@ -61,7 +64,7 @@ export function reportDecision(task: Task, end: AttemptEnd, { because, ...to }: 
   to.log.info(line, "a task was decided on without its code");
 }
 
-/** Counts the end of a task, if that is where it stands. */
+/** Reports the end of a task to the observer, if the task has ended. */
 function reportEnd({ kind, status, createdAt, finishedAt, cancelRequestedAt }: Task, observer: EngineObserver): void {
   if (!isTerminal(status) || finishedAt === null) return;
   const endedAt = finishedAt.getTime();
@@ -70,11 +73,12 @@ function reportEnd({ kind, status, createdAt, finishedAt, cancelRequestedAt }: T
 }
 
 /**
- * The fields of every line of the log that is about an attempt.
+ * Returns the fields of every log line about an attempt.
  *
- * @param traceparent of its span; null: it has none, and the trace of its start stands in
+ * @param traceparent the traceparent of the attempt's span; null: there is no span, and the line has the start's trace
  */
 export function lineOf(task: Task, traceparent: string | null) {
   const { taskId, kind, attempt } = task;
-  return { task_id: taskId, kind, attempt, trace_id: traceIdOf(traceparent ?? task.traceparent) }; // None is left out of the line.
+  // The logger leaves an undefined trace_id out.
+  return { task_id: taskId, kind, attempt, trace_id: traceIdOf(traceparent ?? task.traceparent) };
 }

@@ -13,32 +13,32 @@ import { AttemptReport } from "./attempt-report.ts";
 import type { Reporting } from "./attempt-report.ts";
 import type { TapeWriter } from "../write/tape-writer.ts";
 
-/** An attempt whose code has ended, and whose end is not stored. */
+/** An attempt whose code has ended, and whose end is not stored yet. */
 export interface UnstoredEnd {
   task: Task;
-  /** How long ago its code ended, in milliseconds. */
+  /** The time since the code ended, in milliseconds. */
   forMs: number;
-  /** What keeps the end from being stored, without texts of the database. */
+  /** Why the end is not stored, without message texts of the database. */
   reason: string;
 }
 
-/** What all attempts of an executor share. */
+/** The parts that all attempts of an executor share. */
 export interface AttemptSurroundings {
   host: AttemptHost;
   finalizer: AttemptFinalizer;
   reporting: Reporting;
-  /** How long code may go on after it was told to stop. */
+  /** How long code may continue after it was told to stop. */
   graceMs: number;
-  /** Reads what an earlier attempt has left. @throws StoreUnavailable */
+  /** Reads the last checkpoint of earlier attempts. @throws StoreUnavailable */
   readCheckpoint: (task: Task) => Promise<JsonObject | null>;
 }
 
 interface AttemptParts {
-  /** When the attempt began, or was found running, by the database's clock. */
+  /** When the attempt began, or was read as running, by the database's clock. */
   at: Date;
-  /** Whether the attempt goes on here, after another process. */
+  /** Whether the attempt continues here after another process. */
   isResumed: boolean;
-  /** Opens the tape. @param onLost called when the task turns out to be another process's */
+  /** Opens the tape. @param onLost called when the journal finds that another process owns the task */
   openTape: (onLost: () => void) => TapeWriter;
   /** Called when the code has ended by itself, before the end is stored. */
   onCodeEnded: (attempt: Attempt) => void;
@@ -47,13 +47,13 @@ interface AttemptParts {
 }
 
 /**
- * An attempt that this process runs, from its first event to its durable end:
+ * One attempt that this process runs, from its first event to its durable end:
  *
  *   begin ──▶ the code runs ──▶ the code has ended ──▶ the end is stored
  *                   │ stop            ▲                   ▲
  *                   ├─▶ grace ────────┘                   │
  *                   │     └─▶ the grace is over ──────────┘ the task is taken from the code
- *                   └ abandon ──▶ left as stored: another process goes on with it
+ *                   └ abandon ──▶ left as stored: another process continues
  */
 export class Attempt {
   readonly task: Task;
@@ -68,7 +68,7 @@ export class Attempt {
   #deadlineTimer: NodeJS.Timeout | undefined;
   #ended: Promise<void> = Promise.resolve();
   #codeEndedAt: number | null = null;
-  /** Why the end could not be stored, the last time. */
+  /** The latest error when storing the end. */
   #endFailure: unknown = null;
 
   constructor(task: Task, surroundings: AttemptSurroundings, parts: AttemptParts) {
@@ -89,7 +89,7 @@ export class Attempt {
     return this.#ended;
   }
 
-  /** Runs the code, and stores its end. To be called once. */
+  /** Runs the code, and stores its end. Call once. */
   begin(): void {
     this.#ended = outsideSpans(() => this.#live());
   }
@@ -99,18 +99,18 @@ export class Attempt {
     const { host, graceMs } = this.#surroundings;
     const { signal } = this.#controller;
     if (signal.aborted) return;
-    // What the code throws because of the signal is the attempt's.
+    // Errors that the code throws in reaction to the signal count as the attempt's.
     host.within(this.task, () => this.#controller.abort(new AttemptStopped(because)));
     this.#graceTimer = setTimeout(this.#graceOver.resolve, graceMs, because);
   }
 
-  /** Leaves the attempt as it is stored: another process goes on with it. */
+  /** Leaves the attempt as it is stored. Another process continues it. */
   abandon(): void {
     this.#abandoned.resolve("abandoned");
     this.writer.revoke();
   }
 
-  /** null: the code runs, or ended less than so long ago. */
+  /** Returns the unstored end; null if the code runs, or ended less than forMsMin ago. */
   unstoredEnd(forMsMin: number): UnstoredEnd | null {
     const forMs = this.#codeEndedAt === null ? -1 : performance.now() - this.#codeEndedAt;
     return forMs < forMsMin ? null : { task: this.task, forMs, reason: this.#unstoredBecause() };
@@ -123,7 +123,7 @@ export class Attempt {
       this.#report.end(end, task);
       host.onEnded(this.writer.fence, isStored);
     } catch (error) {
-      // Only once this process was told to wait no longer: other servers take the task with the session.
+      // Happens only after the halt. Other servers take the task after the session expires.
       this.#report.end({ outcome: "lost" }, null);
       reporting.log.error({ ...this.#report.line, err: error }, "attempt: end not stored before the stop");
     } finally {
@@ -133,7 +133,7 @@ export class Attempt {
     }
   }
 
-  /** @returns how the code ended; or why it was to stop, where its grace has passed; or that the attempt is abandoned */
+  /** @returns how the code ended; or the reason to stop, if the grace expired; or that the attempt is abandoned */
   async #run(): Promise<AttemptOutcome | StopReason | "abandoned"> {
     const outcome = await Promise.race([this.#runCode(), this.#graceOver.promise, this.#abandoned.promise]);
     this.#codeEndedAt = performance.now();
@@ -141,7 +141,7 @@ export class Attempt {
     return outcome;
   }
 
-  /** Never rejects, also where a host does: no task runs on without code. */
+  /** Never rejects, even if the host does: a task must not stay running without code. */
   async #runCode(): Promise<AttemptOutcome> {
     const { task, writer } = this;
     const { host, reporting } = this.#surroundings;
@@ -154,7 +154,7 @@ export class Attempt {
     }
   }
 
-  /** Stores the end. @throws StoreUnavailable when that was not possible until this process was to wait no longer */
+  /** Stores the end. @throws StoreUnavailable if the end is not stored by the halt */
   #settle(outcome: AttemptOutcome | StopReason | "abandoned"): Promise<FinalizedAttempt> | FinalizedAttempt {
     const { task, writer } = this;
     const { finalizer, reporting } = this.#surroundings;
@@ -186,7 +186,7 @@ export class Attempt {
     return this.#endFailure instanceof StoreUnavailable ? this.#endFailure.message : "for a reason that the log has";
   }
 
-  /** Reads through an outage of the database. */
+  /** Reads the last checkpoint, and retries during a database outage. */
   async #lastCheckpoint(): Promise<JsonObject | null> {
     return await retryWhile(
       (error) => !isContentError(error),

@@ -7,21 +7,22 @@ import type { EngineObserver } from "../api/engine-metrics.ts";
 
 const CLAIM_MAX = 100;
 export const POLL_MS = 1_000;
-/** How many tasks with exclusive keys one claim reads of each kind at the most, where others are in its way. */
+/** How many tasks with exclusive keys one claim reads per kind at most, to get past tasks whose keys are held. */
 const WINDOW_MAX = 1_000;
-/** How many keys one claim checks at the most, and how many may wait for it. Those beyond are left to the sweeper. */
+/** How many keys one claim checks at most, and how many keys may wait for a claim. The sweeper handles further keys. */
 const CHECKED_KEYS_MAX = 1_000;
 const WAITING_KEYS_MAX = 20_000;
 
 /**
- * Brings waiting tasks into free slots: in turn of each kind, and of a kind the oldest first. It claims when a task was
- * stored as pending, when a slot or an exclusive key has become free while tasks were known to wait, and every second,
- * for what others stored or a delay let go.
+ * Claims waiting tasks for free slots: from each kind in turn, and the oldest first within a kind. Claims when:
+ * - a task was stored as pending
+ * - a slot or an exclusive key became free while tasks were known to wait
+ * - every second, for tasks that other processes stored and for tasks whose delay has passed
  */
 export class Claimer {
   readonly #claim: (claim: Claim) => Promise<Claimed>;
   readonly #namespace: string;
-  /** Those first that were served least lately, so that one free slot after the other goes round among the kinds. */
+  /** Least recently served kinds first, so single free slots go to each kind in turn. */
   #kinds: readonly string[];
   readonly #suspectedFrom: number;
   readonly #lease: () => string;
@@ -30,13 +31,13 @@ export class Claimer {
   readonly #feed: Feed;
   readonly #observer: EngineObserver;
   readonly #loop: Loop;
-  /** More may wait than the last claim has found room for. */
+  /** Whether more tasks may wait than the last claim had slots for. */
   #hasBacklog = true;
-  /** Something may have been stored since the last claim. */
+  /** Whether a task may have been stored since the last claim. */
   #hasChance = false;
-  /** Exclusive keys that the next claim checks. */
+  /** Exclusive keys for the next claim to check. */
   readonly #keys = new Set<string>();
-  /** How far the next claim reads, where the last one has found tasks of held keys in its way; else undefined. */
+  /** How many tasks the next claim reads per kind, if tasks of held keys blocked the last claim; else undefined. */
   #window: number | undefined;
 
   constructor(parts: {
@@ -44,10 +45,10 @@ export class Claimer {
     claim: (claim: Claim) => Promise<Claimed>;
     namespace: string;
     kinds: readonly string[];
-    /** After how many crashes in a row a task is suspected of taking its process down. */
+    /** The number of crashes in a row after which a task is suspected of crashing its process. */
     suspectedFrom: number;
     lease: () => string;
-    /** Whether this process's own session was renewed in time. */
+    /** Whether the session was renewed in time. */
     isFresh: () => boolean;
     executor: Executor;
     feed: Feed;
@@ -66,7 +67,7 @@ export class Claimer {
     this.#loop = new Loop({ name: "claimer", everyMs: POLL_MS, log: parts.log, turn: (signal) => this.#fill(signal) });
   }
 
-  /** Whether older tasks may be waiting for a slot: a new one must not pass them. */
+  /** Whether older tasks may wait for a slot. A new task must not overtake them. */
   get hasBacklog(): boolean {
     return this.#hasBacklog;
   }
@@ -80,13 +81,13 @@ export class Claimer {
     return this.#loop.stop();
   }
 
-  /** A task was stored that waits. */
+  /** Called when a task was stored as pending. */
   onWaiting(): void {
     this.#hasBacklog = true;
     this.#loop.kick();
   }
 
-  /** A task may have been stored that waits, of whatever kind: nothing is known that a start would pass. */
+  /** Called when a task of any kind may have been stored as pending. New starts may still run at once. */
   onChance(): void {
     this.#hasChance = true;
     this.#loop.kick();
@@ -96,7 +97,7 @@ export class Claimer {
     if (this.#hasBacklog) this.#loop.kick();
   }
 
-  /** An exclusive key may have become free, or a task may wait for a key that is free by now. */
+  /** Called when an exclusive key may have become free, or when a task may wait for a key that is now free. */
   onFreeKey(key: string): void {
     if (this.#keys.size < WAITING_KEYS_MAX) this.#keys.add(key);
     this.#hasBacklog = true;
@@ -104,19 +105,19 @@ export class Claimer {
   }
 
   async #fill(signal: AbortSignal): Promise<void> {
-    // Under a session that has run out, or is not stored yet, a task would at once be taken for lost.
+    // If the session has expired or is not stored yet, a sweeper would immediately treat the claimed tasks as lost.
     while (!signal.aborted && this.#isFresh()) {
-      // A claim that may find nothing leaves room for starts, which are to run at once where nothing is known to wait.
+      // Without known backlog, a claim may find nothing. It leaves half of the slots for starts, which can run at once.
       const slots = this.#executor.reserve(
         this.#hasBacklog ? CLAIM_MAX : Math.min(CLAIM_MAX, Math.ceil(this.#executor.freeSlots / 2)),
       );
       const keys = this.#takeKeys();
       if (slots === 0 && keys.length === 0) {
-        if (this.#hasChance) this.#hasBacklog = true; // To be looked at with the next free slot.
+        if (this.#hasChance) this.#hasBacklog = true; // The next free slot triggers a claim.
         return;
       }
       this.#hasChance = false;
-      // Set before the claim, so that what is stored meanwhile asks for another.
+      // Reset before the claim, because a task that is stored during the claim needs another claim.
       this.#hasBacklog = false;
       try {
         const { tasks, hasMore, blockedKeys } = await this.#take(slots, keys);
@@ -124,7 +125,7 @@ export class Claimer {
         for (const key of blockedKeys) this.#keys.add(key);
         const isBlocked = hasMore && tasks.length < slots;
         this.#window = isBlocked ? Math.min(WINDOW_MAX, 4 * (this.#window ?? slots + 1)) : undefined;
-        // Nothing changed: what is there is being taken by others, or locked. The next kick or poll comes back to it.
+        // If nothing changed, the waiting tasks are locked or being claimed elsewhere. The next kick or poll retries.
         const hasMoved = tasks.length + blockedKeys.length > 0;
         if (this.#keys.size === 0 && !(hasMore && hasMoved)) return;
       } catch (error) {
@@ -158,7 +159,7 @@ export class Claimer {
     return claimed;
   }
 
-  /** Puts the kinds that were served behind those that were not, and those that were served most last of all. */
+  /** Moves the served kinds behind the others, and the kinds with the most tasks to the end. */
   #servedLast(served: readonly string[]): void {
     if (this.#kinds.length === 1 || served.length === 0) return;
     const counts = new Map<string, number>();

@@ -15,37 +15,37 @@ import type { Journal } from "../write/journal.ts";
 export interface ExecutorParts extends Reporting {
   host: AttemptHost;
   slots: number;
-  /** How long code may go on after it was told to stop. */
+  /** How long code may continue after it was told to stop. */
   graceMs: number;
   journal: Journal;
   control: TaskControl;
-  /** Reads what an earlier attempt has left. @throws StoreUnavailable */
+  /** Reads the last checkpoint of earlier attempts. @throws StoreUnavailable */
   readCheckpoint: (task: Task) => Promise<JsonObject | null>;
-  /** Called whenever a slot has become free, and told which exclusive key may have with it; null: none. */
+  /** Called when a slot has become free. exclusiveKey is the key that may have become free with it; null: none. */
   onFree: (exclusiveKey: string | null) => void;
 }
 
-/** How long an end that cannot be stored holds its slot: the trouble may be with that one task. */
+/** How long an end that cannot be stored holds its slot. The trouble may be with that task alone. */
 export const UNSTORED_HOLD_MS = 5_000;
 
 /**
- * Runs a bounded number of attempts at once. While ends are being stored, their slots may be free for other code
- * (`freesSlotsWithCode` of the host): of these ends there are at most as many as slots.
+ * Runs a bounded number of attempts at once. If the host has `freesSlotsWithCode`, an attempt frees its slot while its
+ * end is being stored, for at most as many ends as there are slots.
  *
- * Code that is told to stop has a grace. If the code has not ended by then, the task is taken from it, its slot is free,
- * and what it still emits is refused.
+ * Code that is told to stop has a grace period. If the code has not ended by then, the executor takes the task from the
+ * code, frees the slot, and refuses further events of the code.
  */
 export class Executor {
   readonly #host: AttemptHost;
-  /** How many tasks run at once, at the most. */
+  /** The maximum number of tasks that run at once. */
   readonly slots: number;
   readonly #journal: Journal;
   readonly #surroundings: AttemptSurroundings;
   readonly #onFree: (exclusiveKey: string | null) => void;
   readonly #running = new Map<string, Attempt>();
-  /** Those whose code has ended and whose end is being stored, while that holds no slot. */
+  /** Attempts without a slot because their code has ended. Their end is being stored. */
   readonly #ending = new Set<Attempt>();
-  /** Those whose end cannot be stored, for so long that they hold no slot any more. */
+  /** Attempts without a slot because their end could not be stored for UNSTORED_HOLD_MS. */
   readonly #slotless = new Set<Attempt>();
   readonly #halted = new AbortController();
   #reserved = 0;
@@ -62,7 +62,7 @@ export class Executor {
     this.#onFree = parts.onFree;
   }
 
-  /** Slots that neither run a task nor are held for one. */
+  /** The number of slots that are neither used nor reserved. */
   get freeSlots(): number {
     const owned = this.#running.size - this.#slotless.size + this.#reserved;
     return Math.max(0, Math.min(this.slots - owned + this.#ending.size, TASKS_PER_SLOT_MAX * this.slots - owned));
@@ -72,12 +72,12 @@ export class Executor {
     return this.#running.has(taskId);
   }
 
-  /** The tasks that run here. */
+  /** Returns the ids of the tasks that run here. */
   running(): string[] {
     return [...this.#running.keys()];
   }
 
-  /** The attempts that run here. */
+  /** Returns the attempts that run here. */
   attempts(): AttemptRef[] {
     return [...this.#running.values()].map(({ task: { taskId, kind, attempt } }) => ({ taskId, kind, attempt }));
   }
@@ -86,17 +86,17 @@ export class Executor {
     return this.#host.isResumable(kind);
   }
 
-  /** Adds how many run here, by kind. */
+  /** Adds the number of tasks that run here to the counts, by kind. */
   countRunning(counts: Map<string, number>): void {
     for (const { task } of this.#running.values()) counts.set(task.kind, (counts.get(task.kind) ?? 0) + 1);
   }
 
-  /** Attempts whose code ended at least so long ago, and whose end is not stored. */
+  /** Returns the attempts whose code ended at least forMsMin ago, and whose end is not stored. */
   unstoredEnds(forMsMin: number): UnstoredEnd[] {
     return [...this.#running.values()].map((attempt) => attempt.unstoredEnd(forMsMin)).filter((end) => end !== null);
   }
 
-  /** Frees the slots of attempts whose end cannot be stored for UNSTORED_HOLD_MS. To be called about once a second. */
+  /** Frees the slots of attempts whose end could not be stored for UNSTORED_HOLD_MS. Call about once a second. */
   freeHeldSlots(): void {
     const free = this.freeSlots;
     for (const attempt of this.#running.values()) {
@@ -107,7 +107,7 @@ export class Executor {
     if (this.freeSlots > free) this.#onFree(null);
   }
 
-  /** Holds up to so many slots for tasks that are about to be running. @returns how many; each is to be released */
+  /** Reserves up to slotsMax slots for tasks that are about to run. @returns how many; the caller releases each */
   reserve(slotsMax: number): number {
     const slots = Math.max(0, Math.min(slotsMax, this.freeSlots));
     this.#reserved += slots;
@@ -121,7 +121,7 @@ export class Executor {
     this.#unreserved = null;
   }
 
-  /** Resolves when no slot is held: what was about to be running is, or is not any more. */
+  /** Resolves when no slot is reserved: each task that was about to run now runs, or will not run. */
   async whenUnreserved(): Promise<void> {
     if (this.#reserved === 0) return;
     this.#unreserved ??= Promise.withResolvers();
@@ -131,9 +131,9 @@ export class Executor {
   /**
    * Runs an attempt that is stored as running under the lease.
    *
-   * @param at when it began, or was found running, by the database's clock
-   * @param appended how many events it has on the tape already
-   * @param isResumed whether it goes on here, after another process
+   * @param at when the attempt began, or was read as running, by the database's clock
+   * @param appended how many events the attempt already has on the tape
+   * @param isResumed whether the attempt continues here after another process
    */
   run(
     task: Task,
@@ -144,7 +144,7 @@ export class Executor {
       isResumed = false,
     }: { lease: string; at: Date; appended?: bigint; isResumed?: boolean },
   ): void {
-    // Its start was on its way when this process let go: the process that goes on finds it.
+    // The start was in progress when this process abandoned its tasks. The process that continues finds the task.
     if (this.#isAbandoned || this.#halted.signal.aborted) return;
     const { taskId, attempt } = task;
     const running = new Attempt(task, this.#surroundings, {
@@ -154,7 +154,7 @@ export class Executor {
       onCodeEnded: (ending) => this.#freeSlot(ending),
       onEnded: (ended) => this.#remove(ended),
     });
-    // An earlier attempt of the task, which was taken from this process: its code may not have ended yet.
+    // The task was taken from an earlier attempt of this process. The code of that attempt may not have ended yet.
     const former = this.#running.get(taskId);
     if (former !== undefined) {
       former.stop("lost");
@@ -178,14 +178,14 @@ export class Executor {
     this.#running.get(taskId)?.stop(because);
   }
 
-  /** Waits until nothing runs here, or for so long. */
+  /** Waits until no task runs here, for up to waitMs. */
   async whenIdle(waitMs: number): Promise<void> {
     await within(this.#whenAllEnded(), waitMs);
   }
 
   /**
-   * Lets go of everything that runs here and leaves it as it is stored: whoever comes with the same lease goes on with
-   * it. What was emitted is still written where that takes no longer than waitMs.
+   * Abandons all attempts that run here, and leaves them as they are stored. The process that holds the same lease next
+   * continues them. Emitted events are still written, if that takes at most waitMs.
    */
   async abandon(waitMs: number): Promise<void> {
     this.#isAbandoned = true;
@@ -196,7 +196,7 @@ export class Executor {
     await this.#whenAllEnded();
   }
 
-  /** Tells all code to stop; resolves when every task's end is durable, or `halt` fires: then they are left as they are. */
+  /** Tells all code to stop. Resolves when all ends are durable, or when `halt` fires: tasks then stay as stored. */
   async stopAll(because: StopReason, halt?: AbortSignal): Promise<void> {
     halt?.addEventListener("abort", () => this.#halted.abort(halt.reason), { once: true });
     if (halt?.aborted) this.#halted.abort(halt.reason);
@@ -210,7 +210,7 @@ export class Executor {
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
-  /** The code of an attempt has ended: its slot is free where slots are for code alone. */
+  /** Frees the slot of an attempt whose code has ended, if the host frees slots with the code. */
   #freeSlot(attempt: Attempt): void {
     if (!this.#host.freesSlotsWithCode || this.#running.get(attempt.task.taskId) !== attempt) return;
     this.#ending.add(attempt);

@@ -10,7 +10,7 @@ import type { AttemptRef } from "../../telemetry/attempt-context.ts";
 import { lineOf } from "./attempt-report.ts";
 import type { AttemptHost, HostedAttempt } from "./attempt-host.ts";
 
-/** Runs the kinds of this process in it. */
+/** Runs the code of this process's own kinds. */
 export class KindHost implements AttemptHost {
   readonly runsUnstartedTasks = true;
   readonly freesSlotsWithCode = true;
@@ -36,7 +36,7 @@ export class KindHost implements AttemptHost {
 
   run({ task, writer, lastCheckpoint, span }: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome> {
     const kind = this.#kinds.get(task.kind)!;
-    // The connection that it may open is for others too.
+    // The read may open a connection that other tasks share: the connection must not belong to this attempt.
     const lastCheckpointOutside = () => outsideAttempts(lastCheckpoint);
     const parts = {
       kind,
@@ -47,7 +47,7 @@ export class KindHost implements AttemptHost {
     };
     const onFailure = (error: unknown) => {
       span.threw(error);
-      // Said with the line and not by a child of the log, which every task would pay for and few write to.
+      // A child logger would cost every task something, and few tasks log.
       this.#log.warn({ ...lineOf(task, span.traceparent), err: error }, "the code of a task threw");
     };
     return this.within(task, () => span.run(() => runAttempt(parts, signal, onFailure)));
@@ -58,6 +58,6 @@ export class KindHost implements AttemptHost {
   }
 
   onEnded(): void {
-    // The code has ended, or was told to: nobody waits for more.
+    // The code has ended, or was told to stop. No further steps are needed.
   }
 }

@@ -13,9 +13,9 @@ import type { Reporting } from "./attempt-report.ts";
 import type { Feed } from "../read/feed.ts";
 
 export interface ControlOutcome {
-  /** As it is after the commit. */
+  /** The task after the commit. */
   task: Task;
-  /** What was done; null where the attempt did not own the task any more. */
+  /** The committed change; null if the attempt no longer owned the task. */
   transition: Transition | null;
 }
 
@@ -23,12 +23,13 @@ type Decide = (task: Task, context: DecisionContext & { hasDied: boolean }) => T
 
 type DecideOrNot = (...of: Parameters<Decide>) => Transition | null;
 
-/** Why a task is decided on outside its own attempt. */
+/** Why a task is changed outside its own attempt. */
 export type DecisionReason = "cancel" | "refused" | "unreached" | "crashed" | OverdueReason;
 
 /**
- * Changes tasks outside the journal: cancels, retries, tasks taken from their owner. Short transactions: lock the row,
- * let the domain decide on what is stored, write row and event. The first commit of a terminal status wins.
+ * Changes tasks outside the journal: cancels, retries, and tasks taken from their owner. Each change is one short
+ * transaction: lock the row, let the domain decide by the stored task, write the row and the event. The first commit of
+ * a terminal status wins.
  */
 export class TaskControl {
   readonly #db: Kysely<Database>;
@@ -44,7 +45,7 @@ export class TaskControl {
   }: Reporting & {
     db: Kysely<Database>;
     feed: Feed;
-    /** Called with the exclusive key of each task that has ended, or waits again. */
+    /** Called with the exclusive key of each task that has ended, or that was requeued. */
     onFreeKey?: (exclusiveKey: string) => void;
   }) {
     this.#db = db;
@@ -53,19 +54,19 @@ export class TaskControl {
     this.#reporting = reporting;
   }
 
-  /** Decides on a task, whoever owns it, and tells of it. @throws TaskNotFound, StoreUnavailable */
+  /** Changes a task, whatever process owns it, and reports the change. @throws TaskNotFound, StoreUnavailable */
   async change(taskId: string, because: DecisionReason, decide: Decide): Promise<ControlOutcome> {
     const outcome = await this.#changeOne(taskId, decide);
     this.#report([outcome], because);
     return outcome;
   }
 
-  /** Decides on a task of an attempt that its owner never ran, while it owns it, and tells of it. @throws as above */
+  /** Changes a task that its owner never ran, if the attempt still owns it. Reports the change. @throws as above */
   async changeUnrun(fence: Fence, because: DecisionReason, decide: Decide): Promise<void> {
     this.#report([await this.changeOwned(fence, decide)], because);
   }
 
-  /** Decides on a task while the attempt still owns it: whose end it is tells of that. @throws TaskNotFound, StoreUnavailable */
+  /** Changes a task if the attempt still owns it. The caller reports it. @throws TaskNotFound, StoreUnavailable */
   changeOwned({ taskId, lease, attempt }: Fence, decide: Decide): Promise<ControlOutcome> {
     return this.#changeOne(taskId, (task, context) => {
       const isOwned = task.status === "running" && task.lease === lease && task.attempt === attempt;
@@ -73,12 +74,12 @@ export class TaskControl {
     });
   }
 
-  /** The same of an attempt whose code takes this process down. @throws as above */
+  /** Changes a task whose code crashes this process, if the attempt still owns it. Reports it. @throws as above */
   changeCrashed(fence: Fence, decide: Decide): Promise<void> {
     return this.changeOwned(fence, decide).then((outcome) => this.#report([outcome], "crashed"));
   }
 
-  /** Decides on tasks that a session runs, up to the limit, in one commit, and tells of it. @throws StoreUnavailable */
+  /** Changes up to `limit` tasks of a session in one commit, and reports the changes. @throws StoreUnavailable */
   async changeAllOwned(query: { lease: string; limit: number }, decide: Decide): Promise<ControlOutcome[]> {
     const outcomes = await this.#transact((trx) => lockOwnedTasks(trx, query), decide);
     this.#report(outcomes, "crashed");
@@ -86,11 +87,10 @@ export class TaskControl {
   }
 
   /**
-   * Decides on tasks that are overdue, in one commit, and reports it; those that another process is deciding on are left
-   * out.
+   * Changes overdue tasks in one commit, and reports the changes. Leaves out tasks that another process is changing.
    *
-   * @param query.only those of them that are to be decided on
-   * @returns an outcome for each, up to the limit
+   * @param query.only changes only the overdue tasks that match this filter
+   * @returns an outcome for each task, up to the limit
    */
   async changeOverdue(
     query: { reason: OverdueReason; graceMs: number; limit: number; only?: OverdueFilter },
@@ -132,7 +132,7 @@ export class TaskControl {
       return decided.map(({ task, transition }) => ({ task: changed.get(task.taskId) ?? task, transition }));
     });
     this.#reporting.observer.eventsWritten(outcomes.filter(isChange).length);
-    // The feed learns where each tape stands now; followers read the event from the store.
+    // The feed gets the new state of each tape. Followers read the event from the store.
     for (const outcome of outcomes) {
       if (isChange(outcome)) this.#feed.announce(outcome.task);
       else this.#feed.observe(outcome.task);
@@ -143,7 +143,7 @@ export class TaskControl {
   }
 }
 
-/** The exclusive key that a task has held until this change; null: none. */
+/** Returns the exclusive key that the change has freed; null: none. */
 function freedExclusiveKey(outcome: ControlOutcome): string | null {
   return isChange(outcome) && outcome.transition.type !== "ask" ? outcome.task.exclusiveKey : null;
 }

@@ -3,14 +3,14 @@ import type { NewEvent } from "../../domain/event.ts";
 import type { Task } from "../../domain/task.ts";
 import type { NewTask } from "../../store/tasks/new-task.ts";
 
-/** Starts that may wait for a flush, and the params in them; past either StartTask answers OVERLOADED. */
+/** Bounds of the starts that wait for a flush. Past either bound, StartTask answers OVERLOADED. */
 export const WAITING_CREATES_MAX = 16_384;
 export const WAITING_CREATE_BYTES_MAX = 64 * 1024 * 1024;
-/** What one flush takes of them at the most, before the one that passes the bound. */
+/** How much of the queue one flush takes. The start that passes the bytes bound is still taken. */
 const FLUSH_CREATES_MAX = 1_024;
 const FLUSH_CREATE_BYTES_MAX = 2 * 1024 * 1024;
 
-/** What became of a start: the task is new, or its request_id had started this one before. */
+/** The outcome of a start: a new task, or the task that an earlier start with the same request_id created. */
 export type CreateOutcome = { created: true; at: Date } | { created: false; task: Task };
 
 export interface Create {
@@ -20,7 +20,7 @@ export interface Create {
   done: PromiseWithResolvers<CreateOutcome>;
 }
 
-/** The tasks that wait to be stored, in the order of their starts: bounded in number and in bytes. */
+/** A queue of the tasks that wait to be stored, in the order of their starts. Bounded in number and in bytes. */
 export class CreateQueue {
   #waiting: Create[] = [];
   #bytes = 0;
@@ -41,10 +41,10 @@ export class CreateQueue {
   }
 
   /**
-   * Takes one flush's worth, and leaves a share to each other flush that may begin: while the database works on one
-   * half, callers are answered and ask again.
+   * Takes the starts for one flush, and leaves a share for each other flush that may begin. The database then works on
+   * one share while the callers of another share are answered and send new starts.
    *
-   * @returns it, and the bytes of its params
+   * @returns the starts, and the bytes of their params
    */
   take(freeFlushes: number): { creates: Create[]; bytes: number } {
     const share = Math.min(FLUSH_CREATES_MAX, Math.ceil(this.#waiting.length / freeFlushes));
@@ -59,7 +59,7 @@ export class CreateQueue {
     return { creates: this.#waiting.splice(0, count), bytes };
   }
 
-  /** Takes those that have waited since before a time of performance.now(). */
+  /** Takes the starts that were added at or before a time of performance.now(). */
   takeLate(before: number): Create[] {
     const count = this.#waiting.findIndex(({ since }) => since > before);
     const late = this.#waiting.splice(0, count === -1 ? this.#waiting.length : count);

@@ -11,17 +11,17 @@ import type { Feed } from "../read/feed.ts";
 import type { TakenEvents, TapeWriter } from "./tape-writer.ts";
 import type { EngineObserver } from "../api/engine-metrics.ts";
 
-/** What a writer has handed to a flush. */
+/** The events that a writer has handed to a flush. */
 export interface PendingAppend {
   writer: TapeWriter;
   taken: TakenEvents;
 }
 
-/** What one flush writes. */
+/** The items that one flush writes. */
 export interface Batch {
   readonly creates: readonly Create[];
   readonly appends: readonly PendingAppend[];
-  /** The batch was sent before, and its answer was lost: this process may have written it. */
+  /** Whether the batch was sent before and the answer was lost. This process may have written the batch already. */
   readonly isDoubtful: boolean;
 }
 
@@ -31,7 +31,7 @@ export function sizeOf({ creates, appends }: Batch): number {
   return creates.length + appends.length;
 }
 
-/** The items of a batch, each in a batch of its own. */
+/** Splits a batch into batches of one item. */
 export function separate({ creates, appends, isDoubtful }: Batch): Batch[] {
   return [
     ...creates.map((create): Batch => ({ creates: [create], appends: [], isDoubtful })),
@@ -39,16 +39,16 @@ export function separate({ creates, appends, isDoubtful }: Batch): Batch[] {
   ];
 }
 
-/** What a flush has not settled, and why. */
+/** The items that a flush has not settled, and the error. */
 export interface FlushFailure {
   remaining: Batch;
   error: unknown;
 }
 
-/** Runs a statement when it may be sent. */
+/** Runs a statement: at once, or behind a concurrency limit. */
 export type InTurn = <Result>(work: () => Promise<Result>) => Promise<Result>;
 
-/** Writes batches, and settles each item of them by what is stored. */
+/** Writes batches, and settles each item by the stored state. */
 export class BatchWriter {
   readonly #db: Kysely<Database>;
   readonly #feed: Feed;
@@ -61,10 +61,10 @@ export class BatchWriter {
   }
 
   /**
-   * Writes a batch in one commit, and settles its items: those that the commit has applied, and those that it has not,
-   * by what is stored of them.
+   * Writes a batch in one commit, and settles its items. For an item that the commit has not applied, the stored state
+   * decides.
    *
-   * @returns null: every item is settled; else the items that are not, to be written again
+   * @returns null if every item is settled; else the unsettled items, for another write
    */
   async flush(batch: Batch, inTurn: InTurn): Promise<FlushFailure | null> {
     let remaining = batch;
@@ -80,7 +80,7 @@ export class BatchWriter {
     }
   }
 
-  /** Writes a batch and settles what the commit has applied. @returns the items that it has not applied */
+  /** Writes a batch, and settles the items that the commit has applied. @returns the other items */
   async #write(batch: Batch): Promise<Batch> {
     const sentAt = performance.now();
     const result = await writeFlush(this.#db, {
@@ -130,8 +130,10 @@ export class BatchWriter {
   }
 
   /**
-   * Settles appends that a write did not apply. An append was applied before, and its answer was lost; or its first
-   * events were, by a process that the same attempt was connected to before; or its fence does not hold any more.
+   * Settles appends that a write did not apply. There are three reasons why an append is not applied:
+   * - an earlier write has applied it, and the answer was lost
+   * - the server that the attempt was connected to before has written its first events
+   * - its fence no longer holds
    */
   async #settleMissedAppends({ appends, isDoubtful }: Batch): Promise<void> {
     if (appends.length === 0) return;
@@ -151,7 +153,7 @@ export class BatchWriter {
     }
   }
 
-  /** Settles a create that a write did not apply: its request_id is taken, or it was applied before. */
+  /** Settles a create that a write did not apply: its request_id is taken, or an earlier write has applied it. */
   async #settleMissedCreate({ task, events, done }: Create): Promise<void> {
     const { namespace, taskId, request } = task;
     const written = (at: Date) => {

@@ -18,28 +18,28 @@ import { TapeWriter } from "./tape-writer.ts";
 import { UNOBSERVED } from "../api/engine-metrics.ts";
 import type { EngineObserver } from "../api/engine-metrics.ts";
 
-/** Each with tasks of its own. */
+/** Flushes at one time. No two of them write the same task. */
 const MAX_CONCURRENT_FLUSHES = 2;
-/** What one flush takes at the most, before the item that passes the bound. */
+/** How much one flush takes. The item that passes the bound is still taken. */
 const FLUSH_EVENTS_MAX = 8_192;
 const FLUSH_BYTES_MAX = 4 * 1024 * 1024;
-/** How long a start is held while the database is in trouble, before its caller is answered UNAVAILABLE. */
+/** How long a start is retried while the database fails, before its caller is answered UNAVAILABLE. */
 const CREATE_PATIENCE_MS = 3_000;
 /**
- * How often a batch of many items is refused as a whole before its items are sent one by one: the trouble may be with
- * one of them, or with how much it is at once, and the others are not to wait for that.
+ * How often the database refuses a batch of many items before the items are sent one by one. One item or the size of
+ * the batch may cause the refusals, and the other items must not wait for that.
  */
 const JOINT_REFUSALS_MAX = 3;
-/** Items that are sent one by one take so many connections. */
+/** The number of connections that items use when they are sent one by one. */
 const MAX_CONCURRENT_SINGLES = 2;
 
 /**
- * The group commit. While a flush is under way, what arrives waits and becomes the next flush; an idle journal flushes
- * at once. Producers, callers and followers are answered after the commit.
+ * The group commit. An idle journal flushes at once. While flushes are in progress, new items wait for the next flush.
+ * Producers, callers and followers are notified after the commit.
  *
- * A flush that fails is sent again for as long as it takes: no trouble of the database ends an attempt. Only an item
- * whose own content is refused is given up. A flush whose answer was lost is recognised when it is sent again, and never
- * written twice.
+ * The journal retries a failed flush without limit: database trouble does not end an attempt. The journal gives up an
+ * append only if the database refuses its content. If the answer to a flush was lost, the retry detects that the flush
+ * is stored, so nothing is written twice.
  */
 export class Journal {
   readonly #writer: BatchWriter;
@@ -47,12 +47,12 @@ export class Journal {
   readonly #creates = new CreateQueue();
   /** Writers with events that no flush has taken. */
   readonly #writers = new Set<TapeWriter>();
-  /** Writers with events in a flush under way. */
+  /** Writers with events in a current flush. */
   readonly #busy = new Set<TapeWriter>();
   readonly #stopped = new AbortController();
   readonly #singles = pLimit(MAX_CONCURRENT_SINGLES);
   #flushes = 0;
-  /** Items that are sent one by one, and not settled yet. */
+  /** The number of unsettled items that are sent one by one. */
   #separated = 0;
   #scheduled = false;
   #idle: PromiseWithResolvers<void> | null = null;
@@ -73,10 +73,10 @@ export class Journal {
   }
 
   /**
-   * Opens the tape of an attempt for writing, once an attempt.
+   * Opens the tape of an attempt for writing. Call once per attempt.
    *
-   * @param appended how many events the attempt has on the tape already
-   * @param onLost is called when it turns out that the task is not the attempt's any more
+   * @param appended how many events the attempt already has on the tape
+   * @param onLost called when the journal finds that the attempt no longer owns the task
    */
   open(fence: Fence, { appended = 0n, onLost }: { appended?: bigint; onLost: () => void }): TapeWriter {
     const onEvents = (writer: TapeWriter) => {
@@ -87,10 +87,10 @@ export class Journal {
   }
 
   /**
-   * Creates a task with its first events. Resolves when it is durable.
+   * Creates a task with its first events. Resolves when the task is durable.
    *
-   * @throws RequestIdReused, Overloaded, and StoreUnavailable when the trouble of the database lasts; a task whose start
-   *   was answered so may exist all the same, and a retry with its request_id finds it
+   * @throws RequestIdReused, Overloaded; StoreUnavailable if the database keeps failing. The task may exist despite
+   *   StoreUnavailable, and a retry with the same request_id finds it
    */
   create(task: NewTask, events: readonly NewEvent[]): Promise<CreateOutcome> {
     const created = this.#creates.add(task, events);
@@ -98,14 +98,14 @@ export class Journal {
     return created;
   }
 
-  /** Once the signal fires nothing is sent again: what could not be written by then is given up. */
+  /** Stops retries when the signal fires. Items whose write failed are then given up. */
   giveUpOn(signal: AbortSignal): void {
     const giveUp = () => this.#stopped.abort(signal.reason);
     signal.addEventListener("abort", giveUp, { once: true });
     if (signal.aborted) giveUp();
   }
 
-  /** Waits until everything that was handed in is settled, or given up. */
+  /** Waits until all items are settled or given up. */
   async stop(): Promise<void> {
     if (this.#isFlushing || !this.#creates.isEmpty || this.#writers.size > 0) {
       this.#idle ??= Promise.withResolvers();
@@ -117,11 +117,11 @@ export class Journal {
     return this.#flushes + this.#separated > 0;
   }
 
-  /** What the other I/O of this turn of the event loop brings shares the flush. */
+  /** Schedules a flush after the other I/O of this event loop turn, so items of one turn share the flush. */
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // A flush is of many tasks: it is no part of the call or the attempt that happens to ask for it.
+    // A flush writes many tasks, so its span must not be a child of the call or attempt that schedules it.
     outsideSpans(() =>
       setImmediate(() => {
         this.#scheduled = false;
@@ -154,14 +154,14 @@ export class Journal {
     this.#settled(single, EMPTY_BATCH);
   }
 
-  /** Frees the writers of a batch, but for those that are in what is left of it. */
+  /** Frees the writers of a batch, except the writers of the appends that are left. */
   #settled(batch: Batch, left: Batch): void {
     const unsettled = new Set(left.appends.map(({ writer }) => writer));
     for (const { writer } of batch.appends) if (!unsettled.has(writer)) this.#busy.delete(writer);
     this.#schedule();
   }
 
-  /** Each task at most once, and none that is in another flush. */
+  /** Takes the next batch. It has each task at most once, and no task of another flush. */
   #takeBatch(): Batch | null {
     const appends: PendingAppend[] = [];
     const { creates, bytes: createBytes } = this.#creates.take(MAX_CONCURRENT_FLUSHES - this.#flushes);
@@ -184,8 +184,8 @@ export class Journal {
   /**
    * Sends a batch until it is settled. Never rejects.
    *
-   * @param inTurn runs each statement when it may be sent
-   * @returns what remains of a batch of many, to be sent item by item
+   * @param inTurn runs each statement, at once or behind a concurrency limit
+   * @returns the items that the caller must send one by one, if the batch had many; else an empty batch
    */
   async #flush(batch: Batch, inTurn: InTurn = atOnce): Promise<Batch> {
     let unsettled = batch;
@@ -205,7 +205,7 @@ export class Journal {
     return EMPTY_BATCH;
   }
 
-  /** Returns what to send again after a failure: no create that has waited too long, and no append of a lost attempt. */
+  /** Returns the items to retry after a failure, without late creates and without appends of lost attempts. */
   #toRetry({ remaining, error }: FlushFailure): Batch {
     const batch = isSerializationFailure(error)
       ? remaining
@@ -220,7 +220,7 @@ export class Journal {
     this.#log.warn({ ...fields, task_id: taskId }, "journal: flush failed, retrying");
   }
 
-  /** The database refuses what an item holds: it is not sent again. */
+  /** Gives up an item whose content the database refuses. */
   #refuse(single: Batch, error: unknown): Batch {
     this.#log.error({ err: error, task_id: taskIdOf(single) }, "journal: content refused by the database");
     for (const { done } of single.creates) done.reject(error);
@@ -251,7 +251,7 @@ function taskIdOf({ creates, appends }: Batch): string | undefined {
   return creates[0]?.task.taskId ?? appends[0]?.writer.fence.taskId;
 }
 
-/** What is not known is treated as the database's trouble: it passes, or it is seen in the log and by the doctor. */
+/** Treats unknown errors as an unavailable database: they pass, or the log and the doctor report them. */
 function toTrouble(error: unknown): StoreUnavailable {
   return error instanceof StoreUnavailable ? error : new StoreUnavailable(error, { sqlstate: sqlstateOf(error) });
 }

@@ -7,14 +7,14 @@ import type { EventBodies, EventType, NewEvent } from "../../domain/event.ts";
 import { silencedRejection } from "../../domain/ignore-rejection.ts";
 import type { Fence, TerminalStatus } from "../../domain/task.ts";
 
-/** What one writer holds before its producer waits: 1,024 events, 1 MiB. */
+/** How much one writer holds before its producer waits: 1,024 events or 1 MiB. */
 const BOUND: BufferBound = { of: "unsent", items: 1_024, bytes: 1024 * 1024 };
-/** A producer that does not wait is refused at this many times the bound. */
+/** A producer that does not wait for room is refused at this many times the bound. */
 const IMPATIENCE_MAX = 16;
 
-/** What a flush takes from a writer. */
+/** The events that a flush takes from a writer. */
 export interface TakenEvents {
-  /** How many events of the attempt were durable before them. */
+  /** How many events of the attempt were durable before these events. */
   appended: bigint;
   events: readonly NewEvent[];
   bytes: number;
@@ -22,27 +22,27 @@ export interface TakenEvents {
 }
 
 /**
- * What the writer takes in:
+ * What the writer accepts:
  * - open: events.
- * - ended: nothing more. The last event is the final event, of this status.
- * - lost: nothing more, and what was not durable is dropped. The task is not this attempt's any more.
+ * - ended: no more events. The last event is the final event, with this status.
+ * - lost: no more events. Events that were not durable are dropped, because the attempt no longer owns the task.
  */
 type State = { is: "open" } | { is: "ended"; status: TerminalStatus } | { is: "lost"; error: Error };
 
-/** An end of the attempt that is stored. */
+/** The stored end of the attempt. */
 interface StoredEnd {
-  /** By the database's clock; null: no answer of the database has told it. */
+  /** The time of the end by the database's clock; null: this process received no answer with the time. */
   at: Date | null;
-  /** Whether another process has stored it: one that the attempt was connected to before. */
+  /** Whether the server that the attempt was connected to before has stored the end. */
   isElsewhere: boolean;
 }
 
 const OPEN: State = { is: "open" };
 
 /**
- * The end of the journal that one attempt writes to. It holds the attempt's events in order until they are durable. A
- * flush takes them, at most one flush at a time; how many are durable is the number that the fence compares, so that a
- * flush that is sent again writes nothing twice.
+ * The journal's input for one attempt. Holds the attempt's events in order until they are durable. At most one flush at
+ * a time takes events from a writer. The fence compares the number of durable events, so a retried flush writes nothing
+ * twice.
  */
 export class TapeWriter implements EventSink {
   readonly fence: Fence;
@@ -59,11 +59,11 @@ export class TapeWriter implements EventSink {
       onEvents,
       onLost,
     }: {
-      /** How many events the attempt has on the tape already. */
+      /** How many events the attempt already has on the tape. */
       appended?: bigint;
-      /** Called when there is something to take again. */
+      /** Called when an empty writer has events to take. */
       onEvents: (writer: TapeWriter) => void;
-      /** Called once when the journal finds that the task is not this attempt's any more. */
+      /** Called once when the attempt no longer owns the task. */
       onLost: () => void;
     },
   ) {
@@ -73,12 +73,12 @@ export class TapeWriter implements EventSink {
     this.#onLost = onLost;
   }
 
-  /** Whether there is nothing to take. */
+  /** Whether there are no events to take. */
   get isEmpty(): boolean {
     return this.#buffer.unsentCount === 0;
   }
 
-  /** Whether the next event would find room. */
+  /** Whether there is room for another event. */
   get hasRoom(): boolean {
     return this.#buffer.hasRoom;
   }
@@ -87,7 +87,7 @@ export class TapeWriter implements EventSink {
     return this.#state.is === "lost";
   }
 
-  /** How many events of the attempt were taken in so far, durable or not. */
+  /** How many events of the attempt were accepted so far, durable or not. */
   get accepted(): bigint {
     return this.#buffer.last;
   }
@@ -97,22 +97,22 @@ export class TapeWriter implements EventSink {
     return this.#buffer.acknowledged;
   }
 
-  /** When its end was stored, by the database's clock; null: it was not, or not in an answer that came. */
+  /** When the end was stored, by the database's clock; null: not stored, or no answer received. */
   get endedAt(): Date | null {
     return this.#storedEnd?.at ?? null;
   }
 
-  /** Whether the end of the attempt is stored by another process: one that it was connected to before. */
+  /** Whether the server that the attempt was connected to before has stored the end. */
   get isEndedElsewhere(): boolean {
     return this.#storedEnd?.isElsewhere ?? false;
   }
 
-  /** As `append`, of an event that is yet to be made. */
+  /** Makes an event and appends it. @throws as `append` */
   emit<Type extends EventType>(type: Type, body: EventBodies[Type]): Promise<void> {
     return this.append(newEvent(type, body));
   }
 
-  /** Resolves when there is room for another event. @throws LeaseLost, Overloaded; the event is not taken in then */
+  /** Appends an event. Resolves when there is room for another event. @throws LeaseLost, Overloaded: not appended */
   append(event: NewEvent): Promise<void> {
     if (this.#state.is === "lost") return silencedRejection(this.#state.error);
     if (this.#state.is === "ended") return silencedRejection(new LeaseLost(this.fence.taskId));
@@ -123,9 +123,9 @@ export class TapeWriter implements EventSink {
     return this.#buffer.room();
   }
 
-  /** Ends the task with its final event. Resolves when that is durable. @throws LeaseLost */
+  /** Ends the task with its final event. Resolves when the end is durable. @throws LeaseLost */
   end(final: NewEvent, status: TerminalStatus): Promise<void> {
-    // More of the attempt is stored than it is to end with: another attempt has written it.
+    // More events are stored than this attempt has accepted. Another attempt must have written them.
     if (this.accepted < this.durable && this.#storedEnd === null) this.revoke();
     if (this.#state.is === "open") {
       this.#state = { is: "ended", status };
@@ -139,24 +139,24 @@ export class TapeWriter implements EventSink {
     return this.#state.is === "lost" ? silencedRejection(this.#state.error) : this.#buffer.flush();
   }
 
-  /** For the journal: everything that waits, to be in one flush. */
+  /** For the journal: takes all waiting events, for one flush. */
   take(): TakenEvents {
     const { items: events, bytes } = this.#buffer.take();
     const end = this.#state.is === "ended" ? this.#state.status : null;
     return { appended: this.durable, events, bytes, end };
   }
 
-  /** For the journal: what was taken is durable. @param endedAt of an end among it; null: there is none */
+  /** For the journal: records that the taken events are durable. @param endedAt null: there was no end among them */
   commit(events: number, endedAt: Date | null = null): void {
     if (endedAt !== null) this.#storedEnd = { at: endedAt, isElsewhere: false };
     this.#buffer.acknowledge(this.durable + BigInt(events));
   }
 
   /**
-   * For the journal: so many of the attempt's events turned out to be durable. The rest is to be taken again: an event
-   * of the same number is the same event, whichever process wrote it.
+   * For the journal: records how many of the attempt's events are durable, and offers the other events again. An event
+   * with the same number is the same event, whichever process wrote it.
    *
-   * @param isOwn whether this process may have written them
+   * @param isOwn whether this process may have written the events
    */
   settle({ appended, isEnded, isOwn }: { appended: bigint; isEnded: boolean; isOwn: boolean }): void {
     if (this.isLost) return;
@@ -166,7 +166,7 @@ export class TapeWriter implements EventSink {
     if (!this.isEmpty) this.#onEvents(this);
   }
 
-  /** The task is not this attempt's any more, or is ended by another process: nothing further is taken in. */
+  /** Refuses further events: the attempt no longer owns the task, or another process has ended the task. */
   revoke(error: Error = new LeaseLost(this.fence.taskId)): void {
     if (this.isLost) return;
     this.#state = { is: "lost", error };

@@ -2,9 +2,9 @@ import { randomFillSync } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
 
 const ID_BYTES = 16;
-/** For how many ids randomness is taken at once: asking for it is most of what an id costs. */
+/** How many ids share one request for random bytes. The request is most of the cost of an id. */
 const IDS_AT_ONCE = 256;
-/** A counter of 31 bits, which leaves room to count on within a millisecond. */
+/** The maximum of the 31-bit counter in an id. 31 bits leave room to count on within a millisecond. */
 const COUNTER_MAX = 2 ** 31 - 1;
 
 const random = Buffer.alloc(ID_BYTES * IDS_AT_ONCE);
@@ -12,7 +12,7 @@ let used = random.length;
 let ms = 0;
 let counter = 0;
 
-/** A UUIDv7 (RFC 9562). Those that this process makes rise, within a millisecond too, and when its clock is set back. */
+/** Returns a new UUIDv7 (RFC 9562). Ids of this process rise, even within 1 ms and when the clock is set back. */
 export function newTaskId(): string {
   if (used === random.length) {
     randomFillSync(random);
