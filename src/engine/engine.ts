@@ -284,7 +284,7 @@ export class Engine implements TaskEngine {
 
   /** Returns the database, whose schema exists after the start. @throws StoreUnavailable before the start */
   #opened(): Kysely<Database> {
-    if (!this.#hasStarted) throw new StoreUnavailable(new Error("the engine has not started yet"));
+    if (!this.#hasStarted) throw new StoreUnavailable(new Error("the engine has not started"));
     return this.#db;
   }
 
@@ -292,7 +292,7 @@ export class Engine implements TaskEngine {
   #assertJoined(): void {
     const hasLeft = this.#isStopped || (this.#isDraining && !this.#membership?.session.hasPeers);
     if (hasLeft) throw new Draining();
-    if (this.#membership === null) throw new StoreUnavailable(new Error("the engine has not started yet"));
-    if (!this.#membership.session.isFresh) throw new StoreUnavailable(new Error("the session could not be renewed in time"));
+    if (this.#membership === null) throw new StoreUnavailable(new Error("the engine has not started"));
+    if (!this.#membership.session.isFresh) throw new StoreUnavailable(new Error("the session was not renewed in time"));
   }
 }

@@ -33,7 +33,7 @@ export class AttemptReport {
     if (isResumed) return;
     const dueAt = Math.max(task.createdAt.getTime(), task.runAt?.getTime() ?? 0);
     to.observer.attemptBegan(task.kind, Math.max(0, at.getTime() - dueAt));
-    to.log.info(this.line, "an attempt begins");
+    to.log.info(this.line, "attempt: started");
   }
 
   /** @param task the task after the end, if known */
@@ -45,7 +45,7 @@ export class AttemptReport {
     if (task !== null) reportEnd(task, observer);
     const reason = "failure" in end ? end.failure.reason : undefined;
     const line = Object.assign(this.line, { outcome: end.outcome, duration_ms: Math.round(durationMs), reason });
-    log.info(line, "an attempt has ended");
+    log.info(line, "attempt: ended");
   }
 
   /** The common fields of the attempt's log lines, as a new object. */
@@ -61,7 +61,7 @@ export function reportDecision(task: Task, end: AttemptEnd, { because, ...to }: 
   reportEnd(task, to.observer);
   const reason = "failure" in end ? end.failure.reason : undefined;
   const line = Object.assign(lineOf(task, null), { outcome: end.outcome, because, reason });
-  to.log.info(line, "a task was decided on without its code");
+  to.log.info(line, "task: ended or requeued outside an attempt");
 }
 
 /** Reports the end of a task to the observer, if the task has ended. */

@@ -149,7 +149,7 @@ export class Attempt {
     try {
       return await host.run({ task, writer, lastCheckpoint, span: this.#report.span }, this.#controller.signal);
     } catch (error) {
-      reporting.log.error({ err: error, task_id: task.taskId }, "attempt: code could not be run");
+      reporting.log.error({ err: error, task_id: task.taskId }, "attempt: host failed to run the code");
       return { type: "threw", failure: toFailure(error), because: null, isFinal: false };
     }
   }
@@ -164,10 +164,7 @@ export class Attempt {
       this.#parts.onCodeEnded(this);
       return finalizer.end(ending, outcome);
     }
-    reporting.log.warn(
-      { ...this.#report.line, because: outcome },
-      "the code of a task did not stop within its grace: the task is taken from it",
-    );
+    reporting.log.warn({ ...this.#report.line, because: outcome }, "attempt: grace expired, task taken from the code");
     return finalizer.take(ending, outcome);
   }
 
@@ -183,7 +180,7 @@ export class Attempt {
     if (this.#endFailure === null) return "the journal has not written it yet";
     const sqlstate = sqlstateOf(this.#endFailure);
     if (sqlstate !== undefined) return `the database answers SQLSTATE ${sqlstate}`;
-    return this.#endFailure instanceof StoreUnavailable ? this.#endFailure.message : "for a reason that the log has";
+    return this.#endFailure instanceof StoreUnavailable ? this.#endFailure.message : "for a reason in the log";
   }
 
   /** Reads the last checkpoint, and retries during a database outage. */

@@ -48,7 +48,7 @@ export class KindHost implements AttemptHost {
     const onFailure = (error: unknown) => {
       span.threw(error);
       // A child logger would cost every task something, and few tasks log.
-      this.#log.warn({ ...lineOf(task, span.traceparent), err: error }, "the code of a task threw");
+      this.#log.warn({ ...lineOf(task, span.traceparent), err: error }, "attempt: code threw");
     };
     return this.within(task, () => span.run(() => runAttempt(parts, signal, onFailure)));
   }

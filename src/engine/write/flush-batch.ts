@@ -167,7 +167,7 @@ export class BatchWriter {
       return written(new Date());
     }
     const existing = await readTaskByRequest(this.#db, { namespace, requestId });
-    if (existing === undefined) throw new Error(`request ${requestId} is taken, but by no task`);
+    if (existing === undefined) throw new Error(`request_id ${requestId} is taken, but no task has it`);
     if (existing.taskId === taskId) return written(existing.createdAt);
     const differing = differencesOf(task, existing);
     if (differing.length > 0) return done.reject(new RequestIdReused(requestId, existing.taskId, differing));

@@ -36,7 +36,7 @@ describeOnEachStore("the log lines of a task", (store) => {
     await eventually(() => assert.ok(lines.some(isOver)));
     const own = lines.filter((line) => line["task_id"] === taskId);
     for (const line of own) {
-      if (line["msg"] === "an attempt has ended") assert.ok(Number.isInteger(line["duration_ms"]));
+      if (line["msg"] === "attempt: ended") assert.ok(Number.isInteger(line["duration_ms"]));
       if ("err" in line) line["err"] = (line["err"] as { message: string }).message;
       for (const field of ["level", "task_id", "duration_ms"]) delete line[field];
     }
@@ -48,17 +48,17 @@ describeOnEachStore("the log lines of a task", (store) => {
   it("are one at the start and one at the end", async () => {
     const about = { kind: "works", attempt: 1 };
     assert.deepEqual(await linesOf({ kind: "works" }, nothing), [
-      { ...about, msg: "an attempt begins" },
-      { ...about, outcome: "succeeded", msg: "an attempt has ended" },
+      { ...about, msg: "attempt: started" },
+      { ...about, outcome: "succeeded", msg: "attempt: ended" },
     ]);
   });
 
   it("contain the failure and the trace of the start", async () => {
     const about = { kind: "fails", attempt: 1, trace_id: TRACE_ID };
     assert.deepEqual(await linesOf({ kind: "fails", traceparent: TRACEPARENT }, nothing), [
-      { ...about, msg: "an attempt begins" },
-      { ...about, err: "it is too hot", msg: "the code of a task threw" },
-      { ...about, outcome: "failed", reason: "TOO_HOT", msg: "an attempt has ended" },
+      { ...about, msg: "attempt: started" },
+      { ...about, err: "it is too hot", msg: "attempt: code threw" },
+      { ...about, outcome: "failed", reason: "TOO_HOT", msg: "attempt: ended" },
     ]);
   });
 
@@ -77,13 +77,19 @@ describeOnEachStore("the log lines of a task", (store) => {
       await engine.cancelTask(taskId, "enough");
     });
     assert.deepEqual(running, [
-      { ...about, msg: "an attempt begins" },
-      { ...about, outcome: "cancelled", msg: "an attempt has ended" },
+      { ...about, msg: "attempt: started" },
+      { ...about, outcome: "cancelled", msg: "attempt: ended" },
     ]);
     const later = { kind: "waits", runAt: new Date(Date.now() + 3_600_000) };
     const waiting = await linesOf(later, (engine, taskId) => engine.cancelTask(taskId, "enough"));
     assert.deepEqual(waiting, [
-      { ...about, attempt: 0, outcome: "cancelled", because: "cancel", msg: "a task was decided on without its code" },
+      {
+        ...about,
+        attempt: 0,
+        outcome: "cancelled",
+        because: "cancel",
+        msg: "task: ended or requeued outside an attempt",
+      },
     ]);
   });
 });
