@@ -34,7 +34,7 @@ export class Claimer {
   /** Whether more tasks may wait than the last claim had slots for. */
   #hasBacklog = true;
   /** Whether a task may have been stored since the last claim. */
-  #hasChance = false;
+  #mayHaveTask = false;
   /** Exclusive keys for the next claim to check. */
   readonly #keys = new Set<string>();
   /** How many tasks the next claim reads per kind, if tasks of held keys blocked the last claim; else undefined. */
@@ -88,8 +88,8 @@ export class Claimer {
   }
 
   /** Called when a task of any kind may have been stored as pending. New starts may still run at once. */
-  onChance(): void {
-    this.#hasChance = true;
+  onPossibleTask(): void {
+    this.#mayHaveTask = true;
     this.#loop.kick();
   }
 
@@ -113,10 +113,10 @@ export class Claimer {
       );
       const keys = this.#takeKeys();
       if (slots === 0 && keys.length === 0) {
-        if (this.#hasChance) this.#hasBacklog = true; // The next free slot triggers a claim.
+        if (this.#mayHaveTask) this.#hasBacklog = true; // The next free slot triggers a claim.
         return;
       }
-      this.#hasChance = false;
+      this.#mayHaveTask = false;
       // Reset before the claim, because a task that is stored during the claim needs another claim.
       this.#hasBacklog = false;
       try {
@@ -126,8 +126,8 @@ export class Claimer {
         const isBlocked = hasMore && tasks.length < slots;
         this.#window = isBlocked ? Math.min(WINDOW_MAX, 4 * (this.#window ?? slots + 1)) : undefined;
         // If nothing changed, the waiting tasks are locked or being claimed elsewhere. The next kick or poll retries.
-        const hasMoved = tasks.length + blockedKeys.length > 0;
-        if (this.#keys.size === 0 && !(hasMore && hasMoved)) return;
+        const hasChanged = tasks.length + blockedKeys.length > 0;
+        if (this.#keys.size === 0 && !(hasMore && hasChanged)) return;
       } catch (error) {
         this.#hasBacklog = true;
         for (const key of keys) this.#keys.add(key);

@@ -134,7 +134,7 @@ export class Runner {
    */
   onWaiting(kind?: string, exclusiveKey: string | null = null): void {
     if (exclusiveKey !== null) this.onFreeKey(exclusiveKey);
-    else if (kind === undefined) this.#joined?.claimer.onChance();
+    else if (kind === undefined) this.#joined?.claimer.onPossibleTask();
     else if (this.#kinds.has(kind)) this.#joined?.claimer.onWaiting();
   }
 

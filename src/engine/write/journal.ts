@@ -24,7 +24,7 @@ const MAX_CONCURRENT_FLUSHES = 2;
 const FLUSH_EVENTS_MAX = 8_192;
 const FLUSH_BYTES_MAX = 4 * 1024 * 1024;
 /** How long a start is retried while the database fails, before its caller is answered UNAVAILABLE. */
-const CREATE_PATIENCE_MS = 3_000;
+const CREATE_RETRY_MS = 3_000;
 /**
  * How often the database refuses a batch of many items before the items are sent one by one. One item or the size of
  * the batch may cause the refusals, and the other items must not wait for that.
@@ -195,12 +195,12 @@ export class Journal {
       if (failure === null) break;
       const { remaining, error } = failure;
       const isOfContent = isContentError(error);
-      if (toTrouble(error).isReached) refusals++;
+      if (toUnavailable(error).isReached) refusals++;
       if ((isOfContent || refusals >= JOINT_REFUSALS_MAX) && sizeOf(remaining) > 1) return remaining;
       if (isOfContent) return this.#refuse(remaining, error);
       if (failures === 1 && !isSerializationFailure(error)) this.#logFailure(remaining, error);
       unsettled = this.#toRetry(failure);
-      if (!(await backoff(failures, this.#stopped.signal))) return this.#giveUp(unsettled, toTrouble(error));
+      if (!(await backoff(failures, this.#stopped.signal))) return this.#giveUp(unsettled, toUnavailable(error));
     }
     return EMPTY_BATCH;
   }
@@ -209,7 +209,7 @@ export class Journal {
   #toRetry({ remaining, error }: FlushFailure): Batch {
     const batch = isSerializationFailure(error)
       ? remaining
-      : { ...this.#giveUpLateCreates(remaining, toTrouble(error)), isDoubtful: true };
+      : { ...this.#giveUpLateCreates(remaining, toUnavailable(error)), isDoubtful: true };
     return { ...batch, appends: batch.appends.filter(({ writer }) => !writer.isLost) };
   }
 
@@ -229,7 +229,7 @@ export class Journal {
   }
 
   #giveUpLateCreates(batch: Batch, error: StoreUnavailable): Batch {
-    const before = performance.now() - CREATE_PATIENCE_MS;
+    const before = performance.now() - CREATE_RETRY_MS;
     const isLate = ({ since }: Create) => since <= before;
     const late = [...batch.creates.filter(isLate), ...this.#creates.takeLate(before)];
     for (const { done } of late) done.reject(error);
@@ -252,6 +252,6 @@ function taskIdOf({ creates, appends }: Batch): string | undefined {
 }
 
 /** Treats unknown errors as an unavailable database: they pass, or the log and the doctor report them. */
-function toTrouble(error: unknown): StoreUnavailable {
+function toUnavailable(error: unknown): StoreUnavailable {
   return error instanceof StoreUnavailable ? error : new StoreUnavailable(error, { sqlstate: sqlstateOf(error) });
 }

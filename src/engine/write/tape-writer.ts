@@ -10,7 +10,7 @@ import type { Fence, TerminalStatus } from "../../domain/task.ts";
 /** How much one writer holds before its producer waits: 1,024 events or 1 MiB. */
 const BOUND: BufferBound = { of: "unsent", items: 1_024, bytes: 1024 * 1024 };
 /** A producer that does not wait for room is refused at this many times the bound. */
-const IMPATIENCE_MAX = 16;
+const OVERRUN_MAX = 16;
 
 /** The events that a flush takes from a writer. */
 export interface TakenEvents {
@@ -116,7 +116,7 @@ export class TapeWriter implements EventSink {
   append(event: NewEvent): Promise<void> {
     if (this.#state.is === "lost") return silencedRejection(this.#state.error);
     if (this.#state.is === "ended") return silencedRejection(new LeaseLost(this.fence.taskId));
-    if (this.#buffer.exceeds(IMPATIENCE_MAX)) {
+    if (this.#buffer.exceeds(OVERRUN_MAX)) {
       return silencedRejection(new Overloaded("the task emits without waiting for room"));
     }
     this.#add(event);

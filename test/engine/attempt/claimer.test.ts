@@ -140,7 +140,7 @@ describeEngineOnEachStore("a claimer", (store) => {
       onClaimed() {
         free.push(executor.freeSlots);
         // Any may wait; then one does.
-        if (free.length === 1) claimer.onChance();
+        if (free.length === 1) claimer.onPossibleTask();
         if (free.length === 2) claimer.onWaiting();
         if (free.length === 3) third.resolve();
         return Promise.resolve();
