@@ -12,10 +12,10 @@ import { startEngine } from "../support/engines.ts";
 import { outline, storedTape } from "../support/new-tasks.ts";
 import { describeEngineOnEachStore } from "../support/stores.ts";
 
-describeEngineOnEachStore("a cancel", (store) => {
+describeEngineOnEachStore("cancelTask", (store) => {
   const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
 
-  it("ends a task that waits at once, before its first step", async () => {
+  it("ends a pending task at once, before its first attempt", async () => {
     await using engine = await startEngine(store(), { kinds: [wait], slots: 1 });
     const first = await startRunning(engine, { kind: "wait" });
     const second = await start(engine, { kind: "wait" });
@@ -29,7 +29,7 @@ describeEngineOnEachStore("a cancel", (store) => {
     assert.deepEqual(outline(await wholeTape(engine, second)), ["final"]);
   });
 
-  it("is told to the code of a task that runs, which ends it", async () => {
+  it("notifies the code of a running task, and the code ends the task", async () => {
     const kind = kindOf("tidy", async (task) => {
       await untilStopped(task.signal).catch(() => task.log("INFO", (task.signal.reason as Error).message));
       task.signal.throwIfAborted();
@@ -44,7 +44,7 @@ describeEngineOnEachStore("a cancel", (store) => {
     assert.deepEqual(JSON.parse(tape[1]!.body), { reason: "enough" });
   });
 
-  it("that the code answers with a result leaves the task succeeded", async () => {
+  it("leaves a task succeeded if its code answers the cancel with a result", async () => {
     const kind = kindOf("stubborn", ({ signal }) => untilStopped(signal).catch(() => ({ done: true })));
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "stubborn" });
@@ -53,7 +53,7 @@ describeEngineOnEachStore("a cancel", (store) => {
     assert.deepEqual([status, result], ["succeeded", { done: true }]);
   });
 
-  it("beats code that fails because of it, and does not try again", async () => {
+  it("ends a task as cancelled if its code fails because of the cancel, without a retry", async () => {
     const kind = kindOf("fails", ({ signal }) =>
       untilStopped(signal).catch(() => Promise.reject(new Error("broken off"))),
     );
@@ -64,7 +64,7 @@ describeEngineOnEachStore("a cancel", (store) => {
     assert.deepEqual([status, error?.reason], ["cancelled", "CANCELLED"]);
   });
 
-  it("takes the task from code that ignores it, whose events are refused from then on", async () => {
+  it("takes the task from code that ignores the cancel, and refuses further events of the code", async () => {
     const release = Promise.withResolvers<void>();
     const refusals = Promise.withResolvers<string[]>();
     const kind = kindOf("deaf", async (task) => {
@@ -86,7 +86,7 @@ describeEngineOnEachStore("a cancel", (store) => {
     const { status, tape } = await outcomeOf(engine, taskId);
     assert.equal(status, "cancelled");
     assert.deepEqual(outline(tape), ["started", "log", "cancel_requested", "final"]);
-    // Its slot is free, though the code is still there.
+    // The slot is free, although the code still runs.
     await outcomeOf(engine, await start(engine, { params: { count: 0 } }));
     release.resolve();
     assert.deepEqual(await refusals.promise, ["LEASE_LOST", "LEASE_LOST", "LEASE_LOST", "LEASE_LOST"]);
@@ -95,20 +95,7 @@ describeEngineOnEachStore("a cancel", (store) => {
     assert.equal((await engine.getTask(taskId)).status, "cancelled");
   });
 
-  it("refuses what code emits after it has returned", async () => {
-    const late = Promise.withResolvers<() => Promise<void>>();
-    const kind = kindOf("leaves", (task) => {
-      late.resolve(() => task.log("INFO", "late"));
-      return Promise.resolve({});
-    });
-    await using engine = await startEngine(store(), { kinds: [kind] });
-    const taskId = await start(engine, { kind: "leaves" });
-    await outcomeOf(engine, taskId);
-    await assert.rejects((await late.promise)(), { reason: "LEASE_LOST" });
-    assert.deepEqual(outline(await wholeTape(engine, taskId)), ["started", "final"]);
-  });
-
-  it("given twice at once is one cancel", async () => {
+  it("requests one cancel if it is called several times at once", async () => {
     await using engine = await startEngine(store(), { kinds: [wait] });
     for (let round = 0; round < 10; round++) {
       const taskId = await startRunning(engine, { kind: "wait" });
@@ -122,7 +109,7 @@ describeEngineOnEachStore("a cancel", (store) => {
     }
   });
 
-  it("given twice at once to a task that waits has one that ended it", async () => {
+  it("answers cancelled once if it is called several times at once for a pending task", async () => {
     await using engine = await startEngine(store());
     const runAt = new Date(Date.now() + 3_600_000);
     for (let round = 0; round < 10; round++) {
@@ -134,7 +121,7 @@ describeEngineOnEachStore("a cancel", (store) => {
     }
   });
 
-  it("of a finished task changes nothing, and says so", async () => {
+  it("changes nothing on a finished task, and answers already_terminal", async () => {
     await using engine = await startEngine(store());
     const taskId = await start(engine, { params: { count: 1 } });
     const { tape } = await outcomeOf(engine, taskId);
@@ -146,7 +133,7 @@ describeEngineOnEachStore("a cancel", (store) => {
     assert.deepEqual(await wholeTape(engine, taskId), tape);
   });
 
-  it("of a task that waits for its next attempt ends it", async () => {
+  it("ends a task that waits for its next attempt", async () => {
     const kind = kindOf("fails", () => Promise.reject(new Error("no")));
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await start(engine, { kind: "fails", maxAttempts: 10 });
@@ -157,7 +144,7 @@ describeEngineOnEachStore("a cancel", (store) => {
     assert.equal(error?.reason, "CANCELLED");
   });
 
-  it("that races with the end leaves one end, which row and tape agree on", async () => {
+  it("leaves one end, on which row and tape agree, if it races with the end of the task", async () => {
     await using engine = await startEngine(store());
     const outcomes = new Map<string, number>();
     await Promise.all(

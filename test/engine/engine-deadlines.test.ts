@@ -10,7 +10,7 @@ const inMs = (ms: number) => new Date(Date.now() + ms);
 describeEngineOnEachStore("a deadline", (store) => {
   const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
 
-  it("of an attempt ends it, and there may be another", async () => {
+  it("ends an attempt at its timeout, and another attempt may follow", async () => {
     await using engine = await startEngine(store(), { kinds: [wait] });
     const retryPolicy = { initialBackoffMs: 1 };
     const taskId = await start(engine, { kind: "wait", timeoutMs: 50, maxAttempts: 2, retryPolicy });
@@ -20,7 +20,7 @@ describeEngineOnEachStore("a deadline", (store) => {
     assert.equal((await engine.getTask(taskId)).attemptDeadlineAt, null);
   });
 
-  it("of a task ends it where it runs, whatever attempts it has left", async () => {
+  it("ends a running task, however many attempts are left", async () => {
     await using engine = await startEngine(store(), { kinds: [wait] });
     const deadlineAt = inMs(300);
     const taskId = await startRunning(engine, { kind: "wait", timeoutMs: 60_000, maxAttempts: 9, deadlineAt });
@@ -31,7 +31,7 @@ describeEngineOnEachStore("a deadline", (store) => {
     assert.ok(tape[1]!.time.getTime() >= deadlineAt.getTime() - 1); // A timer may be a millisecond early.
   });
 
-  it("of a task ends it where it waits, though nobody has ever run it", async () => {
+  it("ends a pending task that has never run", async () => {
     await using engine = await startEngine(store(), { kinds: [wait], slots: 1 });
     const running = await startRunning(engine, { kind: "wait" });
     const taskId = await start(engine, { kind: "wait", deadlineAt: inMs(300) });
@@ -41,7 +41,7 @@ describeEngineOnEachStore("a deadline", (store) => {
     assert.equal((await engine.getTask(running)).status, "running");
   });
 
-  it("of a task that has passed lets nothing run", async () => {
+  it("that has already passed keeps the task from running", async () => {
     let runs = 0;
     const kind = kindOf("counted", () => Promise.resolve({ runs: ++runs }));
     await using engine = await startEngine(store(), { kinds: [kind] });
@@ -56,7 +56,7 @@ describeEngineOnEachStore("a deadline", (store) => {
     assert.equal(runs, 0);
   });
 
-  it("of a task keeps an attempt from being waited for that could only begin too late", async () => {
+  it("fails a task at once if its next attempt could only begin too late", async () => {
     const kind = kindOf("fails", () => Promise.reject(new Error("broken")));
     await using engine = await startEngine(store(), { kinds: [kind] });
     const retryPolicy = { initialBackoffMs: 60_000, jitter: 0 };

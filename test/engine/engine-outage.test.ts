@@ -30,7 +30,7 @@ describe("an engine whose database goes away", () => {
   });
   beforeEach(() => server.start());
 
-  /** Counts to STEPS, each third of it once told to. */
+  /** Returns a kind that counts to STEPS, and waits for a gate after each third. */
   function gated() {
     const reached = [1, 2].map(() => Promise.withResolvers<void>());
     const gates = [1, 2].map(() => Promise.withResolvers<void>());
@@ -46,7 +46,7 @@ describe("an engine whose database goes away", () => {
     return { kind, reached, gates };
   }
 
-  it("keeps its tasks over an outage that is longer than the lease", async () => {
+  it("keeps its tasks through an outage that is longer than the lease", async () => {
     const { kind, reached, gates } = gated();
     const leaseMs = 1_000;
     await using engine = await startEngine(store, { kinds: [kind], leaseMs });
@@ -63,14 +63,14 @@ describe("an engine whose database goes away", () => {
   });
 
   for (const way of ["kill", "stop"] as const) {
-    it(`goes on with what runs when it is back, without a gap (${way})`, async () => {
+    it(`continues running tasks after the outage, without a gap on their tapes (${way})`, async () => {
       const { kind, reached, gates } = gated();
       await using engine = await startEngine(store, { kinds: [kind], leaseMs: 60_000 });
       const taskId = await startRunning(engine, { kind: "gated" });
       await reached[0]!.promise;
       await server[way]();
       gates[0]!.resolve();
-      await reached[1]!.promise; // The code goes on meanwhile.
+      await reached[1]!.promise; // The code continues during the outage.
       await server.start();
       gates[1]!.resolve();
       const { status, result, tape } = await outcomeOf(engine, taskId);
@@ -79,7 +79,7 @@ describe("an engine whose database goes away", () => {
     });
   }
 
-  it("ends what came to its end meanwhile", async () => {
+  it("ends tasks after the outage whose code ended during the outage", async () => {
     const gate = Promise.withResolvers<void>();
     const quick = kindOf("quick", () => gate.promise.then(() => ({ done: true })));
     const broken = kindOf("broken", () => gate.promise.then(() => Promise.reject(new Error("no"))));
@@ -97,7 +97,7 @@ describe("an engine whose database goes away", () => {
     assert.deepEqual(outline((await outcomeOf(engine, retried)).tape), ["started", "retrying", "started", "final"]);
   });
 
-  it("answers reads and cancels with STORE_UNAVAILABLE meanwhile", async () => {
+  it("answers reads and cancels with STORE_UNAVAILABLE during the outage", async () => {
     const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
     await using engine = await startEngine(store, { kinds: [wait], leaseMs: 60_000 });
     const taskId = await startRunning(engine, { kind: "wait" });
@@ -110,7 +110,7 @@ describe("an engine whose database goes away", () => {
     assert.equal((await outcomeOf(engine, taskId)).status, "cancelled");
   });
 
-  it("tells the code of a cancel whose answer was lost", async () => {
+  it("stops the code of a cancelled task although the answer to the cancel was lost", async () => {
     const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
     await using engine = await startEngine(store, { kinds: [wait], leaseMs: 60_000 });
     const taskId = await startRunning(engine, { kind: "wait" });
@@ -122,16 +122,16 @@ describe("an engine whose database goes away", () => {
     assert.deepEqual(outline(tape), ["started", "cancel_requested", "final"]);
   });
 
-  it("runs a task whose start was stored though the answer was lost", async () => {
+  it("runs a task whose start was stored although the answer was lost", async () => {
     await using engine = await startEngine(store, { leaseMs: 60_000 });
-    await outcomeOf(engine, await start(engine)); // From here on nothing is known to wait.
+    await outcomeOf(engine, await start(engine)); // From here on, no task is known to wait.
     const cut = proxy.cutAnswerTo("spool_flush");
     const { task } = await engine.startTask(taskRequest({ params: { count: 1 } }));
     await cut;
     assert.deepEqual(outline((await outcomeOf(engine, task.taskId)).tape), ["started", "progress", "partial", "final"]);
   });
 
-  it("ends a task that it claimed though it never heard of it", async () => {
+  it("runs a task that it claimed although the answer to the claim was lost", async () => {
     await using engine = await startEngine(store, { leaseMs: 60_000 });
     await outcomeOf(engine, await start(engine));
     const cut = proxy.cutAnswerTo("spool_claim");
@@ -142,11 +142,11 @@ describe("an engine whose database goes away", () => {
     assert.deepEqual(outline(tape).slice(0, 1), ["started"]);
   });
 
-  it("can be stopped while it is away, within the time that it is given", async () => {
+  it("stops when its halt signal fires during the outage", async () => {
     const gate = Promise.withResolvers<void>();
     const kind = kindOf("late", async (task) => {
       await gate.promise;
-      await task.log("INFO", "late"); // And returns: its end waits for the database.
+      await task.log("INFO", "late"); // Then the code returns, and its end waits for the database.
     });
     const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
     const engine = await startEngine(store, { kinds: [kind, wait], leaseMs: 60_000, cancelGraceMs: 50 });
@@ -154,9 +154,9 @@ describe("an engine whose database goes away", () => {
     await startRunning(engine, { kind: "wait" });
     await server.stop();
     gate.resolve();
-    const halt = AbortSignal.timeout(100); // Fires while it lets the tasks come to their end.
+    const halt = AbortSignal.timeout(100); // Fires while the engine waits for the tasks to end.
     await engine.stop({ drainMs: 300, halt }).catch((error: { reason: string }) => {
-      assert.equal(error.reason, "STORE_UNAVAILABLE"); // Its session could not be removed.
+      assert.equal(error.reason, "STORE_UNAVAILABLE"); // The session could not be removed.
     });
   });
 });

@@ -11,11 +11,11 @@ import { openPostgres } from "../support/stores.ts";
 
 const NEVER = new AbortController().signal;
 const CONNECTIONS_MAX = 8;
-/** Of so many connections one is kept. */
+/** One of the connections is reserved. */
 const LENT_MAX = 7;
 
-describe("an engine all of whose connections are taken", () => {
-  it("refuses new calls as OVERLOADED, keeps open streams waiting, and runs tasks to their end", async () => {
+describe("an engine whose connections are all in use", () => {
+  it("refuses new calls as OVERLOADED, keeps open streams open, and runs tasks to their end", async () => {
     await using elsewhere = await openPostgres();
     const store = await openDatabase({ url: elsewhere.url!, connectionsMax: CONNECTIONS_MAX });
     const stage = new Stage();
@@ -51,7 +51,7 @@ describe("an engine all of whose connections are taken", () => {
       await assert.rejects(engine.getTask(taskId), Overloaded);
       const own = await wholeTape(engine, await start(engine, { kind: "echo" }));
       assert.equal(own.at(-1)!.type, "final");
-      // Each of the three has been refused a connection, and the two that are open try again.
+      // Each of the three calls was refused a connection, and the two open streams retry.
       await eventually(() => assert.ok(store.figures().pool!.timeouts >= 3));
       over.resolve();
       await Promise.all([...holders, ...seen]);

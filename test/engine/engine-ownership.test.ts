@@ -23,7 +23,7 @@ import { createRunning, outline, storedTape } from "../support/new-tasks.ts";
 import { createDatabase } from "../support/postgres.ts";
 import type { TestDatabase } from "../support/postgres.ts";
 
-/** Several processes share a server only. */
+/** Runs on Postgres only: several processes cannot share PGlite. */
 describe("engines that share a database", () => {
   let database: TestDatabase;
   let store: Store;
@@ -57,7 +57,7 @@ describe("engines that share a database", () => {
     }
   }
 
-  it("end the tasks of one that was killed", async () => {
+  it("end the tasks of a killed engine", async () => {
     const taskId = await startAndKill(1);
     await using engine = await startEngine(store, { namespace, leaseMs: 1_000 });
     const { status, error, tape } = await outcomeOf(engine, taskId);
@@ -71,7 +71,7 @@ describe("engines that share a database", () => {
     assert.ok(sessions.length <= 2);
   });
 
-  it("run the tasks of one that was killed again, where they may", async () => {
+  it("retry the tasks of a killed engine if attempts are left", async () => {
     const taskId = await startAndKill(2);
     const wait = kindOf("wait", (task) => Promise.resolve({ attempt: task.attempt }));
     await using engine = await startEngine(store, { namespace, leaseMs: 1_000, kinds: [wait] });
@@ -80,7 +80,7 @@ describe("engines that share a database", () => {
     assert.deepEqual(outline(tape), ["started", "log", "retrying", "started", "final"]);
   });
 
-  it("end however many tasks one has left, though somebody holds the row of one", async () => {
+  it("end all tasks of a dead engine, even if another transaction locks one of the rows", async () => {
     const lease = randomUUID();
     const fences = await Promise.all(
       Array.from({ length: 250 }, () => createRunning(store.db, { namespace, kind: "wait", lease })),
@@ -100,7 +100,7 @@ describe("engines that share a database", () => {
     assert.equal((await outcomeOf(engine, held!)).error?.reason, "WORKER_LOST");
   });
 
-  it("run what was claimed for them by a claim whose answer was lost", async () => {
+  it("run tasks of a claim whose answer was lost", async () => {
     const wait = kindOf("wait", (task) => Promise.resolve({ attempt: task.attempt }));
     await using engine = await startEngine(store, { namespace, kinds: [wait] });
     const { session_id: lease } = await store.db
@@ -113,7 +113,7 @@ describe("engines that share a database", () => {
     assert.deepEqual([status, result, outline(tape)], ["succeeded", { attempt: 1 }, ["started", "final"]]);
   });
 
-  it("tell the code of one whose session is gone, and take nothing from it afterwards", async () => {
+  it("stop the code of an engine whose session is gone, and refuse further events of the code", async () => {
     const told = Promise.withResolvers<string>();
     const release = Promise.withResolvers<void>();
     const refused = Promise.withResolvers<unknown>();
@@ -141,7 +141,7 @@ describe("engines that share a database", () => {
     assert.deepEqual(await storedTape(store.db, { namespace, taskId }), tape);
   });
 
-  it("go on under a new session after one was removed", async () => {
+  it("continue under a new session after their session was removed", async () => {
     const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
     await using engine = await startEngine(store, { namespace, kinds: [wait], leaseMs: 1_000 });
     const taskId = await startRunning(engine, { kind: "wait" });
@@ -150,7 +150,7 @@ describe("engines that share a database", () => {
     assert.equal((await outcomeOf(engine, await start(engine))).status, "succeeded");
   });
 
-  it("tell code of a cancel that came to another one", async () => {
+  it("stop code whose task is cancelled at another engine", async () => {
     const kind = kindOf("polite", async (task) => {
       await untilStopped(task.signal).catch(() => task.log("INFO", (task.signal.reason as Error).message));
       task.signal.throwIfAborted();
@@ -164,13 +164,13 @@ describe("engines that share a database", () => {
     assert.deepEqual(outline(tape), ["started", "cancel_requested", "log", "final"]);
   });
 
-  it("let go of code whose task was taken from elsewhere, though it emits nothing", async () => {
+  it("stop code whose task another process took, even if the code emits nothing", async () => {
     const told = Promise.withResolvers<void>();
     const kind = kindOf("quiet", ({ signal }) => untilStopped(signal).finally(() => told.resolve()));
     await using engine = await startEngine(store, { namespace, kinds: [kind], slots: 1, leaseMs: 60_000 });
     const taskId = await startRunning(engine, { kind: "quiet" });
     const followed = wholeTape(engine, taskId);
-    // As any other process would, that held this one for dead.
+    // Another process would do the same if it considered this process dead.
     await store.db.transaction().execute(async (trx) => {
       const final = JSON.stringify({ status: "failed", error: { reason: "WORKER_LOST", message: "taken" } });
       await sql`update tasks set status = 'failed', finished_at = now(), lease = null, last_seq = 2
@@ -182,7 +182,7 @@ describe("engines that share a database", () => {
     assert.equal((await outcomeOf(engine, await start(engine))).status, "succeeded");
   });
 
-  it("run each task once, whoever takes it, and never two of one key", async () => {
+  it("run each task once, and never two tasks of one key at once", async () => {
     const running = new Map<string, number>();
     const overlaps: string[] = [];
     const kind = kindOf(
@@ -213,7 +213,7 @@ describe("engines that share a database", () => {
     assert.deepEqual(overlaps, []);
   });
 
-  it("run what is started at one that is about to stop, which runs nothing new", async () => {
+  it("run tasks that are started at a draining engine, which runs no new tasks", async () => {
     const gate = Promise.withResolvers<void>();
     const gated = kindOf("gated", () => gate.promise.then(() => ({})));
     const where = (name: string) => kindOf("where", () => Promise.resolve({ name }));
@@ -229,7 +229,7 @@ describe("engines that share a database", () => {
     await assert.rejects(start(engine, { kind: "where" }), { reason: "DRAINING" });
   });
 
-  it("show each other's tapes", async () => {
+  it("serve each other's tapes", async () => {
     const gate = Promise.withResolvers<void>();
     const kind = kindOf("gated", async (task) => {
       await task.log("INFO", "one");

@@ -12,7 +12,7 @@ const AT_ONCE = { initialBackoffMs: 1, maxBackoffMs: 1 };
 describeEngineOnEachStore("an attempt that fails", (store) => {
   const never = (task: TaskContext) => Promise.reject(new TaskError("NOT_YET", `attempt ${task.attempt}`));
 
-  it("is made again while there are attempts left, and the tape says so", async () => {
+  it("is retried while attempts are left, and the tape records each retry", async () => {
     const kind = kindOf("second", async (task) => {
       await task.log("INFO", `attempt ${task.attempt}`);
       if (task.attempt === 1) throw new TaskError("NOT_YET", "again");
@@ -31,7 +31,7 @@ describeEngineOnEachStore("an attempt that fails", (store) => {
     assert.deepEqual(JSON.parse(tape[3]!.body), { kind: "second", attempt: 2 });
   });
 
-  it("ends the task with its failure when the attempts are used up", async () => {
+  it("ends the task with its failure if no attempts are left", async () => {
     await using engine = await startEngine(store(), { kinds: [kindOf("never", never)] });
     const taskId = await start(engine, { kind: "never", maxAttempts: 3, retryPolicy: AT_ONCE });
     const { status, error, tape } = await outcomeOf(engine, taskId);
@@ -39,7 +39,7 @@ describeEngineOnEachStore("an attempt that fails", (store) => {
     assert.deepEqual(outline(tape), ["started", "retrying", "started", "retrying", "started", "final"]);
   });
 
-  it("goes by what its kind says, where the start does not", async () => {
+  it("uses the retry settings of the kind if the start sets none", async () => {
     const retry = { maxAttempts: 2, initialBackoffMs: 1, jitter: 0.5 };
     await using engine = await startEngine(store(), { kinds: [kindOf("never", never, { retry })] });
     const [byKind, byStart] = [
@@ -53,7 +53,7 @@ describeEngineOnEachStore("an attempt that fails", (store) => {
     assert.deepEqual((await engine.getTask(byStart)).retryPolicy, { ...rest, jitter: 0 });
   });
 
-  it("is the last where the code says that another is of no use", async () => {
+  it("is the last attempt if the code throws an error that is not retryable", async () => {
     const kind = kindOf("final", () => Promise.reject(new TaskError("NO_SUCH_FILE", "gone", { retryable: false })));
     await using engine = await startEngine(store(), { kinds: [kind] });
     const { status, error, tape } = await outcomeOf(engine, await start(engine, { kind: "final", maxAttempts: 9 }));
@@ -61,7 +61,7 @@ describeEngineOnEachStore("an attempt that fails", (store) => {
     assert.deepEqual(outline(tape), ["started", "final"]);
   });
 
-  it("leaves its last checkpoint to the next, which passes it on when it makes none", async () => {
+  it("leaves its last checkpoint to the next attempt, which passes it on if it makes none", async () => {
     const given: (JsonObject | null)[] = [];
     const kind = kindOf("steps", async (task) => {
       const before = await task.lastCheckpoint();
@@ -71,7 +71,7 @@ describeEngineOnEachStore("an attempt that fails", (store) => {
         await task.partial("found", { checkpoint: "no" });
         await task.partial("checkpoint", { step: 2 });
         await task.log("INFO", "after it");
-        assert.deepEqual(await task.lastCheckpoint(), before); // It is what the attempt began with.
+        assert.deepEqual(await task.lastCheckpoint(), before); // The attempt still reads the checkpoint that it began with.
       }
       if (task.attempt < 4) throw new Error("again");
     });

@@ -18,10 +18,10 @@ import { describeEngineOnEachStore, openPostgres } from "../support/stores.ts";
 
 const halt = new AbortController().signal;
 
-describeEngineOnEachStore("an engine that is stopped", (store) => {
+describeEngineOnEachStore("a stopping engine", (store) => {
   const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
 
-  it("lets what runs come to its end first", async () => {
+  it("waits for running tasks to end", async () => {
     const gate = Promise.withResolvers<void>();
     const kind = kindOf("gated", async (task) => {
       await gate.promise;
@@ -37,7 +37,7 @@ describeEngineOnEachStore("an engine that is stopped", (store) => {
     assert.deepEqual([status, outline(tape)], ["succeeded", ["started", "log", "final"]]);
   });
 
-  it("ends what does not, or gives it back where attempts are left", async () => {
+  it("ends tasks that do not end in time, or requeues them if attempts are left", async () => {
     const engine = await startEngine(store(), { kinds: [wait], slots: 2 });
     const [last, first] = [
       await startRunning(engine, { kind: "wait" }),
@@ -61,7 +61,7 @@ describeEngineOnEachStore("an engine that is stopped", (store) => {
     assert.deepEqual(outline(await wholeTape(next, first)), ["started", "retrying", "started", "final"]);
   });
 
-  it("hands on what can be resumed, at once and at no cost", async () => {
+  it("hands over resumable tasks at once, without using up an attempt", async () => {
     const steps = async (task: TaskContext) => {
       const step = Number((await task.lastCheckpoint())?.step ?? 0);
       await task.partial("checkpoint", { step: step + 1 });
@@ -83,8 +83,8 @@ describeEngineOnEachStore("an engine that is stopped", (store) => {
     await using third = await startEngine(store(), { kinds, namespace });
     const { status, result, tape } = await outcomeOf(third, taskId);
     assert.deepEqual([status, result], ["succeeded", { step: 2, attempt: 3 }]);
-    const handedOn = ["started", "partial", "retrying"];
-    assert.deepEqual(outline(tape), [...handedOn, ...handedOn, "started", "partial", "final"]);
+    const handedOver = ["started", "partial", "retrying"];
+    assert.deepEqual(outline(tape), [...handedOver, ...handedOver, "started", "partial", "final"]);
     const { error, next_attempt_at: next } = JSON.parse(tape[2]!.body) as {
       error: JsonObject;
       next_attempt_at: string;
@@ -93,7 +93,7 @@ describeEngineOnEachStore("an engine that is stopped", (store) => {
     assert.equal((await third.getTask(taskId)).handovers, 2);
   });
 
-  it("does not hand on what somebody wants to end", async () => {
+  it("does not hand over a cancelled task", async () => {
     const release = Promise.withResolvers<void>();
     const kind = kindOf("deaf", () => release.promise, { resumable: true });
     const engine = await startEngine(store(), { kinds: [kind], cancelGraceMs: 100 });
@@ -104,7 +104,7 @@ describeEngineOnEachStore("an engine that is stopped", (store) => {
     release.resolve();
   });
 
-  it("takes what is deaf to it away", async () => {
+  it("takes tasks from code that ignores the stop", async () => {
     const release = Promise.withResolvers<void>();
     const kind = kindOf("deaf", () => release.promise);
     const engine = await startEngine(store(), { kinds: [kind], cancelGraceMs: 50 });
@@ -114,7 +114,7 @@ describeEngineOnEachStore("an engine that is stopped", (store) => {
     release.resolve();
   });
 
-  it("leaves nothing behind that runs, though tasks are being started", async () => {
+  it("leaves no running task behind, even if tasks are being started", async () => {
     for (let round = 0; round < 10; round++) {
       let running = 0;
       const kind = kindOf("counted", async ({ signal }) => {
@@ -132,8 +132,8 @@ describeEngineOnEachStore("an engine that is stopped", (store) => {
   });
 });
 
-describe("an engine whose statements are held up", () => {
-  it("stops within the time that it is given", async () => {
+describe("an engine whose statements are blocked", () => {
+  it("stops when its halt signal fires", async () => {
     await using store = await openPostgres();
     const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
     const engine = await startEngine(store, { kinds: [wait] });
@@ -147,7 +147,7 @@ describe("an engine whose statements are held up", () => {
         assert.ok((await waiting.execute(trx)).rows.length > 0);
       });
       halting.abort();
-      await stopped; // While the lock is held.
+      await stopped; // The lock is still held.
     });
   });
 });

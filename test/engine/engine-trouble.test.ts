@@ -14,18 +14,18 @@ import { createRunning, outline } from "../support/new-tasks.ts";
 import { createDatabase } from "../support/postgres.ts";
 import type { TestDatabase } from "../support/postgres.ts";
 
-/** Of an ordinary role, which may do what the owner of the tables lets it. */
+/** An ordinary role, with the privileges that the owner of the tables grants. */
 const ROLE = "spool_served";
 
-/** Trouble that a database has for a while, and that no task is to blame for. */
+/** Temporary trouble of a database that no task causes. */
 interface Trouble {
-  /** For the connections of the engine. */
+  /** Options for the engine's connections. */
   options?: string;
   begin: string[];
   end: string[];
 }
 
-/** Raises an error at each event that is written, or at those of one task. */
+/** Raises an error for each event insert, or only for inserts that match the condition. */
 function refusing(sqlstate: string, when = "true"): Trouble {
   return {
     begin: [
@@ -42,13 +42,13 @@ const LOCKED = { begin: ["begin", "lock table task_events in share mode"], end: 
 const TROUBLES: Record<string, Trouble> = {
   "a lock timeout": { options: "-c lock_timeout=200", ...LOCKED },
   "a statement timeout @slow": { options: "-c statement_timeout=400", ...LOCKED },
-  "a privilege that was revoked @slow": {
+  "a revoked privilege @slow": {
     begin: [`revoke insert on task_events from ${ROLE}`],
     end: [`grant insert on task_events to ${ROLE}`],
   },
-  "a disk that is full @slow": refusing("53100"),
-  "an error that nobody knows": refusing("ZZ999"),
-  "a table that is not there @slow": {
+  "a full disk @slow": refusing("53100"),
+  "an unknown error": refusing("ZZ999"),
+  "a missing table @slow": {
     begin: ["alter table task_events rename to task_events_away"],
     end: ["alter table task_events_away rename to task_events"],
   },
@@ -87,7 +87,7 @@ describe("an engine whose database is in trouble", function () {
     for (const statement of statements) await operator.query(statement);
   };
 
-  /** Code that waits, then goes on in its way. */
+  /** Returns kinds whose code waits for the gate, and then ends in different ways. */
   function gatedKinds() {
     const gate = Promise.withResolvers<void>();
     const kinds = [
@@ -110,7 +110,7 @@ describe("an engine whose database is in trouble", function () {
     eventually(() => assert.equal(engine.gauges().unstoredEnds, count), { timeoutMs: 20_000 });
 
   for (const [name, trouble] of Object.entries(TROUBLES)) {
-    it(`ends each task as its code did, with all events, after ${name}`, async () => {
+    it(`ends each task as its code ended, with all events, after ${name}`, async () => {
       const { kinds, gate } = gatedKinds();
       await using store = await openServed(trouble.options);
       await using engine = await startEngine(store, { kinds });
@@ -140,7 +140,7 @@ describe("an engine whose database is in trouble", function () {
     });
   }
 
-  it("holds up one task alone where the trouble is with that task, tells of it, and gives its slot away", async () => {
+  it("delays only the task that has trouble, reports it as stalled, and frees its slot", async () => {
     const { kinds, gate } = gatedKinds();
     await using store = await openServed();
     await using engine = await startEngine(store, { kinds, slots: 1 });
@@ -166,7 +166,7 @@ describe("an engine whose database is in trouble", function () {
     await eventually(async () => assert.deepEqual(await listStalledTasks(store.db, namespace), []));
   });
 
-  it("fails the one task whose content is refused, and no other of its flush", async () => {
+  it("fails only the task whose content is refused, and no other task of the flush", async () => {
     const { kinds, gate } = gatedKinds();
     await using store = await openServed();
     await using engine = await startEngine(store, { kinds });
@@ -186,7 +186,7 @@ describe("an engine whose database is in trouble", function () {
     );
   });
 
-  it("fails a task whose end is refused for what it holds", async () => {
+  it("fails a task whose end is refused because of its content", async () => {
     const kind = kindOf("fails", () => Promise.reject(new TaskError("NO_LUCK", "poison")));
     await using store = await openServed();
     await using engine = await startEngine(store, { kinds: [kind] });
@@ -197,7 +197,7 @@ describe("an engine whose database is in trouble", function () {
     assert.deepEqual([status, error?.reason], ["failed", "KIND_FAILED"]);
   });
 
-  it("sweeps the others where one overdue task cannot be taken", async () => {
+  it("sweeps the other tasks if one overdue task cannot be taken", async () => {
     await using store = await openServed();
     const { kinds } = gatedKinds();
     const dead = await startEngine(store, { kinds, leaseMs: 60_000 });
@@ -214,7 +214,7 @@ describe("an engine whose database is in trouble", function () {
     await dead.stop({ drainMs: 0, halt: AbortSignal.abort() });
   });
 
-  it("takes over what its session owns and never ran when it stops in order", async () => {
+  it("ends tasks that its session owns and never ran when it stops in order", async () => {
     await using store = await openServed();
     const engine = await startEngine(store);
     const { namespace } = engine;
@@ -226,7 +226,7 @@ describe("an engine whose database is in trouble", function () {
     assert.equal((await engine.getTask(taskId)).status, "failed");
   });
 
-  it("leaves nothing RUNNING when it stops in order amid trouble that passes", async () => {
+  it("leaves no running task behind when it stops in order during trouble that passes", async () => {
     const { kinds, gate } = gatedKinds();
     await using store = await openServed();
     const engine = await startEngine(store, { kinds });

@@ -9,7 +9,7 @@ import { describeOnEachStore } from "../support/stores.ts";
 const NEVER = new AbortController().signal;
 
 describeOnEachStore("the engine", (store) => {
-  it("puts the whole life of a task on its tape", async () => {
+  it("writes the whole life of a task to its tape", async () => {
     await using engine = await startEngine(store());
     const { task, alreadyStarted } = await engine.startTask(taskRequest({ params: { count: 3 }, labels: { a: "b" } }));
     assert.equal(alreadyStarted, false);
@@ -29,7 +29,7 @@ describeOnEachStore("the engine", (store) => {
     assert.deepEqual(await wholeTape(engine, task.taskId), tape);
   });
 
-  it("answers a start with the task as it is stored", async () => {
+  it("answers a start with the stored task", async () => {
     const kind = kindOf("wait", ({ signal }) => untilStopped(signal));
     await using engine = await startEngine(store(), { kinds: [kind], slots: 1 });
     const runAt = new Date(Date.now() + 60_000);
@@ -40,13 +40,13 @@ describeOnEachStore("the engine", (store) => {
     ]) {
       const { task } = await engine.startTask(taskRequest({ kind: "wait", ...request }));
       const stored = await engine.getTask(task.taskId);
-      // One that waited may have been claimed since.
+      // A pending task may have been claimed since.
       if (stored.attempt === task.attempt) assert.deepEqual(stored, task);
       assert.equal(stored.createdAt.getTime(), task.createdAt.getTime());
     }
   });
 
-  it("records a failure with what was thrown, and no stack", async () => {
+  it("records the message of a thrown error, without a stack", async () => {
     const kind = kindOf("fail", async (task) => {
       await task.log("INFO", "before");
       throw new RangeError("it broke\0");
@@ -57,7 +57,7 @@ describeOnEachStore("the engine", (store) => {
     assert.deepEqual(outline(tape), ["started", "log", "final"]);
   });
 
-  it("keeps a kind's own reason and details", async () => {
+  it("stores the reason and details of a TaskError", async () => {
     const details = { status: 429, nested: { list: [null, "\0", 1.5] } };
     const kind = kindOf("fail", () => Promise.reject(new TaskError("MODEL_OVERLOADED", "later", { details })));
     await using engine = await startEngine(store(), { kinds: [kind] });
@@ -65,7 +65,20 @@ describeOnEachStore("the engine", (store) => {
     assert.deepEqual(error, { reason: "MODEL_OVERLOADED", message: "later", details });
   });
 
-  it("refuses a kind that nobody has, where it is set to, and params that the kind refuses", async () => {
+  it("refuses events that code emits after its return", async () => {
+    const late = Promise.withResolvers<() => Promise<void>>();
+    const kind = kindOf("leaves", (task) => {
+      late.resolve(() => task.log("INFO", "late"));
+      return Promise.resolve({});
+    });
+    await using engine = await startEngine(store(), { kinds: [kind] });
+    const taskId = await start(engine, { kind: "leaves" });
+    await outcomeOf(engine, taskId);
+    await assert.rejects((await late.promise)(), { reason: "LEASE_LOST" });
+    assert.deepEqual(outline(await wholeTape(engine, taskId)), ["started", "final"]);
+  });
+
+  it("refuses an unknown kind if unknownKinds is refuse, and params that the kind refuses", async () => {
     await using engine = await startEngine(store(), { unknownKinds: "refuse" });
     await assert.rejects(start(engine, { kind: "none" }), { reason: "KIND_UNKNOWN", metadata: { kind: "none" } });
     const refused = { reason: "INVALID_ARGUMENT" };
@@ -75,7 +88,7 @@ describeOnEachStore("the engine", (store) => {
     assert.deepEqual(tasks, []);
   });
 
-  it("starts one task for a request_id, however many ask at once", async () => {
+  it("starts one task for a request_id, however many starts arrive at once", async () => {
     await using engine = await startEngine(store());
     const request = taskRequest({ requestId: randomUUID(), params: { count: 1 } });
     const answers = await Promise.all(Array.from({ length: 20 }, () => engine.startTask(request)));
@@ -86,7 +99,7 @@ describeOnEachStore("the engine", (store) => {
     await assert.rejects(engine.startTask({ ...request, params: { count: 2 } }), { reason: "REQUEST_ID_REUSED" });
   });
 
-  it("runs no more tasks at once than it has slots, oldest first, and all of them", async () => {
+  it("runs at most as many tasks at once as it has slots, oldest first, until all have run", async () => {
     let running = 0;
     let most = 0;
     const order: number[] = [];
@@ -104,11 +117,11 @@ describeOnEachStore("the engine", (store) => {
     for (const taskId of [...ids, ...(await Promise.all(burst))]) await outcomeOf(engine, taskId);
     assert.ok(most <= 3, `${most} ran at once`);
     assert.equal(order.length, 60);
-    // Three run side by side, so neighbours may swap; nothing waits while much younger ones pass it.
+    // Three tasks run side by side, so neighbours may swap. No task waits while much younger tasks overtake it.
     for (let number = 0; number < 10; number++) assert.ok(Math.abs(order.indexOf(number) - number) <= 3, String(order));
   });
 
-  it("does not run a task before its time", async () => {
+  it("does not run a task before its run_at", async () => {
     await using engine = await startEngine(store());
     const taskId = await start(engine, { params: { count: 0 }, runAt: new Date(Date.now() + 800) });
     assert.equal((await engine.getTask(taskId)).status, "pending");
@@ -118,7 +131,7 @@ describeOnEachStore("the engine", (store) => {
     assert.deepEqual(outline(tape), ["started", "partial", "final"]);
   });
 
-  it("runs one task at a time of those that give the same key, and others beside it", async () => {
+  it("runs one task at a time per exclusive key, and tasks of other keys beside it", async () => {
     const running = new Map<string, number>();
     const meets: string[] = [];
     const run = async (task: {
@@ -143,7 +156,7 @@ describeOnEachStore("the engine", (store) => {
     assert.deepEqual(await held.execute(), []);
   });
 
-  it("knows no task of another namespace", async () => {
+  it("answers TASK_NOT_FOUND for a task of another namespace", async () => {
     await using engine = await startEngine(store());
     const taskId = await start(engine);
     await outcomeOf(engine, taskId);
@@ -159,7 +172,7 @@ describeOnEachStore("the engine", (store) => {
     }
   });
 
-  it("has no result for a task that has not ended", async () => {
+  it("answers TASK_NOT_TERMINAL to waitForResult until the task has ended", async () => {
     const kind = kindOf("wait", ({ signal }) => untilStopped(signal));
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await start(engine, { kind: "wait" });

@@ -16,7 +16,7 @@ import type { TestStore } from "../support/stores.ts";
 
 const BY_KEY = { exclusiveKey: (params: Record<string, unknown>) => params.key as string };
 
-/** On a server, where several engines share a database. */
+/** Runs on Postgres only, because several engines share the database. */
 describe("tasks with exclusive keys", () => {
   let store: TestStore;
   let namespace: string;
@@ -28,14 +28,14 @@ describe("tasks with exclusive keys", () => {
   });
   after(() => store?.[Symbol.asyncDispose]());
 
-  /** A kind that notes which of its tasks run, in their order. */
+  /** Returns a kind that records its tasks in the order in which they run. */
   function noted(name = "noted") {
     const order: unknown[] = [];
     const kind = kindOf(name, ({ params }) => Promise.resolve(void order.push(params.number)), BY_KEY);
     return { order, kind };
   }
 
-  /** A kind whose tasks run until the gate opens. */
+  /** Returns a kind whose tasks run until the gate opens. */
   function gated(name = "gated") {
     const gate = Promise.withResolvers<void>();
     const kind = kindOf(name, (task) => Promise.race([gate.promise, untilStopped(task.signal)]), BY_KEY);
@@ -54,8 +54,8 @@ describe("tasks with exclusive keys", () => {
     return rows.length;
   };
 
-  it("follow each other in the order of their starts, and the end of one starts the next without a poll", async function () {
-    this.timeout(30_000); // By polls it would take 40 s and more.
+  it("run in the order of their starts, and the end of one task starts the next without a poll", async function () {
+    this.timeout(30_000); // With polls, the test would take over 40 s.
     const { gate, kind: holding } = gated();
     const { order, kind } = noted();
     await using engine = await startEngine(store, { namespace, kinds: [kind, holding] });
@@ -71,7 +71,7 @@ describe("tasks with exclusive keys", () => {
     assert.equal(await blocked(), 0);
   });
 
-  it("go on when the one that is next is cancelled, or passes its deadline", async () => {
+  it("continue if the next task is cancelled or passes its deadline", async () => {
     const { gate, kind: holding } = gated();
     const { order, kind } = noted();
     await using engine = await startEngine(store, { namespace, kinds: [kind, holding], slots: 1 });
@@ -86,7 +86,7 @@ describe("tasks with exclusive keys", () => {
     assert.deepEqual(order, [1, 2]);
   });
 
-  it("go on at another server when the one that ran them is gone, or does not claim any more", async () => {
+  it("continue at another server if the server that ran them is gone or no longer claims", async () => {
     const { kind: holding } = gated();
     const { order, kind } = noted();
     const engine = await startEngine(store, { namespace, kinds: [holding] });
@@ -100,7 +100,7 @@ describe("tasks with exclusive keys", () => {
     assert.deepEqual(order, [0]);
   });
 
-  it("begin, with no sweep, where their key is released before their start is answered", async () => {
+  it("begin without a sweep if their key is released before their start is answered", async () => {
     const session = newSession({ namespace, kinds: [], capacity: 1 });
     await openSession(store.db, session);
     const { taskId: holder } = await createTask(store.db, { namespace, kind: "noted", exclusiveKey: "key" });
@@ -132,7 +132,7 @@ describe("tasks with exclusive keys", () => {
     assert.equal((await outcomeOf(engine, taskId!)).status, "succeeded");
   });
 
-  it("are found within a sweep where their key is free and nobody was told", async () => {
+  it("begin within one sweep if their key is free and no server was notified", async () => {
     const { kind } = noted();
     await using engine = await startEngine(store, { namespace, kinds: [kind] });
     const { taskId } = await createTask(store.db, {
@@ -145,7 +145,7 @@ describe("tasks with exclusive keys", () => {
     assert.equal((await outcomeOf(engine, taskId)).status, "succeeded");
   });
 
-  it("run one at a time and none is left, however two servers hammer the same few keys", async function () {
+  it("run one at a time until all have ended, even if two servers compete for a few keys", async function () {
     this.timeout(60_000);
     const running = new Map<string, number>();
     const overlaps: string[] = [];
@@ -181,7 +181,7 @@ describe("tasks with exclusive keys", () => {
     );
   });
 
-  it("do not hold up a kind without keys, nor does a long backlog another kind", async () => {
+  it("do not delay a kind without keys, and a long backlog does not delay another kind", async () => {
     const { gate, kind: holding } = gated();
     const { order, kind } = noted();
     const backlog = kindOf("backlog", () => Promise.resolve(void order.push("backlog")));
@@ -194,7 +194,7 @@ describe("tasks with exclusive keys", () => {
     const taskId = await start(engine, { kind: "lone" });
     gate.resolve();
     for (const id of [holder, ...keyed, ...behind, taskId]) await outcomeOf(engine, id);
-    // One slot: each of three kinds comes to its turn before any has its third.
+    // With one slot, each of three kinds gets its turn before any kind gets its third.
     assert.ok(order.indexOf("lone") < 6, `${order.join()}`);
     const numbers = order.filter((entry) => typeof entry === "number");
     assert.deepEqual(

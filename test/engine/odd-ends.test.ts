@@ -13,7 +13,7 @@ import type { OddThrow } from "../support/odd-throws.ts";
 import { openPostgres } from "../support/stores.ts";
 import type { TestStore } from "../support/stores.ts";
 
-/** Throws at once, rejects later, or returns what its params name. */
+/** Throws, rejects or returns the value that its params name. */
 const odd = kindOf("odd", ({ params: { way, name } }) => {
   if (way === "return") return ODD_RESULTS.find((result) => result.name === name)!.make() as Promise<JsonObject>;
   const thrown = ODD_THROWS.find((odd) => odd.name === name)!.make();
@@ -21,14 +21,14 @@ const odd = kindOf("odd", ({ params: { way, name } }) => {
   throw thrown;
 });
 
-// oxlint-disable-next-line unicorn/no-thenable -- it is one that never settles
+// oxlint-disable-next-line unicorn/no-thenable -- this thenable never settles
 const never = kindOf("never", () => ({ then: () => {} }) as unknown as Promise<JsonObject>);
 
 for (const [place, open] of [
   ["in a server", openServer],
-  ["at a worker of spool/client", openWorker],
+  ["in a worker of spool/client", openWorker],
 ] as const) {
-  describe(`whatever code throws or returns ${place}`, () => {
+  describe(`an attempt ${place}`, () => {
     let store: TestStore;
     let opened: Awaited<ReturnType<typeof open>>;
     const lines: string[] = [];
@@ -42,33 +42,33 @@ for (const [place, open] of [
     });
 
     for (const way of ["throw", "reject"]) {
-      it(`its attempt fails with a named reason: it ${way}s ${ODD_THROWS.length} odd values`, async () => {
+      it(`fails with a named reason if its code ${way}s an odd value: ${ODD_THROWS.length} values`, async () => {
         const { engine } = opened;
         const taskIds = await Promise.all(ODD_THROWS.map(({ name }) => startOdd(engine, { way, name })));
         for (const [index, odd] of ODD_THROWS.entries()) await endsAs(engine, taskIds[index]!, odd);
       });
     }
 
-    it(`its attempt ends with what can be stored of it, or fails with a named reason: ${ODD_RESULTS.length} odd results`, async () => {
+    it(`succeeds with the storable part of an odd result, or fails with a named reason: ${ODD_RESULTS.length} results`, async () => {
       const { engine } = opened;
       const names = ODD_RESULTS.map(({ name }) => name);
       const taskIds = await Promise.all(names.map((name) => startOdd(engine, { way: "return", name })));
       for (const [index, odd] of ODD_RESULTS.entries()) await returnsAs(engine, taskIds[index]!, odd);
     });
 
-    it("its attempt ends by its timeout: it returns a thenable that never settles", async () => {
+    it("ends by its timeout if its code returns a thenable that never settles", async () => {
       const { engine } = opened;
       const { status, error } = await outcomeOf(engine, await start(engine, { kind: "never", timeoutMs: 20 }));
       assert.deepEqual([status, error?.reason], ["failed", "DEADLINE_EXCEEDED"]);
     });
 
-    it("each line of the log is JSON", () => {
+    it("logs only JSON lines", () => {
       for (const line of lines) assert.ok((JSON.parse(line) as { msg: string }).msg);
     });
   });
 }
 
-/** Two attempts: what ends the first may not stand in the way of the second. */
+/** Starts a task with two attempts: the end of the first must not prevent the second. */
 function startOdd(engine: TestEngine, params: JsonObject): Promise<string> {
   return start(engine, { kind: "odd", params, maxAttempts: 2, retryPolicy: { initialBackoffMs: 1 } });
 }
@@ -77,7 +77,7 @@ async function endsAs(engine: TestEngine, taskId: string, { name, reason = "KIND
   const { status, error, tape } = await outcomeOf(engine, taskId);
   assert.deepEqual([name, status, error?.reason], [name, "failed", reason]);
   assert.match(error!.message, message, name);
-  assert.equal(tape.length, 4, `${name}: it was to be tried twice`);
+  assert.equal(tape.length, 4, `${name}: expected two attempts`);
 }
 
 async function returnsAs(engine: TestEngine, taskId: string, { name, stored, refused }: OddResult) {

@@ -22,14 +22,14 @@ import { traceHere } from "../../support/traced-here.ts";
 
 const START = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
 
-describe("what is told of attempts", () => {
+describe("the report of an attempt", () => {
   let store: TestStore;
   before(async () => {
     store = await openPostgres();
   });
   after(() => store?.[Symbol.asyncDispose]());
 
-  it("stands in no task's way, whatever its code throws", async () => {
+  it("does not disturb a task, whatever its code throws", async () => {
     using traced = traceHere();
     const wicked = Object.defineProperty(new Error(), "message", {
       get: () => {
@@ -52,7 +52,7 @@ describe("what is told of attempts", () => {
     );
   });
 
-  it("stands in no task's way where an SDK throws, and is told once", async () => {
+  it("does not disturb a task if an SDK throws, and is made once", async () => {
     const fail = () => {
       throw new Error("out of order");
     };
@@ -70,7 +70,7 @@ describe("what is told of attempts", () => {
     }
   });
 
-  it("is of a task too that a worker gives back, for it never got it: another attempt, or the end", async () => {
+  it("includes a retry or an end of a task that never reached its worker", async () => {
     for (const isCancelled of [false, true]) {
       using traced = traceHere();
       const { observer, told } = recordObserver();
@@ -93,7 +93,7 @@ describe("what is told of attempts", () => {
     }
   });
 
-  it("of a decision that a worker's finding brings is no part of the worker's own call", async () => {
+  it("has no parent in the worker's call if a finding of the worker ends the task", async () => {
     using traced = traceHere();
     await using engine = await startEngine(store);
     const taskId = await start(engine, { kind: "checked", traceparent: START });
@@ -112,16 +112,16 @@ describe("what is told of attempts", () => {
     call.end();
   });
 
-  it("is within no call and no attempt where it is for others: flushes, and what follows the code", async () => {
+  it("leaves flushes and the steps after the code outside the spans of calls and attempts", async () => {
     using _ = traceHere();
     const seen = new Map<string, Set<string | undefined>>();
     const { observer } = recordObserver();
     const spanNow = () => trace.getSpanContext(context.active())?.spanId;
-    const see = (what: string) => void seen.set(what, (seen.get(what) ?? new Set()).add(spanNow()));
-    observer.flushed = () => see("flush");
-    observer.attemptEnded = () => see("end");
+    const record = (what: string) => void seen.set(what, (seen.get(what) ?? new Set()).add(spanNow()));
+    observer.flushed = () => record("flush");
+    observer.attemptEnded = () => record("end");
     const kind = kindOf("emits", async (task) => {
-      see("code");
+      record("code");
       await task.progress("step", 1);
       await task.flush();
     });
@@ -131,7 +131,7 @@ describe("what is told of attempts", () => {
     await eventually(async () => {
       const { task } = await context.with(within, () => engine.startTask(taskRequest({ kind: "emits" })));
       await outcomeOf(engine, task.taskId);
-      assert.equal(task.status, "running"); // It began in the call, and not by a claim.
+      assert.equal(task.status, "running"); // The attempt began in the call, and not by a claim.
     });
     await eventually(() => assert.ok(seen.has("end")));
     const code = seen.get("code")!;
@@ -140,7 +140,7 @@ describe("what is told of attempts", () => {
     call.end();
   });
 
-  it("is told by one of two servers that store the same end of an attempt, for its worker has moved", async () => {
+  it("is made by one of two servers that store the same end after the worker has moved", async () => {
     const namespace = crypto.randomUUID();
     const { db } = store;
     const fence = await createRunning(db, { namespace });
@@ -164,7 +164,7 @@ describe("what is told of attempts", () => {
     await Promise.all(journals.map((journal) => journal.stop()));
   });
 
-  it("is nothing to traces where the start was not sampled, whatever the sampler: neither attempts nor decisions", async () => {
+  it("has no spans for attempts or decisions if the start was not sampled, whatever the sampler", async () => {
     using traced = traceHere({ sampler: new AlwaysOnSampler() });
     await using engine = await startEngine(store);
     for (const flags of ["00", "01"]) {

@@ -17,7 +17,7 @@ import { describeEngineOnEachStore } from "../../support/stores.ts";
 
 const log = pino({ level: "silent" });
 
-/** Without a sweeper, which finds within a second what a claimer has missed. */
+/** Runs without a sweeper, which would find tasks that a claimer has missed within a second. */
 describeEngineOnEachStore("a claimer", (store) => {
   let namespace: string;
   beforeEach(() => {
@@ -65,7 +65,7 @@ describeEngineOnEachStore("a claimer", (store) => {
 
   const create = () => createTask(store().db, { namespace, kind: "noted", exclusiveKey: "key" });
 
-  /** Takes the oldest task, and with it the key. @returns ends it */
+  /** Claims the oldest task, and the key with it. @returns a function that ends the task */
   async function hold(): Promise<() => Promise<void>> {
     const query = { namespace, kinds: ["noted"], lease: randomUUID(), limit: 1, window: 1 };
     const { tasks } = await claimTasks(store().db, query);
@@ -77,7 +77,7 @@ describeEngineOnEachStore("a claimer", (store) => {
     };
   }
 
-  it("checks a key again whose tasks it has blocked: the key was released before the claim was answered", async () => {
+  it("checks a key again if it blocked tasks and the key was released before the claim was answered", async () => {
     await create();
     const { taskId } = await create();
     const release = await hold();
@@ -93,10 +93,10 @@ describeEngineOnEachStore("a claimer", (store) => {
     await executor.whenIdle(10_000);
   });
 
-  it("checks a key that it is told of during a claim with the next one", async () => {
+  it("checks a key in the next claim if the key becomes free during a claim", async () => {
     await create();
     const release = await hold();
-    const { taskId } = await create(); // Blocked from its start on.
+    const { taskId } = await create(); // The task is blocked from its start on.
     let claims = 0;
     const { claimer, executor, ran } = build({
       async onClaimed() {
@@ -111,7 +111,7 @@ describeEngineOnEachStore("a claimer", (store) => {
     await executor.whenIdle(10_000);
   });
 
-  it("is told of the keys of tasks that are decided on without their code: not of a cancel that is only asked for", async () => {
+  it("is notified of the keys of tasks that end outside an attempt, but not of a cancel request", async () => {
     const [running, waiting] = [await create(), await create()];
     await hold();
     const keys: string[] = [];
@@ -128,18 +128,18 @@ describeEngineOnEachStore("a claimer", (store) => {
     assert.deepEqual(keys, []);
     await control.change(waiting.taskId, "cancel", (task) => requestCancel(task, "test"));
     assert.deepEqual(keys, ["key"]);
-    await control.change(running.taskId, "lost", (task, moment) => stopAttempt(task, "lost", moment));
+    await control.change(running.taskId, "lost", (task, context) => stopAttempt(task, "lost", context));
     assert.deepEqual(keys, ["key", "key"]);
   });
 
-  it("leaves half of the free slots to starts where nothing is known to wait, and none where something is", async () => {
+  it("leaves half of the free slots to starts without a known backlog, and none with a backlog", async () => {
     const free: number[] = [];
     const third = Promise.withResolvers<void>();
     const { claimer, executor } = build({
       slots: 5,
       onClaimed() {
         free.push(executor.freeSlots);
-        // Any may wait; then one does.
+        // First a task may wait, then a task waits.
         if (free.length === 1) claimer.onPossibleTask();
         if (free.length === 2) claimer.onWaiting();
         if (free.length === 3) third.resolve();

@@ -63,7 +63,7 @@ describeEngineOnEachStore("the executor", (store) => {
     return { executor, createAll, run, tapeOf, namespace, freed: () => freed };
   }
 
-  it("holds slots for what is about to run, and never more than there are", async () => {
+  it("reserves slots for tasks that are about to run, up to the number of slots", async () => {
     const gate = Promise.withResolvers<void>();
     const { executor, run, freed } = build(
       { slots: 3 },
@@ -75,18 +75,15 @@ describeEngineOnEachStore("the executor", (store) => {
     assert.deepEqual([executor.freeSlots, executor.has(taskId), executor.running()], [2, true, [taskId]]);
     gate.resolve();
     await executor.whenIdle(NEVER_MS);
-    assert.deepEqual(
-      [executor.freeSlots, executor.has(taskId), freed()],
-      [3, false, 2],
-      "its slot, then what it owned",
-    );
+    assert.deepEqual([executor.freeSlots, executor.has(taskId), freed()], [3, false, 2], "its slot, then the task");
   });
 
   for (const [freesSlotsWithCode, most] of [
     [true, 4],
     [false, 2],
   ] as const) {
-    it(`runs two at once on two slots and owns ${most} at the most, where slots are ${freesSlotsWithCode ? "" : "not "}for code alone`, async () => {
+    const freedBy = freesSlotsWithCode ? "the end of the code" : "the stored end";
+    it(`runs two tasks at once on two slots, and owns at most ${most} if ${freedBy} frees a slot`, async () => {
       let codes = 0;
       const codesSeen: number[] = [];
       const ownedSeen: number[] = [];
@@ -101,7 +98,7 @@ describeEngineOnEachStore("the executor", (store) => {
       const runNext = () => {
         for (let slots = executor.reserve(Math.min(2, waiting.length)); slots > 0; slots--) {
           waiting.pop()?.();
-          executor.release(1); // As a claim does once its tasks are stored as running.
+          executor.release(1); // A claim does the same once its tasks are stored as running.
           ownedSeen.push(executor.running().length);
         }
       };
@@ -113,7 +110,7 @@ describeEngineOnEachStore("the executor", (store) => {
     });
   }
 
-  it("waits for what runs no longer than it is told", async () => {
+  it("waits for running tasks no longer than waitMs", async () => {
     const { executor, run } = build(
       {},
       kindOf("wait", ({ signal }) => untilStopped(signal)),
@@ -126,7 +123,7 @@ describeEngineOnEachStore("the executor", (store) => {
     assert.equal(executor.has(taskId), false);
   });
 
-  it("takes the first reason to stop for all", async () => {
+  it("uses the first of several stop reasons", async () => {
     const { executor, run, namespace } = build(
       {},
       kindOf("wait", ({ signal }) => untilStopped(signal)),
@@ -139,7 +136,7 @@ describeEngineOnEachStore("the executor", (store) => {
     assert.equal((JSON.parse(final!.body) as { error: { reason: string } }).error.reason, "DEADLINE_EXCEEDED");
   });
 
-  it("keeps a later attempt of a task apart from an earlier one that was taken from it", async () => {
+  it("keeps a later attempt of a task apart from an earlier attempt that lost the task", async () => {
     const gates = [1, 2].map(() => Promise.withResolvers<void>());
     const left = Promise.withResolvers<void>();
     const stopped: string[] = [];

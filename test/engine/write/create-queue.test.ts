@@ -7,8 +7,8 @@ import { newTask } from "../../support/new-tasks.ts";
 const MIB = 1024 * 1024;
 const sized = (bytes: number): NewTask => ({ ...newTask({ namespace: "n" }), params: "x".repeat(bytes) });
 
-describe("the queue of starts", () => {
-  it("takes so many, and refuses the next until a flush has taken some", async () => {
+describe("CreateQueue", () => {
+  it("accepts starts up to a number, and refuses more until a flush takes some", async () => {
     const queue = new CreateQueue();
     const task = sized(2);
     for (let count = 0; count < WAITING_CREATES_MAX; count++) void queue.add(task, []);
@@ -18,7 +18,7 @@ describe("the queue of starts", () => {
     void queue.add(task, []);
   });
 
-  it("takes so many bytes of params, and the one that passes the bound", async () => {
+  it("accepts starts up to a number of bytes, including the start that passes the bound", async () => {
     const queue = new CreateQueue();
     for (let bytes = 0; bytes < WAITING_CREATE_BYTES_MAX; bytes += MIB) void queue.add(sized(MIB), []);
     await assert.rejects(queue.add(sized(2), []), { reason: "OVERLOADED" });
@@ -28,7 +28,7 @@ describe("the queue of starts", () => {
     await assert.rejects(queue.add(sized(2), []), { reason: "OVERLOADED" });
   });
 
-  it("gives them in their order, and first those that have waited for long", () => {
+  it("returns late starts, and the starts for a flush, in the order of their arrival", () => {
     const queue = new CreateQueue();
     const tasks = [sized(2), sized(2), sized(2)];
     for (const task of tasks) void queue.add(task, []);

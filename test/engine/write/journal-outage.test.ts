@@ -51,7 +51,7 @@ describe("a journal whose database goes away", () => {
   const create = (task: ReturnType<typeof newTask>) => journal.create(task, startedOf(task));
 
   for (const way of ["kill", "stop"] as const) {
-    it(`loses nothing that was acknowledged and writes nothing twice (${way} in the middle of flushes)`, async () => {
+    it(`loses no acknowledged event and writes no event twice (${way} during flushes)`, async () => {
       const STEPS = 3_000;
       const OUTAGES = 3;
       const writers = await Promise.all(range(8).map(() => open()));
@@ -82,7 +82,7 @@ describe("a journal whose database goes away", () => {
     });
   }
 
-  it("recognises an append whose answer was lost", async () => {
+  it("detects that an append is stored although its answer was lost", async () => {
     const writer = await open();
     using _ = feed.subscribe(writer.fence.taskId, NEVER);
     for (const round of range(5)) {
@@ -97,7 +97,7 @@ describe("a journal whose database goes away", () => {
     assert.deepEqual(await tapeOf(writer.fence.taskId), ["started", 1, 2, 3, 4, 5, "final"]);
   });
 
-  it("recognises an end whose answer was lost", async () => {
+  it("detects that an end is stored although its answer was lost", async () => {
     const writer = await open();
     const { taskId } = writer.fence;
     const cut = proxy.cutAnswerTo("spool_flush");
@@ -105,12 +105,12 @@ describe("a journal whose database goes away", () => {
     const ended = writer.end(SUCCEEDED, "succeeded");
     await Promise.all([cut, ended]);
     assert.equal(writer.isEndedElsewhere, false);
-    assert.equal(recorded.events(), 2); // Told all the same, and once.
+    assert.equal(recorded.events(), 2); // The end is reported all the same, and once.
     assert.deepEqual(await tapeOf(taskId), ["started", 1, "final"]);
     assert.equal((await readTask(store.db, { namespace, taskId })).status, "succeeded");
   });
 
-  it("recognises a start whose answer was lost, with a request_id or without", async () => {
+  it("detects that a start is stored although its answer was lost, with or without a request_id", async () => {
     for (const requestId of [null, randomUUID()]) {
       const task = newTask({ namespace, requestId, lease: randomUUID() });
       const cut = proxy.cutAnswerTo("spool_flush");
@@ -120,7 +120,7 @@ describe("a journal whose database goes away", () => {
     }
   });
 
-  it("resolves a start of a taken request_id, though the answers are lost", async () => {
+  it("returns the task of a taken request_id although answers are lost", async () => {
     const requestId = randomUUID();
     const first = newTask({ namespace, requestId });
     await create(first);
@@ -130,7 +130,7 @@ describe("a journal whose database goes away", () => {
     assert.equal(outcome.created ? "" : outcome.task.taskId, first.taskId);
   });
 
-  it("holds a start through a short outage, and refuses it in a long one", async () => {
+  it("retries a start through a short outage, and refuses the start in a long outage", async () => {
     const short = newTask({ namespace });
     await server.stop();
     const held = create(short);
@@ -143,7 +143,7 @@ describe("a journal whose database goes away", () => {
     await assert.rejects(readTask(store.db, { namespace, taskId: late.taskId }), { reason: "TASK_NOT_FOUND" });
   });
 
-  it("gives up what waits when its stop is told to", async () => {
+  it("gives up waiting items when the halt signal fires during its stop", async () => {
     const writer = await open();
     await server.stop();
     void writer.append(steps(1)[0]!);

@@ -27,7 +27,7 @@ describeEngineOnEachStore("the journal", (store) => {
   const tapeOf = async (taskId: string) => outline(await storedTape(store().db, { namespace, taskId }));
   const open = async (onLost = () => {}) => journal.open(await createRunning(store().db, { namespace }), { onLost });
 
-  it("puts what is handed in on the tape in the order of the calls, from many tasks at once", async () => {
+  it("writes the events of many tasks at once, on each tape in the order of the calls", async () => {
     const writers = await Promise.all(range(20).map(() => open()));
     await Promise.all(
       writers.map(async (writer) => {
@@ -42,7 +42,7 @@ describeEngineOnEachStore("the journal", (store) => {
     for (const { fence } of writers) assert.deepEqual(await tapeOf(fence.taskId), expected);
   });
 
-  it("tells of a flush after its commit, and followers then too", async () => {
+  it("notifies producers and followers of a flush only after its commit", async () => {
     const writer = await open();
     const { taskId } = writer.fence;
     using _ = feed.subscribe(taskId, NEVER);
@@ -57,13 +57,13 @@ describeEngineOnEachStore("the journal", (store) => {
     assert.deepEqual(feed.state(taskId), { status: "succeeded", lastSeq: 22n });
   });
 
-  it("writes the events of an attempt once, though two processes that it was connected to write them at once", async () => {
+  it("writes the events of an attempt once, even if two servers of the attempt write them at once", async () => {
     const fence = await createRunning(store().db, { namespace });
     const { observer, events } = recordObserver();
     const parts = { db: store().db, observer, log: pino({ level: "silent" }) };
     const journals = [new Journal({ ...parts, feed }), new Journal({ ...parts, feed: new Feed() })];
     const writers = journals.map((journal) => journal.open(fence, { onLost: () => {} }));
-    // Each has the same events under the same numbers, and comes by its own cuts.
+    // Both writers have the same events under the same numbers, and flush at different events.
     await Promise.all(
       writers.map(async (writer, index) => {
         for (const step of range(200)) {
@@ -81,18 +81,18 @@ describeEngineOnEachStore("the journal", (store) => {
       writers.map(({ isEndedElsewhere }) => isEndedElsewhere),
       [false, true],
     );
-    assert.equal(events(), 201); // Told by who has written it.
+    assert.equal(events(), 201); // Only the writer of an event reports it.
     await Promise.all(journals.map((journal) => journal.stop()));
   });
 
-  it("commits many together: a few commits for a thousand starts", async () => {
+  it("commits many starts together: a thousand starts take a few commits", async () => {
     const tasks = range(1_000).map(() => newTask({ namespace }));
     const outcomes = await Promise.all(tasks.map((task) => create(task)));
     const commits = new Set(outcomes.map((outcome) => (outcome.created ? outcome.at.getTime() : NaN)));
     assert.ok(commits.size <= 10, `it took ${commits.size} commits`);
   });
 
-  it("takes starts that are large together in flushes that are not", async () => {
+  it("splits large starts over several flushes", async () => {
     const text = "x".repeat(1024 * 1024 - 100);
     const tasks = range(16).map(() => newTask({ namespace, params: { text } }));
     const outcomes = await Promise.all(tasks.map((task) => create(task)));
@@ -100,7 +100,7 @@ describeEngineOnEachStore("the journal", (store) => {
     assert.ok(commits.size >= 3, `16 MiB went into ${commits.size} flushes of at most 4 MiB and one item`);
   });
 
-  it("gives every start of one request_id the one task", async () => {
+  it("returns the same task for all starts of one request_id", async () => {
     const requestId = randomUUID();
     const tasks = range(50).map(() => newTask({ namespace, requestId, lease: randomUUID() }));
     const outcomes = await Promise.all(tasks.map((task) => create(task)));
@@ -109,7 +109,7 @@ describeEngineOnEachStore("the journal", (store) => {
     for (const outcome of outcomes) if (!outcome.created) assert.equal(outcome.task.taskId, made!.taskId);
   });
 
-  it("refuses a request_id that has started something else", async () => {
+  it("refuses a request_id that has started a different task", async () => {
     const requestId = randomUUID();
     await create(newTask({ namespace, requestId, params: { a: 1, b: 2 } }));
     const same = await create(newTask({ namespace, requestId, params: { b: 2, a: 1 } }));
@@ -120,7 +120,7 @@ describeEngineOnEachStore("the journal", (store) => {
     }
   });
 
-  it("holds a start from before there were digests to its kind and params", async () => {
+  it("compares a start by kind and params if the stored task has no request digest", async () => {
     const requestId = randomUUID();
     await create({ ...newTask({ namespace, requestId, params: { a: 1 }, labels: { a: "1" } }), requestDigest: null });
     const same = await create(newTask({ namespace, requestId, params: { a: 1 }, labels: { a: "2" } }));
@@ -129,7 +129,7 @@ describeEngineOnEachStore("the journal", (store) => {
     await assert.rejects(create(other), /it differs in params$/);
   });
 
-  it("tells an attempt once that it has lost its task, and takes nothing more from it", async () => {
+  it("notifies an attempt once that it has lost its task, and refuses its further events", async () => {
     let told = 0;
     const fence = await createRunning(store().db, { namespace });
     const writer = journal.open({ ...fence, attempt: 2 }, { onLost: () => told++ });
@@ -142,7 +142,7 @@ describeEngineOnEachStore("the journal", (store) => {
     assert.equal((await readTask(store().db, { namespace, taskId: fence.taskId })).status, "running");
   });
 
-  it("takes nothing after the end", async () => {
+  it("refuses events after the end", async () => {
     const writer = await open();
     const end = writer.end(SUCCEEDED, "succeeded");
     await assert.rejects(writer.append(steps(1)[0]!), { reason: "LEASE_LOST" });
@@ -152,7 +152,7 @@ describeEngineOnEachStore("the journal", (store) => {
     assert.equal((await readTask(store().db, { namespace, taskId: writer.fence.taskId })).status, "succeeded");
   });
 
-  it("lets a poison item harm only itself", async () => {
+  it("rejects only the items whose content the database refuses", async () => {
     const [good, bad, other] = await Promise.all([open(), open(), open()]);
     const poisonLabel = { ...newTask({ namespace, labels: { key: "\0" } }) };
     const healthy = range(5).map(() => newTask({ namespace }));
@@ -175,7 +175,7 @@ describeEngineOnEachStore("the journal", (store) => {
     assert.deepEqual(await tapeOf(bad.fence.taskId), ["started"]);
   });
 
-  it("stops only when everything that was handed in is settled", async () => {
+  it("stops only when all items are settled", async () => {
     const writer = await open();
     for (const step of range(2_000)) void writer.append(steps(step)[0]!);
     const starts = range(100).map(() => create(newTask({ namespace })));

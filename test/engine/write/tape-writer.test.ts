@@ -17,7 +17,7 @@ function open() {
   return { writer, told };
 }
 
-/** Whether a promise has settled, once everything that was to run has run. */
+/** Returns whether a promise has settled after all pending callbacks have run. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   promise.then(
@@ -31,8 +31,8 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 const append = (writer: TapeWriter, event: NewEvent = steps(1)[0]!) => writer.append(event);
 const large = (bytes: number): NewEvent => ({ type: "log", body: "x".repeat(bytes) });
 
-describe("the writer of a tape", () => {
-  it("has room for 1,024 events; the one that fills it waits until they are taken", async () => {
+describe("TapeWriter", () => {
+  it("has room for 1,024 events, and the event that fills it waits until a flush takes them", async () => {
     const { writer, told } = open();
     for (let count = 1; count < 1_024; count++) assert.ok(await isSettled(append(writer)));
     const last = append(writer);
@@ -53,7 +53,7 @@ describe("the writer of a tape", () => {
     await last;
   });
 
-  it("refuses a producer that does not wait, at 16 times the room", async () => {
+  it("refuses a producer that does not wait, at 16 times the bound", async () => {
     for (const [event, count] of [
       [large(1), 16 * 1_024],
       [large(256 * KIB), 64],
@@ -66,7 +66,7 @@ describe("the writer of a tape", () => {
     }
   });
 
-  it("takes the end always, as the last", async () => {
+  it("always accepts the end, as the last event", async () => {
     const { writer } = open();
     for (let taken = 0; taken < 16 * 1_024; taken++) void append(writer);
     const ended = writer.end(SUCCEEDED, "succeeded");
@@ -79,10 +79,10 @@ describe("the writer of a tape", () => {
     await ended;
   });
 
-  it("rejects everything that waits when it is revoked, and tells so once", async () => {
+  it("rejects all waiting calls when it is revoked, and calls onLost once", async () => {
     const { writer, told } = open();
     const error = new Error("why");
-    const waiting = [writer.flush()]; // Of nothing: it is durable.
+    const waiting = [writer.flush()]; // An empty flush is durable at once.
     for (let count = 0; count < 1_024; count++) waiting.push(append(writer));
     const rejected = [waiting.at(-1)!, writer.flush(), writer.end(SUCCEEDED, "succeeded")];
     writer.revoke(error);
@@ -94,7 +94,7 @@ describe("the writer of a tape", () => {
     await waiting[0];
   });
 
-  it("gives each event once, in order, under the number of those durable before; a flush waits for its own", () =>
+  it("hands each event to one flush, in order, with the count of durable events, and a flush waits for its own events", () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(fc.constantFrom("append", "flush", "take", "commit"), { maxLength: 60 }),
@@ -127,7 +127,7 @@ describe("the writer of a tape", () => {
     ));
 });
 
-describe("what is settled of a tape by what is stored", () => {
+describe("TapeWriter.settle", () => {
   const numbers = (writer: TapeWriter) => writer.take().events.map(({ body }) => JSON.parse(body).current as number);
   const filled = async (count: number, appended = 0n) => {
     const told = { events: 0 };
@@ -136,7 +136,7 @@ describe("what is settled of a tape by what is stored", () => {
     return { writer, told };
   };
 
-  it("is taken no second time; the rest is taken again, with what has come since", async () => {
+  it("drops the stored events, and offers the other events again together with newer events", async () => {
     for (const stored of [1n, 2n, 3n]) {
       const { writer, told } = await filled(3);
       writer.take();
@@ -154,7 +154,7 @@ describe("what is settled of a tape by what is stored", () => {
     }
   });
 
-  it("may be more than was taken: what waits is stored too, as far as it goes", async () => {
+  it("accepts more stored events than were taken, and drops waiting events up to that number", async () => {
     const { writer } = await filled(2);
     writer.take();
     for (const step of [3, 4]) void writer.append(steps(step)[0]!);
@@ -162,7 +162,7 @@ describe("what is settled of a tape by what is stored", () => {
     assert.deepEqual([writer.durable, numbers(writer)], [3n, [4]]);
   });
 
-  it("may be more than has come: what comes next is stored already, up to there", async () => {
+  it("accepts more stored events than were appended, and drops later events up to that number", async () => {
     const { writer } = await filled(2);
     writer.take();
     writer.settle({ appended: 4n, isEnded: false, isOwn: true });
@@ -174,7 +174,7 @@ describe("what is settled of a tape by what is stored", () => {
     assert.deepEqual([writer.accepted, numbers(writer)], [5n, [5]]);
   });
 
-  it("is not the attempt's where it is more than that ends with: somebody else has written it", async () => {
+  it("makes the end fail if more events are stored than the attempt has, unless an end is stored", async () => {
     for (const isEnded of [false, true]) {
       const { writer } = await filled(1);
       writer.take();
@@ -186,7 +186,7 @@ describe("what is settled of a tape by what is stored", () => {
     }
   });
 
-  it("begins where the attempt stands, when it is taken up by another process", async () => {
+  it("counts from the events that another process has stored", async () => {
     const { writer } = await filled(2, 5n);
     assert.deepEqual([writer.durable, writer.accepted], [5n, 7n]);
     assert.equal(writer.take().appended, 5n);
@@ -194,7 +194,7 @@ describe("what is settled of a tape by what is stored", () => {
     assert.deepEqual([writer.durable, numbers(writer)], [6n, [2]]);
   });
 
-  it("keeps the end where it is, and lets a lost tape be", async () => {
+  it("offers a taken end again, and changes nothing on a lost writer", async () => {
     const { writer } = await filled(2);
     const ended = writer.end(SUCCEEDED, "succeeded");
     writer.take();

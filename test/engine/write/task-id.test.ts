@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { validate, version } from "uuid";
 import { newTaskId } from "../../../src/engine/write/task-id.ts";
 
-describe("a task's id", () => {
-  it("is a UUIDv7 of now, larger than every one before it, and no two are alike", () => {
+describe("newTaskId", () => {
+  it("returns a UUIDv7 of the current time, larger than all ids before it", () => {
     const before = Date.now();
     const ids = Array.from({ length: 20_000 }, newTaskId);
     const after = Date.now();
@@ -12,7 +12,7 @@ describe("a task's id", () => {
     assert.equal(new Set(ids).size, ids.length);
     const ms = ids.map((id) => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
     assert.ok(ms.every((each) => each >= before && each <= after));
-    // What they do not count with is random, 42 bits of it; a thousand take several pieces of what is got at once.
+    // The bits that do not count are random: 42 bits. A thousand ids need several requests for random bytes.
     const random = ids.slice(0, 1_000).map((id) => id.slice(-11));
     assert.equal(new Set(random).size, random.length);
   });
