@@ -42,7 +42,7 @@ for (const [place, open] of [
     });
 
     for (const way of ["throw", "reject"]) {
-      it(`fails with a named reason if its code ${way}s an odd value: ${ODD_THROWS.length} values`, async () => {
+      it(`fails with a named reason if its code ${way === "throw" ? "throws" : "rejects with"} an odd value`, async () => {
         const { engine } = opened;
         const taskIds = await Promise.all(ODD_THROWS.map(({ name }) => startOdd(engine, { way, name })));
         for (const [index, odd] of ODD_THROWS.entries()) await endsAs(engine, taskIds[index]!, odd);
