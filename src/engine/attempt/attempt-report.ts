@@ -33,7 +33,7 @@ export class AttemptReport {
     if (isResumed) return;
     const dueAt = Math.max(task.createdAt.getTime(), task.runAt?.getTime() ?? 0);
     to.observer.attemptBegan(task.kind, Math.max(0, at.getTime() - dueAt));
-    to.log.info(this.line, "attempt: started");
+    to.log.info(this.logFields, "attempt: started");
   }
 
   /** @param task the task after the end, if known */
@@ -44,13 +44,13 @@ export class AttemptReport {
     observer.attemptEnded(this.#task.kind, end.outcome, durationMs);
     if (task !== null) reportEnd(task, observer);
     const reason = "failure" in end ? end.failure.reason : undefined;
-    const line = Object.assign(this.line, { outcome: end.outcome, duration_ms: Math.round(durationMs), reason });
+    const line = Object.assign(this.logFields, { outcome: end.outcome, duration_ms: Math.round(durationMs), reason });
     log.info(line, "attempt: ended");
   }
 
   /** The common fields of the attempt's log lines, as a new object. */
-  get line(): object {
-    const line = lineOf(this.#task, this.span.traceparent);
+  get logFields(): object {
+    const line = logFieldsOf(this.#task, this.span.traceparent);
     return this.#isResumed ? { ...line, resumed: true } : line;
   }
 }
@@ -60,7 +60,7 @@ export function reportDecision(task: Task, end: AttemptEnd, { because, ...to }: 
   recordDecision(task, end, { namespace: to.namespace, because });
   reportEnd(task, to.observer);
   const reason = "failure" in end ? end.failure.reason : undefined;
-  const line = Object.assign(lineOf(task, null), { outcome: end.outcome, because, reason });
+  const line = Object.assign(logFieldsOf(task, null), { outcome: end.outcome, because, reason });
   to.log.info(line, "task: ended or requeued outside an attempt");
 }
 
@@ -77,7 +77,7 @@ function reportEnd({ kind, status, createdAt, finishedAt, cancelRequestedAt }: T
  *
  * @param traceparent the traceparent of the attempt's span; null: there is no span, and the line has the start's trace
  */
-export function lineOf(task: Task, traceparent: string | null) {
+export function logFieldsOf(task: Task, traceparent: string | null) {
   const { taskId, kind, attempt } = task;
   // The logger leaves an undefined trace_id out.
   return { task_id: taskId, kind, attempt, trace_id: traceIdOf(traceparent ?? task.traceparent) };

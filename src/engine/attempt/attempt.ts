@@ -91,7 +91,7 @@ export class Attempt {
 
   /** Runs the code, and stores its end. Call once. */
   begin(): void {
-    this.#ended = outsideSpans(() => this.#live());
+    this.#ended = outsideSpans(() => this.#runToEnd());
   }
 
   /** Tells the code to stop. The first reason counts. */
@@ -113,10 +113,10 @@ export class Attempt {
   /** Returns the unstored end; null if the code runs, or ended less than forMsMin ago. */
   unstoredEnd(forMsMin: number): UnstoredEnd | null {
     const forMs = this.#codeEndedAt === null ? -1 : performance.now() - this.#codeEndedAt;
-    return forMs < forMsMin ? null : { task: this.task, forMs, reason: this.#unstoredBecause() };
+    return forMs < forMsMin ? null : { task: this.task, forMs, reason: this.#unstoredReason() };
   }
 
-  async #live(): Promise<void> {
+  async #runToEnd(): Promise<void> {
     const { host, reporting } = this.#surroundings;
     try {
       const { end, task, isStored } = await this.#settle(await this.#run());
@@ -125,7 +125,7 @@ export class Attempt {
     } catch (error) {
       // Happens only after the halt. Other servers take the task after the session expires.
       this.#report.end({ outcome: "lost" }, null);
-      reporting.log.error({ ...this.#report.line, err: error }, "attempt: end not stored before the stop");
+      reporting.log.error({ ...this.#report.logFields, err: error }, "attempt: end not stored before the stop");
     } finally {
       clearTimeout(this.#deadlineTimer);
       clearTimeout(this.#graceTimer);
@@ -164,7 +164,10 @@ export class Attempt {
       this.#parts.onCodeEnded(this);
       return finalizer.end(ending, outcome);
     }
-    reporting.log.warn({ ...this.#report.line, because: outcome }, "attempt: grace expired, task taken from the code");
+    reporting.log.warn(
+      { ...this.#report.logFields, because: outcome },
+      "attempt: grace expired, task taken from the code",
+    );
     return finalizer.take(ending, outcome);
   }
 
@@ -172,11 +175,11 @@ export class Attempt {
     const isFirst = this.#endFailure === null;
     this.#endFailure = error;
     if (!isFirst) return;
-    const fields = Object.assign(this.#report.line, { err: error, sqlstate: sqlstateOf(error) });
+    const fields = Object.assign(this.#report.logFields, { err: error, sqlstate: sqlstateOf(error) });
     this.#surroundings.reporting.log.warn(fields, "attempt: end not stored, retrying");
   }
 
-  #unstoredBecause(): string {
+  #unstoredReason(): string {
     if (this.#endFailure === null) return "the journal has not written it yet";
     const sqlstate = sqlstateOf(this.#endFailure);
     if (sqlstate !== undefined) return `the database answers SQLSTATE ${sqlstate}`;

@@ -155,12 +155,12 @@ export class Claimer {
       this.#feed.announce(task);
       this.#executor.run(task, { lease, at: claimed.at });
     }
-    this.#servedLast(claimed.tasks.map(({ kind }) => kind));
+    this.#moveServedLast(claimed.tasks.map(({ kind }) => kind));
     return claimed;
   }
 
   /** Moves the served kinds behind the others, and the kinds with the most tasks to the end. */
-  #servedLast(served: readonly string[]): void {
+  #moveServedLast(served: readonly string[]): void {
     if (this.#kinds.length === 1 || served.length === 0) return;
     const counts = new Map<string, number>();
     for (const kind of served) counts.set(kind, (counts.get(kind) ?? 0) + 1);

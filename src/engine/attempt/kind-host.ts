@@ -7,7 +7,7 @@ import type { AttemptOutcome } from "../../domain/lifecycle.ts";
 import type { RetrySettings } from "../../domain/retry.ts";
 import { outsideAttempts, withinAttempt } from "../../telemetry/attempt-context.ts";
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
-import { lineOf } from "./attempt-report.ts";
+import { logFieldsOf } from "./attempt-report.ts";
 import type { AttemptHost, HostedAttempt } from "./attempt-host.ts";
 
 /** Runs the code of this process's own kinds. */
@@ -48,7 +48,7 @@ export class KindHost implements AttemptHost {
     const onFailure = (error: unknown) => {
       span.threw(error);
       // A child logger would cost every task something, and few tasks log.
-      this.#log.warn({ ...lineOf(task, span.traceparent), err: error }, "attempt: code threw");
+      this.#log.warn({ ...logFieldsOf(task, span.traceparent), err: error }, "attempt: code threw");
     };
     return this.within(task, () => span.run(() => runAttempt(parts, signal, onFailure)));
   }

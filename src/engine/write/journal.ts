@@ -18,7 +18,7 @@ import { TapeWriter } from "./tape-writer.ts";
 import { UNOBSERVED } from "../api/engine-metrics.ts";
 import type { EngineObserver } from "../api/engine-metrics.ts";
 
-/** Flushes at one time. No two of them write the same task. */
+/** The maximum number of flushes at one time. No two of them write the same task. */
 const MAX_CONCURRENT_FLUSHES = 2;
 /** How much one flush takes. The item that passes the bound is still taken. */
 const FLUSH_EVENTS_MAX = 8_192;
@@ -98,7 +98,7 @@ export class Journal {
     return created;
   }
 
-  /** Stops retries when the signal fires. Items whose write failed are then given up. */
+  /** Stops retries when the signal fires. An item whose write then fails is given up. */
   giveUpOn(signal: AbortSignal): void {
     const giveUp = () => this.#stopped.abort(signal.reason);
     signal.addEventListener("abort", giveUp, { once: true });

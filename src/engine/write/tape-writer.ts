@@ -112,7 +112,7 @@ export class TapeWriter implements EventSink {
     return this.append(newEvent(type, body));
   }
 
-  /** Appends an event. Resolves when there is room for another event. @throws LeaseLost, Overloaded: not appended */
+  /** Appends an event. Resolves when there is room for another. @throws LeaseLost, Overloaded; then appends nothing */
   append(event: NewEvent): Promise<void> {
     if (this.#state.is === "lost") return silencedRejection(this.#state.error);
     if (this.#state.is === "ended") return silencedRejection(new LeaseLost(this.fence.taskId));
