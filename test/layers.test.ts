@@ -33,27 +33,27 @@ const FLOORS: Record<string, readonly string[]> = {
 /** Static, dynamic and type imports, and re-exports, of a file by its path. */
 const IMPORT = /\b(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
 
-describe("the floors of the house", () => {
+describe("the layers of src", () => {
   const files = globSync("**/*.{ts,tsx}", { cwd: SRC });
   const imports = new Map(files.map((file) => [file, importsOf(file)]));
 
-  it("have files that import one another", () => {
+  it("have files with imports that this test finds", () => {
     assert.ok([...imports.values()].flat().length > 0);
   });
 
-  it("are known, each one", () => {
+  it("are all listed in this test", () => {
     assert.deepEqual(
       files.filter((file) => !(floorOf(file) in FLOORS)),
       [],
     );
   });
 
-  it("rest on floors below only", () => {
+  it("import only from layers below", () => {
     const climbs = edges(imports).filter(([from, to]) => !mayImport(from, to));
     assert.deepEqual(climbs, []);
   });
 
-  it("are allowed no import that no file makes", () => {
+  it("have no allowed import that no file uses", () => {
     const used = new Set(edges(imports).map(([from, to]) => `${floorOf(from)} -> ${floorOf(to)}`));
     const allowed = Object.entries(FLOORS).flatMap(([from, floors]) => floors.map((to) => `${from} -> ${to}`));
     assert.deepEqual(
@@ -62,17 +62,17 @@ describe("the floors of the house", () => {
     );
   });
 
-  it("import files that are there, under their full names", () => {
+  it("import existing files by their full names", () => {
     const missing = edges(imports).filter(([, to]) => !existsSync(join(SRC, to)));
     assert.deepEqual(missing, []);
   });
 
-  it("hold no circle of files", () => {
+  it("have no import cycle", () => {
     assert.deepEqual(findCycle(imports), []);
   });
 });
 
-describe("a folder", () => {
+describe("a folder of src", () => {
   const files = globSync("**/*", { cwd: SRC, exclude: ["gen/**"], withFileTypes: true }).filter((entry) =>
     entry.isFile(),
   );

@@ -42,7 +42,7 @@ describe("the README", () => {
     return stdout;
   }
 
-  it("has commands that work, one after the other", () => {
+  it("has commands that work one after the other", () => {
     const blocks = blocksOf(readme, "sh");
     const tour = blocks.filter((block) => !BY_CI.some((command) => block.startsWith(command)));
     assert.equal(blocks.length - tour.length, BY_CI.length);
@@ -59,7 +59,7 @@ describe("the README", () => {
     );
   }).timeout(TOUR_MS);
 
-  it("shows the examples as they are, and they run", async () => {
+  it("shows the examples unchanged, and they run", async () => {
     const examples = ["follow.ts", "count-words.ts", "worker.ts"];
     const files = await Promise.all(examples.map((name) => readFile(join(ROOT, "examples", name), "utf8")));
     assert.deepEqual(blocksOf(readme, "ts"), files);
@@ -70,7 +70,7 @@ describe("the README", () => {
     run(`"${process.execPath}" examples/worker.ts & ${untilThere}; ${start}; kill $!; wait $!`);
   }).timeout(TOUR_MS);
 
-  it("leads to documents that show their examples as they are", async () => {
+  it("links to documents that show their examples unchanged", async () => {
     for (const [document, example] of [
       ["telemetry.md", "traced-kind.ts"],
       ["kinds.md", "knowledge/kinds.ts"],
@@ -80,7 +80,7 @@ describe("the README", () => {
     }
   });
 
-  it("names files that are there", async () => {
+  it("links only to files that exist", async () => {
     const links = [...readme.matchAll(/\]\(([^)#:]+)\)/g)].map(([, path]) => path!);
     assert.ok(links.length > 10);
     for (const path of links) await assert.doesNotReject(access(join(ROOT, path)), `${path} is missing`);

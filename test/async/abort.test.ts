@@ -6,8 +6,8 @@ import { pause } from "../../src/async/pause.ts";
 
 const never = new Promise<never>(() => {});
 
-describe("a promise that is raced against a signal", () => {
-  it("gives its value or its error, and leaves no listener on the signal", async () => {
+describe("a promise that races a signal", () => {
+  it("settles with its value or its error and leaves no listener on the signal", async () => {
     const { signal } = new AbortController();
     for (const race of [abortable, untilAborted]) {
       assert.equal(await race(Promise.resolve(1), signal), 1);
@@ -16,7 +16,7 @@ describe("a promise that is raced against a signal", () => {
     assert.equal(getEventListeners(signal, "abort").length, 0);
   });
 
-  it("is left when the signal fires, before or during the race", async () => {
+  it("is abandoned when the signal fires before or during the race", async () => {
     const reason = new Error("the caller has left");
     const controller = new AbortController();
     const races = [abortable(never, controller.signal), untilAborted(never, controller.signal)] as const;
@@ -28,7 +28,7 @@ describe("a promise that is raced against a signal", () => {
     }
   });
 
-  it("may fail after the signal without an unhandled rejection", async () => {
+  it("causes no unhandled rejection if it fails after the signal", async () => {
     const controller = new AbortController();
     const work = Promise.withResolvers<never>();
     const race = untilAborted(work.promise, controller.signal);
@@ -48,7 +48,7 @@ describe("a time limit", () => {
     await assert.rejects(abortable(never, other.signal), reason);
   });
 
-  it("ends the wait for a promise", async () => {
+  it("ends the wait for a promise that takes longer", async () => {
     assert.equal(await within(never, 1), undefined);
     assert.equal(await within(never, Infinity, AbortSignal.abort()), undefined);
     assert.equal(await within(Promise.resolve(1), Infinity), 1);
@@ -56,14 +56,14 @@ describe("a time limit", () => {
 });
 
 describe("a pause", () => {
-  it("ends after its time, and leaves no listener on the signal", async () => {
+  it("ends after its time and leaves no listener on the signal", async () => {
     const { signal } = new AbortController();
     await pause(1, signal);
     await pause(1);
     assert.equal(getEventListeners(signal, "abort").length, 0);
   });
 
-  it("throws the signal's reason, when that fires before or during the pause", async () => {
+  it("throws the signal's reason if the signal fires before or during the pause", async () => {
     const controller = new AbortController();
     const reason = new Error("the caller has left");
     const paused = pause(Infinity, controller.signal);

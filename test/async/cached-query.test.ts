@@ -13,7 +13,7 @@ function counted({ tookMs = 0, fails = false } = {}) {
 }
 
 describe("a cached query", () => {
-  it("runs once for callers within its age, and again from its age on", async () => {
+  it("runs once for callers within the maximum age and again afterwards", async () => {
     const { state, cached } = counted();
     assert.ok(cached.isExpired);
     assert.deepEqual(await Promise.all([cached.read(), cached.read()]), [1, 1]);
@@ -23,7 +23,7 @@ describe("a cached query", () => {
     assert.deepEqual([cached.isExpired, await cached.read()], [true, 2]);
   });
 
-  it("is cached for longer when the query took long", async () => {
+  it("is cached for longer if it took long", async () => {
     const { state, cached } = counted({ tookMs: 200 });
     await cached.read();
     state.nowMs = 200 + 9 * 200 - 1;
@@ -32,7 +32,7 @@ describe("a cached query", () => {
     assert.equal(await cached.read(), 2);
   });
 
-  it("shares a failure as it shares an answer", async () => {
+  it("caches a failure like an answer", async () => {
     const { state, cached } = counted({ fails: true });
     for (const nowMs of [0, 999]) {
       state.nowMs = nowMs;
@@ -44,7 +44,7 @@ describe("a cached query", () => {
     await assert.rejects(again, { message: "run 2" });
   });
 
-  it("runs after what it is to wait for, and never expires meanwhile", async () => {
+  it("runs after the promise that it has to wait for and does not expire until then", async () => {
     const { state, cached } = counted();
     const turn = Promise.withResolvers<void>();
     const answer = cached.read(turn.promise);

@@ -17,7 +17,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe("a numbered buffer", () => {
-  it("has no room at its bound of items, and room one item below", async () => {
+  it("has no room at its bound of items and has room one item below", async () => {
     const buffer = open();
     for (const item of ["a", "b"]) buffer.add(item);
     await buffer.room();
@@ -26,7 +26,7 @@ describe("a numbered buffer", () => {
     assert.deepEqual([buffer.hasRoom, buffer.exceeds(1), buffer.exceeds(2)], [false, true, false]);
   });
 
-  it("has no room at its bound of bytes, and room one byte below", () => {
+  it("has no room at its bound of bytes and has room one byte below", () => {
     const buffer = open();
     buffer.add("x".repeat(9));
     assert.equal(buffer.hasRoom, true);
@@ -34,7 +34,7 @@ describe("a numbered buffer", () => {
     assert.equal(buffer.hasRoom, false);
   });
 
-  it("makes room when items are taken, or when they are acknowledged, as its bound says", async () => {
+  it("has room again when items are taken or when they are acknowledged, depending on its bound", async () => {
     for (const [of, hasRoomOnceTaken] of [
       ["unsent", true],
       ["unacknowledged", false],
@@ -49,7 +49,7 @@ describe("a numbered buffer", () => {
     }
   });
 
-  it("takes as many items as both limits allow, and one item that passes them", () => {
+  it("returns as many items as both limits allow, and a single item even above the limits", () => {
     const buffer = open();
     for (const item of ["aa", "bb", "c", "dddd", "e"]) buffer.add(item);
     assert.deepEqual(buffer.take(2, 9), { firstNumber: 1n, items: ["aa", "bb"], bytes: 4 });
@@ -59,7 +59,7 @@ describe("a numbered buffer", () => {
     assert.deepEqual(buffer.take(), { firstNumber: 6n, items: [], bytes: 0 });
   });
 
-  it("drops items whose numbers were acknowledged before they came", () => {
+  it("drops items whose numbers were acknowledged before the items were added", () => {
     const buffer = open({}, 5n);
     buffer.acknowledge(7n);
     for (const item of ["six", "seven", "eight"]) buffer.add(item);
@@ -67,7 +67,7 @@ describe("a numbered buffer", () => {
     assert.deepEqual([buffer.last, buffer.acknowledged], [8n, 7n]);
   });
 
-  it("discards the items after a number, and numbers the next item after that", () => {
+  it("discards the items after a number and continues with the next number", () => {
     const buffer = open();
     for (const item of ["a", "b", "c"]) buffer.add(item);
     buffer.take(2);
@@ -83,7 +83,7 @@ describe("a numbered buffer", () => {
     assert.equal(buffer.last, 2n);
   });
 
-  it("rejects what waits when it fails, and holds nothing then", async () => {
+  it("rejects all waiting promises and drops its items when it fails", async () => {
     const buffer = open();
     for (const item of ["a", "b", "c"]) buffer.add(item);
     const waiting = [buffer.room(), buffer.flush()];
@@ -94,7 +94,7 @@ describe("a numbered buffer", () => {
     assert.equal(buffer.unsentCount, 0);
   });
 
-  it("holds each item under its number until it is acknowledged, whatever the order of calls", () =>
+  it("keeps each item under its number until the item is acknowledged, for any order of calls", () =>
     fc.assert(
       fc.asyncProperty(
         fc.constantFrom("unsent" as const, "unacknowledged" as const),

@@ -16,13 +16,13 @@ function failing(errors: readonly Error[]) {
 
 const always = () => true;
 
-describe("a delay between tries", () => {
+describe("the delay between tries", () => {
   it("doubles with each failure, up to its maximum", () => {
     const delays = [1, 2, 3, 6, 2_000].map((failures) => backoffMs(failures, { firstMs: 50, maxMs: 1_000 }));
     assert.deepEqual(delays, [50, 100, 200, 1_000, 1_000]);
   });
 
-  it("is shortened at random, by the jitter at most", () => {
+  it("is shortened at random by at most the jitter", () => {
     for (let count = 0; count < 100; count++) {
       const delay = backoffMs(2, { firstMs: 100, maxMs: 5_000, jitter: 0.5 });
       assert.ok(delay > 100 && delay <= 200, String(delay));
@@ -31,7 +31,7 @@ describe("a delay between tries", () => {
 });
 
 describe("a retried call", () => {
-  it("succeeds after transient errors, which are all reported, and their outage once", async () => {
+  it("succeeds after transient errors and reports each error, and the outage once", async () => {
     const errors = [new Error("one"), new Error("two"), new Error("three")];
     const failures: unknown[] = [];
     const outages: unknown[] = [];
@@ -44,7 +44,7 @@ describe("a retried call", () => {
     assert.deepEqual([failures, outages], [errors, errors.slice(0, 1)]);
   });
 
-  it("throws an error that is not transient", async () => {
+  it("throws an error that is not transient at once", async () => {
     const [transient, lasting] = [new Error("transient"), new Error("lasting")];
     const failures: unknown[] = [];
     const onFailure = (error: unknown) => failures.push(error);
@@ -62,7 +62,7 @@ describe("a retried call", () => {
     await assert.rejects(retryWhile(always, failing([error]), { totalMs: 60_000, leastMs: () => 60_001 }), error);
   });
 
-  it("throws the signal's reason when that fires during a delay", async () => {
+  it("throws the signal's reason if the signal fires during a delay", async () => {
     const controller = new AbortController();
     const reason = new Error("the server stops");
     const onFailure = () => controller.abort(reason);
@@ -72,7 +72,7 @@ describe("a retried call", () => {
 });
 
 describe("a retry budget", () => {
-  it("begins anew after a success", () => {
+  it("starts again from the first delay after a success", () => {
     const budget = new RetryBudget(always, { backoff: { firstMs: 50, maxMs: 1_000 } });
     const error = new Error("failed");
     assert.deepEqual([budget.nextDelayMs(error), budget.nextDelayMs(error)], [50, 100]);

@@ -6,8 +6,8 @@ import { takeRounds } from "../../bench/rounds.ts";
 import type { Failure } from "../../bench/rounds.ts";
 import { verdictsOf } from "../../bench/verdicts.ts";
 
-describe("the rounds of the benchmark", () => {
-  it("take measures in turn, and a round of each once", async () => {
+describe("the benchmark", () => {
+  it("runs the measures in turn, each once per round and at most for its own number of rounds", async () => {
     const { told, taken } = await take([measure("one"), measure("two", { roundsMax: 1 }), measure("three")], 2);
     assert.deepEqual(told, [
       "one 1",
@@ -22,7 +22,7 @@ describe("the rounds of the benchmark", () => {
     assert.deepEqual(Object.fromEntries(taken), { one: [1, 2], two: [1], three: [1, 2] });
   });
 
-  it("name a measure that fails, take it no more, and keep what it and the others gave", async () => {
+  it("reports a measure that fails, stops running it, and keeps its earlier results and those of other measures", async () => {
     const measures = [measure("breaks", { failsIn: 2 }), measure("holds", { against: "breaks" })];
     const { told, taken, failures } = await take(measures, 3);
     assert.deepEqual(told, ["breaks 1", "holds 1", "holds 2", "holds 3", "holds closed", "breaks closed"]);
@@ -41,7 +41,7 @@ describe("the rounds of the benchmark", () => {
     );
   });
 
-  it("go on without a measure that cannot be prepared, and compare nothing with it", async () => {
+  it("continues without a measure that cannot be prepared and compares no other measure with it", async () => {
     const measures = [measure("cannot", { failsIn: 0 }), measure("holds", { against: "cannot" })];
     const { told, taken, failures } = await take(measures, 1);
     assert.deepEqual(told, ["holds 1", "holds closed"]);
@@ -54,7 +54,7 @@ describe("the rounds of the benchmark", () => {
     assert.deepEqual(verdictsOf(results), []);
   });
 
-  it("tell of one that cannot be closed, and close the others", async () => {
+  it("reports a measure that cannot be closed and closes the other measures", async () => {
     const { told, failures } = await take([measure("one"), measure("stays", { failsToClose: true })], 1);
     assert.deepEqual(told, ["one 1", "stays 1", "one closed"]);
     assert.deepEqual(failures, [{ measure: "stays", round: null, error: new Error("stays") }]);

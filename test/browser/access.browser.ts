@@ -13,7 +13,7 @@ import { visit } from "./support/visit.ts";
 const SCREENSHOTS = join(import.meta.dirname, "screenshots");
 const LONG = "x".repeat(128);
 
-describe("the console, to everybody", () => {
+describe("the console", () => {
   let stage: Stage;
   /** A fragment for each page. */
   let pages: Record<string, string>;
@@ -47,7 +47,7 @@ describe("the console, to everybody", () => {
     ["light", 360],
     ["dark", 360],
   ] as const) {
-    it(`can be read in ${scheme}, ${width} pixels wide, without scrolling sideways`, async () => {
+    it(`is readable in ${scheme} colors at ${width} pixels without horizontal scrolling`, async () => {
       const viewport = { width, height: width === 360 ? 740 : 900 };
       await using visited = await visit(stage.server.url, { colorScheme: scheme, viewport });
       const { page } = visited;
@@ -61,7 +61,7 @@ describe("the console, to everybody", () => {
     }).timeout(40_000);
   }
 
-  it("has landmarks, one heading for all, headings in order, and a name on every control", async () => {
+  it("has landmarks, one main heading, ordered headings, and a name on every control", async () => {
     await using visited = await visit(stage.server.url);
     const { page } = visited;
     for (const [name, fragment] of Object.entries(pages)) {
@@ -85,7 +85,7 @@ describe("the console, to everybody", () => {
     }
   }).timeout(40_000);
 
-  it("is used by the keyboard alone: to a task, along its tape, to its cancel, and on", async () => {
+  it("can be used with only the keyboard: to a task, along its tape, to its cancel, and back", async () => {
     const { task } = await stage.client.start({ kind: "steady", labels: { test: "keyboard" } });
     await using visited = await visit(`${stage.server.url}/#/tasks?label=test%3Dkeyboard`);
     const { page } = visited;
@@ -123,7 +123,7 @@ describe("the console, to everybody", () => {
     await page.getByRole("heading", { level: 1, name: "Tasks" }).waitFor();
   }).timeout(40_000);
 
-  it("shows where the focus is, and holds it nowhere", async () => {
+  it("marks the focus and never traps it", async () => {
     await using visited = await visit(stage.server.url);
     const { page } = visited;
     for (const [name, fragment] of Object.entries(pages)) {
@@ -148,7 +148,7 @@ describe("the console, to everybody", () => {
     }
   }).timeout(60_000);
 
-  it("wears the colours that it is told to, and remembers which", async () => {
+  it("uses the chosen colors and remembers them", async () => {
     await using visited = await visit(stage.server.url, { colorScheme: "light" });
     const { page } = visited;
     const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);

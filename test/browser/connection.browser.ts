@@ -18,8 +18,8 @@ const UNREACHABLE = /net::ERR_/;
 const STAGE_MS = 60_000;
 const ROW_PX = 28;
 
-describe("a console whose server goes away", () => {
-  it("says so, and goes on with tape and list when it is back, with nothing lost and nothing twice", async () => {
+describe("the console on a lost connection", () => {
+  it("shows the loss and continues tape and list after a restart, without lost or duplicate events", async () => {
     await using stage = await openStage();
     const params = { events: 1_000_000, delay_ms: 5 };
     const { task } = await stage.client.start({ kind: "loud", params, maxAttempts: 3 });
@@ -44,7 +44,7 @@ describe("a console whose server goes away", () => {
     assert.equal(await tapeCount(tape.page), events.length);
   }).timeout(STAGE_MS);
 
-  it("comes back over connections that are cut in the middle of frames, again and again", async () => {
+  it("reconnects repeatedly if connections are cut in the middle of frames", async () => {
     const { server, client } = await sharedStage();
     await using proxy = await startTcpProxy(() => new URL(server.url).host);
     // It runs until it is cancelled, so that its stream is there to be cut however late the page comes.
@@ -67,7 +67,7 @@ describe("a console whose server goes away", () => {
     assert.equal(await phases.getByRole("progressbar").getAttribute("value"), `${progress.current}`);
   }).timeout(STAGE_MS);
 
-  it("notices a server that says nothing any more, though its connection stays open", async () => {
+  it("detects a silent server on an open connection", async () => {
     const { server, client } = await sharedStage();
     await using proxy = await startTcpProxy(() => new URL(server.url).host);
     const { task } = await client.start({ kind: "steady" });
@@ -103,7 +103,7 @@ describe("a console whose server goes away", () => {
     await client.cancel({ taskId: task.taskId });
   }).timeout(STAGE_MS);
 
-  it("notices it too where it asks now and then, and asks over another connection", async () => {
+  it("detects a silent server also on pages that poll, and polls over another connection", async () => {
     const { server } = await sharedStage();
     await using proxy = await startTcpProxy(() => new URL(server.url).host);
     await using visited = await visit(`http://${proxy.address}/#/overview`);
@@ -122,7 +122,7 @@ describe("a console whose server goes away", () => {
     await untilSaid("Live");
   }).timeout(STAGE_MS);
 
-  it("holds no stream while nobody can see it, and has missed nothing when it is seen again", async () => {
+  it("closes its stream while hidden and has missed nothing when shown again", async () => {
     const { server, client } = await sharedStage();
     const { task } = await client.start({ kind: "loud", params: { events: 400, delay_ms: 5 } });
     await using visited = await visit(`${server.url}/#/tasks/${task.taskId}`);
@@ -137,8 +137,8 @@ describe("a console whose server goes away", () => {
   }).timeout(STAGE_MS);
 });
 
-describe("a console of a server that wants a token", () => {
-  it("asks for it, says of a wrong one that it is wrong, keeps the right one in the tab, and forgets it", async () => {
+describe("the console of a server with a token", () => {
+  it("asks for the token, reports a wrong one, keeps the right one in the tab, and forgets it on request", async () => {
     await using stage = await openStage({ SPOOL_TOKEN: "right-token" });
     await stage.client.start({ kind: "echo" });
     await using visited = await visit(`${stage.server.url}/#/tasks?kind=echo`);

@@ -18,7 +18,7 @@ declare global {
 }
 
 describe("an EventSource of a browser", () => {
-  it("that is cut off ten times has each event once, in order, and ends", async () => {
+  it("receives each event once and in order over ten lost connections, and ends", async () => {
     const { server, client } = await sharedStage();
     await using proxy = await startTcpProxy(() => new URL(server.url).host);
     const { task } = await client.start({ kind: "loud", params: { events: EVENTS, ...PACE } });

@@ -24,7 +24,7 @@ describe("a tape of 100,000 events @slow", () => {
     last = EVENTS + 2;
   });
 
-  it("is scrolled through from end to end: the right event at each place, and few rows at a time", async () => {
+  it("can be scrolled from end to end, with the right event at each position and few rows", async () => {
     await using visited = await open(stage, taskId);
     const { page } = visited;
     const list = tapeList(page);
@@ -39,7 +39,7 @@ describe("a tape of 100,000 events @slow", () => {
     assert.equal((await rowsInView(page)).at(-1)!.label, "final");
   }).timeout(40_000);
 
-  it("is scrolled by the wheel without a gap: what is in view is there within a moment", async () => {
+  it("can be scrolled by the wheel without a gap in view", async () => {
     await using visited = await open(stage, taskId);
     const { page } = visited;
     await tapeList(page).hover();
@@ -56,7 +56,7 @@ describe("a tape of 100,000 events @slow", () => {
     assert.ok((await nodesOf(page)) < NODES_MAX);
   }).timeout(40_000);
 
-  it("is summed up and searched to its end", async () => {
+  it("is summarized and searched to its end", async () => {
     await using visited = await open(stage, taskId);
     const { page } = visited;
     await page.getByText("99,991 / 100,000").waitFor();

@@ -10,8 +10,8 @@ const RUNNING = 200;
 const TICKS_PER_SECOND = 100;
 const MEASURED_MS = 3_000;
 
-describe("a console before 200 running tasks", () => {
-  it("shows their progress by one stream", async () => {
+describe("the console with 200 running tasks", () => {
+  it("shows their progress with one stream", async () => {
     const stage = await sharedStage();
     const request = { kind: "steady", params: { delay_ms: 200 }, labels: { test: "many" } };
     const started = await Promise.all(Array.from({ length: RUNNING }, () => stage.client.start(request)));

@@ -4,7 +4,7 @@ import { sharedStage } from "./support/stage.ts";
 import type { Stage } from "./support/stage.ts";
 import { visit } from "./support/visit.ts";
 
-describe("the overview", () => {
+describe("the overview of the console", () => {
   let stage: Stage;
   before(async function () {
     this.timeout(60_000);
@@ -13,7 +13,7 @@ describe("the overview", () => {
     await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
   });
 
-  it("shows how each kind has fared and who runs it, and asks anew by itself, without a stream", async () => {
+  it("shows counts of each kind and the servers and workers, and polls without a stream", async () => {
     await using visited = await visit(`${stage.server.url}/#/overview`);
     const { page } = visited;
     const row = page.getByRole("row").filter({ has: page.getByRole("rowheader", { name: "flaky" }) });
@@ -36,7 +36,7 @@ describe("the overview", () => {
     await page.waitForURL(/#\/tasks\?kind=flaky$/);
   });
 
-  it("draws what began and ended, and draws it anew in other colours and over another time", async () => {
+  it("plots begun and ended tasks, and plots again in other colors and for another period", async () => {
     await using visited = await visit(`${stage.server.url}/#/overview`, { colorScheme: "light" });
     const { page } = visited;
     visited.expect(/willReadFrequently/); // Of the looks below.

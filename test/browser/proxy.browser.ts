@@ -11,11 +11,11 @@ const REFUSED = /403 \(Forbidden\)/;
 describe("the console behind a proxy", () => {
   const CHANGES: [what: string, change: (host: string) => IncomingHttpHeaders, seen: (host: string) => string][] = [
     ["calls the server by its own address", (host) => ({ host }), (host) => `Host: ${host}`],
-    ["calls the server by a name of the proxy's own", () => ({ host: "upstream" }), () => "Host: upstream"],
+    ["calls the server by a name of its own", () => ({ host: "upstream" }), () => "Host: upstream"],
     ["changes Origin", () => ({ origin: "http://proxy.example" }), () => "Origin: http://proxy.example"],
   ];
   for (const [what, change, seen] of CHANGES) {
-    it(`says what is wrong, and how to mend it, where the proxy ${what}`, async () => {
+    it(`shows the problem and the fix if the proxy ${what}`, async () => {
       const { server } = await sharedStage();
       const { host } = new URL(server.url);
       await using proxy = await startHeaderProxy(() => server.url, change(host));
@@ -31,7 +31,7 @@ describe("the console behind a proxy", () => {
     });
   }
 
-  it("shows the tasks where SPOOL_HTTP_ORIGINS names the proxy's origin, as the page says", async () => {
+  it("shows the tasks if SPOOL_HTTP_ORIGINS has the proxy's origin, as the page advises", async () => {
     let url = "";
     await using proxy = await startHeaderProxy(() => url, { host: "127.0.0.1" });
     await using stage = await openStage({ SPOOL_HTTP_ORIGINS: proxy.url });
@@ -41,7 +41,7 @@ describe("the console behind a proxy", () => {
     await visited.page.getByRole("link", { name: "echo", exact: true }).waitFor();
   }).timeout(STAGE_MS);
 
-  it("shows a text where its script cannot be loaded", async () => {
+  it("shows a text if its script cannot be loaded", async () => {
     const { server } = await sharedStage();
     await using visited = await visit(`${server.url}/#/tasks`, { javaScriptEnabled: false });
     await visited.page.getByText("The console is loading. If this text stays").waitFor();

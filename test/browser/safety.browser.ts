@@ -8,7 +8,7 @@ import type { Visit } from "./support/visit.ts";
 
 const [IMAGE, SCRIPT] = ATTACKS;
 
-describe("what a task carries", () => {
+describe("the content of a task", () => {
   let stage: Stage;
   before(async function () {
     this.timeout(60_000);
@@ -16,7 +16,7 @@ describe("what a task carries", () => {
   });
 
   for (const fails of [false, true]) {
-    it(`is shown as text, and never run, where the task ${fails ? "fails" : "succeeds"}`, async () => {
+    it(`is shown as text and never run if the task ${fails ? "fails" : "succeeds"}`, async () => {
       const { task } = await stage.client.start({
         kind: "hostile",
         params: { fails, note: SCRIPT },
@@ -57,7 +57,7 @@ describe("what a task carries", () => {
     });
   }
 
-  it("is text also where somebody else has said it: the reason of a cancel, what is searched for", async () => {
+  it("is shown as text also in the reason of a cancel and in a search", async () => {
     const { task } = await stage.client.start({ kind: "steady" });
     await stage.client.cancel({ taskId: task.taskId, reason: IMAGE });
     await using visited = await visit(`${stage.server.url}/#/tasks/${task.taskId}`);
@@ -74,7 +74,7 @@ describe("what a task carries", () => {
     await assertUntouched(visited);
   });
 
-  it("could not be run if it were taken for more: the page's policy refuses what is not its own", async () => {
+  it("could not run as a script, because the policy of the page refuses foreign scripts", async () => {
     await using visited = await visit(`${stage.server.url}/`);
     const { page } = visited;
     visited.expect(/Content Security Policy|Trusted/);

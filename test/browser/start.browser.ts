@@ -11,7 +11,7 @@ describe("the form that starts a task", () => {
     stage = await sharedStage();
   });
 
-  it("starts what is filled in, and goes to it", async () => {
+  it("starts the task and opens its page", async () => {
     await using visited = await open(stage);
     const { page } = visited;
     await page.getByLabel("Kind").fill("loud");
@@ -35,7 +35,7 @@ describe("the form that starts a task", () => {
     );
   });
 
-  it("offers the kinds that somebody runs", async () => {
+  it("offers the kinds that servers and workers run", async () => {
     await using visited = await open(stage);
     const options = visited.page.locator("#known-kinds option");
     await options.nth(4).waitFor({ state: "attached" });
@@ -43,7 +43,7 @@ describe("the form that starts a task", () => {
     assert.deepEqual(kinds, ["echo", "flaky", "hostile", "loud", "steady"]);
   });
 
-  it("says where params are no JSON, and sends nothing until they are", async () => {
+  it("reports params that are not JSON and cannot be sent until they are", async () => {
     await using visited = await open(stage);
     const { page } = visited;
     const params = page.getByLabel("Params, a JSON object");
@@ -60,7 +60,7 @@ describe("the form that starts a task", () => {
     assert.equal(await page.getByRole("button", { name: "Start", exact: true }).isEnabled(), true);
   });
 
-  it("shows what the server refuses beside the field that it is about", async () => {
+  it("shows a violation that the server reports beside its field", async () => {
     await using visited = await open(stage);
     const { page } = visited;
     visited.expect(/400/);
@@ -83,7 +83,7 @@ describe("the form that starts a task", () => {
     assert.notEqual((await describedBy(visited, "Timeout of an attempt")).trim(), "Empty: without end.");
   });
 
-  it("names what it refuses itself", async () => {
+  it("shows its own violations beside their fields", async () => {
     await using visited = await open(stage);
     const { page } = visited;
     await page.getByLabel("Kind").fill("loud");

@@ -13,7 +13,7 @@ describe("the page of a task", () => {
     stage = await sharedStage();
   });
 
-  it("shows the tape as it is recorded, follows its end until somebody scrolls up, and then the result", async () => {
+  it("shows the tape live, follows its end until the user scrolls up, and then shows the result", async () => {
     const { task } = await stage.client.start({ kind: "loud", params: { events: 150, delay_ms: 15 } });
     await using visited = await visit(urlOf(stage, task.taskId));
     const { page } = visited;
@@ -33,7 +33,7 @@ describe("the page of a task", () => {
     assert.equal(await visited.streamsMax(), 1);
   });
 
-  it("shows an event in full, with what is in a partial opened and closed, and has a link to it", async () => {
+  it("shows an event in full, opens and closes a nested payload, and has a link to the event", async () => {
     const { task } = await stage.client.start({ kind: "loud", params: { events: 40 } });
     await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
     await using visited = await visit(urlOf(stage, task.taskId));
@@ -49,7 +49,7 @@ describe("the page of a task", () => {
     await eventually(async () => assert.equal(await detail.count(), 0));
   });
 
-  it("opens at the event that its URL names", async () => {
+  it("opens at the event of its URL", async () => {
     const { task } = await stage.client.start({ kind: "loud", params: { events: 3_000 } });
     await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
     await using visited = await visit(urlOf(stage, task.taskId, 2_004));
@@ -65,7 +65,7 @@ describe("the page of a task", () => {
     await page.getByRole("region", { name: "Event 17 log" }).waitFor();
   });
 
-  it("shows only what is asked for: by level, by sort, by text", async () => {
+  it("filters events by level, by sort and by text", async () => {
     const { task } = await stage.client.start({ kind: "loud", params: { events: 2_500 } });
     await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
     await using visited = await visit(urlOf(stage, task.taskId));
@@ -88,7 +88,7 @@ describe("the page of a task", () => {
     await tapeList(page).getByRole("option").filter({ hasText: "attempt 1" }).waitFor();
   });
 
-  it("shows what matches as it comes", async () => {
+  it("shows new events that match the filter", async () => {
     const { task } = await stage.client.start({ kind: "loud", params: { events: 1_000_000, delay_ms: 5 } });
     await using visited = await visit(urlOf(stage, task.taskId));
     await visited.page.getByLabel("Show").selectOption("Logs: errors");
@@ -96,7 +96,7 @@ describe("the page of a task", () => {
     await stage.client.cancel({ taskId: task.taskId });
   });
 
-  it("cancels with a reason, which is then on the tape", async () => {
+  it("cancels the task with a reason, which is then on the tape", async () => {
     const { task } = await stage.client.start({ kind: "steady" });
     await using visited = await visit(urlOf(stage, task.taskId));
     const { page } = visited;
@@ -115,7 +115,7 @@ describe("the page of a task", () => {
     assert.equal(await page.getByRole("button", { name: "Cancel", exact: true }).count(), 0);
   });
 
-  it("starts a task like it again", async () => {
+  it("starts the same task again", async () => {
     const labels = { test: "again" };
     const { task } = await stage.client.start({ kind: "loud", params: { events: 3 }, labels, timeoutMs: 60_000 });
     await using visited = await visit(urlOf(stage, task.taskId));
@@ -132,7 +132,7 @@ describe("the page of a task", () => {
     );
   });
 
-  it("tells the attempts apart: when each ran, why the first failed, and the phases of the last", async () => {
+  it("shows each attempt with its time, the error of the first, and the phases of the last", async () => {
     const { task } = await stage.client.start({ kind: "flaky" });
     await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
     await using visited = await visit(urlOf(stage, task.taskId));
@@ -149,7 +149,7 @@ describe("the page of a task", () => {
     await page.getByText("2 of 2").waitFor();
   });
 
-  it("says that there is no such task", async () => {
+  it("reports that a task does not exist", async () => {
     await using visited = await visit(urlOf(stage, "00000000-0000-7000-8000-000000000000"));
     visited.expect(/404/);
     await visited.page.getByRole("alert").getByText("TASK_NOT_FOUND").waitFor();

@@ -12,7 +12,7 @@ describe("the list of tasks", () => {
     stage = await sharedStage();
   });
 
-  it("shows a task when it starts, its progress as it runs, and how it has ended, without being asked", async () => {
+  it("shows the start, the progress and the end of a task live", async () => {
     await using visited = await visit(`${stage.server.url}/#/tasks?label=test%3Dlive`);
     const { page } = visited;
     await page.getByText("There is no such task.").waitFor();
@@ -27,7 +27,7 @@ describe("the list of tasks", () => {
     assert.equal(await row.getByRole("progressbar").count(), 0);
   });
 
-  it("is narrowed down by status, kind and label, each of which is in the URL", async () => {
+  it("is filtered by status, kind and label, which are in the URL", async () => {
     const labels = { test: "filter" };
     await ended(stage, { kind: "echo", labels });
     await ended(stage, { kind: "flaky", labels });
@@ -54,7 +54,7 @@ describe("the list of tasks", () => {
     await page.waitForURL(/#\/tasks$/);
   });
 
-  it("refuses a label that is none, and says what one is", async () => {
+  it("refuses an invalid label and explains the format", async () => {
     await using visited = await visit(`${stage.server.url}/`);
     const { page } = visited;
     await page.getByLabel("Label", { exact: true }).fill("team");
@@ -63,7 +63,7 @@ describe("the list of tasks", () => {
     assert.equal(await page.getByLabel("Label", { exact: true }).getAttribute("aria-invalid"), "true");
   });
 
-  it("opens a task by how its id begins, and lists the tasks where several ids begin so", async () => {
+  it("opens a task by a prefix of its id and lists all tasks if several match", async () => {
     const labels = { test: "prefix" };
     const [first] = await Promise.all(
       [1, 2].map(() => stage.client.start({ kind: "echo", params: { count: 0 }, labels })),
@@ -86,7 +86,7 @@ describe("the list of tasks", () => {
     await page.getByText("No task has an id that begins with ffffffff.").waitFor();
   });
 
-  it("follows a label of a task to the tasks that carry it", async () => {
+  it("links a label of a task to the tasks with that label", async () => {
     await ended(stage, { kind: "echo", labels: { test: "chip" } });
     await using visited = await visit(`${stage.server.url}/`);
     await visited.page.getByRole("link", { name: "test=chip" }).first().click();
@@ -94,7 +94,7 @@ describe("the list of tasks", () => {
     await expectKinds(visited.page, ["echo"]);
   });
 
-  it("has pages, from the newest to the oldest, none of which shows a task of another", async () => {
+  it("has pages from the newest to the oldest task, each task on one page", async () => {
     const labels = { test: "pages" };
     const count = 120;
     const started = await Promise.all(
@@ -123,7 +123,7 @@ describe("the list of tasks", () => {
     await eventually(() => assert.equal(visited.streams().length, 1));
   });
 
-  it("keeps its newest page whole when more start than it holds: Older goes on where it ends", async () => {
+  it("keeps its newest page full if more tasks start than fit, and Older continues at its end", async () => {
     const labels = { test: "overflow" };
     await using visited = await visit(`${stage.server.url}/#/tasks?label=test%3Doverflow`);
     const { page } = visited;
@@ -137,7 +137,7 @@ describe("the list of tasks", () => {
     await eventually(async () => assert.deepEqual(await idsOf(page), ids.slice(0, 10).toReversed()));
   });
 
-  it("fills up again when tasks leave it, which its filter does not take any more", async () => {
+  it("fills up again when tasks no longer match its filter", async () => {
     const labels = { test: "refill" };
     const tasks = await Promise.all(
       Array.from({ length: 80 }, () => stage.client.start({ kind: "steady", params: { delay_ms: 10_000 }, labels })),

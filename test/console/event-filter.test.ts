@@ -17,8 +17,8 @@ const others: SpoolEvent[] = [
   { ...head, type: "unknown" },
 ];
 
-describe("what of a tape is shown", () => {
-  it("is what its sort says: logs from a level on, and each other type", () => {
+describe("the event filter", () => {
+  it("matches the events of its sort: logs from a level on, or one other type", () => {
     const counts = { all: 11, logs: 4, info: 3, warn: 2, error: 1, partial: 1, progress: 1, course: 5 };
     assert.deepEqual(Object.keys(counts), Object.keys(EVENT_SORTS));
     for (const [sort, count] of Object.entries(counts)) {
@@ -27,7 +27,7 @@ describe("what of a tape is shown", () => {
     }
   });
 
-  it("holds the text that is looked for, in whatever case, wherever the event says it", () => {
+  it("finds a text in every field of an event, in any case", () => {
     for (const [text, type] of [
       ["a warn LINE", "log"],
       ["ECHO", "started"],
@@ -46,8 +46,8 @@ describe("what of a tape is shown", () => {
   });
 });
 
-describe("an event in a list", () => {
-  it("is one line of at most 300 characters and an ellipsis, whatever it carries", () => {
+describe("the line of an event", () => {
+  it("has at most 300 characters and an ellipsis, for any event", () => {
     const message = "x".repeat(10_000);
     assert.equal(eventLine({ ...head, type: "log", level: "INFO", message }).text.length, 301);
     for (const event of [...logs, ...others]) assert.notEqual(eventLine(event).text, "");

@@ -5,7 +5,7 @@ import type { Route } from "../../src/console/route.ts";
 import { TASK_STATUSES } from "../../src/domain/task.ts";
 
 describe("a route of the console", () => {
-  it("comes out of its URL as it went in, whatever kinds and labels hold", () => {
+  it("is the same after it was written to a URL and parsed, for any kinds and labels", () => {
     const text = fc.string({ unit: "grapheme", minLength: 1 });
     const labelKey = fc.stringMatching(/^[A-Za-z0-9._/-]{1,12}$/).filter((key) => key !== "__proto__");
     const labels = fc.array(fc.tuple(labelKey, text), { maxLength: 3 }).map((entries): Record<string, string> => {
@@ -24,7 +24,7 @@ describe("a route of the console", () => {
     fc.assert(fc.property(route, (wanted) => assert.deepEqual(parseRoute(formatRoute(wanted)), wanted)));
   });
 
-  it("is the list where there is none, and unknown where it is nobody's", () => {
+  it("is the list for an empty fragment and unknown for a fragment of no page", () => {
     const list = { page: "tasks", filter: NO_FILTER, pageToken: "" };
     for (const fragment of ["", "#", "#/", "#/tasks", "#/tasks/"]) assert.deepEqual(parseRoute(fragment), list);
     for (const fragment of ["#/elsewhere", "#/tasks/a/b", "#/start/a"]) {
@@ -32,7 +32,7 @@ describe("a route of the console", () => {
     }
   });
 
-  it("passes over what it cannot read", () => {
+  it("ignores invalid parameters", () => {
     assert.deepEqual(parseRoute("#/tasks?status=odd&status=failed&label=none&label==x"), {
       page: "tasks",
       filter: { statuses: ["failed"], kinds: [], labels: {} },
@@ -44,8 +44,8 @@ describe("a route of the console", () => {
   });
 });
 
-describe("a label as it is typed", () => {
-  it("is a key and a value, which may hold a = too", () => {
+describe("a typed label", () => {
+  it("is parsed as a key and a value, and the value may contain =", () => {
     assert.deepEqual(parseLabel("team=a=b"), ["team", "a=b"]);
     assert.deepEqual(parseLabel(" team = search "), ["team", "search"]);
     assert.deepEqual(parseLabel("team="), ["team", ""]);
@@ -53,10 +53,10 @@ describe("a label as it is typed", () => {
   });
 });
 
-describe("the beginning of a task id", () => {
+describe("a prefix of a task id", () => {
   const ID = "01934c1e-6f0a-7c3e-9d55-1f1f5b0e7a11";
 
-  it("has 8 to 35 characters of an id", () => {
+  it("is accepted with 8 to 35 characters of an id", () => {
     for (let length = 0; length <= ID.length; length++) {
       assert.equal(isTaskIdPrefix(ID.slice(0, length)), length >= 8 && length <= 35, `${length}`);
       assert.equal(isTaskIdPrefix(ID.slice(0, length).toUpperCase()), length >= 8 && length <= 35, `${length}`);
@@ -64,7 +64,7 @@ describe("the beginning of a task id", () => {
     assert.equal(isTaskId(ID), true);
   });
 
-  it("is nothing that cannot begin one", () => {
+  it("is refused if no task id can begin with it", () => {
     for (const text of ["01934c1ex", "01934c1e6f0a", "hello-world", `${ID}0`]) {
       assert.deepEqual([isTaskIdPrefix(text), isTaskId(text)], [false, false], text);
     }

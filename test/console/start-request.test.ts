@@ -3,8 +3,8 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import { EMPTY_FIELDS, paramsProblem, readFields } from "../../src/console/start/start-request.ts";
 import { sortViolations } from "../../src/console/start/violations.ts";
 
-describe("what is typed into a start", () => {
-  it("becomes a request, with the timeout in its unit and without what was left empty", () => {
+describe("the form that starts a task", () => {
+  it("becomes a request with the timeout in its unit and without empty fields", () => {
     const { request } = readFields({
       ...EMPTY_FIELDS,
       kind: " echo ",
@@ -29,7 +29,7 @@ describe("what is typed into a start", () => {
     assert.equal(readFields({ ...EMPTY_FIELDS, kind: "echo", params: " " }).request?.timeout, undefined);
   });
 
-  it("is refused, field by field, where it could not be sent as it was meant", () => {
+  it("names each invalid field", () => {
     const twice = [
       { key: "a", value: "1" },
       { key: "a", value: "2" },
@@ -47,15 +47,15 @@ describe("what is typed into a start", () => {
     );
   });
 
-  it("must be an object of JSON", () => {
+  it("accepts only a JSON object as params", () => {
     for (const wrong of ["{", "1", "null", "[]", '"x"', "{'a': 1}", '{"a": 1e999}', '{"\\ud800": 1}', '["\\ud800"]'])
       assert.match(paramsProblem(wrong)!, /^must /);
     for (const right of ["", "{}", '{"a": [1]}']) assert.equal(paramsProblem(right), null);
   });
 });
 
-describe("what the server refuses", () => {
-  it("is shown at the field that it is about, under its own name where that says more", () => {
+describe("a violation that the server reports", () => {
+  it("is shown at its field of the form, with the full name of a nested field", () => {
     const refuse = (field: string) => ({ field, description: "no" });
     assert.deepEqual(
       sortViolations(["kind", "params", "params.count", 'labels["a"]', "paramsx", "retry_policy.jitter"].map(refuse)),

@@ -6,7 +6,7 @@ import { eventually } from "../support/eventually.ts";
 const LAST = 100_000;
 
 describe("the pages of a tape", () => {
-  it("are read where they are looked at, and each once", async () => {
+  it("are read when they come into view, and each page once", async () => {
     const { pages, reads } = open();
     using _ = pages;
     pages.want(1, 30, LAST);
@@ -18,7 +18,7 @@ describe("the pages of a tape", () => {
     assert.deepEqual(reads.slice(1), [[BLOCK_EVENTS + 1, BLOCK_EVENTS]]);
   });
 
-  it("are read on where an answer holds less than was asked for, and to the end of the tape", async () => {
+  it("are read to the end of the tape if an answer has fewer events than requested", async () => {
     const { pages, reads } = open({ answerMax: 70 });
     using _ = pages;
     pages.want(1, 20, 150);
@@ -29,7 +29,7 @@ describe("the pages of a tape", () => {
     );
   });
 
-  it("are not many: those that were looked at long ago are forgotten, and read again", async () => {
+  it("are dropped when many other pages have been in view since, and are read again later", async () => {
     const { pages, reads } = open();
     using _ = pages;
     for (let block = 0; block < 100; block++) {
@@ -46,7 +46,7 @@ describe("the pages of a tape", () => {
     assert.equal(reads.length, 101);
   });
 
-  it("stop reading what nobody looks at any more", async () => {
+  it("are no longer read when they leave the view", async () => {
     const held = Promise.withResolvers<void>();
     const aborted: number[] = [];
     using pages = new TapePages(
@@ -65,7 +65,7 @@ describe("the pages of a tape", () => {
     assert.equal(pages.get(1), undefined);
   });
 
-  it("are asked for again when they could not be read", async () => {
+  it("are requested again after a failed read", async () => {
     let isDown = true;
     using pages = new TapePages(
       (fromSeq, limit) => (isDown ? Promise.reject(new Error("down")) : Promise.resolve(events(fromSeq, limit))),
@@ -76,7 +76,7 @@ describe("the pages of a tape", () => {
     await eventually(() => assert.ok(pages.get(1)));
   });
 
-  it("take what has come otherwise, event by event, and need not read it", () => {
+  it("are not read if their events arrived by the stream", () => {
     const { pages, reads } = open();
     using _ = pages;
     for (let seq = 1; seq <= 300; seq++) pages.put(events(seq, 1));

@@ -4,8 +4,8 @@ import { BEGUN_BEFORE, PHASES_MAX, TapeSummary } from "../../src/console/tape/ta
 
 const ERROR = { reason: "NOT_YET", message: "later" };
 
-describe("what a tape comes to", () => {
-  it("has each attempt with its phases, from when to when, and the outcome", () => {
+describe("the summary of a tape", () => {
+  it("has each attempt and each phase with its start and end, and the outcome", () => {
     const summary = summaryOf([
       { type: "started", kind: "k", attempt: 1 },
       { type: "progress", phase: "read", current: 1, total: 2 },
@@ -26,7 +26,7 @@ describe("what a tape comes to", () => {
     assert.deepEqual(summary.outcome, { status: "succeeded", result: { done: true } });
   });
 
-  it("ends an attempt of which nobody told the end with the next one's beginning", () => {
+  it("ends an attempt without an end at the start of the next attempt", () => {
     const { attempts } = summaryOf([
       { type: "started", kind: "k", attempt: 1 },
       { type: "started", kind: "k", attempt: 2 },
@@ -37,7 +37,7 @@ describe("what a tape comes to", () => {
     );
   });
 
-  it("has phases also where it does not begin with the first event", () => {
+  it("has the phases of an attempt that began before the first event in memory", () => {
     const { attempts, phases } = summaryOf([
       { type: "log", level: "INFO", message: "in the middle" },
       { type: "progress", phase: "read", current: 7, total: 9 },
@@ -50,7 +50,7 @@ describe("what a tape comes to", () => {
     assert.equal(phases[0]!.attempt, BEGUN_BEFORE);
   });
 
-  it("keeps so many phases and says that there are more", () => {
+  it("has a limited number of phases and reports if there are more", () => {
     const phases = (count: number) =>
       summaryOf(
         Array.from({ length: count }, (_, index) => {

@@ -9,7 +9,7 @@ const NEWEST = { filter: NO_FILTER, isNewest: true, max: 3 };
 const OLDER = { ...NEWEST, isNewest: false };
 
 describe("the rows of a list", () => {
-  it("are newest first, at most so many, and say when some have fallen off", () => {
+  it("are newest first, limited in number, and report if rows were cut off", () => {
     const first = mergeRows([], [row("2"), row("1")], NEWEST);
     assert.deepEqual(idsOf(first.rows), ["2", "1"]);
     assert.equal(first.hasOverflow, false);
@@ -18,20 +18,20 @@ describe("the rows of a list", () => {
     assert.equal(next.hasOverflow, true);
   });
 
-  it("take no task that is older than a full page, and none that is new on a page of older ones", () => {
+  it("exclude tasks older than a full newest page, and new tasks on a page of older tasks", () => {
     const { rows } = mergeRows([], [row("4"), row("3"), row("2")], NEWEST);
     assert.deepEqual(mergeRows(rows, [row("1")], NEWEST), { rows, hasOverflow: false });
     assert.deepEqual(mergeRows(rows, [row("5")], OLDER), { rows, hasOverflow: false });
   });
 
-  it("keep what is newer of a task, however late the older comes", () => {
+  it("keep the newer state of a task if an older state arrives later", () => {
     const { rows } = mergeRows([], [row("1", { lastSeq: 5n, status: "succeeded" })], NEWEST);
     assert.equal(mergeRows(rows, [row("1", { lastSeq: 4n })], NEWEST).rows, rows);
     const changed = mergeRows(rows, [row("1", { lastSeq: 5n, status: "succeeded" })], OLDER).rows;
     assert.deepEqual(changed, rows);
   });
 
-  it("lose a task that the filter does not take any more", () => {
+  it("exclude a task that no longer matches the filter", () => {
     const bounds = { ...NEWEST, filter: { ...NO_FILTER, statuses: ["running" as const] } };
     const { rows } = mergeRows([], [row("1"), row("2")], bounds);
     assert.deepEqual(idsOf(mergeRows(rows, [row("1", { lastSeq: 2n, status: "failed" })], bounds).rows), ["2"]);

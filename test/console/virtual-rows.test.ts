@@ -6,7 +6,7 @@ const VIEW_PX = 560;
 const counts = fc.oneof(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 50_000_000 }));
 
 describe("the window on a long list", () => {
-  it("covers the view from edge to edge, at any place of a list of any length, with few rows", () => {
+  it("covers the whole view with few rows, at any position of a list of any length", () => {
     fc.assert(
       fc.property(counts, fc.double({ min: 0, max: 1, noNaN: true }), (count, share) => {
         const { heightPx } = windowOf(count, { scrollPx: 0, viewPx: VIEW_PX });
@@ -19,7 +19,7 @@ describe("the window on a long list", () => {
     );
   });
 
-  it("reaches the last row by scrolling to the end", () => {
+  it("contains the last row after scrolling to the end", () => {
     fc.assert(
       fc.property(counts, (count) => {
         const { heightPx } = windowOf(count, { scrollPx: 0, viewPx: VIEW_PX });
@@ -33,7 +33,7 @@ describe("the window on a long list", () => {
     );
   });
 
-  it("is brought to any row", () => {
+  it("can be scrolled to any row", () => {
     fc.assert(
       fc.property(counts, fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), (count, share) => {
         const index = Math.floor(count * share);

@@ -18,7 +18,7 @@ export function attemptContract(endpoint: () => Endpoint): void {
     assert.deepEqual([status, error?.reason], ["failed", "DEADLINE_EXCEEDED"]);
   });
 
-  it("a failed attempt is tried again as often as was asked", async () => {
+  it("a failed attempt is retried up to the requested number of attempts", async () => {
     const first = endpoint().stage.actor();
     const second = endpoint().stage.actor(first.params.key, 2);
     const { task } = await endpoint().start({ kind: "stage", params: first.params, maxAttempts: 2 });
@@ -35,7 +35,7 @@ export function attemptContract(endpoint: () => Endpoint): void {
     assert.deepEqual(tape[3]!.body, { status: "succeeded", result: { attempt: 2 } });
   });
 
-  it("the retry policy that was asked for is the task's, and the default is what was left out", async () => {
+  it("a task has the requested retry policy, with defaults for omitted fields", async () => {
     const extreme = (end: 0 | 1): RetryPolicy => ({
       initialBackoffMs: RETRY_BOUNDS.initialBackoffMs[end],
       maxBackoffMs: RETRY_BOUNDS.maxBackoffMs[end],
@@ -53,7 +53,7 @@ export function attemptContract(endpoint: () => Endpoint): void {
     }
   });
 
-  it("the policy decides when the next attempt is due", async () => {
+  it("the retry policy decides when the next attempt is due", async () => {
     const HOUR_MS = 3_600_000;
     const actor = endpoint().stage.actor();
     const retryPolicy = { initialBackoffMs: HOUR_MS, maxBackoffMs: HOUR_MS, jitter: 0 };
@@ -69,7 +69,7 @@ export function attemptContract(endpoint: () => Endpoint): void {
     await endpoint().cancel(taskId);
   });
 
-  it("a task whose deadline has passed never runs, and a start of it that is sent again finds it", async () => {
+  it("a task whose deadline has passed never runs, and a repeated start finds the task", async () => {
     const start = { kind: "echo", requestId: crypto.randomUUID(), deadlineAt: new Date(Date.now() - 1_000) };
     const { task } = await endpoint().start(start);
     assert.deepEqual([task.status, task.deadlineAt, task.attemptDeadlineAt], ["pending", start.deadlineAt, null]);
@@ -81,7 +81,7 @@ export function attemptContract(endpoint: () => Endpoint): void {
     assert.deepEqual([again.task.taskId, again.alreadyStarted], [task.taskId, true]);
   });
 
-  it("a deadline ends a running task, whatever attempts it has left", async () => {
+  it("a deadline ends a running task even if attempts are left", async () => {
     // A machine that is too slow to run it in time ends it too; then it is given more.
     for (let aheadMs = 500; ; aheadMs *= 2) {
       const actor = endpoint().stage.actor();
@@ -97,7 +97,7 @@ export function attemptContract(endpoint: () => Endpoint): void {
     }
   });
 
-  it("a task says when its attempt is ended, by its timeout or with the task, while one runs", async () => {
+  it("a running task has the deadline of its attempt, from the timeout or the deadline of the task", async () => {
     const timeoutMs = 60_000;
     const soon = new Date(Date.now() + 30_000);
     const farthest = new Date(Date.now() + DEADLINE_AHEAD_MS_MAX);

@@ -9,8 +9,8 @@ import { sessionContract } from "./session-contract.ts";
 import { tapeContract } from "./tape-contract.ts";
 import { taskContract } from "./task-contract.ts";
 
-/** Every way in. What docs/guarantees.md promises holds at each. */
-const DOORS = {
+/** All endpoints. The promises of docs/guarantees.md hold at each of them. */
+const ENDPOINTS = {
   "the engine": openEngineEndpoint,
   gRPC: openGrpcEndpoint,
   "gRPC-Web": openGrpcWebEndpoint,
@@ -20,17 +20,17 @@ const DOORS = {
   "the client, with a worker": openWorkerEndpoint,
 };
 
-for (const [name, open] of Object.entries(DOORS)) {
-  describe(`at the endpoint of ${name}`, () => {
+for (const [name, open] of Object.entries(ENDPOINTS)) {
+  describe(`through ${name},`, () => {
     let endpoint: Endpoint;
     before(async () => {
       endpoint = await open();
     });
     after(() => endpoint?.[Symbol.asyncDispose]());
 
-    describe("tape", () => tapeContract(() => endpoint));
-    describe("task", () => taskContract(() => endpoint));
-    describe("tasks", () => followContract(() => endpoint));
-    if (open !== openWorkerEndpoint) describe("session", () => sessionContract(() => endpoint));
+    tapeContract(() => endpoint);
+    taskContract(() => endpoint);
+    followContract(() => endpoint);
+    if (open !== openWorkerEndpoint) sessionContract(() => endpoint);
   });
 }

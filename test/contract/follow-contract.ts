@@ -5,7 +5,7 @@ import { wholeTape } from "./tape-contract.ts";
 
 /** What docs/guarantees.md promises of a stream over many tasks, at every endpoint. */
 export function followContract(endpoint: () => Endpoint): void {
-  it("gives every event of every task once and in order, of tasks that start later too", async () => {
+  it("a stream over many tasks delivers every event once and in order, also of tasks that start later", async () => {
     const labels = { team: crypto.randomUUID() };
     const before = await startEchoes(endpoint(), 2, labels);
     const news = endpoint().followTasks({ labels, fromStart: true })[Symbol.asyncIterator]();
@@ -19,7 +19,7 @@ export function followContract(endpoint: () => Endpoint): void {
     assert.equal(tapes.size, 4);
   });
 
-  it("comes back with its cursor after any frame, and has missed and repeated nothing", async () => {
+  it("a stream over many tasks resumes with the cursor of any frame and misses and repeats nothing", async () => {
     const labels = { team: crypto.randomUUID() };
     const tapes = new Map<string, EndpointEvent[]>();
     const taskIds = await startEchoes(endpoint(), 5, labels);
@@ -38,7 +38,7 @@ export function followContract(endpoint: () => Endpoint): void {
     for (const taskId of taskIds.slice(0, 5)) assert.deepEqual(tapes.get(taskId), await wholeTape(endpoint(), taskId));
   });
 
-  it("begins with what is recorded after its first frame, where it is not asked for the start", async () => {
+  it("a stream over many tasks starts after its first frame unless the start is requested", async () => {
     const labels = { team: crypto.randomUUID() };
     const [before] = await startEchoes(endpoint(), 1, labels);
     await endpoint().result({ taskId: before!, waitMs: 10_000 });
@@ -51,7 +51,7 @@ export function followContract(endpoint: () => Endpoint): void {
     assert.deepEqual([...tapes.keys()], [after]);
   });
 
-  it("tells of tasks as they stand, with the latest progress of those that run", async () => {
+  it("a stream over many tasks returns the state of tasks, with the latest progress of running tasks", async () => {
     const labels = { team: crypto.randomUUID() };
     const actor = endpoint().stage.actor();
     const news = endpoint().followTasks({ labels, view: "tasks" })[Symbol.asyncIterator]();
@@ -75,7 +75,7 @@ export function followContract(endpoint: () => Endpoint): void {
     await news.return?.();
   });
 
-  it("is refused a cursor of another filter, by name", async () => {
+  it("a stream over many tasks is refused for a cursor of another filter, and the error names the field", async () => {
     const labels = { team: crypto.randomUUID() };
     const news = endpoint().followTasks({ labels })[Symbol.asyncIterator]();
     const cursor = await readOn(news, new Map(), () => true);

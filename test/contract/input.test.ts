@@ -34,19 +34,31 @@ const REFUSED: readonly [string, DescMethod, Record<string, unknown>, string, st
   ["params over the bound", startTask, echoWith("x".repeat(PARAMS_BYTES_MAX)), "INVALID_ARGUMENT", "params"],
   ["NUL in a label", startTask, { kind: "echo", labels: { a: "\0" } }, "INVALID_ARGUMENT", `labels["a"]`],
   ["NUL in a request_id", startTask, { kind: "echo", requestId: "a\0" }, "INVALID_ARGUMENT", "request_id"],
-  ["a first wait of none", startTask, policy({ initialBackoff: {} }), "INVALID_ARGUMENT", `${POLICY}.initial_backoff`],
-  ["a wait past 30 days", startTask, policy({ maxBackoff: DAYS_30 }), "INVALID_ARGUMENT", `${POLICY}.max_backoff`],
+  [
+    "an initial backoff of 0",
+    startTask,
+    policy({ initialBackoff: {} }),
+    "INVALID_ARGUMENT",
+    `${POLICY}.initial_backoff`,
+  ],
+  [
+    "a maximum backoff past 30 days",
+    startTask,
+    policy({ maxBackoff: DAYS_30 }),
+    "INVALID_ARGUMENT",
+    `${POLICY}.max_backoff`,
+  ],
   ["a multiplier below 1", startTask, policy({ backoffMultiplier: 0.99 }), "INVALID_ARGUMENT", MULTIPLIER],
   ["a multiplier past 100", startTask, policy({ backoffMultiplier: 100.01 }), "INVALID_ARGUMENT", MULTIPLIER],
-  ["a multiplier that is no number", startTask, policy({ backoffMultiplier: NaN }), "INVALID_ARGUMENT", MULTIPLIER],
-  ["an endless multiplier", startTask, policy({ backoffMultiplier: Infinity }), "INVALID_ARGUMENT", MULTIPLIER],
+  ["a multiplier that is not a number", startTask, policy({ backoffMultiplier: NaN }), "INVALID_ARGUMENT", MULTIPLIER],
+  ["an infinite multiplier", startTask, policy({ backoffMultiplier: Infinity }), "INVALID_ARGUMENT", MULTIPLIER],
   ["a jitter below 0", startTask, policy({ jitter: -0.01 }), "INVALID_ARGUMENT", `${POLICY}.jitter`],
   ["a jitter past 1", startTask, policy({ jitter: 1.01 }), "INVALID_ARGUMENT", `${POLICY}.jitter`],
-  ["a jitter that is no number", startTask, policy({ jitter: NaN }), "INVALID_ARGUMENT", `${POLICY}.jitter`],
+  ["a jitter that is not a number", startTask, policy({ jitter: NaN }), "INVALID_ARGUMENT", `${POLICY}.jitter`],
   ["101 attempts", startTask, { kind: "echo", maxAttempts: 101 }, "INVALID_ARGUMENT", "max_attempts"],
   ["a deadline past 732 days", startTask, { kind: "echo", deadlineAt: TOO_LATE }, "INVALID_ARGUMENT", "deadline_at"],
   [
-    "a deadline at its run_at",
+    "a deadline equal to its run_at",
     startTask,
     { kind: "echo", runAt: TOMORROW, deadlineAt: TOMORROW },
     "INVALID_ARGUMENT",
@@ -59,12 +71,18 @@ const REFUSED: readonly [string, DescMethod, Record<string, unknown>, string, st
   ["a limit of 1,001", getEvents, { taskId: TASK_ID, limit: 1_001 }, "INVALID_ARGUMENT", "limit"],
   ["a wait of 61 s", getEvents, { taskId: TASK_ID, wait: { seconds: 61n } }, "INVALID_ARGUMENT", "wait"],
   ["a wait of 61 s for a result", getResult, { taskId: TASK_ID, wait: { seconds: 61n } }, "INVALID_ARGUMENT", "wait"],
-  ["a made-up page token", listTasks, { pageToken: "bm9uc2Vuc2U" }, "INVALID_ARGUMENT", "page_token"],
-  ["a prefix of 7", listTasks, { taskIdPrefix: TASK_ID.slice(0, 7) }, "INVALID_ARGUMENT", "task_id_prefix"],
-  ["a prefix of 37", listTasks, { taskIdPrefix: `${TASK_ID}0` }, "INVALID_ARGUMENT", "task_id_prefix"],
-  ["a prefix of no id", listTasks, { taskIdPrefix: "018f3a5c7b1e" }, "INVALID_ARGUMENT", "task_id_prefix"],
+  ["an invalid page token", listTasks, { pageToken: "bm9uc2Vuc2U" }, "INVALID_ARGUMENT", "page_token"],
+  ["a prefix of 7 characters", listTasks, { taskIdPrefix: TASK_ID.slice(0, 7) }, "INVALID_ARGUMENT", "task_id_prefix"],
+  ["a prefix of 37 characters", listTasks, { taskIdPrefix: `${TASK_ID}0` }, "INVALID_ARGUMENT", "task_id_prefix"],
+  ["a prefix that no task id has", listTasks, { taskIdPrefix: "018f3a5c7b1e" }, "INVALID_ARGUMENT", "task_id_prefix"],
   ["a page of 1,001 tasks", listTasks, { pageSize: 1_001 }, "INVALID_ARGUMENT", "page_size"],
-  ["an endless reason", cancelTask, { taskId: TASK_ID, reason: "x".repeat(1_025) }, "INVALID_ARGUMENT", "reason"],
+  [
+    "a reason of 1,025 characters",
+    cancelTask,
+    { taskId: TASK_ID, reason: "x".repeat(1_025) },
+    "INVALID_ARGUMENT",
+    "reason",
+  ],
 ];
 
 const REFUSED_STREAMS: typeof REFUSED = [
@@ -89,7 +107,7 @@ const REFUSED_STREAMS: typeof REFUSED = [
   ],
 ];
 
-describe("bad input at the gRPC endpoint is refused with a code, a reason and the field", () => {
+describe("the gRPC endpoint", () => {
   let served: Served;
   let wire: ReturnType<typeof openWire>;
   before(async () => {
@@ -102,18 +120,18 @@ describe("bad input at the gRPC endpoint is refused with a code, a reason and th
   });
 
   for (const [what, method, request, reason, field] of REFUSED) {
-    it(`${method.name}: ${what}`, async () => {
+    it(`refuses ${method.name} with ${what}, and names reason and field`, async () => {
       await assertRefused(wire.unary(method, request), reason, field);
     });
   }
 
   for (const [what, method, request, reason, field] of REFUSED_STREAMS) {
-    it(`${method.name}: ${what}`, async () => {
+    it(`refuses ${method.name} with ${what}, and names reason and field`, async () => {
       await assertRefused(Array.fromAsync(wire.stream(method, request)), reason, field);
     });
   }
 
-  it("an event, or a result, over its bound is refused to the code, and nothing of it is on the tape", async () => {
+  it("rejects an event or a result over its bound in the code of the task, and the tape has none of it", async () => {
     const actor = served.stage.actor();
     const { task } = await wire.unary(startTask, { kind: "stage", params: actor.params });
     const running = await actor.enter();

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { hostname } from "node:os";
 import type { Endpoint } from "./endpoint.ts";
 
-/** What every endpoint tells of those who run the tasks. */
+/** What every endpoint reports about servers and workers. */
 export function sessionContract(endpoint: () => Endpoint): void {
-  it("says who runs what, how much of it, and how lately it said that it lives", async () => {
+  it("a session lists its host, process, kinds, slots, and the time of its last renewal", async () => {
     const { sessions, hasMore } = await endpoint().sessions();
     assert.equal(hasMore, false);
     assert.equal(sessions.length, 1);
@@ -15,7 +15,7 @@ export function sessionContract(endpoint: () => Endpoint): void {
     assert.ok(startedAt <= seenAt && seenAt < expiresAt);
   });
 
-  it("counts what runs under each", async () => {
+  it("a session counts its running tasks", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     await actor.enter();

@@ -5,7 +5,7 @@ import type { Endpoint, EndpointEvent } from "./endpoint.ts";
 
 /** What docs/guarantees.md promises of a tape, at every endpoint. */
 export function tapeContract(endpoint: () => Endpoint): void {
-  it("has every event of a task that succeeds, numbered 1, 2, 3, …, the final one last", async () => {
+  it("a tape has every event of a succeeded task, numbered 1, 2, 3, …, with final at the end", async () => {
     const { task } = await endpoint().start({ kind: "echo", params: { count: 5 } });
     const tape = await collect(endpoint().follow({ taskId: task.taskId }));
     assert.deepEqual(
@@ -19,7 +19,7 @@ export function tapeContract(endpoint: () => Endpoint): void {
     assert.deepEqual(tape[7]!.body, { status: "succeeded", result: { echoed: 5 } });
   });
 
-  it("tells a follower of each event while the task runs, and ends by itself after final", async () => {
+  it("a follower receives each event while the task runs, and its stream ends after final", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const running = await actor.enter();
@@ -34,21 +34,21 @@ export function tapeContract(endpoint: () => Endpoint): void {
     assert.equal((await follower.next()).done, true);
   });
 
-  it("gives a follower that comes back exactly what it missed", async () => {
+  it("a follower that reconnects receives exactly the events that it missed", async () => {
     const { task } = await endpoint().start({ kind: "echo", params: { count: 5 } });
     const seen = await collect(take(2, endpoint().follow({ taskId: task.taskId })));
     const rest = await collect(endpoint().follow({ taskId: task.taskId, fromSeq: seen.at(-1)!.seq + 1n }));
     assert.deepEqual([...seen, ...rest], await wholeTape(endpoint(), task.taskId));
   });
 
-  it("replays identically after the end, to followers and pages alike", async () => {
+  it("a tape is identical after the end, for followers and pages", async () => {
     const { task } = await endpoint().start({ kind: "echo", params: { count: 4 } });
     const live = await collect(endpoint().follow({ taskId: task.taskId }));
     assert.deepEqual(await collect(endpoint().follow({ taskId: task.taskId })), live);
     assert.deepEqual(await wholeTape(endpoint(), task.taskId), live);
   });
 
-  it("gives the tail alone from a seq, inclusive; 0 and 1 mean the same", async () => {
+  it("a follower from a seq receives that event and the later ones; 0 and 1 mean the same", async () => {
     const taskId = await finishedEcho(endpoint(), 4);
     assert.deepEqual(seqs(await collect(endpoint().follow({ taskId, fromSeq: 5n }))), [5n, 6n, 7n]);
     assert.deepEqual(seqs((await endpoint().events({ taskId, fromSeq: 6n })).events), [6n, 7n]);
@@ -58,13 +58,13 @@ export function tapeContract(endpoint: () => Endpoint): void {
     );
   });
 
-  it("ends a follower past the end of a finished tape at once, with no event", async () => {
+  it("a follower past the end of a finished tape ends at once without an event", async () => {
     const taskId = await finishedEcho(endpoint(), 1);
     assert.deepEqual(await collect(endpoint().follow({ taskId, fromSeq: 5n })), []);
     assert.deepEqual(await collect(endpoint().follow({ taskId, fromSeq: 9_999n })), []);
   });
 
-  it("refuses a follower past the end of a tape that goes on, and names its last event", async () => {
+  it("a follower past the end of an unfinished tape is refused, and the error names the last event", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const { taskId } = task;
@@ -87,7 +87,7 @@ export function tapeContract(endpoint: () => Endpoint): void {
     assert.deepEqual(seqs(await next), [3n]);
   });
 
-  it("refuses a follower past the start of a tape that has not begun", async () => {
+  it("a follower past the start of an empty tape is refused", async () => {
     const { task } = await endpoint().start({ kind: "echo", runAt: new Date(Date.now() + 3_600_000) });
     const { taskId } = task;
     const following = collect(endpoint().follow({ taskId, fromSeq: 2n }));
@@ -97,7 +97,7 @@ export function tapeContract(endpoint: () => Endpoint): void {
     assert.deepEqual(seqs(await first), [1n]);
   });
 
-  it("pages visit every event once, three at a time", async () => {
+  it("pages of three events visit every event once", async () => {
     const taskId = await finishedEcho(endpoint(), 8);
     const pages: EndpointEvent[][] = [];
     for (let fromSeq = 1n; ;) {
@@ -114,20 +114,20 @@ export function tapeContract(endpoint: () => Endpoint): void {
     assertGapless(pages.flat());
   });
 
-  it("answers a page with limit and from_seq together, and what lies behind it", async () => {
+  it("a page with limit and from_seq reports the next seq, the last seq and whether there is more", async () => {
     const taskId = await finishedEcho(endpoint(), 8);
     const page = await endpoint().events({ taskId, fromSeq: 4n, limit: 2 });
     assert.deepEqual(seqs(page.events), [4n, 5n]);
     assert.deepEqual([page.nextFromSeq, page.lastSeq, page.hasMore, page.status], [6n, 11n, true, "succeeded"]);
   });
 
-  it("a page past the end is empty and leaves the cursor where it is", async () => {
+  it("a page past the end is empty and leaves the cursor unchanged", async () => {
     const taskId = await finishedEcho(endpoint(), 1);
     const page = await endpoint().events({ taskId, fromSeq: 9_999n });
     assert.deepEqual([page.events, page.nextFromSeq, page.hasMore], [[], 9_999n, false]);
   });
 
-  it("a caught-up page is empty, at once, while the task runs", async () => {
+  it("a page at the end of the tape of a running task is returned at once and empty", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     await actor.enter();
@@ -143,13 +143,13 @@ export function tapeContract(endpoint: () => Endpoint): void {
     await endpoint().cancel(task.taskId);
   });
 
-  it("a long poll returns at once with a backlog, and on a finished task", async () => {
+  it("a long poll returns at once if events exist or the task has ended", async () => {
     const taskId = await finishedEcho(endpoint(), 1);
     assert.equal((await endpoint().events({ taskId, waitMs: 60_000 })).events.length, 4);
     assert.deepEqual((await endpoint().events({ taskId, fromSeq: 5n, waitMs: 60_000 })).events, []);
   });
 
-  it("a long poll wakes on an append, and on the end", async () => {
+  it("a long poll returns on an append and on the end", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const { taskId } = task;
@@ -163,7 +163,7 @@ export function tapeContract(endpoint: () => Endpoint): void {
     assert.deepEqual([page.status, page.events.map(({ type }) => type)], ["succeeded", ["final"]]);
   });
 
-  it("a long poll whose wait runs out is an empty page", async () => {
+  it("a long poll returns an empty page when its wait is over", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     await actor.enter();
@@ -171,7 +171,7 @@ export function tapeContract(endpoint: () => Endpoint): void {
     actor.leave();
   });
 
-  it("tapes are apart: each has its own numbers and its own events", async () => {
+  it("each tape has its own numbers and its own events", async () => {
     const started = await Promise.all(
       [1, 2, 3, 4].map((count) => endpoint().start({ kind: "echo", params: { count } })),
     );
@@ -182,7 +182,7 @@ export function tapeContract(endpoint: () => Endpoint): void {
     }
   });
 
-  it("keeps what an event says exactly: NUL, emoji, deep and odd keys", async () => {
+  it("an event keeps its payload exactly: NUL, emoji, deep and unusual keys", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const payload = { "\u0000": "a\u0000b", "💾": ["\u2028", { "": null }], n: [1e308, -0.5, 2 ** 53], yes: true };
@@ -193,7 +193,7 @@ export function tapeContract(endpoint: () => Endpoint): void {
     assert.deepEqual(await wholeTape(endpoint(), task.taskId), tape);
   });
 
-  it("keeps a page of large events within a message, and still visits each once", async () => {
+  it("a page of large events fits in a message, and pages visit each event once", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const running = await actor.enter();

@@ -9,9 +9,9 @@ const UNKNOWN_ID = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 /** What docs/guarantees.md promises of starting, ending and cancelling tasks, at every endpoint. */
 export function taskContract(endpoint: () => Endpoint): void {
-  describe("attempts", () => attemptContract(endpoint));
+  attemptContract(endpoint);
 
-  it("a start is answered with a task that can be read, listed and followed", async () => {
+  it("a start returns a task that can be read, listed and followed", async () => {
     const labels = { team: crypto.randomUUID() };
     const { task, alreadyStarted } = await endpoint().start({ kind: "echo", labels });
     assert.equal(alreadyStarted, false);
@@ -24,7 +24,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     assert.equal((await collect(endpoint().follow({ taskId: task.taskId }))).at(-1)!.type, "final");
   });
 
-  it("the same request_id gives the same task, however often and at once", async () => {
+  it("the same request_id returns the same task for repeated and concurrent starts", async () => {
     const start = { kind: "echo", params: { count: 2 }, requestId: crypto.randomUUID() };
     const started = await Promise.all(Array.from({ length: 8 }, () => endpoint().start(start)));
     assert.equal(new Set(started.map(({ task }) => task.taskId)).size, 1);
@@ -33,7 +33,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     assert.deepEqual([again.task.taskId, again.alreadyStarted], [started[0]!.task.taskId, true]);
   });
 
-  it("a request_id with other params is refused, and names the task that it started", async () => {
+  it("a request_id with other params is refused, and the error names the task that it started", async () => {
     const requestId = crypto.randomUUID();
     const { task } = await endpoint().start({ kind: "echo", params: { count: 1 }, requestId });
     const error = await refusal(endpoint().start({ kind: "echo", params: { count: 2 }, requestId }));
@@ -41,7 +41,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     assert.equal(error.metadata["task_id"], task.taskId);
   });
 
-  it("a request_id with other content is refused, whatever differs, and says what", async () => {
+  it("a request_id with any other content is refused, and the error names the difference", async () => {
     const hour = 3_600_000;
     const runAt = new Date(Date.now() + hour);
     const start = {
@@ -78,7 +78,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     }
   });
 
-  it("a failure is recorded: status, final event and error agree", async () => {
+  it("a failure has the same error in the status, the final event and the result", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     await actor.enter();
@@ -89,7 +89,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     assert.deepEqual(tape.at(-1)!.body, { status: "failed", error: result.error! });
   });
 
-  it("a result is asked for too early: refused, with the status that the task has", async () => {
+  it("a result of a running task is refused, and the error names the status", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     await actor.enter();
@@ -101,7 +101,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     assert.deepEqual([result.status, result.result, result.isStarted], ["succeeded", { answer: 42 }, true]);
   });
 
-  it("after final the result is there", async () => {
+  it("a result is available once final was delivered", async () => {
     for (let round = 0; round < 20; round++) {
       const { task } = await endpoint().start({ kind: "echo", params: { count: 1 } });
       for await (const event of endpoint().follow({ taskId: task.taskId })) {
@@ -111,7 +111,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     }
   });
 
-  it("a cancel before the first step ends the task at once, and its code never runs", async () => {
+  it("a cancel of a pending task ends the task at once, and its code never runs", async () => {
     const { task } = await endpoint().start({ kind: "echo", runAt: new Date(Date.now() + 3_600_000) });
     assert.deepEqual(await endpoint().cancel(task.taskId, "not needed"), { status: "cancelled", outcome: "cancelled" });
     const tape = await wholeTape(endpoint(), task.taskId);
@@ -121,7 +121,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     assert.deepEqual([result.status, result.isStarted], ["cancelled", false]);
   });
 
-  it("a cancel of a running task is recorded, fires its signal, and it ends as cancelled", async () => {
+  it("a cancel of a running task is recorded, fires the signal of the code, and the task ends as cancelled", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const { signal } = await actor.enter();
@@ -135,7 +135,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     assert.deepEqual(tape[2]!.body, { status: "cancelled", error: { reason: "CANCELLED", message: "enough" } });
   });
 
-  it("two cancels at once are one", async () => {
+  it("two concurrent cancels are recorded once", async () => {
     const actor = endpoint().stage.actor();
     const { task } = await endpoint().start({ kind: "stage", params: actor.params });
     const { signal } = await actor.enter();
@@ -149,7 +149,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     assert.deepEqual(types, ["started", "cancel_requested", "final"]);
   });
 
-  it("a cancel of a finished task changes nothing, and says so", async () => {
+  it("a cancel of a finished task changes nothing and reports that", async () => {
     const { task } = await endpoint().start({ kind: "echo" });
     const tape = await collect(endpoint().follow({ taskId: task.taskId }));
     const cancelled = await endpoint().cancel(task.taskId);
@@ -157,7 +157,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     assert.deepEqual(await wholeTape(endpoint(), task.taskId), tape);
   });
 
-  it("a cancel raced with the end has one outcome and one final, and the answer agrees", async () => {
+  it("a cancel that races with the end has one outcome and one final, and the answer agrees", async () => {
     for (let round = 0; round < 30; round++) {
       const { task } = await endpoint().start({ kind: "echo", params: { count: round % 5 } });
       const { outcome } = await endpoint().cancel(task.taskId);
@@ -172,7 +172,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     }
   });
 
-  it("lists tasks newest first, by status and kind, and page by page each once", async () => {
+  it("a list returns tasks newest first, by status and kind, and each task once over all pages", async () => {
     const labels = { run: crypto.randomUUID() };
     const ids: string[] = [];
     for (let index = 0; index < 7; index++) {
@@ -194,7 +194,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     assert.deepEqual(await list({ taskIdPrefix: "00000000" }), []);
   });
 
-  it("an unknown task is not found, by every call", async () => {
+  it("an unknown task is not found by any call", async () => {
     const calls = [
       () => endpoint().get(UNKNOWN_ID),
       () => endpoint().cancel(UNKNOWN_ID),
@@ -210,7 +210,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     }
   });
 
-  it("a task of a kind that nobody has waits for somebody who has it, where servers let it, and says so", async () => {
+  it("a task of a kind that no process has waits with awaits_worker, if servers allow it", async () => {
     const { task } = await endpoint().start({ kind: "nope" });
     assert.deepEqual([task.status, task.awaitsWorker], ["pending", true]);
     assert.equal((await endpoint().get(task.taskId)).awaitsWorker, true);
@@ -220,7 +220,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     assert.equal((await endpoint().get(task.taskId)).awaitsWorker, false);
   });
 
-  it("params that the kind refuses are refused, each field by name", async () => {
+  it("params that the kind refuses are refused, and the error names each field", async () => {
     const refused = await refusal(
       endpoint().start({ kind: "echo", params: { count: -1, delay_ms: 10_001, colour: "red" } }),
     );

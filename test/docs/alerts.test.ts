@@ -36,21 +36,21 @@ describe("docs/alerts.yaml", () => {
     metrics = documentedMetrics();
   });
 
-  it("has alarms, in groups, each under one name", () => {
+  it("has alarms in groups, with unique names", () => {
     assert.ok(alerts.length >= 15);
     for (const names of [groups.map(({ name }) => name), alerts.map(({ alert }) => alert)]) {
       assert.deepEqual(names, [...new Set(names)]);
     }
   });
 
-  it("is described in docs/operating.md: the same alarms, in the same order, as urgent", () => {
+  it("is described in docs/operating.md with the same alarms, order and severities", () => {
     assert.deepEqual(
       [...described],
       alerts.map(({ alert, labels }) => [alert, labels.severity]),
     );
   });
 
-  it("is described in docs/operating.md by lines that are in the log or on tapes", () => {
+  it("is described in docs/operating.md with quoted lines that exist in the source", () => {
     const quoted = [...readOperating().matchAll(LINE)].map(([, line]) => line!);
     assert.ok(quoted.length >= 20);
     const sources = globSync("src/**/*.ts", { cwd: ROOT }).map((file) => readFileSync(join(ROOT, file), "utf8"));
@@ -58,7 +58,7 @@ describe("docs/alerts.yaml", () => {
     assert.deepEqual(missing, []);
   });
 
-  it("sends to checks that the doctor makes", () => {
+  it("is described with checks that the doctor makes", () => {
     const checks = [...alarms.matchAll(/`spool doctor`, `(\w+)`/g)].map(([, name]) => name!);
     assert.ok(checks.length >= 10);
     assert.deepEqual(
@@ -67,7 +67,7 @@ describe("docs/alerts.yaml", () => {
     );
   });
 
-  it("is described by links that lead somewhere", () => {
+  it("is described with links to existing headings", () => {
     const headings = [...readOperating().matchAll(/^#+ (.+)$/gm)].map(([, text]) =>
       text!.toLowerCase().replaceAll(" ", "-"),
     );
@@ -80,11 +80,11 @@ describe("docs/alerts.yaml", () => {
   });
 
   for (const { alert, expr, annotations, labels, ...rest } of alerts) {
-    it(`asks for documented metrics: ${alert}`, () => {
+    it(`uses documented metrics: ${alert}`, () => {
       assert.doesNotThrow(() => labelsOf(parsePromql(expr), metrics));
     });
 
-    it(`says what a person needs: ${alert}`, () => {
+    it(`has a severity, a value and a runbook: ${alert}`, () => {
       assert.deepEqual(Object.keys(rest), ["for"]);
       assert.match(rest.for, /^\d+[mh]$/);
       assert.deepEqual(Object.keys(labels), ["severity"]);

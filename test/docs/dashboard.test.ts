@@ -24,12 +24,12 @@ describe("docs/grafana-dashboard.json", () => {
     metrics = documentedMetrics();
   });
 
-  it("is of Grafana 11 or newer, and not too much to look at", () => {
+  it("requires Grafana 11 or newer and has a limited number of panels", () => {
     assert.ok(dashboard.schemaVersion >= SCHEMA_VERSION_MIN);
     assert.ok(panels.length >= 20 && panels.length <= PANELS_MAX, `${panels.length} panels`);
   });
 
-  it("lets choose the source, the service, its servers and kinds, by labels that there are", () => {
+  it("has variables for the data source, the service, its servers and kinds, with existing labels", () => {
     assert.deepEqual(
       variables.map(({ name }) => name),
       ["datasource", "job", "instance", "kind"],
@@ -43,7 +43,7 @@ describe("docs/grafana-dashboard.json", () => {
     }
   });
 
-  it("lays its panels out beside each other", () => {
+  it("has no overlapping panels", () => {
     const places = dashboard.panels.map(({ gridPos }) => gridPos);
     assert.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length);
     for (const [index, a] of places.entries()) {
@@ -55,7 +55,7 @@ describe("docs/grafana-dashboard.json", () => {
     }
   });
 
-  it("shows every metric of the engine and its database that is documented", () => {
+  it("shows every documented metric of Spool", () => {
     const shown = new Set(
       panels
         .flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => selectorsIn(parseTarget(expr))))
@@ -67,13 +67,13 @@ describe("docs/grafana-dashboard.json", () => {
   });
 
   for (const { title, description, datasource, fieldConfig, targets = [] } of panels) {
-    it(`says what is normal and where to look next: ${title}`, () => {
+    it(`says what is normal and has a unit: ${title}`, () => {
       assert.match(description ?? "", /\b[Nn]ormal\b/);
       assert.match(fieldConfig?.defaults.unit ?? "", /^\w+$/);
       assert.deepEqual(datasource, DATASOURCE);
     });
 
-    it(`asks for documented metrics, of the service that was chosen: ${title}`, () => {
+    it(`uses documented metrics of the chosen service: ${title}`, () => {
       assert.ok(targets.length > 0);
       for (const target of targets) {
         assert.deepEqual(target.datasource, DATASOURCE);

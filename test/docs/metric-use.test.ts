@@ -3,7 +3,7 @@ import { documentedMetrics } from "./documented-metrics.ts";
 import { labelsOf } from "./metric-use.ts";
 import { parsePromql } from "./promql.ts";
 
-describe("The use of metrics", () => {
+describe("the check of metric use", () => {
   const metrics = documentedMetrics();
 
   for (const [text, ...labels] of [
@@ -15,7 +15,7 @@ describe("The use of metrics", () => {
     ["sum by (job, of) (spool_followers) / on (job) sum by (job) (spool_workers)", "job"],
     ["absent(spool_workers)"],
   ] as const) {
-    it(`gives ${text} its labels`, () => {
+    it(`returns the labels of ${text}`, () => {
       assert.deepEqual([...labelsOf(parsePromql(text), metrics)], labels);
     });
   }

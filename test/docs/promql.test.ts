@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { parsePromql } from "./promql.ts";
 import type { PromqlNode } from "./promql.ts";
 
-describe("PromQL", () => {
-  it("is read as Prometheus reads it", () => {
+describe("the PromQL parser", () => {
+  it("parses expressions as Prometheus does", () => {
     const text = 'a > 1 and on (x) sum by (x) (rate(b{c=~"d|e"}[5m])) == 0 or c unless d / on (y) group_left e * 2';
     assert.deepEqual(shapeOf(parsePromql(text)), [
       "or",

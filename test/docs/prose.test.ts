@@ -11,7 +11,7 @@ import { passagesOfCode, passagesOfMarkdown, passagesOfProto } from "../../scrip
 const words = (count: number): string => `${"word ".repeat(count - 1)}word.`;
 
 describe("the prose check", () => {
-  it("finds a banned turn in each comment and message of code, and in no name or path", () => {
+  it("finds a banned phrase in comments and messages of code, and none in names and paths", () => {
     const source = [
       `import { door } from "./door.ts";`,
       `// The door is closed.`,
@@ -29,7 +29,7 @@ describe("the prose check", () => {
     );
   });
 
-  it("finds each banned turn", () => {
+  it("finds each banned phrase", () => {
     const turns = ["onlookers", "of late", "wherever it comes", "as it is set", "stood still", "be told", "looks over"];
     const passages = turns.map((text, index) => ({ line: index + 1, text }));
     assert.deepEqual(
@@ -38,7 +38,7 @@ describe("the prose check", () => {
     );
   });
 
-  it("finds a sentence of a page that is one word too long, and none at the limit", () => {
+  it("finds a sentence of a page that is one word too long, and accepts one at the limit", () => {
     const page = `# Title\n\n${words(SENTENCE_WORDS_MAX)} ${words(SENTENCE_WORDS_MAX)}\n\n- ${words(SENTENCE_WORDS_MAX + 1)}\n`;
     const findings = findLongSentences("a.md", passagesOfMarkdown(page));
     assert.deepEqual(
@@ -47,7 +47,7 @@ describe("the prose check", () => {
     );
   });
 
-  it("reads no code and no table of a page", () => {
+  it("ignores code and tables of a page", () => {
     const page = `\`\`\`sh\nthe door\n\`\`\`\n\n| the door |\n\nA \`door\`, and [a link](door.md).\n\nThe door.\n`;
     assert.deepEqual(
       findBannedTurns("a.md", passagesOfMarkdown(page)).map(({ line }) => line),
@@ -55,7 +55,7 @@ describe("the prose check", () => {
     );
   });
 
-  it("finds a sentence of a proto comment that goes over several lines", () => {
+  it("finds a long sentence of a proto comment over several lines", () => {
     const half = "word ".repeat(SENTENCE_WORDS_MAX);
     const proto = `message A {\n  // ${half}\n  // ${half}.\n  string door = 1;\n}\n`;
     const passages = passagesOfProto(proto);
@@ -65,7 +65,7 @@ describe("the prose check", () => {
     );
   });
 
-  it("finds a commit subject that is one character too long, and none at the limit", () => {
+  it("finds a commit subject that is one character too long, and accepts one at the limit", () => {
     const long = "x".repeat(SUBJECT_CHARS_MAX + 1);
     assert.deepEqual(
       findLongSubjects(["x".repeat(SUBJECT_CHARS_MAX), long]).map(({ problem }) => problem.includes(long)),

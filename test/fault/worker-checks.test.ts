@@ -62,20 +62,20 @@ const twice = (seq: number) => (events: StoredEvent[]) => [...events.slice(0, se
 const swapped = (seq: number) => (events: StoredEvent[]) =>
   events.with(seq - 1, events[seq]!).with(seq, events[seq - 1]!);
 
-describe("the checks of the fault scenario of workers", () => {
-  it("find nothing where all is well", () => {
+describe("the checks of the workers scenario", () => {
+  it("find nothing on a sound tape", () => {
     const tape = soundTape();
     const faults = [faultsOf(tape), numberFaults(tape), storedFaults(tape, NOTES), endFaults(plannedTask(17), tape)];
     assert.deepEqual(faults.flat(), []);
   });
 
-  it("find an event that a worker was told is stored, and is not", () => {
+  it("find an event that was acknowledged to a worker and is not stored", () => {
     for (const seq of [3, 8]) assert.equal(storedFaults(altered(without(seq)), NOTES).length, 1);
     assert.equal(storedFaults(soundTape(), [{ ...NOTES[2]!, events: 3 } as WorkerNote]).length, 1);
     assert.equal(storedFaults(soundTape(), [{ ...NOTES[2]!, attempt: 3 } as WorkerNote]).length, 1);
   });
 
-  it("find an event that is there twice, misplaced or missing", () => {
+  it("find an event that is duplicated, out of order or missing", () => {
     assert.equal(storedFaults(altered(twice(2)), NOTES).length, 1);
     for (const alter of [twice(2), twice(8), swapped(2), without(2), without(6)]) {
       assert.notDeepEqual(numberFaults(altered(alter)), []);
@@ -91,7 +91,7 @@ describe("the checks of the fault scenario of workers", () => {
     assert.equal(numberFaults(of({ pid: PID })).length, 1);
   });
 
-  it("find a tape without its one final at its end, with a gap, or at odds with its status", () => {
+  it("find a tape with a gap, without exactly one final at its end, or with another status than its task", () => {
     const [tape, gap] = [soundTape(), soundTape()];
     gap.events[4]!.seq = 50;
     for (const broken of [altered(twice(9)), altered(without(9)), altered(swapped(8)), gap]) {
@@ -101,14 +101,14 @@ describe("the checks of the fault scenario of workers", () => {
     assert.notDeepEqual(faultsOf({ ...tape, status: "running" }), []);
   });
 
-  it("find a task that ended as it may not", () => {
+  it("find a task with a status that its plan does not allow", () => {
     const tape = soundTape();
     const cancelled = plannedTask(8);
     assert.ok(cancelled.isCancelled);
     assert.equal(endFaults(cancelled, tape).length, 1);
   });
 
-  it("tell why an attempt was lost", () => {
+  it("report why an attempt was lost", () => {
     const because = (notes: WorkerNote[], ends = new Map<number, Date>()) =>
       lostAttempts(soundTape(), notes, ends).map((lost) => lost.because);
     const connectedAt = (at: number): WorkerNote => ({

@@ -23,25 +23,25 @@ function refused(options: Partial<Parameters<typeof defineKind<object>>[0]>): st
   }
 }
 
-describe("a kind that is defined", () => {
-  it("has the defaults of what it does not say: one attempt, not resumable, no exclusive key", () => {
+describe("a defined kind", () => {
+  it("has defaults for omitted settings: one attempt, not resumable, no exclusive key", () => {
     const kind = kindWith({});
     assert.deepEqual([kind.retry, kind.resumable, kind.exclusiveKey({})], [{}, false, null]);
   });
 
-  it("has what it says", () => {
+  it("has the settings of its definition", () => {
     const retry = { maxAttempts: 3, initialBackoffMs: 10, jitter: 0 };
     const kind = kindWith({ retry, resumable: true, exclusive: () => "key" });
     assert.deepEqual([kind.retry, kind.resumable, kind.exclusiveKey({})], [retry, true, "key"]);
   });
 
-  it("has a name that a start can give", () => {
+  it("is refused if no start could request its name", () => {
     for (const name of ["a", "A-1._z", "x".repeat(KIND_CHARS_MAX)]) assert.deepEqual(refused({ name }), []);
     for (const name of ["", "a b", "é", "x".repeat(KIND_CHARS_MAX + 1)]) assert.deepEqual(refused({ name }), ["name"]);
   });
 
   for (const [setting, [min, max]] of BOUNDS) {
-    it(`may say of its retries, and no more: ${setting} from ${min} to ${max}`, () => {
+    it(`is refused if retry.${setting} is not within ${min} and ${max}`, () => {
       const step = setting === "jitter" || setting === "backoffMultiplier" ? 0.001 : 1;
       for (const value of [min, max]) assert.deepEqual(refused({ retry: { [setting]: value } }), []);
       for (const value of [min - step, max + step, NaN, Infinity, -Infinity]) {
@@ -52,12 +52,12 @@ describe("a kind that is defined", () => {
     });
   }
 
-  it("is refused for all that is wrong with its retries at once", () => {
+  it("is refused with all invalid retry settings at once", () => {
     const retry = { maxAttempts: 0, initialBackoffMs: 1.5, maxBackoffMs: 1, jitter: 2 };
     assert.deepEqual(refused({ retry }), ["retry.maxAttempts", "retry.initialBackoffMs", "retry.jitter"]);
   });
 
-  it("leaves to the default what it names without a value", () => {
+  it("uses the default for a retry setting that is undefined", () => {
     const unset = Object.fromEntries(BOUNDS.map(([setting]) => [setting, undefined])) as RetrySettings;
     const { maxAttempts, retryPolicy } = resolveRetry(
       { maxAttempts: null, retryPolicy: {} },

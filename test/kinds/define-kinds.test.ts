@@ -22,12 +22,12 @@ describe("a package of kinds", () => {
     assert.deepEqual(defineKinds({ name: "test", open }), { name: "test", migrations: [], open });
   });
 
-  it("has a name that a message can hold", () => {
+  it("is refused if its name is not valid in messages", () => {
     for (const name of ["a", "A-1._z", "x".repeat(KIND_CHARS_MAX)]) assert.deepEqual(refused({ name }), []);
     for (const name of ["", "a/b", "é", "x".repeat(KIND_CHARS_MAX + 1)]) assert.deepEqual(refused({ name }), ["name"]);
   });
 
-  it("has steps in any order of their names, and no two of one name", () => {
+  it("accepts migrations in any order of names and refuses two with the same name", () => {
     assert.deepEqual(refused({ migrations: [step("b"), step("a")] }), []);
     assert.deepEqual(refused({ migrations: [step("a"), step("b"), step("a")] }), ["migrations"]);
   });

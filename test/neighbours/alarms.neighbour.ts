@@ -10,18 +10,18 @@ interface AlertCases {
 
 const ALERTS = join(import.meta.dirname, "../../docs/alerts.yaml");
 
-describe("docs/alerts.yaml, to promtool", () => {
+describe("docs/alerts.yaml in promtool", () => {
   const files = globSync(join(import.meta.dirname, "alarms/*.yaml")).sort();
   const cases = files.flatMap((file) =>
     (parse(readFileSync(file, "utf8")) as AlertCases).tests.flatMap((test) => test.alert_rule_test),
   );
   const { groups } = parse(readFileSync(ALERTS, "utf8")) as { groups: { rules: { alert: string }[] }[] };
 
-  it("is right", () => {
+  it("passes the check of rules", () => {
     promtool(["check", "rules", "--lint=all", "--lint-fatal", ALERTS]);
   });
 
-  it("has of each alarm a moment in which it is there, and one in which it is not", () => {
+  it("has test series that raise each alarm, and series that do not", () => {
     for (const { alert } of groups.flatMap(({ rules }) => rules)) {
       const isThere = cases.filter(({ alertname }) => alertname === alert).map((one) => one.exp_alerts.length > 0);
       assert.deepEqual(new Set(isThere), new Set([true, false]), alert);
@@ -29,7 +29,7 @@ describe("docs/alerts.yaml, to promtool", () => {
   });
 
   for (const file of files) {
-    it(`has alarms when it should, and says what it should: ${file.split("/").at(-1)}`, () => {
+    it(`raises the expected alarms with the expected texts: ${file.split("/").at(-1)}`, () => {
       promtool(["test", "rules", file]);
     });
   }

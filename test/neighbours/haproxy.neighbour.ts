@@ -5,7 +5,7 @@ import { startHaproxy } from "./support/haproxy.ts";
 import { proxiedContract, proxiedWorkerContract } from "./support/proxied-contract.ts";
 
 for (const byWorker of [false, true]) {
-  describe(`through haproxy as docs/proxies.md has it${byWorker ? ", with a worker" : ""}`, () => {
+  describe(`through haproxy as in docs/proxies.md${byWorker ? " with a worker" : ""},`, () => {
     const opened = new AsyncDisposableStack();
     let served: Served;
     before(async () => {

@@ -9,7 +9,7 @@ import { documentedProxy } from "./support/documented-proxies.ts";
 import { startNginx } from "./support/nginx.ts";
 import { proxiedContract, proxiedWorkerContract } from "./support/proxied-contract.ts";
 
-describe("through nginx with its defaults", () => {
+describe("through nginx with its defaults,", () => {
   const opened = new AsyncDisposableStack();
   let served: Served;
   before(async () => {
@@ -25,7 +25,7 @@ describe("through nginx with its defaults", () => {
 
   proxiedContract(() => served);
 
-  it("the console says that nginx replaces Host, and how to mend it", async () => {
+  it("the console shows that nginx replaces Host, and the fix", async () => {
     const page = await (await sharedBrowser()).newPage();
     await page.goto(served.url);
     await page.getByRole("heading", { name: "The server refuses this page" }).waitFor();
@@ -34,7 +34,7 @@ describe("through nginx with its defaults", () => {
   });
 });
 
-describe("through nginx as docs/proxies.md has it", () => {
+describe("through nginx as in docs/proxies.md,", () => {
   const opened = new AsyncDisposableStack();
   let served: Served;
   before(async () => {
@@ -60,7 +60,7 @@ describe("through nginx as docs/proxies.md has it", () => {
 
   proxiedWorkerContract(() => served);
 
-  it("the console shows a task live: each event before the task goes on", async () => {
+  it("the console shows each event before the task continues", async () => {
     const page = await (await sharedBrowser()).newPage();
     const actor = served.stage.actor();
     const { task } = await start(served.url, { kind: "stage", params: actor.params });
@@ -75,7 +75,7 @@ describe("through nginx as docs/proxies.md has it", () => {
     await page.close();
   });
 
-  it("takes the largest params that a task may have", async () => {
+  it("a start with params of the maximum size is accepted", async () => {
     const actor = served.stage.actor();
     const room = PARAMS_BYTES_MAX - JSON.stringify({ key: "" }).length;
     const { task } = await start(served.url, { kind: "stage", params: { key: actor.params.key.padEnd(room, "x") } });

@@ -11,7 +11,7 @@ import { startPgbouncer } from "./support/pgbouncer.ts";
 const KINDS = join(import.meta.dirname, "../fault/support/kinds.ts");
 const WAIT_MS = 20_000;
 
-describe("behind pgbouncer", () => {
+describe("a server behind pgbouncer", () => {
   let postgres: PostgresServer;
   before(async () => {
     postgres = await startServer();
@@ -25,7 +25,7 @@ describe("behind pgbouncer", () => {
     return { code, stdout };
   };
 
-  it("is healthy in session mode: tasks run, and are followed and cancelled from a server that is not behind it", async () => {
+  it("is healthy in session mode, and a direct server follows and cancels its tasks", async () => {
     await using pooler = await startPgbouncer(postgres.url, "session");
     const environment = { SPOOL_DATABASE_URL: pooler.url };
     await using behind = await startServerProcess({ environment, args: ["--kinds", KINDS] });
@@ -53,7 +53,7 @@ describe("behind pgbouncer", () => {
     );
   });
 
-  it("is unhealthy in transaction mode, and the doctor says why", async () => {
+  it("is unhealthy in transaction mode, and the doctor reports why", async () => {
     await using pooler = await startPgbouncer(postgres.url, "transaction");
     await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: postgres.url } });
     const { code, stdout } = await doctor(pooler.url, server.address);

@@ -31,7 +31,7 @@ interface Rule {
   alerts: { state: string; labels: Record<string, string> }[];
 }
 
-describe("a service that Prometheus scrapes", () => {
+describe("a service scraped by Prometheus", () => {
   const opened = new AsyncDisposableStack();
   let prometheus: Prometheus;
   let servers: ServerProcess[];
@@ -65,7 +65,7 @@ describe("a service that Prometheus scrapes", () => {
   const rules = async () =>
     ((await prometheus.ask("rules")) as { groups: { rules: Rule[] }[] }).groups.flatMap((group) => group.rules);
 
-  it("is up, in each of its servers", async () => {
+  it("is up at each of its servers", async () => {
     await eventually(async () => {
       const { activeTargets } = (await prometheus.ask("targets")) as {
         activeTargets: { health: string; lastError: string }[];
@@ -77,7 +77,7 @@ describe("a service that Prometheus scrapes", () => {
     });
   });
 
-  it("shows something in every panel of the dashboard while it does a little of everything", async () => {
+  it("has data in every panel of the dashboard while tasks of all sorts run", async () => {
     const [a, b] = clients as [SpoolClient, SpoolClient];
     const kind = kindOf("at-a-worker", () => Promise.resolve({}));
     await using _running = worker({ address: servers[0]!.address, token: TOKEN, kinds: [kind], signals: false });
@@ -105,14 +105,14 @@ describe("a service that Prometheus scrapes", () => {
     );
   });
 
-  it("tells figures that promtool finds no fault with", async () => {
+  it("exports metrics that promtool accepts", async () => {
     for (const { url } of servers) {
       const answer = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${TOKEN}` } });
       promtool(["check", "metrics"], await answer.text());
     }
   });
 
-  it("tells figures that are of the type that is documented, by Prometheus's own account", async () => {
+  it("exports metrics with the documented types according to Prometheus", async () => {
     const metadata = (await prometheus.ask("metadata")) as Record<string, { type: string; help: string }[]>;
     const documented = documentedMetrics();
     for (const [name, [told]] of Object.entries(metadata)) {
@@ -123,7 +123,7 @@ describe("a service that Prometheus scrapes", () => {
     assert.ok(Object.keys(metadata).length > 30);
   });
 
-  it("has alarms that Prometheus can ask, none of which is there while it is well", async () => {
+  it("has alarms that Prometheus can evaluate, and none fires while the service is healthy", async () => {
     await eventually(async () => {
       const told = await rules();
       assert.ok(told.length >= 15);
@@ -133,7 +133,7 @@ describe("a service that Prometheus scrapes", () => {
     assert.deepEqual(firing, []);
   });
 
-  it("raises an alarm where a server lives and has lost its session, and another where it is gone", async () => {
+  it("raises one alarm if a live server has lost its session and another if a server is gone", async () => {
     const [a, b] = clients as [SpoolClient, SpoolClient];
     const [, { url, child, end }] = servers as [ServerProcess, ServerProcess];
     const raised = async (alarm: string) =>

@@ -75,7 +75,7 @@ describe("a task that crashes its server", function () {
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
   for (const [way, isNamed, isKnown, mark = ""] of WAYS) {
-    it(`ends as WORKER_CRASHED after the third time, and its neighbour goes on: ${way} ${mark}`, async () => {
+    it(`ends as WORKER_CRASHED after the third time, and the other task continues: ${way} ${mark}`, async () => {
       await using database = await createDatabase();
       const fatal: Line[] = [];
       await using servers = keepServing(database.url, fatal);

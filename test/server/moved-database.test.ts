@@ -23,8 +23,8 @@ async function echo(client: SpoolClient): Promise<string> {
   return (await client.waitFinal({ taskId: task.taskId, timeoutMs: 20_000 })).status;
 }
 
-describe("spool serve with a database that", () => {
-  it("rejects writes for a while is not ready, says why, and recovers by itself", async () => {
+describe("spool serve", () => {
+  it("is not ready while the database rejects writes, says why, and recovers by itself", async () => {
     await using database = await createDatabase();
     const name = new URL(database.url).pathname.slice(1);
     await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: database.url } });
@@ -56,7 +56,7 @@ describe("spool serve with a database that", () => {
     await eventually(async () => assert.equal(await echo(client), "succeeded"), WITHIN);
   }).timeout(SERVER_MS);
 
-  it("has another date style runs and lists tasks", async () => {
+  it("runs and lists tasks on a database with another date style", async () => {
     await using database = await createDatabase();
     const name = new URL(database.url).pathname.slice(1);
     await administer(database, `alter database ${name} set datestyle = 'German'`);
@@ -70,7 +70,7 @@ describe("spool serve with a database that", () => {
     );
   }).timeout(SERVER_MS);
 
-  it("is not encoded in UTF8 refuses to start with exit code 2 and says what to do", async () => {
+  it("refuses to start on a database not encoded in UTF8, with exit code 2 and advice", async () => {
     await using database = await createDatabase();
     const name = `${new URL(database.url).pathname.slice(1)}_latin1`;
     await administer(database, `create database ${name} encoding 'LATIN1' template template0 locale 'C'`);

@@ -60,7 +60,7 @@ const FOLLOWS: Partial<TaskEngine> = {
 const UNFINISHED = "host: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
 
 describe("an excessive caller", () => {
-  it("has few large lists read at once and is refused past the waiting limit", async () => {
+  it("gets few large lists at a time and is refused past the queue limit", async () => {
     const { calls, state, release } = heldLists();
     const limits = new CallerLimits({ waitingReads: 5 });
     await using server = await openGrpc(calls, { limits });
@@ -174,7 +174,7 @@ describe("an excessive caller", () => {
       }),
     ],
   ] as const) {
-    it(`is refused before its request is decoded at the HTTP port: ${name}`, async () => {
+    it(`is refused at the HTTP port before its request is decoded: ${name}`, async () => {
       await using server = await openTestListener({});
       const headers = { "content-type": "application/json" };
       const url = `${server.url}/spool.v1.TaskService/StartTask`;
@@ -184,7 +184,7 @@ describe("an excessive caller", () => {
     });
   }
 
-  it("is refused before its request is decoded at the gRPC port, and accepted at the bound", async () => {
+  it("is refused at the gRPC port before its request is decoded, and accepted at the bound", async () => {
     const started: number[] = [];
     await using server = await openGrpc({
       async startTask({ params }) {
@@ -219,7 +219,7 @@ describe("an excessive caller", () => {
   });
 
   for (const path of ["/spool.v1.TaskService/StartTask", "/v1/events", "/metrics"]) {
-    it(`has its connection closed without the token, however slowly its body comes: ${path}`, async () => {
+    it(`without the token gets its connection closed even if its body arrives slowly: ${path}`, async () => {
       await using server = await openTestListener({}, { token: "a-token" });
       const socket = connect(server.endpoint.port, "127.0.0.1");
       const method = path.startsWith("/spool") ? "POST" : "GET";
@@ -248,7 +248,7 @@ describe("an excessive caller", () => {
     ["level of the log", `PUT /log-level HTTP/1.1\r\n${UNFINISHED}`, /^HTTP\/1\.1 408/],
     ["request of a call", `POST /spool.v1.TaskService/StartTask HTTP/1.1\r\n${UNFINISHED}`, /^HTTP\/1\.1 (408|504)/],
   ] as const) {
-    it(`has its connection closed when it does not send all in time: the ${what}`, async () => {
+    it(`gets its connection closed if it does not send everything in time: the ${what}`, async () => {
       await using server = await openTestListener({}, { requestTimeoutMs: 100 });
       const socket = connect(server.endpoint.port, "127.0.0.1");
       socket.write(begun);

@@ -4,7 +4,7 @@ import { CallSpan } from "../../src/telemetry/call-span.ts";
 import { traceHere } from "../support/traced-here.ts";
 
 describe("the span of a call", () => {
-  it("ends, and says that the server is at fault, also where what was thrown cannot be read", () => {
+  it("ends with an error of the server even if the thrown value cannot be read", () => {
     using traced = traceHere();
     const call = new CallSpan(
       { system: "grpc", method: "spool.v1.TaskService/GetTask", door: "grpc" },

@@ -6,7 +6,7 @@ const SPAN_ID = "b7ad6b7169203331";
 const SAMPLED = `00-${TRACE_ID}-${SPAN_ID}-01`;
 
 describe("a traceparent", () => {
-  it("is kept as it is", () => {
+  it("is kept unchanged", () => {
     assert.equal(checkTraceparent(SAMPLED), SAMPLED);
     assert.equal(checkTraceparent(`00-${TRACE_ID}-${SPAN_ID}-00`), `00-${TRACE_ID}-${SPAN_ID}-00`);
     assert.deepEqual([traceIdOf(SAMPLED), traceIdOf(`00-${TRACE_ID}-${SPAN_ID}-00`)], [TRACE_ID, undefined]);
@@ -15,11 +15,11 @@ describe("a traceparent", () => {
     ]);
   });
 
-  it("of a version to come is kept as one of this version", () => {
+  it("of a later version is converted to version 00", () => {
     assert.equal(checkTraceparent(`01-${TRACE_ID}-${SPAN_ID}-01-more`), SAMPLED);
   });
 
-  it("that is none is dropped, whoever sends it", () => {
+  it("is dropped if it is invalid", () => {
     const wrong = [
       "",
       "x",

@@ -49,7 +49,7 @@ describe("the traces of a service", () => {
     assert.deepEqual(span.links, [{ traceId: started.traceId, spanId: started.spanId }]);
   }
 
-  it("have a span of each call, the child of its caller's, and of each attempt, linked to it: succeeded is OK", async () => {
+  it("have a span per call, a child of its caller's span, and a linked span per attempt, with status OK on success", async () => {
     const { taskId, caller } = await start("spans");
     const { result: returned } = await result(taskId);
     const started = await service.spanOfCall(caller);
@@ -89,7 +89,7 @@ describe("the traces of a service", () => {
     assert.equal(returned?.traceparent, `00-${attempt.traceId}-${attempt.spanId}-01`);
   });
 
-  it("say of one that failed that it did, with its exception", async () => {
+  it("mark a failed attempt as an error, with its exception", async () => {
     const { taskId, caller } = await start("fails");
     await result(taskId);
     const attempt = single(await service.spansOf(taskId, 1));
@@ -103,7 +103,7 @@ describe("the traces of a service", () => {
     assert.match(String(exception.attributes["exception.stacktrace"]), /traced-kinds/);
   });
 
-  it("say of one that is to be tried again that it failed, and are linked to the same start each", async () => {
+  it("mark a retried attempt as an error and link each attempt to the same start", async () => {
     const { taskId, caller } = await start("fails", { maxAttempts: 2, retryPolicy: { initialBackoff: "0.01s" } });
     await result(taskId);
     const attempts = await service.spansOf(taskId, 2);
@@ -122,7 +122,7 @@ describe("the traces of a service", () => {
     );
   });
 
-  it("have, of one that is cancelled before it starts, the end as the child of the cancel: no error", async () => {
+  it("have the end of a task cancelled before its start as a child of the cancel, without an error", async () => {
     const runAt = new Date(Date.now() + 3_600_000).toISOString();
     const { taskId, caller } = await start("waits", { runAt });
     const canceller = newCaller();
@@ -142,7 +142,7 @@ describe("the traces of a service", () => {
     assert.equal(cancelled.status.code, UNSET);
   });
 
-  it("say of one that is cancelled while it runs that it was: no error", async () => {
+  it("mark a cancelled running attempt as cancelled, without an error", async () => {
     const { taskId, caller } = await start("waits");
     await untilEvents(taskId, 1);
     await cancel(taskId);
@@ -154,7 +154,7 @@ describe("the traces of a service", () => {
     assert.deepEqual([isCancelled, outcome, error], [true, "cancelled", undefined]);
   });
 
-  it("tell of one that is lost with its server, and of its next attempt at another", async () => {
+  it("contain an attempt that was lost with its server, and the next attempt at another server", async () => {
     await using replicas = await TracedService.start();
     const victim = await replicas.startReplica("victim");
     const retry = { maxAttempts: 2, retryPolicy: { initialBackoff: "0.01s" } };
@@ -180,7 +180,7 @@ describe("the traces of a service", () => {
     assert.deepEqual([number, outcome, attempt.resource["service.instance.id"]], [2, "cancelled", "heir"]);
   });
 
-  it("go on in a worker's process", async () => {
+  it("continue in the process of a worker", async () => {
     const environment = { ...process.env, ...service.receiver.environment, OTEL_SERVICE_NAME: "a worker" };
     const worker = fork(WORKER, [server.address], { env: environment });
     try {
@@ -214,7 +214,7 @@ describe("the traces of a service", () => {
     }
   });
 
-  it("begin where a caller's do, by the client and over gRPC", async () => {
+  it("continue the trace of a caller, with the client over gRPC", async () => {
     const environment = { ...process.env, ...service.receiver.environment, OTEL_SERVICE_NAME: "a caller" };
     const caller = fork(CALLER, [server.address], { env: environment });
     const [{ taskId }] = (await once(caller, "message")) as [{ taskId: string }];
@@ -231,7 +231,7 @@ describe("the traces of a service", () => {
     assert.deepEqual([started.attributes["rpc.system.name"], started.attributes["spool.door"]], ["grpc", "grpc"]);
   });
 
-  it("call no follower an error that goes away, nor a call that is refused", async () => {
+  it("do not mark a follower that disconnects or a refused call as a server error", async () => {
     const { taskId } = await start("waits");
     const follower = newCaller();
     const gone = new AbortController();
@@ -257,7 +257,7 @@ describe("the traces of a service", () => {
     assert.deepEqual([span.status.code, span.attributes["error.type"]], [UNSET, "NOT_FOUND"]);
   });
 
-  it("follow the caller's word on sampling, in attempts too", async () => {
+  it("use the caller's sampling decision, also for attempts", async () => {
     const unsampled = newCaller({ isSampled: false });
     const { taskId } = await start("echo", { params: { count: 1 } }, { caller: unsampled });
     await result(taskId);
@@ -274,7 +274,7 @@ describe("the traces of a service", () => {
     );
   });
 
-  it("do not grow with the events of a task", async () => {
+  it("have the same number of spans for any number of events", async () => {
     const { taskId } = await start("emits", { params: { events: 20_000 } });
     await result(taskId);
     const attempt = single(await service.spansOf(taskId, 1));
@@ -285,7 +285,7 @@ describe("the traces of a service", () => {
     );
   });
 
-  it("have the attributes that are documented, each of them and no other", async () => {
+  it("have exactly the documented attributes", async () => {
     const seen = (isOf: (name: string) => boolean) => [
       ...new Set(
         service.receiver.spans.filter(({ name }) => isOf(name)).flatMap((span) => Object.keys(span.attributes)),

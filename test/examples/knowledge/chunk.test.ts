@@ -36,8 +36,8 @@ const prose = fc
   )
   .map((parts) => parts.join(""));
 
-describe("chunks of a text", () => {
-  it("are the text, in pieces that fit", () => {
+describe("the chunks of a text", () => {
+  it("are the whole text in pieces within the bound", () => {
     fc.assert(
       fc.property(prose, (text) => {
         const chunks = chunksOf(sectionsOf(text));
@@ -56,7 +56,7 @@ describe("chunks of a text", () => {
     assert.deepEqual(chunksOf([{ heading: "", text: "" }]), []);
   });
 
-  it("are one up to the bound, and two past it", () => {
+  it("are one at the bound and two past the bound", () => {
     assert.deepEqual([...splitText("x".repeat(CHUNK_CHARS_MAX))].map(lengthOf), [CHUNK_CHARS_MAX]);
     assert.deepEqual([...splitText("x".repeat(CHUNK_CHARS_MAX + 1))].map(lengthOf), [CHUNK_CHARS_MAX, 1]);
   });
@@ -77,7 +77,7 @@ describe("chunks of a text", () => {
     assert.equal(first, `${start}.\n\n`);
   });
 
-  it("join a short section with the next, under the first heading", () => {
+  it("join a short section with the next section, under the first heading", () => {
     const long = "y".repeat(CHUNK_CHARS_MIN);
     assert.deepEqual(
       chunksOf([
@@ -93,7 +93,7 @@ describe("chunks of a text", () => {
     );
   });
 
-  it("take time that grows with the text, not with its square", () => {
+  it("take linear time", () => {
     const text = "x".repeat(4 * 1024 * 1024);
     assert.equal(joined(chunksOf(sectionsOf(text))).length, text.length);
     const headings = "#\n".repeat(2 * 1024 * 1024);
@@ -102,7 +102,7 @@ describe("chunks of a text", () => {
 });
 
 describe("a chunk", () => {
-  it("holds at most so much text without white space and with marks in it", () => {
+  it("holds a limited run of text with punctuation and without white space", () => {
     const word = "a".repeat(RUN_CHARS_MAX - 2);
     assert.deepEqual([...splitText(`${word}.b c`)], [`${word}.b c`]);
     assert.deepEqual([...splitText(`${word}.bc d`)], [`${word}.b`, "c d"]);
@@ -112,25 +112,25 @@ describe("a chunk", () => {
     assert.equal([...splitText(path)].join(""), path);
   });
 
-  it("holds any amount of text without marks, and of letters beyond ASCII", () => {
+  it("holds a run of any length without punctuation or of letters beyond ASCII", () => {
     for (const text of ["x".repeat(CHUNK_CHARS_MAX), "漢字。".repeat(CHUNK_CHARS_MAX / 4), "|---".repeat(400)]) {
       assert.deepEqual([...splitText(text)], [text]);
     }
   });
 });
 
-describe("a text without white space and full of marks", () => {
+describe("a text of long runs with punctuation", () => {
   /** So many of it cost RUN_COST_MAX. */
   const run = `${"~/".repeat(RUN_CHARS_MAX / 2 - 2)}~~~ `;
   const runs = Math.floor(RUN_COST_MAX / (run.length - 1) ** 2);
 
-  it("is taken up to what its runs may cost, and refused past it", () => {
+  it("is accepted at the maximum cost of its runs and refused past it", () => {
     const text = run.repeat(runs);
     assert.equal(joined(chunksOf([{ heading: "", text }])), text);
     assert.throws(() => chunksOf([{ heading: "", text: text + run }]), { kind: "long_runs" });
   });
 
-  it("is taken where it is what people embed in their documents", () => {
+  it("is accepted if it is like data that people embed in documents", () => {
     const image = Buffer.from(Array.from({ length: 750_000 }, (_, index) => (index * index) >> 3)).toString("base64");
     const text = `![](data:image/png;base64,${image})`;
     assert.equal(joined(chunksOf([{ heading: "", text }])), text);
@@ -164,7 +164,7 @@ describe("the sections of a Markdown text", () => {
     assert.deepEqual(headingsOf("text\n\n---\nmore\n- item\n---\n| a |\n---\n#tag\n"), [""]);
   });
 
-  it("have a heading of one line that fits", () => {
+  it("have a heading of one line within the bound", () => {
     const [section] = sectionsOf(`# ${"😀".repeat(1_000)}\n`);
     assert.equal(section?.heading, "😀".repeat(HEADING_CHARS_MAX / 2));
   });

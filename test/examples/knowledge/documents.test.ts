@@ -28,14 +28,14 @@ describeOnEachKnowledgeStore("the store of documents", (db) => {
     assert.deepEqual(await read("a.md"), { title: "Title", sha256: "3", text: "" });
   });
 
-  it("leaves a document as it was where its replacement fails halfway", async () => {
+  it("keeps a document unchanged if its replacement fails halfway", async () => {
     await put(documentAt("a.md"));
     const texts = [...Array<string>(1_000).fill("new "), "not to be stored: \0"];
     await assert.rejects(put(documentAt("a.md", { sha256: "2", texts })));
     assert.deepEqual(await read("a.md"), { title: "Title", sha256: "1", text: "one two" });
   });
 
-  it("lets the event loop turn while it stores many chunks", async () => {
+  it("does not block the event loop while it stores many chunks", async () => {
     let turns = 0;
     let isStored = false;
     const turn = () => {
@@ -49,14 +49,14 @@ describeOnEachKnowledgeStore("the store of documents", (db) => {
     assert.ok(turns >= 20, `${turns} turns`);
   });
 
-  it("keeps chunks in their order, however many statements they take", async () => {
+  it("keeps chunks in their order over any number of statements", async () => {
     const texts = Array.from({ length: 2_500 }, (_, ordinal) => `${ordinal} `);
     await put(documentAt("a.md", { texts }));
     const source = await readPageSource(db(), { namespace, path: "a.md", codePointsMax: 100_000 });
     assert.equal(source?.text, texts.join(""));
   });
 
-  it("knows what is at or below a path, whatever characters are next to it", async () => {
+  it("finds the documents at or below a path that has any characters", async () => {
     const paths = ["a", "a-b/c.md", "a.md", "a/b.md", "a/b/c.md", "a/é.md", "a/\u{10ffff}.md", "a0", "b/a/b.md"];
     for (const path of paths) await put(documentAt(path));
     const below = async (path: string) => [...(await readDigests(db(), { namespace, path })).keys()].sort();
@@ -66,7 +66,7 @@ describeOnEachKnowledgeStore("the store of documents", (db) => {
     assert.deepEqual(await below("."), [...paths].sort());
   });
 
-  it("removes what it is told to, with chunks and pages, in any number", async () => {
+  it("removes any number of documents with their chunks and pages", async () => {
     await put(documentAt("a.md"));
     await put(documentAt("b.md"));
     await writePage(db(), { namespace, path: "a.md", text: "page", model: "m", sourceSha256: "1" });
@@ -79,7 +79,7 @@ describeOnEachKnowledgeStore("the store of documents", (db) => {
     }
   });
 
-  it("says of which documents the page is made of what they are now", async () => {
+  it("reports which documents have an up-to-date page", async () => {
     for (const path of ["c.md", "a.md", "b.md"]) await put(documentAt(path));
     const write = (path: string, sourceSha256: string) =>
       writePage(db(), { namespace, path, text: "page", model: "m", sourceSha256 });

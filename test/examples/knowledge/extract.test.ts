@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { extractSentences, SENTENCE_CHARS_MAX, SUMMARY_SENTENCES } from "../../../examples/knowledge/synth/extract.ts";
 import { extractSummary, renderPage } from "../../../examples/knowledge/synth/page.ts";
 
-describe("the sentences that a text is summarised by", () => {
-  it("are those about what it is about, in their order", () => {
+describe("the sentences of a summary", () => {
+  it("are those about the topic of the text, in their order", () => {
     const text = [
       "A tape records what a task does. Nobody knows why the sky was green on Tuesday.",
       "A follower reads the tape of a task from any position. Bananas!",
@@ -21,14 +21,14 @@ describe("the sentences that a text is summarised by", () => {
     ]);
   });
 
-  it("are all that there are in a tiny text, and none where there is no prose", () => {
+  it("are all sentences of a tiny text, and none without prose", () => {
     assert.deepEqual(extractSentences("Hello"), ["Hello"]);
     for (const text of ["", " \n\t\r\n", "# Heading only", "```\ncode only\n```", "123. 4.5!", "😀😀", "| a | b |"]) {
       assert.deepEqual(extractSentences(text), [], JSON.stringify(text));
     }
   });
 
-  it("are found in any script", () => {
+  it("are found in any writing system", () => {
     assert.deepEqual(extractSentences("磁带记录任务。任务有一个结果。天气很好。"), [
       "磁带记录任务。",
       "任务有一个结果。",
@@ -39,7 +39,7 @@ describe("the sentences that a text is summarised by", () => {
     assert.deepEqual(extractSentences("작업은 테이프에 기록된다. 끝은 하나다.").length, 2);
   });
 
-  it("are prose: wrapped lines together, list items apart, without code, headings and marks", () => {
+  it("are prose: wrapped lines joined, list items separate, without code, headings and markup", () => {
     const text =
       "# Title\n\nA **bold** claim that\nis wrapped, see [the guide](https://example.org/a_b).\n\n```\nno()\n```\n\n" +
       "- First item\n- Second item\n  goes on\n\n> Quoted words\n\n![picture](x.png)\n\n| no | table |\n---\n";
@@ -51,18 +51,18 @@ describe("the sentences that a text is summarised by", () => {
     ]);
   });
 
-  it("are each said once", () => {
+  it("contain no repeated sentence", () => {
     assert.deepEqual(extractSentences("Read on.\n\nThe end is near.\n\nRead on.\n"), ["Read on.", "The end is near."]);
   });
 
-  it("are cut where one goes on without end, but not within a character", () => {
+  it("are cut at the bound, but not within a character", () => {
     const [sentence] = extractSentences(`a${"😀".repeat(SENTENCE_CHARS_MAX)}`);
     assert.equal(sentence, `a${"😀".repeat(SENTENCE_CHARS_MAX / 2 - 1)}…`);
     assert.equal(extractSentences("a".repeat(SENTENCE_CHARS_MAX))[0]?.length, SENTENCE_CHARS_MAX);
     assert.equal(extractSentences("a".repeat(SENTENCE_CHARS_MAX + 1))[0]?.length, SENTENCE_CHARS_MAX);
   });
 
-  it("are few, of the text, and the same each time, whatever the text", () => {
+  it("are few, from the text, and the same each time, for any text", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", maxLength: 3_000 }), (text) => {
         const sentences = extractSentences(text);
@@ -75,7 +75,7 @@ describe("the sentences that a text is summarised by", () => {
     );
   });
 
-  it("take time that grows with the text, not with its square", () => {
+  it("take linear time", () => {
     for (const unit of ["[", "![](", "> ", "- ", "*", "word ", "a.\n"])
       extractSentences(unit.repeat(100_000 / unit.length));
   });
@@ -90,11 +90,11 @@ describe("a page", () => {
     );
   });
 
-  it("does without a summary where there is nothing to say", () => {
+  it("has no summary if the text has no prose", () => {
     assert.equal(renderPage({ title: "T", summary: "", path: "a.md" }), "# T\n\nSource: `a.md`\n");
   });
 
-  it("shows a path with anything in it", () => {
+  it("shows a path with any characters", () => {
     assert.match(renderPage({ title: "T", summary: "", path: "a`b``c\nd.md" }), /\nSource: ``` a`b``c d\.md ```\n$/);
   });
 });

@@ -20,7 +20,7 @@ describe("the walk over the sources", () => {
     return found.map(({ path, error }) => (error === undefined ? path : `${path}: ${error.kind}`)).sort();
   }
 
-  it("finds what has the name of a source, whatever the case", async () => {
+  it("finds files with the extension of a source, in any case", async () => {
     await using tree = await makeSourceTree({ "a.MD": "", "b.Markdown": "", "c.htm": "", "d.HTML": "", "e.txt": "" });
     for (const path of ["f.mdx", "md", "g.md.bak", "h"]) await tree.write(path, "");
     assert.deepEqual(await walk(tree), ["a.MD", "b.Markdown", "c.htm", "d.HTML", "e.txt"]);
@@ -35,7 +35,7 @@ describe("the walk over the sources", () => {
     assert.deepEqual(await walk(tree, "current"), ["current/b.md"]);
   });
 
-  it("comes out of a circle of links", async () => {
+  it("ends at a cycle of links", async () => {
     await using tree = await makeSourceTree({ "a/b/c.md": "c", "d/e.md": "e" });
     await tree.link("a/b/self", ".");
     await tree.link("a/b/up", "../..");
@@ -44,7 +44,7 @@ describe("the walk over the sources", () => {
     assert.deepEqual(await walk(tree), ["a/b/c.md", "a/to-d/e.md", "d/e.md", "d/to-a/b/c.md"]);
   });
 
-  it("says of links that lead out, or nowhere, which they are", async () => {
+  it("reports links that lead outside and links that are broken", async () => {
     await using tree = await makeSourceTree();
     await tree.write("../outside/secret.md", "secret");
     await tree.write("../sources-2/secret.md", "secret");
@@ -69,7 +69,7 @@ describe("the walk over the sources", () => {
     ]);
   });
 
-  it("passes over what is no file, and takes a folder for a folder whatever its name", async () => {
+  it("ignores entries other than files and folders, and treats a folder with any name as a folder", async () => {
     await using tree = await makeSourceTree({ "folder.md/a.md": "a" });
     await tree.pipe("pipe.md");
     await tree.link("to-pipe.md", "pipe.md");
@@ -80,7 +80,7 @@ describe("the walk over the sources", () => {
     });
   });
 
-  it("fails where its path leads out or nowhere, without a word of where the sources are", async () => {
+  it("fails if its path leads outside or does not exist, without naming the sources folder", async () => {
     await using tree = await makeSourceTree({ "a.md": "a" });
     await tree.link("out", tree.outside);
     await tree.link("loop", "loop");
@@ -103,14 +103,14 @@ describe("the walk over the sources", () => {
     await assert.rejects(resolveSources(join(tree.dir, "nothing")), { reason: "PATH_NOT_FOUND" });
   });
 
-  it("takes so many files and folders, and fails past either", async () => {
+  it("accepts the maximum number of files and of folders, and fails past either", async () => {
     await using tree = await makeSourceTree({ "a.md": "", "b.md": "", "c/d.md": "" });
     assert.equal((await walk(tree, ".", { filesMax: 3, foldersMax: 2 })).length, 3);
     await assert.rejects(walk(tree, ".", { filesMax: 2, foldersMax: 2 }), { reason: "TREE_TOO_LARGE" });
     await assert.rejects(walk(tree, ".", { filesMax: 3, foldersMax: 1 }), { reason: "TREE_TOO_LARGE" });
   });
 
-  it("is bounded where links make a small tree a vast one", async () => {
+  it("is bounded if links make a small tree very large", async () => {
     await using tree = await makeSourceTree({ "30/a.md": "a" });
     for (let level = 0; level < 30; level++) {
       for (const name of ["x", "y"]) await tree.link(`${level}/${name}`, `../${level + 1}`);
@@ -118,7 +118,7 @@ describe("the walk over the sources", () => {
     await assert.rejects(walk(tree, "0", { filesMax: 1_000, foldersMax: 1_000 }), { reason: "TREE_TOO_LARGE" });
   });
 
-  it("stops when it is told to", async () => {
+  it("stops when its signal fires", async () => {
     await using tree = await makeSourceTree({ "a.md": "a" });
     const reason = new Error("cancelled");
     const walking = walkSources(await resolveSources(tree.dir), { path: ".", signal: AbortSignal.abort(reason) });
@@ -126,8 +126,8 @@ describe("the walk over the sources", () => {
   });
 });
 
-describe("a source that is read", () => {
-  it("has at most so many bytes", async () => {
+describe("reading a source", () => {
+  it("accepts a limited number of bytes", async () => {
     await using tree = await makeSourceTree({
       "at.md": "x".repeat(FILE_BYTES_MAX),
       "past.md": "x".repeat(FILE_BYTES_MAX + 1),
@@ -140,7 +140,7 @@ describe("a source that is read", () => {
     });
   });
 
-  it("is still in the sources, and still a file: the walk may be long ago", async () => {
+  it("checks again that the source is a file in the sources", async () => {
     await using tree = await makeSourceTree({ "docs/a.md": "mine" });
     await tree.write("../outside/a.md", "secret");
     const sources = await resolveSources(tree.dir);
@@ -156,7 +156,7 @@ describe("a source that is read", () => {
     });
   });
 
-  it("does not change while it is read", async function () {
+  it("fails if the source changes meanwhile", async function () {
     // Files there are said to be of size 0, like one that is written to right after.
     if (process.platform !== "linux") this.skip();
     await assert.rejects(readSource("/proc", "self/status"), { message: "the file changed while it was read" });
@@ -175,7 +175,7 @@ describeOnEachKnowledgeStore("ingest of a tree with broken files", (db) => {
     };
   };
 
-  it("does the rest, and reports each", async () => {
+  it("continues after a failed source and reports each failure", async () => {
     await using tree = await makeSourceTree({ "a.md": "a", "z.md": "z" });
     await tree.write("../outside/secret.md", "secret");
     await tree.write("large.md", "x".repeat(FILE_BYTES_MAX + 1));
@@ -206,7 +206,7 @@ describeOnEachKnowledgeStore("ingest of a tree with broken files", (db) => {
     assert.deepEqual(await paths(), ["a.md", "z.md"]);
   });
 
-  it("keeps the document of a link that is broken, and removes that of one that leads out", async () => {
+  it("keeps the document of a broken link and removes the document of a link that leads outside", async () => {
     await using tree = await makeSourceTree({ "a.md": "a", "b.md": "b", "c/d.md": "d" });
     const { ingest, paths } = openKind(db(), tree);
     await ingest();
@@ -232,7 +232,7 @@ describeOnEachKnowledgeStore("ingest of a tree with broken files", (db) => {
     assert.deepEqual(await paths(), ["a.md/b.md", "a.md/c/d.md"]);
   });
 
-  it("stores a path up to the bound, and says that a longer one is", async () => {
+  it("stores a path at the bound and reports that a longer path is too long", async () => {
     const folders = `${"f".repeat(250)}/`.repeat(8);
     const path = (bytes: number) => folders + "é.md".padStart(bytes - folders.length - 1, "x");
     await using tree = await makeSourceTree({ [path(FILE_PATH_BYTES_MAX)]: "a", [path(FILE_PATH_BYTES_MAX + 1)]: "b" });
@@ -248,7 +248,7 @@ describeOnEachKnowledgeStore("ingest of a tree with broken files", (db) => {
     ]);
   });
 
-  it("stores files of nothing but marks in a time that grows with their size", async () => {
+  it("stores files of only punctuation in linear time", async () => {
     const marks = [
       "> ",
       ">",
@@ -275,7 +275,7 @@ describeOnEachKnowledgeStore("ingest of a tree with broken files", (db) => {
     assert.deepEqual([result.added, result.errors], [marks.length, []]);
   });
 
-  it("stores the largest file there may be", async () => {
+  it("stores a file of the maximum size", async () => {
     await using tree = await makeSourceTree({
       "large.txt": "word\n".repeat(FILE_BYTES_MAX / 5).padEnd(FILE_BYTES_MAX, "x"),
     });

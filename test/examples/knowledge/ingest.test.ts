@@ -34,7 +34,7 @@ describeOnEachKnowledgeStore("ingest", (db) => {
     };
   }
 
-  it("stores a tree, with an event a file and an exact report", async () => {
+  it("stores a tree, with an event per file and an exact report", async () => {
     const sources = {
       "guide/page.html": "<title>A page</title><p>Hello",
       "guide/start.md": "---\ntitle: Start here\ntags: [a]\n---\n# Heading\n\nSome text.\n",
@@ -87,7 +87,7 @@ describeOnEachKnowledgeStore("ingest", (db) => {
     assert.equal(await textOf("notes.txt"), "Just notes, 記録 😀.\n");
   });
 
-  it("keeps a long text exactly, in chunks in their order", async () => {
+  it("stores a long text exactly, in ordered chunks", async () => {
     const text = Array.from({ length: 2_000 }, (_, line) => `Line ${line} of many, 😀.${line % 9 ? "" : "\n"}\n`).join(
       "",
     );
@@ -98,7 +98,7 @@ describeOnEachKnowledgeStore("ingest", (db) => {
     assert.ok(Number(result.chunks) >= text.length / CHUNK_CHARS_MAX);
   });
 
-  it("makes chunks that full-text search finds, headings first", async () => {
+  it("stores chunks that full-text search finds, with headings ranked first", async () => {
     const words = "filler ".repeat(50);
     await using tree = await makeSourceTree({
       "a.md": `# Leases\n\n${words}\n\n# Others\n\nA word on leases. ${words}`,
@@ -118,7 +118,7 @@ describeOnEachKnowledgeStore("ingest", (db) => {
     ]);
   });
 
-  it("skips what is unchanged, and follows what is changed, added and removed", async () => {
+  it("skips unchanged files and processes changed, added and removed files", async () => {
     await using tree = await makeSourceTree({ "a.md": "a", "b.md": "b", "c/d.md": "d", "c/e.md": "e" });
     const { ingest, paths, textOf } = prepare(tree.dir);
     await ingest();
@@ -150,7 +150,7 @@ describeOnEachKnowledgeStore("ingest", (db) => {
     assert.equal(await textOf("c/d.md"), "");
   });
 
-  it("removes below the path only, and never in another namespace", async () => {
+  it("removes documents only below the path and in its own namespace", async () => {
     const files = { "docs/a.md": "a", "docs/b/c.md": "c", "docs.md": "x", "docs-2/a.md": "x", "docs0/a.md": "x" };
     await using tree = await makeSourceTree(files);
     const mine = prepare(tree.dir);
@@ -166,7 +166,7 @@ describeOnEachKnowledgeStore("ingest", (db) => {
     assert.equal((await others.paths()).length, 5);
   });
 
-  it("takes one file as a path", async () => {
+  it("accepts a file as its path", async () => {
     await using tree = await makeSourceTree({ "docs/a.md": "a", "docs/b.md": "b", "docs/c.pdf": "c" });
     const { ingest, paths } = prepare(tree.dir);
     const { result } = await ingest("docs/a.md");
@@ -178,7 +178,7 @@ describeOnEachKnowledgeStore("ingest", (db) => {
     ]);
   });
 
-  it("says that a file is broken, keeps its last good document, and goes on", async () => {
+  it("reports a broken file, keeps its last good document, and continues", async () => {
     await using tree = await makeSourceTree({ "a.md": "fine", "b.md": "was fine", "c.md": "fine" });
     const { ingest, paths, textOf } = prepare(tree.dir);
     await ingest();
@@ -201,7 +201,7 @@ describeOnEachKnowledgeStore("ingest", (db) => {
     assert.equal(await textOf("b.md"), "was fine");
   });
 
-  it("lists so many errors in the report, and puts all on the tape", async () => {
+  it("lists a limited number of errors in the report and all errors on the tape", async () => {
     await using tree = await makeSourceTree();
     const broken = REPORTED_ERRORS_MAX + 1;
     for (let index = 0; index < broken; index++) await tree.link(`${String(index).padStart(5, "0")}.md`, "nowhere");
@@ -212,7 +212,7 @@ describeOnEachKnowledgeStore("ingest", (db) => {
     assert.deepEqual(result.errors, partials("file_error").slice(0, REPORTED_ERRORS_MAX));
   });
 
-  it("stops between two files when it is told to, and the next run does the rest", async () => {
+  it("stops between two files when its signal fires, and the next run does the rest", async () => {
     await using tree = await makeSourceTree({ "a.md": "a", "b.md": "b", "c.md": "c" });
     const { kind, ingest, paths } = prepare(tree.dir);
     const abort = new AbortController();
@@ -233,7 +233,7 @@ describeOnEachKnowledgeStore("ingest", (db) => {
     assert.deepEqual([result.added, result.unchanged], [2, 1]);
   });
 
-  it("ends with whoever no longer takes its events", async () => {
+  it("ends if its events are no longer accepted", async () => {
     await using tree = await makeSourceTree({ "a.md": "a", "b.md": "b" });
     const { kind } = prepare(tree.dir);
     const lost = new Error("lease lost");
@@ -251,7 +251,7 @@ describeOnEachKnowledgeStore("ingest", (db) => {
     );
   });
 
-  it("leaves whole documents when two run over one another", async () => {
+  it("leaves complete documents if two runs overlap", async () => {
     const text = (word: string) => `${word} `.repeat(3_000);
     await using tree = await makeSourceTree({ "docs/a.md": text("old"), "docs/b.md": text("old") });
     const { ingest, textOf } = prepare(tree.dir);

@@ -26,7 +26,7 @@ describeOnEachOwnStore("the tables of the example", (store) => {
     )),
   ];
 
-  it("are the tables that servers made when the kinds were built in, and keep their rows", async () => {
+  it("keep the rows of tables that servers created when the kinds were built in", async () => {
     await query(`insert into documents values ('default', 'a.md', 'sha', 'Title', '{}', 1)`);
     await query(
       `insert into chunks (namespace, path, ordinal, heading, text) values ('default', 'a.md', 0, '', 'text')`,

@@ -77,7 +77,7 @@ describe("the calls of synth to a model", () => {
     assert.deepEqual([chat.traceId, chat.parentSpanId], [attempt.traceId, attempt.spanId]);
   }
 
-  it("are spans of the attempt, with what was asked and answered in figures and no word of it", async () => {
+  it("are spans of the attempt, with sizes of request and answer and without their text", async () => {
     const { attributes, status, events } = await synthesise("good.md");
     const { hostname, port } = new URL(model.baseUrl);
     assert.deepEqual(attributes, {
@@ -98,13 +98,13 @@ describe("the calls of synth to a model", () => {
     assert.deepEqual([...Object.keys(attributes), ...notSeen].sort(), await documentedAttributes("Of `chat`"));
   });
 
-  it("are errors where the model's server refuses, by its status", async () => {
+  it("are errors with the status if the model's server refuses", async () => {
     const { attributes, status, events } = await synthesise("bad.md");
     assert.deepEqual([status.code, attributes["error.type"]], [ERROR, "404"]);
     assert.equal(single(events).attributes["exception.message"], "the model server answered HTTP 404");
   });
 
-  it("are no error where the task is cancelled meanwhile", async () => {
+  it("are not errors if the task is cancelled meanwhile", async () => {
     const asked = Promise.withResolvers<void>();
     whenAsked = asked.resolve;
     const { attributes, status, events } = await synthesise("slow.md", async (taskId) => {
@@ -113,7 +113,7 @@ describe("the calls of synth to a model", () => {
     });
     assert.deepEqual([status.code, attributes["error.type"], events], [UNSET, undefined, []]);
   });
-  it("are counted with their tokens and how long they took, in the buckets of the conventions", async () => {
+  it("are counted with tokens and durations, in the buckets of the conventions", async () => {
     const text = await (await fetch(`${server.url}/metrics`)).text();
     const valueOf = (series: RegExp) => text.split("\n").flatMap((line) => series.exec(line)?.[1] ?? []);
     const answered = 'gen_ai_response_model="test-model"';

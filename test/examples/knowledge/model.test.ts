@@ -31,7 +31,7 @@ describe("the answer of a model", () => {
     return await Array.fromAsync(ask({ title: "Title", text: "Text" }, signal));
   }
 
-  it("is read whatever pieces its bytes come in", async () => {
+  it("is read from pieces of any size", async () => {
     const deltas = ["Größe ", "磁带", "😀", " e\u0301 ", "\r\n\r\n", "data: [DONE]", "\\u00e9 end"];
     for (const bytes of [1, 2, 3, 7]) {
       const answer = answerOf(async (response) => {
@@ -43,7 +43,7 @@ describe("the answer of a model", () => {
     }
   });
 
-  it("has no piece that an event or Postgres cannot carry", async () => {
+  it("has no piece that an event or Postgres cannot store", async () => {
     const answer = answerOf((response) => {
       beginEvents(response);
       response.end(eventsOf(["a\ud83d", "\ude00b", "c\0d", "\0", "\ude00", "\ud83d", "e", "\ud83d"]));
@@ -51,7 +51,7 @@ describe("the answer of a model", () => {
     assert.deepEqual(await answer, ["a", "😀b", "cd", "\ufffd", "\ufffde"]);
   });
 
-  it("is as long as the bound, a large delta in pieces, and no longer", async () => {
+  it("is accepted at the bound, with large deltas split, and refused past the bound", async () => {
     const respond = (chars: number) => (response: ServerResponse) => {
       beginEvents(response);
       response.end(eventsOf(["x".repeat(chars)]));
@@ -64,7 +64,7 @@ describe("the answer of a model", () => {
     });
   });
 
-  it("is taken where the most tokens end it", async () => {
+  it("is accepted if the token limit ends it", async () => {
     const answer = answerOf((response) => {
       beginEvents(response);
       response.end(eventsOf(["As far as it goes"], { finishReason: "length" }));
@@ -74,16 +74,16 @@ describe("the answer of a model", () => {
 
   const half = eventsOf(["Half an "], { finishReason: null });
   const ways: Record<string, (response: ServerResponse) => void> = {
-    "its connection is cut": (response) => response.write(half, () => response.destroy()),
-    "it ends without its end": (response) => response.end(half),
-    "an event in it is cut": (response) => response.end(`${half}data: {"choices":[{"delta":{"con`),
-    "an event in it is no JSON": (response) => response.end(`${half}data: oops\n\ndata: [DONE]\n\n`),
-    "an error takes the place of the rest": (response) => response.end(`${half}data: {"error":{"message":"x"}}\n\n`),
+    "its connection breaks": (response) => response.write(half, () => response.destroy()),
+    "it ends without a final event": (response) => response.end(half),
+    "an event in it is incomplete": (response) => response.end(`${half}data: {"choices":[{"delta":{"con`),
+    "an event in it is not JSON": (response) => response.end(`${half}data: oops\n\ndata: [DONE]\n\n`),
+    "an error follows instead of the rest": (response) => response.end(`${half}data: {"error":{"message":"x"}}\n\n`),
     "it is withheld": (response) => response.end(eventsOf(["Half an "], { finishReason: "content_filter" })),
     "it has no text": (response) => response.end(eventsOf([])),
   };
   for (const [way, end] of Object.entries(ways)) {
-    it(`is none where ${way}`, async () => {
+    it(`is refused if ${way}`, async () => {
       const answer = answerOf((response) => {
         beginEvents(response);
         end(response);
@@ -92,7 +92,7 @@ describe("the answer of a model", () => {
     });
   }
 
-  it("comes within so long, whether it does not begin or does not end", async () => {
+  it("is refused past its timeout, if it does not begin or does not end", async () => {
     for (const begin of [() => {}, beginEvents]) {
       await assert.rejects(answerOf(begin, { timeoutMs: 50 }), {
         name: "SourceFailed",
@@ -101,7 +101,7 @@ describe("the answer of a model", () => {
     }
   });
 
-  it("is given up at once, also before it begins and between two tries", async () => {
+  it("is abandoned at once when the signal fires, also before it begins and between two tries", async () => {
     const busy = (response: ServerResponse) => response.writeHead(429, { "retry-after": "30" }).end();
     for (const respond of [() => {}, busy, beginEvents]) {
       const abort = new AbortController();
@@ -117,7 +117,7 @@ describe("the answer of a model", () => {
     }
   });
 
-  it("is refused for the key, or fails, in words that are not the server's", async () => {
+  it("fails with a message that contains no text of the server", async () => {
     const answers = {
       401: { name: "TaskError", reason: "MODEL_REFUSED", message: "the model server answered HTTP 401" },
       403: { name: "TaskError", reason: "MODEL_REFUSED", message: "the model server answered HTTP 403" },
@@ -136,7 +136,7 @@ describe("the answer of a model", () => {
     }
   });
 
-  it("comes from a server that does not say how many tokens it took, and refuses to be asked", async () => {
+  it("is accepted from a server that reports no token counts and refuses the request for them", async () => {
     for (const status of [400, 422]) {
       await using server = await startModelServer(({ body }, response) => {
         if ("stream_options" in body) return void response.writeHead(status).end("{}");
@@ -154,7 +154,7 @@ describe("the answer of a model", () => {
     }
   });
 
-  it("does not come from a server that cannot be reached", async () => {
+  it("fails if the server cannot be reached", async () => {
     const closed = createServer().listen(0, "127.0.0.1");
     await once(closed, "listening");
     const { port } = closed.address() as AddressInfo;

@@ -23,8 +23,8 @@ async function swapFolder(tree: SourceTree, path: string): Promise<void> {
 }
 
 for (const [how, descriptors] of Object.entries(SYSTEMS)) {
-  describe(`what was opened, known ${how},`, () => {
-    it("is a file in the sources, or refused where a folder above it was swapped for a link", async function () {
+  describe(`an opened path, identified ${how},`, () => {
+    it("is a file in the sources, and is refused if a parent folder was replaced by a link", async function () {
       await using tree = await makeSourceTree({ "docs/a.md": "mine" });
       await tree.write("../outside/a.md", "secret");
       const sources = await resolveSources(tree.dir);
@@ -35,7 +35,7 @@ for (const [how, descriptors] of Object.entries(SYSTEMS)) {
       assert.equal(await opened.handle.readFile("utf8"), "mine");
     });
 
-    it("is a folder in the sources, or refused where a folder above it was swapped for a link", async () => {
+    it("is a folder in the sources, and is refused if a parent folder was replaced by a link", async () => {
       await using tree = await makeSourceTree({ "docs/b/a.md": "mine" });
       await tree.write("../outside/b/secret.md", "secret");
       const sources = await resolveSources(tree.dir);
@@ -47,7 +47,7 @@ for (const [how, descriptors] of Object.entries(SYSTEMS)) {
       await assert.rejects(openInside(sources, real, { isFolder: true, descriptors }), { kind: "outside" });
     });
 
-    it("is no link, even one within the sources: a path that was resolved has none", async () => {
+    it("is refused if it is a link, even a link within the sources", async () => {
       await using tree = await makeSourceTree({ "a.md": "a", "docs/b.md": "b" });
       await tree.link("link.md", "a.md");
       await tree.link("folder", "docs");
@@ -60,8 +60,8 @@ for (const [how, descriptors] of Object.entries(SYSTEMS)) {
   });
 }
 
-describe("sources in which a folder is swapped for a link all the time", () => {
-  it("give nothing from outside to the walk and to those who read", async () => {
+describe("sources in which a folder is repeatedly replaced by a link", () => {
+  it("expose no outside file to the walk or to a read", async () => {
     await using tree = await makeSourceTree({ "docs/b/a.md": "mine" });
     await tree.write("../outside/b/a.md", "secret");
     await tree.write("../outside/b/secret.md", "secret");

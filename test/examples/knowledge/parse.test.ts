@@ -5,7 +5,7 @@ import { HTML_DEPTH_MAX } from "../../../examples/knowledge/ingest/html.ts";
 import { parseSource, TITLE_CHARS_MAX } from "../../../examples/knowledge/ingest/parse.ts";
 
 describe("a Markdown source", () => {
-  it("has the title of its front matter, else of its first heading, else of its name", () => {
+  it("has the title of its front matter, else its first heading, else its name", () => {
     assert.equal(parseSource("a/b.md", "---\ntitle: Front\n---\n# Head\n").title, "Front");
     assert.equal(parseSource("a/b.md", "---\ntitle: 7\n---\n# Head\n").title, "7");
     assert.equal(parseSource("a/b.md", "---\ntitle: [x]\n---\nText\n\n## Head\n").title, "Head");
@@ -13,7 +13,7 @@ describe("a Markdown source", () => {
     assert.equal(parseSource("a/b.md", "").title, "b");
   });
 
-  it("has a title of one line that fits", () => {
+  it("has a title of one line within the bound", () => {
     assert.equal(parseSource("b.md", '---\ntitle: "a\\n  b\\tc"\n---\n').title, "a b c");
     assert.equal(
       parseSource("b.md", `---\ntitle: ${"x".repeat(TITLE_CHARS_MAX + 1)}\n---\n`).title.length,
@@ -21,7 +21,7 @@ describe("a Markdown source", () => {
     );
   });
 
-  it("keeps front matter apart from the text, which stays as it is", () => {
+  it("separates front matter from the text and keeps the text unchanged", () => {
     const { frontMatter, body } = splitFrontMatter("---  \r\ntags: [a, b]\r\nat: 2026-01-02\r\n---\r\n\r\n  Text\r\n");
     assert.deepEqual(frontMatter, { tags: ["a", "b"], at: "2026-01-02" });
     assert.equal(body, "\r\n  Text\r\n");
@@ -29,13 +29,13 @@ describe("a Markdown source", () => {
     assert.deepEqual(splitFrontMatter("---\na: 1\n...\nText"), { frontMatter: { a: 1 }, body: "Text" });
   });
 
-  it("has no front matter where the first line is no mark, or none closes it", () => {
+  it("has no front matter without an opening and a closing line", () => {
     for (const text of ["", "\n---\na: 1\n---\n", "----\na: 1\n---\n", "---\nA rule, and then text.\n"]) {
       assert.deepEqual(splitFrontMatter(text), { frontMatter: {}, body: text });
     }
   });
 
-  it("refuses front matter that is no mapping, no YAML, no text or far too much", () => {
+  it("is refused if its front matter is not a mapping, not YAML, not text or too large", () => {
     const refused = {
       list: "- a\n- b",
       word: "Hello",
@@ -52,13 +52,13 @@ describe("a Markdown source", () => {
     }
   });
 
-  it("says where front matter is broken, in one line", () => {
+  it("is refused with the position of an error in its front matter, in one line", () => {
     assert.throws(() => splitFrontMatter("---\na: 1\nb: [\n---\n"), {
       message: /^the front matter cannot be read: .+ at line \d+, column \d+$/,
     });
   });
 
-  it("takes front matter nested as deep as JSON may be, and no deeper", () => {
+  it("accepts front matter at the maximum depth of JSON and no deeper", () => {
     const nested = (depth: number, open: string, close: string) =>
       `---\na:\n  ${open.repeat(depth)}x${close.repeat(depth)}\n---\n`;
     // The mapping itself is the first level.
@@ -78,7 +78,7 @@ describe("a Markdown source", () => {
     assert.throws(() => splitFrontMatter(`---\n${lines}\n---\n`), { message: /deeper than 32/ });
   });
 
-  it("refuses keys that are no texts: a nest of them would take for ever", () => {
+  it("is refused if a key is not a text, because nested keys would take exponential time", () => {
     for (const key of ["? ".repeat(25) + "x", "? [a, b]", "? {a: b}"]) {
       assert.throws(() => splitFrontMatter(`---\n${key}\n---\n`), { kind: "front_matter" }, key);
     }
@@ -86,13 +86,13 @@ describe("a Markdown source", () => {
     assert.deepEqual(splitFrontMatter("---\n? a\n: b\n---\n").frontMatter, { a: "b" });
   });
 
-  it("takes front matter up to the bound, and no more", () => {
+  it("accepts front matter at the bound and no more", () => {
     const yaml = (chars: number) => `---\n${"a: ".padEnd(chars - 1, "x")}\n---\n`;
     assert.ok(splitFrontMatter(yaml(FRONT_MATTER_CHARS_MAX)).frontMatter.a);
     assert.throws(() => splitFrontMatter(yaml(FRONT_MATTER_CHARS_MAX + 1)), { kind: "front_matter" });
   });
 
-  it("has front matter that names nothing but itself", () => {
+  it("keeps a key such as __proto__ in its front matter as a plain key", () => {
     const { frontMatter } = splitFrontMatter("---\n__proto__: {polluted: 1}\nconstructor: 2\n---\n");
     assert.deepEqual(Object.keys(frontMatter), ["__proto__", "constructor"]);
     assert.equal(({} as Record<string, unknown>).polluted, undefined);
@@ -105,7 +105,7 @@ describe("an HTML source", () => {
       .chunks.map((chunk) => chunk.text)
       .join("");
 
-  it("is its text, with its blocks apart and without scripts and styles", () => {
+  it("becomes its text, with separate blocks and without scripts and styles", () => {
     const html = `<!doctype html><html><head><title>The &amp; title</title><style>p { color: red }</style></head>
       <body><script>if (a < b) alert("<p>no</p>")</script><noscript>no</noscript>
       <h1>One</h1><p>A <b>bold</b>
@@ -124,13 +124,13 @@ describe("an HTML source", () => {
     ]);
   });
 
-  it("has the title of its first h1 where it has no other, else of its name", () => {
+  it("has the title of its first h1 if it has no title, else its name", () => {
     assert.equal(parseSource("a.html", "<h2>Two</h2><h1>O<i>n</i>e</h1><h1>Other</h1>").title, "One");
     assert.equal(parseSource("a.html", "<svg><title>drawing</title></svg><h1>One</h1>").title, "One");
     assert.equal(parseSource("a.html", "<title> </title><p>text").title, "a");
   });
 
-  it("is divided at its headings, also one that is never closed", () => {
+  it("is divided at its headings, also at a heading that is not closed", () => {
     const long = "word ".repeat(60).trim();
     const { chunks } = parseSource(
       "a.html",
@@ -145,25 +145,25 @@ describe("an HTML source", () => {
     );
   });
 
-  it("cannot bring in what Postgres does not store", () => {
+  it("has no character that Postgres cannot store", () => {
     const text = textOf("a&#0;b&#xD800;c&#x110000;d");
     assert.ok(text.isWellFormed() && !text.includes("\0"), JSON.stringify(text));
   });
 
-  it("is read whatever is wrong with it", () => {
+  it("is read even if it is malformed", () => {
     assert.equal(textOf("a < b & c &nosuch; </p></i> <b"), "a < b & c &nosuch;\n\n");
     assert.equal(textOf(""), "");
     assert.equal(textOf("<script>never closed"), "");
   });
 
-  it("nests as deep as browsers go, and no deeper", () => {
+  it("is read at the nesting limit of browsers and refused past it", () => {
     assert.equal(textOf(`${"<b>".repeat(HTML_DEPTH_MAX)}x`), "x\n\n");
     assert.throws(() => textOf(`${"<b>".repeat(HTML_DEPTH_MAX + 1)}x`), { name: "FileError", kind: "html" });
   });
 });
 
 describe("a plain text", () => {
-  it("has its name for a title, and no headings", () => {
+  it("has its name as title and no headings", () => {
     const text = "# not a heading here\n\n---\na: 1\n---\n";
     assert.deepEqual(parseSource("notes/to do.txt", text), {
       title: "to do",

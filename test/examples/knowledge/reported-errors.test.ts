@@ -6,7 +6,7 @@ import {
 } from "../../../examples/knowledge/reported-errors.ts";
 
 describe("the errors of a report", () => {
-  it("are the first ones, up to a number, and how many there were", () => {
+  it("are the first ones up to a number, with the total count", () => {
     const errors = new ErrorReport();
     assert.deepEqual(errors.report(), { errors: [], errors_total: 0 });
     for (let index = 0; index <= REPORTED_ERRORS_MAX; index++) errors.add({ index });
@@ -16,7 +16,7 @@ describe("the errors of a report", () => {
     assert.deepEqual(report.errors.at(-1), { index: REPORTED_ERRORS_MAX - 1 });
   });
 
-  it("are the first ones, up to a size as JSON", () => {
+  it("are the first ones up to a size as JSON", () => {
     const half = { message: "x".repeat(REPORTED_ERRORS_BYTES_MAX / 2 - '{"message":""}'.length) };
     const errors = new ErrorReport();
     errors.add(half);
@@ -27,7 +27,7 @@ describe("the errors of a report", () => {
     assert.deepEqual(errors.report(REPORTED_ERRORS_BYTES_MAX / 2 - 1), { errors: [], errors_total: 3 });
   });
 
-  it("go on from those that an earlier attempt had", () => {
+  it("continue those of an earlier attempt", () => {
     const errors = new ErrorReport();
     errors.goOn({ errors: [{ a: 1 }, { a: 2 }], errors_total: 5 });
     errors.add({ a: 6 });

@@ -47,7 +47,7 @@ async function stopAfter(steps: number, paths: readonly string[], checkpoint: Js
 describe("a loop over sources", () => {
   const paths = ["a", "b", "c", "x1", "x2", "y"];
 
-  it("that is stopped is gone on with behind the last source done, and the report is of the whole", async () => {
+  it("continues after a stop behind the last finished source, and reports on all sources", async () => {
     const whole = (await runRecorded(walk(paths), {})).result;
     assert.deepEqual(whole, { done: 4, errors: [{ path: "x1" }, { path: "x2" }], errors_total: 2 });
     for (let first = 1; first <= paths.length; first++) {
@@ -62,21 +62,21 @@ describe("a loop over sources", () => {
     }
   });
 
-  it("may be stopped again and again", async () => {
+  it("can be stopped repeatedly", async () => {
     let checkpoint: JsonObject | null = null;
     for (let attempt = 1; attempt < paths.length; attempt++) checkpoint = await stopAfter(1, paths, checkpoint);
     const { result } = await runRecorded(walk(paths), {}, { checkpoint });
     assert.deepEqual([result.done, result.errors_total], [4, 2]);
   });
 
-  it("takes up what came behind, though the source it stood at is gone", async () => {
+  it("continues behind its position even if the source at the position is removed", async () => {
     const seen: string[] = [];
     const checkpoint = await stopAfter(2, paths);
     await runRecorded(walk(["a", "aa", "bb", "c"], seen), {}, { checkpoint });
     assert.deepEqual(seen, ["bb", "c"]);
   });
 
-  it("leaves a checkpoint on the way too, which is below the size of an event", async () => {
+  it("writes checkpoints also between stops, each within the size of an event", async () => {
     const many = Array.from({ length: 2_500 }, (_, index) => `x${String(index).padStart(200, "0")}`);
     const { partials, result } = await runRecorded(walk(many), {});
     const left = partials("checkpoint");

@@ -7,7 +7,7 @@ import { synthKind } from "../../../examples/knowledge/synth/synth.ts";
 describe("the params of ingest", () => {
   const kind = ingestKind({ db: undefined as never, namespace: "", sourcesDir: "" });
 
-  it("name a path below the sources, in any of its forms", () => {
+  it("accept a path below the sources in any form", () => {
     for (const path of ["docs", "./docs", "docs/", ".//docs/./"]) {
       assert.deepEqual(kind.parseParams({ path }), { path: "docs" });
     }
@@ -17,7 +17,7 @@ describe("the params of ingest", () => {
     assert.deepEqual(kind.parseParams({ path: "a..b/c.d.." }), { path: "a..b/c.d.." });
   });
 
-  it("are refused, each by its field, where they name anything else", () => {
+  it("are refused with the field for any other path", () => {
     const refused = {
       "must not be empty; . is the whole tree": "",
       "must be relative to the sources": "/etc",
@@ -32,7 +32,7 @@ describe("the params of ingest", () => {
     for (const path of ["..", "../a", "a/.."]) assert.throws(() => kind.parseParams({ path }), InvalidArgument);
   });
 
-  it("are refused where one is missing, unknown or no string", () => {
+  it("are refused if one is missing, unknown or not a string", () => {
     const fieldsOf = (params: Record<string, string | number>) => {
       try {
         kind.parseParams(params);
@@ -56,7 +56,7 @@ describe("the params of synth", () => {
     assert.equal(kind.exclusiveKey(kind.parseParams({ path: "docs/" })), "synth:docs");
   });
 
-  it("are refused where one is unknown or of another sort", () => {
+  it("are refused if one is unknown or has another type", () => {
     const refused = [{ all: true }, { force_all: "yes" }, { path: "../a" }, { path: null }, { require_model: 1 }];
     for (const params of refused) assert.throws(() => kind.parseParams(params), InvalidArgument);
   });

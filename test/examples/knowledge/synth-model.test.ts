@@ -29,7 +29,7 @@ describeOnEachKnowledgeStore("synth with a model", (db) => {
     };
   }
 
-  it("puts the answer on the tape as it comes, and then the page in its place", async () => {
+  it("emits the answer in pieces and then stores the page", async () => {
     await using server = await startModelServer((_, response) => {
       beginEvents(response);
       response.end(eventsOf(["It says", "", null, " **this**.", "\n"]));
@@ -60,7 +60,7 @@ describeOnEachKnowledgeStore("synth with a model", (db) => {
     assert.deepEqual(messages.at(-1), { role: "user", content: "a.md\n\nThe text of a.md." });
   });
 
-  it("asks nothing about what is done, or has no text", async () => {
+  it("does not call the model for finished documents or documents without text", async () => {
     await using server = await startModelServer((_, response) => {
       beginEvents(response);
       response.end(eventsOf(["Summary."]));
@@ -79,7 +79,7 @@ describeOnEachKnowledgeStore("synth with a model", (db) => {
     assert.equal(server.requests.length, 2);
   });
 
-  it("sends so much of a document, and no more", async () => {
+  it("sends a document up to the bound", async () => {
     await using server = await startModelServer((_, response) => {
       beginEvents(response);
       response.end(eventsOf(["Summary."]));
@@ -93,7 +93,7 @@ describeOnEachKnowledgeStore("synth with a model", (db) => {
     assert.equal(server.requests[0]?.body.messages.at(-1)?.content, `T\n\n${start}`);
   });
 
-  it("tries again where the server fails, then counts the one as failed, says so, and goes on", async () => {
+  it("retries if the server fails, then reports the document as failed and continues", async () => {
     await using server = await startModelServer(({ body }, response) => {
       if (body.messages.at(-1)?.content.includes("b.md")) {
         response.writeHead(500, { "content-type": "application/json", "retry-after-ms": "1" });
@@ -120,7 +120,7 @@ describeOnEachKnowledgeStore("synth with a model", (db) => {
     );
   });
 
-  it("fails where the server refuses the key, without a word of the key", async () => {
+  it("fails if the server refuses the key, without showing the key", async () => {
     for (const status of [401, 403]) {
       await using server = await startModelServer((_, response) => {
         response.writeHead(status, { "content-type": "application/json" });
@@ -137,7 +137,7 @@ describeOnEachKnowledgeStore("synth with a model", (db) => {
     }
   });
 
-  it("closes the connection when it is told to stop, and writes nothing", async () => {
+  it("closes the connection when its signal fires and writes nothing", async () => {
     const closed = Promise.withResolvers<void>();
     await using server = await startModelServer((_, response) => {
       response.on("close", () => closed.resolve());
@@ -163,7 +163,7 @@ describeOnEachKnowledgeStore("synth with a model", (db) => {
     assert.deepEqual(await pages(), []);
   });
 
-  it("closes the connection when nobody takes its events any more", async () => {
+  it("closes the connection if its events are no longer accepted", async () => {
     const closed = Promise.withResolvers<void>();
     await using server = await startModelServer((_, response) => {
       response.on("close", () => closed.resolve());
@@ -187,7 +187,7 @@ describeOnEachKnowledgeStore("synth with a model", (db) => {
     await closed.promise;
   });
 
-  it("leaves no page of a document that is removed while its page is written", async () => {
+  it("stores no page of a document that is removed meanwhile", async () => {
     await using server = await startModelServer((_, response) => {
       beginEvents(response);
       response.end(eventsOf(["Summary."]));

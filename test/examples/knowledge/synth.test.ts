@@ -19,7 +19,7 @@ describeOnEachKnowledgeStore("synth without a model", (db) => {
     };
   }
 
-  it("writes a page of each document, and warns once that no model does", async () => {
+  it("writes a page for each document and warns once that no model is used", async () => {
     const { put, synth, pages } = prepare();
     await put("a.md", "A tape has events. Each event has a number.");
     await put("docs/b.md", "");
@@ -46,7 +46,7 @@ describeOnEachKnowledgeStore("synth without a model", (db) => {
     ]);
   });
 
-  it("skips what is done, unless it has changed or all is asked for", async () => {
+  it("skips finished documents unless they have changed or all are requested", async () => {
     const { put, synth, pages } = prepare();
     await put("a.md", "One.");
     await put("b.md", "Two.");
@@ -66,7 +66,7 @@ describeOnEachKnowledgeStore("synth without a model", (db) => {
     assert.deepEqual([all.result.written, all.result.skipped], [2, 0]);
   });
 
-  it("takes the documents at or below a path only", async () => {
+  it("processes only the documents at or below a path", async () => {
     const { put, synth, pages } = prepare();
     for (const path of ["docs/a.md", "docs/b/c.md", "docs.md", "docs-2/a.md", "e.md"]) await put(path, "Text.");
     await synth({ path: "./docs/" });
@@ -78,7 +78,7 @@ describeOnEachKnowledgeStore("synth without a model", (db) => {
     assert.equal((await synth({ path: "nothing" })).result.written, 0);
   });
 
-  it("takes so many documents, and fails past that", async () => {
+  it("accepts the maximum number of documents and fails past it", async () => {
     const { namespace, synth } = prepare();
     await db().query(
       `insert into documents (namespace, path, sha256, title, front_matter, bytes)
@@ -96,14 +96,14 @@ describeOnEachKnowledgeStore("synth without a model", (db) => {
     assert.equal((await synth()).result.skipped, SOURCES_MAX);
   });
 
-  it("fails where a model is required", async () => {
+  it("fails without a model if one is required", async () => {
     const { put, synth, pages } = prepare();
     await put("a.md", "Text.");
     await assert.rejects(synth({ require_model: true }), { name: "TaskError", reason: "MODEL_NOT_CONFIGURED" });
     assert.deepEqual(await pages(), []);
   });
 
-  it("stops between two documents when it is told to", async () => {
+  it("stops between two documents when its signal fires", async () => {
     const { kind, put, pages } = prepare();
     await put("a.md", "One.");
     await put("b.md", "Two.");
@@ -123,7 +123,7 @@ describeOnEachKnowledgeStore("synth without a model", (db) => {
     assert.equal((await pages()).length, 1);
   });
 
-  it("leaves no page of a document that is removed, then or later", async () => {
+  it("stores no page of a document that is removed meanwhile or later", async () => {
     const { kind, namespace, put, pages } = prepare();
     await put("a.md", "One.");
     await put("b.md", "Two.");

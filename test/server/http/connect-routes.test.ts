@@ -26,9 +26,9 @@ const SOME_TASK: Partial<TaskEngine> = {
 /** JSON as JavaScript writes it has no -0. */
 const writable = tapeEvent.filter(({ body }) => !/[:[,]-0(?![.\d])/.test(body));
 
-describe("the calls of the HTTP endpoint", () => {
+describe("the HTTP endpoint", () => {
   for (const type of ["connect+json", "connect+proto", "grpc-web+proto"]) {
-    it(`puts no more ahead of a reader that has stopped than its connection holds (${type})`, async () => {
+    it(`buffers no more for a stopped reader than its connection holds (${type})`, async () => {
       const FRAMES_MAX = 400; // 100 MiB, of which a connection holds a few.
       let frames = 0;
       let isLeft = false;

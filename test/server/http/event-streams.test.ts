@@ -179,7 +179,7 @@ describe("a tape as server-sent events", () => {
     await closed;
   });
 
-  it("puts no more ahead of a reader that has stopped than its connection holds", async () => {
+  it("buffers no more for a stopped reader than its connection holds", async () => {
     const FRAMES_MAX = 400; // 100 MiB, of which a connection holds a few.
     let frames = 0;
     let isLeft = false;

@@ -41,7 +41,7 @@ async function textOf(answer: IncomingMessage): Promise<string> {
 describe("the HTTP endpoint called by a browser", () => {
   const OTHERS = ["https://evil.example", "http://127.0.0.1:1", "http://localhost", "null", "nonsense", "file://"];
   for (const origin of OTHERS) {
-    it(`refuses a page of ${origin}, whatever it asks for`, async () => {
+    it(`refuses every request of a page of ${origin}`, async () => {
       await using server = await openTestListener({}, { origins: [APP] });
       for (const options of [
         { method: "POST", path: GET_TASK },

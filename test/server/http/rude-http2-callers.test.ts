@@ -44,7 +44,7 @@ describe("a caller of the HTTP port over TLS and HTTP/2", () => {
     ["the events of a task", { ...EVENTS, ":method": "GET" }],
     ["the events of many tasks", { ...FOLLOWED, ":method": "GET" }],
   ] as const) {
-    it(`has its stream closed without the token, and its connection goes on: ${name}`, async () => {
+    it(`without the token gets its stream closed and keeps its connection: ${name}`, async () => {
       await using connection = await open({}, { token: "a-token" });
       for (let round = 0; round < 2; round++) {
         const stream = openStream(connection.session, headers);
@@ -62,7 +62,7 @@ describe("a caller of the HTTP port over TLS and HTTP/2", () => {
     ["server-sent events", { ...EVENTS, ":method": "GET" }],
     ["calls by Connect", { ...START_TASK, ":path": "/spool.v1.TaskService/GetTask" }],
   ] as const) {
-    it(`waits past the streams that its connection may have open, and is served when one ends: ${name}`, async () => {
+    it(`waits past the limit of open streams and is served when a stream ends: ${name}`, async () => {
       let begun = 0;
       const left = Promise.withResolvers<void>();
       await using connection = await open(

@@ -34,9 +34,9 @@ function assertWhole(lines: readonly { line?: number }[], count: number): void {
   );
 }
 
-describe("the written log at the end of its process", () => {
+describe("the log at the end of its process", () => {
   for (const ending of ["return", "exit"]) {
-    it(`is every line, in order, after ${ending}, however slowly it is read`, async () => {
+    it(`has every line, in order, after ${ending}, even with a slow reader`, async () => {
       const { child, ended } = await startWriter(LINES, ending);
       assertWhole(parse((await child.stderr.setEncoding("utf8").toArray()).join("")), LINES);
       assert.deepEqual(await ended, [0, null]);

@@ -4,7 +4,7 @@ import { redaction } from "../../../src/server/log/redaction.ts";
 const RESUME_TOKEN = `01934c1e-6f0a-7c3e-9d55-1f1f5b0e7a11.${"s".repeat(43)}`;
 const PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEs3cret\ns3cret==\n-----END RSA PRIVATE KEY-----";
 
-describe("redaction, of a text", () => {
+describe("redaction of a text", () => {
   const { text } = redaction([]);
 
   const SECRETS: [text: string, masked: string][] = [
@@ -58,7 +58,7 @@ describe("redaction, of a text", () => {
     assert.doesNotMatch(text(`${"x".repeat(16_376)} Bearer s3cret and more`), /s3c/);
   });
 
-  it("handles hostile texts within the time of a test", () => {
+  it("handles hostile texts within the time limit of a test", () => {
     for (const part of ["://a:", "://", "Bearer ", "-----BEGIN PRIVATE KEY-----", "token=", 'token\\\\"', "a-"]) {
       const hostile = part.repeat(100_000);
       for (let time = 0; time < 10; time++) assert.ok(text(hostile).length <= 16_385, part);
@@ -66,7 +66,7 @@ describe("redaction, of a text", () => {
   });
 });
 
-describe("redaction, of fields", () => {
+describe("redaction of fields", () => {
   const { fields } = redaction(["correct-horse"]);
 
   it("masks fields by name at any depth in objects and lists", () => {

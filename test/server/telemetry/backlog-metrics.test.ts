@@ -103,7 +103,7 @@ describe("the gauges of waiting tasks", () => {
     assert.deepEqual(await bench.collect(), told);
   });
 
-  it("delay a scrape by at most a second; a late count is reported for a minute", async () => {
+  it("delay a scrape by at most a second, and a late count is reported for a minute", async () => {
     const late = Promise.withResolvers<KindBacklog[]>();
     bench.count = () => late.promise;
     assert.deepEqual(await bench.collect(), {});

@@ -16,7 +16,7 @@ describe("the kinds with their own label", () => {
     );
   });
 
-  it(`are at most ${ASKED_LABELS_MAX} of those that nothing here runs: one more is among the rest`, () => {
+  it(`include at most ${ASKED_LABELS_MAX} kinds that this process does not run: one more gets the shared label`, () => {
     const held = labelled(["own"]);
     for (const kind of kinds("asked", ASKED_LABELS_MAX)) assert.equal(held.of(kind), kind);
     assert.equal(held.of("one-more"), "other");
@@ -34,7 +34,7 @@ describe("the kinds with their own label", () => {
     assert.equal(held.of("two-more"), "other");
   });
 
-  it(`are at most ${KIND_LABELS_MAX}: one more is among the rest, wherever it runs`, () => {
+  it(`are at most ${KIND_LABELS_MAX}: one more gets the shared label, even if this process runs it`, () => {
     const held = labelled(kinds("own", KIND_LABELS_MAX - 1));
     assert.equal(held.ofRun("the-last"), "the-last");
     assert.equal(held.ofRun("one-more"), "other");

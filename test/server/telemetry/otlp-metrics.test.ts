@@ -69,7 +69,7 @@ describe("metrics by OTLP", () => {
     ["nonsense", "application/x-protobuf"],
     ["constructor", "application/x-protobuf"],
   ] as const) {
-    it(`are sent as ${type} where the protocol is ${protocol}`, async () => {
+    it(`are sent as ${type} if the protocol is ${protocol}`, async () => {
       const received = Promise.withResolvers<{ type: string | undefined; body: Buffer }>();
       const receiver = createServer((request, response) => {
         void buffer(request).then((body) => {

@@ -71,7 +71,7 @@ describe("tracing", () => {
     );
   });
 
-  describe("samples a span", () => {
+  describe("for a span", () => {
     const [none, all] = [new AlwaysOffSampler(), new AlwaysOnSampler()];
     const place = (traceFlags: number): SpanContext => ({
       traceId: "1".repeat(32),
@@ -88,11 +88,11 @@ describe("tracing", () => {
       return decision === SamplingDecision.RECORD_AND_SAMPLED;
     }
 
-    it("that has no parent as what it is linked to", () => {
+    it("without a parent uses the sampling decision of its link", () => {
       assert.deepEqual([isSampled(none, { link: 1 }), isSampled(all, { link: 0 })], [true, false]);
     });
 
-    it("that has a parent, or no link, as the others would", () => {
+    it("with a parent or without a link uses the decision of the configured sampler", () => {
       assert.deepEqual(
         [isSampled(none, { parent: 1, link: 1 }), isSampled(all, { parent: 0, link: 0 })],
         [false, true],
