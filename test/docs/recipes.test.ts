@@ -12,7 +12,8 @@ const FIELD_FILES_MAX = 11;
 /** The recipes of CONTRIBUTING.md, and how files name the example of each. */
 const RECIPES: Readonly<Record<string, RegExp>> = {
   "Adding a field to StartTask": /\bdeadline_at\b|\bdeadlineAt\b/,
-  "Adding a call": /\bactivity\b|\bActivity(?:Query|Request)?\b|\b[gG]etActivity\b|\bKindActivity\b/,
+  "Adding a call":
+    /\b[gG]etActivity\b|\bActivity(?:Query|Request)?\b|\bKindActivity\b|\bactivity\(|\bACTIVITY_|"0006-activity"|^\| `activity`/m,
   "Adding an event type": new RegExp(
     [
       /\bcancel_requested\b|"cancelRequested"|\bCancelRequestedEvent\b/,
