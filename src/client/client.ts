@@ -73,95 +73,95 @@ export type { TaskFailure, LogLevel } from "../domain/event.ts";
 export type { RetryPolicy } from "../domain/retry.ts";
 export type { TaskStatus, TerminalStatus } from "../domain/task.ts";
 
-/** How long one attempt at a call may go without an answer, besides the wait that was asked of the server. */
+/** How long one attempt at a call may take, in ms, in addition to the wait that the caller asked for. */
 const ANSWER_MS_MAX = 20_000;
-/** A stream is sent a frame at least every heartbeat. Two missed and a half: the connection is lost. */
+/** After 2.5 heartbeat intervals without a frame, the connection counts as lost. Servers send one per interval. */
 const SILENT_HEARTBEATS = 2.5;
 
 export interface ConnectOptions extends ConnectionOptions {
-  /** How long a call or a follower keeps trying without success, in ms; 0: one try, Infinity: for ever. Default 60 s. */
+  /** How long a call or a follower retries without success, in ms. 0: no retry. Infinity: no limit. Default 60 s. */
   retryMs?: number | undefined;
-  /** How often a quiet stream is to show that it lives, 1 to 60 s, in ms. Default 15 s. */
+  /** How often the server sends a heartbeat on an idle stream, in ms, from 1 s to 60 s. Default 15 s. */
   heartbeatMs?: number | undefined;
 }
 
 export interface CallOptions {
-  /** Ends the wait, never the task. The call throws the signal's reason. */
+  /** Ends the call, never the task. The call throws the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 export interface FollowOptions extends CallOptions {
-  /** How long to come back without progress, in ms; Infinity: for ever. Default: the client's. */
+  /** How long to retry without progress, in ms. Infinity: no limit. Default: `retryMs` of the client. */
   retryMs?: number | undefined;
-  /** Told when the connection was lost, at each try that failed, and when the tape goes on. */
+  /** Called when the connection is lost, after each failed retry, and when the stream resumes. */
   onReconnect?: ((notice: ReconnectNotice) => void) | undefined;
 }
 
 export interface FollowTasksOptions extends CallOptions {
-  /** How long to come back without progress, in ms; Infinity: for ever. Default: the client's. */
+  /** How long to retry without progress, in ms. Infinity: no limit. Default: `retryMs` of the client. */
   retryMs?: number | undefined;
-  /** Told when the connection was lost, at each try that failed, and when the stream goes on. */
+  /** Called when the connection is lost, after each failed retry, and when the stream resumes. */
   onReconnect?: ((notice: TasksReconnectNotice) => void) | undefined;
 }
 
 /**
- * A connection to a Spool service. Every call throws SpoolRpcError. Calls are sent again while the server is
- * UNAVAILABLE, which is safe for all of them, and for a start because its request id finds the task again.
+ * A client of a Spool service. Calls fail with SpoolRpcError. The client repeats calls while the server is UNAVAILABLE.
+ * This is safe for all calls: a repeated start carries the same request id and returns the same task.
  */
 export interface SpoolClient extends Disposable {
-  /** Starts a task: durable when this returns, and started once however often the client had to ask. */
+  /** Starts a task. When this resolves, the task is durable, and has started once even if the client retried. */
   start(request: StartRequest, options?: CallOptions): Promise<StartedTask>;
   /**
-   * Starts a task, as `start`, and follows it from its first event, as `follow`, in one call. The stream is open when
-   * this returns: who will not read the events calls `start`.
+   * Starts a task like `start`, and follows it from its first event like `follow`, in one call. The stream is open when
+   * this resolves, so callers that do not read the events should use `start`.
    */
   run(request: StartRequest, options?: FollowOptions): Promise<StartedTask & { events: AsyncIterable<SpoolEvent> }>;
   /**
-   * The tape from `fromSeq` (inclusive; default 1n), replayed and then live: every event once and in order, over lost
-   * connections and restarts. Ends after `final`, at once where fromSeq is past the end of a finished tape. Throws
-   * DATA_LOSS for a server that repeats or skips events, and OUT_OF_RANGE (SEQ_OUT_OF_RANGE, with `last_seq`) where
-   * fromSeq is past last_seq + 1 of a task that has not ended.
+   * Follows a tape from `fromSeq` (inclusive, default 1n): stored events first, then live ones. Every event comes once
+   * and in order, also after reconnects and server restarts. Ends after `final`; if `fromSeq` is past the end of a
+   * finished tape, ends at once.
+   *
+   * @throws SpoolRpcError DATA_LOSS if a server repeats or skips events; OUT_OF_RANGE (reason SEQ_OUT_OF_RANGE, with
+   *   `last_seq`) if `fromSeq` is past last_seq + 1 of an unfinished task
    */
   follow(tape: { taskId: string; fromSeq?: bigint | undefined }, options?: FollowOptions): AsyncIterable<SpoolEvent>;
-  /** As `follow`, frame by frame: with heartbeats, the status and the last seq. */
+  /** Follows a tape like `follow`, but yields frames: heartbeats too, each with the task's status and last seq. */
   followFrames(tape: { taskId: string; fromSeq?: bigint | undefined }, options?: FollowOptions): AsyncIterable<Frame>;
   /**
-   * Many tasks by one stream, those that start later too, over lost connections and restarts, until it is left: every
-   * event once, in its task's order; or each task as it stands, whenever it has changed. A heartbeat is a frame without
-   * tasks, and the frame that a stream begins with mostly is one. Keep a frame's cursor when it has been dealt with, and
-   * another process goes on from there.
+   * Follows many tasks over one stream, including tasks that start later, until the caller stops reading. Reconnects by
+   * itself. Yields either every event once and in the order of its tape, or the state of each task whenever it changes.
+   * A heartbeat is a frame without tasks; the first frame of a stream usually has none either. Store a frame's cursor
+   * after processing the frame: with it, another process can resume.
    */
   followTasks(tasks?: TasksToFollow, options?: FollowTasksOptions): AsyncIterable<TasksFrame>;
-  /** One page of a tape. @param waitMs how long to wait for a first event, 0 to 60 s */
+  /** Returns one page of a tape. @param page.waitMs how long to wait for a first event, in ms, 0 to 60 s. Default 0 */
   events(
     page: { taskId: string; fromSeq?: bigint | undefined; limit?: number | undefined; waitMs?: number | undefined },
     options?: CallOptions,
   ): Promise<EventPage>;
-  /**
-   * Waits until the last event of the tape is `final`, and returns that, of a failed task too.
-   * @param timeoutMs then it throws WaitTimeout, which says what was seen last
-   */
+  /** Waits for `final` and returns it, also for a failed task. Throws WaitTimeout after `timeoutMs`, in ms. */
   waitFinal(wait: { taskId: string; timeoutMs: number }, options?: CallOptions): Promise<FinalEvent>;
   /**
-   * The outcome of a task that has ended; of another: reason TASK_NOT_TERMINAL.
-   * @param waitMs how long to wait for the end, 0 to 60 s
+   * Returns the outcome of a finished task. For an unfinished task, throws SpoolRpcError with reason TASK_NOT_TERMINAL.
+   *
+   * @param wait.waitMs how long to wait for the end, in ms, 0 to 60 s. Default 0
    */
   result(wait: { taskId: string; waitMs?: number | undefined }, options?: CallOptions): Promise<TaskResult>;
-  /** Asks a task to end. A finished one stays as it is, and the outcome says so. */
+  /** Cancels a pending task, asks a running task to stop, and leaves a finished task unchanged: see the outcome. */
   cancel(cancel: { taskId: string; reason?: string | undefined }, options?: CallOptions): Promise<CancelledTask>;
   get(task: { taskId: string }, options?: CallOptions): Promise<Task>;
-  /** Every task that the filter takes, newest first, page by page as the caller goes on. */
+  /** Yields all matching tasks, newest first. Fetches pages as the caller reads on. */
   list(filter?: TaskFilter, options?: CallOptions): AsyncIterable<Task>;
   listPage(filter?: TaskFilter & { pageToken?: string | undefined }, options?: CallOptions): Promise<TaskPage>;
-  /** Who runs the tasks of the service: at most 1,000 sessions, those that began first, first. */
+  /** Returns the servers and workers that run the tasks: at most 1,000 sessions, oldest first. */
   sessions(options?: CallOptions): Promise<{ sessions: Session[]; hasMore: boolean }>;
-  /** What began and ended of late, in steps and by kind: as of about a second ago. */
+  /** Returns how many tasks started and ended recently, by time step and kind. Servers cache this for about 1 s. */
   activity(request?: ActivityRequest, options?: CallOptions): Promise<Activity>;
-  /** Ends everything under way with an error. Tasks run on. */
+  /** Ends all open calls with an error. Tasks keep running. */
   close(): void;
 }
 
-/** Connects when the first call is made. A client is meant to be kept and shared; close it when done. */
+/** Creates a client. It connects with the first call. Share one client per process, and close it when done. */
 export function connect(options: ConnectOptions = {}): SpoolClient {
   const { retryMs = RETRY_MS_DEFAULT, heartbeatMs = HEARTBEAT_MS_DEFAULT } = options;
   const transport = openConnection(options);
@@ -169,8 +169,8 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
   const silenceMs = heartbeatMs * SILENT_HEARTBEATS;
 
   /**
-   * @param waitMs how long the server was asked to wait before it answers
-   * @param read reads the answer, where that is not protobuf-es's to do
+   * @param waitMs how long the caller asked the server to wait before it answers, in ms
+   * @param read decodes the answer; the default is protobuf-es
    */
   function call<I extends DescMessage, O extends DescMessage, Answer = MessageShape<O>>(
     method: DescMethodUnary<I, O>,
@@ -200,7 +200,7 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
       const open = () => openRun(transport.stream(method.runTask, wanted, { silenceMs, signal, read: readRun }));
       const { started, frames } = await withRetries(open, { retryMs: patienceMs, signal });
       const { taskId } = started.task;
-      // The first stream is there; those that come in its place when it breaks begin where it broke.
+      // The first stream is open already. After a failure, a new stream resumes at the next seq.
       const streams = [frames];
       const next = (fromSeq: bigint) => streams.pop() ?? openStream({ taskId, fromSeq }, signal);
       const options = { ...follow, taskId, fromSeq: 1n, retryMs: patienceMs };
@@ -261,7 +261,7 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
         const page = await client.listPage({ ...filter, pageToken }, options);
         yield* page.tasks;
         if (page.nextPageToken !== "" && page.nextPageToken === pageToken) {
-          throw brokenPromise("the list of tasks goes round: a page names itself as the next");
+          throw brokenPromise("the list of tasks does not end: a page has its own token as next_page_token");
         }
         pageToken = page.nextPageToken;
       } while (pageToken !== "");
@@ -294,6 +294,6 @@ const readPage = (bytes: Buffer) => readTapeAnswer(GetEventsResponseSchema, byte
 
 async function* eventsOf(frames: AsyncIterable<Frame>): AsyncGenerator<SpoolEvent, void, undefined> {
   for await (const frame of frames) {
-    for (const event of frame.events) yield event; // One by one: `yield*` would ask for a promise more each.
+    for (const event of frame.events) yield event; // Not `yield*`, which costs one more promise per event.
   }
 }

@@ -19,12 +19,12 @@ import { toStatusValue } from "../codec/status.ts";
 import { invalidArgument, invalidWithin } from "./errors.ts";
 import type { ActivityRequest, RetryPolicyRequest, StartRequest, TaskFilter, TasksToFollow } from "./types.ts";
 
-// What callers ask for to messages of the wire. Only what the encoding cannot carry, or would change without a word,
-// is refused here; every other bound is the server's to check, and to name.
+// Converts requests of callers to protobuf messages. The client rejects only values that the encoding cannot carry or
+// would silently change. The server checks all other bounds.
 
 export function startRequest(request: StartRequest): MessageInitShape<typeof StartTaskRequestSchema> {
   const { kind, params = {}, labels = {}, timeoutMs, maxAttempts = 0, retryPolicy, runAt, deadlineAt } = request;
-  const requestId = request.requestId || randomUUID(); // Without one, a start that is sent again starts twice.
+  const requestId = request.requestId || randomUUID(); // Without an id, a repeated start would start a second task.
   checkText("kind", kind);
   checkParams(params);
   checkText("request_id", requestId);
@@ -51,10 +51,10 @@ export function runRequest(request: StartRequest, heartbeatMs: number): MessageI
   }
 }
 
-/** The parts that are said; of the others the service has its own. */
+/** Converts the given parts. The server fills in the others. */
 export function retryPolicyMessage(policy: RetryPolicyRequest): RetryPolicy {
   const { initialBackoffMs, maxBackoffMs, backoffMultiplier, jitter } = policy;
-  // It would be taken for one that was left out.
+  // In protobuf, 0 means unset.
   if (backoffMultiplier === 0) throw invalidArgument("retry_policy.backoff_multiplier", "must not be 0");
   return toRetryPolicyMessage({
     initialBackoffMs: wholeMs("retry_policy.initial_backoff", initialBackoffMs),
@@ -81,7 +81,7 @@ export function listRequest(filter: TaskFilter, pageToken: string): MessageInitS
 
 const VIEWS = { events: FollowView.EVENTS, tasks: FollowView.TASKS } as const;
 
-/** @param cursor where the follower stands by now; empty: nowhere yet */
+/** @param cursor the follower's current cursor; empty: none yet */
 export function followTasksRequest(
   tasks: TasksToFollow,
   { cursor, heartbeatMs }: { cursor: string; heartbeatMs: number },
@@ -125,7 +125,7 @@ export function eventsRequest(page: {
   };
 }
 
-/** Refuses what UTF-8 cannot carry: an encoder would put U+FFFD in its place. */
+/** Rejects text that UTF-8 cannot carry: an encoder would replace unpaired surrogates by U+FFFD. */
 export function checkText(field: string, text: string): void {
   if (!text.isWellFormed()) throw invalidArgument(field, "must not hold an unpaired surrogate");
 }
@@ -178,7 +178,7 @@ function checkParams(params: unknown): void {
     if (error instanceof NotJson) throw invalidArgument(error.path, error.problem);
     throw error;
   }
-  // A message that is too large for gRPC would be refused by the library, which knows of no field.
+  // gRPC would reject a message that is too large without naming a field.
   if (bytes > PARAMS_WIRE_BYTES_MAX) {
     throw invalidArgument("params", `must be at most ${PARAMS_WIRE_BYTES_MAX} bytes as protobuf, is ${bytes}`);
   }

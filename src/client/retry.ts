@@ -3,17 +3,19 @@ import type { RetryPolicy } from "../async/retry.ts";
 import { TIMER_MS_MAX } from "../async/time-limit.ts";
 import { isTransient } from "./errors.ts";
 
-/** How long the client keeps trying without any success, unless told otherwise. */
+/** Default time for which the client retries without success, in ms. */
 export const RETRY_MS_DEFAULT = 60_000;
 const BACKOFF = { firstMs: 100, maxMs: 5_000, jitter: 0.5 };
-/** The random share that is added to the server's hint, so that clients refused together do not return together. */
+/**
+ * The random share that is added to the server's retry hint, so that clients that were rejected together spread out.
+ */
 const HINT_JITTER = 0.2;
 
 /**
- * Decides after each failure of a stream whether to open another, and when: after the delay that the server asked for,
- * or after a delay that doubles, both with jitter, until `retryMs` have passed without a success.
+ * Decides after each failure of a stream whether and when to reconnect. The delay is the server's hint, or doubles with
+ * each failure; both have jitter. The budget ends after `retryMs` without success.
  *
- * @param retryMs 0: never retry; Infinity: never give up
+ * @param retryMs 0: never retry. Infinity: no limit
  */
 export function retryBudget(retryMs: number): RetryBudget {
   return new RetryBudget(isTransient, policyOf(retryMs));

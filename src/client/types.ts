@@ -11,86 +11,98 @@ export type { TaskResult } from "../codec/task-result.ts";
 export type { Activity, ActivityStep, Durations, EndedTasks, KindActivity } from "../domain/activity.ts";
 export type { SessionState as Session } from "../domain/session.ts";
 
-/** A task, as the server answered it. */
+/** A task, as returned by the server. */
 export type Task = TaskView;
 
-/** What to start. */
+/** The task to start. */
 export interface StartRequest {
-  /** What code runs it. */
+  /** The name of the kind that runs it. */
   kind: string;
-  /** At most 1 MiB as JSON. Left out: `{}`. */
+  /** At most 1 MiB as JSON. Default: `{}`. */
   params?: JsonObject | undefined;
-  /** The same id with the same content gives the same task. Left out: a new one, which the client's own retries use. */
+  /**
+   * Idempotency key: repeating a start with the same id and content returns the same task. Default: a random id, which
+   * the client reuses for its own retries.
+   */
   requestId?: string | undefined;
-  /** For finding tasks by. */
+  /** Labels by which lists and followers select tasks. */
   labels?: Readonly<Record<string, string>> | undefined;
-  /** How long one attempt may run, 1 ms to 30 days. Left out: without end. */
+  /** Timeout of each attempt, 1 ms to 30 days. Default: none. */
   timeoutMs?: number | undefined;
-  /** 1 to 100. Left out: as the kind says, else 1. */
+  /** 1 to 100. Default: set by the kind, else 1. */
   maxAttempts?: number | undefined;
   /**
-   * How long to wait between attempts: backoffs of 1 ms to 30 days, a multiplier of 1 to 100, a jitter of 0 to 1. What
-   * is left out is as the kind says, else 1 s after the first failure, doubled with each, 5 min at the most, jitter 0.2.
+   * Wait between attempts: backoffs of 1 ms to 30 days, a multiplier of 1 to 100, a jitter of 0 to 1. The kind provides
+   * missing parts. If it has none: 1 s after the first failure, doubled with each failure, at most 5 min, jitter 0.2.
    */
   retryPolicy?: RetryPolicyParts | undefined;
-  /** Not to be run before, at most 366 days ahead. */
+  /** Earliest start, at most 366 days ahead. Default: now. */
   runAt?: Date | undefined;
   /**
-   * When the task is ended with DEADLINE_EXCEEDED, however far it has come: later than runAt, at most 732 days ahead.
-   * Left out: never.
+   * Time at which an unfinished task fails with DEADLINE_EXCEEDED, also while it runs. Later than `runAt`, at most 732
+   * days ahead. Default: none.
    */
   deadlineAt?: Date | undefined;
 }
 
-/** A task that was started, now or by the same request before. */
+/** A started task. */
 export interface StartedTask {
   task: Task;
-  /** Whether the request id had started this task before. */
+  /** Whether an earlier call with the same request id started this task. */
   alreadyStarted: boolean;
 }
 
 /** Which tasks to list. */
 export interface TaskFilter {
-  /** Only tasks in one of these. Empty: all. */
+  /** Only tasks with one of these statuses. Empty: all. */
   statuses?: readonly TaskStatus[] | undefined;
   /** Only tasks of one of these kinds, at most 100. Empty: all. */
   kinds?: readonly string[] | undefined;
   /** Only tasks that carry all of these. */
   labels?: Readonly<Record<string, string>> | undefined;
-  /** Only tasks whose id begins with this: 8 to 36 characters of a UUID as it is written. Left out: all. */
+  /** Only tasks whose id starts with this: the first 8 to 36 characters of the UUID. Default: all. */
   taskIdPrefix?: string | undefined;
-  /** 1 to 1,000. Left out: 100. */
+  /** 1 to 1,000. Default: 100. */
   pageSize?: number | undefined;
 }
 
 export interface TaskPage {
-  /** Newest first, without their params. */
+  /** Newest first. Their params are null. */
   tasks: readonly Task[];
-  /** Empty: there are no more. */
+  /** Empty on the last page. */
   nextPageToken: string;
 }
 
-/** Which tasks are followed by one stream, from where on, and what of them is told. */
+/** Which tasks to follow over one stream, from where, and what to receive. */
 export interface TasksToFollow {
   /** Only tasks of one of these kinds, at most 100. Empty: all. */
   kinds?: readonly string[] | undefined;
   /** Only tasks that carry all of these. */
   labels?: Readonly<Record<string, string>> | undefined;
-  /** The `cursor` of the last frame that was dealt with, of a stream with the same filter and view. */
+  /** The `cursor` of the last processed frame, from a stream with the same filter and view. */
   cursor?: string | undefined;
-  /** Without a cursor: whether to begin with what is stored already; else it begins now. Default false. */
+  /**
+   * Without a cursor: whether to start with the stored events. Otherwise the stream starts with new ones. Default
+   * false.
+   */
   fromStart?: boolean | undefined;
-  /** `events`: every event of each; `tasks`: each as it stands, whenever it has changed. Default `events`. */
+  /** `events`: every event of each task. `tasks`: the state of each task whenever it changes. Default `events`. */
   view?: "events" | "tasks" | undefined;
-  /** How long changes are gathered before the next frame, 0 to 60 s, in ms. Default 0 for events, 500 for tasks. */
+  /**
+   * How long the server collects changes before it sends a frame, in ms, 0 to 60 s. Default 0 for events, 500 for
+   * tasks.
+   */
   intervalMs?: number | undefined;
 }
 
-/** Which stretch of time to count what began and ended in, and of which tasks. */
+/** The time range and the tasks of an activity report. */
 export interface ActivityRequest {
-  /** How far back: 1 min to 24 h. Left out: 1 h. */
+  /** How far back, in ms: 1 min to 24 h. Default 1 h. */
   windowMs?: number | undefined;
-  /** The width of a step: 1 s or more, and at most 1,000 of them in the window. Left out: a 120th of the window, or 1 s. */
+  /**
+   * Width of a step in ms: at least 1 s, and at most 1,000 steps in the window. Default: a 120th of the window, at
+   * least 1 s.
+   */
   stepMs?: number | undefined;
   /** Only tasks of one of these kinds, at most 100. Empty: all. */
   kinds?: readonly string[] | undefined;

@@ -49,10 +49,7 @@ describe("an unreachable server", () => {
 
   it("is reported as an HTTP port if the address is one", async () => {
     await using http = await listen(createServer((_, response) => response.end()));
-    assert.match(
-      await startError(`127.0.0.1:${http.port}`),
-      /does not speak gRPC: is it the HTTP port of the server\?/,
-    );
+    assert.match(await startError(`127.0.0.1:${http.port}`), /does not speak gRPC: is this its HTTP port\?/);
   });
 
   it("is reported as speaking TLS at either port", async () => {
@@ -60,13 +57,13 @@ describe("an unreachable server", () => {
     await using https = await listen(createSecureServer({ cert, key, allowHTTP1: true }));
     await using secure = await openSecure();
     for (const { port } of [https, secure]) {
-      assert.match(await startError(`127.0.0.1:${port}`), new RegExp(`speaks TLS, write https://127.0.0.1:${port}`));
+      assert.match(await startError(`127.0.0.1:${port}`), new RegExp(`uses TLS, use https://127.0.0.1:${port}`));
     }
   });
 
   it("is reported as not speaking TLS", async () => {
     await using server = await serveScript({});
-    assert.match(await startError(`https://${server.address}`), /does not speak TLS: leave https:\/\/ out/);
+    assert.match(await startError(`https://${server.address}`), /does not speak TLS: remove https:\/\/ from/);
   });
 
   it("is reported as having a certificate for another name or IP address", async () => {
@@ -76,7 +73,7 @@ describe("an unreachable server", () => {
     const environment = { NODE_EXTRA_CA_CERTS: other.certFile, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: "" };
     for (const host of ["localhost", "127.0.0.1"]) {
       const stderr = await startError(`https://${host}:${secure.port}`, environment);
-      assert.match(stderr, new RegExp(`the certificate at ${host}:${secure.port} is of another name: use a name or`));
+      assert.match(stderr, new RegExp(`the certificate at ${host}:${secure.port} has another name: use a name or`));
     }
   });
 
@@ -86,9 +83,9 @@ describe("an unreachable server", () => {
   });
 
   it("is reported as having an unknown host name or an invalid address", async () => {
-    assert.match(await startError("no-such-host.invalid:50051"), /cannot be resolved: check how it is spelled/);
-    assert.match(await startError("127.0.0.1:99999"), /127.0.0.1:99999 is no address/);
-    assert.match(await startError("http://127.0.0.1:8080/console"), /is no address: write host:port/);
+    assert.match(await startError("no-such-host.invalid:50051"), /cannot be resolved: check its spelling/);
+    assert.match(await startError("127.0.0.1:99999"), /127.0.0.1:99999 is not an address/);
+    assert.match(await startError("http://127.0.0.1:8080/console"), /is not an address: use host:port/);
   });
 
   it("is reported as not running", async () => {

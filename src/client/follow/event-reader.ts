@@ -5,7 +5,7 @@ import { fromLogLevelValue } from "../../codec/log-level.ts";
 import { fromEventMessage } from "../../codec/event.ts";
 import type { SpoolEvent } from "../types.ts";
 
-// Of the protobuf wire format: a field's tag is its number and its type, in one byte below field 16.
+// In the protobuf wire format, the tag of a field holds its number and its wire type: one byte for fields below 16.
 const VARINT = 0;
 const DELIMITED = 2;
 const tagOf = (field: number, type: number) => (field << 3) | type;
@@ -14,33 +14,33 @@ const TIME = tagOf(2, DELIMITED);
 const PROGRESS = tagOf(4, DELIMITED);
 const LOG = tagOf(5, DELIMITED);
 
-/** A varint of so many bytes is below 2^49: it is exact as a number, and not negative. */
+/** A varint of at most 7 bytes is below 2^49: exact as a number, and never negative. */
 const VARINT_BYTES_MAX = 7;
-/** Shorter texts are looked at byte by byte: most are ASCII. */
+/** Texts up to this length are checked byte by byte for ASCII, which most of them are. */
 const SHORT_BYTES = 64;
 const ASCII_MAX = 0x7f;
 const NANOS_MAX = 999_999_999;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Thrown where an event is not in the form that is read here. */
+/** Thrown for an event in another form than this reader decodes. */
 const OTHER_FORM = new Error("not in the form that is read here");
 
 /**
- * Reads events from their bytes, at a fraction of the cost of a message in between. Progress and log lines are what
- * tapes hold thousands of: they are read here, as servers write them. Every other event, and every other form of these,
- * is protobuf-es's to read. `test/client/follow/event-reader.test.ts` holds the two together.
+ * Decodes events from their bytes, at a fraction of the cost of protobuf-es. Only progress and log events, which are
+ * most of a tape, are decoded here, and only in the form that servers write. protobuf-es decodes all other events and
+ * forms. `test/client/follow/event-reader.test.ts` checks that both decoders agree.
  */
 export class EventReader {
   readonly #bytes: Buffer;
   #at = 0;
-  /** The last text that was read. The next is often the same. */
+  /** The last decoded text. The next one is often the same. */
   #text = "";
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
   }
 
-  /** @throws Error for bytes that are no event */
+  /** @throws Error for bytes that are not an event */
   read(start: number, end: number): SpoolEvent {
     try {
       this.#at = start;
@@ -52,7 +52,7 @@ export class EventReader {
     return fromEventMessage(fromBinary(EventSchema, this.#bytes.subarray(start, end)));
   }
 
-  /** @returns null for one of another type */
+  /** @returns null for an event of another type */
   #readPlain(end: number): SpoolEvent | null {
     const seq = BigInt(this.#integer(1, end));
     if (!this.#has(TIME, end)) return null;
@@ -66,7 +66,7 @@ export class EventReader {
     const phase = this.#string(1, end);
     const current = this.#integer(2, end);
     const total = this.#integer(3, end);
-    this.#assertAt(end); // A detail is not read here.
+    this.#assertAt(end); // An event with a detail is left to protobuf-es.
     return { seq, time, type: "progress", phase, current, total };
   }
 
@@ -81,12 +81,12 @@ export class EventReader {
   #timestamp(end: number): Date {
     const seconds = this.#integer(1, end);
     const nanos = this.#integer(2, end);
-    if (nanos > NANOS_MAX) throw OTHER_FORM; // Out of its range, and perhaps out of that of an int32.
+    if (nanos > NANOS_MAX) throw OTHER_FORM; // Out of range, and perhaps out of the range of int32.
     this.#assertAt(end);
     return new Date(seconds * 1_000 + Math.round(nanos / 1_000_000));
   }
 
-  /** Whether the next field before `end` has the tag; if so it is passed. */
+  /** Whether the next field before `end` has the tag. If so, skips the tag. */
   #has(tag: number, end: number): boolean {
     if (this.#at >= end || this.#bytes[this.#at] !== tag) return false;
     this.#at++;
@@ -121,7 +121,7 @@ export class EventReader {
     return isAscii ? this.#bytes.toString("latin1", start, end) : utf8.decode(this.#bytes.subarray(start, end));
   }
 
-  /** Where a field that begins with its length ends, which is at `max` or before. */
+  /** Returns the end of a field with a length prefix, at most `max`. */
   #end(max: number): number {
     const length = this.#varint(max);
     if (this.#at + length > max) throw OTHER_FORM;

@@ -5,17 +5,19 @@ import { retryBudget } from "../retry.ts";
 import { TapeCursor } from "./tape-cursor.ts";
 import type { FollowedTask, TasksFrame } from "../types.ts";
 
-/** What a follower of many tasks that lost its server is told, and what it is told when it is back. */
+/** Reports that a follower of many tasks has lost its connection, or has resumed. */
 export type TasksReconnectNotice =
   { state: "lost"; error: SpoolRpcError; cursor: string; retryInMs: number } | { state: "resumed"; cursor: string };
 
-/** Opens one stream over many tasks, which ends with an error alone. @param cursor empty: none yet */
+/** Opens one stream over many tasks, which ends only with an error. @param cursor empty: none yet */
 export type OpenTasksStream = (cursor: string) => AsyncIterable<TasksFrame>;
 
 /**
- * Follows many tasks over as many streams as it takes, each opened where the one before broke: every event once, in
- * its task's order. Throws at once what trying again does not mend, DATA_LOSS for a server that repeats or skips, and
- * the last error after `retryMs` without progress, which is any frame of a stream but its first.
+ * Follows many tasks and reconnects after failures: every event comes once, in the order of its tape. Progress is any
+ * frame of a stream but its first.
+ *
+ * @throws errors that a retry does not solve, at once; DATA_LOSS if a server repeats or skips events; the last error
+ *   after `retryMs` without progress
  */
 export async function* followTasks(
   openStream: OpenTasksStream,
@@ -58,11 +60,11 @@ export async function* followTasks(
   }
 }
 
-/** A reader's place on each tape that has been begun with and has not come to its end. */
+/** The position of a follower on each unfinished tape from which it has received events. */
 class TapeCursors {
   readonly #cursors = new Map<string, TapeCursor>();
 
-  /** Throws DATA_LOSS. */
+  /** @throws SpoolRpcError DATA_LOSS */
   take(tasks: readonly FollowedTask[]): void {
     for (const { taskId, events } of tasks) {
       const [first] = events;

@@ -5,21 +5,23 @@ import { TapeCursor } from "./tape-cursor.ts";
 import { isTerminal } from "../../domain/task.ts";
 import type { Frame } from "../types.ts";
 
-/** What a follower that lost its server is told, and what it is told when it is back. */
+/** Reports that a follower has lost its connection, or has resumed. */
 export type ReconnectNotice =
   | { state: "lost"; error: SpoolRpcError; nextFromSeq: bigint; retryInMs: number }
   | { state: "resumed"; nextFromSeq: bigint };
 
-/** Opens one stream of a tape. It ends only after `final`, or past the end of a finished tape; else it throws. */
+/** Opens one stream of a tape. It ends after `final` or past the end of a finished tape; otherwise it throws. */
 export type OpenStream = (fromSeq: bigint) => AsyncIterable<Frame>;
 
 /**
- * Follows a tape over as many streams as it takes, each opened where the one before broke: every event once, in order.
+ * Follows a tape and reconnects after failures: every event comes once and in order. Ends after `final`; if fromSeq is
+ * past the end of a finished tape, ends at once.
  *
- * Ends after `final`, or at once when fromSeq is past the end of a finished tape. Throws at once what trying again
- * does not mend, DATA_LOSS for a server that repeats or skips, and the last error after `retryMs` without progress,
- * which is an event or a heartbeat. The first frame of a stream is no progress: a server may send that and die, again
- * and again.
+ * Progress is an event or a heartbeat. The first frame of a stream is not progress, because a server may send one and
+ * crash, again and again.
+ *
+ * @throws errors that a retry does not solve, at once; DATA_LOSS if a server repeats or skips events; the last error
+ *   after `retryMs` without progress
  */
 export async function* followFrames(
   openStream: OpenStream,
@@ -46,19 +48,19 @@ export async function* followFrames(
       for await (const frame of openStream(cursor.nextSeq)) {
         const isOver = cursor.final !== null;
         cursor.take(frame.events, frame.lastSeq);
-        if (isOver) return; // A heartbeat after final: this server would keep the stream open for ever.
+        if (isOver) return; // A heartbeat after final: this server would keep the stream open forever.
         if (lost) onReconnect?.({ state: "resumed", nextFromSeq: cursor.nextSeq });
         lost = false;
         if (last !== null || frame.events.length > 0) budget.succeeded();
         last = frame;
         yield frame;
-        // After final the stream is read to its end all the same: to leave it would be to reset it, and a connection
-        // on which a thousand streams are reset in a burst is taken for an attack.
+        // After final, the stream is still read to its end: leaving it would reset it, and a connection on which a
+        // thousand streams are reset in a burst counts as an attack.
       }
       assertEnded(cursor, last);
       return;
     } catch (error) {
-      // With final in hand only a tape that goes on after it is an error; a broken connection is none.
+      // After final, only a tape that continues is an error. A broken connection is not.
       if (cursor.final && (error as SpoolRpcError).code !== "DATA_LOSS") return;
       const retryInMs = budget.nextDelayMs(error);
       if (retryInMs === null) throw error;
@@ -69,7 +71,7 @@ export async function* followFrames(
   }
 }
 
-/** A stream that ends well without `final` is right only where the reader began past the end of a finished tape. */
+/** A stream may end without `final` only if the reader started past the end of a finished tape. */
 function assertEnded(cursor: TapeCursor, last: Frame | null): void {
   if (cursor.final) return;
   const finished = last !== null && isTerminal(last.status) && last.lastSeq < cursor.nextSeq;

@@ -5,13 +5,15 @@ import { brokenPromise } from "../../codec/rpc-error.ts";
 import type { RunTaskResponse } from "../../gen/spool/v1/task_service_pb.ts";
 import type { Frame, StartedTask } from "../types.ts";
 
-/** A task that was started, with the stream that its start has opened: its tape from the first event on. */
+/** A started task, and the open stream of its tape from the first event. */
 export interface OpenRun {
   started: StartedTask;
   frames: AsyncGenerator<Frame, void, undefined>;
 }
 
-/** Waits for the first frame of RunTask, which says that the task is durable. The frames behind it are left to be read. */
+/**
+ * Waits for the first frame of RunTask, which confirms that the task is durable. Leaves the following frames unread.
+ */
 export async function openRun(stream: AsyncGenerator<TapeAnswer<RunTaskResponse>, void, undefined>): Promise<OpenRun> {
   const { value: opening } = await stream.next();
   if (opening?.message.task === undefined) {

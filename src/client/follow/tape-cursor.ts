@@ -2,8 +2,8 @@ import { brokenPromise } from "../../codec/rpc-error.ts";
 import type { FinalEvent, SpoolEvent } from "../types.ts";
 
 /**
- * A reader's place on one tape. It holds a server to its word: events come as 1, 2, 3, … without gap, repeat or
- * reorder, and `final` is the last one. What breaks that is an error, never passed on.
+ * The position of a reader on one tape. Checks what the server promises: seqs are 1, 2, 3, … without gap, repeat or
+ * reordering, and `final` is the last event. Any violation is an error and is never passed on.
  */
 export class TapeCursor {
   readonly #taskId: string;
@@ -11,13 +11,13 @@ export class TapeCursor {
   #final: FinalEvent | null = null;
   #read = 0;
 
-  /** @param fromSeq the first seq wanted; 0n means 1n */
+  /** @param fromSeq the first seq to read; 0n means 1n */
   constructor(taskId: string, fromSeq: bigint) {
     this.#taskId = taskId;
     this.#nextSeq = fromSeq === 0n ? 1n : fromSeq;
   }
 
-  /** The seq to read on from. */
+  /** The next seq to read. */
   get nextSeq(): bigint {
     return this.#nextSeq;
   }
@@ -26,12 +26,14 @@ export class TapeCursor {
     return this.#final;
   }
 
-  /** How many events it has passed. */
+  /** How many events were read. */
   get read(): number {
     return this.#read;
   }
 
-  /** Moves past the events, which stood on a tape whose last seq was `lastSeq`. Throws DATA_LOSS. */
+  /**
+   * Moves past the events of a frame. @param lastSeq the last seq of the tape when the frame was made @throws DATA_LOSS
+   */
   take(events: readonly SpoolEvent[], lastSeq: bigint): void {
     for (const event of events) {
       if (this.#final) throw this.broken(`event ${event.seq} comes after final, which is ${this.#final.seq}`);

@@ -7,13 +7,13 @@ import type { TapeAnswer } from "../../codec/tape-page.ts";
 import { EventReader } from "./event-reader.ts";
 import type { SpoolEvent } from "../types.ts";
 
-/** `repeated Event events = 1`, as its tag: every message that carries a stretch of a tape has it so. */
+/** The tag of `repeated Event events = 1`, which all messages with events have in common. */
 const EVENTS = 0x0a;
 
 /**
- * Reads a message of events from its bytes.
+ * Decodes a message with events.
  *
- * @throws Error for bytes that are no such message
+ * @throws Error for bytes that are not such a message
  */
 export function readTapeAnswer<Message extends { events: Event[] } & ProtobufMessage>(
   desc: GenMessage<Message>,
@@ -33,7 +33,7 @@ export function readTapeAnswer<Message extends { events: Event[] } & ProtobufMes
     events.push(reader.read(start, at));
   }
   const message = fromBinary(desc, bytes.subarray(at));
-  // A server may write the rest of the message before its events, though none does.
+  // A server may write other fields before the events, though none does.
   events.push(...message.events.map(fromEventMessage));
   return { message, events };
 }

@@ -6,23 +6,25 @@ import { RETRY_MS_DEFAULT, withRetries } from "../retry.ts";
 import { TapeCursor } from "./tape-cursor.ts";
 import type { EventPage, FinalEvent, SpoolEvent } from "../types.ts";
 
-/** One page of a tape, in one attempt. */
+/** Reads one page of a tape, without retries. */
 export type GetEvents = (
   request: { taskId: string; fromSeq: bigint; limit: number; waitMs: number },
   options: { signal: AbortSignal },
 ) => Promise<EventPage>;
 
-/** How long one call waits at the server. Below the minute at which proxies lose patience. */
+/** How long one call waits at the server, in ms: less than the timeout of a minute that proxies often have. */
 const WAIT_MS = 20_000;
-/** The pause after a page that was empty and yet came at once, which doubles: such a server must not be hammered. */
+/**
+ * The pause after an empty page that came without a wait. It doubles, so that such a server is not flooded with calls.
+ */
 const IDLE_MS_MIN = 25;
 const IDLE_MS_MAX = 1_000;
 
-/** The task had no `final` in time. It may be running still. */
+/** The task had no `final` in time, and may still be running. The message says what was seen last. */
 export class WaitTimeout extends Error {
   readonly taskId: string;
   readonly timeoutMs: number;
-  /** The last event seen; null: none. */
+  /** The last event that was read; null: none. */
   readonly lastEvent: SpoolEvent | null;
 
   constructor({ taskId, timeoutMs, seen }: { taskId: string; timeoutMs: number; seen: Seen }) {
@@ -34,23 +36,21 @@ export class WaitTimeout extends Error {
   }
 }
 
-/** What the waiter saw last, for the message of a timeout. */
+/** The last state that the waiter saw, for the message of a timeout. */
 interface Seen {
   event: SpoolEvent | null;
   page: EventPage | null;
-  /** The transient error since the last page. */
+  /** The last transient error since the last page. */
   error: unknown;
 }
 
 /**
- * Waits until the last event of a task's tape is `final`, and returns it, of a task that failed too.
+ * Waits until the last event of a task's tape is `final`, and returns it, also for a failed task. Only the tape counts:
+ * a terminal status or `has_more: false` does not end the wait. Retries an unreachable server for up to `retryMs`.
  *
- * Only the tape counts: a terminal status or `has_more: false` ends nothing. Throws at once when a call is refused;
- * a server that is not reached is asked again for up to `retryMs`. Throws DATA_LOSS for a tape with a gap, a repeat
- * or an event after `final`.
- *
- * @param timeoutMs in ms; more than 24 days, Infinity included: no limit. Then it throws WaitTimeout, which says what
- *   was seen last.
+ * @param timeoutMs in ms; more than 24 days, Infinity included: no limit
+ * @throws WaitTimeout after `timeoutMs`, with the last state seen; SpoolRpcError at once if the server rejects the
+ *   call; DATA_LOSS for a tape with a gap, a repeat or an event after `final`
  */
 export async function waitFinal(
   getEvents: GetEvents,

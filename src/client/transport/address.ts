@@ -2,13 +2,14 @@ import { credentials } from "@grpc/grpc-js";
 import type { ChannelCredentials } from "@grpc/grpc-js";
 
 const PORT_DEFAULT = 50051;
-/** Where `spool serve` listens unless told otherwise. */
+/** The default address of `spool serve`. */
 export const ADDRESS_DEFAULT = `127.0.0.1:${PORT_DEFAULT}`;
 
 /**
- * Reads an address as people write it: `host`, `host:port`, `http://host:port`, `https://host:port` for TLS with the
- * machine's certificate authorities, or any target that gRPC knows (`dns:…`, `unix:…`). The port is 50051 where none
- * is named.
+ * Parses an address: `host`, `host:port`, `http://host:port`, `https://host:port` for TLS with the machine's
+ * certificate authorities, or any target of gRPC (`dns:…`, `unix:…`). The default port is 50051.
+ *
+ * @throws TypeError for an empty address
  */
 export function readAddress(address: string): { target: string; credentials: ChannelCredentials } {
   const [, scheme, rest] = /^(https?:\/\/)?(.+?)\/?$/.exec(address.trim()) ?? [];

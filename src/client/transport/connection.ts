@@ -5,15 +5,15 @@ import type { GrpcTransport } from "./grpc-transport.ts";
 import { forTarget } from "./ip-credentials.ts";
 
 export interface ConnectionOptions {
-  /** `host:port`, or `https://host:port` for TLS. Left out: SPOOL_ADDRESS, or 127.0.0.1:50051. */
+  /** `host:port`, or `https://host:port` for TLS. Default: SPOOL_ADDRESS, else 127.0.0.1:50051. */
   address?: string | undefined;
-  /** Sent as a bearer token with every call. Left out: SPOOL_TOKEN, or none. */
+  /** Bearer token, sent with every call. Default: SPOOL_TOKEN, else none. */
   token?: string | undefined;
-  /** For mutual TLS and the like: from @grpc/grpc-js, instead of those that the address implies. */
+  /** Credentials from @grpc/grpc-js, for example for mutual TLS. Default: TLS or plaintext, as the address says. */
   credentials?: ChannelCredentials | undefined;
 }
 
-/** Opens the way to a service. It connects when the first call is made. */
+/** Creates a transport. It connects with the first call. @throws TypeError for a malformed address or token */
 export function openConnection(options: ConnectionOptions): GrpcTransport {
   const { token = process.env["SPOOL_TOKEN"] || undefined } = options;
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new TypeError("token: must be printable ASCII");

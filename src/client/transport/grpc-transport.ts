@@ -13,69 +13,69 @@ import { brokenPromise, SpoolRpcError } from "../../codec/rpc-error.ts";
 import { readServiceError } from "./service-error.ts";
 import { tracedMetadata } from "./traced-metadata.ts";
 
-/** Reads an answer from its bytes. What it throws is taken for bytes that are none. */
+/** Decodes an answer. An error that this throws means that the bytes are not such an answer. */
 export type Read<Answer> = (bytes: Buffer) => Answer;
 
-/** Calls of any service, from its protobuf-es descriptors, over one gRPC channel. */
+/** Calls any service over one gRPC channel, by its protobuf-es descriptors. */
 export interface GrpcTransport {
-  /** One attempt. Without an answer in `timeoutMs` it fails as UNAVAILABLE. */
+  /** One attempt. It fails as UNAVAILABLE if no answer comes within `timeoutMs`. */
   unary<I extends DescMessage, Answer>(
     method: DescMethodUnary<I>,
     request: MessageInitShape<I>,
     options: { timeoutMs: number; signal?: AbortSignal | undefined; read: Read<Answer> },
   ): Promise<Answer>;
-  /** One attempt. It fails as UNAVAILABLE when no message comes within `silenceMs` while one is waited for. */
+  /** One attempt. It fails as UNAVAILABLE if the reader waits and no message comes within `silenceMs`. */
   stream<I extends DescMessage, Answer>(
     method: DescMethodServerStreaming<I>,
     request: MessageInitShape<I>,
     options: { silenceMs: number; signal?: AbortSignal | undefined; read: Read<Answer> },
   ): AsyncGenerator<Answer, void, undefined>;
-  /** One attempt at a stream both ways. It ends when the server ends it, or is cancelled. */
+  /** One attempt at a bidirectional stream. It ends when the server ends it or when it is cancelled. */
   duplex<Answer>(
     method: DescMethodBiDiStreaming,
     options: { signal?: AbortSignal | undefined; read: Read<Answer> },
   ): DuplexCall<Answer>;
-  /** Ends the calls under way with an error, and every later one. */
+  /** Ends all open calls with an error, and rejects later ones. */
   close(): void;
 }
 
-/** A stream that both sides write to. */
+/** A bidirectional stream. */
 export interface DuplexCall<Answer> {
-  /** What the server sends. Read once; leaving it cancels the call. */
+  /** The messages of the server. Can be read once; stopping early cancels the call. */
   readonly answers: AsyncGenerator<Answer, void, undefined>;
-  /** Sends a message in its bytes. @returns whether more may be sent at once; else `onRoom` says when */
+  /** Sends an encoded message. @returns false if the caller should wait for `onRoom` before it sends more */
   send(bytes: Uint8Array): boolean;
   onRoom(listener: () => void): void;
-  /** Closes this side: nothing is sent any more. */
+  /** Closes this side of the stream: nothing can be sent after it. */
   end(): void;
-  /** Nothing has come for so long: ends the call as UNAVAILABLE, and the next call gets another connection. */
+  /** Ends the call as UNAVAILABLE after a silence. The next call gets a new connection. */
   giveUp(silentMs: number): void;
 }
 
-/** The library would wait up to two minutes before it looks for a lost server again. */
+/** By default, the library waits up to two minutes before it tries to reconnect. */
 const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 2_000;
 
-/** What a server may send of one stream before its reader has taken it: enough that neither waits for the other. */
+/** How much a server may send on one stream ahead of its reader: large enough that neither waits for the other. */
 const FLOW_CONTROL_WINDOW_BYTES = 256 * 1024;
 
 interface Call {
   cancel(): void;
 }
 
-/** One connection at a time. */
+/** A gRPC channel with one connection. */
 interface Channel {
   readonly client: Client;
-  /** How many calls are under way on it. */
+  /** How many calls are open on it. */
   calls: number;
 }
 
-/** @param target what gRPC calls a target: `host:port`, `dns:…`, `unix:…` */
+/** @param target a gRPC target: `host:port`, `dns:…`, `unix:…` */
 export function openGrpcTransport(target: string, credentials: ChannelCredentials, token?: string): GrpcTransport {
   const metadata = new Metadata();
   if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
   const underWay = new Map<Call, (why: Error) => void>();
-  /** The one for the next call, and those that were left while calls were under way. */
+  /** The current channel, and abandoned channels with open calls. */
   const channels = new Set<Channel>();
   let channel = openChannel();
   let closed: Error | null = null;
@@ -84,9 +84,9 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
     const client = new Client(target, credentials, {
       "grpc.initial_reconnect_backoff_ms": RECONNECT_MS_MIN,
       "grpc.max_reconnect_backoff_ms": RECONNECT_MS_MAX,
-      // Nobody reads the books that the library would keep of each call.
+      // The statistics of the library are never read.
       "grpc.enable_channelz": 0,
-      // A pool of its own, so that a new channel is a new connection.
+      // A separate pool, so that a new channel opens a new connection.
       "grpc.use_local_subchannel_pool": 1,
       "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
     });
@@ -96,8 +96,8 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
   }
 
   /**
-   * The next call gets a new connection. The old one is closed when its last call has ended, and not before: the server
-   * would be told, and one on grpc-js cuts off what is under way on such a connection at its next keepalive.
+   * Makes the next call open a new connection. The old one closes after its last call ends, and not before: closing it
+   * notifies the server, and a server on grpc-js cuts off open calls on such a connection at its next keepalive.
    */
   function leave(used: Channel): void {
     if (channel !== used || closed) return;
@@ -110,20 +110,26 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
     used.client.close();
   }
 
-  /** A server that says nothing may be one whose connection died without a word, and the channel would use it again. */
+  /**
+   * Abandons the channel of a silent server: its connection may be dead without a reset, and the channel would reuse
+   * it.
+   */
   function noAnswer(used: Channel, ms: number): SpoolRpcError {
     leave(used);
     return new SpoolRpcError("UNAVAILABLE", `nothing came from ${target} for ${ms} ms`);
   }
 
-  /** A server that drains refuses until it exits, and the channel would ask it again: a balancer may have others. */
+  /**
+   * Abandons the channel of a draining server, which rejects calls until it exits: a load balancer may have other
+   * servers.
+   */
   function refused(used: Channel, error: unknown): SpoolRpcError {
     const failure = toRpcError(error, target);
     if (failure.reason === "DRAINING") leave(used);
     return failure;
   }
 
-  /** Registers a call so that the signal and `close` end it. `why` then says what ended it. */
+  /** Registers a call, so that the signal and `close` end it. `why` holds the reason. */
   function track(used: Channel, call: Call, signal: AbortSignal | undefined) {
     used.calls++;
     const tracked = {
@@ -183,12 +189,12 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       const bytes = encode(method.input, request);
       const used = channel;
       const call = used.client.makeServerStreamRequest(pathOf(method), pass, pass, bytes, tracedMetadata(metadata));
-      call.on("error", () => {}); // The iteration throws it; an ended iteration has no other listener left.
+      call.on("error", () => {}); // The iteration throws the error. After the iteration, there is no other listener.
       using tracked = track(used, call, signal);
       let waiting = true;
       let ended = false;
       const timer = setTimeout(() => {
-        // A slow reader is not a silent server: the timer starts again when the reader asks for more.
+        // A slow reader does not make the server silent: the timer restarts when the reader asks for more.
         if (waiting) tracked.end(noAnswer(used, silenceMs));
       }, silenceMs);
       try {
@@ -250,7 +256,8 @@ function pathOf(method: DescMethod): string {
 const pass = (bytes: Buffer) => bytes;
 const asBuffer = ({ buffer, byteOffset, length }: Uint8Array) => Buffer.from(buffer, byteOffset, length);
 
-// Encoded and decoded outside of the library, which would report what cannot be as an INTERNAL answer of the server.
+// Messages are encoded and decoded outside of the library: it would report a failure as an INTERNAL answer of the
+// server.
 
 function encode<I extends DescMessage>(schema: I, request: MessageInitShape<I>): Buffer {
   return Buffer.from(toBinary(schema, create(schema, request)));
@@ -261,7 +268,7 @@ function decode<Answer>(schema: DescMessage, bytes: Buffer, read: Read<Answer>):
     return read(bytes);
   } catch (error) {
     if (error instanceof SpoolRpcError) throw error;
-    throw brokenPromise(`the answer is no ${schema.typeName}`, { cause: error });
+    throw brokenPromise(`the answer is not a valid ${schema.typeName}`, { cause: error });
   }
 }
 

@@ -7,9 +7,9 @@ import { readErrorDetails, RPC_CODES, SpoolRpcError } from "../../codec/rpc-erro
 import type { ErrorDetails } from "../../codec/rpc-error.ts";
 
 /**
- * Reads what grpc-js throws: the code, and the details of google.rpc.Status in the trailers.
+ * Converts an error of grpc-js: its code, and the details of google.rpc.Status in the trailers.
  *
- * @param target what was called
+ * @param target the target of the call
  */
 export function readServiceError(error: ServiceError, target: string): SpoolRpcError {
   const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
@@ -23,8 +23,8 @@ export function readServiceError(error: ServiceError, target: string): SpoolRpcE
 }
 
 /**
- * What grpc-js calls a stream that was reset without an answer, by a proxy or a server that died. Spool sends details
- * with every error, so without them these are no answer of Spool's.
+ * The codes that grpc-js uses for a stream that a proxy or a crashed server reset without an answer. Spool sends
+ * details with every error, so without details these codes are not an answer of Spool.
  */
 const RESET_CODES = new Set([status.INTERNAL, status.CANCELLED]);
 
@@ -32,6 +32,6 @@ function detailsOf(bytes: Buffer): ErrorDetails {
   try {
     return readErrorDetails(fromBinary(StatusSchema, bytes).details);
   } catch {
-    return {}; // Details that cannot be read must not hide the error that they came with.
+    return {}; // Malformed details must not hide the error.
   }
 }

@@ -4,7 +4,10 @@ import type { Metadata } from "@grpc/grpc-js";
 
 const setter: TextMapSetter<Metadata> = { set: (metadata, key, value) => metadata.set(key, value) };
 
-/** What is sent with a call: within a span also its trace, as the propagators of this process write it. */
+/**
+ * Returns the metadata of a call. Within a span, it includes the trace context, as the propagators of this process
+ * write it.
+ */
 export function tracedMetadata(metadata: Metadata): Metadata {
   if (trace.getActiveSpan() === undefined) return metadata;
   const traced = metadata.clone();

@@ -2,22 +2,21 @@ import { currentAttempt } from "../../telemetry/attempt-context.ts";
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
 
 /**
- * Tells of errors that nobody caught, and of exits, that come from the code of an attempt. It looks on only: what becomes
- * of the process is for its owner to say.
+ * Reports uncaught errors and exits that the code of an attempt causes. Does not change how the process ends.
  *
- * @param onFatal is told synchronously; without an error the code asked for the exit
+ * @param onFatal is called synchronously; without an error, the code asked for the exit
  * @returns a function that ends the watch
  */
 export function watchProcess(onFatal: (attempt: AttemptRef, error?: unknown) => void): () => void {
-  let hasTold = false;
-  const tell = (error?: unknown) => {
+  let hasReported = false;
+  const report = (error?: unknown) => {
     const attempt = currentAttempt();
-    if (attempt === null || hasTold) return;
-    hasTold = error !== undefined; // The exit that follows is the error's.
+    if (attempt === null || hasReported) return;
+    hasReported = error !== undefined; // The exit that follows has the same cause.
     onFatal(attempt, error);
   };
-  const onError = (error: unknown) => tell(error ?? new Error(String(error)));
-  const onExit = () => tell();
+  const onError = (error: unknown) => report(error ?? new Error(String(error)));
+  const onExit = () => report();
   process.on("uncaughtExceptionMonitor", onError);
   process.on("exit", onExit);
   return () => {

@@ -15,7 +15,7 @@ import { outsideAttempts, withinAttempt } from "../../telemetry/attempt-context.
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
 import { encodeAppend, encodeNewEvent } from "../../codec/work-encoding.ts";
 
-/** One message carries no more, but for an event that is larger by itself. */
+/** Maximum size of a message with events; one larger event may exceed it. */
 const MESSAGE_BYTES_MAX = 256 * 1024;
 
 export interface Window {
@@ -24,17 +24,17 @@ export interface Window {
 }
 
 /**
- * An attempt that runs in this process. Its events are kept, by their numbers, until the server has said that they are
- * stored: one stream after the other may send them, and each is stored once.
+ * An attempt that runs in this process. It holds each event under its number until the server confirms that the event
+ * is stored. After a reconnect it sends unconfirmed events again, and the server stores each event once.
  */
 export class WorkerAttempt implements EventSink {
   readonly taskId: string;
   readonly attempt: number;
-  /** Whose code it is, for what comes of it. */
+  /** Identifies the attempt whose code runs, for errors that the code causes. */
   readonly ref: AttemptRef;
   readonly #onUnsent: (attempt: WorkerAttempt) => void;
   readonly #stopped = new AbortController();
-  /** Encoded events. Those that were taken from it were sent by the current stream. */
+  /** Encoded events. The taken ones were sent on the current stream. */
   readonly #buffer: NumberedBuffer<Uint8Array>;
   #end: { bytes: Uint8Array; isSent: boolean } | null = null;
   #isOver = false;
@@ -45,7 +45,7 @@ export class WorkerAttempt implements EventSink {
     kind: string;
     attempt: number;
     window: Window;
-    /** Told when there is something to send. */
+    /** Called when there is something to send. */
     onUnsent: (attempt: WorkerAttempt) => void;
   }) {
     this.taskId = parts.taskId;
@@ -59,12 +59,12 @@ export class WorkerAttempt implements EventSink {
     this.#onUnsent = parts.onUnsent;
   }
 
-  /** Fires with AttemptStopped when its code is to stop. */
+  /** Fires with AttemptStopped when the code must stop. */
   get signal(): AbortSignal {
     return this.#stopped.signal;
   }
 
-  /** Whether its code has ended, or was given up, and the server is to hear of that. */
+  /** Whether the code has ended or was abandoned, and the server has yet to confirm the end. */
   get hasEnded(): boolean {
     return this.#end !== null;
   }
@@ -80,13 +80,13 @@ export class WorkerAttempt implements EventSink {
     return this.#isOver ? silencedRejection(new LeaseLost(this.taskId)) : this.#buffer.flush();
   }
 
-  /** The code is to stop. The first reason counts. */
+  /** Asks the code to stop. The first reason counts. */
   stop(because: StopReason): void {
-    // What listens to the signal is code of the attempt.
+    // The listeners of the signal are code of the attempt.
     if (!this.#stopped.signal.aborted) withinAttempt(this.ref, () => this.#stopped.abort(new AttemptStopped(because)));
   }
 
-  /** How its code has ended. It is told to the server until that has stored it. */
+  /** Sets how the code has ended. The worker sends the end until the server confirms that it is stored. */
   finish(outcome: AttemptOutcome): void {
     if (this.#isOver || this.#end !== null) return;
     const finish = {
@@ -100,13 +100,13 @@ export class WorkerAttempt implements EventSink {
     this.#onUnsent(this);
   }
 
-  /** So many of its events are stored. */
+  /** Confirms that the events up to a number are stored. */
   acknowledge(through: bigint): void {
     const { last } = this.#buffer;
     this.#buffer.acknowledge(through < last ? through : last);
   }
 
-  /** The next message to send; null: there is none. */
+  /** Returns the next message to send; null: there is none. */
   takeUnsent(): Uint8Array | null {
     if (this.#isOver) return null;
     if (this.#buffer.unsentCount > 0) {
@@ -118,9 +118,9 @@ export class WorkerAttempt implements EventSink {
     return this.#end.bytes;
   }
 
-  /** The server does not take what was sent after the first so many events, and never will: the attempt fails. */
+  /** Fails the attempt: the server rejects, for good, everything sent after the first `appended` events. */
   refuse(message: string, appended: bigint): void {
-    if (this.#isOver || this.#isRefused) return; // What was sent after it is refused as well.
+    if (this.#isOver || this.#isRefused) return; // Everything sent later is rejected too.
     this.#isRefused = true;
     this.#buffer.discardAfter(appended);
     this.#end = null;
@@ -129,14 +129,14 @@ export class WorkerAttempt implements EventSink {
     this.stop("lost");
   }
 
-  /** A new stream is there: what is not known to be stored is to be sent by it. */
+  /** Sends everything unconfirmed again, over a new stream. */
   resend(): void {
     this.#buffer.resend();
     if (this.#end !== null) this.#end.isSent = false;
     if (!this.#isOver) this.#onUnsent(this);
   }
 
-  /** It is over: its end is stored, or it does not own the task any more. */
+  /** Closes the attempt: its end is stored, or it no longer owns the task. */
   close(): void {
     if (this.#isOver) return;
     this.#isOver = true;

@@ -27,7 +27,7 @@ const RELEASED: AttemptOutcome = {
   isFinal: false,
 };
 
-/** The attempts that a worker runs: what the server says of them, and what is to be said to it. */
+/** The attempts that a worker runs. Handles the server's messages about them. */
 export class WorkerAttempts {
   readonly #kinds: ReadonlyMap<string, Kind>;
   readonly #onNotice: (notice: WorkerNotice) => void;
@@ -40,7 +40,7 @@ export class WorkerAttempts {
   constructor(parts: {
     kinds: readonly Kind[];
     onNotice: (notice: WorkerNotice) => void;
-    /** Told when an attempt has something to send. */
+    /** Called when an attempt has something to send. */
     onUnsent: (attempt: WorkerAttempt) => void;
   }) {
     this.#kinds = new Map(parts.kinds.map((kind) => [kind.name, kind]));
@@ -48,12 +48,15 @@ export class WorkerAttempts {
     this.#onUnsent = parts.onUnsent;
   }
 
-  /** Those that the server has not said are over. */
+  /** Returns the attempts that the server has not ended. */
   held(): { taskId: string; attempt: number }[] {
     return [...this.#attempts.values()].map(({ taskId, attempt }) => ({ taskId, attempt }));
   }
 
-  /** A stream is there. What is held still is sent again; what is not, and has not ended, is lost. */
+  /**
+   * Handles the welcome of a new stream. Attempts that the server still holds, or whose code has ended, send their
+   * unconfirmed data again. All other attempts are lost.
+   */
   onWelcome({ held, windowEvents, windowBytes }: Welcome): void {
     this.#window = { events: windowEvents, bytes: windowBytes };
     const appended = new Map(held.map((task) => [attemptKey(task), task.appended]));
@@ -65,12 +68,12 @@ export class WorkerAttempts {
     }
   }
 
-  /** What the server says of an attempt. */
+  /** Handles a message about an attempt. */
   take(message: WorkResponse["message"]): void {
     if (message.case === "assign") return this.#run(message.value);
     if (message.value === undefined || !("attempt" in message.value)) return;
     const attempt = this.#attempts.get(message.value.taskId);
-    if (attempt?.attempt !== message.value.attempt) return; // It is over here.
+    if (attempt?.attempt !== message.value.attempt) return; // The attempt has ended here.
     switch (message.case) {
       case "appended":
         return attempt.acknowledge(message.value.through);
@@ -84,7 +87,7 @@ export class WorkerAttempts {
     }
   }
 
-  /** Looks a task over that waits. */
+  /** Validates a waiting task. */
   check({ taskId, kind: name, params = {} }: Check): MessageInitShape<typeof CheckedSchema> {
     const kind = this.#kinds.get(name);
     if (kind === undefined) return { taskId };
@@ -94,19 +97,19 @@ export class WorkerAttempts {
       : { taskId, outcome: { case: "exclusiveKey", value: finding.exclusiveKey ?? "" } };
   }
 
-  /** Resolves when none is left. */
+  /** Resolves when no attempt is left. */
   async whenNone(): Promise<void> {
     if (this.#attempts.size === 0) return;
     this.#none ??= Promise.withResolvers();
     await this.#none.promise;
   }
 
-  /** Tells the code of all to stop: this process does. */
+  /** Asks the code of all attempts to stop, because this process stops. */
   stopAll(): void {
     for (const attempt of this.#attempts.values()) attempt.stop("handover");
   }
 
-  /** Gives those back whose code does not come to its end. */
+  /** Releases the attempts whose code has not ended. */
   releaseAll(): void {
     for (const attempt of this.#attempts.values()) {
       attempt.finish(RELEASED);
@@ -153,7 +156,7 @@ export class WorkerAttempts {
   #close(attempt: WorkerAttempt): void {
     this.#attempts.delete(attempt.taskId);
     attempt.close();
-    // Its code may not come to its end any more. Where it has, that was the end.
+    // The code may never end. If it has ended, its span has ended already and this changes nothing.
     this.#spans.get(attempt)?.end({ outcome: "lost" });
     if (this.#attempts.size > 0) return;
     this.#none?.resolve();

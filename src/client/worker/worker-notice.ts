@@ -1,19 +1,19 @@
-/** What happens to a worker, for a log. */
+/** An event of a worker, for a log. */
 export type WorkerNotice =
-  /** @param resumed whether it goes on with the tasks that it had */
+  /** @param resumed whether it keeps its running tasks */
   | { type: "connected"; sessionId: string; resumed: boolean }
-  /** It comes back after delayMs. Its tasks run on. */
+  /** The worker reconnects after delayMs. Its tasks keep running. */
   | { type: "disconnected"; error: Error; delayMs: number }
-  /** The server shuts down: there is nothing more from it. */
+  /** The server shuts down and assigns no more tasks. */
   | { type: "draining" }
   /** The code of a task threw. */
   | { type: "threw"; taskId: string; kind: string; attempt: number; error: unknown }
   /**
-   * An error that nobody caught, or an exit, came from the code of a task: it ends this process, unless something of its
-   * own catches it. Told synchronously, before.
+   * The code of a task caused an uncaught error or an exit, which ends this process unless the process handles it.
+   * Called synchronously, before the process ends.
    *
    * @param error undefined: the code asked for the exit
    */
   | { type: "fatal"; taskId: string; kind: string; attempt: number; error?: unknown }
-  /** The server took nothing of what an attempt sent. */
+  /** The server rejected what an attempt sent. */
   | { type: "refused"; taskId: string; attempt: number; reason: string; message: string };

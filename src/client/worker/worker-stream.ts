@@ -7,16 +7,19 @@ import { brokenPromise } from "../../codec/rpc-error.ts";
 import type { DuplexCall, GrpcTransport } from "../transport/grpc-transport.ts";
 import type { WorkerAttempt } from "./worker-attempt.ts";
 
-/** How long the server may take for a worker's first welcome. A later one is waited for like all else: a lease runs. */
+/**
+ * How long the first welcome may take, in ms. Later welcomes have the limit of all messages, because a lease is
+ * running.
+ */
 const WELCOME_MS = 20_000;
-/** A server that was silent for so many heartbeats is not there any more. */
+/** After this many heartbeats without a message, the server counts as lost. */
 const SILENT_HEARTBEATS = 3;
-/** How many messages are written in a row before others have their turn. */
+/** How many messages are sent in a row before other work of the event loop runs. */
 const TURN_MESSAGES = 64;
 
 type Request = NonNullable<MessageInitShape<typeof WorkRequestSchema>["message"]>;
 
-/** One stream of a worker, from its hello on. */
+/** One stream of a worker, starting with its hello. */
 export class WorkerStream {
   readonly #call: DuplexCall<WorkResponse>;
   readonly #unsent = new Set<WorkerAttempt>();
@@ -36,9 +39,9 @@ export class WorkerStream {
   }
 
   /**
-   * Says hello.
+   * Opens a stream and sends the hello.
    *
-   * @param heartbeatMs of the stream before it; left out: there was none
+   * @param heartbeatMs the interval of the previous stream; default: there was none
    * @throws SpoolRpcError
    */
   static open(
@@ -52,14 +55,14 @@ export class WorkerStream {
     return stream;
   }
 
-  /** How often each side shows the other that it lives: as the server has said, once it has. */
+  /** How often each side sends a heartbeat, in ms, as the last welcome says. */
   get heartbeatMs(): number {
     return this.#heartbeatMs;
   }
 
   /**
-   * Everything that the server says, the welcome first. It fails as UNAVAILABLE when the server has been silent for too
-   * long, and ends when the server ends the stream.
+   * Yields the messages of the server, the welcome first. Fails as UNAVAILABLE when the server is silent for too long.
+   * Ends when the server ends the stream.
    */
   async *messages(): AsyncGenerator<WorkResponse["message"], void, undefined> {
     const beat = () => {
@@ -87,13 +90,13 @@ export class WorkerStream {
     this.#call.send(toBinary(WorkRequestSchema, create(WorkRequestSchema, { message })));
   }
 
-  /** An attempt has something to send. What others bring in this turn of the event loop goes with it. */
+  /** Schedules an attempt to be sent, together with all others of this turn of the event loop. */
   onUnsent(attempt: WorkerAttempt): void {
     this.#unsent.add(attempt);
     this.#schedule();
   }
 
-  /** Says that the worker will not come back, and closes this side. */
+  /** Sends that the worker will not reconnect, and closes this side. */
   leave(): void {
     this.say({ case: "leave", value: {} });
     this.#hasLeft = true;
@@ -109,7 +112,7 @@ export class WorkerStream {
     });
   }
 
-  /** A message an attempt in turn, so that none waits for another's flood. */
+  /** Sends one message of each attempt in turn, so that a busy attempt does not delay others. */
   #sendUnsent(): void {
     for (let count = 0; count < TURN_MESSAGES && this.#hasRoom;) {
       const [attempt] = this.#unsent;
@@ -127,6 +130,6 @@ export class WorkerStream {
 
 function heartbeatOf({ heartbeatInterval }: Welcome): number {
   const ms = heartbeatInterval === undefined ? 0 : durationMs(heartbeatInterval);
-  if (ms <= 0) throw brokenPromise("a welcome without a heartbeat interval");
+  if (ms <= 0) throw brokenPromise("the welcome has no heartbeat interval");
   return ms;
 }

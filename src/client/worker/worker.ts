@@ -18,41 +18,43 @@ import { WorkerStream } from "./worker-stream.ts";
 const CONCURRENCY_DEFAULT = 16;
 const DRAIN_MS_DEFAULT = 10_000;
 const GRACE_MS_DEFAULT = 5_000;
-/** How long the ends of its tasks, and its leave, may take to reach the server beyond that. */
+/**
+ * How long the worker waits at its stop for the server to store ends of tasks, and then for the stream to end, in ms.
+ */
 const LEAVE_MS = 5_000;
 
 export interface WorkerOptions extends ConnectionOptions {
-  /** What it runs, made by defineKind: the same kinds as a server runs in its own process. */
+  /** The kinds to run, made by defineKind. A server can run the same kinds in its own process. */
   kinds: readonly Kind[];
-  /** How many tasks it runs at once, 1 to 10,000. Default 16. */
+  /** How many tasks to run at once, 1 to 10,000. Default 16. */
   concurrency?: number | undefined;
-  /** How long it tries to come back to a server, in ms, before it gives up. Default: for ever. */
+  /** How long to retry a lost or unreachable service, in ms, before the worker fails. Default: no limit. */
   retryMs?: number | undefined;
-  /** How long tasks may run on once it is to stop, in ms. Default 10 s. */
+  /** How long running tasks may continue after the stop is requested, in ms. Default 10 s. */
   drainMs?: number | undefined;
-  /** How long their code may take after its signal has fired then, in ms. Default 5 s. */
+  /** How long the code may then take after its signal fires, in ms. Default 5 s. */
   graceMs?: number | undefined;
-  /** Whether SIGTERM and SIGINT stop it. Default: they do. A second one ends the process. */
+  /** Whether SIGTERM and SIGINT stop the worker. A second signal ends the process. Default true. */
   signals?: boolean | undefined;
-  /** Told what happens, for a log. */
+  /** Called for each event of the worker, for a log. */
   onNotice?: ((notice: WorkerNotice) => void) | undefined;
 }
 
-/** Runs tasks in this process, for a service elsewhere. */
+/** A worker: runs tasks of a service in this process. */
 export interface SpoolWorker extends AsyncDisposable {
-  /** Resolves when it has stopped; rejects when it cannot go on. */
+  /** Resolves when the worker has stopped. Rejects when it cannot continue. */
   readonly stopped: Promise<void>;
   /**
-   * Takes no more tasks, lets those that it has run on for drainMs, tells the code of the rest to stop, and leaves. What
-   * has not ended by itself is released: a resumable kind's task goes on elsewhere.
+   * Takes no more tasks, lets running tasks continue for drainMs, asks the rest to stop, and disconnects. Unfinished
+   * tasks are released: a task of a resumable kind continues in another process.
    */
   stop(): Promise<void>;
 }
 
 /**
- * Runs tasks of kinds in this process: it connects to a server, which gives it no more than it has room for. It comes
- * back by itself when the connection is lost, to any server of the service, with the tasks that it has: nothing that it
- * was told is stored is lost or stored twice.
+ * Runs tasks of the given kinds in this process. The worker connects to a server, which assigns at most `concurrency`
+ * tasks. After a disconnect it reconnects to any server of the service and keeps its running tasks. Events that the
+ * server confirmed as stored are neither lost nor stored twice.
  *
  * @throws TypeError for options out of their bounds
  */
@@ -76,9 +78,9 @@ class ConnectedWorker implements SpoolWorker {
   #token = "";
   #heartbeatMs: number | undefined;
   #isDraining = false;
-  /** It has said so, whether that was heard or not: its session runs out by itself. */
+  /** The worker has sent its leave, which may not have arrived: the session's lease then expires. */
   #hasLeft = false;
-  /** Resolves when nothing is on its way to this worker any more. */
+  /** Resolves when no more assignments are on their way to this worker. */
   readonly #drained = Promise.withResolvers<void>();
   #stopping: Promise<void> | null = null;
 
@@ -98,7 +100,7 @@ class ConnectedWorker implements SpoolWorker {
       this.#attempts.closeAll();
       this.#transport.close();
     });
-    this.stopped.catch(() => {}); // Who asks is told.
+    this.stopped.catch(() => {}); // Callers that await it get the error.
   }
 
   async stop(): Promise<void> {
@@ -123,17 +125,17 @@ class ConnectedWorker implements SpoolWorker {
     await this.#within(LEAVE_MS, this.#attempts.whenNone());
     this.#hasLeft = true;
     this.#stream?.leave();
-    // A stream that is not there, or does not end, is not waited for.
+    // Does not wait for a missing stream, or longer than LEAVE_MS for one that does not end.
     const timer = setTimeout(() => this.#halted.abort(), this.#stream === null ? 0 : LEAVE_MS);
     await this.stopped.catch(() => {}).finally(() => clearTimeout(timer));
   }
 
-  /** Waits for something that may not come, for so long. */
+  /** Waits for work that may never end, at most waitMs. */
   async #within(waitMs: number, work: Promise<void>): Promise<void> {
     await within(work, waitMs, this.#halted.signal);
   }
 
-  /** Comes back until it has left. */
+  /** Connects and reconnects until the worker has left. */
   async #serve(): Promise<void> {
     const { retryMs = Infinity, onNotice = () => {} } = this.#options;
     const budget = retryBudget(retryMs);
@@ -152,7 +154,7 @@ class ConnectedWorker implements SpoolWorker {
     }
   }
 
-  /** One stream, to its end. */
+  /** Serves one stream to its end. */
   async #connect(budget: RetryBudget): Promise<void> {
     const { onNotice = () => {} } = this.#options;
     const options = { heartbeatMs: this.#heartbeatMs, signal: this.#halted.signal };
@@ -210,10 +212,10 @@ class ConnectedWorker implements SpoolWorker {
   }
 }
 
-/** Errors that another try would meet again. */
+/** Codes of errors that a retry would meet again. */
 const FINAL_CODES = new Set(["INVALID_ARGUMENT", "UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED"]);
 
-/** The error as one that may go away, unless it will not: another stream may do better, at another server or later. */
+/** Returns the error as a transient one, unless its code is final: another server, or a later try, may succeed. */
 function transient(error: unknown): unknown {
   if (!(error instanceof SpoolRpcError) || FINAL_CODES.has(error.code)) return error;
   const { retryAfterMs } = error;
