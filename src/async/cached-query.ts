@@ -27,7 +27,7 @@ export class CachedQuery<Answer> {
     this.#clock = clock;
   }
 
-  /** Whether the next caller has the query run. */
+  /** Whether the next read runs the query. */
   get isExpired(): boolean {
     return this.#clock() >= this.#expiresAtMs;
   }

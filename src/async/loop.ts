@@ -2,8 +2,8 @@ import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
 
 /**
- * Work that is repeated: a turn at a time, after a pause, or sooner when it is kicked. A turn that fails is logged and
- * the next one comes all the same. stop() waits until the turn under way has ended.
+ * Runs work repeatedly, after a pause or as soon as it is kicked. A failure is logged, and the loop continues. stop()
+ * waits until the current run has ended.
  */
 export class Loop {
   readonly #name: string;
@@ -26,7 +26,7 @@ export class Loop {
     this.#running = this.#run();
   }
 
-  /** Asks for a turn now, or right after the one under way. */
+  /** Requests a run now, or right after the current one. */
   kick(): void {
     this.#kicked = true;
     this.#wake?.();
@@ -48,8 +48,8 @@ export class Loop {
         isDown = false;
       } catch (error) {
         const isOutage = error instanceof StoreUnavailable;
-        // An outage is one line, not one a turn.
-        if (!isOutage || !isDown) this.#log.warn({ err: error, loop: this.#name }, "a turn failed");
+        // Logs one line per outage, not one per run.
+        if (!isOutage || !isDown) this.#log.warn({ err: error, loop: this.#name }, "background loop failed");
         isDown = isOutage;
       }
     }

@@ -28,7 +28,7 @@ export class NumberedBuffer<Item> {
   #acknowledged: bigint;
   #unsent: Item[] = [];
   #unsentBytes = 0;
-  /** What was taken and is not acknowledged, in order. Most often one entry, which an acknowledgement drops as a whole. */
+  /** Taken and unacknowledged items, in order. Usually one entry, which an acknowledgement drops as a whole. */
   #taken: TakenItems<Item>[] = [];
   #takenCount = 0;
   #takenBytes = 0;
@@ -51,7 +51,9 @@ export class NumberedBuffer<Item> {
     return this.#last;
   }
 
-  /** The number up to which items are acknowledged. It is past `last` where the consumer knows items that are yet to come. */
+  /**
+   * The number up to which items are acknowledged. It is greater than `last` if the consumer knows later items already.
+   */
   get acknowledged(): bigint {
     return this.#acknowledged;
   }
@@ -65,7 +67,7 @@ export class NumberedBuffer<Item> {
     return !this.exceeds(1);
   }
 
-  /** Whether the buffer holds so many times its bound. */
+  /** Whether the buffer holds this many times its bound. */
   exceeds(times: number): boolean {
     const { of, items, bytes } = this.#bound;
     const isAll = of === "unacknowledged";
@@ -130,7 +132,7 @@ export class NumberedBuffer<Item> {
   acknowledge(through: bigint): void {
     if (through <= this.#acknowledged) return;
     if (this.#taken.length === 1 && through === this.#firstUnsent - 1n) {
-      // The common case by far: all of what was taken, at once.
+      // The most common case: everything that was taken is acknowledged at once.
       this.#taken.pop();
       this.#takenCount = 0;
       this.#takenBytes = 0;
@@ -154,7 +156,7 @@ export class NumberedBuffer<Item> {
     this.#forgetTaken();
   }
 
-  /** Drops the items after a number: the consumer will never take them. Their producer goes on waiting. */
+  /** Drops the items after a number, which the consumer will never take. Their producer keeps waiting. */
   discardAfter(through: bigint): void {
     if (through >= this.#last) return;
     this.#unsent = this.#unsent.slice(0, countThrough(through, this.#firstUnsent));

@@ -6,7 +6,7 @@ import { pause } from "./pause.ts";
 export interface RetryPolicy {
   /** Default: STORE_BACKOFF. */
   backoff?: Backoff;
-  /** How long to retry without a success, in ms; 0: never. Default: without end. */
+  /** How long to retry without a success, in ms; 0: never. Default: no limit. */
   totalMs?: number;
   /** The least delay that an error asks for, in ms. Default: none. */
   leastMs?: (error: unknown) => number;
@@ -17,7 +17,7 @@ export class RetryBudget {
   readonly #isTransient: (error: unknown) => boolean;
   readonly #policy: RetryPolicy;
   #failures = 0;
-  /** Since when nothing has succeeded. */
+  /** When the current outage began; null: there is none. */
   #since: number | null = null;
 
   constructor(isTransient: (error: unknown) => boolean, policy: RetryPolicy = {}) {
@@ -44,7 +44,7 @@ export class RetryBudget {
 }
 
 /**
- * Calls until the call succeeds, or fails with an error that is not transient, or the policy's time is over: then it
+ * Repeats a call until it succeeds, fails with an error that is not transient, or exceeds the policy's time. Then it
  * throws the last error. Only for calls that are safe to repeat.
  *
  * @param signal ends a delay: then the signal's reason is thrown

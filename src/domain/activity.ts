@@ -8,49 +8,51 @@ export interface ActivityQuery {
   kinds: readonly string[];
 }
 
-/** Recently begun and ended tasks, all counted in one snapshot. */
+/** Counts of recently started and ended tasks, all from one snapshot. */
 export interface Activity {
   /**
-   * Oldest first, all of one width, each beginning at a whole multiple of it since the epoch, by the database's clock.
-   * The last one is under way, and together they are the window: as many as it takes to fill that, this one included.
+   * Oldest first. All steps have the same width and start at a multiple of that width since the epoch, by the
+   * database's clock. The last step is not over. Including it, there are as many steps as it takes to cover the window.
    */
   steps: ActivityStep[];
   stepMs: number;
-  /** Of each kind with a task that waits, runs, or has ended within the steps: by name, at most ACTIVITY_KINDS_MAX. */
+  /**
+   * Kinds with a pending or running task, or a task that ended within the steps: by name, at most ACTIVITY_KINDS_MAX.
+   */
   kinds: KindActivity[];
 }
 
-/** How many tasks ended how. */
+/** How many tasks ended, by status. */
 export interface EndedTasks {
   succeeded: number;
   failed: number;
   cancelled: number;
 }
 
-/** What a stretch of time saw. */
+/** The counts of one time step. */
 export interface ActivityStep extends EndedTasks {
-  /** When it begins. */
+  /** The start of the step. */
   start: Date;
-  /** Tasks whose first attempt began. */
+  /** Tasks whose first attempt started in the step. */
   started: number;
-  /** Tasks that had begun and not ended when it ended; those that wait for another attempt are among them. */
+  /** Started and unfinished tasks at the end of the step, including tasks that wait for another attempt. */
   running: number;
 }
 
-/** How a kind fared. */
+/** The counts of one kind. */
 export interface KindActivity extends EndedTasks {
   kind: string;
-  /** As of now: tasks that wait, for their first attempt or another. */
+  /** Tasks that now wait for their first or a later attempt. */
   pending: number;
-  /** As of now. */
+  /** Tasks that now run. */
   running: number;
-  /** From the first attempt's begin to the end, of those that ended within the steps; null: none that had begun did. */
+  /** Time from the first attempt to the end, of tasks that ended within the steps; null: no started task ended. */
   durations: Durations | null;
 }
 
 /**
- * Of so many durations in order, the first that half of them, or 95 of 100, are no longer than. It is one of them, and
- * at most a thousandth longer than the exact one.
+ * The median and the 95th percentile of durations, by the nearest-rank method. Each is at most 0.1 % longer than the
+ * exact duration.
  */
 export interface Durations {
   p50Ms: number;

@@ -3,19 +3,23 @@ import type { AttemptOutcome, Transition } from "./lifecycle.ts";
 import { STOP_FAILURES } from "./lifecycle.ts";
 
 /**
- * How an attempt ended, for those who operate the service.
+ * How an attempt ended, for logs, metrics and spans.
  *
- * - `succeeded`, `failed`, `cancelled`: the task ended with it
- * - `retrying`: it failed, and another attempt is to come
- * - `handed_over`: it was given back at no cost, by a process that stops or because it never reached its worker
- * - `moved`: its worker goes on with it by another stream or server
- * - `lost`: the task was taken from it
+ * - `succeeded`, `failed`, `cancelled`: the task ended with the attempt
+ * - `retrying`: the attempt failed, and the task will have another
+ * - `handed_over`: the attempt was released and does not count, because its process stops or it never reached its
+ *   worker
+ * - `moved`: its worker continues it over another stream or server
+ * - `lost`: the task was taken from the attempt
  */
 export type AttemptEnd =
   | { outcome: "succeeded" | "cancelled" | "handed_over" | "moved" | "lost" }
   | { outcome: "failed" | "retrying"; failure: TaskFailure };
 
-/** What a decision on a running task makes of its attempt. null: it was not the attempt's any more. */
+/**
+ * Returns how a decision about a running task ends its attempt. @param transition null: the attempt did not own the
+ * task
+ */
 export function endByTransition(transition: Transition | null): AttemptEnd {
   switch (transition?.type) {
     case "end":
@@ -33,7 +37,7 @@ export function endByTransition(transition: Transition | null): AttemptEnd {
   }
 }
 
-/** What the end of its code makes of an attempt, as far as the process that ran it can tell. */
+/** Returns how an attempt ended, as far as the process that ran its code knows. */
 export function endByOutcome(outcome: AttemptOutcome): AttemptEnd {
   if (outcome.type === "returned") return { outcome: "succeeded" };
   switch (outcome.because) {
@@ -52,7 +56,7 @@ export function endByOutcome(outcome: AttemptOutcome): AttemptEnd {
   }
 }
 
-/** Of a `final` or `retrying` event. */
+/** Returns the error of a `final` or `retrying` event. */
 function failureIn(body: string): TaskFailure {
   return (JSON.parse(body) as { error: TaskFailure }).error;
 }

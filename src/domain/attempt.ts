@@ -15,49 +15,49 @@ const STOP_MESSAGES = {
   deadline: "the attempt ran longer than its timeout, or the task has passed its deadline",
   shutdown: "the process that runs the task shuts down",
   handover: "the process that runs the task shuts down: another will resume it",
-  unreached: "the task did not reach the worker that it was for",
+  unreached: "the task did not reach its worker",
   lost: "the attempt no longer owns the task",
 } satisfies Record<StopReason, string>;
 
-/** The reason that a task's signal fires with. */
+/** The reason of a fired task signal. */
 export class AttemptStopped extends Error {
   readonly because: StopReason;
 
   constructor(because: StopReason) {
     super(STOP_MESSAGES[because]);
-    this.name = "AbortError"; // What code and libraries look for to tell a stop from a failure.
+    this.name = "AbortError"; // Code and libraries tell a stop from a failure by this name.
     this.because = because;
   }
 }
 
-/** Why an attempt's signal has fired; null: it has not. */
+/** Returns why an attempt's signal has fired; null: it has not. */
 export function stopReasonOf(signal: AbortSignal): StopReason | null {
   return signal.aborted ? (signal.reason as AttemptStopped).because : null;
 }
 
-/** Where what an attempt emits goes: the journal in the server's process, the stream to the server in a worker's. */
+/** Takes the events of an attempt: the journal in a server's process, the stream to the server in a worker's. */
 export interface EventSink {
-  /** Resolves when there is room for another. @throws LeaseLost, Overloaded; the event is not taken then */
+  /** Resolves when there is room for another event. @throws LeaseLost, Overloaded; the event is then not recorded */
   emit<Type extends EmittedType>(type: Type, body: EventBodies[Type]): Promise<void>;
   /** Resolves when everything emitted so far is durable. @throws LeaseLost */
   flush(): Promise<void>;
 }
 
-/** What an attempt is made with. */
+/** What an attempt needs to run. */
 export interface AttemptParts {
   task: Pick<Task, "taskId" | "attempt" | "params">;
   sink: EventSink;
-  /** Reads what an earlier attempt has left. */
+  /** Reads the last checkpoint of earlier attempts; null: there is none. */
   lastCheckpoint: () => Promise<JsonObject | null>;
-  /** The attempt's place in its trace, as W3C writes it; null: it has none. */
+  /** The attempt's span, as a W3C traceparent; null: none. */
   traceparent: string | null;
 }
 
 /**
- * Runs the code of a kind for one attempt and says how it ended. Never throws: what the code throws is the outcome.
+ * Runs the code of a kind for one attempt and returns how it ended. Never throws: an error of the code is an outcome.
  *
  * @param signal fires with AttemptStopped when the code should stop
- * @param onFailure is told what the code threw, for the log; callers get the message alone
+ * @param onFailure is called with the error that the code threw, for the log; callers get only its message
  */
 export async function runAttempt(
   { kind, ...parts }: AttemptParts & { kind: Kind },
@@ -71,13 +71,17 @@ export async function runAttempt(
   } catch (error) {
     const because = stopReasonOf(signal);
     const outcome: AttemptOutcome = { type: "threw", failure: toFailure(error), because, isFinal: isFinal(error) };
-    // The log does not change how the attempt ends, whatever it makes of what was thrown.
+    // A failure to log must not change how the attempt ends.
     if (because === null) readOr(() => onFailure(error), undefined);
     return outcome;
   }
 }
 
-/** Checked at the start already, unless that came to a process that has not got the kind. @throws TaskError, for good */
+/**
+ * Parses stored params. They were validated at the start, unless that process did not have the kind.
+ *
+ * @throws TaskError, not retryable
+ */
 function parseStored(kind: Kind, { params }: AttemptParts["task"]): unknown {
   try {
     return kind.parseParams(params ?? {});
@@ -86,15 +90,15 @@ function parseStored(kind: Kind, { params }: AttemptParts["task"]): unknown {
   }
 }
 
-/** The error that a task fails with whose params its kind refuses. */
+/** Returns the error of a task whose params its kind rejects. */
 function refusedParams(error: InvalidArgument): TaskError {
   return new TaskError(error.reason, error.message, { retryable: false, cause: error });
 }
 
-/** What one who has the kind makes of a task's params, before it can run. */
+/** The result of validating a waiting task in a process that has its kind. */
 export type Finding = { exclusiveKey: string | null } | { failure: TaskFailure };
 
-/** Looks a task over. What its kind throws besides a refusal is what its attempts would fail with too. */
+/** Validates a task. Any other error of the kind also counts as a failure, because the attempts would meet it too. */
 export function findingOf(kind: Kind, params: JsonObject): Finding {
   try {
     return { exclusiveKey: exclusiveKeyOf(kind, params) };
@@ -122,7 +126,10 @@ function taskContext(
   };
 }
 
-/** Emits, and rejects with what is refused. Nothing is made for an event that is taken, for there are millions of them. */
+/**
+ * Emits an event, and returns a rejected promise if the event is invalid. Allocates nothing for a valid event, because
+ * tasks emit millions.
+ */
 function refusing(emit: () => Promise<void>): Promise<void> {
   try {
     return emit();
@@ -132,8 +139,8 @@ function refusing(emit: () => Promise<void>): Promise<void> {
 }
 
 /**
- * What callers are told of an error: its message, never its stack; a reason only where the kind named one. Never throws,
- * whatever was thrown.
+ * Returns the failure that callers see: the error's message, never its stack, and a reason only if the kind gave one.
+ * Never throws, whatever was thrown.
  */
 export function toFailure(thrown: unknown): TaskFailure {
   const message = cutMessage(messageOf(thrown));
@@ -148,7 +155,7 @@ export function toFailure(thrown: unknown): TaskFailure {
   }
 }
 
-/** Whether the code says that another attempt is of no use. */
+/** Whether the code declared the error as not retryable. */
 function isFinal(thrown: unknown): boolean {
   return isInstance(thrown, TaskError) && !readOr(() => thrown.retryable, true);
 }

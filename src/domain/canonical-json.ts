@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { JsonValue } from "./json.ts";
 
-/** The same text for the same value: keys sorted by code unit, no white space (RFC 8785). */
+/** Returns the canonical JSON of a value: keys sorted by code unit, no white space (RFC 8785). */
 export function canonicalJson(value: JsonValue): string {
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
@@ -11,7 +11,7 @@ export function canonicalJson(value: JsonValue): string {
   return `{${members.join(",")}}`;
 }
 
-/** SHA-256 of the canonical JSON, in hex: equal exactly for equal values. */
+/** Returns the SHA-256 of the canonical JSON, in hex. Equal values have equal digests. */
 export function digestJson(value: JsonValue): string {
   return hash("sha256", canonicalJson(value));
 }

@@ -16,8 +16,9 @@ import {
 } from "./limits.ts";
 import { isInstance } from "./thrown.ts";
 
-// What the code of a task may put on its tape, wherever it runs. Every function gives the body of an event, and throws
-// InvalidArgument with the field and its bound for a value that an endpoint cannot send exactly, or that is too large.
+// Validates what the code of a task may put on its tape, in a server or a worker. Each function returns the body of an
+// event. It throws InvalidArgument, with the field and its bound, for a value that is too large or that an endpoint
+// cannot send exactly.
 
 export type EmittedType = "progress" | "log" | "partial";
 
@@ -36,7 +37,8 @@ export function progressBody(
 
 export function logBody(level: LogLevel | Lowercase<LogLevel>, message: string): EventBodies["log"] {
   const known = LOG_LEVELS.find((name) => name === level || name.toLowerCase() === level);
-  if (known === undefined) throw invalid("log.level", `must be one of ${LOG_LEVELS.join(", ")}, or that in lower case`);
+  if (known === undefined)
+    throw invalid("log.level", `must be one of ${LOG_LEVELS.join(", ")}, in upper or lower case`);
   if (typeof message !== "string") throw invalid("log.message", "must be a string");
   return checked({ level: known, message }, "log");
 }
@@ -46,12 +48,12 @@ export function partialBody(kind: string, payload: JsonObject): EventBodies["par
   return checked({ kind, payload: asObject(payload, "partial.payload") }, "partial");
 }
 
-/** A copy of what code has returned: what its objects say or do afterwards changes nothing. */
+/** Validates and copies what the code returned: later changes to its objects have no effect. */
 export function checkResult(result: unknown): JsonObject {
   return copied(result, "result", RESULT_BYTES_MAX);
 }
 
-/** A copy of the details of an error. */
+/** Validates and copies the details of an error. */
 export function checkDetails(details: unknown): JsonObject {
   return copied(details, "details", EVENT_BYTES_MAX);
 }
@@ -63,7 +65,7 @@ export function isReason(reason: unknown): reason is string {
   return typeof reason === "string" && REASON.test(reason);
 }
 
-/** As much of an error's message as a tape takes. */
+/** Truncates an error's message to the maximum length on a tape. */
 export function cutMessage(message: string): string {
   return message.slice(0, ERROR_MESSAGE_CHARS_MAX).toWellFormed();
 }
@@ -73,14 +75,14 @@ function checked<Body extends object>(body: Body, field: string): Body {
   return body;
 }
 
-/** Refuses a value that an endpoint cannot send exactly, or that is too large. The error names its place. */
+/** Rejects a value that is too large or that an endpoint cannot send exactly. The error names its path. */
 function checkJson(value: unknown, field: string, bytesMax: number): void {
   const object = asObject(value, field);
   const bytes = refusingNotJson(() => measureJson(object, JSON_DEPTH_MAX, field, RESULT_VALUES_MAX));
   checkSize(object, { bytes, bytesMax, field });
 }
 
-/** A copy of a value, of which the same is refused. */
+/** Returns a copy of a value, after the same checks. */
 function copied(value: unknown, field: string, bytesMax: number): JsonObject {
   const object = asObject(value, field);
   const copied = refusingNotJson(() => {
@@ -105,7 +107,8 @@ function refusingNotJson<Result>(read: () => Result): Result {
 }
 
 function checkSize(value: JsonObject, { bytes, bytesMax, field }: { bytes: number; bytesMax: number; field: string }) {
-  // The text is at most six times as long (a control character), so it is only measured where it may be over.
+  // JSON text is at most six times as long as protobuf (control characters), so it is only measured if it may be too
+  // long.
   const isOver = bytes > bytesMax || (bytes * 6 > bytesMax && Buffer.byteLength(JSON.stringify(value)) > bytesMax);
   if (isOver) throw invalid(field, `must be at most ${bytesMax} bytes as JSON and as protobuf`);
 }

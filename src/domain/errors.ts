@@ -1,4 +1,6 @@
-/** Why a call is refused. One reason has one gRPC code, in rpc/errors.ts; proto/spool/v1/errors.proto documents them. */
+/**
+ * Why a call is rejected. Each reason has one gRPC code, in rpc/errors.ts. proto/spool/v1/errors.proto documents them.
+ */
 export type Reason =
   | "INVALID_ARGUMENT"
   | "KIND_UNKNOWN"
@@ -32,12 +34,12 @@ export interface Violation {
 interface Details {
   metadata?: Readonly<Record<string, string>>;
   violations?: readonly Violation[];
-  /** A hint that the same call may do better after so long. */
+  /** When a retry may succeed, in ms from now. */
   retryAfterMs?: number;
   cause?: unknown;
 }
 
-/** An error that callers are told of, with a reason for programs and a message for people. */
+/** An error that is sent to callers: a reason for programs and a message for people. */
 export class SpoolError extends Error {
   readonly reason: Reason;
   readonly metadata: Readonly<Record<string, string>>;
@@ -64,7 +66,7 @@ export class InvalidArgument extends SpoolError {
 
 export class KindUnknown extends SpoolError {
   constructor(kind: string, known: readonly string[]) {
-    super("KIND_UNKNOWN", `kind: nothing here runs ${JSON.stringify(kind)}; known are ${known.join(", ")}`, {
+    super("KIND_UNKNOWN", `unknown kind ${JSON.stringify(kind)}; known kinds: ${known.join(", ")}`, {
       metadata: { kind },
       violations: [{ field: "kind", description: `must be one of ${known.join(", ")}` }],
     });
@@ -86,8 +88,8 @@ export class TaskNotTerminal extends SpoolError {
 }
 
 /**
- * A stream was asked for from a position that the tape of a running task does not have yet: the position is of another
- * task, or of a database that was restored since. To wait there would leave out the events in between.
+ * A stream starts at a position that the tape of an unfinished task does not have yet. The position belongs to another
+ * task, or to a database that was restored since. Waiting for it would skip the events in between.
  */
 export class SeqOutOfRange extends SpoolError {
   constructor(taskId: string, fromSeq: bigint, lastSeq: bigint) {
@@ -101,7 +103,7 @@ export class SeqOutOfRange extends SpoolError {
 }
 
 export class RequestIdReused extends SpoolError {
-  /** @param differing the fields that are not as they were in the first start */
+  /** @param differing the fields that differ from the first start */
   constructor(requestId: string, taskId: string, differing: readonly string[]) {
     const what = `it differs in ${differing.join(", ")}`;
     super("REQUEST_ID_REUSED", `request_id ${JSON.stringify(requestId)} started task ${taskId} before: ${what}`, {
@@ -110,14 +112,14 @@ export class RequestIdReused extends SpoolError {
   }
 }
 
-/** The attempt no longer owns its task: it may stop, nothing that it writes is taken. */
+/** The attempt no longer owns its task. It may stop: its writes have no effect. */
 export class LeaseLost extends SpoolError {
   constructor(taskId: string) {
     super("LEASE_LOST", `this attempt no longer owns task ${taskId}`, { metadata: { task_id: taskId } });
   }
 }
 
-/** A worker's events have a gap before them. */
+/** Events are missing before the events that a worker sends. */
 export class AppendGap extends SpoolError {
   constructor(taskId: string, appended: bigint) {
     super("APPEND_GAP", `first_number: must be at most ${appended + 1n}, events before it are missing`, {
@@ -126,39 +128,39 @@ export class AppendGap extends SpoolError {
   }
 }
 
-/** What a worker says has no place where it says it. */
+/** A worker sent a message that is not allowed at this point of the stream. */
 export class OutOfPlace extends SpoolError {
   constructor(what: string) {
     super("OUT_OF_PLACE", what);
   }
 }
 
-/** What a stream was the voice of is over, or speaks by another. */
+/** The session of a stream has expired, or was resumed on another stream. */
 export class SessionLost extends SpoolError {
   constructor(message: string) {
     super("SESSION_LOST", message);
   }
 }
 
-/** A worker has not shown for too long that its stream lives. */
+/** A worker was silent for too long. */
 export class WorkerSilent extends SpoolError {
   constructor(silentMs: number) {
     super("WORKER_SILENT", `nothing came from the worker for ${silentMs} ms`, { retryAfterMs: 100 });
   }
 }
 
-/** Classes of SQLSTATE of a database that refuses connections, or has ended this one. */
+/** SQLSTATE classes of a database that rejects connections or has closed this one. */
 const UNREACHABLE = ["08", "28", "3D", "57P"];
 
 /**
- * The database cannot be reached, or is in trouble: it refuses what it would do at another time. What was acknowledged
- * before stays.
+ * The database cannot be reached, or cannot serve a statement that it would serve at another time. Acknowledged data
+ * stays.
  */
 export class StoreUnavailable extends SpoolError {
-  /** Whether the database was reached, and has refused. */
+  /** Whether the database was reached and rejected the statement. */
   readonly isReached: boolean;
 
-  /** @param sqlstate what the database has answered with, where it has answered */
+  /** @param sqlstate the SQLSTATE of the database's answer, if it answered */
   constructor(cause: unknown, { sqlstate }: { sqlstate?: string | undefined } = {}) {
     const isReached = sqlstate !== undefined && !UNREACHABLE.some((prefix) => sqlstate.startsWith(prefix));
     super("STORE_UNAVAILABLE", isReached ? "the database is in trouble" : "the database cannot be reached", {
@@ -178,29 +180,29 @@ export class Draining extends SpoolError {
 
 export class Overloaded extends SpoolError {
   constructor(what: string) {
-    super("OVERLOADED", `too much at once: ${what}`, { retryAfterMs: 250 });
+    super("OVERLOADED", `overloaded: ${what}`, { retryAfterMs: 250 });
   }
 }
 
 export class Unauthenticated extends SpoolError {
-  /** @param isGiven whether the call carried anything in place of the token */
+  /** @param isGiven whether the call carried any token */
   constructor({ isGiven }: { isGiven: boolean }) {
     const message = isGiven
-      ? "the token of this call is not the server's"
-      : "this server wants a bearer token, and the call has none: authorization: Bearer TOKEN";
+      ? "wrong bearer token"
+      : "missing bearer token: send the header authorization: Bearer TOKEN";
     super("UNAUTHENTICATED", message, { metadata: { token: isGiven ? "wrong" : "missing" } });
   }
 }
 
-/** A browser asks on behalf of a page that has no business here. */
+/** A browser calls on behalf of a page whose origin is not allowed. */
 export class OriginRefused extends SpoolError {
-  /** @param seen what the request says of itself: `host`, and `origin` where it has one */
+  /** @param seen the `host` of the request, and its `origin` if it has one */
   constructor(what: string, seen: Readonly<Record<string, string>>) {
     super("ORIGIN_REFUSED", what, { metadata: seen });
   }
 }
 
-/** There is no such call here, or it is compressed in a way that this server does not know. */
+/** The method does not exist, or the request has a compression that the server does not support. */
 export class Unimplemented extends SpoolError {
   constructor(what: string) {
     super("UNIMPLEMENTED", what);

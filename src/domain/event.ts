@@ -1,7 +1,7 @@
 import type { TerminalStatus } from "./task.ts";
 import type { JsonObject } from "./json.ts";
 
-/** Why an attempt or a task failed, as it stands on the tape. */
+/** Why an attempt or a task failed, as recorded on the tape. */
 export interface TaskFailure {
   /** UPPER_SNAKE_CASE, for programs. */
   reason: string;
@@ -13,7 +13,7 @@ export interface TaskFailure {
 export const LOG_LEVELS = ["DEBUG", "INFO", "WARN", "ERROR"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** What each type of event says, as it is stored in `task_events.body`. */
+/** The body of each type of event, as stored in `task_events.body`. */
 export interface EventBodies {
   started: { kind: string; attempt: number };
   progress: { phase: string; current: number; total: number; detail?: JsonObject };
@@ -27,8 +27,8 @@ export interface EventBodies {
 export type EventType = keyof EventBodies;
 
 /**
- * An event that has no place on a tape yet. The body is JSON text, made when the event was emitted: what the code
- * does to its objects afterwards changes nothing, and a replay gives the same text as the live tape.
+ * An event without a position on a tape. The body is JSON text, made when the event was emitted. Later changes to the
+ * emitted objects have no effect, and a replay returns the same text as the live tape.
  */
 export interface NewEvent {
   type: EventType;
@@ -48,17 +48,17 @@ export function newEvent<Type extends EventType>(type: Type, body: EventBodies[T
 const CHECKPOINT_BODY = JSON.stringify({ kind: "checkpoint" }).slice(0, -1);
 
 /**
- * Whether an event made by newEvent is a partial of kind `checkpoint`, which the next attempt at its task is given. Its
- * body begins with its kind, and need not be read.
+ * Whether an event made by newEvent is a partial of kind `checkpoint`, which the next attempt receives. The body starts
+ * with its kind, so it need not be parsed.
  */
 export function isCheckpoint({ type, body }: NewEvent): boolean {
   return type === "partial" && body.startsWith(CHECKPOINT_BODY);
 }
 
-/** What an event takes in memory besides its body, about. */
+/** Approximate memory of an event in addition to its body, in bytes. */
 const EVENT_OVERHEAD_BYTES = 160;
 
-/** What an event takes in memory, about. */
+/** Returns the approximate memory of an event, in bytes. */
 export function bytesOf({ body }: Pick<NewEvent, "body">): number {
   return body.length + EVENT_OVERHEAD_BYTES;
 }

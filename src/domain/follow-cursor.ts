@@ -3,10 +3,10 @@ import { NOTHING, SNAPSHOT_AGE_MAX } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /**
- * Where a follower of many tasks stands. All that was visible in `seen` has been given. What became visible after it is
- * given in rounds: a round gives what is visible in its `target` and not in `seen`, task by task, in the order of their
- * places; when it is done its target is what has been seen. So a cursor is a few dozen bytes however many tasks there
- * are, and a transaction that commits late is not visible in `seen`, whatever its number: it is given in a later round.
+ * The position of a follower of many tasks. The follower has received everything visible in `seen`. Later changes are
+ * sent in rounds. A round sends what is visible in its `target` but not in `seen`, task by task, in the order of their
+ * places. At the end of a round, its target becomes `seen`. So a cursor takes a few dozen bytes for any number of
+ * tasks. A transaction that commits late is not visible in `seen`, whatever its number, and is sent in a later round.
  */
 export interface FollowCursor {
   seen: Snapshot;
@@ -15,37 +15,37 @@ export interface FollowCursor {
 }
 
 /**
- * How far a round has come. Tasks that had ended in its target come first, by the transaction that ended them and then
- * by id; then the others, by id.
+ * The progress of a round. Tasks that had ended in its target come first, by the transaction that ended them and then
+ * by id. The other tasks follow, by id.
  */
 export interface Place {
   /** The transaction that ended the task; null: it had not ended. */
   endedXid: bigint | null;
   taskId: string;
-  /** Its events up to here have been given; null: all that the round has of it. */
+  /** The last seq of the task that was sent; null: everything that the round has of the task was sent. */
   seq: bigint | null;
 }
 
-/** The place before the first. */
+/** The place before the first task. */
 export const FIRST_PLACE: Place = { endedXid: 0n, taskId: "00000000-0000-0000-0000-000000000000", seq: null };
 
-/** Where to begin to be given all that is stored. */
+/** The cursor that starts with everything stored. */
 export const FROM_START: FollowCursor = { seen: NOTHING, round: null };
 
 /**
- * Checks that a cursor can be compared with a snapshot of the database as it is now: that the numbers of transactions
- * mean the same in both.
+ * Checks that a cursor can be compared with a current snapshot of the database: transaction numbers must have the same
+ * meaning in both.
  *
- * @throws InvalidArgument for a cursor of another database, one that is too old, and one from before a failover that
- *   may have lost commits; StoreUnavailable where the answer came from a database that has been failed over from
+ * @throws InvalidArgument for a cursor of another database, a cursor that is too old, or a cursor from before a
+ *   failover that may have lost commits; StoreUnavailable if a database answered that was replaced by a failover
  */
 export function requireComparable({ seen, round }: FollowCursor, now: Snapshot): void {
   const snapshots = round === null ? [seen] : [seen, round.target];
   for (const snapshot of snapshots.filter(({ xmax }) => xmax !== 0n)) {
     requireTimeline(snapshot, now);
-    if (snapshot.xmax > now.xmax) refuse("must be of this database, which has not come that far");
+    if (snapshot.xmax > now.xmax) refuse("must be of this database, which has fewer transactions");
     if (now.xmax - snapshot.xmax > SNAPSHOT_AGE_MAX) {
-      refuse(`must be at most ${SNAPSHOT_AGE_MAX} transactions of the database old`);
+      refuse(`must be at most ${SNAPSHOT_AGE_MAX} database transactions old`);
     }
   }
 }
@@ -55,13 +55,13 @@ function requireTimeline(snapshot: Snapshot, now: Snapshot): void {
   if (then === null || current === null || then === current) return;
   if (then > current) {
     throw new StoreUnavailable(
-      new Error(`the database that answered is on timeline ${current}, the cursor on ${then}: it was failed over from`),
+      new Error(`the database is on timeline ${current}, the cursor on ${then}: a failover has replaced this database`),
     );
   }
   if (snapshot.isReplicated) return;
   refuse(
-    `must be of the database since its last failover or restore (timeline ${current}, the cursor is of ${then}): ` +
-      "commits may be lost that the stream has given; begin again without a cursor",
+    `must be from after the last failover or restore of the database (timeline ${current}, cursor on ${then}): ` +
+      "commits that the stream sent may be lost; start again without a cursor",
   );
 }
 

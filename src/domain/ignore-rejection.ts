@@ -1,4 +1,4 @@
-// Code that emits without awaiting must not end the process with an unhandled rejection: only a caller that awaits sees
+// Code that emits without awaiting must not end the process with an unhandled rejection. Only callers that await get
 // the error.
 
 export function ignoreRejection<Result>(promise: Promise<Result>): Promise<Result> {

@@ -5,12 +5,12 @@ const NUMBER_BYTES = 9;
 const WORD_BYTES = 2;
 
 /**
- * Copies a value that code has given, and measures the copy as measureJson does. Each member is read once, so that the
- * copy is what was checked: a getter or a proxy that says something else the next time, or a `toJSON` that throws,
- * changes nothing. What is larger than bytesMax, or holds more than valuesMax values, is not read to its end.
+ * Copies a value of a kind's code, and measures the copy like measureJson. Each member is read once, so the copy is
+ * what was validated: a getter or a proxy that later returns another value, or a `toJSON` that throws, has no effect.
+ * Stops reading once the value is larger than bytesMax or holds more than valuesMax values.
  *
- * @returns the copy, and its size as protobuf in bytes; null for what is larger than bytesMax
- * @throws NotJson as measureJson does, and whatever a getter or a proxy throws
+ * @returns the copy, and its size as protobuf in bytes; null if it is larger than bytesMax
+ * @throws NotJson like measureJson, and anything that a getter or a proxy throws
  */
 export function copyJson(
   value: unknown,
@@ -20,7 +20,7 @@ export function copyJson(
   try {
     return copyValue(value, { depthMax, bytesMax, left });
   } catch (error) {
-    // Which of its values is one too many says nothing.
+    // The path of the value past the limit is of no use.
     if (left.values < 0) throw new NotJson("", `must hold at most ${valuesMax.toLocaleString("en-US")} values`);
     throw error;
   }
@@ -29,7 +29,7 @@ export function copyJson(
 interface Bounds {
   depthMax: number;
   bytesMax: number;
-  /** Shared by all that is copied with the value. */
+  /** How many more values may be copied, shared by all nested values. */
   left: { values: number };
 }
 
@@ -98,7 +98,7 @@ function bounded(copy: JsonValue, bytes: number, bytesMax: number): Copied {
   return bytes > bytesMax ? null : { copy, bytes };
 }
 
-/** An assignment would set the prototype. */
+/** Defines a member named `__proto__`. An assignment would set the prototype. */
 function define(copy: JsonObject, key: string, value: JsonValue): void {
   Object.defineProperty(copy, key, { value, enumerable: true, configurable: true, writable: true });
 }

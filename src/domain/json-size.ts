@@ -10,7 +10,7 @@ export class NotJson extends Error {
     this.problem = problem;
   }
 
-  /** The same, as seen from what holds the value there. */
+  /** Returns the same error with the path of a containing value. */
   within(place: string): NotJson {
     const isBeside = place === "" || this.path === "" || this.path.startsWith("[");
     return new NotJson(`${place}${isBeside ? "" : "."}${this.path}`, this.problem);
@@ -18,12 +18,12 @@ export class NotJson extends Error {
 }
 
 /**
- * Checks that a value is JSON that every endpoint sends exactly, and measures it.
+ * Validates that a value is JSON that every endpoint can send exactly, and measures it.
  *
- * @returns its size as a google.protobuf.Struct or Value, in bytes. The same value as JSON text may be smaller
+ * @returns its size as a google.protobuf.Struct or Value, in bytes. JSON text of the same value may be smaller
  *   (numbers) or larger (escapes), so a bound holds for both.
- * @throws NotJson for what would be mangled: a number that is not finite, an unpaired surrogate, undefined,
- *   a class instance, anything nested deeper than depthMax, more than valuesMax values.
+ * @throws NotJson for a value that would be changed: a number that is not finite, an unpaired surrogate, undefined, a
+ *   class instance, nesting deeper than depthMax, or more than valuesMax values
  */
 export function measureJson(value: unknown, depthMax: number, path = "", valuesMax = Infinity): number {
   valuesLeft = valuesMax;
@@ -31,13 +31,13 @@ export function measureJson(value: unknown, depthMax: number, path = "", valuesM
     return measure(value, depthMax);
   } catch (error) {
     if (!(error instanceof NotJson)) throw error;
-    // Which of its values is one too many says nothing.
+    // The path of the value past the limit is of no use.
     if (valuesLeft < 0) throw new NotJson(path, `must hold at most ${valuesMax.toLocaleString("en-US")} values`);
     throw error.within(path);
   }
 }
 
-/** Of the value that is measured. Measuring is synchronous, so one counter does for all. */
+/** How many more values the measured value may hold. Measuring is synchronous, so one counter is enough. */
 let valuesLeft = 0;
 
 function measure(value: unknown, depthMax: number): number {
@@ -63,7 +63,7 @@ function measure(value: unknown, depthMax: number): number {
   return delimited(measureMembers(value as Readonly<Record<string, unknown>>, depthMax - 1));
 }
 
-// Where something is wrong is told by who has come by there, on the way out: on the good way no path is made.
+// The path of an error is built while the error passes up the stack, so that valid values build no paths.
 
 function measureItems(items: readonly unknown[], depthMax: number): number {
   let bytes = 0;
@@ -89,13 +89,13 @@ function measureMembers(object: Readonly<Record<string, unknown>>, depthMax: num
   return bytes;
 }
 
-/** A string's length in UTF-8. Throws NotJson for an unpaired surrogate, which UTF-8 cannot carry. */
+/** Returns a string's length in UTF-8. @throws NotJson for an unpaired surrogate, which UTF-8 cannot carry */
 export function utf8Bytes(text: string): number {
   if (!text.isWellFormed()) throw new NotJson("", "must not hold an unpaired surrogate");
   return Buffer.byteLength(text);
 }
 
-/** The size of a protobuf field that holds so many bytes: tag, length, content. */
+/** Returns the size of a protobuf field with so many bytes of content: tag, length and content. */
 export function delimited(bytes: number): number {
   return 1 + (bytes < 0x80 ? 1 : bytes < 0x4000 ? 2 : bytes < 0x20_0000 ? 3 : 4) + bytes;
 }

@@ -1,18 +1,18 @@
-/** Statements of the code of kinds, on one connection or on any. */
+/** Runs SQL statements of kinds, on one connection or on any. */
 export interface KindQueries {
   /**
    * Runs one SQL statement and returns its rows.
    *
    * @param values the values of $1, $2, …: an array becomes a Postgres array, and JSON is passed as text. In a row, a
    *   bigint column is a `bigint`, json and jsonb are parsed, and a timestamptz is a `Date`
-   * @throws StoreUnavailable where the database is in trouble, else the error of the driver, with its SQLSTATE in `code`
+   * @throws StoreUnavailable if the database is unavailable, else the error of the driver, with its SQLSTATE in `code`
    */
   query<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>;
 }
 
 /**
- * The server's database for the code of kinds: over the server's connections to Postgres, or in the server's process
- * where Postgres is embedded.
+ * The server's database, for the code of kinds: over the server's connections to Postgres, or embedded in the server's
+ * process.
  */
 export interface KindDatabase extends KindQueries {
   /**
@@ -22,17 +22,17 @@ export interface KindDatabase extends KindQueries {
   transaction<Result>(work: (queries: KindQueries) => Promise<Result>): Promise<Result>;
 }
 
-/** One step of the tables of a package of kinds. A step that was released never changes. */
+/** One migration of the tables of a package of kinds. A released migration never changes. */
 export interface KindMigration {
   /** Unique in the package. */
   readonly name: string;
-  /** Runs in the transaction that records the step. */
+  /** Runs in the transaction that records the migration. */
   up(queries: KindQueries): Promise<void>;
 }
 
-/** The steps of a package of kinds, in order. */
+/** The migrations of a package of kinds, in order. */
 export interface KindMigrations {
-  /** Of the package. */
+  /** The name of the package. */
   readonly name: string;
   readonly migrations: readonly KindMigration[];
 }

@@ -7,76 +7,85 @@ import { EXCLUSIVE_KEY_BYTES_MAX } from "./limits.ts";
 import type { RetrySettings } from "./retry.ts";
 
 /**
- * What the code of a kind is given for one attempt at one task.
+ * What the code of a kind receives for one attempt at a task.
  *
- * What it emits is put on the tape in the order of the calls. A call resolves as soon as there is room, so that a
- * loop may await each without paying a commit each; nobody sees an event before it is durable, `flush` waits until
- * all so far are, and the task's end waits too. A call rejects with LeaseLost once the task is not this attempt's
- * any more, and with InvalidArgument for what an event cannot carry; such an event is not recorded.
+ * Events are put on the tape in the order of the calls. A call resolves when there is room for another event, so a loop
+ * can await each call without paying for a commit each. No reader sees an event before it is durable. `flush` waits
+ * until all events so far are durable, and so does the end of the task. A call rejects with LeaseLost if the attempt no
+ * longer owns the task, and with InvalidArgument if the event is invalid; then the event is not recorded.
  */
 export interface TaskContext<Params = JsonObject> {
   readonly taskId: string;
   readonly params: Params;
-  /** From 1. */
+  /** The number of the attempt, from 1. */
   readonly attempt: number;
-  /** Fires when the task is cancelled, timed out, lost or the server stops. Its reason is an Error that says which. */
+  /**
+   * Fires when the task is cancelled, times out or is lost, or when the server stops. Its reason is an Error that says
+   * why.
+   */
   readonly signal: AbortSignal;
   /**
-   * The attempt's span, as W3C writes it, for what goes on elsewhere: another process, another language. Within the code
-   * it is OpenTelemetry's active span, so that spans that the code begins are its children. Where the call that started the
-   * task was not sampled, it is that call's, which says so. null: nothing is traced.
+   * The attempt's span as a W3C traceparent, to continue the trace in other processes and languages. Within the code,
+   * the span is OpenTelemetry's active span, so new spans are its children. If the start was not sampled, this is the
+   * unsampled span of the start. null: no tracing.
    */
   readonly traceparent: string | null;
   /**
-   * How far a phase has come.
+   * Emits the progress of a phase.
    *
-   * @param current units done, an integer from 0 to 2^53 - 1
-   * @param total units to do; 0 where that is not known
+   * @param current finished units, an integer from 0 to 2^53 - 1
+   * @param total all units; 0 if unknown
    */
   progress(phase: string, current?: number, total?: number, detail?: JsonObject): Promise<void>;
-  /** A line for people, at a level in either case: "WARN" or "warn". */
+  /** Emits a log line for people. The level may be in upper or lower case: "WARN" or "warn". */
   log(level: LogLevel | Lowercase<LogLevel>, message: string): Promise<void>;
-  /** A piece of the outcome before the end. One of kind `checkpoint` is also what a later attempt is given. */
+  /** Emits a part of the outcome before the end. A later attempt receives the last partial of kind `checkpoint`. */
   partial(kind: string, payload: JsonObject): Promise<void>;
   /**
-   * What an earlier attempt at the task recorded last as a partial of kind `checkpoint`; null where none did. Rejects
-   * with the signal's reason when that fires first.
+   * Returns the last partial of kind `checkpoint` from earlier attempts; null: there is none. Rejects with the signal's
+   * reason if the signal fires first.
    */
   lastCheckpoint(): Promise<JsonObject | null>;
   /** Resolves when everything emitted so far is durable. */
   flush(): Promise<void>;
 }
 
-/** A kind of task: a name, the params it takes and the code that runs it. Made by defineKind. */
+/** A kind of task: its name, its params and the code that runs it. Made by defineKind. */
 export interface Kind {
   readonly name: string;
-  /** The params with defaults filled in. Throws InvalidArgument naming `params.FIELD`. */
+  /** Returns the params with defaults filled in. @throws InvalidArgument naming `params.FIELD` */
   parseParams(params: JsonObject): unknown;
-  /** Of all the tasks of a namespace that give the same key, one runs at a time; null: no such rule. */
+  /** Returns a key: of the tasks in a namespace with the same key, one runs at a time. null: no restriction. */
   exclusiveKey(params: unknown): string | null;
-  /** Whether it gives a key for any params. */
+  /** Whether exclusiveKey can return a key. */
   readonly isExclusive: boolean;
-  /** The retry policy of tasks whose start has none. */
+  /** The retry settings of tasks whose start has none. */
   readonly retry: RetrySettings;
-  /** Whether an attempt that was cut short may be made again: a process that stops hands its tasks on, at no cost. */
+  /**
+   * Whether an interrupted attempt can be repeated. If so, a process that stops hands over its tasks, and the
+   * interrupted attempt does not count.
+   */
   readonly resumable: boolean;
-  /** Returns the result, an object of at most 3 MiB, or nothing. Throws TaskError to fail with a reason of its own. */
+  /**
+   * Runs the task. Returns the result, an object of at most 3 MiB, or nothing. Throws TaskError to fail with its own
+   * reason.
+   */
   run(context: TaskContext<unknown>): Promise<JsonObject | void>;
 }
 
-/** The exclusive key of params, checked. @throws InvalidArgument, and whatever else the kind's own code throws */
+/** Returns the validated exclusive key of params. @throws InvalidArgument, and any error of the kind's own code */
 export function exclusiveKeyOf(kind: Kind, params: JsonObject): string | null {
   const key = kind.exclusiveKey(kind.parseParams(params));
   if (key === null) return null;
   const isKey = typeof key === "string" && key !== "" && key.isWellFormed() && !key.includes("\0");
   if (isKey && Buffer.byteLength(key) <= EXCLUSIVE_KEY_BYTES_MAX) return key;
-  const description = `their exclusive key must be a text of 1 to ${EXCLUSIVE_KEY_BYTES_MAX} bytes, without NUL`;
+  const description = `their exclusive key must be text of 1 to ${EXCLUSIVE_KEY_BYTES_MAX} bytes, without NUL`;
   throw new InvalidArgument([{ field: "params", description }]);
 }
 
 interface TaskErrorOptions {
   details?: JsonObject;
-  /** false: the task fails now, whatever attempts it has left. */
+  /** false: the task fails now, even if it has attempts left. */
   retryable?: boolean;
   cause?: unknown;
 }
@@ -97,7 +106,10 @@ export class TaskError extends Error {
   }
 }
 
-/** Checks a value by any Standard Schema (valibot, zod, arktype, …). Throws InvalidArgument with a field for each issue. */
+/**
+ * Validates a value with any Standard Schema (valibot, zod, arktype, …). @throws InvalidArgument with a field for each
+ * issue
+ */
 export function parseBySchema<Output>(
   schema: StandardSchemaV1<unknown, Output>,
   value: unknown,

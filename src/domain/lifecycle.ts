@@ -17,11 +17,11 @@ import type { Task, TerminalStatus } from "./task.ts";
  */
 export type Transition =
   | { type: "unchanged" }
-  /** The wish to cancel is recorded; the owner is told. */
+  /** The cancel request is recorded, and the owner of the task is notified. */
   | { type: "ask"; reason: string; event: NewEvent }
   /**
-   * Back to pending for another attempt, not before nextAttemptAt. A handover does not use the attempt up. `crashes` is
-   * how many attempts in a row have ended with their process by then.
+   * The task returns to pending for another attempt, not before nextAttemptAt. A handover does not count as an attempt.
+   * `crashes` is the number of attempts in a row that have ended with their process.
    */
   | { type: "requeue"; nextAttemptAt: Date; isHandover: boolean; crashes: number; event: NewEvent }
   | End;
@@ -30,26 +30,26 @@ export interface End {
   type: "end";
   status: TerminalStatus;
   event: NewEvent;
-  /** Where the last attempt ended with its process: how many in a row have. */
+  /** If the last attempt ended with its process: the number of attempts in a row that did. */
   crashes?: number;
 }
 
-/** How the code of an attempt came to its end. */
+/** How the code of an attempt ended. */
 export type AttemptOutcome =
   | { type: "returned"; result: JsonObject }
   /**
-   * It threw. `because` is why its signal had fired before, where it had; `isFinal`: it says itself that trying again
-   * is of no use.
+   * The code threw. `because`: why its signal had fired before; null: it had not. `isFinal`: the code declared the
+   * error as not retryable.
    */
   | { type: "threw"; failure: TaskFailure; because: StopReason | null; isFinal: boolean };
 
 /**
- * Why the code of a running attempt is told to stop. `handover`: the process stops, and another can resume the task;
- * `unreached`: it never came to the worker that it was for.
+ * Why the code of a running attempt must stop. `handover`: the process stops, and another process can resume the task.
+ * `unreached`: the task never reached its worker.
  */
 export type StopReason = "cancel" | "deadline" | "shutdown" | "handover" | "unreached" | "lost";
 
-/** What a decision depends on besides the task: the time and a random number. */
+/** What a decision depends on in addition to the task: the time and a random number. */
 export interface DecisionContext {
   /** By the database's clock. */
   at: Date;
@@ -74,7 +74,7 @@ const DEADLINE_PASSED: TaskFailure = { reason: "DEADLINE_EXCEEDED", message: "th
 const SHUTDOWN: TaskFailure = { reason: "SERVER_SHUTDOWN", message: "the process that ran the task was shut down" };
 const UNREACHED: TaskFailure = {
   reason: "WORKER_UNREACHED",
-  message: "the task did not reach the worker that it was for",
+  message: "the task did not reach its worker",
 };
 export const STOP_FAILURES = {
   deadline: { reason: "DEADLINE_EXCEEDED", message: "the attempt ran longer than its timeout" },
@@ -82,7 +82,9 @@ export const STOP_FAILURES = {
   lost: { reason: "WORKER_LOST", message: "the process that ran the task is gone" },
 } satisfies Partial<Record<StopReason, TaskFailure>>;
 
-/** What a cancel does. A pending task ends at once; a running one is asked; a finished one stays as it is. */
+/**
+ * Decides a cancel. A pending task ends at once, a running task is asked to stop, and a finished task does not change.
+ */
 export function requestCancel(task: Deciding, reason: string): Transition {
   switch (task.status) {
     case "pending":
@@ -98,43 +100,46 @@ export function requestCancel(task: Deciding, reason: string): Transition {
   }
 }
 
-/** What the end of an attempt's code does. A result counts however late it comes, while the task is still its own. */
+/** Decides the end of an attempt's code. A late result counts too, as long as the attempt owns the task. */
 export function endAttempt(task: Deciding, outcome: AttemptOutcome, context: DecisionContext): Transition {
   if (outcome.type === "returned") return succeeded(outcome.result);
   if (outcome.because !== null) return stopAttempt(task, outcome.because, context);
   return outcome.isFinal ? failed(outcome.failure) : retryOrFail(task, outcome.failure, context);
 }
 
-/** The end that an outcome is, whatever became of the task since its attempt began and whenever; null: those decide. */
+/**
+ * Returns the end that an outcome leads to in any case, independent of time and of changes to the task since its
+ * attempt started; null: the end depends on them.
+ */
 export function certainEnd(task: Pick<Deciding, Budget>, outcome: AttemptOutcome): End | null {
   if (outcome.type === "returned") return succeeded(outcome.result);
   if (outcome.because !== null) return null;
   return outcome.isFinal || !hasAttemptsLeft(task) ? failed(outcome.failure) : null;
 }
 
-/** What becomes of a running task whose code was told to stop and has, or has let its grace pass, or is gone. */
+/** Decides about a running task whose code was asked to stop and has stopped, exceeded its grace, or is gone. */
 export function stopAttempt(task: Deciding, because: StopReason, context: DecisionContext): Transition {
   if (task.status !== "running") return { type: "unchanged" };
   if (because === "cancel" || task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
   if (hasPassed(task.deadlineAt, context.at)) return failed(DEADLINE_PASSED);
   if (because === "handover") return requeued(SHUTDOWN, context.at, { isHandover: true, crashes: 0 });
   if (because === "unreached") return requeued(UNREACHED, context.at, { isHandover: true, crashes: task.crashes });
-  // A process that left in order, or was about to: that its tasks were lost says nothing of them, for or against.
+  // The process stopped in order, or was about to: the loss of its tasks neither adds to their crashes nor resets them.
   const crashes = because === "lost" ? task.crashes : 0;
   return retryOrFail(task, STOP_FAILURES[because], context, crashes);
 }
 
-/** That a process died with a task. */
+/** The death of a process that ran a task. */
 export interface Death {
-  /** How many attempts in a row may end so, before the task is ended, whatever attempts it has left. */
+  /** The number of attempts in a row that may crash before the task fails, even if it has attempts left. */
   crashesMax: number;
-  /** What took it down, where that is known to be the code of the task; null: nobody knows. */
+  /** Why the process died, if the code of the task is known to be the cause; null: the cause is unknown. */
   message: string | null;
 }
 
 /**
- * What becomes of a running task whose process died. Where nobody knows what took it down, each of its tasks may have:
- * only what is there each time is ended for it.
+ * Decides about a running task whose process died. If the cause is unknown, any of the tasks of the process may have
+ * caused it. A task fails only if its process has died in several attempts in a row.
  */
 export function endWithProcess(task: Deciding, { crashesMax, message }: Death, context: DecisionContext): Transition {
   if (task.status !== "running") return { type: "unchanged" };
@@ -148,8 +153,8 @@ export function endWithProcess(task: Deciding, { crashesMax, message }: Death, c
 }
 
 /**
- * What becomes of a running task whose process is taken down by another task's code. It loses no attempt, where it may
- * be run again at all: its kind can resume it, or its start gives it more attempts than one.
+ * Decides about a running task whose process dies because of another task's code. The attempt does not count if the
+ * task can run again: its kind is resumable, or the task has attempts left.
  */
 export function outliveProcess(task: Deciding, kind: { isResumable: boolean }, context: DecisionContext): Transition {
   if (task.status !== "running") return { type: "unchanged" };
@@ -163,24 +168,24 @@ function withCrashes(transition: Transition, crashes: number): Transition {
   return transition.type === "end" ? { ...transition, crashes } : transition;
 }
 
-/** What becomes of a task that waits past its deadline. */
+/** Decides about a task that waits past its deadline. */
 export function expire(task: Deciding, { at }: DecisionContext): Transition {
   const isOver = task.status === "pending" && hasPassed(task.deadlineAt, at);
   return isOver ? failed(DEADLINE_PASSED) : { type: "unchanged" };
 }
 
-/** What becomes of a task that waits and whose params its kind refuses. */
+/** Decides about a waiting task whose params its kind rejects. */
 export function refuse({ status }: Deciding, failure: TaskFailure): Transition {
   return status === "pending" ? failed(failure) : { type: "unchanged" };
 }
 
 function retryOrFail(task: Deciding, error: TaskFailure, { at, random }: DecisionContext, crashes = 0): Transition {
   if (!hasAttemptsLeft(task)) return failed(error);
-  // It failed before it heard of the cancel: another attempt would run, after its delay, what nobody wants any more.
+  // The attempt failed before it received the cancel request. A retry would run a cancelled task.
   if (task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
   const delayMs = retryDelayMs(task.retryPolicy, attemptsUsed(task), random);
   const nextAttemptAt = new Date(at.getTime() + delayMs);
-  // An attempt that could only begin too late: why this one failed says more than a deadline passed in waiting.
+  // A retry would start after the deadline. This failure says more than a deadline that passed while waiting.
   if (hasPassed(task.deadlineAt, nextAttemptAt)) return failed(error);
   return requeued(error, nextAttemptAt, { isHandover: false, crashes });
 }

@@ -2,18 +2,18 @@ import { canonicalJson, digestJson } from "./canonical-json.ts";
 import type { JsonObject } from "./json.ts";
 import type { Task, TaskRequest } from "./task.ts";
 
-/** What a start with a request_id asks for. */
+/** The content of a start with a request_id. */
 export interface RequestContent {
   request: TaskRequest;
   paramsDigest: string;
-  /** null: the start has no request_id, or was stored before there were digests. */
+  /** null: the start has no request_id, or was stored by a version without digests. */
   requestDigest: string | null;
 }
 
 /**
- * The digest of everything that a start asks for, SHA-256 in hex: equal for starts that ask for the same, in whatever
- * order and by whatever client. Times count to the millisecond, as they are stored; what is left out counts as left out,
- * whatever its default is by then. The request_id itself and the trace of the call do not count.
+ * Returns the digest of everything that a start requests, SHA-256 in hex. Equal starts have equal digests, for any
+ * client and any order of fields. Times count to the millisecond, as they are stored. A field that is unset counts as
+ * unset, whatever its current default is. The request_id itself and the trace of the call do not count.
  */
 export function digestRequest(request: TaskRequest, paramsDigest: string): string {
   const { kind, labels, timeoutMs, maxAttempts, retryPolicy, runAt, deadlineAt } = request;
@@ -30,8 +30,8 @@ export function digestRequest(request: TaskRequest, paramsDigest: string): strin
 }
 
 /**
- * In what a start differs from the one that had its request_id first: fields by their names in the proto. Empty: in
- * nothing. What the task's row does not keep as it was asked for is named together.
+ * Returns the fields, by their proto names, in which a start differs from the first start with its request_id. Empty:
+ * none. Fields that the task's row does not store as requested are named together.
  */
 export function differencesOf(asked: RequestContent, stored: Task & Pick<RequestContent, "requestDigest">): string[] {
   const { kind, labels, timeoutMs, deadlineAt } = asked.request;

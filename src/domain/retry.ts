@@ -1,14 +1,14 @@
 import { ATTEMPTS_DEFAULT, ATTEMPTS_MAX, BACKOFF_MS_MAX, BACKOFF_MS_MIN, BACKOFF_MULTIPLIER_MAX } from "./limits.ts";
 
-/** How long a task waits after a failed attempt: longer with each, and a little at random. */
+/** How long a task waits after a failed attempt: longer with each failure, minus a random share. */
 export interface RetryPolicy {
   /** After the first failure, in milliseconds. */
   initialBackoffMs: number;
   /** The longest wait, in milliseconds. */
   maxBackoffMs: number;
-  /** What each further failure multiplies the wait by, from 1. */
+  /** The factor by which each further failure multiplies the wait, at least 1. */
   backoffMultiplier: number;
-  /** The share of the wait that is left to chance, 0 to 1: tasks that failed together do not come back together. */
+  /** The random share of the wait, 0 to 1: tasks that failed together do not retry together. */
   jitter: number;
 }
 
@@ -19,7 +19,7 @@ export const DEFAULT_RETRY_POLICY: Readonly<RetryPolicy> = {
   jitter: 0.2,
 };
 
-/** The least and the most of each, as a kind or a start may set them. */
+/** The minimum and maximum of each setting of a kind or a start. */
 export const RETRY_BOUNDS = {
   maxAttempts: [1, ATTEMPTS_MAX],
   initialBackoffMs: [BACKOFF_MS_MIN, BACKOFF_MS_MAX],
@@ -28,20 +28,20 @@ export const RETRY_BOUNDS = {
   jitter: [0, 1],
 } as const satisfies Record<keyof RetrySettings, readonly [min: number, max: number]>;
 
-/** What a kind says of the attempts at its tasks; what it leaves out is the default. */
+/** The retry settings of a kind. Missing settings have the default. */
 export interface RetrySettings extends Partial<RetryPolicy> {
   maxAttempts?: number;
 }
 
-/** What a start says of the attempts at its task. */
+/** The retry settings of a start. */
 export interface AskedRetry {
-  /** null: as the kind says. */
+  /** null: set by the kind. */
   maxAttempts: number | null;
-  /** What differs from what the kind says. */
+  /** The settings that override the kind's. */
   retryPolicy: Partial<RetryPolicy>;
 }
 
-/** What counts for a task: what its start says, else its kind, else the default. */
+/** Resolves the settings of a task: those of its start, else of its kind, else the defaults. */
 export function resolveRetry(
   asked: AskedRetry,
   { maxAttempts = ATTEMPTS_DEFAULT, ...byKind }: RetrySettings,
@@ -55,7 +55,7 @@ export function resolveRetry(
 }
 
 /**
- * How long to wait before the next attempt, in whole milliseconds.
+ * Returns the wait before the next attempt, in whole milliseconds.
  *
  * @param failures how many attempts have failed, from 1
  * @param random 0 to 1, drawn for this wait

@@ -1,44 +1,44 @@
 import type { RetrySettings } from "./retry.ts";
 
-/** What a session says of a kind that it runs: what a process that has not got the kind has to know to start a task. */
+/** What a session offers about a kind that it runs: all that a process without the kind needs to start a task. */
 export interface KindOffer {
   name: string;
   retry: RetrySettings;
   /**
-   * Whether its tasks are to be looked over before they can run, because of some only one may run at a time: which,
-   * only those can tell who have the kind.
+   * Whether its tasks must be validated before they run, because tasks with the same exclusive key run one at a time.
+   * Only a process with the kind can compute the key.
    */
   isExclusive: boolean;
 }
 
-/** The same as it was found in the store. */
+/** An offer as read from the store. */
 export interface FoundOffer extends KindOffer {
-  /** Whether the session that says so is alive. One that is late may be running such tasks all the same. */
+  /** Whether the session of the offer is alive. A session that is late may still be running such tasks. */
   isAlive: boolean;
 }
 
-/** A server or worker that owns the tasks that it runs, as it is stored. It counts as alive until expiresAt. */
+/** A stored session: a server or worker that owns the tasks that it runs. It counts as alive until expiresAt. */
 export interface SessionState {
-  /** A UUID. One that was thought dead goes on under another. */
+  /** A UUID. A session whose lease expired continues under another id. */
   sessionId: string;
   host: string;
   pid: number;
-  /** What it runs. */
+  /** The names of the kinds that it runs. */
   kinds: readonly string[];
-  /** How many tasks it runs at once, at the most. */
+  /** How many tasks it runs at most. */
   capacity: number;
-  /** How many are running under it. */
+  /** How many tasks it runs now. */
   running: number;
   startedAt: Date;
-  /** When it was renewed last. */
+  /** The time of the last renewal. */
   seenAt: Date;
   /** When its lease expires unless renewed. Other sessions may then take over its tasks. */
   expiresAt: Date;
-  /** Whether it is a worker's, and not a server's. */
+  /** Whether it belongs to a worker, not a server. */
   isWorker: boolean;
 }
 
-/** A task that is stored as running, and whose owner lives and does not run it. */
+/** A task that is stored as running, but whose live owner does not run it. */
 export interface StalledTask {
   taskId: string;
   attempt: number;

@@ -1,21 +1,21 @@
 /**
- * Which of the database's transactions are visible at a moment: those below `xmin`, and of those from there to below
- * `xmax` all that are not `running`. Numbers of transactions are of 64 bits.
+ * Which transactions of the database are visible: all below `xmin`, and those from xmin to below `xmax` that are not
+ * `running`. Transaction numbers have 64 bits.
  */
 export interface Snapshot {
   xmin: bigint;
   xmax: bigint;
-  /** Those that had begun to write and not ended, from xmin to below xmax, rising. */
+  /** Transactions that had started to write and not ended, from xmin to below xmax, ascending. */
   running: readonly bigint[];
   /** By the database's clock. */
   at: Date;
-  /** The timeline of the database: each promotion of a standby and each restore begins another; null: unknown. */
+  /** The timeline of the database: each promotion of a standby and each restore starts another. null: unknown. */
   timeline: number | null;
   /** Whether a synchronous standby had received the log up to this snapshot. */
   isReplicated: boolean;
 }
 
-/** What is visible to who has seen nothing. */
+/** The snapshot in which nothing is visible. */
 export const NOTHING: Snapshot = {
   xmin: 0n,
   xmax: 0n,

@@ -3,7 +3,7 @@ import type { AskedRetry, RetryPolicy } from "./retry.ts";
 
 export const TASK_STATUSES = ["pending", "running", "succeeded", "failed", "cancelled"] as const;
 
-/** Where a task stands. It is born pending or running, and ends in exactly one of the last three. */
+/** The state of a task. A task starts as pending or running, and ends in exactly one of the last three. */
 export type TaskStatus = (typeof TASK_STATUSES)[number];
 
 export type TerminalStatus = Exclude<TaskStatus, "pending" | "running">;
@@ -12,30 +12,30 @@ export function isTerminal(status: TaskStatus): status is TerminalStatus {
   return status !== "pending" && status !== "running";
 }
 
-/** What a caller asks for, checked. */
+/** A validated request to start a task. */
 export interface TaskRequest extends AskedRetry {
   kind: string;
   params: JsonObject;
   /** Makes the start safe to retry, within the namespace. */
   requestId: string | null;
   labels: Readonly<Record<string, string>>;
-  /** How long one attempt may run; null: without end. */
+  /** Timeout of each attempt in ms; null: none. */
   timeoutMs: number | null;
-  /** Not to be run before; null: at once. */
+  /** Earliest start; null: now. */
   runAt: Date | null;
-  /** When the task as a whole is ended, however far it has come; null: never. */
+  /** Time at which an unfinished task fails, also while it runs; null: none. */
   deadlineAt: Date | null;
-  /** The trace that the start belongs to, as W3C writes it: its attempts are linked to it; null: none. */
+  /** The W3C traceparent of the start, to which its attempts are linked; null: none. */
   traceparent: string | null;
 }
 
-/** What a caller is shown of a task. */
+/** A task as callers see it. */
 export interface TaskView {
   /** A UUID, version 7: ids sort by creation. */
   taskId: string;
   kind: string;
   status: TaskStatus;
-  /** As given at the start; null in lists, which leave it out. */
+  /** As given at the start; null in lists. */
   params: JsonObject | null;
   /** SHA-256 of the params as canonical JSON, 64 hex digits. */
   paramsDigest: string;
@@ -46,23 +46,26 @@ export interface TaskView {
   startedAt: Date | null;
   /** Set exactly when the status is terminal. */
   finishedAt: Date | null;
-  /** The task does not run before this time: as the start said, or when the next attempt is due; null: neither. */
+  /** The task does not run before this time: its requested start, or its next attempt. null: neither. */
   runAt: Date | null;
-  /** When the task as a whole is ended, however far it has come; null: never. */
+  /** Time at which an unfinished task fails, also while it runs; null: none. */
   deadlineAt: Date | null;
-  /** When the running attempt is ended, by its timeout or with the task; null: no such end, or no attempt runs. */
+  /**
+   * Time at which the running attempt is ended, by its timeout or by the task's deadline; null: none, or no attempt
+   * runs.
+   */
   attemptDeadlineAt: Date | null;
-  /** How long one attempt may run, in ms; null: without end. */
+  /** Timeout of each attempt in ms; null: none. */
   timeoutMs: number | null;
-  /** The attempt that runs or ran last, from 1; 0 before the first. */
+  /** The number of the current or last attempt, from 1; 0 before the first. */
   attempt: number;
   maxAttempts: number;
-  /** How many attempts were handed over by a process that stopped: they do not count against maxAttempts. */
+  /** How many attempts were handed over by a process that stopped. They do not count against maxAttempts. */
   handovers: number;
   /** How long the task waits between attempts. */
   retryPolicy: Readonly<RetryPolicy>;
   cancelRequestedAt: Date | null;
-  /** The task waits because no live process has its kind: it runs when a process with the kind connects. */
+  /** The task waits because no live process has its kind. It runs when such a process connects. */
   awaitsWorker: boolean;
   /** The seq of the last event on the tape; 0n on an empty tape. */
   lastSeq: bigint;
@@ -70,17 +73,17 @@ export interface TaskView {
 
 /** A task as it is stored. The tape is the truth; this is its index. */
 export interface Task extends Omit<TaskView, "awaitsWorker"> {
-  /** Of the tasks of a namespace with the same key one runs at a time; null: no such rule. */
+  /** Of the tasks in a namespace with the same key, one runs at a time; null: no restriction. */
   exclusiveKey: string | null;
-  /** How many attempts in a row have ended because their process died: 0 after one that ended otherwise. */
+  /** How many attempts in a row ended because their process died. An attempt that ends otherwise resets it to 0. */
   crashes: number;
   /** The last checkpoint on the tape, for the next attempt; null: there is none. */
   checkpointSeq: bigint | null;
-  /** What the first cancel gave as its reason. */
+  /** The reason of the first cancel. */
   cancelReason: string | null;
-  /** The session that owns it; set exactly while it runs. */
+  /** The session that owns the task; set exactly while it runs. */
   lease: string | null;
-  /** The trace of its start, as W3C writes it; null: it has none. */
+  /** The W3C traceparent of its start; null: none. */
   traceparent: string | null;
 }
 
@@ -91,7 +94,7 @@ export interface TaskState {
   lastSeq: bigint;
 }
 
-/** What tells an attempt from all others. */
+/** Returns a key that identifies an attempt. */
 export function attemptKey({ taskId, attempt }: { taskId: string; attempt: number }): string {
   return `${taskId} ${attempt}`;
 }

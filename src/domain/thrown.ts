@@ -1,7 +1,7 @@
-// Code may throw anything: a revoked proxy, an error whose message is a getter that throws, an object without a text.
-// Whatever reads what was thrown reads it by these functions, none of which throws.
+// Code may throw anything: a revoked proxy, an error with a message getter that throws, an object without a string
+// form. These functions read thrown values and never throw.
 
-/** Whether a value is an instance of a class. False for what cannot be asked. */
+/** Whether a value is an instance of a class; false if the check throws. */
 export function isInstance<Type>(value: unknown, type: abstract new (...args: never) => Type): value is Type {
   try {
     return value instanceof type;
@@ -10,7 +10,7 @@ export function isInstance<Type>(value: unknown, type: abstract new (...args: ne
   }
 }
 
-/** What a reading gives; the fallback where it throws. */
+/** Returns what a function reads, or the fallback if it throws. */
 export function readOr<Value>(read: () => Value, fallback: Value): Value {
   try {
     return read();
@@ -19,15 +19,15 @@ export function readOr<Value>(read: () => Value, fallback: Value): Value {
   }
 }
 
-/** What was thrown, for people: an error's message, anything else as a text. */
+/** Returns the text of a thrown value for people: an error's message, or the value as a string. */
 export function messageOf(thrown: unknown): string {
   return readOr(
     () => String(isInstance(thrown, Error) ? thrown.message : thrown),
-    "the code of the task threw what cannot be put in words",
+    "the code of the task threw a value that has no text",
   );
 }
 
-/** What was thrown, as texts: for what would read its fields by itself. */
+/** Returns a thrown value as texts, for consumers that would read its fields themselves. */
 export function textsOf(thrown: unknown): { name: string; message: string; stack?: string } {
   const message = messageOf(thrown);
   if (!isInstance(thrown, Error)) return { name: typeof thrown, message };

@@ -5,21 +5,21 @@ import type { Task } from "../domain/task.ts";
 import { isInstance, messageOf, textsOf } from "../domain/thrown.ts";
 import { contextOf, harmless, isSampled, linksTo, startSpan, writeTraceparent } from "./trace-context.ts";
 
-/** What is said of a task at each of its spans. */
+/** The fields of a task that each of its spans records. */
 export type TracedTask = Pick<Task, "taskId" | "kind" | "attempt" | "traceparent">;
 
 interface AttemptSpanOptions {
   namespace?: string;
-  /** The span of the server that has given it to this process; null: this is the server's own. */
+  /** The server's span, in a worker's process; null: this is the server's own span. */
   parent?: string | null;
-  /** Whether another process ran it before, and it goes on here. */
+  /** Whether another process ran the attempt before. */
   isResumed?: boolean;
 }
 
 /**
- * The span of an attempt. It is the root of a trace, for the call that started the task is long over, and linked to
- * that call; in a worker's process it is the child of the one that its server has for the attempt. However many events
- * the attempt has, this is one span. docs/telemetry.md has what it says.
+ * The span of an attempt. It is the root of a trace, because the call that started the task is long over, and it is
+ * linked to that call. In a worker's process, it is a child of the server's span of the attempt. An attempt has one
+ * span for any number of events. docs/telemetry.md describes it.
  */
 export class AttemptSpan {
   readonly #span: Span;
@@ -31,7 +31,7 @@ export class AttemptSpan {
     this.#span = start
       ? trace.wrapSpanContext(start)
       : startSpan(`run ${task.kind}`, { kind: SpanKind.CONSUMER, links }, contextOf(parent));
-    // Not before it is known whether the span is exported: that may be one span in a hundred.
+    // Set only if the span is exported, which may be one span in a hundred.
     if (this.#span.isRecording()) {
       this.#span.setAttributes({
         ...taskAttributes(task, namespace),
@@ -42,40 +42,40 @@ export class AttemptSpan {
     }
   }
 
-  /** What another process goes on from; null: it is not traced. */
+  /** The traceparent with which another process continues the trace; null: no tracing. */
   get traceparent(): string | null {
     return writeTraceparent(this.#span.spanContext());
   }
 
-  /** Runs code within the span: spans that it begins are its children. */
+  /** Runs code within the span: new spans are its children. */
   run<Result>(code: () => Result): Result {
     if (!isSpanContextValid(this.#span.spanContext())) return code(); // There is no SDK in this process.
     return context.with(trace.setSpan(ROOT_CONTEXT, this.#span), code);
   }
 
-  /** What the code threw, with its stack. */
+  /** Records what the code threw, with its stack. */
   threw(error: unknown): void {
     if (!this.#span.isRecording()) return;
     harmless(() => {
-      // As texts: an SDK reads an error's fields by itself, and they may be anything.
+      // As texts: an SDK would read the error's fields itself, and they may be anything.
       this.#span.recordException(isInstance(error, Error) ? textsOf(error) : messageOf(error));
       this.#hasException = true;
     });
   }
 
-  /** It has ended. The first end counts. */
+  /** Ends the span. The first end counts. */
   end(end: AttemptEnd): void {
     if (!this.#span.isRecording()) return;
-    sayEnd(this.#span, end, { hasException: this.#hasException });
+    recordEnd(this.#span, end, { hasException: this.#hasException });
     harmless(() => this.#span.end());
   }
 }
 
 /**
- * The span of a decision that no attempt has made itself: a cancel of a task that waits, a task taken from a process
- * that is gone, one whose deadline has passed. It belongs to the call that decides, if that is one.
+ * Records the span of a decision outside of any attempt: a cancel of a waiting task, a task of a dead process, a passed
+ * deadline. If a call makes the decision, the span is a child of the call's span.
  *
- * @param because why it was decided
+ * @param because why the decision was made
  */
 export function recordDecision(
   task: TracedTask,
@@ -88,11 +88,11 @@ export function recordDecision(
   const span = startSpan(`${verb} ${task.kind}`, { links });
   if (!span.isRecording()) return;
   span.setAttributes({ ...taskAttributes(task, namespace), "spool.decision.reason": because });
-  sayEnd(span, end, { hasException: false });
+  recordEnd(span, end, { hasException: false });
   harmless(() => span.end());
 }
 
-/** Returns the span of an unsampled start. Its attempts are not sampled either: spans that are not exported cost time. */
+/** Returns the span of an unsampled start. Its attempts are not sampled either: unused spans cost time. */
 function unsampledStart([link]: Link[]): SpanContext | undefined {
   return link !== undefined && !isSampled(link.context) ? link.context : undefined;
 }
@@ -109,8 +109,10 @@ function taskAttributes({ taskId, kind, attempt }: TracedTask, namespace: string
   };
 }
 
-/** A cancel was requested, and a handover is part of a deploy: neither is an error. */
-function sayEnd(span: Span, end: AttemptEnd, { hasException }: { hasException: boolean }): void {
+/**
+ * Records how the attempt ended. A cancel was requested and a handover is part of a deployment, so neither is an error.
+ */
+function recordEnd(span: Span, end: AttemptEnd, { hasException }: { hasException: boolean }): void {
   span.setAttribute("spool.task.outcome", end.outcome);
   switch (end.outcome) {
     case "succeeded":

@@ -2,7 +2,7 @@ import { context, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } f
 import type { Context, Span, TextMapGetter } from "@opentelemetry/api";
 import { harmless, startSpan, writeTraceparent } from "./trace-context.ts";
 
-/** The codes that are the server's fault, by the conventions for RPC; of the others the caller makes what it likes. */
+/** The codes that are the server's fault, by the RPC conventions. Callers judge the other codes themselves. */
 const FAULTS: ReadonlySet<string> = new Set([
   "UNKNOWN",
   "DEADLINE_EXCEEDED",
@@ -12,7 +12,7 @@ const FAULTS: ReadonlySet<string> = new Set([
   "DATA_LOSS",
 ]);
 
-/** What a call's headers say, by their names in lower case. */
+/** Reads a header of a call by its name in lower case. */
 export type ReadHeader = (name: string) => string | undefined;
 
 const headerGetter: TextMapGetter<ReadHeader> = {
@@ -44,8 +44,8 @@ export class CallSpan {
   }
 
   /**
-   * @param code of the answer, as gRPC writes it: OK, NOT_FOUND
-   * @param thrown what the answer stands for; its text and stack are for operators, and only of faults
+   * @param code the code of the answer in gRPC's spelling: OK, NOT_FOUND
+   * @param thrown the error behind the answer. Its text and stack are for operators and are recorded only for faults
    */
   end(code: string, thrown?: unknown): void {
     if (!this.#span.isRecording()) return;

@@ -12,55 +12,62 @@ import { parseTraceParent } from "@opentelemetry/core";
 import { messageOf } from "../domain/thrown.ts";
 import { outsideAttempts } from "./attempt-context.ts";
 
-/** Whose spans these are. Everything goes through OpenTelemetry's API: without an SDK it costs next to nothing. */
+/** The tracer of all spans. It uses only OpenTelemetry's API, which costs almost nothing without an SDK. */
 const tracer = trace.getTracer("spool");
 
-/** A span, or one that says nothing where an SDK throws. */
+/** Starts a span, or returns one that records nothing if an SDK throws. */
 export function startSpan(...span: Parameters<Tracer["startSpan"]>): Span {
   let started = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
   harmless(() => (started = tracer.startSpan(...span)));
   return started;
 }
 
-/** Tells of something. What an SDK, or what is added to it, throws is not to break that: its own log has it. */
-export function harmless(tell: () => void): void {
+/**
+ * Runs telemetry code and logs its errors to the diagnostics log: errors of an SDK or its plugins must not break the
+ * work that is traced.
+ */
+export function harmless(record: () => void): void {
   try {
-    tell();
+    record();
   } catch (error) {
-    diag.error("what was to be traced is not:", messageOf(error));
+    diag.error("tracing failed:", messageOf(error));
   }
 }
 
-/** Does what goes on after the call or attempt that it is begun in, or is for others too: within no span, and no attempt. */
+/**
+ * Runs work outside of any span and attempt: shared work, or work that outlives the call or attempt that started it.
+ */
 export function outsideSpans<Result>(work: () => Result): Result {
   return outsideAttempts(() => context.with(ROOT_CONTEXT, work));
 }
 
-/** A place in a trace as W3C's `traceparent` writes it; null where there is none. */
+/** Returns a span context as a W3C traceparent; null if it is invalid. */
 export function writeTraceparent(spanContext: SpanContext | undefined): string | null {
   if (spanContext === undefined || !isSpanContextValid(spanContext)) return null;
   const { traceId, spanId, traceFlags } = spanContext;
   return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
 }
 
-/** @returns undefined for what is not one, as W3C asks: the trace then begins anew */
+/** @returns undefined for an invalid traceparent: as W3C requires, a new trace starts */
 function readTraceparent(text: string): SpanContext | undefined {
   const parsed = parseTraceParent(text);
   return parsed !== null && isSpanContextValid(parsed) ? { ...parsed, isRemote: true } : undefined;
 }
 
-/** The same text where it is a `traceparent` to be kept, else null. A version to come is kept as the one of now. */
+/**
+ * Returns a valid traceparent unchanged, else null. A traceparent of a future version is stored as the current version.
+ */
 export function checkTraceparent(text: string | null | undefined): string | null {
   return writeTraceparent(text ? readTraceparent(text) : undefined);
 }
 
-/** Where a span goes on that another process has begun; the root of a new trace where there is none. */
+/** Returns the context that continues a span of another process, or the root of a new trace if there is none. */
 export function contextOf(traceparent: string | null): Context {
   const spanContext = traceparent === null ? undefined : readTraceparent(traceparent);
   return spanContext === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, spanContext);
 }
 
-/** A link to what has caused a span though it is not its parent: a start, which is long over. */
+/** Returns a link to the cause of a span that is not its parent: a start that is long over. */
 export function linksTo(traceparent: string | null): Link[] {
   const cause = traceparent === null ? undefined : readTraceparent(traceparent);
   return cause === undefined ? [] : [{ context: cause }];
@@ -70,7 +77,7 @@ export function isSampled({ traceFlags }: Pick<SpanContext, "traceFlags">): bool
   return (traceFlags & TraceFlags.SAMPLED) !== 0;
 }
 
-/** The id of a trace that is taken, for a line of the log; undefined: nobody would find it. */
+/** Returns the id of a sampled trace, for a log line; undefined: the trace is not exported. */
 export function traceIdOf(traceparent: string | null): string | undefined {
   const isTaken = traceparent !== null && isSampled({ traceFlags: Number.parseInt(traceparent.slice(-2), 16) });
   return isTaken ? traceparent.slice(3, 35) : undefined;

@@ -41,4 +41,4 @@ export function rethrow(thrown: unknown): never {
 }
 
 /** What is said of what has no text. */
-export const UNTOLD = /cannot be put in words/;
+export const UNTOLD = /threw a value that has no text/;

@@ -23,8 +23,9 @@ type Waiting = Omit<KindBacklog, "kind">;
 type Count = (query: { kinds: readonly string[]; kindsMax: number }) => Promise<readonly KindBacklog[]>;
 
 /**
- * Gauges of waiting tasks, which are counted in the database. If counting fails, there are no gauges (a gauge of the SDK
- * would repeat its last value). A scrape waits for the count at most 1 s: a later count is reported to the next scrape.
+ * Gauges of waiting tasks, which are counted in the database. If counting fails, there are no gauges (a gauge of the
+ * SDK would repeat its last value). A scrape waits at most 1 s for the count: a later count is reported to the next
+ * scrape.
  */
 export class BacklogMetrics implements MetricProducer, AsyncDisposable {
   readonly #kinds: LabelledKinds<KindSeries>;
@@ -56,7 +57,7 @@ export class BacklogMetrics implements MetricProducer, AsyncDisposable {
     return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
   }
 
-  /** Waits until nothing is asked of the database any more. */
+  /** Waits until no query runs. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#counting.settled();
   }

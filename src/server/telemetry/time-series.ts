@@ -7,7 +7,6 @@ export interface Series {
 }
 
 /** Creates a series at zero. */
-/** Creates a series at zero. */
 export function seriesOf(attributes: Attributes): Series {
   return { attributes, count: 0 };
 }
