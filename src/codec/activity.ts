@@ -50,15 +50,17 @@ function endedFields({ succeeded, failed, cancelled }: EndedTasks) {
   return { succeeded: BigInt(succeeded), failed: BigInt(failed), cancelled: BigInt(cancelled) };
 }
 
-/** Short tasks end within less than a millisecond, and durationFromMs takes whole ones only. */
+/**
+ * Returns a duration to the microsecond: short tasks take less than a millisecond, and durationFromMs takes whole ones.
+ */
 function microseconds(ms: number): MessageInitShape<typeof DurationSchema> {
   const us = Math.round(ms * 1_000);
   return { seconds: BigInt(Math.floor(us / 1_000_000)), nanos: (us % 1_000_000) * 1_000 };
 }
 
-/** @throws SpoolRpcError (DATA_LOSS) for what is no whole activity */
+/** @throws SpoolRpcError (DATA_LOSS) if a field is missing */
 export function fromGetActivityResponse({ steps, kinds, step }: GetActivityResponse): Activity {
-  if (!step) throw brokenPromise("the answer holds no step");
+  if (!step) throw brokenPromise("the answer has no step");
   return {
     steps: steps.map((message) => ({
       start: readTime(message.start, "start"),
@@ -85,7 +87,7 @@ function readDurations({ durationP50, durationP95 }: KindMessage): Durations | n
   return durationP50 && durationP95 ? { p50Ms: exactMs(durationP50), p95Ms: exactMs(durationP95) } : null;
 }
 
-/** In milliseconds with their fractions: many a short task ends within one millisecond. */
+/** Returns milliseconds with their fraction: many short tasks take less than one millisecond. */
 function exactMs({ seconds, nanos }: Duration): number {
   return Number(seconds) * 1_000 + nanos / 1_000_000;
 }

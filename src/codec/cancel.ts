@@ -5,11 +5,11 @@ import type { CancelTaskResponse } from "../gen/spool/v1/task_service_pb.ts";
 import { brokenPromise } from "./rpc-error.ts";
 import { fromTaskMessage, toTaskMessage } from "./task.ts";
 
-/** What a cancel did: ended a pending task, told a running one, or found it ended. */
+/** What a cancel did: it ended a pending task, notified a running task, or found the task finished. */
 export type CancelOutcome = "cancelled" | "requested" | "already_terminal";
 
 export interface CancelledTask {
-  /** As it is after the cancel. */
+  /** The task after the cancel. */
   task: TaskView;
   outcome: CancelOutcome;
 }
@@ -28,9 +28,9 @@ export function toCancelTaskResponse({ task, outcome }: CancelledTask): CancelTa
   return create(CancelTaskResponseSchema, { task: toTaskMessage(task), outcome: VALUES[outcome] });
 }
 
-/** @throws SpoolRpcError (DATA_LOSS) for an outcome that is not known here */
+/** @throws SpoolRpcError (DATA_LOSS) for an unknown outcome */
 export function fromCancelTaskResponse({ task, outcome }: CancelTaskResponse): CancelledTask {
   const known = OUTCOMES.get(outcome);
-  if (!known) throw brokenPromise(`the answer holds cancel outcome ${outcome}, which this client does not know`);
+  if (!known) throw brokenPromise(`the answer has an unknown cancel outcome: ${outcome}`);
   return { task: fromTaskMessage(task), outcome: known };
 }

@@ -5,25 +5,25 @@ import { LogLevel } from "../gen/spool/v1/event_pb.ts";
 import { ProtobufWriter } from "./protobuf-writer.ts";
 import { toStatusValue } from "./status.ts";
 
-/** The field of every message that carries a stretch of a tape: `repeated Event events = 1`. */
+/** The field of all messages with events: `repeated Event events = 1`. */
 const EVENTS = 1;
 
-/** Encoding is synchronous, so one does for all. */
+/** Encoding is synchronous, so one writer is enough. */
 const writer = new ProtobufWriter();
 
-/** The first of some events, as the field `events` of a frame. */
+/** The first of a list of events, as the field `events` of a frame. */
 export interface EncodedEvents {
-  /** How many of the events these are. */
+  /** How many of the events are encoded. */
   count: number;
   bytes: Buffer;
 }
 
 /**
- * Encodes events straight from their JSON to the bytes that protobuf-es would make of toEventMessage, at a fraction of
- * the cost: a tape passes through here once for each of its readers, and the messages in between would be most of what
- * the server does. `test/codec/event-encoding.test.ts` holds the two together, over every type and any JSON.
+ * Encodes events directly from their JSON. The bytes are the same as those of protobuf-es for toEventMessage, at a
+ * fraction of the cost: a tape is encoded once per reader, and intermediate messages would be most of the server's
+ * work. `test/codec/event-encoding.test.ts` compares both encodings for every type and any JSON.
  *
- * @param bytesMax ends the list before the event that would pass it; the first event is always taken
+ * @param bytesMax ends the list before the event that would exceed it; the first event is always encoded
  */
 export function encodeEvents(events: readonly TapeEvent[], bytesMax: number): EncodedEvents {
   try {
@@ -45,12 +45,12 @@ function writeEvent(event: TapeEvent): void {
   const start = writer.open(EVENTS);
   integer(1, event.seq);
   timestamp(2, event.time);
-  // A later version, on another replica of the same database, may write types that this one does not know.
+  // Another replica with a later version may write types that this version does not know.
   if (Object.hasOwn(BODIES, event.type)) writeBody(event);
   writer.close(start);
 }
 
-/** The field of each type in Event's oneof, and what its body says in it. Protobuf leaves out what has its default. */
+/** The field of each type in Event's oneof, and the function that writes its body. Protobuf omits default values. */
 const BODIES: { readonly [Type in EventType]: readonly [field: number, write: (body: EventBodies[Type]) => void] } = {
   started: [
     3,
@@ -124,7 +124,7 @@ function timestamp(field: number, time: Date): void {
   writer.close(start);
 }
 
-/** google.protobuf.Struct: a map from keys to values, of which neither is left out. */
+/** Writes a google.protobuf.Struct: a map with keys and values that are never omitted. */
 function struct(field: number, object: JsonObject): void {
   const start = writer.open(field);
   for (const key of Object.keys(object)) {
@@ -136,7 +136,7 @@ function struct(field: number, object: JsonObject): void {
   writer.close(start);
 }
 
-/** google.protobuf.Value: one of six, and a default in it counts. */
+/** Writes a google.protobuf.Value: one of six fields, in which default values are not omitted. */
 function value(field: number, json: JsonValue): void {
   const start = writer.open(field);
   if (json === null) writer.integer(1, 0);

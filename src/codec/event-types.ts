@@ -2,16 +2,16 @@ import type { LogLevel, TaskFailure } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { TerminalStatus } from "../domain/task.ts";
 
-// The events of a tape as a program reads them: decoded, one type for each.
+// The decoded events of a tape, with one type each.
 
 interface Recorded {
-  /** Its position on the tape: 1n, 2n, 3n, … without gap or repeat. */
+  /** The position on the tape: 1n, 2n, 3n, … without gap or repeat. */
   seq: bigint;
-  /** When it was recorded. The seq orders events; the time does not. */
+  /** The time of recording. Events are ordered by seq, not by time. */
   time: Date;
 }
 
-/** An attempt began. */
+/** An attempt started. */
 export interface StartedEvent extends Recorded {
   type: "started";
   kind: string;
@@ -19,11 +19,11 @@ export interface StartedEvent extends Recorded {
   attempt: number;
 }
 
-/** How far a phase has come. */
+/** The progress of a phase. */
 export interface Progress {
   phase: string;
   current: number;
-  /** 0 where it is not known. */
+  /** 0 if unknown. */
   total: number;
   detail?: JsonObject;
 }
@@ -32,14 +32,14 @@ export interface ProgressEvent extends Recorded, Progress {
   type: "progress";
 }
 
-/** A line for people. */
+/** A log line for people. */
 export interface LogEvent extends Recorded {
   type: "log";
   level: LogLevel;
   message: string;
 }
 
-/** A piece of the outcome before the end. */
+/** A part of the outcome before the end. */
 export interface PartialEvent extends Recorded {
   type: "partial";
   kind: string;
@@ -53,29 +53,29 @@ export interface CancelRequestedEvent extends Recorded {
   reason: string;
 }
 
-/** The attempt failed, and there will be another. */
+/** The attempt failed, and the task will have another. */
 export interface RetryingEvent extends Recorded {
   type: "retrying";
   error: TaskFailure;
   nextAttemptAt: Date;
 }
 
-/** The end: exactly one a task, always its last event. */
+/** The end of the task: every task has exactly one, as its last event. */
 export interface FinalEvent extends Recorded {
   type: "final";
   status: TerminalStatus;
-  /** Of a task that succeeded. */
+  /** Set if the task succeeded. */
   result?: JsonObject;
-  /** Of a task that failed or was cancelled. */
+  /** Set if the task failed or was cancelled. */
   error?: TaskFailure;
 }
 
-/** An event of a type that this client does not know yet. It has its place on the tape; ignore it. */
+/** An event of a type that this client does not know. It has a position on the tape; ignore it otherwise. */
 export interface UnknownEvent extends Recorded {
   type: "unknown";
 }
 
-/** An event on a tape; its `type` says which. */
+/** An event on a tape. Its `type` tells which. */
 export type SpoolEvent =
   | StartedEvent
   | ProgressEvent

@@ -12,7 +12,9 @@ import { readTerminalStatus, toStatusValue } from "./status.ts";
 import { fromTaskError, toTaskError } from "./task-error.ts";
 import { readTime } from "./timestamp.ts";
 
-/** An event as a message, for a caller that reads its fields. encodeEvents makes the bytes without a message. */
+/**
+ * Returns an event as a message, for callers that read its fields. encodeEvents creates the bytes without a message.
+ */
 export function toEventMessage(event: TapeEvent): Event {
   return create(EventSchema, { seq: event.seq, time: timestampFromDate(event.time), body: toBodyMessage(event) });
 }
@@ -34,7 +36,7 @@ const BODIES: { readonly [Type in EventType]: (body: EventBodies[Type]) => BodyI
 };
 
 function toBodyMessage<Type extends EventType>(event: TapeEvent & { type: Type }): BodyInit {
-  // A later version, on another replica of the same database, may write types that this one does not know.
+  // Another replica with a later version may write types that this version does not know.
   if (!Object.hasOwn(BODIES, event.type)) return { case: undefined };
   return BODIES[event.type](bodyOf(event));
 }
@@ -48,7 +50,7 @@ export function toProgressMessage({ phase, current, total, detail }: EventBodies
   });
 }
 
-/** @throws SpoolRpcError (DATA_LOSS) for what is no whole event; an event of an unknown type is `unknown` */
+/** @throws SpoolRpcError (DATA_LOSS) if a field is missing; an event of an unknown type becomes `unknown` */
 export function fromEventMessage({ seq, time: recorded, body }: Event): SpoolEvent {
   const time = readTime(recorded, "time");
   switch (body.case) {
@@ -57,7 +59,7 @@ export function fromEventMessage({ seq, time: recorded, body }: Event): SpoolEve
     case "progress":
       return { seq, time, type: "progress", ...fromProgressMessage(body.value) };
     case "log": {
-      // A level that is not known here is no reason to lose the line.
+      // An unknown level is no reason to lose the line.
       const level = fromLogLevelValue(body.value.level) ?? "INFO";
       return { seq, time, type: "log", level, message: body.value.message };
     }

@@ -4,26 +4,26 @@ import { fromEventMessage, fromProgressMessage } from "./event.ts";
 import type { Progress, SpoolEvent } from "./event-types.ts";
 import { fromTaskMessage } from "./task.ts";
 
-/** What is new of one task among many. */
+/** News about one of many tasks. */
 export interface FollowedTask {
   taskId: string;
   kind: string;
-  /** View `events`: in order, each once over all frames. */
+  /** View `events`: new events in order, each once over all frames. */
   events: readonly SpoolEvent[];
-  /** View `tasks`: as it stands, without its params; null in that of events. */
+  /** View `tasks`: the current state, without params; null in view `events`. */
   task: TaskView | null;
-  /** View `tasks`: the latest progress of a running task, null where it has none near the end of its tape. */
+  /** View `tasks`: the latest progress of a running task; null if there is none near the end of its tape. */
   progress: Progress | null;
 }
 
-/** What a follower of many tasks is sent at once: news of some, each at most once, or of none in a heartbeat. */
+/** A frame of a stream over many tasks: news about some tasks, each at most once. A heartbeat has none. */
 export interface TasksFrame {
   tasks: readonly FollowedTask[];
-  /** What to come back with, once the frame has been dealt with. */
+  /** The cursor that resumes after this frame. Store it after processing the frame. */
   cursor: string;
 }
 
-/** @throws SpoolRpcError (DATA_LOSS) for what holds no whole task or event */
+/** @throws SpoolRpcError (DATA_LOSS) if a field of a task or event is missing */
 export function readTasksFrame({ tasks, nextCursor }: FollowTasksResponse): TasksFrame {
   return { tasks: tasks.map(fromFollowedTask), cursor: nextCursor };
 }

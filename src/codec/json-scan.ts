@@ -10,25 +10,25 @@ const LIST_END = 0x5d;
 const OBJECT_START = 0x7b;
 const OBJECT_END = 0x7d;
 
-/** A shorter number is below 2^53, unless it has an exponent. */
+/** A shorter number is below 2^53 unless it has an exponent. */
 const LONG_NUMBER_CHARS = 16;
-/** Longer keys are no field's. */
+/** No field has a longer name. */
 const KEY_CHARS_MAX = 256;
 
-/** What is wrong with the text of a request, and in which member of it. */
+/** A problem in the JSON text of a request, and the member that has it. */
 export interface JsonFinding {
   problem: "values" | "rounded";
-  /** The key of the member of the outermost object, as it is written; "" where it is in none. */
+  /** The key of the member of the outermost object, as written; "" outside of any member. */
   member: string;
 }
 
 /**
- * Looks through JSON before it is parsed, in time that is proportional to its bytes, and allocates nothing for a value.
+ * Scans JSON before it is parsed, in time proportional to its bytes, and allocates nothing per value.
  *
- * @param valuesMax how many values there may be at all depths
- * @param isInteger whether the member of the outermost object with this key is an integer of 64 bits: a number there
- *   that a double does not hold exactly is a finding
- * @returns the first finding; null where there is none. What is no JSON is left to the parser to refuse
+ * @param valuesMax how many values are allowed at all depths
+ * @param isInteger whether the member of the outermost object with this key is a 64-bit integer. A number there that a
+ *   double cannot hold exactly is a finding
+ * @returns the first finding; null: none. Invalid JSON is left to the parser
  */
 export function scanJson(
   bytes: Uint8Array,
@@ -75,7 +75,7 @@ export function scanJson(
   return null;
 }
 
-/** Where the quote stands that ends a text; the end of the bytes where none does. */
+/** Returns the position of the quote that ends a text, or the end of the bytes. */
 function endOfText(bytes: Uint8Array, start: number): number {
   for (let at = start; ;) {
     const quote = bytes.indexOf(QUOTE, at);
@@ -87,7 +87,7 @@ function endOfText(bytes: Uint8Array, start: number): number {
   }
 }
 
-/** Where a number, `true`, `false` or `null` ends. */
+/** Returns the end of a number, `true`, `false` or `null`. */
 function endOfWord(bytes: Uint8Array, start: number): number {
   let at = start + 1;
   for (; at < bytes.length; at++) {
@@ -104,13 +104,13 @@ function isRounded(bytes: Uint8Array, start: number, end: number): boolean {
   return Math.abs(Number(text)) > Number.MAX_SAFE_INTEGER;
 }
 
-/** A key may be written with escapes. */
+/** Returns a key. It may be written with escapes. */
 function keyOf(bytes: Uint8Array, start: number, end: number): string {
   const text = textOf(bytes, start, end);
   try {
     return text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text;
   } catch {
-    return text; // It is no JSON.
+    return text; // Not valid JSON.
   }
 }
 

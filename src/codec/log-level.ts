@@ -8,7 +8,7 @@ export function toLogLevelValue(level: LogLevel): LogLevelValue {
   return LogLevelValue[level];
 }
 
-/** @returns undefined for UNSPECIFIED and for a level that a later version may have added */
+/** @returns undefined for UNSPECIFIED and for a level of a later version */
 export function fromLogLevelValue(value: LogLevelValue): LogLevel | undefined {
   return LEVELS.get(value);
 }

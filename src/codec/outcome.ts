@@ -3,7 +3,7 @@ import type { Final } from "../gen/spool/v1/event_pb.ts";
 import type { GetResultResponse } from "../gen/spool/v1/task_service_pb.ts";
 import { fromTaskError, toTaskError } from "./task-error.ts";
 
-/** The `outcome` of Final and of GetResultResponse. */
+/** Returns the `outcome` field of Final and GetResultResponse. */
 export function toOutcome({ status, result, error }: EventBodies["final"]) {
   if (status === "succeeded") return { case: "result", value: result ?? {} } as const;
   if (error === undefined) return { case: undefined };

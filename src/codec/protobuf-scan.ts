@@ -10,17 +10,17 @@ const FIXED32 = 5;
 
 /** A JSON value takes up to six records: its entry, its key, its Value, and what the Value holds. */
 const RECORDS_PER_ENTRY = 8;
-/** protobuf-es stops at 100 messages. */
+/** protobuf-es rejects more than 100 nested messages. */
 const DEPTH_MAX = 128;
 
-/** What counts of a field, worked out once for each message type. */
+/** What the scan needs to know about a field, computed once for each message type. */
 interface FieldPlan {
   name: string;
   /** A list or a map. */
   isMany: boolean;
-  /** How the elements of a packed list are told apart: by their width in bytes, or 0 for varints; null: none is packed. */
+  /** The width of the elements of a packed list in bytes, or 0 for varints; null: not a packed list. */
   packedWidth: number | null;
-  /** The fields of the message that it holds; null: it holds none. */
+  /** The fields of the message in the field; null: the field holds no message. */
   fields: (() => MessagePlan) | null;
 }
 
@@ -29,12 +29,12 @@ type MessagePlan = ReadonlyMap<number, FieldPlan>;
 const plans = new WeakMap<DescMessage, MessagePlan>();
 
 /**
- * Counts the entries of lists and maps in the bytes of a message, at all depths, before anything is decoded: those are
- * what makes decoding expensive. Fields that the message type does not have count as entries. Takes time in proportion
- * to the bytes, stops at the first entry too many, and allocates nothing for an entry.
+ * Counts the entries of lists and maps in an encoded message, at all depths, before it is decoded: the entries make
+ * decoding expensive. Unknown fields count as entries. Takes time proportional to the bytes, stops at the first excess
+ * entry, and allocates nothing per entry.
  *
- * @returns the name of the field of the message in which entriesMax was passed ("" for one that the type does not have);
- *   null where there are no more. Bytes that are no message are left to the decoder to refuse
+ * @returns the name of the field in which entriesMax was exceeded ("" for an unknown field); null: not exceeded.
+ *   Malformed bytes are left to the decoder
  */
 export function findTooManyEntries(desc: DescMessage, bytes: Uint8Array, entriesMax: number): string | null {
   const scan = new EntryScan(bytes, entriesMax);
@@ -48,7 +48,7 @@ export function findTooManyEntries(desc: DescMessage, bytes: Uint8Array, entries
 
 class EntryScan {
   at = 0;
-  /** Whether the bytes are no message. */
+  /** Whether the bytes are malformed. */
   isBroken = false;
   readonly #bytes: Uint8Array;
   #entriesLeft: number;
@@ -64,7 +64,7 @@ class EntryScan {
     return this.#entriesLeft < 0 || this.#recordsLeft < 0;
   }
 
-  /** Passes one field. @returns its number */
+  /** Skips one field. @returns its number */
   field(plan: MessagePlan, depth: number): number {
     const tag = this.#varint();
     const number = tag >>> 3;
@@ -86,7 +86,7 @@ class EntryScan {
         break;
       case GROUP_START:
       case GROUP_END:
-        break; // Of fields that no type here has: what is in them counts as if it stood beside them.
+        break; // No type here has groups. The content of a group counts as if it were outside.
       default:
         this.isBroken = true;
     }
@@ -113,7 +113,7 @@ class EntryScan {
     }
   }
 
-  /** Its low 32 bits, which are all of a tag and of a length. */
+  /** Returns the low 32 bits of a varint, which is enough for tags and lengths. */
   #varint(): number {
     let value = 0;
     for (let shift = 0; shift < 70; shift += 7) {

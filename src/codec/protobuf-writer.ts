@@ -2,45 +2,44 @@ const VARINT = 0;
 const FIXED64 = 1;
 const DELIMITED = 2;
 
-/** What a writer starts with, and keeps between two messages at the most. */
+/** The initial buffer size, and the most that a writer holds between two messages. */
 const SCRATCH_BYTES = 256 * 1024;
-/** A tag of a field below 16, and the longest varint. */
+/** The size of a one-byte tag and the longest varint. */
 const HEAD_BYTES_MAX = 11;
-/** Shorter texts are copied character by character: for them a call of Buffer takes longer than the work. */
+/** Texts up to this length are copied character by character, which is faster than a call of Buffer. */
 const SHORT_CHARS = 48;
 
 /**
- * Writes protobuf fields one after the other, in the order of the calls, into memory that grows. It knows the wire
- * format and no schema: what is left out for being a default is for the caller to say. Fields are 1 to 15, which is
- * what keeps every tag in one byte.
+ * Writes protobuf fields in the order of the calls into a growing buffer. It knows the wire format but no schema: the
+ * caller omits default values. Field numbers are 1 to 15, so every tag takes one byte.
  */
 export class ProtobufWriter {
   #buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   #end = 0;
 
-  /** How many bytes stand written. */
+  /** The number of written bytes. */
   get length(): number {
     return this.#end;
   }
 
-  /** Forgets what stands written. */
+  /** Discards the written bytes. */
   clear(): void {
     this.#end = 0;
     if (this.#buffer.length > SCRATCH_BYTES) this.#buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   }
 
-  /** A copy of the first so many bytes. */
+  /** Returns a copy of the first `length` bytes. */
   copy(length: number): Buffer {
     const copy = Buffer.allocUnsafe(length);
     this.#buffer.copy(copy, 0, 0, length);
     return copy;
   }
 
-  /** An integer or an enum: what int32, int64 and bool have in common on the wire. */
+  /** Writes an integer or an enum: int32, int64 and bool have the same form. */
   integer(field: number, value: number | bigint): void {
     this.#reserve(HEAD_BYTES_MAX);
     this.#tag(field, VARINT);
-    const number = Number(value); // What is rounded by it is not safe either.
+    const number = Number(value); // A value that this rounds is not a safe integer either.
     if (number >= 0 && number <= Number.MAX_SAFE_INTEGER) this.#varint(number);
     else this.#longVarint(BigInt.asUintN(64, BigInt(value)));
   }
@@ -60,7 +59,7 @@ export class ProtobufWriter {
     this.#end += this.#buffer.write(value, this.#end, "utf8");
   }
 
-  /** A field that is in bytes already: a message, or text. */
+  /** Writes a field from its encoded content: a message or text. */
   bytes(field: number, value: Uint8Array): void {
     this.#reserve(HEAD_BYTES_MAX + value.length);
     this.#tag(field, DELIMITED);
@@ -69,7 +68,7 @@ export class ProtobufWriter {
     this.#end += value.length;
   }
 
-  /** Opens a message in a field: what is written until it is closed is its content. @returns what close takes */
+  /** Opens a message in a field. Everything until `close` is its content. @returns the argument for `close` */
   open(field: number): number {
     this.#reserve(HEAD_BYTES_MAX);
     this.#tag(field, DELIMITED);
@@ -78,7 +77,7 @@ export class ProtobufWriter {
 
   close(start: number): void {
     const length = this.#end - start;
-    // One byte was left for the length, which is enough for most; the content of the others moves up.
+    // `open` reserved one byte for the length, which is usually enough. Longer content moves up.
     let extra = 0;
     for (let rest = length >>> 7; rest > 0; rest >>>= 7) extra++;
     if (extra > 0) {
@@ -94,7 +93,7 @@ export class ProtobufWriter {
     this.#buffer[this.#end++] = (field << 3) | wireType;
   }
 
-  /** @returns false, with nothing written, where there is more in it than ASCII */
+  /** @returns false, without writing, if the text is not ASCII */
   #shortAscii(field: number, value: string): boolean {
     this.#reserve(HEAD_BYTES_MAX + SHORT_CHARS);
     const buffer = this.#buffer;

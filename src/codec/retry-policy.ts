@@ -8,7 +8,7 @@ import { brokenPromise } from "./rpc-error.ts";
 /** Any part of a retry policy. */
 export type RetryPolicyParts = { readonly [Setting in keyof RetryPolicy]?: RetryPolicy[Setting] | undefined };
 
-/** @param policy backoffs in whole milliseconds; the parts that are left out stay unset */
+/** @param policy backoffs in whole milliseconds; missing parts stay unset */
 export function toRetryPolicyMessage(policy: RetryPolicyParts): RetryPolicyMessage {
   const { initialBackoffMs, maxBackoffMs, backoffMultiplier, jitter } = policy;
   return create(RetryPolicySchema, {
@@ -19,11 +19,11 @@ export function toRetryPolicyMessage(policy: RetryPolicyParts): RetryPolicyMessa
   });
 }
 
-/** The policy of a task, in which every field is set. @throws SpoolRpcError (DATA_LOSS) where a field is not set */
+/** Returns the policy of a task. @throws SpoolRpcError (DATA_LOSS) if a field is missing */
 export function fromRetryPolicyMessage(message: RetryPolicyMessage | undefined): RetryPolicy {
   const { initialBackoff, maxBackoff, backoffMultiplier = 0, jitter } = message ?? {};
   if (!initialBackoff || !maxBackoff || backoffMultiplier === 0 || jitter === undefined) {
-    throw brokenPromise("the answer holds no whole retry policy");
+    throw brokenPromise("the answer has an incomplete retry policy");
   }
   return {
     initialBackoffMs: durationMs(initialBackoff),

@@ -3,7 +3,7 @@ import type { Any } from "@bufbuild/protobuf/wkt";
 import type { Reason, Violation } from "../domain/errors.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 
-/** The codes of gRPC, each at the place of its number. */
+/** The gRPC codes, indexed by number. */
 export const RPC_CODES = [
   "OK",
   "CANCELLED",
@@ -24,12 +24,12 @@ export const RPC_CODES = [
   "UNAUTHENTICATED",
 ] as const;
 
-/** A gRPC code by its name: `NOT_FOUND`, `UNAVAILABLE`, … */
+/** The name of a gRPC code: `NOT_FOUND`, `UNAVAILABLE`, … */
 export type RpcCode = (typeof RPC_CODES)[number];
 
-/** What an error of Spool says besides its code and message. */
+/** The details of an error of Spool. */
 export interface ErrorDetails {
-  /** A reason of errors.proto; a newer server may know more of them. */
+  /** A reason of errors.proto. Newer servers may send reasons that this client does not know. */
   reason?: Reason | (string & {}) | undefined;
   metadata?: Readonly<Record<string, string>> | undefined;
   violations?: readonly Violation[] | undefined;
@@ -37,19 +37,19 @@ export interface ErrorDetails {
 }
 
 /**
- * A call that failed: refused by the server, not reached, or refused here before it was sent. Programs look at
- * `reason`, then at `code`; the message is for people and may change.
+ * A failed call: the server rejected it or was not reached, or the client rejected it before sending. Programs should
+ * check `reason`, then `code`. The message is for people and may change.
  */
 export class SpoolRpcError extends Error {
-  /** UNAVAILABLE too where a connection broke before the answer, whatever the transport calls that. */
+  /** Also UNAVAILABLE if a connection broke before the answer, whatever code the transport reports. */
   readonly code: RpcCode;
-  /** A reason of errors.proto; undefined where something other than Spool answered, or nothing did. */
+  /** A reason of errors.proto; undefined if no answer came, or the answer did not come from Spool. */
   readonly reason: ErrorDetails["reason"];
-  /** What the reason's comment in errors.proto lists: `task_id`, `current_status`, … */
+  /** The metadata that errors.proto lists for the reason: `task_id`, `current_status`, … */
   readonly metadata: Readonly<Record<string, string>>;
-  /** The fields that were refused, in the names of the proto. */
+  /** The rejected fields, by their proto names. */
   readonly violations: readonly Violation[];
-  /** The server's hint that the same call may do better after so long. */
+  /** The server's hint when a retry may succeed, in ms. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: RpcCode, message: string, details: ErrorDetails = {}, { cause }: { cause?: unknown } = {}) {
@@ -63,12 +63,15 @@ export class SpoolRpcError extends Error {
   }
 }
 
-/** An answer that breaks what the service promises. Asking again would hide it, so nothing does. */
+/**
+ * Returns the error for an answer that violates the service's guarantees. It is never retried, because a retry would
+ * hide the violation.
+ */
 export function brokenPromise(message: string, { cause }: { cause?: unknown } = {}): SpoolRpcError {
   return new SpoolRpcError("DATA_LOSS", message, {}, { cause });
 }
 
-/** Reads the details of a google.rpc.Status. Those that it does not know are passed over. */
+/** Reads the details of a google.rpc.Status and ignores unknown ones. */
 export function readErrorDetails(packed: readonly Any[]): ErrorDetails {
   const details: ErrorDetails = {};
   for (const any of packed) {

@@ -15,7 +15,7 @@ export function toSessionMessage({ kinds, startedAt, seenAt, expiresAt, ...sessi
   });
 }
 
-/** @throws SpoolRpcError (DATA_LOSS) where a time is not set */
+/** @throws SpoolRpcError (DATA_LOSS) if a time is missing */
 export function fromSessionMessage(message: SessionMessage): SessionState {
   const { sessionId, host, pid, kinds, capacity, running, isWorker } = message;
   return {

@@ -19,21 +19,21 @@ export function toStatusValue(status: TaskStatus): TaskStatusValue {
   return VALUES[status];
 }
 
-/** @returns undefined for UNSPECIFIED and for a status that a later version may have added */
+/** @returns undefined for UNSPECIFIED and for a status of a later version */
 export function fromStatusValue(value: TaskStatusValue): TaskStatus | undefined {
   return STATUSES.get(value);
 }
 
-/** The status in an answer. @throws SpoolRpcError (DATA_LOSS) for a status that is not known here */
+/** Reads the status in an answer. @throws SpoolRpcError (DATA_LOSS) for an unknown status */
 export function readStatus(value: TaskStatusValue): TaskStatus {
   const status = STATUSES.get(value);
-  if (!status) throw brokenPromise(`the answer holds task status ${value}, which this client does not know`);
+  if (!status) throw brokenPromise(`the answer has an unknown task status: ${value}`);
   return status;
 }
 
-/** The status of an outcome. @throws SpoolRpcError (DATA_LOSS) for a status that is not terminal */
+/** Reads the status of an outcome. @throws SpoolRpcError (DATA_LOSS) for a status that is not terminal */
 export function readTerminalStatus(value: TaskStatusValue): TerminalStatus {
   const status = readStatus(value);
-  if (!isTerminal(status)) throw brokenPromise(`the answer holds an outcome with status ${status}`);
+  if (!isTerminal(status)) throw brokenPromise(`the answer has an outcome with status ${status}`);
   return status;
 }

@@ -3,31 +3,31 @@ import type { GetEventsResponse, StreamEventsResponse } from "../gen/spool/v1/ta
 import type { SpoolEvent } from "./event-types.ts";
 import { readStatus } from "./status.ts";
 
-/** What a follower is sent at once: events, or none in a heartbeat and in the first frame of a tape without any. */
+/** A frame of a stream: events, or none in a heartbeat and in the first frame of an empty tape. */
 export interface Frame {
   events: readonly SpoolEvent[];
-  /** The seq of the last event on the tape when the frame was made. */
+  /** The last seq of the tape when the frame was created. */
   lastSeq: bigint;
   /** The task's status in the same snapshot. */
   status: TaskStatus;
 }
 
-/** One page of a tape, of one snapshot. */
+/** One page of a tape, from one snapshot. */
 export interface EventPage extends Frame {
   taskId: string;
-  /** The seq after the last event of the page; without one, the seq that was asked for. */
+  /** The seq after the last event of the page. For an empty page: the requested seq. */
   nextFromSeq: bigint;
-  /** Whether there is a stored event at or past nextFromSeq. */
+  /** Whether an event at or past nextFromSeq is stored. */
   hasMore: boolean;
 }
 
-/** A message that carries a stretch of a tape, with its events read and not in it. */
+/** A message with events, and its decoded events, which the message itself no longer has. */
 export interface TapeAnswer<Message> {
   message: Message;
   events: SpoolEvent[];
 }
 
-/** @throws SpoolRpcError (DATA_LOSS) for a status that is not known here */
+/** @throws SpoolRpcError (DATA_LOSS) for an unknown status */
 export function readTapeFrame({
   message,
   events,
@@ -35,7 +35,7 @@ export function readTapeFrame({
   return { events, lastSeq: message.lastSeq, status: readStatus(message.status) };
 }
 
-/** @throws SpoolRpcError (DATA_LOSS) for a status that is not known here */
+/** @throws SpoolRpcError (DATA_LOSS) for an unknown status */
 export function readEventPage({ message, events }: TapeAnswer<GetEventsResponse>): EventPage {
   return {
     taskId: message.taskId,

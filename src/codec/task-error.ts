@@ -8,8 +8,8 @@ export function toTaskError({ reason, message, details }: TaskFailure): TaskErro
   return create(TaskErrorSchema, { reason, message, ...(details && { details }) });
 }
 
-/** @throws SpoolRpcError (DATA_LOSS) where the error is not set */
+/** @throws SpoolRpcError (DATA_LOSS) if the error is missing */
 export function fromTaskError(error: TaskError | undefined): TaskFailure {
-  if (!error) throw brokenPromise("the answer holds a failure without its error");
+  if (!error) throw brokenPromise("the answer has a failure without an error");
   return { reason: error.reason, message: error.message, ...(error.details && { details: error.details }) };
 }

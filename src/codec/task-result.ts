@@ -9,16 +9,16 @@ import { readOutcome, toOutcome } from "./outcome.ts";
 import { readTerminalStatus, toStatusValue } from "./status.ts";
 import { readTime, readTimeOrNull, timeFields } from "./timestamp.ts";
 
-/** The outcome of a task that has ended. */
+/** The outcome of a finished task. */
 export interface TaskResult {
   taskId: string;
   status: TerminalStatus;
-  /** null on a task that ended before it ever ran. */
+  /** null if the task ended before its first attempt. */
   startedAt: Date | null;
   finishedAt: Date;
-  /** Of a task that succeeded. */
+  /** Set if the task succeeded. */
   result?: JsonObject;
-  /** Of a task that failed or was cancelled. */
+  /** Set if the task failed or was cancelled. */
   error?: TaskFailure;
 }
 
@@ -32,7 +32,7 @@ export function toGetResultResponse({ taskId, status, startedAt, finishedAt, ...
   });
 }
 
-/** @throws SpoolRpcError (DATA_LOSS) for what is no whole result */
+/** @throws SpoolRpcError (DATA_LOSS) if a field is missing */
 export function fromGetResultResponse(message: GetResultResponse): TaskResult {
   return {
     taskId: message.taskId,

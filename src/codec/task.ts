@@ -31,9 +31,9 @@ export function toTaskMessage(task: TaskView): TaskMessage {
   });
 }
 
-/** @throws SpoolRpcError (DATA_LOSS) for what is no whole task */
+/** @throws SpoolRpcError (DATA_LOSS) if a field is missing */
 export function fromTaskMessage(message: TaskMessage | undefined): TaskView {
-  if (!message) throw brokenPromise("the answer holds no task");
+  if (!message) throw brokenPromise("the answer has no task");
   return {
     taskId: message.taskId,
     kind: message.kind,

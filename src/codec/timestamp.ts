@@ -2,9 +2,9 @@ import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { brokenPromise } from "./rpc-error.ts";
 
-/** A time of an answer that is always set. @throws SpoolRpcError (DATA_LOSS) where the time is not set */
+/** Reads a required time of an answer. @throws SpoolRpcError (DATA_LOSS) if the time is missing */
 export function readTime(time: Timestamp | undefined, field: string): Date {
-  if (!time) throw brokenPromise(`the answer holds no ${field}`);
+  if (!time) throw brokenPromise(`the answer has no ${field}`);
   return timestampDate(time);
 }
 
@@ -12,7 +12,7 @@ export function readTimeOrNull(time: Timestamp | undefined): Date | null {
   return time ? timestampDate(time) : null;
 }
 
-/** The fields that are set; a time that is null is left out of a message. */
+/** Returns the fields of a message for the times that are not null. */
 export function timeFields<Field extends string>(times: Record<Field, Date | null>): { [Key in Field]?: Timestamp } {
   const fields: { [Key in Field]?: Timestamp } = {};
   for (const field in times) {

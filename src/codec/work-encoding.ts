@@ -5,12 +5,12 @@ import { LogLevel } from "../gen/spool/v1/event_pb.ts";
 import { NewEventSchema } from "../gen/spool/v1/worker_service_pb.ts";
 import { ProtobufWriter } from "./protobuf-writer.ts";
 
-// What a worker sends most of is put in bytes by hand, at once: what code does to its objects afterwards changes nothing.
-// `test/codec/work-encoding.test.ts` holds it to what protobuf-es reads.
+// Encodes the most frequent messages of a worker by hand, and at once: later changes to the code's objects have no
+// effect. `test/codec/work-encoding.test.ts` checks that protobuf-es decodes them.
 
 const writer = new ProtobufWriter();
 
-/** What has been written, which is forgotten. */
+/** Returns the written bytes and clears the writer. */
 function written(): Buffer {
   const bytes = writer.copy(writer.length);
   writer.clear();
@@ -40,12 +40,12 @@ const ENCODERS: { readonly [Type in EmittedType]: (body: EventBodies[Type]) => U
   partial: (value) => toBinary(NewEventSchema, create(NewEventSchema, { body: { case: "partial", value } })),
 };
 
-/** A NewEvent in its bytes. */
+/** Encodes a NewEvent. */
 export function encodeNewEvent<Type extends EmittedType>(type: Type, body: EventBodies[Type]): Uint8Array {
   return ENCODERS[type](body);
 }
 
-/** A WorkRequest with an Append of events that are in bytes already. */
+/** Encodes a WorkRequest with an Append of encoded events. */
 export function encodeAppend(
   { taskId, attempt }: { taskId: string; attempt: number },
   firstNumber: bigint,

@@ -4,22 +4,22 @@ import { CURSOR_CHARS_MAX } from "../../domain/limits.ts";
 import type { Snapshot } from "../../domain/snapshot.ts";
 import type { FollowTasksQuery } from "../../engine/api/task-engine.ts";
 
-/** What a cursor is of: it continues no stream with another filter or view. */
+/** The scope of a cursor. A cursor is valid only for a stream with the same filter and view. */
 export type FollowScope = Pick<FollowTasksQuery, "kinds" | "labels" | "view">;
 
 const VERSION = "1";
 const DIGEST_CHARS = 22;
 const NUMBER_MAX = 2n ** 63n - 1n;
 const TIME_MS_MAX = 8.64e15;
-/** The timeline is missing in the cursors of servers before it was kept. */
+/** Cursors of older servers have no timeline. */
 const SNAPSHOT = /^([\da-f]{1,16})-([\da-f]{1,16})-([\da-f]{1,16})-([\da-f_]*)(?:-([\da-f]{1,8})(r?))?$/;
 const REPLICATED = "r";
 const PLACE = /^([\da-f]{1,16}|x)-([\da-f]{32})-([\da-f]{1,16}|x)$/;
 
 /**
- * Says where a follower of many tasks stands. Opaque to callers: a version, a digest of the stream's scope, what has
- * been seen, and of a round under way its target and how far it has come; numbers are in hex, so that an operator can
- * read them.
+ * Encodes the position of a follower of many tasks, opaque to callers. It holds a version, a digest of the stream's
+ * scope, the `seen` snapshot and, during a round, its target and place. Numbers are in hex, so an operator can read
+ * them.
  */
 export function encodeCursor({ seen, round }: FollowCursor, scope: FollowScope): string {
   const parts = [VERSION, digestOf(scope), encodeSnapshot(seen)];
@@ -27,7 +27,7 @@ export function encodeCursor({ seen, round }: FollowCursor, scope: FollowScope):
   return parts.join(".");
 }
 
-/** @returns null for what no stream of this scope gave */
+/** @returns null for a cursor that no stream of this scope created */
 export function decodeCursor(text: string, scope: FollowScope): FollowCursor | null {
   if (text.length > CURSOR_CHARS_MAX) return null;
   const [version, digest, seenText, targetText, placeText, ...more] = text.split(".");
@@ -41,13 +41,13 @@ export function decodeCursor(text: string, scope: FollowScope): FollowCursor | n
   return { seen, round: { target, place } };
 }
 
-/** The order of kinds says nothing. */
+/** Returns the digest of a scope. The order of kinds does not matter. */
 function digestOf({ kinds, labels, view }: FollowScope): string {
   const digest = digestJson({ kinds: [...kinds].sort(), labels: { ...labels }, view });
   return Buffer.from(digest, "hex").toString("base64url").slice(0, DIGEST_CHARS);
 }
 
-/** Of those that were running the difference of each to the one before, for they are close together. */
+/** Encodes running transactions as differences, because their numbers are close together. */
 function encodeSnapshot({ xmin, xmax, running, at, timeline, isReplicated }: Snapshot): string {
   const steps = running.map((xid, index) => hex(xid - (running[index - 1] ?? xmin)));
   const origin = timeline === null ? "" : `-${timeline.toString(16)}${isReplicated ? REPLICATED : ""}`;

@@ -16,14 +16,14 @@ import { lazyMessage } from "./tape-message.ts";
 const TASKS = 1;
 const writer = new ProtobufWriter();
 
-/** As much of a task as one frame carries. */
+/** The part of a task that one frame carries. */
 interface Piece {
   task: FollowedTask;
-  /** Of the message. */
+  /** The encoded message. */
   bytes: Buffer;
 }
 
-/** A page as the frames of a stream, FRAME_BYTES_MAX each, and each with the cursor of who has dealt with it. */
+/** Splits a page into frames of at most FRAME_BYTES_MAX, each with the cursor that resumes after it. */
 export function* cutFollowedPage(page: FollowedPage, scope: FollowScope): Generator<FollowTasksResponse> {
   let frame: Piece[] = [];
   let room = FRAME_BYTES_MAX;
@@ -31,7 +31,7 @@ export function* cutFollowedPage(page: FollowedPage, scope: FollowScope): Genera
     for (let left: FollowedTask | null = task; left !== null;) {
       const { piece, rest } = cutTask(left, room);
       if (frame.length > 0 && piece.bytes.length > room) {
-        // What does not fit begins a frame of its own, and more of it may fit there.
+        // A part that does not fit starts a new frame, where more of the task may fit.
         yield toFrame(frame, encodeCursor(cursorAfter(page, frame.at(-1)!.task), scope));
         frame = [];
         room = FRAME_BYTES_MAX;
@@ -45,7 +45,7 @@ export function* cutFollowedPage(page: FollowedPage, scope: FollowScope): Genera
   yield toFrame(frame, encodeCursor(page.cursor, scope));
 }
 
-/** The start of what is new of a task, as much as there is room for, but one event at least, and what is left of it. */
+/** Splits the news of a task into a part that fits, with at least one event, and the rest. */
 function cutTask(task: FollowedTask, room: number): { piece: Piece; rest: FollowedTask | null } {
   if (task.state !== null) return { piece: { task, bytes: encode(toMessage(task), Buffer.alloc(0)) }, rest: null };
   const { count, bytes } = encodeEvents(task.events, room);
@@ -54,7 +54,7 @@ function cutTask(task: FollowedTask, room: number): { piece: Piece; rest: Follow
   return { piece: { task: part, bytes: encode(toMessage({ ...task, events: [] }), bytes) }, rest };
 }
 
-/** @param events the field `events`, encoded */
+/** @param events the encoded field `events` */
 function encode(message: FollowedTaskMessage, events: Buffer): Buffer {
   return Buffer.concat([events, toBinary(FollowedTaskSchema, message)]);
 }

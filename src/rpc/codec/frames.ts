@@ -2,15 +2,15 @@ import { ANSWER_BYTES_MAX, FRAME_BYTES_MAX } from "../../domain/limits.ts";
 import type { TapePage } from "../../engine/api/task-engine.ts";
 import { encodeEvents } from "../../codec/event-encoding.ts";
 
-/** A stretch of a tape that one message carries, with its events encoded: their size is what the cut goes by. */
+/** A part of a tape that one message carries, with its events encoded: the page is split by their size. */
 export interface TapeFrame extends TapePage {
-  /** The whole field `events`. */
+  /** The encoded field `events`. */
   encodedEvents: Buffer;
 }
 
 /**
- * The start of a page, as much of it as one gRPC message may carry: the store and the feed bound pages by the size of
- * their JSON, and the same as protobuf may be several times larger. At least one event, which fits by itself.
+ * Returns the first part of a page that fits into one gRPC message. The store and the feed bound pages by their JSON
+ * size, and protobuf may be several times larger. The part has at least one event, which fits by itself.
  */
 export function cutPage(page: TapePage, bytesMax: number = ANSWER_BYTES_MAX): TapeFrame {
   const { count, bytes } = encodeEvents(page.events, bytesMax);
@@ -20,7 +20,7 @@ export function cutPage(page: TapePage, bytesMax: number = ANSWER_BYTES_MAX): Ta
   return { ...page, events, nextFromSeq, hasMore: nextFromSeq <= page.lastSeq, encodedEvents: bytes };
 }
 
-/** A page as the frames of a stream, FRAME_BYTES_MAX each: one for most pages, and one for a page without an event. */
+/** Splits a page into frames of at most FRAME_BYTES_MAX: usually one. A page without events becomes one frame. */
 export function* cutFrames(page: TapePage, bytesMax: number = FRAME_BYTES_MAX): Generator<TapeFrame> {
   let given = 0;
   do {

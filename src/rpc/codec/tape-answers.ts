@@ -25,7 +25,7 @@ export function toRunTaskResponse(frame: TapeFrame): RunTaskResponse {
   return tapeMessage(RunTaskResponseSchema, frame, positionFields(frame));
 }
 
-/** The frame that RunTask begins with: the task, and no event. */
+/** Returns the first frame of RunTask: the task, and no event. */
 export function toRunTaskStart(task: TaskView, alreadyStarted: boolean): RunTaskResponse {
   return create(RunTaskResponseSchema, {
     nextFromSeq: 1n,

@@ -8,15 +8,15 @@ import type {
 import { toEventMessage } from "../../codec/event.ts";
 import type { TapeFrame } from "./frames.ts";
 
-/** The messages that carry a stretch of a tape, all of them as `repeated Event events = 1`. */
+/** The messages with events, all as `repeated Event events = 1`. */
 type TapeSchema = typeof GetEventsResponseSchema | typeof StreamEventsResponseSchema | typeof RunTaskResponseSchema;
 
 const bytesOf = new WeakMap<Message, Buffer>();
 
 /**
- * Makes the message of a frame, and its bytes with it.
+ * Creates the message of a frame together with its bytes.
  *
- * @param fields all of it but the events
+ * @param fields all fields except the events
  */
 export function tapeMessage<Desc extends TapeSchema>(
   desc: Desc,
@@ -32,12 +32,11 @@ export function tapeMessage<Desc extends TapeSchema>(
 }
 
 /**
- * Adds a field to a message, and makes its bytes. To who reads it, it is a message like any other, whose field is
- * converted when it is first asked for, as an endpoint that speaks JSON does. An endpoint that speaks protobuf takes the bytes,
- * and never pays for messages that it would only encode.
+ * Adds a field to a message and encodes the message. Readers see an ordinary message whose field is converted on first
+ * access, as an endpoint for JSON does. An endpoint for protobuf takes the bytes and never creates the nested messages.
  *
- * @param rest all of the message but the field
- * @param lazy.encoded the field, with its tag
+ * @param rest all of the message except the field
+ * @param lazy.encoded the field with its tag
  */
 export function lazyMessage<Desc extends DescMessage>(
   desc: Desc,
@@ -49,12 +48,12 @@ export function lazyMessage<Desc extends DescMessage>(
     enumerable: true,
     get: () => (converted ??= convert()),
   });
-  // Protobuf leaves the order of fields open: what is joined reads as if it had been written as one.
+  // Protobuf allows fields in any order, so the joined bytes are one valid message.
   bytesOf.set(message, Buffer.concat([encoded, toBinary(desc, rest)]));
   return message;
 }
 
-/** Encodes a message; what tapeMessage made is encoded already. */
+/** Encodes a message. Messages of tapeMessage are encoded already. */
 export function encodeMessage<Desc extends DescMessage>(desc: Desc, message: MessageShape<Desc>): Buffer {
   const ready = bytesOf.get(message);
   if (ready !== undefined) return ready;

@@ -8,17 +8,17 @@ import { ProtobufWriter } from "../../codec/protobuf-writer.ts";
 import { toTaskMessage } from "../../codec/task.ts";
 
 const TASKS = ListTasksResponseSchema.field.tasks.number;
-/** So many tasks are converted at a time, in about a millisecond; then whatever else waits has its turn. */
+/** How many tasks are encoded at a time, in about a millisecond. Then other work of the event loop runs. */
 const PIECE = 25;
 
-/** Of all pages that are being made, one moves on between two turns of the event loop. */
+/** Per turn of the event loop, one of all pages continues. */
 const inTurn = pLimit(1);
 
 /**
- * Encodes a page of tasks without holding up the server, a few at a time.
+ * Encodes a page of tasks, a few at a time, so that the server is not blocked.
  *
- * @returns the first of the tasks, as many as bytesMax allows (one alone is far below it), and them as the field `tasks`
- *   of the answer
+ * @returns the first tasks that fit into bytesMax (a single task is far below it), and their encoding as the field
+ *   `tasks`
  */
 export async function encodeTasks(
   tasks: readonly TaskView[],

@@ -8,7 +8,7 @@ import type { WorkResponse } from "../../gen/spool/v1/worker_service_pb.ts";
 
 const STOP_REASONS = { cancel: StopReason.CANCEL, deadline: StopReason.DEADLINE } as const;
 
-/** What a worker is told, as it is sent. */
+/** Returns the message to a worker for a notice of the engine. */
 export function toWorkResponse(notice: WorkerNotice): WorkResponse {
   return create(WorkResponseSchema, { message: toMessage(notice) });
 }
@@ -75,7 +75,7 @@ function assignFields({ task, checkpoint, traceparent }: WorkerNotice & { type: 
   };
 }
 
-/** What a message is of, without what else its source holds. */
+/** Returns the fields that identify an attempt. */
 function refOf({ taskId, attempt }: { taskId: string; attempt: number }) {
   return { taskId, attempt };
 }

@@ -10,7 +10,7 @@ import {
   TASK_ID_PREFIX_CHARS_MIN,
 } from "../../domain/limits.ts";
 
-/** Of one request so many are kept: a list of a million wrong entries must not become a million texts. */
+/** Maximum violations per request: a list of a million wrong entries must not become a million texts. */
 const VIOLATIONS_MAX = 100;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -27,11 +27,12 @@ const MS_IN_NANOS = 1_000_000n;
 const SECOND_IN_NANOS = 1_000_000_000n;
 
 /**
- * The checks of one request. Each takes a field's value and gives the checked one; what is wrong is collected, so that
- * a caller is told everything at once. Values count only after `passed`, which throws when anything was wrong.
+ * The checks of one request. Each method takes the value of a field and returns the validated value. Violations are
+ * collected, so that callers get all of them together. Values are valid only after `passed`, which throws if there are
+ * any.
  */
 export class Checks {
-  /** Before the name of each field. */
+  /** The prefix of each field name. */
   readonly #path: string;
   readonly #violations: Violation[];
 
@@ -40,35 +41,35 @@ export class Checks {
     this.#violations = violations;
   }
 
-  /** The checks of a message in the request, which are collected with the rest. @param field holds the message */
+  /** Returns the checks of a nested message, with shared violations. @param field the field of the message */
   within(field: string): Checks {
     return new Checks(`${this.#path}${field}.`, this.#violations);
   }
 
-  /** @param field the path in the request, in the names of the proto */
+  /** @param field the path in the request, by proto names */
   refuse(field: string, description: string): void {
     if (this.#violations.length >= VIOLATIONS_MAX) return;
     this.#violations.push({ field: `${this.#path}${field}`, description });
   }
 
-  /** Gives the checked request. Throws InvalidArgument with everything that was wrong. */
+  /** Returns the validated request. @throws InvalidArgument with all violations */
   passed<Value>(value: Value): Value {
     if (this.#violations.length > 0) throw new InvalidArgument(this.#violations);
     return value;
   }
 
-  /** In lower case. */
+  /** Returns a task id in lower case. */
   taskId(text: string, field = "task_id"): string {
-    if (!UUID.test(text)) this.refuse(field, "must be a UUID in its form of 36 characters");
+    if (!UUID.test(text)) this.refuse(field, "must be a UUID of 36 characters");
     return text.toLowerCase();
   }
 
-  /** The beginning of a UUID, in lower case; empty: none. */
+  /** Returns a prefix of a UUID in lower case; empty: none. */
   taskIdPrefix(field: string, text: string): string {
     const isPrefix = text.length >= TASK_ID_PREFIX_CHARS_MIN && UUID.test(text + NIL_UUID.slice(text.length));
     if (text !== "" && !isPrefix) {
       const bounds = `${TASK_ID_PREFIX_CHARS_MIN} to ${TASK_ID_PREFIX_CHARS_MAX}`;
-      this.refuse(field, `must be the first ${bounds} characters of a UUID in its form of 36 characters`);
+      this.refuse(field, `must be the first ${bounds} characters of a UUID of 36 characters`);
     }
     return text.toLowerCase();
   }
@@ -79,7 +80,7 @@ export class Checks {
   }
 
   /**
-   * Text that is kept as it is. Refuses what Postgres or UTF-8 cannot carry.
+   * Returns text unchanged. Rejects text that Postgres or UTF-8 cannot carry.
    *
    * @param charsMax in Unicode code points
    */
@@ -111,7 +112,7 @@ export class Checks {
   }
 
   number(field: string, value: number, [min, max]: readonly [min: number, max: number]): number {
-    // Put so that NaN is refused: it is neither in the range nor out of it.
+    // Written so that NaN is rejected.
     if (!(value >= min && value <= max)) this.refuse(field, `must be ${inFigures(min)} to ${inFigures(max)}`);
     return value;
   }
@@ -122,7 +123,7 @@ export class Checks {
     return value === 0n ? 1n : value;
   }
 
-  /** @returns milliseconds, rounded up so that what was asked for is not cut short */
+  /** @returns milliseconds, rounded up so that the requested time is not cut short */
   duration(field: string, value: Duration, [minMs, maxMs]: readonly [minMs: number, maxMs: number]): number {
     const nanos = isDuration(value) ? value.seconds * SECOND_IN_NANOS + BigInt(value.nanos) : null;
     if (nanos === null || nanos < BigInt(minMs) * MS_IN_NANOS || nanos > BigInt(maxMs) * MS_IN_NANOS) {
@@ -132,7 +133,7 @@ export class Checks {
     return Number(value.seconds) * 1_000 + Math.ceil(value.nanos / 1_000_000);
   }
 
-  /** @returns to the millisecond, rounded up so that it is not before what was asked for; null where it was refused */
+  /** @returns the time to the millisecond, rounded up so that it is not too early; null if it was rejected */
   timestamp(field: string, { seconds, nanos }: Timestamp): Date | null {
     const known = seconds >= TIMESTAMP_SECONDS_MIN && seconds <= TIMESTAMP_SECONDS_MAX;
     if (!known || nanos < 0 || nanos > NANOS_MAX) {
@@ -143,7 +144,7 @@ export class Checks {
   }
 }
 
-/** The error of a part of a request, with the part's path before the field of each violation. */
+/** Returns the same error with a path before the field of each violation. */
 export function violatedWithin(path: string, error: unknown): unknown {
   if (!(error instanceof InvalidArgument)) return error;
   return new InvalidArgument(
@@ -151,12 +152,12 @@ export function violatedWithin(path: string, error: unknown): unknown {
   );
 }
 
-/** With thousands separated, as the bounds stand in the documentation. */
+/** Formats a number with thousands separators, as the documentation does. */
 export function inFigures(value: number): string {
   return value.toLocaleString("en-US");
 }
 
-/** A duration in its largest whole unit. */
+/** Formats a duration in its largest whole unit. */
 export function inWords(ms: number): string {
   const DAY_MS = 24 * 60 * 60 * 1_000;
   if (ms === DAY_MS) return "24 h";
@@ -165,13 +166,13 @@ export function inWords(ms: number): string {
   return `${inFigures(ms)} ms`;
 }
 
-/** Whether a text has more code points than charsMax. Counts only where that is not plain from its length. */
+/** Whether a text has more code points than charsMax. Counts them only if the length does not decide it. */
 function isLonger(text: string, charsMax: number): boolean {
   if (text.length <= charsMax) return false;
   return text.length > 2 * charsMax || Array.from(text).length > charsMax;
 }
 
-/** Whether seconds and nanos are in range and of one sign, as google.protobuf.Duration demands. */
+/** Whether seconds and nanos are in range and have the same sign, as google.protobuf.Duration requires. */
 function isDuration({ seconds, nanos }: Duration): boolean {
   if (seconds < -DURATION_SECONDS_MAX || seconds > DURATION_SECONDS_MAX || Math.abs(nanos) > NANOS_MAX) return false;
   return seconds === 0n || nanos === 0 || seconds < 0n === nanos < 0;

@@ -9,29 +9,29 @@ import type { NewEvent, WorkRequest } from "../../gen/spool/v1/worker_service_pb
 import { decode } from "./decode.ts";
 import { checkEntries } from "./request-bounds.ts";
 
-/** A message that is smaller is decoded at once. */
+/** Smaller messages are decoded at once. */
 const LARGE_BYTES = 32 * 1_024;
-/** After so many bytes of events others have their turn. */
+/** After so many bytes of events, other work of the event loop runs. */
 const TURN_BYTES = 32 * 1_024;
 
 const APPEND = WorkRequestSchema.field.append.number;
 const FINISH = WorkRequestSchema.field.finish.number;
 const EVENTS = AppendSchema.field.events.number;
-/** Of an append and of a finish: whose they are, and their number. */
+/** The last field of an append and of a finish that identifies it: task, attempt and number. */
 const HEAD = 3;
 
 const refusals = new WeakMap<WorkRequest, SpoolError>();
 
-/** Why a message is to be refused that was not decoded but for what says whose it is. */
+/** Returns why a message must be rejected of which only the identifying fields were decoded. */
 export function refusalOf(message: WorkRequest): SpoolError | undefined {
   return refusals.get(message);
 }
 
 /**
- * Decodes what a worker says. A large message does not hold up the server: its events are decoded a few at a time, and
- * an event or result with too many entries is not decoded at all (see refusalOf).
+ * Decodes a message of a worker. A large message does not block the server: its events are decoded a few at a time. An
+ * event or result with too many entries is not decoded (see refusalOf).
  *
- * @throws SpoolError (INVALID_ARGUMENT) for what is no message
+ * @throws SpoolError (INVALID_ARGUMENT) for malformed bytes
  */
 export async function decodeWork(bytes: Uint8Array): Promise<WorkRequest> {
   if (bytes.length < LARGE_BYTES) return decode(WorkRequestSchema, bytes);
@@ -57,7 +57,7 @@ async function decodeAppend(bytes: Uint8Array): Promise<WorkRequest> {
       if (field !== EVENTS) continue;
       checkEntries(NewEventSchema, content, WORK_ENTRIES_MAX);
       events.push(decode(NewEventSchema, content));
-      if (events.length > APPEND_EVENTS_MAX) break; // It is refused for their number, however many more there are.
+      if (events.length > APPEND_EVENTS_MAX) break; // Rejected for its number of events, however many follow.
       turnBytes += content.length;
       if (turnBytes < TURN_BYTES) continue;
       turnBytes = 0;
@@ -77,7 +77,7 @@ function refused(message: WorkRequest["message"], error: SpoolError): WorkReques
   return request;
 }
 
-/** The fields of a message that say whose it is, wherever they stand in one that has no more events than it may. */
+/** Decodes the identifying fields of a message. They may be anywhere in a message with an allowed number of events. */
 function decodeHead<Desc extends DescMessage>(desc: Desc, bytes: Uint8Array): MessageShape<Desc> {
   const head: Uint8Array[] = [];
   let recordsLeft = APPEND_EVENTS_MAX + 2 * HEAD;
@@ -88,7 +88,7 @@ function decodeHead<Desc extends DescMessage>(desc: Desc, bytes: Uint8Array): Me
   return decode(desc, Buffer.concat(head));
 }
 
-/** The fields of a message, in order. @throws SpoolError for what is none */
+/** Yields the fields of a message in order. @throws SpoolError for malformed bytes */
 function* recordsOf(
   { typeName }: DescMessage,
   bytes: Uint8Array,
@@ -107,7 +107,7 @@ function* recordsOf(
       }
     }
   } catch (cause) {
-    throw new SpoolError("INVALID_ARGUMENT", `the request must be a ${typeName}: its bytes are not one`, { cause });
+    throw new SpoolError("INVALID_ARGUMENT", `the request must be a ${typeName}: its bytes are malformed`, { cause });
   }
   return undefined;
 }

@@ -20,7 +20,7 @@ export function parseGetActivity(request: GetActivityRequest): ActivityQuery {
       : ACTIVITY_WINDOW_MS_DEFAULT,
     kinds: kinds(checks, request.kinds),
   };
-  const { windowMs } = checks.passed(wanted); // A step is bounded by its window: it cannot be judged by a wrong one.
+  const { windowMs } = checks.passed(wanted); // The bounds of a step depend on a valid window.
   const stepMsMin = Math.max(ACTIVITY_STEP_MS_MIN, Math.ceil(windowMs / ACTIVITY_STEPS_MAX));
   const stepMs = step
     ? checks.duration("step", step, [stepMsMin, windowMs])

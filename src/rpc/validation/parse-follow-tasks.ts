@@ -22,12 +22,12 @@ export function parseFollowTasks(request: FollowTasksRequest): FollowTasksQuery 
     labels: checks.labels(request.labels),
     view: view ?? "events",
   };
-  checks.passed(scope); // A cursor is bound to its scope: it cannot be judged by a wrong one.
+  checks.passed(scope); // A cursor can only be checked with a valid scope.
   const cursor = request.cursor === "" ? null : decodeCursor(request.cursor, scope);
   if (request.cursor !== "" && cursor === null) {
     checks.refuse("cursor", "must be a next_cursor of a stream with the same filter and view");
   }
-  if (request.cursor !== "" && request.fromStart) checks.refuse("from_start", "must not be set beside a cursor");
+  if (request.cursor !== "" && request.fromStart) checks.refuse("from_start", "must not be set together with a cursor");
   const { interval } = request;
   return checks.passed({
     ...scope,

@@ -41,8 +41,8 @@ import type {
 import { Checks, inFigures, violatedWithin } from "./checks.ts";
 import { retryPolicy } from "./parse.ts";
 
-// What workers say becomes checked values here. Every function throws InvalidArgument, with what is wrong by its name
-// in the proto; nothing of such a message is taken.
+// Converts messages of workers to validated values. Each function throws InvalidArgument, with the proto name of the
+// wrong field. No part of an invalid message is used.
 
 export function parseHello(hello: Hello): WorkerHello {
   const checks = new Checks();
@@ -56,7 +56,7 @@ export function parseHello(hello: Hello): WorkerHello {
   const few = kinds.slice(0, WORKER_KINDS_MAX);
   const names = new Set<string>();
   few.forEach(({ name }, index) => {
-    if (names.has(name)) checks.refuse(`kinds[${index}].name`, "must not be there twice");
+    if (names.has(name)) checks.refuse(`kinds[${index}].name`, "must be unique");
     names.add(name);
   });
   return checks.passed({
@@ -137,7 +137,7 @@ function toNewEvent({ body }: NewEventMessage, index: number): NewEvent {
         return newEvent("progress", progressBody(phase, Number(current), Number(total), detail));
       }
       case "log":
-        // logBody refuses a level that is not known.
+        // logBody rejects an unknown level.
         return newEvent("log", logBody(fromLogLevelValue(body.value.level)!, body.value.message));
       case "partial":
         return newEvent("partial", partialBody(body.value.kind, body.value.payload ?? {}));

@@ -44,14 +44,14 @@ import { decodePageToken } from "../codec/page-token.ts";
 import type { ListFilter } from "../codec/page-token.ts";
 import { fromStatusValue } from "../../codec/status.ts";
 
-// Requests become checked and complete domain values here, and nowhere else. Every function throws InvalidArgument
-// with a violation for each field that is out of its bounds, named as in the proto.
+// Converts requests to validated, complete domain values. Each function throws InvalidArgument with a violation for
+// each field that is out of its bounds, by its proto name.
 
-/** What is known of a start besides its request. */
+/** The context of a start. */
 export interface StartMoment {
-  /** Unix time in milliseconds: run_at and deadline_at are bounded from here. */
+  /** Current Unix time in milliseconds: run_at and deadline_at are bounded relative to it. */
   now: number;
-  /** The trace of the call, as W3C writes it; null: it has none. */
+  /** The W3C traceparent of the call; null: none. */
   traceparent: string | null;
 }
 
@@ -69,13 +69,13 @@ export function parseRunTask(request: RunTaskRequest, moment: StartMoment): { ta
   });
 }
 
-/** @returns the task's id, in lower case */
+/** @returns the task id in lower case */
 export function parseGetTask({ taskId }: GetTaskRequest): string {
   const checks = new Checks();
   return checks.passed(checks.taskId(taskId));
 }
 
-/** @returns the filter, in a normal form, how many tasks to give, and the task that the page before ended with */
+/** @returns the normalized filter, the number of tasks to return, and the last task of the previous page */
 export function parseListTasks(request: ListTasksRequest): {
   limit: number;
   beforeTaskId: string | null;
@@ -90,7 +90,7 @@ export function parseListTasks(request: ListTasksRequest): {
     labels: checks.labels(request.labels),
     taskIdPrefix: checks.taskIdPrefix("task_id_prefix", request.taskIdPrefix),
   };
-  checks.passed(filter); // A token is bound to its filters: it cannot be judged by wrong ones.
+  checks.passed(filter); // A token can only be checked with a valid filter.
   const beforeTaskId = request.pageToken === "" ? null : decodePageToken(request.pageToken, filter);
   if (request.pageToken !== "" && beforeTaskId === null) {
     checks.refuse("page_token", "must be a next_page_token of a call with the same filters");
@@ -170,7 +170,10 @@ function params(checks: Checks, value: JsonObject): JsonObject {
   return value;
 }
 
-/** Empty: none. An id is for logs and headers too, so control characters are refused, not only NUL. */
+/**
+ * Returns the request id; empty: none. Ids appear in logs and headers, so all control characters are rejected, not only
+ * NUL.
+ */
 function requestId(checks: Checks, text: string): string | null {
   if (text === "") return null;
   if (!/\p{Cc}/u.test(text)) return checks.text("request_id", text, REQUEST_ID_CHARS_MAX);
@@ -178,7 +181,7 @@ function requestId(checks: Checks, text: string): string | null {
   return text;
 }
 
-/** What the request says of it, and no more: the rest is the kind's to say. */
+/** Returns the settings of the request only. The kind provides the rest. */
 export function retryPolicy(
   checks: Checks,
   field: string,
@@ -204,7 +207,7 @@ export function retryPolicy(
   return policy;
 }
 
-/** A time that has passed is taken: what a start was once given a task for, it is given the same task for again. */
+/** Validates run_at and deadline_at. Past times are allowed: a repeated start must return the same task. */
 function times(checks: Checks, { runAt, deadlineAt }: StartTaskRequest, now: number) {
   const checked = {
     runAt: timeAhead(checks, "run_at", runAt, { now, aheadMsMax: RUN_AHEAD_MS_MAX }),
@@ -229,7 +232,7 @@ function timeAhead(
   return time;
 }
 
-/** Each once, however often it is named. */
+/** Removes duplicates. */
 function statuses(checks: Checks, request: ListTasksRequest): TaskStatus[] {
   const known = request.statuses.flatMap((value, index) => {
     const status = fromStatusValue(value);
@@ -239,7 +242,7 @@ function statuses(checks: Checks, request: ListTasksRequest): TaskStatus[] {
   return [...new Set(known)];
 }
 
-/** Each once, however often it is named. */
+/** Removes duplicates. */
 export function kinds(checks: Checks, names: readonly string[]): string[] {
   if (names.length > LIST_KINDS_MAX) {
     checks.refuse("kinds", `must have at most ${LIST_KINDS_MAX} entries`);

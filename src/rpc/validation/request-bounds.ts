@@ -14,8 +14,8 @@ import { scanJson } from "../../codec/json-scan.ts";
 import { findTooManyEntries } from "../../codec/protobuf-scan.ts";
 import { inFigures } from "./checks.ts";
 
-// What a request is checked for before it is decoded: to decode what is legal for its bytes alone would hold up the
-// server for seconds.
+// Checks requests before they are decoded: decoding a request that is legal by its size alone could block the server
+// for seconds.
 
 const { startTask, runTask, listTasks, followTasks, getActivity } = TaskService.method;
 const BYTES_MAX: ReadonlyMap<DescMethod, number> = new Map<DescMethod, number>([
@@ -27,34 +27,37 @@ const BYTES_MAX: ReadonlyMap<DescMethod, number> = new Map<DescMethod, number>([
   [getActivity, FILTER_BYTES_MAX],
 ]);
 
-/** A request that is smaller holds too few entries to matter: it is not scanned for them. */
+/** Smaller requests hold too few entries to matter and are not scanned. */
 const SCAN_BYTES_MIN = 8 * 1_024;
 
-/** How large a request of a method may be, in bytes, decompressed. */
+/** Returns the maximum size of a decompressed request of a method, in bytes. */
 export function requestBytesMax(method: DescMethod): number {
   return BYTES_MAX.get(method) ?? REQUEST_BYTES_MAX;
 }
 
-/** A request that is larger than its method takes. */
+/** Returns the error of a request that is too large for its method. */
 export function tooLarge(bytesMax: number): SpoolError {
   return new SpoolError("INVALID_ARGUMENT", `the request must be at most ${inFigures(bytesMax)} bytes`);
 }
 
-/** @throws SpoolError (INVALID_ARGUMENT) for what is too large, or has too many entries */
+/** @throws SpoolError (INVALID_ARGUMENT) for a request that is too large or has too many entries */
 export function checkBinaryRequest(method: DescMethod, bytes: Uint8Array): void {
   const bytesMax = requestBytesMax(method);
   if (bytes.length > bytesMax) throw tooLarge(bytesMax);
   checkEntries(method.input, bytes);
 }
 
-/** @throws InvalidArgument for a message that has too many entries */
+/** @throws InvalidArgument for a message with too many entries */
 export function checkEntries(desc: DescMessage, bytes: Uint8Array, entriesMax = REQUEST_ENTRIES_MAX): void {
   if (bytes.length < SCAN_BYTES_MIN) return;
   const field = findTooManyEntries(desc, bytes, entriesMax);
   if (field !== null) throw tooManyEntries(field, entriesMax);
 }
 
-/** @throws SpoolError (INVALID_ARGUMENT) for what is too large, has too many values, or an integer that JSON rounds */
+/**
+ * @throws SpoolError (INVALID_ARGUMENT) for a request that is too large, has too many values, or an integer that JSON
+ *   rounds
+ */
 export function checkJsonRequest(method: DescMethod, bytes: Uint8Array): void {
   const bytesMax = requestBytesMax(method);
   if (bytes.length > bytesMax) throw tooLarge(bytesMax);

@@ -49,6 +49,6 @@ describe("a FollowTasks request", () => {
     "a cursor with from_start",
     { cursor, kinds: ["a"], fromStart: true },
     "from_start",
-    /beside a cursor/,
+    /together with a cursor/,
   );
 });
