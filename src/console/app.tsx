@@ -19,7 +19,7 @@ const CONNECTIONS: Record<Connection, string> = {
   idle: "",
   connecting: "Connecting…",
   live: "Live",
-  lost: "Connection lost. Trying again…",
+  lost: "Connection lost. Reconnecting…",
 };
 
 const PLACES: readonly { name: string; to: Route; pages: readonly Route["page"][] }[] = [
@@ -28,7 +28,7 @@ const PLACES: readonly { name: string; to: Route; pages: readonly Route["page"][
   { name: "Start", to: { page: "start", from: null }, pages: ["start"] },
 ];
 
-/** The whole of the page: what is always there, and what the route says. */
+/** Renders the page: the header and the content of the current route. */
 export function App() {
   return (
     <>
@@ -43,13 +43,13 @@ export function App() {
   );
 }
 
-/** What the route says; but for a server that refuses the page's calls, what is to be done about that. */
+/** Renders the content of the route, or how to solve a rejected origin or token. */
 function Content() {
   if (originRefusal.value !== null) return <RefusedPage error={originRefusal.value} />;
   return tokenState.value === "unasked" ? <Page /> : <TokenPage />;
 }
 
-/** The fragment is the route's: it must not become `#main`. */
+/** Moves the focus to the content. The fragment must not become `#main`, because it holds the route. */
 function skip(event: Event): void {
   event.preventDefault();
   document.getElementById("main")!.focus();
@@ -88,7 +88,7 @@ function Header() {
   );
 }
 
-/** What was read with the token goes with it. */
+/** Deletes the token and reloads, which also drops the data read with the token. */
 function forget(): void {
   forgetToken();
   location.reload();
@@ -109,7 +109,7 @@ function Page() {
     case "unknown":
       return (
         <>
-          <PageTitle title="There is no such page" />
+          <PageTitle title="Page not found" />
           <p>
             <a href="#/tasks">All tasks</a>
           </p>

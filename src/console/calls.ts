@@ -13,12 +13,12 @@ import { setServerTime } from "./parts/clock.ts";
 import { sessionToken, tokenRefused } from "./session-token.ts";
 
 const transport = createConnectTransport({
-  // Below whatever path the page was given at.
+  // Relative to the path of the page.
   baseUrl: new URL(".", location.href).href.replace(/\/$/, ""),
   useBinaryFormat: true,
   interceptors: [
     (next) => async (request) => {
-      if (request.stream) return next(request); // Streams have bounds of their own.
+      if (request.stream) return next(request); // Streams have their own time limits.
       const late = new AbortController();
       const timer = setTimeout(() => late.abort(), ANSWER_MS);
       try {
@@ -40,19 +40,19 @@ const transport = createConnectTransport({
 export const taskCalls = createClient(TaskService, transport);
 export const workerCalls = createClient(WorkerService, transport);
 
-/** How often a quiet stream says that it lives. */
+/** The heartbeat interval of streams. */
 export const HEARTBEAT_MS = 5_000;
-/** After so long without a frame a stream is taken for dead, whatever its connection says. */
+/** After this time without a frame, a stream counts as lost, even if its connection is open. */
 const SILENCE_MS = 3 * HEARTBEAT_MS;
 /**
- * A server sends the first frame at once. A browser may send the call over an idle connection that is dead: to end the
- * call closes that connection, and the next one finds another.
+ * How long the first frame may take; servers send it at once. A browser may send the call over a dead idle connection.
+ * Ending the call closes that connection, and the next call uses another.
  */
 const OPENING_MS = HEARTBEAT_MS;
-/** So long an answer may take: the dearest, the figures of the last hours, take seconds. */
+/** How long an answer may take. The slowest, activity over many hours, takes seconds. */
 const ANSWER_MS = SILENCE_MS;
 
-/** What a call answers. @throws SpoolRpcError, or the signal's reason where that has fired */
+/** Returns the answer of a call. @throws SpoolRpcError, or the signal's reason if the signal has fired */
 export async function answered<Answer>(call: Promise<Answer>, signal?: AbortSignal): Promise<Answer> {
   const token = sessionToken.peek();
   try {
@@ -64,9 +64,10 @@ export async function answered<Answer>(call: Promise<Answer>, signal?: AbortSign
 }
 
 /**
- * What a call answers, asked again for as long as the server cannot be reached; meanwhile the page says so.
+ * Returns the answer of a call, and retries while the server is unreachable. Meanwhile the page shows a lost
+ * connection.
  *
- * @throws SpoolRpcError for what trying again does not mend, or the signal's reason where that has fired
+ * @throws SpoolRpcError if a retry would not help, or the signal's reason if the signal has fired
  */
 export function answeredAtLast<Answer>(call: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
   const attempt = async () => {
@@ -83,9 +84,10 @@ export function answeredAtLast<Answer>(call: () => Promise<Answer>, signal: Abor
 }
 
 /**
- * The frames of a stream. Leaving it ends the call.
+ * Yields the frames of a stream. Stopping early ends the call.
  *
- * @throws SpoolRpcError, UNAVAILABLE too where nothing comes for OPENING_MS at first, or then for SILENCE_MS; or the signal's reason where that has fired
+ * @throws SpoolRpcError, with UNAVAILABLE if no frame comes within OPENING_MS at first or within SILENCE_MS later; or
+ *   the signal's reason if the signal has fired
  */
 export async function* streamed<Frame>(
   open: (signal: AbortSignal) => AsyncIterable<Frame>,
@@ -103,9 +105,7 @@ export async function* streamed<Frame>(
     }
   } catch (error) {
     signal.throwIfAborted();
-    throw over.signal.aborted
-      ? new SpoolRpcError("UNAVAILABLE", "nothing came from the server")
-      : toRpcError(error, token);
+    throw over.signal.aborted ? new SpoolRpcError("UNAVAILABLE", "the server sent nothing") : toRpcError(error, token);
   } finally {
     clearTimeout(timer);
     over.abort();
@@ -113,10 +113,10 @@ export async function* streamed<Frame>(
 }
 
 /**
- * An error of Spool's carries its reason. Without one the server was not reached, or something before it has answered:
- * a browser does not tell these apart, and what Connect calls them is chance, but for a path that nobody serves.
+ * Converts an error of Connect. Errors of Spool have a reason. Without a reason, the server was not reached or a proxy
+ * answered. A browser cannot tell these apart, and Connect's code is arbitrary, except for a path that does not exist.
  *
- * @param token what the call was made with
+ * @param token the token of the call
  */
 function toRpcError(error: unknown, token: string | null): SpoolRpcError {
   const { code, rawMessage, details } = ConnectError.from(error);

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 
-/** How the page stands with the server. A page that asks now and then is live as long as it is answered. */
+/** The state of the page's connection. A page that polls is live as long as it gets answers. */
 export type Connection = "idle" | "connecting" | "live" | "lost";
 
 export const connection = signal<Connection>("idle");

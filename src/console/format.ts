@@ -19,7 +19,7 @@ export function formatCount(value: number | bigint): string {
   return number.format(value);
 }
 
-/** `40 ms`, `2.5 s`, `3 min 20 s`, `5 h 2 min`, `3 d 4 h`: two units at the most. */
+/** Formats a duration with at most two units: `40 ms`, `2.5 s`, `3 min 20 s`, `5 h 2 min`, `3 d 4 h`. */
 export function formatDuration(ms: number): string {
   const rest = Math.max(0, ms);
   if (rest < SECOND_MS) return `${Math.round(rest)} ms`;
@@ -35,28 +35,28 @@ function twoUnits(ms: number, large: number, largeName: string, small: number, s
   return remainder === 0 ? head : `${head} ${remainder} ${smallName}`;
 }
 
-/** The time of day here, with the day where that is not today. */
+/** Formats the local time of day, with the date if it is not today. */
 export function formatTime(time: Date, now = new Date()): string {
   const isToday = time.toDateString() === now.toDateString();
   return isToday ? clock.format(time) : `${day.format(time)}, ${clock.format(time)}`;
 }
 
-/** The time of day to the millisecond. */
+/** Formats the time of day to the millisecond. */
 export function formatPreciseTime(time: Date): string {
   return preciseClock.format(time);
 }
 
-/** The time of day to the minute. */
+/** Formats the time of day to the minute. */
 export function formatMinute(time: Date): string {
   return minute.format(time);
 }
 
-/** With day, year and zone. */
+/** Formats the date, time and time zone. */
 export function formatFullTime(time: Date): string {
   return full.format(time);
 }
 
-/** The part of the id that a list shows: the end, where ids that were made together differ. */
+/** Returns the part of an id that a list shows: the end, because ids from the same time share the start. */
 export function shortId(taskId: string): string {
   return taskId.slice(-8);
 }

@@ -1,5 +1,5 @@
 import { render } from "preact";
 import { App } from "./app.tsx";
 
-document.body.replaceChildren(); // What the page says where this script could not be loaded.
+document.body.replaceChildren(); // Removes the text that explains a failure to load this script.
 render(<App />, document.body);

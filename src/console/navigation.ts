@@ -5,14 +5,14 @@ import type { Route } from "./route.ts";
 const fragment = signal(location.hash);
 addEventListener("hashchange", () => (fragment.value = location.hash));
 
-/** What the page shows now. */
+/** The current route. */
 export const route = computed(() => parseRoute(fragment.value));
 
 export function navigate(to: Route): void {
   location.hash = formatRoute(to);
 }
 
-/** Like navigate, but takes the place of the current entry in the browser's history. */
+/** Like navigate, but replaces the current entry in the browser's history. */
 export function redirect(to: Route): void {
   location.replace(formatRoute(to));
 }

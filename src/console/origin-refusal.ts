@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
 import type { SpoolRpcError } from "../codec/rpc-error.ts";
 
-/** The error with which the server has refused this page's origin, or the host that it was called as; null: it has not. */
+/** The error with which the server rejected the origin or host of this page; null: none. */
 export const originRefusal = signal<SpoolRpcError | null>(null);

@@ -2,7 +2,7 @@ import type { SpoolRpcError } from "../codec/rpc-error.ts";
 import { PageTitle } from "./parts/page-title.tsx";
 import { Problem } from "./parts/problem.tsx";
 
-/** Says why the server refuses every call of this page, and the two ways to change that. */
+/** Explains why the server rejects every call of this page, and the two ways to change that. */
 export function RefusedPage({ error }: { error: SpoolRpcError }) {
   const { origin, host } = location;
   const seenHost = error.metadata["host"] ?? "another host";
@@ -10,16 +10,16 @@ export function RefusedPage({ error }: { error: SpoolRpcError }) {
   return (
     <>
       <PageTitle title="The server refuses this page" />
-      <Problem title="Nothing can be shown" error={error} />
+      <Problem title="All calls are rejected" error={error} />
       <p>
         This page was loaded from <code>{origin}</code>. Its calls reached the server with <code>Host: {seenHost}</code>{" "}
         and <code>Origin: {seenOrigin}</code>
-        {seenHost === host ? "." : ". A proxy between the two has changed them."} To show the console here, do one of:
+        {seenHost === host ? "." : ". A proxy has changed them."} To use the console here, do one of the following:
       </p>
       <ul>
         <li>
-          let the proxy pass the browser's Host and Origin on (nginx: <code>proxy_set_header Host $http_host;</code>),
-          and start the server with a token (<code>SPOOL_TOKEN</code>);
+          configure the proxy to forward the browser's Host and Origin (nginx:{" "}
+          <code>proxy_set_header Host $http_host;</code>), and start the server with a token (<code>SPOOL_TOKEN</code>);
         </li>
         <li>
           start the server with <code>SPOOL_HTTP_ORIGINS={origin}</code>.

@@ -2,7 +2,7 @@ import { TASK_ID_PREFIX_CHARS_MAX, TASK_ID_PREFIX_CHARS_MIN } from "../domain/li
 import { TASK_STATUSES } from "../domain/task.ts";
 import type { TaskStatus } from "../domain/task.ts";
 
-/** Which tasks a list shows. */
+/** The filter of a task list. */
 export interface TaskFilter {
   /** Empty: all. */
   readonly statuses: readonly TaskStatus[];
@@ -11,19 +11,19 @@ export interface TaskFilter {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** What the page shows. It is the URL's fragment, so that the server knows of one page only, below whatever path. */
+/** The content of the page. It is stored in the URL's fragment, so the server serves only one page, below any path. */
 export type Route =
   | { page: "tasks"; filter: TaskFilter; pageToken: string }
-  /** taskId: may be how an id begins; seq: the selected event; null: none. */
+  /** taskId: an id or a prefix; seq: the selected event; null: none. */
   | { page: "task"; taskId: string; seq: number | null }
-  /** from: the task that is started again. */
+  /** from: the task to start again; null: none. */
   | { page: "start"; from: string | null }
   | { page: "overview" }
   | { page: "unknown" };
 
 export const NO_FILTER: TaskFilter = { statuses: [], kinds: [], labels: {} };
 
-/** @param fragment with or without its `#`; what cannot be read in it is passed over */
+/** @param fragment with or without `#`; unreadable parts are ignored */
 export function parseRoute(fragment: string): Route {
   const [path = "", query = ""] = fragment.replace(/^#/, "").split(/\?(.*)/s);
   const parameters = new URLSearchParams(query);
@@ -43,7 +43,7 @@ export function parseRoute(fragment: string): Route {
   }
 }
 
-/** The href of a route. */
+/** Returns the href of a route. */
 export function formatRoute(route: Route): string {
   switch (route.page) {
     case "tasks": {
@@ -66,7 +66,7 @@ export function formatRoute(route: Route): string {
   }
 }
 
-/** `team=search` as a key and its value, which may hold a `=` too; null where there is none, or no key. */
+/** Parses a label such as `team=search`. The value may contain `=`. Returns null if `=` or the key is missing. */
 export function parseLabel(text: string): [key: string, value: string] | null {
   const at = text.indexOf("=");
   return at > 0 ? [text.slice(0, at).trim(), text.slice(at + 1).trim()] : null;
@@ -79,7 +79,7 @@ export function isTaskId(text: string): boolean {
   return UUID.test(text);
 }
 
-/** Whether a text is the beginning of an id that the list can be searched for, and not the whole id. */
+/** Whether a text is a valid prefix of a task id, but not a whole id. */
 export function isTaskIdPrefix(text: string): boolean {
   const isInBounds = text.length >= TASK_ID_PREFIX_CHARS_MIN && text.length < TASK_ID_PREFIX_CHARS_MAX;
   return isInBounds && isTaskId(text + NIL_UUID.slice(text.length));

@@ -1,12 +1,12 @@
 import { signal } from "@preact/signals";
 
-/** Of this tab alone; it is gone when the tab is closed. */
+/** The key in sessionStorage, which belongs to this tab and is deleted with it. */
 const KEPT_AS = "spool-token";
 
-/** The bearer token that calls are made with; null: none. */
+/** The bearer token of calls; null: none. */
 export const sessionToken = signal(sessionStorage.getItem(KEPT_AS));
 
-/** `required`: the server wants one, and there is none; `refused`: it does not take the one that it was given. */
+/** `required`: the server requires a token and there is none. `refused`: the server rejected the token. */
 export const tokenState = signal<"unasked" | "required" | "refused">("unasked");
 
 export function keepToken(given: string): void {
@@ -20,7 +20,7 @@ export function forgetToken(): void {
   sessionToken.value = null;
 }
 
-/** The server has refused a call for want of a right token. @param sent what the call had; one that is late may have another */
+/** Handles a rejected token. @param sent the token of the call; a late call may have an older one */
 export function tokenRefused(sent: string | null): void {
   if (sent === sessionToken.peek()) tokenState.value = sent === null ? "required" : "refused";
 }

@@ -3,7 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 const KEPT_AS = "spool-theme";
 const THEMES = ["auto", "light", "dark"] as const;
 
-/** `auto`: as the browser is set. */
+/** `auto`: the browser's setting. */
 export type Theme = (typeof THEMES)[number];
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -14,18 +14,18 @@ const kept = localStorage.getItem(KEPT_AS);
 
 export const theme = signal<Theme>(THEMES.find((known) => known === kept) ?? "auto");
 
-/** What the theme comes to. */
+/** The effective color scheme. */
 export const colorScheme = computed(() =>
   theme.value === "auto" ? (prefersDark.value ? "dark" : "light") : theme.value,
 );
 
-// The style goes by this attribute, and by the browser's own setting where it is auto.
+// The stylesheet uses this attribute, and for `auto` the browser's setting.
 effect(() => {
   document.documentElement.dataset["theme"] = theme.value;
   localStorage.setItem(KEPT_AS, theme.value);
 });
 
-/** The next one, round and round. */
+/** Switches to the next theme. */
 export function nextTheme(): void {
   theme.value = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length]!;
 }

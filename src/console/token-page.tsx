@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { PageTitle } from "./parts/page-title.tsx";
 import { keepToken, tokenState } from "./session-token.ts";
 
-/** Asks for the token that the server wants of everybody. What was to be shown is shown after. */
+/** Asks for the token that the server requires. Then shows the requested page. */
 export function TokenPage() {
   const [token, setToken] = useState("");
   const isRefused = tokenState.value === "refused";
@@ -14,10 +14,10 @@ export function TokenPage() {
         keepToken(token.trim());
       }}
     >
-      <PageTitle title="This server wants a token" />
+      <PageTitle title="This server requires a token" />
       <p id="token-hint">
-        It is the one that the server was started with, as SPOOL_TOKEN. It is kept in this tab alone (in its
-        sessionStorage), until the tab is closed or you have it forgotten.
+        The token is the server's SPOOL_TOKEN. The browser stores it only for this tab (in sessionStorage), until you
+        close the tab or choose Forget the token.
       </p>
       <label class="field">
         <span>Token</span>
@@ -34,11 +34,11 @@ export function TokenPage() {
         />
       </label>
       <p id="token-problem" class="violation" role="alert">
-        {isRefused && "The server does not take this token."}
+        {isRefused && "The server rejected this token."}
       </p>
       <div class="buttons">
         <button type="submit" class="primary">
-          Go on
+          Continue
         </button>
       </div>
     </form>

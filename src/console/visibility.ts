@@ -1,10 +1,10 @@
 import { abortable } from "../async/abort.ts";
 
 /**
- * Does work while the page can be seen, again each time that it comes into view: a tab in the background holds no
- * connection, of which a browser has six for a server. Ends when the work does, or throws what that throws.
+ * Does work while the page is visible, and again each time it becomes visible. A tab in the background holds no
+ * connection, because a browser allows only six per server. Ends or throws when the work does.
  *
- * @param work is given a signal that fires when the page goes out of view, or with `signal`
+ * @param work receives a signal that fires when the page is hidden, or with `signal`
  */
 export async function whileVisible(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   for (;;) {

@@ -171,7 +171,7 @@ describe("the console", () => {
 async function goTo(page: Page, fragment: string): Promise<void> {
   await page.evaluate((to) => (location.hash = to), fragment);
   await eventually(async () => {
-    assert.equal(await page.getByText(/^Reading /).count(), 0);
+    assert.equal(await page.getByText(/^Loading /).count(), 0);
     assert.ok((await page.getByRole("main").innerText()).length > 100);
     const rows = tapeList(page).getByRole("option");
     assert.ok(!fragment.startsWith("#/tasks/") || (await rows.count()) > 3);

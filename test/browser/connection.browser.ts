@@ -30,8 +30,8 @@ describe("the console on a lost connection", () => {
     await untilShown(tape.page, 60);
     await list.page.getByRole("progressbar", { name: "count" }).waitFor();
     await stage.restart(async () => {
-      await connectionOf(tape.page).getByText("Connection lost. Trying again").waitFor();
-      await connectionOf(list.page).getByText("Connection lost. Trying again").waitFor();
+      await connectionOf(tape.page).getByText("Connection lost. Reconnecting").waitFor();
+      await connectionOf(list.page).getByText("Connection lost. Reconnecting").waitFor();
     });
     await connectionOf(tape.page).getByText("Live").waitFor();
     await tape.page.getByText("attempt 2", { exact: true }).first().waitFor();
@@ -97,7 +97,7 @@ describe("the console on a lost connection", () => {
     proxy.silence();
     await eventually(async () => {
       await page.clock.runFor(1_000);
-      assert.equal((await told())[0], "Connection lost. Trying again…");
+      assert.equal((await told())[0], "Connection lost. Reconnecting…");
     });
     await eventually(async () => assert.equal((await told()).at(-1), "Live"));
     await client.cancel({ taskId: task.taskId });
@@ -118,7 +118,7 @@ describe("the console on a lost connection", () => {
         await page.clock.runFor(1_000);
         assert.equal(await connectionOf(page).innerText(), text);
       });
-    await untilSaid("Connection lost. Trying again…");
+    await untilSaid("Connection lost. Reconnecting…");
     await untilSaid("Live");
   }).timeout(STAGE_MS);
 
@@ -144,8 +144,8 @@ describe("the console of a server with a token", () => {
     await using visited = await visit(`${stage.server.url}/#/tasks?kind=echo`);
     visited.expect(/401/);
     const { page } = visited;
-    await page.getByRole("heading", { name: "This server wants a token" }).waitFor();
-    await page.getByText("kept in this tab alone").waitFor();
+    await page.getByRole("heading", { name: "This server requires a token" }).waitFor();
+    await page.getByText("stores it only for this tab").waitFor();
     assert.equal(await page.getByRole("button", { name: "Forget the token" }).count(), 0);
     const late = Promise.withResolvers<void>();
     await page.route("**/ListSessions", async (route) => {
@@ -154,9 +154,9 @@ describe("the console of a server with a token", () => {
     });
     await page.getByLabel("Token", { exact: true }).fill("wrong-token");
     await page.getByLabel("Token", { exact: true }).press("Enter");
-    await page.getByRole("alert").getByText("does not take this token").waitFor();
+    await page.getByRole("alert").getByText("rejected this token").waitFor();
     await page.getByLabel("Token", { exact: true }).fill("right-token");
-    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Continue" }).click();
     await page.getByRole("link", { name: "echo", exact: true }).waitFor();
     const refused = page.waitForResponse((response) => response.status() === 401);
     late.resolve();
@@ -167,7 +167,7 @@ describe("the console of a server with a token", () => {
     await page.getByRole("link", { name: "echo", exact: true }).waitFor();
     assert.deepEqual(await page.evaluate(() => Object.entries(localStorage)), [["spool-theme", "auto"]]);
     await page.getByRole("button", { name: "Forget the token" }).click();
-    await page.getByRole("heading", { name: "This server wants a token" }).waitFor();
+    await page.getByRole("heading", { name: "This server requires a token" }).waitFor();
     assert.equal(await page.evaluate(() => sessionStorage.length), 0);
   }).timeout(STAGE_MS);
 });

@@ -60,9 +60,9 @@ describe("a tape of 100,000 events @slow", () => {
     await using visited = await open(stage, taskId);
     const { page } = visited;
     await page.getByText("99,991 / 100,000").waitFor();
-    await page.getByLabel("With the text").fill("line 99999");
+    await page.getByLabel("Contains text").fill("line 99999");
     await page.getByText("1 found in 100,002 events").waitFor();
-    await page.getByLabel("With the text").fill("");
+    await page.getByLabel("Contains text").fill("");
     await page.getByLabel("Show").selectOption("Logs: errors");
     await page.getByText(/^5,000 found in the first 50,\d\d\d of 100,002 events/).waitFor();
     await page.getByRole("button", { name: "The next 5,000" }).click();

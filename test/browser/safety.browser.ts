@@ -63,14 +63,14 @@ describe("the content of a task", () => {
     await using visited = await visit(`${stage.server.url}/#/tasks/${task.taskId}`);
     const { page } = visited;
     await page.getByRole("listbox", { name: "Events" }).getByText(IMAGE).first().waitFor();
-    await page.getByLabel("With the text").fill(SCRIPT);
+    await page.getByLabel("Contains text").fill(SCRIPT);
     await page.getByText(/^0 found in/).waitFor();
     await page.evaluate((attack) => (location.hash = `#/tasks?kind=${encodeURIComponent(attack)}`), IMAGE);
     await page.getByRole("button", { name: `Remove kind ${IMAGE}` }).waitFor();
     visited.expect(/400/);
     await page.getByRole("alert").waitFor();
     await page.evaluate((attack) => (location.hash = `#/tasks/${encodeURIComponent(attack)}`), SCRIPT);
-    await page.getByText("The task cannot be shown").waitFor();
+    await page.getByText("Failed to load the task").waitFor();
     await assertUntouched(visited);
   });
 

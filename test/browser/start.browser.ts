@@ -80,7 +80,7 @@ describe("the form that starts a task", () => {
       .getByText(/must be .*30 days|must be 1 ms/)
       .first()
       .waitFor();
-    assert.notEqual((await describedBy(visited, "Timeout of an attempt")).trim(), "Empty: without end.");
+    assert.notEqual((await describedBy(visited, "Timeout of an attempt")).trim(), "Empty: no limit.");
   });
 
   it("shows its own violations beside their fields", async () => {

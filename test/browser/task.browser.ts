@@ -43,7 +43,7 @@ describe("the page of a task", () => {
     await detail.getByText("deep 2").waitFor();
     await detail.getByText("nested:").click();
     await eventually(async () => assert.equal(await detail.getByText("deep 2").count(), 0));
-    await detail.getByRole("link", { name: "Link to it" }).click();
+    await detail.getByRole("link", { name: "Link to this event" }).click();
     await page.waitForURL(/\?seq=3$/);
     await detail.getByRole("button", { name: "Close" }).click();
     await eventually(async () => assert.equal(await detail.count(), 0));
@@ -75,11 +75,11 @@ describe("the page of a task", () => {
     const lines = tapeList(page).getByRole("option");
     await eventually(async () => assert.match(await lines.first().innerText(), /\serror\s+error 4$/));
     assert.ok((await lines.allInnerTexts()).every((text) => /\serror\s+error \d*4$/.test(text)));
-    await page.getByLabel("With the text").fill("ERROR 24");
+    await page.getByLabel("Contains text").fill("ERROR 24");
     await page.getByText("12 found in 2,502 events").waitFor();
     await tapeList(page).getByRole("option").last().click();
     await page.getByRole("region", { name: "Event 2,495 log" }).getByText("error 2494").waitFor();
-    await page.getByLabel("With the text").fill("");
+    await page.getByLabel("Contains text").fill("");
     await page.getByLabel("Show").selectOption("Logs from warn");
     await page.getByText("500 found in 2,502 events").waitFor();
     await page.getByLabel("Show").selectOption("Attempts, cancel, final");
@@ -102,12 +102,12 @@ describe("the page of a task", () => {
     const { page } = visited;
     await page.getByRole("button", { name: "Cancel", exact: true }).click();
     const dialog = page.getByRole("dialog", { name: "Cancel this task?" });
-    await dialog.getByRole("button", { name: "Let it run" }).click();
+    await dialog.getByRole("button", { name: "Keep it running" }).click();
     await eventually(async () => assert.equal(await dialog.count(), 0));
     await page.getByRole("button", { name: "Cancel", exact: true }).click();
     await dialog.getByRole("textbox").fill("it is late");
     await dialog.getByRole("button", { name: "Cancel the task" }).click();
-    await page.getByText("The cancel is on the tape").waitFor();
+    await page.getByText("The cancel is recorded on the tape").waitFor();
     await page.getByRole("heading", { name: "Error" }).waitFor();
     await tapeList(page)
       .getByRole("option", { name: /cancel it is late/ })

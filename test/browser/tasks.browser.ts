@@ -15,7 +15,7 @@ describe("the list of tasks", () => {
   it("shows the start, the progress and the end of a task live", async () => {
     await using visited = await visit(`${stage.server.url}/#/tasks?label=test%3Dlive`);
     const { page } = visited;
-    await page.getByText("There is no such task.").waitFor();
+    await page.getByText("No matching tasks.").waitFor();
     const { task } = await stage.client.start({ kind: "steady", labels: { test: "live" } });
     const row = rowsOf(page).first();
     await row.getByText("running").waitFor();
@@ -41,9 +41,9 @@ describe("the list of tasks", () => {
     await expectKinds(page, ["echo"]);
     assert.match(page.url(), /#\/tasks\?kind=echo&label=test%3Dfilter$/);
     await page.getByLabel("failed").check({ force: true });
-    await page.getByText("There is no such task.").waitFor();
+    await page.getByText("No matching tasks.").waitFor();
     await page.reload();
-    await page.getByText("There is no such task.").waitFor();
+    await page.getByText("No matching tasks.").waitFor();
     assert.equal(await page.getByLabel("failed").isChecked(), true);
     await page.getByLabel("failed").uncheck({ force: true });
     await page.getByRole("button", { name: "Remove kind echo" }).click();
@@ -74,7 +74,7 @@ describe("the list of tasks", () => {
     const field = page.getByLabel("Task id", { exact: true });
     await field.fill(taskId.slice(0, 7));
     await field.press("Enter");
-    await page.getByText("must be the first 8 characters of a task id, or more").waitFor();
+    await page.getByText("must be at least the first 8 characters of a task id").waitFor();
     await field.fill(taskId.slice(0, 8).toUpperCase());
     await page.getByRole("button", { name: "Open the task" }).click();
     await page.getByText(/tasks have ids that begin with/).waitFor();
@@ -127,7 +127,7 @@ describe("the list of tasks", () => {
     const labels = { test: "overflow" };
     await using visited = await visit(`${stage.server.url}/#/tasks?label=test%3Doverflow`);
     const { page } = visited;
-    await page.getByText("There is no such task.").waitFor();
+    await page.getByText("No matching tasks.").waitFor();
     const started = await Promise.all(
       Array.from({ length: 60 }, () => stage.client.start({ kind: "echo", params: { count: 0 }, labels })),
     );
@@ -149,7 +149,7 @@ describe("the list of tasks", () => {
     await Promise.all(ids.slice(40).map((taskId) => stage.client.cancel({ taskId })));
     await eventually(async () => assert.deepEqual(await idsOf(page), ids.slice(0, 40).toReversed()));
     await Promise.all(ids.slice(0, 40).map((taskId) => stage.client.cancel({ taskId })));
-    await page.getByText("There is no such task.").waitFor();
+    await page.getByText("No matching tasks.").waitFor();
   });
 });
 

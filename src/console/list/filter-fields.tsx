@@ -5,7 +5,7 @@ import { knownKinds } from "../known-kinds.ts";
 import { NO_FILTER, parseLabel } from "../route.ts";
 import type { TaskFilter } from "../route.ts";
 
-/** What the list is narrowed down by. */
+/** The fields of the list filter. */
 export function FilterFields({ filter, onChange }: { filter: TaskFilter; onChange: (filter: TaskFilter) => void }) {
   const { statuses, kinds, labels } = filter;
   const toggle = (status: TaskStatus) => {
@@ -67,7 +67,7 @@ export function FilterFields({ filter, onChange }: { filter: TaskFilter; onChang
   );
 }
 
-/** A field whose text becomes a part of the filter when it is entered. */
+/** A field that adds its text to the filter. */
 function AddField({
   name,
   hint,
@@ -78,7 +78,7 @@ function AddField({
   name: string;
   hint?: string;
   options?: readonly string[];
-  /** null: the text is not one. */
+  /** Returns the new filter; null: the text is invalid. */
   read: (text: string) => TaskFilter | null;
   onAdd: (filter: TaskFilter) => void;
 }) {

@@ -7,12 +7,12 @@ import { HEARTBEAT_MS, streamed, taskCalls } from "../calls.ts";
 import { connection } from "../connection.ts";
 import type { TaskFilter } from "../route.ts";
 
-/** How long the server gathers what changes: faster is not seen, and costs. */
+/** How long the server collects changes. Faster updates would not be visible, and would cost more. */
 const INTERVAL_MS = 500;
 
 /**
- * Follows all tasks of some kinds and labels, as they stand, by one stream at a time, over lost connections: what was
- * told of while there was none comes after. The first frame comes at once. Throws what trying again does not mend.
+ * Follows the state of all tasks with the given kinds and labels, and reconnects after failures without missing a
+ * change. The first frame comes at once. @throws errors that a retry does not solve
  */
 export function followTasks(
   { kinds, labels }: Pick<TaskFilter, "kinds" | "labels">,

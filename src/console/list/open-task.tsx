@@ -3,7 +3,7 @@ import { TASK_ID_PREFIX_CHARS_MIN } from "../../domain/limits.ts";
 import { navigate } from "../navigation.ts";
 import { isTaskId, isTaskIdPrefix } from "../route.ts";
 
-/** A field that opens a task by its id, or by how its id begins. */
+/** A field that opens a task by its id or a prefix of its id. */
 export function OpenTask() {
   const id = useId();
   const [text, setText] = useState("");
@@ -23,7 +23,7 @@ export function OpenTask() {
       <input
         id={id}
         value={text}
-        placeholder={`its first ${TASK_ID_PREFIX_CHARS_MIN} characters or more`}
+        placeholder={`first ${TASK_ID_PREFIX_CHARS_MIN} characters or more`}
         aria-invalid={isWrong}
         aria-describedby={isWrong ? `${id}-wrong` : undefined}
         autocomplete="off"
@@ -34,7 +34,7 @@ export function OpenTask() {
       </button>
       {isWrong && (
         <span id={`${id}-wrong`} class="violation" role="alert">
-          must be the first {TASK_ID_PREFIX_CHARS_MIN} characters of a task id, or more
+          must be at least the first {TASK_ID_PREFIX_CHARS_MIN} characters of a task id
         </span>
       )}
     </form>

@@ -12,21 +12,21 @@ import { followTasks } from "./follow-tasks.ts";
 import { mergeRows } from "./task-rows.ts";
 import type { TaskRow } from "./task-rows.ts";
 
-/** How many tasks a page has. */
+/** Tasks per page. */
 const PAGE_TASKS = 50;
 
-/** One page of the tasks that a filter takes, kept up to date by one stream until it is closed. */
+/** One page of a filtered list, updated from one stream until it is closed. */
 export class TaskList implements Disposable {
   /** null: not read yet. */
   readonly rows = signal<readonly TaskRow[] | null>(null);
   readonly hasOlder = signal(false);
-  /** What has ended it; null: it goes on. */
+  /** Why the list stopped updating; null: it is being updated. */
   readonly error = signal<SpoolRpcError | null>(null);
   readonly #filter: TaskFilter;
   readonly #pageToken: string;
   readonly #closed = new AbortController();
 
-  /** @param pageToken empty: the newest tasks, to which those that start are added */
+  /** @param pageToken empty: the newest tasks; tasks that start later are added */
   constructor(filter: TaskFilter, pageToken: string) {
     this.#filter = filter;
     this.#pageToken = pageToken;
@@ -40,7 +40,7 @@ export class TaskList implements Disposable {
     connection.value = "idle";
   }
 
-  /** The token of the next page, of the list as it stands now: what is on this page now is not on that one. */
+  /** Returns a current token for the next page, so that the pages do not overlap. */
   async olderToken(): Promise<string> {
     const { signal } = this.#closed;
     const { nextPageToken } = await answered(this.#read(signal), signal);
@@ -53,11 +53,11 @@ export class TaskList implements Disposable {
       let isFirst = true;
       for await (const frame of followTasks(this.#filter, signal)) {
         const told = frame.tasks.flatMap(({ task, progress }) => (task ? [toRow(task, progress)] : []));
-        // The stream stands before the list is read: what happens in between is in one of them at least.
+        // The stream opens before the list is read, so that no change in between is missed.
         if (isFirst) await this.#refresh(signal);
         isFirst = false;
         this.#take(told);
-        // What left the page was not replaced by what follows on the next one.
+        // Tasks that left the page are not replaced from the next page, so the page is read again.
         if (this.hasOlder.value && this.rows.value!.length < PAGE_TASKS / 2) await this.#refresh(signal);
       }
     });

@@ -1,10 +1,10 @@
 import type { ProgressEvent, Task } from "../../client/types.ts";
 import type { TaskFilter } from "../route.ts";
 
-/** How far a task has come, as its latest progress says. */
+/** The latest progress of a task. */
 export type LatestProgress = Pick<ProgressEvent, "phase" | "current" | "total">;
 
-/** A task in a list. */
+/** A row of a task list. */
 export interface TaskRow {
   readonly task: Task;
   /** The recent progress of a running task, if it has any. */
@@ -12,11 +12,11 @@ export interface TaskRow {
 }
 
 /**
- * The rows of one page of a list, newest first, with what has changed put in. What is told of a task may come late: the
- * one with the higher last seq is the newer.
+ * Merges changes into the rows of one page, newest first. Changes may arrive late: the one with the higher last seq
+ * wins.
  *
- * @param isNewest whether the page is the first one, which tasks that are new belong to
- * @param max of rows: the oldest ones past it fall off, and `hasOverflow` says so
+ * @param isNewest whether this is the first page, to which new tasks are added
+ * @param max the maximum number of rows; older rows are dropped, and `hasOverflow` is true
  */
 export function mergeRows(
   rows: readonly TaskRow[],

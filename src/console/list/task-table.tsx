@@ -8,7 +8,9 @@ import { TimeText } from "../parts/time-text.tsx";
 import { formatRoute } from "../route.ts";
 import type { TaskRow } from "./task-rows.ts";
 
-/** Tasks, a row each. The roles are said because a table that is laid out otherwise, as on a narrow page, loses them. */
+/**
+ * A table of tasks. It sets the roles explicitly, because tables lose them under another layout, as on a narrow page.
+ */
 export function TaskTable({ rows }: { rows: readonly TaskRow[] }) {
   return (
     <table class="tasks" role="table" aria-label="Tasks">
@@ -46,7 +48,7 @@ function Row({ row: { task, progress } }: { row: TaskRow }) {
       </td>
       <td role="cell" class="task-progress">
         {progress && <ProgressBar {...progress} />}
-        {task.awaitsWorker && <span class="quiet">nobody runs its kind</span>}
+        {task.awaitsWorker && <span class="quiet">no server or worker runs this kind</span>}
         {task.attempt > 1 && !isTerminal(status) && <span class="quiet">attempt {task.attempt}</span>}
       </td>
       <td role="cell">

@@ -12,7 +12,7 @@ import { OpenTask } from "./open-task.tsx";
 import { TaskList } from "./task-list.ts";
 import { TaskTable } from "./task-table.tsx";
 
-/** The tasks that a filter takes, a page of them, as they change. */
+/** One page of a filtered task list, with live updates. */
 export function TasksPage({ filter, pageToken }: { filter: TaskFilter; pageToken: string }) {
   const list = useOpened(() => new TaskList(filter, pageToken), JSON.stringify([filter, pageToken]));
   useEffect(() => void readKnownKinds(), []);
@@ -31,9 +31,9 @@ export function TasksPage({ filter, pageToken }: { filter: TaskFilter; pageToken
         onChange={(changed) => navigate({ page: "tasks", filter: changed, pageToken: "" })}
       />
       <OpenTask />
-      {list.error.value && <Problem title="The tasks cannot be shown" error={list.error.value} />}
-      {rows === null && !list.error.value && <p class="quiet">Reading the tasks…</p>}
-      {rows?.length === 0 && <p class="quiet empty">There is no such task.</p>}
+      {list.error.value && <Problem title="Failed to load the tasks" error={list.error.value} />}
+      {rows === null && !list.error.value && <p class="quiet">Loading tasks…</p>}
+      {rows?.length === 0 && <p class="quiet empty">No matching tasks.</p>}
       {rows !== null && rows.length > 0 && <TaskTable rows={rows} />}
       <nav class="pages" aria-label="Pages">
         {pageToken !== "" && (

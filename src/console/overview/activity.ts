@@ -10,25 +10,25 @@ import { answeredAtLast, taskCalls, workerCalls } from "../calls.ts";
 import { connection } from "../connection.ts";
 import { whileVisible } from "../visibility.ts";
 
-/** What has happened is asked for so often. */
+/** The polling interval. */
 const REFRESH_MS = 5_000;
 
 /** Recent activity. */
 export interface Activity {
-  /** When each step begins, in seconds of the epoch. */
+  /** The start of each step, in seconds since the epoch. */
   readonly times: readonly number[];
-  /** A second, over the step. */
+  /** Tasks per second, averaged over the step. */
   readonly started: readonly number[];
   readonly succeeded: readonly number[];
   readonly failed: readonly number[];
   readonly cancelled: readonly number[];
-  /** At the step's end. */
+  /** Running tasks at the end of the step. */
   readonly running: readonly number[];
   readonly kinds: readonly KindActivity[];
   readonly sessions: readonly Session[];
 }
 
-/** What has happened within a window of time, asked for again and again until it is closed. No stream is held. */
+/** Polls the activity within a time window until it is closed. Opens no stream. */
 export class ActivityPoll implements Disposable {
   /** null: not read yet. */
   readonly activity = signal<Activity | null>(null);
@@ -67,7 +67,7 @@ export class ActivityPoll implements Disposable {
 }
 
 function toSteps({ steps, stepMs }: Omit<ActivityAnswer, "kinds">): Omit<Activity, "kinds" | "sessions"> {
-  const whole = steps.slice(0, -1); // The last step is not over: its counts are still too small.
+  const whole = steps.slice(0, -1); // The last step is not over, so its counts are too low.
   const rate = (of: (step: (typeof steps)[number]) => number) => whole.map((step) => of(step) / (stepMs / 1_000));
   return {
     times: whole.map(({ start }) => start.getTime() / 1_000),

@@ -2,9 +2,9 @@ import type { KindActivity } from "../../domain/activity.ts";
 import { formatCount, formatDuration } from "../format.ts";
 import { formatRoute, NO_FILTER } from "../route.ts";
 
-/** How each kind has fared, and how long its tasks took, on one scale. */
+/** A table of the counts and task durations of each kind, on one scale. */
 export function KindsTable({ kinds }: { kinds: readonly KindActivity[] }) {
-  if (kinds.length === 0) return <p class="quiet">No task has run.</p>;
+  if (kinds.length === 0) return <p class="quiet">No tasks ran in this period.</p>;
   const longestMs = Math.max(1, ...kinds.map(({ durations }) => durations?.p95Ms ?? 0));
   return (
     <div class="table-scroll" role="group" aria-label="Kinds" tabIndex={0}>
@@ -53,7 +53,7 @@ export function KindsTable({ kinds }: { kinds: readonly KindActivity[] }) {
   );
 }
 
-/** On a scale of logarithms: one kind takes milliseconds and another hours. */
+/** Returns a width on a logarithmic scale, because kinds take from milliseconds to hours. */
 function share(ms: number, longestMs: number): number {
   return Math.max(1, (Math.log1p(ms) / Math.log1p(longestMs)) * 100);
 }

@@ -11,7 +11,7 @@ import { SessionsTable } from "./sessions-table.tsx";
 
 const MINUTE_MS = 60_000;
 
-/** How far back to look, by name. */
+/** The time windows, by name. */
 const WINDOWS = {
   "15 minutes": 15 * MINUTE_MS,
   "1 hour": 60 * MINUTE_MS,
@@ -39,8 +39,8 @@ export function OverviewPage() {
           </select>
         </label>
       </div>
-      {poll.error.value && <Problem title="The overview cannot be shown" error={poll.error.value} />}
-      {activity === null && !poll.error.value && <p class="quiet">Reading what has happened…</p>}
+      {poll.error.value && <Problem title="Failed to load the overview" error={poll.error.value} />}
+      {activity === null && !poll.error.value && <p class="quiet">Loading activity…</p>}
       {activity && <Figures activity={activity} />}
     </>
   );
@@ -62,7 +62,7 @@ function Figures({ activity }: { activity: Activity }) {
       </dl>
       <div class="plots">
         <Plot
-          title="Started and ended, a second"
+          title="Started and ended per second"
           times={times}
           lines={[
             { name: "started", color: "--running", values: activity.started },
@@ -72,7 +72,7 @@ function Figures({ activity }: { activity: Activity }) {
           ]}
         />
         <Plot
-          title="Running at once"
+          title="Running"
           times={times}
           lines={[{ name: "running", color: "--running", values: activity.running }]}
         />

@@ -8,12 +8,12 @@ const HEIGHT_PX = 190;
 /** A line of a plot. */
 export interface Line {
   readonly name: string;
-  /** The custom property of the style that has its colour. */
+  /** The CSS custom property with its color. */
   readonly color: `--${string}`;
   readonly values: readonly number[];
 }
 
-/** Lines over time. For those who do not see it, the table beside it has the figures. */
+/** A line plot over time. For screen readers, the table beside it has the numbers. */
 export function Plot({ title, times, lines }: { title: string; times: readonly number[]; lines: readonly Line[] }) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -31,7 +31,7 @@ export function Plot({ title, times, lines }: { title: string; times: readonly n
       observer.disconnect();
       made.destroy();
     };
-    // Its colours are drawn, so another scheme is another plot.
+    // The colors are drawn on a canvas, so a new color scheme needs a new plot.
   }, [scheme]);
   useLayoutEffect(() => plot.current!.setData(data), [times]);
   return (

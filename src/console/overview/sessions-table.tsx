@@ -2,7 +2,7 @@ import type { Session } from "../../client/types.ts";
 import { formatCount } from "../format.ts";
 import { TimeText } from "../parts/time-text.tsx";
 
-/** The processes that run the tasks. */
+/** A table of the servers and workers. */
 export function SessionsTable({ sessions }: { sessions: readonly Session[] }) {
   return (
     <div class="table-scroll" role="group" aria-label="Servers and workers" tabIndex={0}>

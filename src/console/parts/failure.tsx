@@ -1,7 +1,7 @@
 import type { TaskFailure } from "../../domain/event.ts";
 import { JsonView } from "./json-view.tsx";
 
-/** Why a task or an attempt did not succeed. */
+/** The error of a task or an attempt. */
 export function Failure({ error }: { error: TaskFailure }) {
   return (
     <div class="failure">

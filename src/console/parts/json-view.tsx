@@ -2,12 +2,12 @@ import { useState } from "preact/hooks";
 import type { JsonObject, JsonValue } from "../../domain/json.ts";
 import { formatCount } from "../format.ts";
 
-/** How many members are shown at once. */
+/** How many members are shown at first, and added per click. */
 const MEMBERS_MAX = 100;
-/** How much of a string is shown at first. */
+/** How many characters of a string are shown at first. */
 const STRING_CHARS_MAX = 2_000;
 
-/** A JSON value as a tree whose branches open and close; what is closed is not made. */
+/** A JSON value as a tree. Closed branches are not rendered. */
 export function JsonView({ value, open = 1 }: { value: JsonValue; open?: number }) {
   return (
     <div class="json">

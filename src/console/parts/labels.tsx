@@ -1,6 +1,6 @@
 import { formatRoute, NO_FILTER } from "../route.ts";
 
-/** A task's labels, each a way to the tasks that carry it too. */
+/** The labels of a task, each as a link to the tasks with the same label. */
 export function Labels({ labels }: { labels: Readonly<Record<string, string>> }) {
   const entries = Object.entries(labels);
   if (entries.length === 0) return null;

@@ -1,9 +1,9 @@
 import { useEffect, useRef } from "preact/hooks";
 
-/** Where the page was when it was last titled: the first title of a visit leaves the focus where it is. */
+/** Whether a title was rendered before. The first title of a visit does not take the focus. */
 let hasBeenTitled = false;
 
-/** The heading of what is shown. It takes the focus when the page changes, so that it is read out. */
+/** The heading of a page. It takes the focus when the page changes, so that screen readers read it. */
 export function PageTitle({ title }: { title: string }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {

@@ -1,6 +1,6 @@
 import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 
-/** What went wrong, read out when it comes up. */
+/** An error message that screen readers read when it appears. */
 export function Problem({ title, error }: { title: string; error: SpoolRpcError }) {
   return (
     <div class="problem" role="alert">

@@ -1,7 +1,7 @@
 import { formatCount } from "../format.ts";
 import type { LatestProgress } from "../list/task-rows.ts";
 
-/** How far a phase has come: a bar, and the same in figures. */
+/** The progress of a phase, as a bar and in numbers. */
 export function ProgressBar({ phase, current, total }: LatestProgress) {
   const isKnown = total > 0;
   const figures = isKnown ? `${formatCount(current)} / ${formatCount(total)}` : formatCount(current);

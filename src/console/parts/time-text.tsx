@@ -1,6 +1,6 @@
 import { formatFullTime, formatTime } from "../format.ts";
 
-/** A moment: the time of day, and on a closer look the day and the zone. */
+/** The time of day, with the full date and time zone as a tooltip. */
 export function TimeText({ time }: { time: Date }) {
   return (
     <time dateTime={time.toISOString()} title={formatFullTime(time)}>

@@ -1,8 +1,8 @@
 import { useEffect, useRef } from "preact/hooks";
 
 /**
- * Opens something for as long as the component is there and `key` stays the same; the key stands for all that `open`
- * depends on. What was open before is closed first, so that there are never two.
+ * Opens a resource and closes it when the component unmounts or `key` changes. `key` must represent everything that
+ * `open` depends on. The previous resource is closed first, so two are never open.
  */
 export function useOpened<Opened extends Disposable>(open: () => Opened, key: string): Opened {
   const held = useRef<{ key: string; opened: Opened } | null>(null);

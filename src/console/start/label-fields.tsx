@@ -1,6 +1,6 @@
 import type { StartFields } from "./start-request.ts";
 
-/** Rows of key and value. */
+/** Rows of label keys and values. */
 export function LabelFields({
   labels,
   problems = [],

@@ -10,7 +10,7 @@ import { paramsProblem, readFields, TIME_UNITS } from "./start-request.ts";
 import type { StartFields } from "./start-request.ts";
 import { sortViolations } from "./violations.ts";
 
-/** What is typed into a start, checked by the server, with what it refuses beside the field that it is about. */
+/** The form that starts a task. Shows each violation that the server reports beside its field. */
 export function StartForm({ initial }: { initial: StartFields }) {
   const [fields, setFields] = useState(initial);
   const [violations, setViolations] = useState<ReturnType<typeof sortViolations>>({});
@@ -79,7 +79,7 @@ export function StartForm({ initial }: { initial: StartFields }) {
       <LabelFields labels={fields.labels} problems={violations.labels} onChange={(labels) => set({ labels })} />
       <Field
         name="Request id"
-        hint="Makes the start safe to repeat. Empty: one is made."
+        hint="Makes the start safe to repeat. Empty: a random id."
         problems={violations.request_id}
       >
         {(ids) => (
@@ -92,7 +92,7 @@ export function StartForm({ initial }: { initial: StartFields }) {
         )}
       </Field>
       <div class="field-row">
-        <Field name="Timeout of an attempt" hint="Empty: without end." problems={violations.timeout}>
+        <Field name="Timeout of an attempt" hint="Empty: no limit." problems={violations.timeout}>
           {(ids) => (
             <span class="joined">
               <input
@@ -113,7 +113,7 @@ export function StartForm({ initial }: { initial: StartFields }) {
             </span>
           )}
         </Field>
-        <Field name="Attempts" hint="Empty: as the kind says." problems={violations.max_attempts}>
+        <Field name="Attempts" hint="Empty: set by the kind." problems={violations.max_attempts}>
           {(ids) => (
             <input
               {...ids}
@@ -134,12 +134,15 @@ export function StartForm({ initial }: { initial: StartFields }) {
   );
 }
 
-/** A request id for what is asked for, the same as long as that stays the same: a second try starts no second task. */
+/**
+ * Returns a function that creates a request id for a request. The id stays the same while the request does, so a retry
+ * starts no second task.
+ */
 function useRequestId(): (content: string) => string {
   const last = useRef({ content: "", requestId: "" });
   return (content) => {
     if (content !== last.current.content) {
-      // Where the page is not served as secure, there is no randomUUID.
+      // Pages without a secure context have no randomUUID.
       const bytes = crypto.getRandomValues(new Uint8Array(16));
       last.current = {
         content,

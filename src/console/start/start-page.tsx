@@ -10,7 +10,7 @@ import { StartForm } from "./start-form.tsx";
 import { EMPTY_FIELDS } from "./start-request.ts";
 import type { StartFields } from "./start-request.ts";
 
-/** Starts a task, or one like another again. */
+/** The page that starts a task, or starts a task again. */
 export function StartPage({ from }: { from: string | null }) {
   const [fields, setFields] = useState<StartFields | null>(from === null ? EMPTY_FIELDS : null);
   const [error, setError] = useState<SpoolRpcError | null>(null);
@@ -31,13 +31,13 @@ export function StartPage({ from }: { from: string | null }) {
   return (
     <>
       <PageTitle title={from === null ? "Start a task" : "Start again"} />
-      {error && <Problem title="The task cannot be read" error={error} />}
+      {error && <Problem title="Failed to load the task" error={error} />}
       {fields && <StartForm key={from} initial={fields} />}
     </>
   );
 }
 
-/** Everything but the request id, which would only find the task that there is. */
+/** Returns the form fields for a task, without the request id, which would return the existing task. */
 function fieldsOf(task: Task): StartFields {
   return {
     ...EMPTY_FIELDS,

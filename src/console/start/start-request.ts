@@ -4,10 +4,10 @@ import type { Violation } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { StartTaskRequestSchema } from "../../gen/spool/v1/task_service_pb.ts";
 
-/** The units that a timeout is given in, in ms. */
+/** The units of a timeout, in ms. */
 export const TIME_UNITS = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000 } as const;
 
-/** What the fields hold, as it was typed. */
+/** The fields of the form, as typed. */
 export interface StartFields {
   readonly kind: string;
   readonly params: string;
@@ -29,8 +29,8 @@ export const EMPTY_FIELDS: StartFields = {
 };
 
 /**
- * What the fields ask for, or what is wrong with them: only what could not be sent as it was meant. All else is the
- * server's to check and to name.
+ * Parses the fields into a request, or returns the violations. Checks only what could not be sent exactly. The server
+ * validates the rest.
  */
 export function readFields(
   fields: StartFields,
@@ -54,7 +54,7 @@ export function readFields(
   return { request, violations: null };
 }
 
-/** What keeps a text from being params; null: nothing. */
+/** Returns why a text is not valid params; null: it is valid. */
 export function paramsProblem(text: string): string | null {
   const violations: Violation[] = [];
   readParams(text, violations);
@@ -73,11 +73,12 @@ function readParams(text: string, violations: Violation[]): JsonObject {
   return {};
 }
 
-/** Refuses what JSON may say and the wire cannot carry as it is. */
+/** Rejects values that are valid JSON but cannot be sent exactly. */
 function requireExact(key: string, value: unknown): unknown {
   const isText = key.isWellFormed() && (typeof value !== "string" || value.isWellFormed());
   if (!isText) throw new RangeError("must not hold an unpaired surrogate");
-  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("must not hold a number past 1.8e308");
+  if (typeof value === "number" && !Number.isFinite(value))
+    throw new RangeError("must not hold a number above 1.8e308");
   return value;
 }
 
@@ -85,7 +86,7 @@ function readLabels(labels: StartFields["labels"], violations: Violation[]): Rec
   const filled = labels.filter(({ key, value }) => key !== "" || value !== "");
   const keys = filled.map(({ key }) => key);
   const twice = keys.find((key, index) => keys.indexOf(key) !== index);
-  if (twice !== undefined) violations.push({ field: "labels", description: `must not have ${twice} twice` });
+  if (twice !== undefined) violations.push({ field: "labels", description: `must not have ${twice} more than once` });
   return Object.fromEntries(filled.map(({ key, value }) => [key, value]));
 }
 

@@ -1,11 +1,13 @@
 import type { Violation } from "../../domain/errors.ts";
 
-/** The fields of the form, by the names that the service has for them. */
+/** The fields of the form, by proto name. */
 export const START_FIELDS = ["kind", "params", "labels", "request_id", "timeout", "max_attempts"] as const;
 
 export type StartField = (typeof START_FIELDS)[number];
 
-/** What is wrong, by the field that it is shown at: `params.count` at params. `other`: what the form has no field for. */
+/**
+ * Groups violations by form field: `params.count` belongs to params. `other`: violations without a field in the form.
+ */
 export function sortViolations(
   violations: readonly Violation[],
 ): Partial<Record<StartField | "other", readonly string[]>> {

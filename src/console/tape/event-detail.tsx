@@ -5,7 +5,7 @@ import { JsonView } from "../parts/json-view.tsx";
 import { TimeText } from "../parts/time-text.tsx";
 import { formatRoute } from "../route.ts";
 
-/** An event in full. */
+/** All details of an event. */
 export function EventDetail({ taskId, event, onClose }: { taskId: string; event: SpoolEvent; onClose: () => void }) {
   const seq = Number(event.seq);
   return (
@@ -14,7 +14,7 @@ export function EventDetail({ taskId, event, onClose }: { taskId: string; event:
         <h3 id="event-title">
           Event {formatCount(seq)} <span class="quiet">{event.type}</span>
         </h3>
-        <a href={formatRoute({ page: "task", taskId, seq })}>Link to it</a>
+        <a href={formatRoute({ page: "task", taskId, seq })}>Link to this event</a>
         <button type="button" onClick={onClose}>
           Close
         </button>
@@ -34,7 +34,7 @@ function Body({ event }: { event: SpoolEvent }) {
     case "started":
       return (
         <p>
-          Attempt {event.attempt} of kind {event.kind} began.
+          Attempt {event.attempt} of kind {event.kind} started.
         </p>
       );
     case "progress":
@@ -68,7 +68,7 @@ function Body({ event }: { event: SpoolEvent }) {
         <>
           <Failure error={event.error} />
           <p>
-            The next attempt is not made before <TimeText time={event.nextAttemptAt} />.
+            The next attempt starts no earlier than <TimeText time={event.nextAttemptAt} />.
           </p>
         </>
       );
@@ -81,6 +81,6 @@ function Body({ event }: { event: SpoolEvent }) {
         </>
       );
     case "unknown":
-      return <p>This page does not know events of this type.</p>;
+      return <p>Unknown event type.</p>;
   }
 }

@@ -2,7 +2,7 @@ import type { SpoolEvent } from "../../client/types.ts";
 import { LOG_LEVELS } from "../../domain/event.ts";
 import type { LogLevel } from "../../domain/event.ts";
 
-/** Which events of a tape are shown, by what they are; each with its name. */
+/** The filters by event type, with their names. */
 export const EVENT_SORTS = {
   all: "All events",
   logs: "Logs",
@@ -18,7 +18,7 @@ export type EventSort = keyof typeof EVENT_SORTS;
 
 export interface EventFilter {
   readonly sort: EventSort;
-  /** What the event's own text holds, in whatever case; empty: anything. */
+  /** Text that the event must contain, in any case; empty: any. */
   readonly text: string;
 }
 

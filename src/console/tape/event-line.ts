@@ -1,16 +1,16 @@
 import type { SpoolEvent } from "../../client/types.ts";
 import { formatCount, formatTime } from "../format.ts";
 
-/** A line longer than this is seen whole in the event's details only. */
+/** Longer lines are truncated in the list. The event's details show all of it. */
 const LINE_CHARS_MAX = 300;
 
-/** How an event stands in a list. */
+/** An event as a row of a list. */
 export interface EventLine {
   readonly seq: number;
   readonly time: Date;
-  /** What it looks like. */
+  /** The style of the row. */
   readonly tone: "plain" | "quiet" | "good" | "warn" | "bad";
-  /** What sort of event it is, in a word. */
+  /** The type of the event, in one word. */
   readonly label: string;
   readonly text: string;
 }
@@ -34,7 +34,7 @@ export function eventLine(event: SpoolEvent): EventLine {
     case "partial":
       return { ...head, tone: "plain", label: "partial", text: cut(`${event.kind} ${JSON.stringify(event.payload)}`) };
     case "cancel_requested":
-      return { ...head, tone: "warn", label: "cancel", text: cut(event.reason || "asked for, without a reason") };
+      return { ...head, tone: "warn", label: "cancel", text: cut(event.reason || "requested without a reason") };
     case "retrying": {
       const text = `${event.error.reason}: ${event.error.message}; next at ${formatTime(event.nextAttemptAt)}`;
       return { ...head, tone: "warn", label: "retrying", text: cut(text) };
@@ -46,7 +46,7 @@ export function eventLine(event: SpoolEvent): EventLine {
       return { ...head, tone: STATUS_TONES[event.status], label: "final", text: cut(event.status + outcome) };
     }
     case "unknown":
-      return { ...head, tone: "quiet", label: "unknown", text: "of a type that this page does not know" };
+      return { ...head, tone: "quiet", label: "unknown", text: "unknown event type" };
   }
 }
 

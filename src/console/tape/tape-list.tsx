@@ -13,11 +13,11 @@ interface Props {
   /** Keeps the last row in view until the user scrolls up. */
   isFollowing: boolean;
   onLeaveEnd: () => void;
-  /** Counts up when the selected event is to be brought into the middle. */
+  /** Incremented when the selected event must scroll to the middle. */
   jumps: number;
 }
 
-/** A list of any number of events, of which only those in view are in the document. */
+/** A list of any number of events. Only the visible rows are in the document. */
 export function TapeList({ rows, selected, onSelect, isFollowing, onLeaveEnd, jumps }: Props) {
   const list = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ scrollPx: 0, viewPx: 0 });
@@ -46,7 +46,7 @@ export function TapeList({ rows, selected, onSelect, isFollowing, onLeaveEnd, ju
   useLayoutEffect(() => {
     if (selected === null || rows.count === 0 || view.viewPx === 0) return;
     scrollTo(scrollToMiddle(rows.indexOf(selected), rows.count, view.viewPx));
-    // Not when the rows change: only when the user asks, and when the first rows are there.
+    // Not when the rows change: only on request, and when the first rows arrive.
   }, [jumps, rows.count > 0, view.viewPx > 0]);
 
   const move = (index: number) => {

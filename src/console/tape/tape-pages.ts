@@ -3,7 +3,7 @@ import type { SpoolEvent } from "../../client/types.ts";
 
 /** How many events a block has: seqs 1 to 200, 201 to 400, … */
 export const BLOCK_EVENTS = 200;
-/** How many answers are kept. The server bounds each to 1 MiB of bodies, so this bounds the memory. */
+/** How many answers are cached. The server limits each to 1 MiB of bodies, so this limits the memory. */
 const ANSWERS_MAX = 48;
 /** How many blocks are read at once. */
 const READS_MAX = 2;
@@ -11,25 +11,25 @@ const READS_MAX = 2;
 const RETRY_MS = 1_000;
 
 interface Block {
-  /** By its place in the block; sparse where it was not read yet. */
+  /** Indexed by position in the block; sparse where events were not read yet. */
   readonly events: (SpoolEvent | undefined)[];
   answers: number;
 }
 
-/** Reads events from a seq on, in order: as many as the server gives at once, at most `limit`. */
+/** Reads events from a seq in order: as many as one answer has, at most `limit`. */
 export type ReadEvents = (fromSeq: number, limit: number, signal: AbortSignal) => Promise<readonly SpoolEvent[]>;
 
 /** The visible ranges of a tape: read as they come into view, and dropped from memory some time after. */
 export class TapePages implements Disposable {
   readonly #read: ReadEvents;
   readonly #onRead: () => void;
-  /** By number from 0; those that were wanted last come last. */
+  /** By number from 0, ordered by last use. */
   readonly #blocks = new Map<number, Block>();
   readonly #reads = new Map<number, AbortController>();
   #wanted: readonly number[] = [];
   #lastSeq = 0;
 
-  /** @param onRead something that was wanted is there now */
+  /** @param onRead called when visible events were read */
   constructor(read: ReadEvents, onRead: () => void) {
     this.#read = read;
     this.#onRead = onRead;
@@ -44,7 +44,7 @@ export class TapePages implements Disposable {
     return this.#blocks.get(blockOf(seq))?.events[placeOf(seq)];
   }
 
-  /** Takes events that have come otherwise, in order. */
+  /** Adds events from another source, in order. */
   put(events: readonly SpoolEvent[]): void {
     let number = -1;
     for (const event of events) {
@@ -52,7 +52,7 @@ export class TapePages implements Disposable {
       const isNewAnswer = blockOf(seq) !== number;
       number = blockOf(seq);
       const block = this.#blocks.get(number) ?? { events: [], answers: 0 };
-      // Of a tape that grows event by event a block would else count as many answers as it has events.
+      // Otherwise, on a tape that grows event by event, a block would count as many answers as events.
       if (isNewAnswer && block.answers === 0) block.answers = 1;
       block.events[placeOf(seq)] = event;
       this.#blocks.set(number, block);
@@ -60,7 +60,7 @@ export class TapePages implements Disposable {
     this.#evict();
   }
 
-  /** Sets which seqs of the tape are visible, and reads those that are missing. */
+  /** Sets the visible seqs of the tape, and reads missing ones. */
   want(firstSeq: number, finalSeq: number, lastSeq: number): void {
     this.#lastSeq = lastSeq;
     const [first, last] = [blockOf(Math.max(1, firstSeq)), blockOf(Math.min(finalSeq, lastSeq))];
@@ -89,7 +89,7 @@ export class TapePages implements Disposable {
     }
   }
 
-  /** One answer of a block; the next is asked for by #readMore. */
+  /** Reads one answer of a block. #readMore requests the next. */
   async #readBlock(number: number, fromSeq: number, over: AbortController): Promise<void> {
     const limit = (number + 1) * BLOCK_EVENTS - fromSeq + 1;
     const events = await this.#read(fromSeq, limit, over.signal).catch(() => []);
@@ -101,7 +101,7 @@ export class TapePages implements Disposable {
     this.#onRead();
   }
 
-  /** The first seq of a block that is on the tape and not here; null: none. */
+  /** Returns the first missing seq of a block, up to the end of the tape; null: none. */
   #missingFrom(number: number): number | null {
     const first = number * BLOCK_EVENTS + 1;
     const length = Math.min(BLOCK_EVENTS, this.#lastSeq - first + 1);

@@ -3,20 +3,20 @@ import type { EventLine } from "./event-line.ts";
 import type { TapeSearch } from "./tape-search.ts";
 import type { Tape } from "./tape.ts";
 
-/** What a list of events shows, row by row from 0. */
+/** The rows of a list of events, from 0. */
 export interface TapeRows {
   readonly count: number;
   seqOf(index: number): number;
-  /** The row of an event, or of the first one after it. */
+  /** Returns the row of an event, or of the first event after it. */
   indexOf(seq: number): number;
-  /** null: it is not there yet. */
+  /** Returns a row; null: not read yet. */
   lineOf(index: number): EventLine | null;
-  /** Sets which rows are visible, the end exclusive. */
+  /** Sets the visible rows; `end` is exclusive. */
   want(first: number, end: number): void;
 }
 
 export function wholeTape({ pages, lastSeq: { value: lastSeq }, revision }: Tape): TapeRows {
-  void revision.value; // The component that shows these rows renders again when more of them have been read.
+  void revision.value; // Makes the component render again when more rows were read.
   return {
     count: lastSeq,
     seqOf: (index) => index + 1,

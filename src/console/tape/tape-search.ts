@@ -6,13 +6,13 @@ import { matchesFilter } from "./event-filter.ts";
 import type { EventFilter } from "./event-filter.ts";
 import type { ReadEvents } from "./tape-pages.ts";
 
-/** How many matches are kept: one more ends the search, until it is told to go on from there. */
+/** Maximum matches. The search stops at the next one, until it is told to continue. */
 export const MATCHES_MAX = 5_000;
 const PAGE_EVENTS = 1_000;
-/** What could not be read is asked for again after so long. */
+/** Delay before a failed read is retried. */
 const RETRY_MS = 1_000;
 
-/** The events of a tape that a filter takes, found by reading it from its beginning, page by page. */
+/** Searches a tape for events that match a filter, from its start, page by page. */
 export class TapeSearch implements Disposable {
   readonly matches = signal<readonly EventLine[]>([]);
   /** The last seq that was searched. */
@@ -33,13 +33,13 @@ export class TapeSearch implements Disposable {
     this.#closed.abort();
   }
 
-  /** Searches to the end of a tape that has so many events now. */
+  /** Searches up to the given last seq of the tape. */
   searchTo(lastSeq: number): void {
     this.#lastSeq = lastSeq;
     if (!this.#isReading) void this.#search();
   }
 
-  /** Forgets what was found, and finds what comes after. */
+  /** Drops the matches and continues with the following events. */
   goOn(): void {
     this.matches.value = [];
     this.isFull.value = false;

@@ -9,7 +9,7 @@ import { foundEvents, wholeTape } from "./tape-rows.ts";
 import { MATCHES_MAX, TapeSearch } from "./tape-search.ts";
 import type { Tape } from "./tape.ts";
 
-/** The search waits for the next letter so long. */
+/** Delay between typing and the search, in ms. */
 const TYPING_MS = 250;
 
 /** A task's tape: its events, the filter, and the selected event. */
@@ -42,7 +42,7 @@ export function TapeSection({ tape, taskId, seq }: { tape: Tape; taskId: string;
           Follow the end
         </button>
       </header>
-      {tape.lastSeq.value === 0 && <p class="quiet">Nothing has been recorded yet.</p>}
+      {tape.lastSeq.value === 0 && <p class="quiet">No events yet.</p>}
       {search !== null && <SearchNote search={search} lastSeq={tape.lastSeq.value} />}
       <div class={event ? "tape-body with-detail" : "tape-body"}>
         <TapeList
@@ -59,7 +59,7 @@ export function TapeSection({ tape, taskId, seq }: { tape: Tape; taskId: string;
   );
 }
 
-/** The search for a filter, kept at the end of the tape; null where the filter takes everything. */
+/** Returns the search for a filter, which continues as the tape grows; null: the filter matches everything. */
 function useSearch(tape: Tape, filter: EventFilter): TapeSearch | null {
   const search = useMemo(() => (isWholeTape(filter) ? null : new TapeSearch(filter, tape.read)), [tape, filter]);
   useEffect(() => () => search?.[Symbol.dispose](), [search]);
@@ -68,7 +68,9 @@ function useSearch(tape: Tape, filter: EventFilter): TapeSearch | null {
   return search;
 }
 
-/** The event with a seq, once it is read. It stays while it is selected, even when the list scrolls. */
+/**
+ * Returns the event with a seq once it is read. It stays available while it is selected, even when the list scrolls.
+ */
 function useEvent(tape: Tape, seq: number | null): SpoolEvent | null {
   const [event, setEvent] = useState<SpoolEvent | null>(null);
   const lastSeq = tape.lastSeq.value;
@@ -110,7 +112,7 @@ function FilterFields({ filter, onChange }: { filter: EventFilter; onChange: (ch
         </select>
       </label>
       <label class="field">
-        <span>With the text</span>
+        <span>Contains text</span>
         <input type="search" defaultValue={filter.text} onInput={(event) => onText(event.currentTarget.value)} />
       </label>
     </>

@@ -1,17 +1,17 @@
 import type { SpoolEvent, TaskResult } from "../../client/types.ts";
 import type { TaskFailure } from "../../domain/event.ts";
 
-/** How many phases are kept, by when they began; code that makes a name of each item would make a million. */
+/** Maximum phases, in order of their start. Code that names a phase after each item would create a million. */
 export const PHASES_MAX = 100;
 const ATTEMPTS_KEPT_MAX = 100;
-/** The number of an attempt whose beginning was not read. */
+/** The number of an attempt whose start was not read. */
 export const BEGUN_BEFORE = 0;
 
-/** A phase of the work, within one attempt. */
+/** A phase within one attempt. */
 export interface Phase {
   readonly name: string;
   readonly attempt: number;
-  /** Of its first and last event. */
+  /** The time of its first event; `to`: of its last event. */
   readonly from: Date;
   to: Date;
   current: number;
@@ -21,17 +21,17 @@ export interface Phase {
 export interface Attempt {
   readonly number: number;
   readonly from: Date;
-  /** null: the task runs, or its end is not known yet. */
+  /** null: the attempt runs, or its end is not read yet. */
   to: Date | null;
-  /** Why it was not the last one. */
+  /** Why the attempt failed. */
   error: TaskFailure | null;
 }
 
-/** What a tape comes to, read event by event. */
+/** Summarizes a tape, event by event. */
 export class TapeSummary {
   readonly attempts: Attempt[] = [];
   readonly phases: Phase[] = [];
-  /** Whether there were more phases than are kept. */
+  /** Whether phases were left out. */
   hasMorePhases = false;
   outcome: Pick<TaskResult, "status" | "result" | "error"> | null = null;
   readonly #phases = new Map<string, Phase>();
@@ -62,7 +62,7 @@ export class TapeSummary {
   }
 
   #progress(name: string, current: number, total: number, time: Date): void {
-    // Where the tape is not summed up from its first event on, an attempt may have begun before.
+    // If the summary does not start with the first event, the attempt may have started before.
     if (this.attempts.length === 0) this.#beginAttempt(BEGUN_BEFORE, time);
     const attempt = this.attempts.at(-1)!.number;
     const key = `${attempt} ${name}`;

@@ -13,29 +13,32 @@ import { whileVisible } from "../visibility.ts";
 import { TapePages } from "./tape-pages.ts";
 import { TapeSummary } from "./tape-summary.ts";
 
-/** A tape is summed up from its beginning, or a longer one from so many events before its end. */
+/**
+ * A tape with at most this many events is summarized from its start. A longer one is summarized from this many events
+ * before its end.
+ */
 const SUMMED_UP_MAX = 200_000;
-/** The page is let be seen to after so long of reading. */
+/** After this time of processing, the page may render, in ms. */
 const BUSY_MS = 12;
 
 const COURSE: ReadonlySet<SpoolEvent["type"]> = new Set(["started", "cancel_requested", "retrying", "final"]);
 
-/** A task and its tape, followed by one stream at a time until it is closed. */
+/** A task and its tape, followed over one stream at a time until it is closed. */
 export class Tape implements Disposable {
   /** null: not read yet. */
   readonly task = signal<Task | null>(null);
   readonly lastSeq = signal(0);
-  /** The last seq that the summary has. */
+  /** The last seq in the summary. */
   readonly summedUpTo = signal(0);
-  /** Counts up when the summary has changed, or something of the pages has been read. */
+  /** Incremented when the summary changes or pages were read. */
   readonly revision = signal(0);
-  /** What has ended it; null: it goes on, or the tape has ended. */
+  /** Why following stopped; null: it continues, or the tape has ended. */
   readonly error = signal<SpoolRpcError | null>(null);
   readonly summary = new TapeSummary();
   readonly pages: TapePages;
   readonly #taskId: string;
   readonly #closed = new AbortController();
-  /** Events from here on are kept as they come: the end of the tape is in view. */
+  /** Events from this seq on are cached as they arrive, because the end of the tape is visible. */
   #liveFrom = 0;
 
   constructor(taskId: string) {
@@ -52,7 +55,7 @@ export class Tape implements Disposable {
     connection.value = "idle";
   }
 
-  /** The seq that the summary begins with; more than 1 for a tape that is too long. */
+  /** The first seq in the summary; more than 1 for a very long tape. */
   get summedUpFrom(): number {
     return Math.max(1, this.#liveFrom - SUMMED_UP_MAX);
   }
@@ -63,7 +66,7 @@ export class Tape implements Disposable {
     return events.map(fromEventMessage);
   };
 
-  /** Takes the task as another part of the page has read it. */
+  /** Updates the task after another part of the page has read it. */
   setTask(task: Task): void {
     const known = this.task.peek();
     if (known === null || task.lastSeq >= known.lastSeq) this.task.value = task;
@@ -78,7 +81,7 @@ export class Tape implements Disposable {
         this.summedUpTo.value = this.summedUpFrom - 1;
       }
       await this.#follow(signal);
-      connection.value = "idle"; // The tape has ended: there is nothing to be connected for.
+      connection.value = "idle"; // The tape has ended: no connection is needed.
     });
   }
 
@@ -101,7 +104,7 @@ export class Tape implements Disposable {
       this.#take(frame);
       const isCaughtUp = this.summedUpTo.value >= Number(frame.lastSeq);
       isStale ||= frame.status !== this.task.value!.status || frame.events.some(({ type }) => COURSE.has(type));
-      // Whether a live process runs its kind changes without an event.
+      // `awaitsWorker` changes without an event.
       isStale ||= frame.status === "pending" && frame.events.length === 0;
       if (isCaughtUp && isStale) {
         await this.#readTask(signal);

@@ -1,18 +1,18 @@
-/** The height of a row, in CSS pixels: with all rows of one height, the place of each is known. */
+/** The height of a row in CSS pixels. All rows have the same height, so their positions are known. */
 export const ROW_PX = 28;
-/** Browsers lay out nothing that is much higher. A longer list is scrolled by a longer step. */
+/** Browsers do not lay out much higher elements. A longer list scrolls in larger steps. */
 const HEIGHT_PX_MAX = 8_000_000;
-/** Rows above and below what is seen, so that scrolling shows no gap. */
+/** Extra rows above and below the visible ones, so that scrolling shows no gap. */
 const OVERSCAN = 8;
 
-/** Which rows of a long list are made, and where they stand. */
+/** The rendered rows of a long list, and their position. */
 export interface Window {
-  /** Of all that can be scrolled over. */
+  /** The height of the whole scrollable area. */
   readonly heightPx: number;
-  /** The first row that is made, and the one after the last, from 0. */
+  /** The first rendered row from 0, and the row after the last one. */
   readonly first: number;
   readonly end: number;
-  /** From the top of the scrolled height to the first row that is made. */
+  /** From the top of the scrollable area to the first rendered row. */
   readonly offsetPx: number;
 }
 
@@ -24,12 +24,12 @@ export function windowOf(count: number, { scrollPx, viewPx }: { scrollPx: number
   return { heightPx, first, end: Math.max(first, end), offsetPx: scrollPx - topPx + first * ROW_PX };
 }
 
-/** Where to scroll to so that a row is in the middle of the view, as far as the ends of the list allow. */
+/** Returns the scroll position that shows a row in the middle, as far as the ends of the list allow. */
 export function scrollToMiddle(index: number, count: number, viewPx: number): number {
   return clampScroll(index * ROW_PX - (viewPx - ROW_PX) / 2, count, viewPx);
 }
 
-/** Where to scroll to so that a row is seen: not at all, where it is. */
+/** Returns the scroll position that shows a row. Unchanged if the row is visible. */
 export function scrollIntoView(
   index: number,
   count: number,
@@ -47,7 +47,7 @@ function clampScroll(topPx: number, count: number, viewPx: number): number {
   return Math.min(Math.max(0, topPx), lastPx) / scaleOf(count, viewPx);
 }
 
-/** How many pixels of rows one pixel of scrolling passes. */
+/** Returns how many pixels of rows correspond to one pixel of scrolling. */
 function scaleOf(count: number, viewPx: number): number {
   const fullPx = count * ROW_PX;
   return fullPx <= HEIGHT_PX_MAX ? 1 : (fullPx - viewPx) / (HEIGHT_PX_MAX - viewPx);

@@ -6,7 +6,7 @@ import { CANCEL_REASON_CHARS_MAX } from "../../domain/limits.ts";
 import { answered, taskCalls } from "../calls.ts";
 import { Problem } from "../parts/problem.tsx";
 
-/** Asks for the reason of a cancel, and cancels. */
+/** The dialog that asks for a reason and cancels the task. */
 export function CancelDialog({
   task,
   onDone,
@@ -41,9 +41,11 @@ export function CancelDialog({
         }}
       >
         <h2 id="cancel-title">Cancel this task?</h2>
-        <p>{task.status === "running" ? "Its code is told, and has its grace to end." : "It ends at once."}</p>
+        <p>
+          {task.status === "running" ? "Its code is notified, and has a grace period to stop." : "It ends at once."}
+        </p>
         <label class="field">
-          <span>Reason, for the tape (may be left out)</span>
+          <span>Reason (optional, recorded on the tape)</span>
           <textarea
             rows={2}
             maxLength={CANCEL_REASON_CHARS_MAX}
@@ -57,7 +59,7 @@ export function CancelDialog({
             Cancel the task
           </button>
           <button type="button" onClick={() => dialog.current!.close()}>
-            Let it run
+            Keep it running
           </button>
         </div>
       </form>

@@ -6,7 +6,7 @@ import { Problem } from "../parts/problem.tsx";
 import { useOpened } from "../parts/use-opened.ts";
 import { PrefixSearch } from "./prefix-search.ts";
 
-/** The tasks whose ids begin with a prefix. If there is one, its own page takes the place of this one. */
+/** The tasks whose ids start with a prefix. A single match redirects to its own page. */
 export function MatchesPage({ prefix }: { prefix: string }) {
   const search = useOpened(() => new PrefixSearch(prefix), prefix);
   const matches = search.matches.value;
@@ -17,8 +17,8 @@ export function MatchesPage({ prefix }: { prefix: string }) {
   return (
     <>
       <PageTitle title="Tasks by id" />
-      {search.error.value && <Problem title="The tasks cannot be shown" error={search.error.value} />}
-      {matches === null && !search.error.value && <p class="quiet">Looking for the task…</p>}
+      {search.error.value && <Problem title="Failed to load the tasks" error={search.error.value} />}
+      {matches === null && !search.error.value && <p class="quiet">Searching…</p>}
       {matches?.length === 0 && <p class="quiet empty">No task has an id that begins with {prefix}.</p>}
       {matches !== null && matches.length > 1 && (
         <>

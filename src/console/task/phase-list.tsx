@@ -2,7 +2,7 @@ import { ProgressBar } from "../parts/progress-bar.tsx";
 import { PHASES_MAX } from "../tape/tape-summary.ts";
 import type { TapeSummary } from "../tape/tape-summary.ts";
 
-/** How far each phase of the attempt that runs, or ran last, has come. */
+/** The progress of each phase of the current or last attempt. */
 export function PhaseList({ summary: { attempts, phases, hasMorePhases } }: { summary: TapeSummary }) {
   const last = attempts.at(-1)?.number ?? 0;
   const shown = phases.filter(({ attempt }) => attempt === last);

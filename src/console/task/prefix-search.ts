@@ -5,14 +5,14 @@ import type { Task } from "../../client/types.ts";
 import { answeredAtLast, taskCalls } from "../calls.ts";
 import { connection } from "../connection.ts";
 
-/** How many matches are shown. */
+/** Maximum matches shown. */
 const MATCHES_MAX = 50;
 
-/** Reads the tasks whose ids begin with a prefix, newest first, until it is closed. */
+/** Reads the tasks whose ids start with a prefix, newest first, until it is closed. */
 export class PrefixSearch implements Disposable {
   /** null: not read yet. */
   readonly matches = signal<readonly Task[] | null>(null);
-  /** Whether there are more than are shown. */
+  /** Whether there are further matches. */
   readonly hasMore = signal(false);
   readonly error = signal<SpoolRpcError | null>(null);
   readonly #closed = new AbortController();

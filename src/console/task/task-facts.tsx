@@ -4,7 +4,7 @@ import { formatDuration } from "../format.ts";
 import { now } from "../parts/clock.ts";
 import { TimeText } from "../parts/time-text.tsx";
 
-/** What is known of a task besides its tape. */
+/** The fields of a task besides its tape. */
 export function TaskFacts({ task }: { task: Task }) {
   const { createdAt, startedAt, finishedAt, runAt, deadlineAt, attemptDeadlineAt, cancelRequestedAt } = task;
   return (
@@ -20,12 +20,12 @@ export function TaskFacts({ task }: { task: Task }) {
       <Fact name="Not before">{task.status === "pending" && runAt && <TimeText time={runAt} />}</Fact>
       <Fact name="Attempt">
         {task.attempt > 0 && `${task.attempt} of ${task.maxAttempts + task.handovers}`}
-        {task.handovers > 0 && `, ${task.handovers} of them handed on`}
+        {task.handovers > 0 && `, ${task.handovers} of them handed over`}
       </Fact>
       <Fact name="Timeout of an attempt">{task.timeoutMs !== null && formatDuration(task.timeoutMs)}</Fact>
-      <Fact name="This attempt ends by">{attemptDeadlineAt && <TimeText time={attemptDeadlineAt} />}</Fact>
+      <Fact name="Attempt deadline">{attemptDeadlineAt && <TimeText time={attemptDeadlineAt} />}</Fact>
       <Fact name="Deadline">{deadlineAt && <TimeText time={deadlineAt} />}</Fact>
-      <Fact name="Cancel asked for">{cancelRequestedAt && <TimeText time={cancelRequestedAt} />}</Fact>
+      <Fact name="Cancel requested">{cancelRequestedAt && <TimeText time={cancelRequestedAt} />}</Fact>
       <Fact name="Request id">{task.requestId && <code>{task.requestId}</code>}</Fact>
       <Fact name="Task id">
         <code>{task.taskId}</code>
@@ -34,7 +34,7 @@ export function TaskFacts({ task }: { task: Task }) {
   );
 }
 
-/** Nothing where there is nothing to tell. */
+/** A name and a value; renders nothing if there is no value. */
 function Fact({ name, children }: { name: string; children: ComponentChildren }) {
   const parts = Array.isArray(children) ? children : [children];
   if (parts.every((part) => part === null || part === false)) return null;

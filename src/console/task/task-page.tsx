@@ -20,11 +20,11 @@ import { TimingChart } from "./timing-chart.tsx";
 
 const CANCEL_NOTES: Record<CancelledTask["outcome"], string> = {
   cancelled: "The task has been cancelled.",
-  requested: "The cancel is on the tape, and the task's code has been told.",
-  already_terminal: "The task had ended before: nothing was changed.",
+  requested: "The cancel is recorded on the tape, and the task's code was notified.",
+  already_terminal: "The task had already ended; nothing has changed.",
 };
 
-/** One task: how it stands, how far it has come, its tape as it is recorded, and what came of it. */
+/** The page of one task: its state, progress, live tape and outcome. */
 export function TaskPage({ taskId, seq }: { taskId: string; seq: number | null }) {
   const tape = useOpened(() => new Tape(taskId), taskId);
   const task = tape.task.value;
@@ -33,9 +33,9 @@ export function TaskPage({ taskId, seq }: { taskId: string; seq: number | null }
       <>
         <PageTitle title="Task" />
         {tape.error.value ? (
-          <Problem title="The task cannot be shown" error={tape.error.value} />
+          <Problem title="Failed to load the task" error={tape.error.value} />
         ) : (
-          <p class="quiet">Reading the task…</p>
+          <p class="quiet">Loading task…</p>
         )}
       </>
     );
@@ -43,7 +43,7 @@ export function TaskPage({ taskId, seq }: { taskId: string; seq: number | null }
   return (
     <>
       <TaskHeader task={task} onChange={(changed) => tape.setTask(changed)} />
-      {tape.error.value && <Problem title="The tape is not followed any more" error={tape.error.value} />}
+      {tape.error.value && <Problem title="Stopped following the tape" error={tape.error.value} />}
       <div class="task-columns">
         <div class="task-main">
           <Outcome tape={tape} />
@@ -74,7 +74,7 @@ function TaskHeader({ task, onChange }: { task: Task; onChange: (task: Task) => 
       <PageTitle title={task.kind} />
       <span class="task-status" role="status">
         <StatusBadge status={task.status} />
-        {task.awaitsWorker && <span class="quiet">waits for a process that runs its kind</span>}
+        {task.awaitsWorker && <span class="quiet">waits for a server or worker that runs this kind</span>}
         {task.status === "running" && task.cancelRequestedAt && <span class="quiet">is being cancelled</span>}
       </span>
       <div class="buttons">
@@ -124,7 +124,7 @@ function Course({ tape }: { tape: Tape }) {
     <section class="card course" aria-labelledby="course-title">
       <h2 id="course-title">Progress</h2>
       <PhaseList summary={tape.summary} />
-      <h3>When it ran</h3>
+      <h3>Timing</h3>
       <TimingChart summary={tape.summary} nowMs={now.value} />
       {!isSummedUp && (
         <p class="quiet">

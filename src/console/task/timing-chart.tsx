@@ -2,7 +2,7 @@ import { formatDuration, formatTime } from "../format.ts";
 import { BEGUN_BEFORE } from "../tape/tape-summary.ts";
 import type { TapeSummary } from "../tape/tape-summary.ts";
 
-/** A bar that is shorter than this is drawn so long, as a share of the axis in percent. */
+/** The minimum width of a bar, in percent of the axis. */
 const BAR_MIN = 0.4;
 const TICKS = 4;
 
@@ -11,14 +11,14 @@ interface Span {
   sort: "attempt" | "phase";
   from: number;
   to: number;
-  /** Why it did not go well; null: nothing is known against it. */
+  /** Why the attempt failed; null: it did not fail, as far as known. */
   failure: string | null;
 }
 
-/** When each attempt ran, and within it each phase, on one axis of time. */
+/** A chart of attempts and their phases on one time axis. */
 export function TimingChart({ summary, nowMs }: { summary: TapeSummary; nowMs: number }) {
   const spans = spansOf(summary, nowMs);
-  if (spans.length === 0) return <p class="quiet">Nothing has run yet.</p>;
+  if (spans.length === 0) return <p class="quiet">No attempt has started yet.</p>;
   const from = Math.min(...spans.map((span) => span.from));
   const to = Math.max(...spans.map((span) => span.to), from + 1);
   const percent = (ms: number) => ((ms - from) / (to - from)) * 100;
@@ -63,7 +63,7 @@ function spansOf({ attempts, phases }: TapeSummary, nowMs: number): Span[] {
     const failure = attempt.error?.reason ?? null;
     return [
       {
-        name: attempt.number === BEGUN_BEFORE ? "begun before" : `attempt ${attempt.number}`,
+        name: attempt.number === BEGUN_BEFORE ? "earlier attempt" : `attempt ${attempt.number}`,
         sort: "attempt",
         from: attempt.from.getTime(),
         to,
