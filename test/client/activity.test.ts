@@ -10,7 +10,7 @@ describe("the activity of a server", () => {
   });
   after(() => served?.[Symbol.asyncDispose]());
 
-  it("is what the tasks of callers did", async () => {
+  it("counts the tasks of callers", async () => {
     using client = connect({ address: served.address });
     const { stage } = served;
     const done = stage.actor();
@@ -51,7 +51,7 @@ describe("the activity of a server", () => {
     runs.leave();
   });
 
-  it("is refused past its bounds, by name", async () => {
+  it("is rejected past its bounds, with the field's name", async () => {
     using client = connect({ address: served.address });
     await assert.rejects(client.activity({ windowMs: 59_999 }), {
       code: "INVALID_ARGUMENT",

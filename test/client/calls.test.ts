@@ -25,7 +25,7 @@ describe("a client", () => {
     assert.deepEqual(server.calls, { runTask: 1 });
   });
 
-  it("runs a task once though the start had to be sent again, and follows it over a broken stream", async () => {
+  it("runs a task once even if the start is repeated, and follows it over a broken stream", async () => {
     const requestIds = new Set<string>();
     const seen = Promise.withResolvers<void>();
     await using server = await serveScript({
@@ -52,7 +52,7 @@ describe("a client", () => {
     assert.deepEqual([requestIds.size, server.calls], [1, { runTask: 2, streamEvents: 1 }]);
   });
 
-  it("does not take a run that begins without its task", async () => {
+  it("rejects a run whose first frame has no task", async () => {
     await using server = await serveScript({
       async *runTask() {
         yield frame(tape(4));
@@ -62,7 +62,7 @@ describe("a client", () => {
     await assert.rejects(client.run({ kind: "echo" }), { code: "DATA_LOSS" });
   });
 
-  it("gives a task with its times as dates, and null for what is not set", async () => {
+  it("returns the times of a task as dates, and null for unset fields", async () => {
     const running = await asking(
       { getTask: () => ({ task: taskMessage({ params: { a: 1 }, timeout: { seconds: 2n }, lastSeq: 7n }) }) },
       (client) => client.get({ taskId: TASK_ID }),
@@ -92,7 +92,7 @@ describe("a client", () => {
     });
   });
 
-  it("gives what a task's attempts may still do: how they are spaced, and when they and it are ended", async () => {
+  it("returns a task's retry policy, attempts and deadlines", async () => {
     const second = { seconds: 1n };
     const given = { initialBackoff: second, maxBackoff: { nanos: 2_000_000 }, backoffMultiplier: 1.5, jitter: 0 };
     const times = { deadlineAt: timestampFromMs(T0 + 2), attemptDeadlineAt: timestampFromMs(T0 + 1) };
@@ -105,7 +105,7 @@ describe("a client", () => {
     assert.equal(task.handovers, 2);
   });
 
-  it("does not make up a retry policy that the answer leaves out", async () => {
+  it("rejects a task without a retry policy", async () => {
     const get = (client: SpoolClient) => client.get({ taskId: TASK_ID });
     for (const retryPolicy of [undefined, { backoffMultiplier: 2, jitter: 0 }]) {
       const getTask = () => ({ task: taskMessage({ retryPolicy }) });
@@ -113,7 +113,7 @@ describe("a client", () => {
     }
   });
 
-  it("gives a page of events as it was asked for", async () => {
+  it("returns the requested page of events", async () => {
     let asked: unknown;
     const page = await asking(
       {
@@ -130,7 +130,7 @@ describe("a client", () => {
     assert.deepEqual([page.nextFromSeq, page.lastSeq, page.status, page.hasMore], [6n, 9n, "running", true]);
   });
 
-  it("leaves the limit of a page to the server", async () => {
+  it("leaves the default page limit to the server", async () => {
     let limit: unknown = "not asked";
     const answer = { nextFromSeq: 1n, status: TaskStatus.PENDING, taskId: TASK_ID };
     await asking({ getEvents: (request) => ((limit = request.limit), answer) }, (client) =>
@@ -139,7 +139,7 @@ describe("a client", () => {
     assert.equal(limit, undefined);
   });
 
-  it("gives a result, and the error of a task that failed", async () => {
+  it("returns a result, and the error of a failed task", async () => {
     const finishedAt = timestampFromMs(T0);
     const head = { taskId: TASK_ID, finishedAt };
     const ask = (client: SpoolClient) => client.result({ taskId: TASK_ID });
@@ -161,7 +161,7 @@ describe("a client", () => {
     assert.deepEqual(bad.error, { reason: "CANCELLED", message: "so asked", details: { by: "me" } });
   });
 
-  it("cancels, and says what that did", async () => {
+  it("cancels a task and returns the outcome", async () => {
     let asked: unknown;
     const outcome = CancelOutcome.ALREADY_TERMINAL;
     const cancelled = await asking(
@@ -171,7 +171,7 @@ describe("a client", () => {
     assert.deepEqual([asked, cancelled.outcome], ["too late", "already_terminal"]);
   });
 
-  it("lists page after page, with the filter on each", async () => {
+  it("lists page after page, each with the filter", async () => {
     const asked: unknown[] = [];
     const script: Script = {
       listTasks: ({ pageToken, statuses, kinds, labels, pageSize }) => {
@@ -193,7 +193,7 @@ describe("a client", () => {
     );
   });
 
-  it("does not go round a list whose page names itself", async () => {
+  it("rejects a page that names itself as the next page", async () => {
     const script: Script = { listTasks: () => ({ tasks: [taskMessage()], nextPageToken: "again" }) };
     await assert.rejects(
       asking(script, (client) => Array.fromAsync(client.list())),
@@ -201,7 +201,7 @@ describe("a client", () => {
     );
   });
 
-  it("waits for final over restarts of the server", async () => {
+  it("waits for final across restarts of the server", async () => {
     const script: Script = {
       getEvents: ({ fromSeq }, { attempt }) => {
         if (attempt % 2 === 0) throw failure("UNAVAILABLE", "restarting", { reason: "DRAINING", retryAfterMs: 1 });
@@ -213,7 +213,7 @@ describe("a client", () => {
     assert.equal(final.seq, 5n);
   });
 
-  it("throws the caller's reason when the caller leaves a call", async () => {
+  it("throws the caller's reason when the caller aborts a call", async () => {
     const leaving = new Error("leaving");
     const caller = new AbortController();
     const script: Script = {
@@ -227,7 +227,7 @@ describe("a client", () => {
     await assert.rejects(asking(script, ask), leaving);
   });
 
-  it("refuses a token that no header can carry", () => {
+  it("rejects a token that a header cannot carry", () => {
     assert.throws(() => connect({ token: "two\nlines" }), { name: "TypeError", message: /^token: (?!.*two)/ });
   });
 });

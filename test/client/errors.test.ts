@@ -11,8 +11,8 @@ import type { Script } from "./scripted-server.ts";
 
 const TARGET = "127.0.0.1:50051";
 
-describe("the codes of an error", () => {
-  it("are those of gRPC, each at the place of its number", () => {
+describe("RPC_CODES", () => {
+  it("lists the gRPC codes by number", () => {
     assert.deepEqual(
       RPC_CODES.map((name, number) => [name, number]),
       Object.entries(status).filter(([, number]) => typeof number === "number"),
@@ -20,8 +20,8 @@ describe("the codes of an error", () => {
   });
 });
 
-describe("an error", () => {
-  it("carries the code, reason, metadata, fields and retry hint that the server gave", async () => {
+describe("an error of a call", () => {
+  it("has the code, reason, metadata, fields and retry hint of the server", async () => {
     const refusal = failure("RESOURCE_EXHAUSTED", "too much at once", {
       reason: "OVERLOADED",
       metadata: { what: "journal" },
@@ -44,14 +44,14 @@ describe("an error", () => {
     );
   });
 
-  it("has no reason where a stranger gave one", async () => {
+  it("has no reason if the reason's domain is not spool", async () => {
     const refusal = failure("PERMISSION_DENIED", "no", { reason: "RBAC_DENIED", domain: "mesh.example" });
     const error = await failing({ getTask: () => Promise.reject(refusal) });
     assert.equal(error.code, "PERMISSION_DENIED");
     assert.equal(error.reason, undefined);
   });
 
-  it("keeps an INTERNAL answer of Spool's apart from a stream that broke", async () => {
+  it("tells an INTERNAL answer of Spool from a broken stream", async () => {
     const answer = failure("INTERNAL", "something went wrong", { reason: "INTERNAL", metadata: { error_id: "x1" } });
     const error = await failing({ getTask: () => Promise.reject(answer) });
     assert.equal(error.code, "INTERNAL");
@@ -60,14 +60,14 @@ describe("an error", () => {
     assert.equal(readServiceError(reset, TARGET).code, "UNAVAILABLE");
   });
 
-  it("is not hidden by details that cannot be read", () => {
+  it("is not hidden by malformed details", () => {
     const metadata = new Metadata();
     metadata.set("grpc-status-details-bin", Buffer.from("\xff\xff\xff not a message"));
     const error = readServiceError(Object.assign(new Error(), { code: 5, details: "not found", metadata }), TARGET);
     assert.deepEqual([error.code, error.message, error.reason], ["NOT_FOUND", "not found", undefined]);
   });
 
-  it("has a message and a code where the server gave neither that are known", () => {
+  it("has a message and a code if the server sent no known ones", () => {
     const error = readServiceError(
       Object.assign(new Error(), { code: 99, details: "", metadata: new Metadata() }),
       TARGET,
@@ -75,14 +75,14 @@ describe("an error", () => {
     assert.deepEqual([error.code, error.message], ["UNKNOWN", "the call failed with UNKNOWN"]);
   });
 
-  it("is UNAVAILABLE where nothing listens", async () => {
+  it("is UNAVAILABLE if nothing listens at the address", async () => {
     const server = await serveScript({});
     await server.stop();
     using client = connect({ address: server.address, retryMs: 0 });
     await assert.rejects(client.get({ taskId: TASK_ID }), { name: "SpoolRpcError", code: "UNAVAILABLE" });
   });
 
-  it("is UNAVAILABLE where no answer comes, and the next call gets a new connection", async () => {
+  it("is UNAVAILABLE if no answer comes, and the next call gets a new connection", async () => {
     await using server = await serveScript({ getTask: () => ({ task: taskMessage() }) });
     await using wire = await openWire(server.port);
     const transport = openGrpcTransport(wire.address, credentials.createInsecure());
@@ -97,7 +97,7 @@ describe("an error", () => {
     assert.equal(wire.connections, 2);
   });
 
-  it("is DATA_LOSS for an answer that makes no sense", async () => {
+  it("is DATA_LOSS for a malformed answer", async () => {
     assert.equal((await failing({ getTask: () => ({}) })).code, "DATA_LOSS");
     assert.equal((await failing({ getTask: () => ({ task: taskMessage({ status: 9 as 1 }) }) })).code, "DATA_LOSS");
   });

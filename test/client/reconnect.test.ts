@@ -18,8 +18,8 @@ import {
 } from "./scripted-server.ts";
 import type { Script } from "./scripted-server.ts";
 
-describe("a follower that loses its server", () => {
-  it("comes back after every event, wherever the stream is cut", async () => {
+describe("a follower that loses its connection", () => {
+  it("resumes after each event, wherever the stream breaks", async () => {
     const whole = tape(12);
     const asked: bigint[] = [];
     const events = await follow(async function* ({ fromSeq }) {
@@ -32,7 +32,7 @@ describe("a follower that loses its server", () => {
     assert.deepEqual([...new Set(asked)], range(12));
   });
 
-  it("tells of what was lost and that it is back", async () => {
+  it("reports the lost connection and the resumed stream", async () => {
     const notices: ReconnectNotice[] = [];
     const received = new Received();
     await follow(
@@ -52,7 +52,7 @@ describe("a follower that loses its server", () => {
     assert.equal(resumed.nextFromSeq, 4n);
   });
 
-  it("waits as long as RetryInfo asks for", async () => {
+  it("waits as long as RetryInfo says", async () => {
     const cutAt: number[] = [];
     const cameAt: number[] = [];
     await follow(async function* (_, { attempt }) {
@@ -65,7 +65,7 @@ describe("a follower that loses its server", () => {
     assert.ok(cameAt[1]! - cutAt[0]! >= 690, `came back after ${cameAt[1]! - cutAt[0]!} ms`);
   });
 
-  it("comes back to a server that was restarted on its port", async () => {
+  it("reconnects to a server that restarted on its port", async () => {
     const whole = tape(6);
     const first = await serveScript({
       async *streamEvents(_, { cancelled }) {
@@ -91,7 +91,7 @@ describe("a follower that loses its server", () => {
     assert.deepEqual(seqs(events), range(6));
   });
 
-  it("takes a silent connection for a lost one, and makes a new one", async () => {
+  it("treats a silent connection as lost and opens a new one", async () => {
     const whole = tape(5);
     await using server = await serveScript({
       async *streamEvents({ fromSeq }, { cancelled }) {
@@ -114,7 +114,7 @@ describe("a follower that loses its server", () => {
     assert.match(lost[0]!, /nothing came from 127\.0\.0\.1:\d+ for 150 ms/);
   });
 
-  it("lets the other streams of a client go on when one is silent", async () => {
+  it("does not affect other streams of its client when its stream is silent", async () => {
     const bothThere = Promise.withResolvers<void>();
     const silentIsBack = Promise.withResolvers<void>();
     await using server = await serveScript({
@@ -147,7 +147,7 @@ describe("a follower that loses its server", () => {
     assert.deepEqual(reconnects, ["silent lost", "silent resumed"]);
   });
 
-  it("stays where it is while its server drains, though other calls of its client go elsewhere", async () => {
+  it("stays connected while its server drains, although other calls of its client use another server", async () => {
     const isStarted = Promise.withResolvers<void>();
     await using server = await serveScript({
       startTask(_, { attempt }) {
@@ -174,7 +174,7 @@ describe("a follower that loses its server", () => {
     assert.deepEqual(seqs(events), range(2));
   });
 
-  it("does not take a slow reader for a silent server", async () => {
+  it("does not treat a slow reader as a silent server", async () => {
     const read = Promise.withResolvers<void>();
     await using server = await serveScript({
       async *streamEvents() {
@@ -191,7 +191,7 @@ describe("a follower that loses its server", () => {
     }
   });
 
-  it("notices a server that is silent after a slow reader", async () => {
+  it("detects a silent server after a slow reader", async () => {
     const notices: string[] = [];
     await using server = await serveScript({
       async *streamEvents(_, { attempt, cancelled }) {
@@ -206,7 +206,7 @@ describe("a follower that loses its server", () => {
     assert.deepEqual(notices, ["lost", "resumed"]);
   });
 
-  it("comes back after a reset that carries no status", async () => {
+  it("reconnects after a reset without a status", async () => {
     // A proxy that gives up on a stream resets it; grpc-js would call that an INTERNAL error of the server.
     let opened = 0;
     const proxy = createServer();
@@ -224,7 +224,7 @@ describe("a follower that loses its server", () => {
     assert.ok(opened >= 2);
   });
 
-  it("gives up after so long without progress, first frames notwithstanding", async () => {
+  it("gives up after retryMs without progress, even if streams send a first frame", async () => {
     let attempts = 0;
     const following = follow(
       async function* (_, { attempt }) {
@@ -255,7 +255,7 @@ describe("a follower that loses its server", () => {
     assert.equal(frames, 14);
   });
 
-  it("tries once when it may not retry", async () => {
+  it("does not retry if retryMs is 0", async () => {
     const following = follow(
       async function* () {
         yield frame([]);
@@ -266,7 +266,7 @@ describe("a follower that loses its server", () => {
     await assert.rejects(following, { code: "UNAVAILABLE" });
   });
 
-  it("throws the caller's reason while it waits to come back", async () => {
+  it("throws the caller's reason during the wait before a reconnect", async () => {
     const caller = new AbortController();
     const following = follow(
       async function* () {

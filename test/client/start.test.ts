@@ -6,7 +6,7 @@ import type { StartTaskRequest } from "../../src/gen/spool/v1/task_service_pb.ts
 import { failure, serveScript, T0, TASK_ID, taskMessage } from "./scripted-server.ts";
 
 describe("a start", () => {
-  it("sends what it was given", async () => {
+  it("sends the given fields", async () => {
     const { sent } = await starting({
       kind: "echo",
       params: { n: 1, deep: [null, { ü: "\u0000" }] },
@@ -30,7 +30,7 @@ describe("a start", () => {
     assert.deepEqual([runAt?.seconds, deadlineAt?.seconds], [second, second + 1n]);
   });
 
-  it("leaves out what it was not given", async () => {
+  it("omits fields that are not given", async () => {
     const { sent } = await starting({ kind: "echo", retryPolicy: { jitter: 1, maxBackoffMs: undefined } });
     const { retryPolicy, timeout, maxAttempts, runAt, deadlineAt } = sent[0]!;
     const { initialBackoff, maxBackoff, backoffMultiplier, jitter } = retryPolicy!;
@@ -39,7 +39,7 @@ describe("a start", () => {
     assert.equal((await starting({ kind: "echo" })).sent[0]!.retryPolicy, undefined);
   });
 
-  it("asks with one request id of its own until it is answered", async () => {
+  it("repeats its call with one generated request id until it gets an answer", async () => {
     const { sent, started } = await starting({ kind: "echo" }, { unavailable: 2 });
     assert.equal(sent.length, 3);
     assert.match(sent[0]!.requestId, /^[0-9a-f-]{36}$/);
@@ -48,21 +48,21 @@ describe("a start", () => {
     assert.equal(started.alreadyStarted, false);
   });
 
-  it("does not take an empty request id for one", async () => {
+  it("replaces an empty request id by a generated one", async () => {
     const { sent } = await starting({ kind: "echo", requestId: "" });
     assert.match(sent[0]!.requestId, /^[0-9a-f-]{36}$/);
   });
 
-  it("takes another request id for another start", async () => {
+  it("generates another request id for another start", async () => {
     const [first, second] = [await starting({ kind: "echo" }), await starting({ kind: "echo" })];
     assert.notEqual(first.sent[0]!.requestId, second.sent[0]!.requestId);
   });
 
-  it("stops asking when its time is up", async () => {
+  it("stops retrying after retryMs", async () => {
     await assert.rejects(starting({ kind: "echo" }, { unavailable: 1_000, retryMs: 300 }), { code: "UNAVAILABLE" });
   });
 
-  it("does not ask again what was refused", async () => {
+  it("does not retry a rejected call", async () => {
     let asked = 0;
     const refusal = failure("INVALID_ARGUMENT", "no", { reason: "KIND_UNKNOWN" });
     await using server = await serveScript({
@@ -97,7 +97,7 @@ describe("a start", () => {
     ["a deadline that is none", { deadlineAt: new Date(Number.NaN) }, "deadline_at"],
   ];
   for (const [what, request, field] of refused) {
-    it(`refuses ${what}, names the field and sends nothing`, async () => {
+    it(`rejects ${what} with the field's name and sends nothing`, async () => {
       await using server = await serveScript({});
       using client = connect({ address: server.address });
       await assert.rejects(client.start({ kind: "echo", ...request }), (error: SpoolRpcError) => {
@@ -113,7 +113,7 @@ describe("a start", () => {
     });
   }
 
-  it("takes params at the bound of depth", async () => {
+  it("accepts params of the maximum depth", async () => {
     assert.equal((await starting({ kind: "echo", params: deep(JSON_DEPTH_MAX - 1) })).sent.length, 1);
   });
 });

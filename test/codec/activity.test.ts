@@ -4,7 +4,7 @@ import { GetActivityResponseSchema } from "../../src/gen/spool/v1/task_service_p
 import { toGetActivityResponse } from "../../src/codec/activity.ts";
 
 describe("an answer of GetActivity", () => {
-  it("has everything in its place, and durations to the microsecond", () => {
+  it("has every field, and durations to the microsecond", () => {
     const ended = { succeeded: 3, failed: 4, cancelled: 5 };
     const answer = toGetActivityResponse({
       steps: [{ start: new Date(1_500), started: 1, running: 2, ...ended }],

@@ -15,8 +15,8 @@ function messageOf(events: readonly TapeEvent[]) {
   return create(StreamEventsResponseSchema, { events: events.map(toEventMessage) });
 }
 
-describe("the bytes of events", () => {
-  it("are those that protobuf-es writes, and decode to the message", () => {
+describe("encodeEvents", () => {
+  it("writes the same bytes as protobuf-es, which decode to the message", () => {
     fc.assert(
       fc.property(tape, (events) => {
         const { count, bytes } = encodeEvents(events, Infinity);
@@ -29,7 +29,7 @@ describe("the bytes of events", () => {
     );
   });
 
-  it("hold lengths of one, two, three and four bytes", () => {
+  it("writes lengths of one, two, three and four bytes", () => {
     for (const length of [0, 100, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152, 3_000_000]) {
       for (const unit of ["x", "é"]) {
         const events = [aLogEvent(1, unit.repeat(length)), aLogEvent(2)];
@@ -41,7 +41,7 @@ describe("the bytes of events", () => {
     }
   });
 
-  it("hold what nests as deep as is allowed, and far deeper", () => {
+  it("writes nesting at the maximum depth and far beyond", () => {
     for (const depth of [32, 90]) {
       const body = `{"kind":"deep","payload":${'{"a":'.repeat(depth)}"${"x".repeat(200)}"${"}".repeat(depth)}}`;
       const events: TapeEvent[] = [{ seq: 1n, time: new Date(0), type: "partial", body }];
@@ -50,13 +50,13 @@ describe("the bytes of events", () => {
     }
   });
 
-  it("take the last of two members of one name, as every reader of JSON in the house does", () => {
+  it("uses the last of two members with one name, like every JSON parser in the project", () => {
     const body = '{"kind":"twice", "payload" : {"a":1,"b":2,"a" : "\\u0041"}}';
     const events: TapeEvent[] = [{ seq: 1n, time: new Date(0), type: "partial", body }];
     assert.deepEqual(fromBinary(StreamEventsResponseSchema, encodeEvents(events, Infinity).bytes), messageOf(events));
   });
 
-  it("end before the event that would pass the bound, and go on there", () => {
+  it("stops before the event that would exceed the limit, and continues there", () => {
     fc.assert(
       fc.property(tape, fc.integer({ min: 1, max: 2_000 }), (events, bytesMax) => {
         const parts: Buffer[] = [];
@@ -73,14 +73,14 @@ describe("the bytes of events", () => {
     );
   });
 
-  it("of a type that a later version wrote keep its place and have no body", () => {
+  it("writes an event of a later version's type with its position and without a body", () => {
     const event = { seq: 7n, time: new Date(0), type: "paused" as never, body: "{}" };
     const { events } = fromBinary(StreamEventsResponseSchema, encodeEvents([event], Infinity).bytes);
     assert.deepEqual(events, [toEventMessage(event)]);
     assert.deepEqual([events[0]!.seq, events[0]!.body], [7n, { case: undefined }]);
   });
 
-  it("are right after a body that could not be read", () => {
+  it("works after a body that could not be parsed", () => {
     const broken: TapeEvent = { seq: 2n, time: new Date(0), type: "log", body: '{"level":' };
     assert.throws(() => encodeEvents([aLogEvent(1), broken], Infinity), SyntaxError);
     const { bytes } = encodeEvents([aLogEvent(3)], Infinity);
@@ -89,7 +89,7 @@ describe("the bytes of events", () => {
 });
 
 describe("an event message", () => {
-  it("says what the body says", () => {
+  it("has the fields of the event's body", () => {
     fc.assert(
       fc.property(tapeEvent, (event) => {
         const message = toEventMessage(event);

@@ -65,7 +65,7 @@ describe("the codec", () => {
     for (const task of [BARE, FULL]) assert.deepEqual(fromTaskMessage(toTaskMessage(task)), task);
   });
 
-  it("reads back every status and refuses an unknown one", () => {
+  it("reads back every status and rejects an unknown one", () => {
     for (const status of TASK_STATUSES) assert.equal(fromStatusValue(toStatusValue(status)), status);
     assert.equal(fromStatusValue(TaskStatus.UNSPECIFIED), undefined);
     assert.throws(() => readTerminalStatus(TaskStatus.RUNNING), brokenPromise);
@@ -75,7 +75,7 @@ describe("the codec", () => {
     for (const level of LOG_LEVELS) assert.equal(fromLogLevelValue(toLogLevelValue(level)), level);
   });
 
-  it("leaves out the parts of a retry policy that are not given, and refuses such a policy in an answer", () => {
+  it("omits missing parts of a retry policy, and rejects such a policy in an answer", () => {
     const parts = toRetryPolicyMessage({ initialBackoffMs: 250 });
     assert.equal(parts.maxBackoff, undefined);
     assert.throws(() => fromRetryPolicyMessage(parts), brokenPromise);

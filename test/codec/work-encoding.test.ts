@@ -24,8 +24,8 @@ const partial = fc.record({ kind: text, payload: fc.record({ n: fc.integer(), te
   return { bytes: encodeNewEvent("partial", value), message: { body: { case: "partial", value } } as const };
 });
 
-describe("what a worker sends, in bytes", () => {
-  it("is what protobuf-es would make of it", () => {
+describe("an encoded message of a worker", () => {
+  it("equals the encoding of protobuf-es", () => {
     fc.assert(
       fc.property(fc.oneof(progress, log, partial), ({ bytes, message }) => {
         assert.deepEqual(Buffer.from(bytes), Buffer.from(toBinary(NewEventSchema, create(NewEventSchema, message))));
@@ -33,7 +33,7 @@ describe("what a worker sends, in bytes", () => {
     );
   });
 
-  it("is put together to an append, with its numbers", () => {
+  it("joins encoded events to an append with their numbers", () => {
     const event = fc.oneof(progress, log, partial);
     fc.assert(
       fc.property(fc.array(event, { maxLength: 20 }), fc.bigInt({ min: 1n, max: 2n ** 62n }), (events, firstNumber) => {
@@ -49,7 +49,7 @@ describe("what a worker sends, in bytes", () => {
     );
   });
 
-  it("keeps what has a detail, and is as it was when it was made", () => {
+  it("includes a detail, and does not change after its creation", () => {
     const detail = { list: [1, "two"] };
     const bytes = encodeNewEvent("progress", { phase: "p", current: 1, total: 2, detail });
     detail.list.push(3);

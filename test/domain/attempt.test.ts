@@ -61,8 +61,8 @@ async function failure(error: unknown) {
 const wrong = (value: unknown) => value as never;
 const nested = (depth: number): JsonValue => (depth === 0 ? {} : { a: nested(depth - 1) });
 
-describe("what an attempt may emit", () => {
-  it("has a log level in either case, which is recorded in upper case", async () => {
+describe("an event that an attempt emits", () => {
+  it("may have its log level in either case, and records it in upper case", async () => {
     const { events } = await attempt(async (task) => {
       for (const level of ["warn", "WARN", "debug", "info", "error"] as const) await task.log(level, "text");
     });
@@ -70,7 +70,7 @@ describe("what an attempt may emit", () => {
     assert.deepEqual(levels, ["WARN", "WARN", "DEBUG", "INFO", "ERROR"]);
   });
 
-  it("is what JSON and protobuf carry exactly", async () => {
+  it("holds exactly what JSON and protobuf can carry", async () => {
     const values: [JsonValue, string[]][] = [
       [wrong(NaN), ["partial.payload.a.x"]],
       [wrong(Infinity), ["partial.payload.a.x"]],
@@ -119,7 +119,7 @@ describe("what an attempt may emit", () => {
     assert.deepEqual(await refused((task) => task.partial("k", { numbers })), ["partial"]);
   });
 
-  it("counts from 0 to 2^53 - 1, in integers", async () => {
+  it("counts in integers from 0 to 2^53 - 1", async () => {
     for (const count of [0, 1, Number.MAX_SAFE_INTEGER]) {
       assert.deepEqual(await refused((task) => task.progress("p", count, count)), []);
     }
@@ -129,7 +129,7 @@ describe("what an attempt may emit", () => {
     }
   });
 
-  it("names phases and partials in 1 to 128 characters, and knows four levels", async () => {
+  it("names phases and partials in 1 to 128 characters, and has one of four levels", async () => {
     for (const [chars, isRefused] of [
       [0, true],
       [1, false],
@@ -147,7 +147,7 @@ describe("what an attempt may emit", () => {
     }
   });
 
-  it("is as it was when it was emitted, whatever the code does to its objects afterwards", async () => {
+  it("does not change if the code changes its objects afterwards", async () => {
     const { events } = await attempt(async (task) => {
       const payload = { list: [1] };
       await task.partial("k", payload);
@@ -156,7 +156,7 @@ describe("what an attempt may emit", () => {
     assert.deepEqual(JSON.parse(events[0]!.body), { kind: "k", payload: { list: [1] } });
   });
 
-  it("may be emitted without waiting: a refusal that nobody looks at harms nothing", async () => {
+  it("may be emitted without await: an unobserved rejection has no effect", async () => {
     const { outcome, events } = await attempt(async (task, writer) => {
       void task.progress("p", -1);
       void task.log("INFO", "\ud800");
@@ -173,8 +173,8 @@ describe("what an attempt may emit", () => {
   });
 });
 
-describe("how an attempt ends", () => {
-  it("is with a result, an object of at most 3 MiB", async () => {
+describe("the outcome of an attempt", () => {
+  it("is a result, an object of at most 3 MiB", async () => {
     const ended = async (result: unknown) => (await attempt(() => Promise.resolve(wrong(result)))).outcome;
     assert.deepEqual(await ended(undefined), { type: "returned", result: {} });
     assert.deepEqual(await ended({ a: "\0" }), { type: "returned", result: { a: "\0" } });
@@ -188,7 +188,7 @@ describe("how an attempt ends", () => {
     }
   });
 
-  it("is with the message of what was thrown, whatever that is", async () => {
+  it("has the message of the thrown value, whatever was thrown", async () => {
     const texts = [new Error("text"), "text", { toString: () => "text" }];
     for (const error of texts) assert.deepEqual(await failure(error), { reason: "KIND_FAILED", message: "text" });
     const wordless = Object.assign(new Error(), { message: { a: 1 } });
@@ -201,7 +201,7 @@ describe("how an attempt ends", () => {
     }
   });
 
-  it("is without a stack, and with no more of a message than a tape takes", async () => {
+  it("has no stack, and a message of at most the tape's limit", async () => {
     const error = new Error("m".repeat(ERROR_MESSAGE_CHARS_MAX + 1));
     assert.equal((await failure(error)).message, "m".repeat(ERROR_MESSAGE_CHARS_MAX));
     const cut = "m".repeat(ERROR_MESSAGE_CHARS_MAX - 1) + "😀";
@@ -210,7 +210,7 @@ describe("how an attempt ends", () => {
     assert.doesNotMatch(JSON.stringify(await failure(new TypeError("short"))), /attempt\.test|at /);
   });
 
-  it("is with a kind's own reason, where that is one", async () => {
+  it("has the kind's own reason if it is valid", async () => {
     const reasons = ["A", "NOT_YET", "A".repeat(ERROR_REASON_CHARS_MAX)];
     for (const reason of reasons) assert.equal((await failure(new TaskError(reason, ""))).reason, reason);
     for (const reason of ["", "not_yet", "1A", "A B", "A".repeat(ERROR_REASON_CHARS_MAX + 1), wrong(undefined)]) {
@@ -218,7 +218,7 @@ describe("how an attempt ends", () => {
     }
   });
 
-  it("is with a kind's own details, where a tape takes them", async () => {
+  it("has the kind's own details if a tape can carry them", async () => {
     assert.deepEqual((await failure(new TaskError("A", "m", { details: { a: [1] } }))).details, { a: [1] });
     for (const details of [{ a: NaN }, null, [], { a: "x".repeat(EVENT_BYTES_MAX) }]) {
       const { message, ...rest } = await failure(new TaskError("A", "m", { details: wrong(details) }));
@@ -227,7 +227,7 @@ describe("how an attempt ends", () => {
     }
   });
 
-  it("is with a named reason, whatever its kind throws as it checks params", async () => {
+  it("has a valid reason, whatever the kind throws while it validates params", async () => {
     for (const { name, make, reason = "KIND_FAILED" } of ODD_THROWS) {
       const refuse = () => {
         throw make();
@@ -241,7 +241,7 @@ describe("how an attempt ends", () => {
     }
   });
 
-  it("says why it had been stopped, and logs that as no failure", async () => {
+  it("names why the attempt was stopped, and is not logged as a failure", async () => {
     for (const because of ["cancel", "deadline", "shutdown", "lost"] as const) {
       const controller = new AbortController();
       const running = attempt(({ signal }) => untilStopped(signal), controller.signal);

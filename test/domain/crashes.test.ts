@@ -15,7 +15,7 @@ function decided(transition: ReturnType<typeof endWithProcess>): unknown[] {
 }
 
 describe("a task whose process died", () => {
-  it("is tried again until so many attempts in a row have ended so, whatever it has left", () => {
+  it("is retried until the maximum of crashed attempts in a row, even if it has attempts left", () => {
     const outcomes = [0, 1, 2, 3].map((crashes) => decided(endWithProcess(many({ crashes }), unknown, CONTEXT)));
     assert.deepEqual(outcomes, [
       ["requeue", "WORKER_LOST", 1],
@@ -30,7 +30,7 @@ describe("a task whose process died", () => {
     ]);
   });
 
-  it("is told so by its reason at once, where its code was what took the process down", () => {
+  it("has the reason WORKER_CRASHED at once if its own code ended the process", () => {
     const outcomes = [0, 2].map((crashes) => decided(endWithProcess(many({ crashes }), known, CONTEXT)));
     assert.deepEqual(outcomes, [
       ["requeue", "WORKER_CRASHED", 1],
@@ -39,7 +39,7 @@ describe("a task whose process died", () => {
     assert.deepEqual(decided(endWithProcess(task(), known, CONTEXT)), ["end", "WORKER_CRASHED", 1]);
   });
 
-  it("ends as lost with its last attempt, and as its caller or its deadline wanted", () => {
+  it("ends as lost after its last attempt, or as its caller or its deadline requires", () => {
     assert.deepEqual(decided(endWithProcess(task(), unknown, CONTEXT)), ["end", "WORKER_LOST", 1]);
     assert.equal(decided(endWithProcess(asked({ maxAttempts: 10, crashes: 2 }), unknown, CONTEXT))[1], "CANCELLED");
     assert.equal(
@@ -51,7 +51,7 @@ describe("a task whose process died", () => {
     }
   });
 
-  it("is counted anew after an attempt that ended otherwise, and as before after one that says nothing of it", () => {
+  it("restarts the count after an attempt that ended otherwise, and keeps it after one that proves nothing", () => {
     const life = many({ crashes: 2, deadlineAt: after(3_600_000) });
     for (const [happening, crashes] of [
       ["threw", 0],
@@ -65,8 +65,8 @@ describe("a task whose process died", () => {
   });
 });
 
-describe("a task whose process is taken down by another's code", () => {
-  it("loses no attempt and is suspected of nothing, where it may be run again at all", () => {
+describe("a task whose process is ended by another task's code", () => {
+  it("loses no attempt and counts no crash if it can run again", () => {
     for (const [life, isResumable] of [
       [task(), true],
       [many({ crashes: 2 }), false],

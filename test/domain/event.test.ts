@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { isCheckpoint, newEvent } from "../../src/domain/event.ts";
 
-describe("a checkpoint", () => {
+describe("isCheckpoint", () => {
   const partial = (kind: string, payload = {}) => isCheckpoint(newEvent("partial", { kind, payload }));
 
-  it("is a partial of that very kind, whatever is in it", () => {
+  it("is true for a partial of kind checkpoint, with any payload", () => {
     assert.ok(partial("checkpoint"));
     assert.ok(partial("checkpoint", { kind: "page", text: '"}' }));
     for (const kind of ["", "page", "Checkpoint", "checkpoint ", "checkpoints", 'checkpoint"', "checkpoin"]) {
@@ -13,7 +13,7 @@ describe("a checkpoint", () => {
     assert.ok(!partial("page", { kind: "checkpoint" }));
   });
 
-  it("is no other event, though it says the word", () => {
+  it("is false for any other event that contains the word", () => {
     assert.ok(!isCheckpoint(newEvent("started", { kind: "checkpoint", attempt: 1 })));
     assert.ok(!isCheckpoint(newEvent("log", { level: "INFO", message: "checkpoint" })));
     assert.ok(!isCheckpoint(newEvent("progress", { phase: "checkpoint", current: 0, total: 0 })));

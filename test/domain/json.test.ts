@@ -59,8 +59,8 @@ function problem(value: unknown, depth = DEPTH): [string, string] | null {
   }
 }
 
-describe("the measure of JSON", () => {
-  it("is its size as google.protobuf.Value, and of an object as the field of a Struct", () =>
+describe("measureJson", () => {
+  it("returns the size as google.protobuf.Value, and of an object as a Struct field", () =>
     fc.assert(
       fc.property(anyJson, (value) => {
         assert.equal(measureJson(value, DEPTH), toBinary(ValueSchema, fromJson(ValueSchema, value)).length);
@@ -72,7 +72,7 @@ describe("the measure of JSON", () => {
       { numRuns: 1_000 },
     ));
 
-  it("is exact where lengths take one more byte", () => {
+  it("is exact where a length takes one more byte", () => {
     for (const length of [0, 1, 121, 122, 123, 124, 125, 126, 127, 128, 16_370, 16_383, 16_384, 2_097_151, 2_097_152]) {
       for (const value of ["x".repeat(length), { a: "x".repeat(length) }, ["x".repeat(length)]]) {
         assert.equal(measureJson(value, DEPTH), toBinary(ValueSchema, fromJson(ValueSchema, value)).length);
@@ -80,7 +80,7 @@ describe("the measure of JSON", () => {
     }
   });
 
-  it("takes as many values as it is told and no more, whatever they are, and says where they are held", () => {
+  it("accepts at most valuesMax values of any type, and names the path that holds them", () => {
     for (const value of [null, {}, [], "a", 1, true]) {
       const held = (count: number) => ({ a: Array.from({ length: count }, () => value) });
       assert.equal(problem(held(PARAMS_VALUES_MAX - 2)), null); // The object and the list are two of them.
@@ -94,14 +94,14 @@ describe("the measure of JSON", () => {
     assert.equal(problem({}), null); // The count begins anew.
   });
 
-  it("is of six bytes of text or fewer for each byte", () =>
+  it("returns at least a sixth of the size as JSON text", () =>
     fc.assert(
       fc.property(anyJson, (value) => {
         assert.ok(Buffer.byteLength(JSON.stringify(value)) <= 6 * measureJson(value, DEPTH));
       }),
     ));
 
-  it("refuses what JSON or protobuf would mangle, and says where it is", () => {
+  it("rejects values that JSON or protobuf would change, and names their path", () => {
     const where = (value: unknown) => problem({ a: [0, { b: value }] })?.[0];
     for (const value of [NaN, Infinity, -Infinity, undefined, 1n, () => {}, Symbol("s"), "\ud800", "a\udc00b"]) {
       assert.equal(where(value), "a[1].b");
@@ -118,7 +118,7 @@ describe("the measure of JSON", () => {
     assert.notEqual(problem(JSON.parse('{"__proto__":{"a":1e400}}')), null);
   });
 
-  it("takes what nests as deep as it may, and nothing deeper", () => {
+  it("accepts the maximum depth, and nothing deeper", () => {
     for (const depth of [0, 1, 2, DEPTH]) {
       assert.equal(problem(nested(depth), depth), null);
       assert.equal(problem(nested(depth + 1), depth)?.[1], "must not nest deeper");
@@ -130,7 +130,7 @@ describe("the measure of JSON", () => {
 });
 
 describe("canonical JSON", () => {
-  it("is the same for the same value, whatever the order of its keys, and is that value", () =>
+  it("is the same for equal values in any key order, and parses to the value", () =>
     fc.assert(
       fc.property(anyJson, (value) => {
         const text = canonicalJson(value);
@@ -154,7 +154,7 @@ describe("canonical JSON", () => {
       }),
     ));
 
-  it("tells apart what looks alike", () => {
+  it("differs for values that look alike", () => {
     const values: JsonValue[] = [
       null,
       "null",
@@ -187,7 +187,7 @@ describe("canonical JSON", () => {
 });
 
 describe("a copy of JSON", () => {
-  it("is the same value, with the same measure", () => {
+  it("equals the value and has the same measure", () => {
     fc.assert(
       fc.property(anyJson, (value) => {
         const copied = copyJson(value, { depthMax: DEPTH, bytesMax: Infinity })!;
@@ -196,7 +196,7 @@ describe("a copy of JSON", () => {
     );
   });
 
-  it("is made up to its bound, and of nothing larger", () => {
+  it("is made up to the size limit, and not beyond", () => {
     for (const value of ["x".repeat(500), ["x", 1, [true]], { a: { b: ["x".repeat(300)] } }] as JsonValue[]) {
       const bytes = measureJson(value, DEPTH);
       assert.deepEqual(copyJson(value, { depthMax: DEPTH, bytesMax: bytes }), { copy: value, bytes });

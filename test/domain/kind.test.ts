@@ -19,20 +19,20 @@ function violations(parse: () => unknown) {
   throw new Error("it was not refused");
 }
 
-describe("params by a schema", () => {
-  it("come with defaults filled in", () => {
+describe("the params of a kind with a schema", () => {
+  it("have defaults filled in", () => {
     const params = v.strictObject({ count: v.optional(v.number(), 5), tags: v.optional(v.array(v.string()), []) });
     assert.deepEqual(parseBySchema(params, { tags: ["a"] }, "params"), { count: 5, tags: ["a"] });
   });
 
-  it("name each field that is refused by its path", () => {
+  it("name each invalid field by its path", () => {
     const params = v.strictObject({ count: v.number(), list: v.array(v.object({ name: v.string() })) });
     const wrong = { count: "1", list: [{ name: "a" }, { name: 2 }], other: true };
     const fields = violations(() => parseBySchema(params, wrong, "params")).map(({ field }) => field);
     assert.deepEqual(fields.sort(), ["params.count", "params.list.1.name", "params.other"]);
   });
 
-  it("take paths of keys and of objects with keys, and none", () => {
+  it("accept issue paths of keys, of objects with keys, and without a path", () => {
     const issues = [
       { message: "all" },
       { message: "empty", path: [] },
@@ -50,18 +50,18 @@ describe("params by a schema", () => {
     );
   });
 
-  it("are as the schema made them, also where that is nothing", () => {
+  it("are the schema's output, even if it is undefined", () => {
     for (const value of [undefined, null, 0, "text"])
       assert.equal(parseBySchema(schema({ value }), {}, "params"), value);
   });
 
-  it("are not checked by a schema that answers later", () => {
+  it("reject an asynchronous schema", () => {
     assert.throws(() => parseBySchema(schema(Promise.resolve({ value: 1 })), {}, "params"), TypeError);
   });
 });
 
-describe("a failure that a kind gives itself", () => {
-  it("may be tried again unless it says otherwise", () => {
+describe("a TaskError", () => {
+  it("is retryable by default", () => {
     assert.equal(new TaskError("NOT_YET", "again").retryable, true);
     assert.equal(new TaskError("NOT_YET", "again", { details: { a: 1 } }).retryable, true);
     assert.equal(new TaskError("NEVER", "no use", { retryable: false }).retryable, false);

@@ -52,15 +52,15 @@ function whatever(
   );
 }
 
-describe("whatever happens to a task", () => {
-  it("is not tried again once it was asked to cancel", () => {
+describe("a task, whatever happens,", () => {
+  it("is not retried after a cancel request", () => {
     whatever((life, context, happening) => {
       const wanted = { ...life, cancelRequestedAt: AT };
       assert.notEqual(HAPPENINGS[happening](wanted, context).type, "requeue");
     });
   });
 
-  it("has its next attempt before its deadline, and not before now, or none", () => {
+  it("has its next attempt before its deadline and not in the past, or none", () => {
     whatever((life, context, happening) => {
       const transition = HAPPENINGS[happening](life, context);
       if (transition.type !== "requeue") return;
@@ -71,7 +71,7 @@ describe("whatever happens to a task", () => {
     });
   });
 
-  it("waits as its policy says, by how many attempts have failed", () => {
+  it("waits as its policy says for the number of failed attempts", () => {
     whatever((life, context, happening) => {
       const transition = HAPPENINGS[happening](life, context);
       if (transition.type !== "requeue") return;
@@ -83,7 +83,7 @@ describe("whatever happens to a task", () => {
 });
 
 describe("a task that is handed over", () => {
-  it("never runs out of attempts by it", () => {
+  it("never uses up its attempts by handovers", () => {
     let life = task({ maxAttempts: 1 });
     for (let count = 0; count < 3 * ATTEMPTS_MAX; count++) {
       const transition = HAPPENINGS.handover(life);
@@ -95,7 +95,7 @@ describe("a task that is handed over", () => {
     assert.equal(short(HAPPENINGS.lost(life)), "failed WORKER_LOST");
   });
 
-  it("has all its attempts besides, and waits after each as if there had been no other", () => {
+  it("keeps all its attempts, and waits after each as if there had been no handover", () => {
     fc.assert(
       fc.property(
         fc.array(fc.boolean(), { maxLength: 40 }),
@@ -125,14 +125,14 @@ describe("a task that is handed over", () => {
   });
 });
 
-describe("an end that is certain", () => {
+describe("an end from certainEnd", () => {
   /** What may have become of a task by the time that its attempt ends: nothing else of it changes meanwhile. */
   const SINCE = fc.record({
     cancelRequestedAt: fc.option(fc.constant(AT)),
     cancelReason: fc.option(fc.constantFrom("", "enough")),
   });
 
-  it("is what the end of the attempt does, whatever became of the task and whenever", () => {
+  it("is the end of the attempt in any state of the task and at any time", () => {
     fc.assert(
       fc.property(LIFE, OUTCOME, SINCE, CONTEXTS, (life, outcome, since, context) => {
         const begun: Life = { ...life, status: "running" };
@@ -143,7 +143,7 @@ describe("an end that is certain", () => {
     );
   });
 
-  it("is every end that a cancel could not change", () => {
+  it("is every end that a cancel cannot change", () => {
     fc.assert(
       fc.property(LIFE, OUTCOME, CONTEXTS, (life, outcome, context) => {
         const wanted: Life = { ...life, status: "running", cancelRequestedAt: AT };

@@ -139,9 +139,9 @@ const TABLE: Record<Happening, Record<keyof typeof LIVES, string | null>> = {
   },
 };
 
-describe("the life of a task", () => {
+describe("the lifecycle of a task", () => {
   for (const happening of ALL_HAPPENINGS) {
-    it(`is changed as the table says by: ${happening}`, () => {
+    it(`changes as in the table by: ${happening}`, () => {
       const decide = HAPPENINGS[happening];
       for (const [name, expected] of Object.entries(TABLE[happening])) {
         if (expected !== null) assert.equal(short(decide(LIVES[name as keyof typeof LIVES])), expected, name);
@@ -162,7 +162,7 @@ describe("the life of a task", () => {
     });
   }
 
-  it("says on the tape what happened", () => {
+  it("records on the tape what happened", () => {
     assert.deepEqual(bodyIn(requestCancel(task(), "")), { reason: "" });
     assert.deepEqual(bodyIn(HAPPENINGS.returned(task())), { status: "succeeded", result: { a: 1 } });
     for (const happening of ["threw", "threw, final"] as const) {
@@ -181,7 +181,7 @@ describe("the life of a task", () => {
     for (const none of ["", null]) assert.equal(message(asked({ cancelReason: none })), "the task was cancelled");
   });
 
-  it("says which deadline it was: the attempt's or the task's", () => {
+  it("tells the attempt's timeout from the task's deadline", () => {
     const message = (transition: Transition) => (bodyIn(transition) as { error: { message: string } }).error.message;
     assert.equal(message(HAPPENINGS.deadline(LIVES.running)), "the attempt ran longer than its timeout");
     for (const passed of [HAPPENINGS.deadline(LIVES.late), HAPPENINGS.expired(LIVES["late, waiting"])]) {
@@ -189,7 +189,7 @@ describe("the life of a task", () => {
     }
   });
 
-  it("is over at its deadline, and not a millisecond before", () => {
+  it("ends at the deadline, and not a millisecond earlier", () => {
     const waiting = (deadlineAt: Date) =>
       short(HAPPENINGS.expired(task({ status: "pending", attempt: 0, deadlineAt })));
     const running = (deadlineAt: Date) => short(HAPPENINGS.handover(task({ deadlineAt })));
@@ -198,14 +198,14 @@ describe("the life of a task", () => {
     assert.deepEqual([waiting(after(1)), running(after(1))], ["unchanged", "handover"]);
   });
 
-  it("is cancelled by who asked for it, though its deadline has passed", () => {
+  it("ends as cancelled after a cancel request, even if the deadline has passed", () => {
     for (const because of STOP_REASONS) {
       const late = asked({ deadlineAt: AT, maxAttempts: 2 });
       assert.equal(short(stopAttempt(late, because, CONTEXT)), "cancelled CANCELLED");
     }
   });
 
-  it("has at most one end, behind which nothing changes, whatever happens", () => {
+  it("has at most one end, and nothing changes after it", () => {
     const happening = fc.constantFrom(...ALL_HAPPENINGS, "claimed" as const);
     fc.assert(
       fc.property(
@@ -247,7 +247,7 @@ describe("the life of a task", () => {
 });
 
 describe("a reason to stop", () => {
-  it("ends a running task, or sends it back: never nothing", () => {
+  it("ends or requeues a running task, and never leaves it unchanged", () => {
     for (const because of STOP_REASONS) {
       for (const life of [task(), asked(), task({ maxAttempts: 2 }), task({ maxAttempts: 2, deadlineAt: AT })]) {
         assert.match(stopAttempt(life, because, CONTEXT).type, /^(end|requeue)$/);

@@ -20,7 +20,7 @@ describe("the wait before the next attempt", () => {
   const delays = (settings: Partial<RetryPolicy>, failures: number[], random = 0) =>
     failures.map((count) => retryDelayMs(policy(settings), count, random));
 
-  it("is by default a second, doubled each time, five minutes at the most, a fifth of it left to chance", () => {
+  it("is by default 1 s, doubled with each failure, at most 5 min, with a random fifth", () => {
     const failures = [1, 2, 3, 4, 9, 10, 100, 2_000];
     const seconds = [1, 2, 4, 8, 256, 300, 300, 300];
     const wait = (random: number) => failures.map((count) => retryDelayMs(DEFAULT_RETRY_POLICY, count, random));
@@ -34,7 +34,7 @@ describe("the wait before the next attempt", () => {
     );
   });
 
-  it("grows by the multiplier from the first, to its cap and no further", () => {
+  it("grows by the multiplier up to its maximum", () => {
     const settings = { initialBackoffMs: 10, backoffMultiplier: 3, maxBackoffMs: 800 };
     assert.deepEqual(delays(settings, [1, 2, 3, 4, 5, 6, 100]), [10, 30, 90, 270, 800, 800, 800]);
     assert.deepEqual(delays({ ...settings, maxBackoffMs: 270 }, [3, 4, 5]), [90, 270, 270]);
@@ -44,7 +44,7 @@ describe("the wait before the next attempt", () => {
     assert.deepEqual(delays({ ...settings, backoffMultiplier: 1.5 }, [1, 2, 3, 4]), [10, 15, 23, 34]);
   });
 
-  it("is shortened at random, by at most the jitter's share", () => {
+  it("is shortened at random by at most the jitter's share", () => {
     const shortest = (jitter: number) => delays({ jitter }, [1, 2], 1);
     assert.deepEqual(
       [shortest(0), shortest(0.5), shortest(1)],
@@ -59,7 +59,7 @@ describe("the wait before the next attempt", () => {
     assert.deepEqual(delays({ jitter: 1, maxBackoffMs: 1_500 }, [2, 3], 0.5), [750, 750]);
   });
 
-  it("is in whole milliseconds, between what the jitter leaves and the whole, for every policy", () => {
+  it("is in whole milliseconds, within the range of the jitter, for every policy", () => {
     fc.assert(
       fc.property(POLICY, FAILURES, RANDOM, (any, failures, random) => {
         const delayMs = retryDelayMs(any, failures, random);
@@ -82,13 +82,13 @@ describe("the wait before the next attempt", () => {
   });
 });
 
-describe("what counts of a retry policy", () => {
+describe("resolveRetry", () => {
   const NOTHING = { maxAttempts: null, retryPolicy: {} };
   const KIND: RetryPolicy = { initialBackoffMs: 1, maxBackoffMs: 2, backoffMultiplier: 3, jitter: 0.4 };
   const START: RetryPolicy = { initialBackoffMs: 10, maxBackoffMs: 20, backoffMultiplier: 30, jitter: 0 };
   const SETTINGS = Object.keys(DEFAULT_RETRY_POLICY) as (keyof RetryPolicy)[];
 
-  it("is the default where nobody says anything: the same object, by which it is known", () => {
+  it("returns the default object itself if nothing is set", () => {
     const { maxAttempts, retryPolicy } = resolveRetry(NOTHING, {});
     assert.equal(maxAttempts, ATTEMPTS_DEFAULT);
     assert.equal(retryPolicy, DEFAULT_RETRY_POLICY);
@@ -99,7 +99,7 @@ describe("what counts of a retry policy", () => {
   });
 
   for (const setting of SETTINGS) {
-    it(`is what the start says, then the kind, then the default: ${setting}`, () => {
+    it(`prefers the start, then the kind, then the default: ${setting}`, () => {
       const [byKind, byStart] = [{ [setting]: KIND[setting] }, { [setting]: START[setting] }];
       const resolve = (retryPolicy: Partial<RetryPolicy>, kind: Partial<RetryPolicy>) =>
         resolveRetry({ maxAttempts: null, retryPolicy }, kind).retryPolicy;
@@ -112,14 +112,14 @@ describe("what counts of a retry policy", () => {
     });
   }
 
-  it("is so for the number of attempts", () => {
+  it("does the same for the number of attempts", () => {
     const attempts = (byStart: number | null, byKind?: number) =>
       resolveRetry({ maxAttempts: byStart, retryPolicy: {} }, byKind === undefined ? {} : { maxAttempts: byKind })
         .maxAttempts;
     assert.deepEqual([attempts(null), attempts(null, 3), attempts(2), attempts(2, 3), attempts(1, 3)], [1, 3, 2, 2, 1]);
   });
 
-  it("leaves what was said as it was", () => {
+  it("does not change its arguments", () => {
     const [start, kind] = [
       { maxAttempts: 2, retryPolicy: { jitter: 0 } },
       { maxAttempts: 3, initialBackoffMs: 7 },

@@ -29,8 +29,8 @@ function delimited(field: number, content: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from([(field << 3) | 2, ...length, rest]), content]);
 }
 
-describe("events that a client reads from their bytes", () => {
-  it("are those that protobuf-es reads, of every type", () =>
+describe("the events that EventReader decodes", () => {
+  it("are those of protobuf-es, for every type", () =>
     fc.assert(
       fc.property(fc.array(tapeEvent, { maxLength: 8 }), (events) => {
         const message = create(StreamEventsResponseSchema, {
@@ -47,7 +47,7 @@ describe("events that a client reads from their bytes", () => {
       { numRuns: 500 },
     ));
 
-  it("are the same when their fields come in another order, twice, or with some that nobody knows", () => {
+  it("are the same if fields are reordered, repeated or unknown", () => {
     const unknown = fc.constantFrom([0x78, 0x01], [0x7a, 0x02, 0x61, 0x62], [0x7d, 1, 2, 3, 4]).map(Buffer.from);
     const field = fc.oneof(
       unknown,
@@ -72,7 +72,7 @@ describe("events that a client reads from their bytes", () => {
     );
   });
 
-  it("are the same or refused, whatever a byte of them is changed to, or wherever they are cut", () =>
+  it("are the same or rejected if any byte is changed or cut off", () =>
     fc.assert(
       fc.property(fc.array(tapeEvent, { minLength: 1, maxLength: 3 }), fc.nat(), fc.nat(255), (events, place, byte) => {
         const message = create(StreamEventsResponseSchema, { events: events.map(toEventMessage), lastSeq: 9n });

@@ -41,7 +41,7 @@ async function follow(
 }
 
 describe("a follower of many tasks", () => {
-  it("asks for what it is told to, and hands on what comes", async () => {
+  it("sends its filter and yields the frames", async () => {
     const asked: unknown[] = [];
     await using server = await serveScript({
       async *followTasks(request, { attempt }) {
@@ -70,7 +70,7 @@ describe("a follower of many tasks", () => {
     ]);
   });
 
-  it("comes back with the cursor of the last frame, and asks for the start only once", async () => {
+  it("resumes with the cursor of the last frame, and sends from_start only once", async () => {
     const asked: [string, boolean][] = [];
     const notices: TasksReconnectNotice[] = [];
     const received = Promise.withResolvers<void>();
@@ -111,7 +111,7 @@ describe("a follower of many tasks", () => {
     skips: [progress(2), progress(4)],
     "goes on after final": [final(2), progress(3)],
   })) {
-    it(`does not believe a server that ${name}`, async () => {
+    it(`rejects a server that ${name}`, async () => {
       const frames = (): AsyncIterable<Frame> =>
         (async function* () {
           yield news("a", [progress(1)]);
@@ -121,7 +121,7 @@ describe("a follower of many tasks", () => {
     });
   }
 
-  it("does not believe a stream that ends well", async () => {
+  it("rejects a stream that ends without an error", async () => {
     await assert.rejects(
       follow(async function* () {
         yield news("a");
@@ -130,7 +130,7 @@ describe("a follower of many tasks", () => {
     );
   });
 
-  it("gives up after its time without progress, and at once on what will not change", async () => {
+  it("gives up after retryMs without progress, and at once on a permanent error", async () => {
     await assert.rejects(
       follow(
         async function* () {

@@ -5,7 +5,7 @@ import { follow, range, Received, seqs } from "./scripted-follow.ts";
 import { event, failure, final, frame, log, progress, serveScript, TASK_ID } from "../scripted-server.ts";
 
 describe("a follower", () => {
-  it("gives every event as a plain object and ends after final", async () => {
+  it("yields every event as a plain object and ends after final", async () => {
     const events = await follow(async function* () {
       yield frame([]);
       yield frame([
@@ -27,7 +27,7 @@ describe("a follower", () => {
     ]);
   });
 
-  it("passes an event of a type it does not know as unknown, and keeps its place", async () => {
+  it("yields an event of an unknown type as unknown, and keeps its position", async () => {
     const events = await follow(async function* () {
       yield frame([progress(1), event(2, { case: undefined }), final(3)]);
     });
@@ -48,7 +48,7 @@ describe("a follower", () => {
     assert.deepEqual(events, []);
   });
 
-  it("throws at once where the server refuses its position, on a stream that it has resumed too", async () => {
+  it("throws at once if the server rejects its position, also on a resumed stream", async () => {
     const refusal = { code: "OUT_OF_RANGE", message: /whose last event is 4/ };
     const message = "from_seq 99 is past the end, whose last event is 4";
     for (const attempts of [1, 2]) {
@@ -63,7 +63,7 @@ describe("a follower", () => {
     }
   });
 
-  it("ends after final though the server goes on with heartbeats", async () => {
+  it("ends after final even if the server continues with heartbeats", async () => {
     const events = await follow(async function* (_, { cancelled }) {
       yield frame([final(1)]);
       yield { ...frame([]), lastSeq: 1n };
@@ -72,7 +72,7 @@ describe("a follower", () => {
     assert.deepEqual(seqs(events), range(1));
   });
 
-  it("takes no harm from a connection that is lost after final", async () => {
+  it("ends normally if the connection is lost after final", async () => {
     const received = new Received();
     await follow(
       async function* (_, { attempt }) {
@@ -86,7 +86,7 @@ describe("a follower", () => {
     assert.deepEqual(seqs(received.events), range(1));
   });
 
-  it("asks for seq 1 when told 0, and sends the heartbeat it counts on and the token", async () => {
+  it("requests seq 1 for 0, and sends its heartbeat interval and the token", async () => {
     let seen: unknown;
     await follow(
       async function* (request, { metadata }) {
@@ -99,7 +99,7 @@ describe("a follower", () => {
     assert.deepEqual(seen, [TASK_ID, 1n, 7n, ["Bearer s3cret"]]);
   });
 
-  it("throws at once what coming back does not mend", async () => {
+  it("throws at once if a reconnect would not help", async () => {
     let attempts = 0;
     const following = follow(async function* (_, { attempt }) {
       attempts = attempt;
@@ -115,7 +115,7 @@ describe("a follower", () => {
     ["skips an event", [progress(4), final(5)]],
     ["goes on after final", [final(3), progress(4)]],
   ] as const) {
-    it(`refuses a server that ${fault} after a cut`, async () => {
+    it(`rejects a server that ${fault} after a reconnect`, async () => {
       const received = new Received();
       const following = follow(
         async function* (_, { attempt }) {
@@ -131,7 +131,7 @@ describe("a follower", () => {
     });
   }
 
-  it("refuses a stream that ends well without final", async () => {
+  it("rejects a stream that ends without final", async () => {
     const following = follow(async function* () {
       yield frame([progress(1)]);
     });
@@ -142,7 +142,7 @@ describe("a follower", () => {
     });
   });
 
-  it("throws the caller's reason and tells the server when the caller leaves", async () => {
+  it("throws the caller's reason and cancels the call when the caller aborts", async () => {
     const told = Promise.withResolvers<void>();
     const caller = new AbortController();
     const leaving = new Error("leaving");
@@ -158,7 +158,7 @@ describe("a follower", () => {
     await told.promise;
   });
 
-  it("tells the server when the reader stops reading", async () => {
+  it("cancels the call when the reader stops reading", async () => {
     const told = Promise.withResolvers<void>();
     await using server = await serveScript({
       async *streamEvents(_, { cancelled }) {

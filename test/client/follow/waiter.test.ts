@@ -7,8 +7,8 @@ import type { GetEvents } from "../../../src/client/follow/waiter.ts";
 const TASK = "01930d5a-1111-7000-8000-000000000001";
 const time = new Date(0);
 
-describe("the waiter", () => {
-  it("pages past the largest page to final", async () => {
+describe("waitFinal", () => {
+  it("reads pages until final", async () => {
     const tape = tapeOf(2_500);
     const asked: bigint[] = [];
     const endpoint: GetEvents = async (request) => {
@@ -20,14 +20,14 @@ describe("the waiter", () => {
     assert.deepEqual(asked, [1n, 1_001n, 2_001n]);
   });
 
-  it("returns on a failed task too", async () => {
+  it("returns final of a failed task too", async () => {
     const failed: SpoolEvent = { ...finalAt(3), status: "failed", error: { reason: "KIND_FAILED", message: "no" } };
     const tape = [...tapeOf(2, "running"), failed];
     const final = await waitFinal(async (request) => pageOf(tape, request), { taskId: TASK, timeoutMs: 5_000 });
     assert.equal(final.status, "failed");
   });
 
-  it("does not believe a terminal status without final", async () => {
+  it("does not rely on a terminal status without final", async () => {
     let asked = 0;
     const endpoint: GetEvents = async (request) => {
       asked++;
@@ -39,7 +39,7 @@ describe("the waiter", () => {
     assert.equal(asked, 4);
   });
 
-  it("times out on a terminal status whose final never comes, without hammering the server", async () => {
+  it("times out, without flooding the server, on a terminal status whose final never comes", async () => {
     let asked = 0;
     const endpoint: GetEvents = async (request) => {
       asked++;
@@ -57,13 +57,13 @@ describe("the waiter", () => {
     assert.ok(asked < 10, `asked ${asked} times`);
   });
 
-  it("does not believe has_more: false with more to come", async () => {
+  it("does not rely on has_more: false if more events come", async () => {
     const tape = tapeOf(7);
     const endpoint: GetEvents = async (request) => ({ ...pageOf(tape, { ...request, limit: 3 }), hasMore: false });
     assert.equal((await waitFinal(endpoint, { taskId: TASK, timeoutMs: 5_000 })).seq, 7n);
   });
 
-  it("is not kept busy by has_more: true with nothing there", async () => {
+  it("does not busy-loop on has_more: true without events", async () => {
     let asked = 0;
     const endpoint: GetEvents = async (request) => {
       asked++;
@@ -73,7 +73,7 @@ describe("the waiter", () => {
     assert.ok(asked < 10, `asked ${asked} times`);
   });
 
-  it("fails at once on an error answer, and does not call it a timeout", async () => {
+  it("fails at once on an error answer, not with a timeout", async () => {
     const refusal = new SpoolRpcError("NOT_FOUND", "there is no such task", { reason: "TASK_NOT_FOUND" });
     let asked = 0;
     const endpoint: GetEvents = async () => {
@@ -93,7 +93,7 @@ describe("the waiter", () => {
     await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 60_000 }), refusal);
   });
 
-  it("asks again while the server is unavailable", async () => {
+  it("retries while the server is unavailable", async () => {
     let asked = 0;
     const endpoint: GetEvents = async (request) => {
       if (++asked <= 2) throw new SpoolRpcError("UNAVAILABLE", "restarting");
@@ -103,13 +103,13 @@ describe("the waiter", () => {
     assert.equal(asked, 3);
   });
 
-  it("does not ask an unavailable server for ever", async () => {
+  it("does not retry an unavailable server forever", async () => {
     const down = new SpoolRpcError("UNAVAILABLE", "down");
     const endpoint: GetEvents = () => Promise.reject(down);
     await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: Infinity, retryMs: 300 }), down);
   });
 
-  it("names the error that it was retrying when the time is up", async () => {
+  it("names the retried error when it times out", async () => {
     const down = new SpoolRpcError("UNAVAILABLE", "down for repair");
     const endpoint: GetEvents = () => Promise.reject(down);
     await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 200 }), (error: WaitTimeout) => {
@@ -119,12 +119,12 @@ describe("the waiter", () => {
     });
   });
 
-  it("times out on an endpoint that never answers and heeds no signal", async () => {
+  it("times out on an endpoint that never answers and ignores the signal", async () => {
     const endpoint: GetEvents = () => new Promise(() => {});
     await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 50 }), /no final after 50 ms: no answer/);
   });
 
-  it("throws the caller's reason when the caller leaves", async () => {
+  it("throws the caller's reason when the caller aborts", async () => {
     const leaving = new Error("leaving");
     const caller = new AbortController();
     const endpoint: GetEvents = () => {
@@ -139,13 +139,13 @@ describe("the waiter", () => {
     ["repeats an event", [...tapeOf(2, "running"), ...tapeOf(2, "running").slice(1), finalAt(3)]],
     ["goes on after final", [...tapeOf(2), { ...tapeOf(3, "running")[2]! }]],
   ] as [string, SpoolEvent[]][]) {
-    it(`refuses a tape that ${fault}`, async () => {
+    it(`rejects a tape that ${fault}`, async () => {
       const endpoint: GetEvents = async () => ({ ...pageOf(tape, { fromSeq: 1n, limit: 1_000 }), events: tape });
       await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 5_000 }), { code: "DATA_LOSS" });
     });
   }
 
-  it("refuses a final with more of the tape behind it", async () => {
+  it("rejects a tape with events after final", async () => {
     const endpoint: GetEvents = async (request) => ({ ...pageOf(tapeOf(3), request), lastSeq: 4n });
     await assert.rejects(waitFinal(endpoint, { taskId: TASK, timeoutMs: 5_000 }), { code: "DATA_LOSS" });
   });

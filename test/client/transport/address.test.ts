@@ -12,10 +12,10 @@ describe("an address", () => {
     ["dns:///spool:50051", "dns:///spool:50051"],
     ["unix:/run/spool.sock", "unix:/run/spool.sock"],
   ] as const) {
-    it(`${address} leads to ${target}`, () => assert.equal(readAddress(address).target, target));
+    it(`${address} resolves to ${target}`, () => assert.equal(readAddress(address).target, target));
   }
 
-  it("asks for TLS with https only", () => {
+  it("uses TLS only with https", () => {
     assert.equal(readAddress("https://a:1").credentials._isSecure(), true);
     assert.equal(readAddress("http://a:1").credentials._isSecure(), false);
     assert.equal(readAddress("a:1").credentials._isSecure(), false);

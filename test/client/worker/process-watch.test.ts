@@ -15,13 +15,13 @@ function run(ending: string, place: "inside" | "outside") {
   };
 }
 
-describe("the watch of a worker's process", () => {
+describe("watchProcess", () => {
   for (const [ending, status, message] of [
     ["timer", 1, "timer"],
     ["rejection", 1, "rejection"],
     ["exit", 3, null],
   ] as const) {
-    it(`tells once, by its attempt, of a process that ends by the code of a task, and lets it end: ${ending}`, () => {
+    it(`reports once, with its attempt, that the code of a task ends the process, and lets it end: ${ending}`, () => {
       assert.deepEqual(run(ending, "inside"), { status, told: [["t", "k", 2, message]] });
       assert.deepEqual(run(ending, "outside"), { status, told: [] });
     }).timeout(60_000);

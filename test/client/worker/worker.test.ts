@@ -80,7 +80,7 @@ describe("a worker of spool/client", () => {
   const startSteps = async (engine: TestEngine) =>
     start(engine, { kind: "steps", maxAttempts: 3, retryPolicy: { initialBackoffMs: 1, jitter: 0 } });
 
-  it("keeps every event in its place over a stream that is cut again and again, or goes silent", async () => {
+  it("stores every event in order over a stream that breaks repeatedly or goes silent", async () => {
     await using server = await serve({ leaseMs: 2_000 });
     await using proxy = await startTcpProxy(() => server.address);
     let cuts = 0;
@@ -101,7 +101,7 @@ describe("a worker of spool/client", () => {
     assert.deepEqual([...new Set(resumed(running.notices).slice(1))], [true]);
   });
 
-  it("does not wait for a welcome until its lease is over", async () => {
+  it("gives up waiting for a welcome before its lease expires", async () => {
     await using server = await serve({ leaseMs: 3_000 });
     await using proxy = await startTcpProxy(() => server.address);
     const gate = Promise.withResolvers<void>();
@@ -119,7 +119,7 @@ describe("a worker of spool/client", () => {
     assert.deepEqual(outline(await wholeTape(server.engine, taskId)), ["started", 1, "final"]);
   });
 
-  it("goes on when its server is gone for a while and comes back", async () => {
+  it("continues when its server is gone for a while", async () => {
     const { namespace, ...first } = await serve().then((server) => ({ ...server, namespace: server.engine.namespace }));
     let address = first.address;
     await using proxy = await startTcpProxy(() => address);
@@ -140,7 +140,7 @@ describe("a worker of spool/client", () => {
     assert.deepEqual(resumed(running.notices), [false, true]);
   });
 
-  it("does not emit ahead of what is stored by more than the window", async () => {
+  it("has at most one window of unacknowledged events", async () => {
     await using server = await serve();
     await using proxy = await startTcpProxy(() => server.address);
     let emitted = 0;
@@ -162,7 +162,7 @@ describe("a worker of spool/client", () => {
     await running.stop();
   });
 
-  it("runs exclusive kinds one by one, and has params refused before an attempt", async () => {
+  it("runs exclusive kinds one at a time and rejects invalid params before an attempt", async () => {
     await using server = await serve();
     let atOnce = 0;
     let most = 0;
@@ -185,7 +185,7 @@ describe("a worker of spool/client", () => {
     assert.deepEqual([bad.status, bad.error?.reason, outline(bad.tape)], ["failed", "KIND_FAILED", ["final"]]);
   });
 
-  it("tells of what its code threw, and fails for good where the code says so", async () => {
+  it("reports the errors of its code, and fails for good if the code says so", async () => {
     await using server = await serve();
     const failing = kindOf("failing", () => Promise.reject(new TaskError("BAD_ROW", "row 7", { retryable: false })));
     await using running = await connected({ address: server.address, kinds: [failing] });
@@ -198,7 +198,7 @@ describe("a worker of spool/client", () => {
     );
   });
 
-  it("has its resumable tasks handed on when it stops, and ends the others by what they have left", async () => {
+  it("hands over resumable tasks when it stops, and ends the others by their remaining attempts", async () => {
     await using server = await serve();
     const wait = (name: string, resumable: boolean) =>
       kindOf(name, ({ signal, attempt }) => (attempt > 1 ? Promise.resolve() : untilStopped(signal)), { resumable });
@@ -214,7 +214,7 @@ describe("a worker of spool/client", () => {
     assert.equal((await server.engine.listSessions()).sessions.length, 2);
   });
 
-  it("cannot go on where it is refused, and says why", async () => {
+  it("fails with the reason if the server rejects it", async () => {
     await using server = await serve();
     const nameless = { ...kindOf("ok", () => Promise.resolve()), name: "not a name" };
     const refused = worker({ address: server.address, kinds: [nameless], signals: false });
@@ -226,8 +226,8 @@ describe("a worker of spool/client", () => {
     assert.throws(() => worker({ kinds: [nameless, nameless] }), /kinds: /);
   });
 
-  describe("in a process of its own", () => {
-    it("that is stopped loses its tasks within the lease; continued, it is refused by name and goes on", async () => {
+  describe("in its own process", () => {
+    it("loses its tasks within the lease if it is stopped; when continued, it is rejected by name and goes on", async () => {
       await using server = await serve({ leaseMs: 1_000 });
       await using process = await forked(server.address);
       const taskId = await startSteps(server.engine);
@@ -246,7 +246,7 @@ describe("a worker of spool/client", () => {
       assert.deepEqual(outline(await wholeTape(server.engine, taskId)), ["started", 1, "retrying", "started", "final"]);
     });
 
-    it("that is killed has its tasks run by another", async () => {
+    it("has its tasks run by another worker if it is killed", async () => {
       await using server = await serve({ leaseMs: 1_000 });
       const first = await forked(server.address);
       const taskId = await startSteps(server.engine);
@@ -258,7 +258,7 @@ describe("a worker of spool/client", () => {
       assert.equal((await outcomeOf(server.engine, taskId)).status, "succeeded");
     });
 
-    it("that is sent SIGTERM lets its tasks end, leaves, and ends", async () => {
+    it("lets its tasks end, leaves and exits on SIGTERM", async () => {
       await using server = await serve();
       await using process = await forked(server.address);
       const taskId = await startSteps(server.engine);

@@ -46,7 +46,7 @@ const cursor: fc.Arbitrary<FollowCursor> = fc
   });
 
 describe("the cursor of a stream over many tasks", () => {
-  it("is read back as it was", () => {
+  it("decodes to the same position", () => {
     fc.assert(
       fc.property(cursor, (given) => {
         const text = encodeCursor(given, SCOPE);
@@ -57,7 +57,7 @@ describe("the cursor of a stream over many tasks", () => {
     assert.deepEqual(decodeCursor(encodeCursor(FROM_START, SCOPE), SCOPE), FROM_START);
   });
 
-  it("is bound to its filter and view, whatever the order of the kinds", () => {
+  it("is bound to its filter and view, in any order of kinds", () => {
     const text = encodeCursor(FROM_START, SCOPE);
     assert.deepEqual(decodeCursor(text, { ...SCOPE, kinds: ["a", "b"] }), FROM_START);
     const others: Partial<FollowScope>[] = [
@@ -69,7 +69,7 @@ describe("the cursor of a stream over many tasks", () => {
     for (const other of others) assert.equal(decodeCursor(text, { ...SCOPE, ...other }), null);
   });
 
-  it("is refused where it is none: cut, changed, of another version, out of its numbers", () => {
+  it("is rejected if it is truncated, changed, of another version or out of range", () => {
     const at = new Date(1_000);
     const seen = { xmin: 5n, xmax: 9n, running: [5n, 7n], at, timeline: null, isReplicated: false };
     const place = { endedXid: 3n, taskId: "018f3a5c-7b1e-7c3d-9a2b-0123456789ab", seq: null };

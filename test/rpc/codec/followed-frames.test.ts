@@ -34,7 +34,7 @@ function framesOf(page: FollowedPage) {
 }
 
 describe("a page of many tasks", () => {
-  it("is one frame where it fits, with the page's cursor", () => {
+  it("is one frame with the page's cursor if it fits", () => {
     const other = "018f3a5c-7b1e-7c3d-9a2b-0123456789ac";
     const page = pageOf([aFollowed([aLogEvent(1), aLogEvent(2)]), aFollowed([aLogEvent(5)], other)]);
     const [frame, ...more] = framesOf(page);
@@ -49,14 +49,14 @@ describe("a page of many tasks", () => {
     );
   });
 
-  it("is a frame without tasks where it has none", () => {
+  it("is a frame without tasks if the page is empty", () => {
     assert.deepEqual(
       framesOf(pageOf([])).map(({ tasks, cursor }) => [tasks, cursor?.round]),
       [[[], null]],
     );
   });
 
-  it("is cut within a task and between tasks, each frame with the cursor of who has come so far", () => {
+  it("is split within and between tasks, each frame with the cursor that resumes after it", () => {
     const size = Math.floor(FRAME_BYTES_MAX / 3);
     const ids = [1, 2, 3].map((number) => `018f3a5c-7b1e-7c3d-9a2b-00000000000${number}`);
     const page = pageOf(
@@ -85,7 +85,7 @@ describe("a page of many tasks", () => {
     for (const { bytes } of [...frames, ...cut]) assert.ok(bytes <= FRAME_BYTES_MAX + 1_024);
   });
 
-  it("gives the largest event a frame of its own, which fits a message", () => {
+  it("puts the largest event in its own frame, which fits a message", () => {
     const large = {
       ...aLogEvent(2),
       type: "final",
@@ -99,7 +99,7 @@ describe("a page of many tasks", () => {
     assert.ok(frames[1]!.bytes + CURSOR_CHARS_MAX <= MESSAGE_BYTES_MAX);
   });
 
-  it("tells of tasks as they stand, with progress, as many as fit a frame", () => {
+  it("has the state and progress of tasks, as many as fit a frame", () => {
     const labels = Object.fromEntries(Array.from({ length: 32 }, (_, index) => [`key-${index}`, "€".repeat(255)]));
     const ids = Array.from({ length: 30 }, (_, index) => `018f3a5c-7b1e-7c3d-9a2b-${String(index).padStart(12, "0")}`);
     const tasks = ids.map((taskId): FollowedTask => {

@@ -27,8 +27,8 @@ function pageOfNumbers(): TapeEvent[] {
   });
 }
 
-describe("a page cut to a message", () => {
-  it("stays whole at its bound and loses its last event one byte below", () => {
+describe("a page that is cut to a message", () => {
+  it("stays whole at its size limit and loses its last event one byte below", () => {
     const page = aPage([aLogEvent(1), aLogEvent(2), aLogEvent(3)]);
     const bytes = bytesOf(page.events);
     assert.deepEqual({ ...cutPage(page, bytes), encodedEvents: null }, { ...page, encodedEvents: null });
@@ -36,19 +36,19 @@ describe("a page cut to a message", () => {
     assert.deepEqual([cut.events.length, cut.nextFromSeq, cut.lastSeq, cut.hasMore], [2, 3n, 3n, true]);
   });
 
-  it("keeps one event, however large", () => {
+  it("keeps one event of any size", () => {
     const page = aPage([aLogEvent(1, "x".repeat(1_000)), aLogEvent(2)]);
     assert.deepEqual(cutPage(page, 10).events, page.events.slice(0, 1));
   });
 
-  it("is left alone without an event", () => {
+  it("is unchanged if it has no event", () => {
     const page = aPage([], { nextFromSeq: 9_999n, lastSeq: 5n });
     const frame = { ...page, encodedEvents: Buffer.alloc(0) };
     assert.deepEqual(cutPage(page), frame);
     assert.deepEqual([...cutFrames(page)], [frame]);
   });
 
-  it("keeps every message below 4 MiB where JSON of 1 MiB is more than that as protobuf", () => {
+  it("keeps every message below 4 MiB, even if 1 MiB of JSON is larger as protobuf", () => {
     const page = aPage(pageOfNumbers());
     assert.ok(bytesOf(page.events) > MESSAGE_BYTES_MAX);
     assert.ok(encodeMessage(GetEventsResponseSchema, toGetEventsResponse(cutPage(page))).length <= MESSAGE_BYTES_MAX);
@@ -64,7 +64,7 @@ describe("a page cut to a message", () => {
     }
   });
 
-  it("has room for the largest result, and for an event beside it or not", () => {
+  it("fits the largest result, with or without another event", () => {
     const result = { text: "x".repeat(RESULT_BYTES_MAX - 100) };
     const body = JSON.stringify({ status: "succeeded", result });
     const final: TapeEvent = { seq: 2n, time: new Date(), type: "final", body };
@@ -76,7 +76,7 @@ describe("a page cut to a message", () => {
     );
   });
 
-  it("gives each event once, in order, in frames that say where to read on", () => {
+  it("yields each event once, in order, in frames with the next seq", () => {
     const lengths = fc.array(fc.nat({ max: 200 }), { maxLength: 30 });
     fc.assert(
       fc.property(lengths, fc.integer({ min: 1, max: 1_000 }), fc.nat({ max: 5 }), (sizes, bytesMax, left) => {

@@ -7,15 +7,15 @@ const ALL: ListFilter = { statuses: [], kinds: [], labels: {} };
 const SOME: ListFilter = { statuses: ["failed", "running"], kinds: ["a", "b"], labels: { x: "1", y: "2" } };
 
 describe("a page token", () => {
-  it("gives back the task that it was made of", () => {
+  it("decodes to its task", () => {
     for (const filter of [ALL, SOME]) assert.equal(decodePageToken(encodePageToken(TASK_ID, filter), filter), TASK_ID);
   });
 
-  it("is good in a URL and a header", () => {
+  it("is safe in a URL and a header", () => {
     assert.match(encodePageToken(TASK_ID, SOME), /^[A-Za-z0-9_-]{44}$/);
   });
 
-  it("goes with the same filters in any order", () => {
+  it("is valid with the same filters in any order", () => {
     const turned: ListFilter = { statuses: ["running", "failed"], kinds: ["b", "a"], labels: { y: "2", x: "1" } };
     assert.equal(decodePageToken(encodePageToken(TASK_ID, SOME), turned), TASK_ID);
   });
@@ -32,7 +32,7 @@ describe("a page token", () => {
     ["filter at all", ALL],
   ];
   for (const [name, filter] of OTHERS) {
-    it(`is refused with another ${name}`, () => {
+    it(`is rejected with another ${name}`, () => {
       assert.equal(decodePageToken(encodePageToken(TASK_ID, SOME), filter), null);
     });
   }
@@ -50,7 +50,7 @@ describe("a page token", () => {
     "A".repeat(44),
   ];
   for (const text of MADE_UP) {
-    it(`is refused when it reads ${JSON.stringify(text)}`, () => {
+    it(`is rejected if it reads ${JSON.stringify(text)}`, () => {
       assert.equal(decodePageToken(text, ALL), null);
     });
   }

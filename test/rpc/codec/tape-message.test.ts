@@ -25,7 +25,7 @@ const page = fc
   .map(({ events, ...fields }) => aPage(events, fields));
 
 describe("a tape message", () => {
-  it("is the same message to who reads its fields and to who decodes its bytes", () => {
+  it("is the same message for readers of its fields and of its bytes", () => {
     fc.assert(
       fc.property(page, ({ events, nextFromSeq, lastSeq, status, hasMore, ...rest }) => {
         const frame = cutPage({ events, nextFromSeq, lastSeq, status, hasMore, ...rest });
@@ -50,7 +50,7 @@ describe("a tape message", () => {
     );
   });
 
-  it("is written by protobuf-es, as JSON and as bytes, like any other", () => {
+  it("is encoded by protobuf-es, as JSON and as bytes, like any other message", () => {
     fc.assert(
       fc.property(page, (some) => {
         const frame = cutPage(some);
@@ -64,7 +64,7 @@ describe("a tape message", () => {
     );
   });
 
-  it("makes no message of an event that nobody reads", () => {
+  it("creates no message of an event whose field is not read", () => {
     let reads = 0;
     const event = {
       ...aLogEvent(1),

@@ -24,8 +24,8 @@ function partial(values: number): EventInit {
   return { body: { case: "partial", value: { kind: "k", payload } } };
 }
 
-describe("what a worker says", () => {
-  it("is decoded the same in pieces as at once, whatever its size", async () => {
+describe("a message of a worker", () => {
+  it("is decoded the same in parts as at once, for any size", async () => {
     for (const bytes of [
       append([partial(1)]),
       append(Array.from({ length: APPEND_EVENTS_MAX }, () => partial(100))),
@@ -42,7 +42,7 @@ describe("what a worker says", () => {
     }
   });
 
-  it("lets others have their turn while it is decoded, where it is large", async () => {
+  it("lets other work run while it is decoded, if it is large", async () => {
     const bytes = append(Array.from({ length: APPEND_EVENTS_MAX }, () => partial(100)));
     let turns = 0;
     let isDone = false;
@@ -58,7 +58,7 @@ describe("what a worker says", () => {
     assert.ok(turns > 5, `${turns} turns`);
   });
 
-  it("is refused by message for an event or a result with too many entries, and by whose it is", async () => {
+  it("is rejected, with its attempt, if an event or result has too many entries", async () => {
     const large = append([partial(1), partial(WORK_ENTRIES_MAX + 1)]);
     const result = { a: Array.from({ length: WORK_ENTRIES_MAX + 1 }, () => null) };
     const finish = encode({
@@ -73,13 +73,13 @@ describe("what a worker says", () => {
     }
   });
 
-  it("has one event more than it may decoded at the most", async () => {
+  it("has at most one event decoded past the limit", async () => {
     const events = Array.from({ length: 50_000 }, (): EventInit => ({ body: { case: undefined } }));
     const { message } = await decodeWork(append(events));
     assert.equal(message.case === "append" && message.value.events.length, APPEND_EVENTS_MAX + 1);
   });
 
-  it("is no message where its bytes are none", async () => {
+  it("is rejected if its bytes are malformed", async () => {
     await assert.rejects(decodeWork(Buffer.alloc(40_000, 0xff)), /must be a spool\.v1\.WorkRequest/);
   });
 });

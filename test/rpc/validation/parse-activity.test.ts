@@ -6,17 +6,17 @@ import { Call, seconds, times } from "./parser-call.ts";
 const activity = new Call(GetActivityRequestSchema, {}, parseGetActivity);
 
 describe("a GetActivity request", () => {
-  it("asks for the last hour in 120 steps, of all kinds, where nothing is said", () => {
+  it("covers the last hour in 120 steps and all kinds by default", () => {
     assert.deepEqual(activity.parse(), { windowMs: 3_600_000, stepMs: 30_000, kinds: [] });
   });
 
-  it("has steps of a 120th of its window, and of no less than a second", () => {
+  it("has steps of a 120th of its window, and at least 1 s", () => {
     assert.equal(activity.parse({ window: seconds(86_400) }).stepMs, 720_000);
     assert.equal(activity.parse({ window: seconds(60) }).stepMs, 1_000);
     assert.equal(activity.parse({ window: seconds(1_000) }).stepMs, 8_334);
   });
 
-  it("names each kind once", () => {
+  it("removes duplicate kinds", () => {
     assert.deepEqual(activity.parse({ kinds: ["b", "a", "b"] }).kinds, ["b", "a"]);
   });
 
@@ -34,7 +34,7 @@ describe("a GetActivity request", () => {
   activity.refuses("101 kinds", { kinds: times(101, "k") }, "kinds", /at most 100/);
   activity.refuses("a kind that can be none", { kinds: ["a", "a b"] }, "kinds[1]", /A-Za-z0-9/);
 
-  it("is told of everything that is wrong but a step of a window that is", () => {
+  it("has all its violations reported, except a step if the window is invalid", () => {
     const violations = activity.refused({ window: seconds(1), step: seconds(0), kinds: ["a b"] });
     assert.deepEqual(
       violations.map(({ field }) => field),

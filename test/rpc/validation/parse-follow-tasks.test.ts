@@ -8,7 +8,7 @@ import { Call, labels, seconds, times } from "./parser-call.ts";
 const follow = new Call(FollowTasksRequestSchema, {}, parseFollowTasks);
 
 describe("a FollowTasks request", () => {
-  it("asks for every event of every task from now on, where nothing is said", () => {
+  it("returns every event of every task from now on by default", () => {
     assert.deepEqual(follow.parse(), {
       kinds: [],
       labels: {},
@@ -20,7 +20,7 @@ describe("a FollowTasks request", () => {
     });
   });
 
-  it("gathers tasks as they stand for half a second, where nothing is said", () => {
+  it("collects states of tasks for 500 ms by default", () => {
     const { view, intervalMs } = follow.parse({ view: FollowView.TASKS });
     assert.deepEqual([view, intervalMs], ["tasks", 500]);
   });
@@ -39,7 +39,7 @@ describe("a FollowTasks request", () => {
   const scope = { kinds: ["a"], labels: {}, view: "events" } as const;
   const cursor = encodeCursor(FROM_START, scope);
 
-  it("goes on from its cursor", () => {
+  it("resumes from its cursor", () => {
     assert.deepEqual(follow.parse({ cursor, kinds: ["a"] }).cursor, FROM_START);
   });
 

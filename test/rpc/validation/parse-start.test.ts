@@ -26,7 +26,7 @@ function nested(depth: number): JsonObject {
 }
 
 describe("a StartTask request", () => {
-  it("is complete when only the kind is given", () => {
+  it("is complete with a kind only", () => {
     assert.deepEqual(start.parse(), {
       kind: "echo",
       params: {},
@@ -41,7 +41,7 @@ describe("a StartTask request", () => {
     });
   });
 
-  it("keeps what is given", () => {
+  it("keeps the given fields", () => {
     const fields = { params: { a: [1, "\0", null] }, requestId: "r 😀", labels: { "team/a.b": "ünï" }, maxAttempts: 3 };
     const parsed = start.parse({
       ...fields,
@@ -66,14 +66,14 @@ describe("a StartTask request", () => {
     });
   });
 
-  it("leaves to the kind what is left out of a retry policy", () => {
+  it("leaves missing parts of a retry policy to the kind", () => {
     const policyOf = (retryPolicy: object) => start.parse({ retryPolicy }).retryPolicy;
     assert.deepEqual(policyOf({}), {});
     assert.deepEqual(policyOf({ maxBackoff: seconds(1), backoffMultiplier: 0 }), { maxBackoffMs: 1_000 });
     assert.deepEqual(policyOf({ jitter: 0 }), { jitter: 0 });
   });
 
-  it("keeps keys that mean something to JavaScript, and lets them change nothing", () => {
+  it("keeps keys with a meaning in JavaScript, without effect", () => {
     const fields = { labels: '{"__proto__":"l"}', params: '{"__proto__":{"polluted":1},"constructor":{"toString":2}}' };
     const parsed = start.parse({
       labels: JSON.parse(fields.labels) as Record<string, string>,
@@ -84,7 +84,7 @@ describe("a StartTask request", () => {
     assert.equal(({} as Record<string, unknown>)["polluted"], undefined);
   });
 
-  it("is told everything that is wrong at once", () => {
+  it("has all its violations reported together", () => {
     const violations = start.refused({
       kind: "",
       labels: { "a b": "\0" },
@@ -208,18 +208,18 @@ describe("a StartTask request", () => {
 });
 
 describe("a RunTask request", () => {
-  it("has a heartbeat of 15 s where none is asked for", () => {
+  it("has a heartbeat of 15 s by default", () => {
     assert.equal(run.parse().heartbeatMs, 15_000);
   });
 
-  it("takes the retry policy and the deadline of a start", () => {
+  it("accepts the retry policy and the deadline of a start", () => {
     const { task } = run.parse({
       start: { kind: "echo", retryPolicy: { jitter: 1 }, deadlineAt: seconds(NOW_S) },
     });
     assert.deepEqual([task.retryPolicy, task.deadlineAt], [{ jitter: 1 }, new Date(NOW)]);
   });
 
-  it("is told what is wrong with the task and the heartbeat at once", () => {
+  it("has violations of the task and the heartbeat reported together", () => {
     const violations = run.refused({ start: { kind: "", labels: { "": "" } }, heartbeatInterval: seconds(61) });
     assert.deepEqual(
       violations.map(({ field }) => field),

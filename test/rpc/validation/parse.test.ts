@@ -28,26 +28,26 @@ const stream = new Call(StreamEventsRequestSchema, { taskId: TASK_ID }, parseStr
 const result = new Call(GetResultRequestSchema, { taskId: TASK_ID }, parseGetResult);
 
 describe("a task_id", () => {
-  it("is taken in any case and given in lower case", () => {
+  it("is accepted in any case and returned in lower case", () => {
     assert.equal(get.parse({ taskId: TASK_ID.toUpperCase() }), TASK_ID);
   });
 
   const MALFORMED = ["", "x", TASK_ID.replaceAll("-", ""), `{${TASK_ID}}`, `${TASK_ID} `, `${TASK_ID.slice(1)}g`];
   for (const taskId of MALFORMED) get.refuses(JSON.stringify(taskId), { taskId }, "task_id", /UUID/);
   for (const call of [cancel, events, stream, result]) {
-    it(`is checked in a ${call.desc.name}`, () => {
+    it(`is validated in a ${call.desc.name}`, () => {
       assert.equal((call as typeof cancel).refused({ taskId: "x" })[0]!.field, "task_id");
     });
   }
 });
 
 describe("a ListTasks request", () => {
-  it("asks for 100 tasks of any sort from the newest where nothing is said", () => {
+  it("returns the newest 100 tasks of any kind by default", () => {
     const filter = { statuses: [], kinds: [], labels: {}, taskIdPrefix: "" };
     assert.deepEqual(list.parse(), { limit: 100, beforeTaskId: null, withProgress: false, filter });
   });
 
-  it("names each status and kind once", () => {
+  it("removes duplicate statuses and kinds", () => {
     const { filter } = list.parse({ statuses: [2, 1, 2], kinds: ["b", "a", "b"] });
     assert.deepEqual(
       [filter.statuses, filter.kinds],
@@ -70,17 +70,17 @@ describe("a ListTasks request", () => {
   list.refuses("33 labels", { labels: labels(33) }, "labels", /at most 32/);
   list.refuses("a made-up token", { pageToken: "page2" }, "page_token", /next_page_token/);
 
-  it("goes on after the task that its token names", () => {
+  it("continues after the task of its token", () => {
     const pageToken = encodePageToken(TASK_ID, { statuses: ["failed"], kinds: [], labels: {} });
     assert.equal(list.parse({ pageToken, statuses: [4] }).beforeTaskId, TASK_ID);
   });
 
-  it("refuses the token of a list with other filters", () => {
+  it("rejects the token of a list with other filters", () => {
     const pageToken = encodePageToken(TASK_ID, { statuses: ["failed"], kinds: [], labels: {} });
     assert.equal(list.refused({ pageToken, statuses: [5] })[0]!.field, "page_token");
   });
 
-  it("keeps no more than 100 of a flood of violations", () => {
+  it("reports at most 100 violations", () => {
     assert.equal(list.refused({ statuses: times(10_000, 0) }).length, 100);
   });
 });
@@ -92,7 +92,7 @@ describe("a CancelTask request", () => {
 });
 
 describe("a GetEvents request", () => {
-  it("reads 100 events from the first, without waiting, where nothing is said", () => {
+  it("reads 100 events from the first, without waiting, by default", () => {
     assert.deepEqual(events.parse(), { taskId: TASK_ID, fromSeq: 1n, limit: 100, waitMs: 0 });
   });
 
@@ -110,7 +110,7 @@ describe("a GetEvents request", () => {
 });
 
 describe("a StreamEvents request", () => {
-  it("follows from the first with a heartbeat of 15 s where nothing is said", () => {
+  it("follows from the first event with a heartbeat of 15 s by default", () => {
     assert.deepEqual(stream.parse(), { taskId: TASK_ID, fromSeq: 1n, heartbeatMs: 15_000 });
   });
 
@@ -123,7 +123,7 @@ describe("a StreamEvents request", () => {
 });
 
 describe("a GetResult request", () => {
-  it("does not wait where nothing is said", () => {
+  it("does not wait by default", () => {
     assert.deepEqual(result.parse(), { taskId: TASK_ID, waitMs: 0 });
   });
 

@@ -42,7 +42,7 @@ function values(count: number): null[] {
 }
 
 describe("the bounds of a request", () => {
-  it("are a size of its method", () => {
+  it("limit the size by method", () => {
     assert.equal(requestBytesMax(startTask), MESSAGE_BYTES_MAX);
     assert.equal(requestBytesMax(WorkerService.method.work), MESSAGE_BYTES_MAX);
     for (const method of [listTasks, followTasks]) assert.equal(requestBytesMax(method), FILTER_BYTES_MAX);
@@ -56,7 +56,7 @@ describe("the bounds of a request", () => {
     }
   });
 
-  it("are entries, at all depths, in protobuf", () => {
+  it("limit the entries at all depths in protobuf", () => {
     const check = (bytes: Uint8Array) => fieldOf(() => checkBinaryRequest(startTask, bytes));
     assert.equal(check(start({ kind: "k", params: { a: values(REQUEST_ENTRIES_MAX - 1) } })), null);
     assert.equal(check(start({ kind: "k", params: { a: values(REQUEST_ENTRIES_MAX) } })), "params");
@@ -65,7 +65,7 @@ describe("the bounds of a request", () => {
     assert.equal(check(start({ labels: labels(REQUEST_ENTRIES_MAX + 1) })), "labels");
   });
 
-  it("count what is packed, what is repeated though it is one, and what no field is", () => {
+  it("count packed fields, repeated fields and unknown fields", () => {
     const many = REQUEST_ENTRIES_MAX + 1;
     const packed = toBinary(
       ListTasksRequestSchema,
@@ -87,7 +87,7 @@ describe("the bounds of a request", () => {
     );
   });
 
-  it("leave bytes that are no message to the decoder", () => {
+  it("leave malformed bytes to the decoder", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         assert.equal(findTooManyEntries(StartTaskRequestSchema, bytes, 10_000), null);
@@ -96,7 +96,7 @@ describe("the bounds of a request", () => {
     );
   });
 
-  it("are values in JSON, counted exactly", () => {
+  it("limit the values in JSON, counted exactly", () => {
     const count = (json: unknown): number =>
       typeof json !== "object" || json === null
         ? 1
@@ -120,7 +120,7 @@ describe("the bounds of a request", () => {
     assert.equal(check(JSON.stringify({ labels })), "labels");
   });
 
-  it("are integers that a JSON number holds exactly, unless they are quoted", () => {
+  it("reject integers that a JSON number cannot hold exactly, unless they are quoted", () => {
     for (const method of [getEvents, streamEvents] as DescMethod[]) {
       const check = (text: string) => fieldOf(() => checkJsonRequest(method, Buffer.from(text)));
       for (const name of ["fromSeq", "from_seq", "from\\u0053eq"]) {
@@ -139,7 +139,7 @@ describe("the bounds of a request", () => {
     );
   });
 
-  it("hold for every integer of 64 bits that a request has: none is inside another message", () => {
+  it("cover every 64-bit integer of a request: none is in a nested message", () => {
     const isInteger = ({ scalar }: DescField) => [3, 4, 6, 16, 18].includes(scalar ?? 0);
     const nested = (desc: DescMessage, seen = new Set<DescMessage>()): DescField[] => {
       if (seen.has(desc) || desc.typeName.startsWith("google.protobuf.")) return [];
