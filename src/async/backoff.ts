@@ -4,11 +4,11 @@ import { pause } from "./pause.ts";
 export interface Backoff {
   firstMs: number;
   maxMs: number;
-  /** The share of each delay that is random, 0 to 1, so that clients that fail together do not retry together. Default 0. */
+  /** The random share of each delay, 0 to 1, so that clients that fail together do not retry together. Default 0. */
   jitter?: number;
 }
 
-/** For work on the own database, of which a server runs few retries at once. */
+/** For work on the server's own database, which has few retries at once. */
 export const STORE_BACKOFF: Backoff = { firstMs: 50, maxMs: 1_000 };
 
 /** @param failures in a row, from 1 */
@@ -17,7 +17,7 @@ export function backoffMs(failures: number, { firstMs, maxMs, jitter = 0 }: Back
   return ceilingMs * (1 - jitter * Math.random());
 }
 
-/** Waits before a retry of work on the own database. @returns false when the signal fired */
+/** Waits before a retry of work on the server's own database. @returns false if the signal fired */
 export async function backoff(failures: number, signal: AbortSignal): Promise<boolean> {
   await pause(backoffMs(failures, STORE_BACKOFF), signal).catch(() => {});
   return !signal.aborted;

@@ -22,8 +22,8 @@ export function retryBudget(retryMs: number): RetryBudget {
 }
 
 /**
- * Calls until the call succeeds, fails for good, or `retryMs` have passed since the first failure. Only for calls that
- * are safe to repeat: all calls of this service are, a start by its request id.
+ * Repeats a call until it succeeds, fails with a permanent error, or `retryMs` have passed since the first failure.
+ * Only for calls that are safe to repeat. All calls of this service are: a start because of its request id.
  *
  * @param onFailure is called for each error that is retried
  */

@@ -52,13 +52,13 @@ export interface StartedTask {
   alreadyStarted: boolean;
 }
 
-/** Which tasks to list. */
+/** The filter and page size of a task list. */
 export interface TaskFilter {
   /** Only tasks with one of these statuses. Empty: all. */
   statuses?: readonly TaskStatus[] | undefined;
   /** Only tasks of one of these kinds, at most 100. Empty: all. */
   kinds?: readonly string[] | undefined;
-  /** Only tasks that carry all of these. */
+  /** Only tasks with all of these labels. */
   labels?: Readonly<Record<string, string>> | undefined;
   /** Only tasks whose id starts with this: the first 8 to 36 characters of the UUID. Default: all. */
   taskIdPrefix?: string | undefined;
@@ -77,7 +77,7 @@ export interface TaskPage {
 export interface TasksToFollow {
   /** Only tasks of one of these kinds, at most 100. Empty: all. */
   kinds?: readonly string[] | undefined;
-  /** Only tasks that carry all of these. */
+  /** Only tasks with all of these labels. */
   labels?: Readonly<Record<string, string>> | undefined;
   /** The `cursor` of the last processed frame, from a stream with the same filter and view. */
   cursor?: string | undefined;

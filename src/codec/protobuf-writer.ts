@@ -109,7 +109,7 @@ export class ProtobufWriter {
     return true;
   }
 
-  /** @param value an integer from 0 to 2^53 - 1, which is more than the bit operators hold */
+  /** @param value an integer from 0 to 2^53 - 1, which is more than bit operators can handle */
   #varint(value: number): void {
     let rest = value;
     for (; rest > 0x7fff_ffff; rest = Math.floor(rest / 0x80)) this.#buffer[this.#end++] = (rest % 0x80) | 0x80;

@@ -6,8 +6,8 @@ import { retryDelayMs } from "./retry.ts";
 import type { Task, TerminalStatus } from "./task.ts";
 
 /**
- * The life of a task, decided without I/O: given what is stored and what happened, what changes. The engine makes it
- * so in one commit. docs/lifecycle.md has the picture.
+ * A change of a task, decided without I/O from the stored task and an event. The engine commits it in one transaction.
+ * docs/lifecycle.md has the diagram.
  *
  *   pending ──claimed──▶ running ──returned──▶ succeeded
  *      ▲  │                 │ ├───threw, lost, timed out──▶ failed

@@ -1,6 +1,6 @@
 /**
- * Every bound of the service, in one place. A bound has a name, a unit and a test at it and one past it.
- * The proto comments and docs/guarantees.md state the same numbers for users.
+ * All bounds of the service. Each has a name, a unit, and tests at the bound and one past it. The proto comments and
+ * docs/guarantees.md state the same numbers for users.
  */
 
 const KIB = 1024;

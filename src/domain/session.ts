@@ -42,8 +42,8 @@ export interface SessionState {
 export interface StalledTask {
   taskId: string;
   attempt: number;
-  /** For how long, in milliseconds. */
+  /** How long it has been stalled, in milliseconds. */
   forMs: number;
-  /** Why, for people. */
+  /** The reason, for people. */
   reason: string;
 }

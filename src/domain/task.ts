@@ -71,7 +71,7 @@ export interface TaskView {
   lastSeq: bigint;
 }
 
-/** A task as it is stored. The tape is the truth; this is its index. */
+/** A stored task. The tape is the source of truth, and this is its index. */
 export interface Task extends Omit<TaskView, "awaitsWorker"> {
   /** Of the tasks in a namespace with the same key, one runs at a time; null: no restriction. */
   exclusiveKey: string | null;
@@ -99,7 +99,7 @@ export function attemptKey({ taskId, attempt }: { taskId: string; attempt: numbe
   return `${taskId} ${attempt}`;
 }
 
-/** One attempt's right to write: every writing statement carries it in its WHERE. */
+/** The fence of an attempt: every statement that writes has it in its WHERE clause. */
 export interface Fence {
   taskId: string;
   /** The session that owns the attempt. */

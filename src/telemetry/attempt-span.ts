@@ -49,7 +49,7 @@ export class AttemptSpan {
 
   /** Runs code within the span: new spans are its children. */
   run<Result>(code: () => Result): Result {
-    if (!isSpanContextValid(this.#span.spanContext())) return code(); // There is no SDK in this process.
+    if (!isSpanContextValid(this.#span.spanContext())) return code(); // This process has no SDK.
     return context.with(trace.setSpan(ROOT_CONTEXT, this.#span), code);
   }
 

@@ -43,7 +43,7 @@ describe("the activity of a server", () => {
     const took = await Promise.all([task, other.task].map(({ taskId }) => client.result({ taskId })));
     const exact = took.map(({ startedAt, finishedAt }) => finishedAt!.getTime() - startedAt!.getTime());
     const [shorter, longer] = exact.sort((a, b) => a - b);
-    // Both ends of these are cut to a millisecond; the others are not, and may be a thousandth longer.
+    // The start and end of these are truncated to a millisecond. The others are not, and may be 0.1 % longer.
     const bounds = (ms: number) => [ms - 1, ms * 1.001 + 1] as const;
     assertWithin(durations!.p50Ms, bounds(shorter!));
     assertWithin(durations!.p95Ms, bounds(longer!));

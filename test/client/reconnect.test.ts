@@ -186,7 +186,7 @@ describe("a follower that loses its connection", () => {
     using client = connect({ address: server.address, heartbeatMs: 100 });
     const onReconnect = () => assert.fail("the connection was not lost");
     for await (const _ of client.follow({ taskId: TASK_ID }, { onReconnect })) {
-      await tick(400); // Longer than the server may be silent, and that is what is tested.
+      await tick(400); // Longer than the server may be silent: this is the tested case.
       read.resolve();
     }
   });
@@ -207,7 +207,7 @@ describe("a follower that loses its connection", () => {
   });
 
   it("reconnects after a reset without a status", async () => {
-    // A proxy that gives up on a stream resets it; grpc-js would call that an INTERNAL error of the server.
+    // A proxy resets a stream when it gives up, which grpc-js reports as an INTERNAL error.
     let opened = 0;
     const proxy = createServer();
     using _closed = { [Symbol.dispose]: () => proxy.close() };

@@ -16,7 +16,7 @@ import { TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../../src/gen/spool/v1/worker_service_pb.ts";
 import type { StreamEventsResponseSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
 
-// A gRPC server that answers what a test tells it to, lies and failures included.
+// A gRPC server that answers as a test scripts it, with wrong answers and failures too.
 
 type Method = typeof TaskService.method & typeof WorkerService.method;
 type Unary<M extends keyof Method> = (
@@ -29,7 +29,9 @@ type Streaming<M extends keyof Method> = (
   call: { metadata: Metadata; attempt: number; cancelled: Promise<void> },
 ) => AsyncIterable<MessageInitShape<Method[M]["output"]>>;
 
-/** How to answer. Each is told which try of its method this is, from 1; to fail, it throws `failure(…)`. */
+/**
+ * The answers. Each function receives the number of the call of its method, from 1. To fail, it throws `failure(…)`.
+ */
 export interface Script {
   startTask?: Unary<"startTask">;
   getTask?: Unary<"getTask">;
@@ -39,22 +41,22 @@ export interface Script {
   getResult?: Unary<"getResult">;
   listSessions?: Unary<"listSessions">;
   /**
-   * The stream ends well after the last frame, and with what this throws. A client drops the frames that it has not
-   * read when an error comes, so a script that depends on them waits until they have been.
+   * The stream ends without an error after the last frame, or with the error that this throws. A client drops unread
+   * frames when an error comes, so a script that needs them waits until they are read.
    */
   streamEvents?: Streaming<"streamEvents">;
-  /** As streamEvents. */
+  /** Like streamEvents. */
   runTask?: Streaming<"runTask">;
-  /** As streamEvents. */
+  /** Like streamEvents. */
   followTasks?: Streaming<"followTasks">;
 }
 
 export interface ScriptedServer extends AsyncDisposable {
   readonly address: string;
   readonly port: number;
-  /** How often each method was called. */
+  /** How often each method was called, by name. */
   readonly calls: Readonly<Record<string, number>>;
-  /** Cuts every connection and stops listening. */
+  /** Closes every connection and stops listening. */
   stop(): Promise<void>;
 }
 
@@ -137,7 +139,7 @@ interface FailureDetails {
   retryAfterMs?: number;
 }
 
-/** An error status, with google.rpc details as the service sends them. */
+/** Returns an error status with google.rpc details like those of the service. */
 export function failure(code: keyof typeof status, message: string, details: FailureDetails = {}) {
   const { reason, domain = "spool", metadata = {}, violations, retryAfterMs } = details;
   const packed = [];
@@ -201,7 +203,7 @@ export const final = (seq: number, status: TaskStatus = TaskStatus.SUCCEEDED): E
     },
   });
 
-/** A frame of a running task, or of a finished one if it holds `final`. */
+/** Returns a frame of a running task, or of a finished task if it holds `final`. */
 export function frame(events: EventInit[], lastSeq = 100) {
   const last = events.at(-1);
   const ended = last?.body?.case === "final";
@@ -213,16 +215,16 @@ export function frame(events: EventInit[], lastSeq = 100) {
   } satisfies MessageInitShape<typeof StreamEventsResponseSchema>;
 }
 
-/** The events of a tape of so many, `final` last. */
+/** Returns the events of a tape with a number of events, `final` last. */
 export function tape(length: number): EventInit[] {
   return Array.from({ length }, (_, index) => (index + 1 < length ? progress(index + 1) : final(length)));
 }
 
 export interface Wire extends AsyncDisposable {
   readonly address: string;
-  /** How many connections were made through it. */
+  /** How many connections were made through the relay. */
   readonly connections: number;
-  /** The connections there are stay open and carry nothing more, as behind a router that forgot them. */
+  /** Existing connections stay open but carry nothing more, as behind a router that has dropped them. */
   goSilent(): void;
   cut(): void;
 }

@@ -118,7 +118,7 @@ describe("a start", () => {
   });
 });
 
-/** Starts a task at a server that is unavailable so many times. */
+/** Starts a task at a server that is unavailable for a number of calls. */
 async function starting(request: StartRequest, { unavailable = 0, retryMs = 10_000 } = {}) {
   const sent: StartTaskRequest[] = [];
   await using server = await serveScript({

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { LOG_LEVELS } from "../../src/domain/event.ts";
 import type { EventBodies, TapeEvent } from "../../src/domain/event.ts";
 
-/** Any text, at every length around those where a length takes another byte, and often what is special to somebody. */
+/** Any text, at all lengths around those where a length takes another byte, often with special characters. */
 const text = fc.oneof(
   fc.string({ unit: "binary", maxLength: 300 }),
   fc.constantFrom("", "\0", "naïve", "😀", "x".repeat(48), "x".repeat(49), "é".repeat(24), "x".repeat(127)),
@@ -15,7 +15,7 @@ const number = fc.oneof(
   fc.constantFrom("-0", "0", "9007199254740991", "-9007199254740991", "1e308", "5e-324", "0.1"),
 );
 
-/** JSON text, as code emits it and as a `json` column keeps it: with -0 and `__proto__`, which objects in code lose. */
+/** JSON text as code emits it and as a `json` column stores it: with -0 and `__proto__`, which objects in code lose. */
 const { jsonObject } = fc.letrec<{ json: string; jsonObject: string }>((tie) => ({
   json: fc.oneof(
     { depthSize: "small", withCrossShrink: true },
@@ -30,7 +30,7 @@ const { jsonObject } = fc.letrec<{ json: string; jsonObject: string }>((tie) => 
     .map((members) => `{${members.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(",")}}`),
 }));
 
-/** JSON text of an object whose members are JSON text, all but some of them there. */
+/** JSON text of an object with JSON texts as members, of which some may be missing. */
 function object(members: Record<string, fc.Arbitrary<string>>, required: readonly string[]): fc.Arbitrary<string> {
   return fc.record(members, { requiredKeys: [...required] }).map(
     (present) =>
@@ -69,7 +69,7 @@ export const seq = fc.oneof(
   fc.constantFrom(1n, 127n, 128n, 2n ** 31n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n - 1n),
 );
 
-/** An event of any type that says anything. */
+/** An event of any type with any content. */
 export const tapeEvent: fc.Arbitrary<TapeEvent> = fc.oneof(
   ...Object.entries(BODIES).map(([type, body]) =>
     fc.record({ seq, time, type: fc.constant(type as TapeEvent["type"]), body }),

@@ -10,7 +10,7 @@ import { aLogEvent } from "../rpc/fake-engine.ts";
 
 const tape = fc.array(tapeEvent, { maxLength: 8 });
 
-/** The message as protobuf-es makes and writes it. */
+/** The message as protobuf-es creates and encodes it. */
 function messageOf(events: readonly TapeEvent[]) {
   return create(StreamEventsResponseSchema, { events: events.map(toEventMessage) });
 }

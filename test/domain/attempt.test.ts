@@ -25,7 +25,7 @@ const FENCE = {
 };
 const TASK = { taskId: FENCE.taskId, attempt: 1, params: { a: 1 } } as unknown as Task;
 
-/** Runs code as an attempt on a tape that nobody writes down. */
+/** Runs code as an attempt whose tape is not stored. */
 async function attempt(
   run: (task: TaskContext, writer: TapeWriter) => Promise<JsonObject | void>,
   signal = new AbortController().signal,
@@ -39,7 +39,7 @@ async function attempt(
   return { outcome, thrown, events };
 }
 
-/** The fields that an emit is refused for; none where it was taken. */
+/** The fields for which an emit is rejected; none if the event is accepted. */
 async function refused(emit: (task: TaskContext) => Promise<void>): Promise<string[]> {
   let fields: string[] = [];
   const { events } = await attempt(async (task) => {
@@ -166,7 +166,7 @@ describe("an event that an attempt emits", () => {
       void task.log("INFO", "late");
       void task.partial("k", {});
       void task.flush();
-      // Unhandled rejections come up when the microtasks have run.
+      // Unhandled rejections are reported after the microtasks.
       await new Promise((resolve) => setImmediate(resolve));
     });
     assert.deepEqual([outcome, events], [{ type: "returned", result: {} }, []]);

@@ -7,7 +7,7 @@ const many = (life: Partial<Life> = {}) => task({ maxAttempts: 10, ...life });
 const unknown = { crashesMax: 3, message: null };
 const known = { crashesMax: 3, message: "the code of the task took its process down: no" };
 
-/** What is decided, its reason, and how many crashes in a row there are then. */
+/** The decision, its reason, and the number of crashes in a row. */
 function decided(transition: ReturnType<typeof endWithProcess>): unknown[] {
   if (transition.type === "unchanged" || transition.type === "ask") return [transition.type];
   const { error } = JSON.parse(transition.event.body) as { error: { reason: string } };

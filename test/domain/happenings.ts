@@ -5,7 +5,7 @@ import { endAttempt, expire, requestCancel, stopAttempt } from "../../src/domain
 import type { AttemptOutcome, DecisionContext, StopReason, Transition } from "../../src/domain/lifecycle.ts";
 import { DEFAULT_RETRY_POLICY } from "../../src/domain/retry.ts";
 
-/** What the life of a task is decided on. */
+/** The part of a task that the lifecycle depends on. */
 export type Life = Parameters<typeof requestCancel>[0];
 
 export type Change = Exclude<Transition, { type: "unchanged" }>;
@@ -14,7 +14,7 @@ export const AT = new Date("2031-02-03T04:05:06.789Z");
 export const CONTEXT: DecisionContext = { at: AT, random: 0 };
 export const FAILURE: TaskFailure = { reason: "NOT_YET", message: "again" };
 
-/** A running task on its one attempt, unless said otherwise. */
+/** A running task in its only attempt, unless changed. */
 export function task(life: Partial<Life> = {}): Life {
   return {
     status: "running",
@@ -54,7 +54,7 @@ const stops =
   (life, context = CONTEXT) =>
     stopAttempt(life, because, context);
 
-/** All that can happen to a task, by what it is called. */
+/** Everything that can happen to a task, by name. */
 export const HAPPENINGS = {
   cancel: (life) => requestCancel(life, "enough"),
   returned: ends({ type: "returned", result: { a: 1 } }),
@@ -75,7 +75,7 @@ export type Happening = keyof typeof HAPPENINGS;
 
 export const ALL_HAPPENINGS = Object.keys(HAPPENINGS) as Happening[];
 
-/** What only the owner of a running task can bring about: the engine asks for it under its fence alone. */
+/** Events that only the owner of a running task can cause: the engine decides them only with its fence. */
 export const OWNED: readonly Happening[] = [
   "returned",
   "threw",
@@ -85,7 +85,7 @@ export const OWNED: readonly Happening[] = [
   "threw, handed over",
 ];
 
-/** A transition in short: what becomes of the task, and why. */
+/** A transition in short: the new state of the task, and the reason. */
 export function short(transition: Transition): string {
   if (transition.type === "requeue" && transition.isHandover) return "handover";
   if (transition.type !== "end") return transition.type;

@@ -10,7 +10,7 @@ import type { JsonObject, JsonValue } from "../../src/domain/json.ts";
 
 const DEPTH = 32;
 
-/** JSON as it comes in: strings of any characters, keys that are special to JavaScript, numbers of any size. */
+/** JSON input: strings of any characters, keys with a meaning in JavaScript, numbers of any size. */
 const anyKey = fc.oneof(
   fc.string({ unit: "binary", maxLength: 8 }),
   fc.constantFrom("", "__proto__", "constructor", "toString", "0", "10", "\0", "é", "\u{1f600}"),
@@ -30,7 +30,7 @@ const anyJson = fc.letrec<{ value: JsonValue }>((tie) => ({
   ),
 })).value;
 
-/** An object as JSON.parse makes it: __proto__ is a key like any other. */
+/** An object as JSON.parse creates it: __proto__ is an ordinary key. */
 function parsed(members: [string, JsonValue][]): JsonObject {
   const text = members.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
   return JSON.parse(`{${text.join(",")}}`) as JsonObject;
@@ -91,7 +91,7 @@ describe("measureJson", () => {
       () => measureJson(wide, DEPTH, "params", PARAMS_VALUES_MAX),
       /^NotJson: params: must hold at most 20,000 values/,
     );
-    assert.equal(problem({}), null); // The count begins anew.
+    assert.equal(problem({}), null); // The count restarts.
   });
 
   it("returns at least a sixth of the size as JSON text", () =>

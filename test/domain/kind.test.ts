@@ -4,7 +4,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { InvalidArgument } from "../../src/domain/errors.ts";
 import { parseBySchema, TaskError } from "../../src/domain/kind.ts";
 
-/** A schema that finds these issues, or gives this value. */
+/** A schema that reports these issues or returns this value. */
 function schema(outcome: unknown): StandardSchemaV1<unknown, unknown> {
   return { "~standard": { version: 1, vendor: "test", validate: () => outcome as StandardSchemaV1.Result<unknown> } };
 }

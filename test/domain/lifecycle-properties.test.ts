@@ -40,7 +40,7 @@ const OUTCOME: fc.Arbitrary<AttemptOutcome> = fc.oneof(
   }),
 );
 
-/** Whatever can happen to a task of any kind at any time. */
+/** Everything that can happen to a task of any kind at any time. */
 function whatever(
   check: (life: Life, context: DecisionContext, happening: (typeof ALL_HAPPENINGS)[number]) => void,
 ): void {
@@ -126,7 +126,7 @@ describe("a task that is handed over", () => {
 });
 
 describe("an end from certainEnd", () => {
-  /** What may have become of a task by the time that its attempt ends: nothing else of it changes meanwhile. */
+  /** How a task may have changed by the time its attempt ends. Nothing else of it changes meanwhile. */
   const SINCE = fc.record({
     cancelRequestedAt: fc.option(fc.constant(AT)),
     cancelReason: fc.option(fc.constantFrom("", "enough")),

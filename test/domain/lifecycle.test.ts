@@ -20,18 +20,18 @@ import type { Happening, Life } from "./happenings.ts";
 
 const STOP_REASONS: StopReason[] = ["cancel", "deadline", "shutdown", "handover", "lost"];
 
-/** The tasks that each of the happenings is tried on. */
+/** The tasks to which every event is applied. */
 const LIVES = {
   waiting: task({ status: "pending", attempt: 0 }),
   running: task(),
   asked: asked(),
   retriable: task({ maxAttempts: 2 }),
-  /** Its deadline is this very moment. It has attempts left. */
+  /** Its deadline is now, and it has attempts left. */
   late: task({ maxAttempts: 2, deadlineAt: AT }),
   "late, waiting": task({ status: "pending", attempt: 0, deadlineAt: AT }),
 } satisfies Record<string, Life>;
 
-/** What each does to them; null where it cannot happen. */
+/** The effect of each event; null: it cannot happen. */
 const TABLE: Record<Happening, Record<keyof typeof LIVES, string | null>> = {
   cancel: {
     waiting: "cancelled CANCELLED",
@@ -146,12 +146,12 @@ describe("the lifecycle of a task", () => {
       for (const [name, expected] of Object.entries(TABLE[happening])) {
         if (expected !== null) assert.equal(short(decide(LIVES[name as keyof typeof LIVES])), expected, name);
       }
-      // Attempts used up are as one attempt that was the only one, also where some of them were handed on.
+      // Used-up attempts count like a single only attempt, also if some attempts were handed over.
       const { running, retriable } = TABLE[happening];
       assert.equal(short(decide(task({ maxAttempts: 2, attempt: 2 }))), running);
       assert.equal(short(decide(task({ maxAttempts: 2, attempt: 5, handovers: 3 }))), running);
       assert.equal(short(decide(task({ maxAttempts: 2, attempt: 5, handovers: 4 }))), retriable);
-      // A deadline that is yet to come changes nothing: the next attempt can begin a second from now.
+      // A future deadline changes nothing: the next attempt can start in a second.
       assert.equal(short(decide(task({ maxAttempts: 2, deadlineAt: after(1_001) }))), retriable);
       if (OWNED.includes(happening)) return;
       for (const status of TASK_STATUSES.filter(isTerminal)) {

@@ -106,7 +106,7 @@ describe("resolveRetry", () => {
       assert.deepEqual(resolve({}, byKind), { ...DEFAULT_RETRY_POLICY, ...byKind });
       assert.deepEqual(resolve(byStart, {}), { ...DEFAULT_RETRY_POLICY, ...byStart });
       assert.deepEqual(resolve(byStart, byKind), { ...DEFAULT_RETRY_POLICY, ...byStart });
-      // The one alone: of the others the kind's stand.
+      // Only this setting: the others come from the kind.
       assert.deepEqual(resolve(byStart, KIND), { ...KIND, ...byStart });
       assert.deepEqual(resolve(START, byKind), START);
     });

@@ -217,7 +217,7 @@ export function openGrpcTransport(target: string, credentials: ChannelCredential
       assertOpen(signal);
       const used = channel;
       const call = used.client.makeBidiStreamRequest<Uint8Array, Buffer>(pathOf(method), asBuffer, pass, metadata);
-      call.on("error", () => {}); // As above.
+      call.on("error", () => {}); // The iteration of `answers` throws the error.
       const tracked = track(used, call, signal);
       async function* answers() {
         using _ = tracked;

@@ -13,7 +13,7 @@ import { tapeEvent } from "../../codec/arbitrary-events.ts";
 const read = (bytes: Uint8Array) => readTapeAnswer(StreamEventsResponseSchema, Buffer.from(bytes));
 const asMessage = (bytes: Uint8Array) => fromBinary(StreamEventsResponseSchema, bytes).events.map(fromEventMessage);
 
-/** What came out, or that it was refused. */
+/** The decoded events, or that they were rejected. */
 function outcome(reading: () => SpoolEvent[]): SpoolEvent[] | "refused" {
   try {
     return reading();
@@ -81,7 +81,7 @@ describe("the events that EventReader decodes", () => {
         const changed = bytes.with(at, byte);
         for (const broken of [changed, bytes.subarray(0, at)]) {
           const events = outcome(() => read(broken).events);
-          // protobuf-es lets a field run on past the end of the message that it is in; here an event ends where it ends.
+          // protobuf-es lets a field continue past the end of its message. EventReader ends an event at its length.
           if (events === "refused") continue;
           assert.deepEqual(
             events,

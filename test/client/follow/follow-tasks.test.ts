@@ -16,7 +16,7 @@ function news(nextCursor: string, events: Events = [], taskId = TASK_ID): Frame 
   return { nextCursor, tasks: events.length === 0 ? [] : [{ taskId, kind: "echo", events }] };
 }
 
-/** Follows tasks of a server that streams by the script, until a frame has the cursor `end`. */
+/** Follows tasks of a scripted server until a frame has the cursor `end`. */
 async function follow(
   followTasks: NonNullable<Script["followTasks"]>,
   {

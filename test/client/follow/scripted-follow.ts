@@ -3,7 +3,7 @@ import type { ConnectOptions, FollowOptions, SpoolEvent } from "../../../src/cli
 import { serveScript, TASK_ID } from "../scripted-server.ts";
 import type { Script } from "../scripted-server.ts";
 
-/** What a follower was given so far. */
+/** What a follower has received so far. */
 export class Received {
   readonly events: SpoolEvent[] = [];
   #waiting: { count: number; resolve: () => void }[] = [];
@@ -13,7 +13,7 @@ export class Received {
     for (const { count, resolve } of this.#waiting) if (this.events.length >= count) resolve();
   }
 
-  /** Resolves when there are so many events. */
+  /** Resolves after a number of events. */
   async until(count: number): Promise<void> {
     if (this.events.length >= count) return;
     await new Promise<void>((resolve) => this.#waiting.push({ count, resolve }));
@@ -27,7 +27,7 @@ interface Options extends FollowOptions {
   received?: Received;
 }
 
-/** Follows a task of a server that streams by the script, to the end. */
+/** Follows a task of a scripted server to the end. */
 export async function follow(
   streamEvents: NonNullable<Script["streamEvents"]>,
   options: Options = {},

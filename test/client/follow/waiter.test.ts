@@ -31,7 +31,7 @@ describe("waitFinal", () => {
     let asked = 0;
     const endpoint: GetEvents = async (request) => {
       asked++;
-      // Three times the row is ahead of its tape.
+      // The status is ahead of the tape three times.
       return { ...pageOf(asked <= 3 ? tapeOf(2, "running") : tapeOf(3), request), status: "succeeded" };
     };
     const final = await waitFinal(endpoint, { taskId: TASK, timeoutMs: 5_000 });
@@ -159,7 +159,7 @@ function finalAt(seq: number): FinalEvent {
   return { seq: BigInt(seq), time, type: "final", status: "succeeded", result: {} };
 }
 
-/** A tape of so many events, the last of them `final` unless the task is running. */
+/** A tape with a number of events, the last of them `final` unless the task is running. */
 function tapeOf(length: number, status: "running" | "succeeded" = "succeeded"): SpoolEvent[] {
   const events = Array.from({ length }, (_, index) => progressAt(index + 1));
   return status === "running" ? events : [...events.slice(0, -1), finalAt(length)];

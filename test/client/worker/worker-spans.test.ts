@@ -8,7 +8,7 @@ import { traceHere } from "../../support/traced-here.ts";
 
 const TASK = { taskId: crypto.randomUUID(), attempt: 1 };
 
-/** Attempts of a kind that never ends, of one that does when it is told to, and of one that throws what has no text. */
+/** Attempts of three kinds: one never ends, one ends on its signal, and one throws a value without text. */
 function attempts(kind: string) {
   const never = kindOf("never", () => new Promise(() => {}));
   const heeds = kindOf("heeds", ({ signal }) => untilStopped(signal));

@@ -37,7 +37,7 @@ describe("a worker of spool/client", () => {
     return { engine, address: `127.0.0.1:${endpoint.port}`, [Symbol.asyncDispose]: close };
   }
 
-  /** A worker that is connected, and what it has noticed. */
+  /** A connected worker and its notices. */
   async function connected(options: WorkerOptions): Promise<SpoolWorker & { notices: WorkerNotice[] }> {
     const notices: WorkerNotice[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -53,7 +53,7 @@ describe("a worker of spool/client", () => {
   const resumed = (notices: readonly WorkerNotice[]) =>
     notices.flatMap((notice) => (notice.type === "connected" ? [notice.resumed] : []));
 
-  /** A child that runs a worker, and what it tells. */
+  /** A child process that runs a worker, and its messages. */
   async function forked(address: string) {
     const child = fork(join(import.meta.dirname, "../../support/steps-worker.ts"), [address], { execArgv: [] });
     const messages = on(child, "message", { close: ["exit"] });
@@ -237,7 +237,7 @@ describe("a worker of spool/client", () => {
       process.child.kill("SIGSTOP");
       await untilEvent(server.engine, taskId, "retrying");
       await eventually(async () => assert.equal((await server.engine.listSessions()).sessions.length, 1));
-      process.child.send("step"); // It emits this before it has heard of anything.
+      process.child.send("step"); // Emitted before the worker learns that it lost the task.
       process.child.kill("SIGCONT");
       const { attempt, reason } = await process.next("refused");
       assert.deepEqual([attempt, reason], [1, "LEASE_LOST"]);
@@ -269,7 +269,7 @@ describe("a worker of spool/client", () => {
       await process.next("ended");
       assert.deepEqual(await process.ended, [0, null]);
       assert.equal((await outcomeOf(server.engine, taskId)).status, "succeeded");
-      const { status, attempt } = await server.engine.getTask(waiting); // It was given no more, though it had room.
+      const { status, attempt } = await server.engine.getTask(waiting); // It received no more tasks, although it had room.
       assert.deepEqual([status, attempt], ["pending", 0]);
       assert.equal((await server.engine.listSessions()).sessions.length, 1);
     });

@@ -76,7 +76,7 @@ describe("the cursor of a stream over many tasks", () => {
     const text = encodeCursor({ seen, round: { target: { ...seen, xmax: 10n }, place } }, SCOPE);
     for (let end = 0; end < text.length; end++) {
       const cut = decodeCursor(text.slice(0, end), SCOPE);
-      assert.ok(cut === null || cut.round === null, text.slice(0, end)); // A whole part less is a cursor without a round.
+      assert.ok(cut === null || cut.round === null, text.slice(0, end)); // A cursor without a round.
     }
     const [version, digest, first, second, third] = text.split(".") as [string, string, string, string, string];
     const refused = [
@@ -84,7 +84,7 @@ describe("the cursor of a stream over many tasks", () => {
       [version, digest.toLowerCase(), first],
       [version, digest, first, second, third, third],
       [version, digest, first, second],
-      [version, digest, second, first, third], // A target before what has been seen.
+      [version, digest, second, first, third], // A target before `seen`.
       [version, digest, "9-5-3e8-"],
       [version, digest, "5-9-3e8--"],
       [version, digest, "5-9-3e8--r"],

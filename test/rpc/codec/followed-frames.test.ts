@@ -23,7 +23,7 @@ function pageOf(tasks: FollowedTask[]): FollowedPage {
   return { seen: SEEN, target: TARGET, tasks, cursor: { seen: TARGET, round: null } };
 }
 
-/** The frames of a page as a client reads them from their bytes, and where each says that it stands. */
+/** The frames of a page as a client decodes them, and the position of each cursor. */
 function framesOf(page: FollowedPage) {
   return [...cutFollowedPage(page, SCOPE)].map((frame) => {
     const bytes = encodeMessage(FollowTasksResponseSchema, frame);

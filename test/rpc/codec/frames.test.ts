@@ -19,7 +19,7 @@ function bytesOf(events: readonly TapeEvent[]): number {
   return encodeEvents(events, Infinity).bytes.length;
 }
 
-/** Events whose JSON together is about a page's, and several times that as protobuf. */
+/** Events with about a page of JSON in total, and several times that as protobuf. */
 function pageOfNumbers(): TapeEvent[] {
   const body = JSON.stringify({ kind: "numbers", payload: { list: Array.from({ length: 5_000 }, () => 0) } });
   return Array.from({ length: Math.floor(PAGE_BYTES_MAX / body.length) }, (_, index) => {

@@ -18,7 +18,7 @@ function append(events: EventInit[]): Buffer {
   return encode({ case: "append", value: { taskId: TASK_ID, attempt: 2, firstNumber: 7n, events } });
 }
 
-/** An event with so many values in it. */
+/** An event with a number of values. */
 function partial(values: number): EventInit {
   const payload = { a: Array.from({ length: values }, () => null) };
   return { body: { case: "partial", value: { kind: "k", payload } } };

@@ -13,12 +13,12 @@ const DAY_S = 24 * 60 * 60;
 const start = new Call(StartTaskRequestSchema, { kind: "echo" }, (request) => parseStartTask(request, CONTEXT));
 const run = new Call(RunTaskRequestSchema, { start: { kind: "echo" } }, (request) => parseRunTask(request, CONTEXT));
 
-/** Params whose JSON text has so many bytes. */
+/** Params with a given size of JSON text, in bytes. */
 function paramsOf(bytes: number): JsonObject {
   return { text: "x".repeat(bytes - '{"text":""}'.length) };
 }
 
-/** Params whose values nest so deep, the object that they are included. */
+/** Params with a given nesting depth, including the outermost object. */
 function nested(depth: number): JsonObject {
   let value: JsonObject = {};
   for (let level = 1; level < depth; level++) value = { a: value };

@@ -4,7 +4,7 @@ import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/prot
 import { InvalidArgument } from "../../../src/domain/errors.ts";
 import type { Violation } from "../../../src/domain/errors.ts";
 
-/** A call of one parser: a valid request, and how to parse it. */
+/** One parser call: a valid request, and how to parse it. */
 export class Call<Desc extends DescMessage, Parsed> {
   readonly desc: Desc;
   readonly valid: MessageInitShape<Desc> & object;
@@ -20,7 +20,7 @@ export class Call<Desc extends DescMessage, Parsed> {
     return this.read(create(this.desc, { ...this.valid, ...fields }));
   }
 
-  /** What is wrong with a request that has these fields, and is valid otherwise. */
+  /** Returns the violations of a request that is valid except for these fields. */
   refused(fields: MessageInitShape<Desc> & object): readonly Violation[] {
     try {
       this.parse(fields);
@@ -56,7 +56,7 @@ export function times<Value>(count: number, value: Value): Value[] {
   return Array.from({ length: count }, () => value);
 }
 
-/** So many labels, each of them valid. */
+/** A number of valid labels. */
 export function labels(count: number): Record<string, string> {
   return Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, "value"]));
 }

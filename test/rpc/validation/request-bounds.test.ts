@@ -22,7 +22,7 @@ import { findTooManyEntries } from "../../../src/codec/protobuf-scan.ts";
 
 const { startTask, getTask, getEvents, streamEvents, listTasks, followTasks } = TaskService.method;
 
-/** Whose field a check finds at fault; null: none. */
+/** The field that a check reports; null: none. */
 function fieldOf(check: () => void): string | null {
   try {
     check();
@@ -65,7 +65,7 @@ describe("the bounds of a request", () => {
     assert.equal(check(start({ labels: labels(REQUEST_ENTRIES_MAX + 1) })), "labels");
   });
 
-  it("count packed fields, repeated fields and unknown fields", () => {
+  it("count packed elements, repeated singular fields and unknown fields", () => {
     const many = REQUEST_ENTRIES_MAX + 1;
     const packed = toBinary(
       ListTasksRequestSchema,
