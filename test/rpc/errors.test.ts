@@ -83,7 +83,7 @@ describe("an error of the domain", () => {
     [callCancelled(), Code.Canceled, {}],
   ];
   for (const [thrown, code, metadata, retryMs] of TABLE) {
-    it(`keeps its reason, ${thrown.reason}, and what it tells`, () => {
+    it(`keeps its reason, ${thrown.reason}, and its details`, () => {
       const { error, lines } = convert(thrown);
       assert.equal(error.code, code);
       assert.equal(error.message, thrown.message);
@@ -111,7 +111,7 @@ describe("an error of the domain", () => {
 
 describe("an unknown error", () => {
   for (const thrown of [new TypeError("a secret"), "a secret", undefined, { message: "a secret" }]) {
-    it(`is INTERNAL and says nothing, if it was ${inspect(thrown).split("\n")[0]}`, () => {
+    it(`is INTERNAL and hides its text: ${inspect(thrown).split("\n")[0]}`, () => {
       const { error, lines } = convert(thrown);
       assert.equal(error.code, Code.Internal);
       assert.doesNotMatch(JSON.stringify(error.message), /secret/);

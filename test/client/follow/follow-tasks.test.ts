@@ -109,7 +109,7 @@ describe("a follower of many tasks", () => {
   for (const [name, events] of Object.entries({
     repeats: [progress(2), progress(2)],
     skips: [progress(2), progress(4)],
-    "goes on after final": [final(2), progress(3)],
+    "continues after final": [final(2), progress(3)],
   })) {
     it(`rejects a server that ${name}`, async () => {
       const frames = (): AsyncIterable<Frame> =>

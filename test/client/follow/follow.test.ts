@@ -113,7 +113,7 @@ describe("a follower", () => {
   for (const [fault, second] of [
     ["repeats an event", [progress(2), final(3)]],
     ["skips an event", [progress(4), final(5)]],
-    ["goes on after final", [final(3), progress(4)]],
+    ["continues after final", [final(3), progress(4)]],
   ] as const) {
     it(`rejects a server that ${fault} after a reconnect`, async () => {
       const received = new Received();

@@ -137,7 +137,7 @@ describe("waitFinal", () => {
   for (const [fault, tape] of [
     ["skips an event", [...tapeOf(2, "running"), finalAt(4)]],
     ["repeats an event", [...tapeOf(2, "running"), ...tapeOf(2, "running").slice(1), finalAt(3)]],
-    ["goes on after final", [...tapeOf(2), { ...tapeOf(3, "running")[2]! }]],
+    ["continues after final", [...tapeOf(2), { ...tapeOf(3, "running")[2]! }]],
   ] as [string, SpoolEvent[]][]) {
     it(`rejects a tape that ${fault}`, async () => {
       const endpoint: GetEvents = async () => ({ ...pageOf(tape, { fromSeq: 1n, limit: 1_000 }), events: tape });

@@ -26,12 +26,12 @@ describe("the span of a worker's attempt", () => {
       (held) => held.take({ case: "leaseLost", value: create(LeaseLostSchema, TASK) }),
       "lost",
     ],
-    ["it is given back", "never", (held) => held.releaseAll(), "handed_over"],
-    ["the worker is over", "never", (held) => held.closeAll(), "lost"],
-    ["the next attempt comes", "never", next, "lost"],
-    ["its code heeds that it is lost", "heeds", (held) => held.closeAll(), "lost"],
-    ["its code heeds a shutdown", "heeds", (held) => held.stopAll(), "handed_over"],
-    ["it throws what has no text", "throws", () => {}, "failed"],
+    ["it is released", "never", (held) => held.releaseAll(), "handed_over"],
+    ["the worker ends", "never", (held) => held.closeAll(), "lost"],
+    ["the next attempt starts", "never", next, "lost"],
+    ["its code stops because the lease is lost", "heeds", (held) => held.closeAll(), "lost"],
+    ["its code stops because of a shutdown", "heeds", (held) => held.stopAll(), "handed_over"],
+    ["it throws a value without text", "throws", () => {}, "failed"],
   ];
   for (const [when, kind, end, outcome] of ways) {
     it(`ends when ${when}: ${outcome}`, async () => {

@@ -135,7 +135,7 @@ describe("the gRPC binding", () => {
       ["a string in the params", [0x12, 10, 0x0a, 8, 0x0a, 1, 0x61, 0x12, 3, 0x1a, 1, 0xff]],
     ];
     for (const [name, bytes] of INVALID_UTF8) {
-      it(`refuses ${name} that is not UTF-8`, async () => {
+      it(`rejects ${name} that is not UTF-8`, async () => {
         await using server = await TestServer.open({ startTask: never });
         const failure = await failureOf(server.client.unary(startTask, Buffer.from(bytes)));
         assert.deepEqual([failure.code, failure.reason], [Code.InvalidArgument, "INVALID_ARGUMENT"]);
@@ -144,12 +144,12 @@ describe("the gRPC binding", () => {
     }
 
     const MALFORMED: [name: string, bytes: Buffer][] = [
-      ["is cut short", Buffer.of(0x0a, 5, 0x61)],
-      ["is no protobuf", Buffer.of(0xff, 0xff, 0xff)],
-      ["nests without end", nested(60)],
+      ["is truncated", Buffer.of(0x0a, 5, 0x61)],
+      ["is not protobuf", Buffer.of(0xff, 0xff, 0xff)],
+      ["nests too deep", nested(60)],
     ];
     for (const [name, bytes] of MALFORMED) {
-      it(`refuses one that ${name}`, async () => {
+      it(`rejects a request that ${name}`, async () => {
         await using server = await TestServer.open({ startTask: never });
         const failure = await failureOf(server.client.unary(startTask, bytes));
         assert.deepEqual([failure.code, failure.reason], [Code.InvalidArgument, "INVALID_ARGUMENT"]);

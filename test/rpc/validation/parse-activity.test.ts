@@ -21,18 +21,18 @@ describe("a GetActivity request", () => {
   });
 
   activity.accepts("a window of 1 min", { window: seconds(60) });
-  activity.refuses("a shorter one", { window: seconds(59, 999_999_999) }, "window", /60 s to 24 h/);
+  activity.refuses("a shorter window", { window: seconds(59, 999_999_999) }, "window", /60 s to 24 h/);
   activity.accepts("a window of 24 h", { window: seconds(86_400) });
-  activity.refuses("a longer one", { window: seconds(86_400, 1) }, "window", /60 s to 24 h/);
+  activity.refuses("a longer window", { window: seconds(86_400, 1) }, "window", /60 s to 24 h/);
   activity.accepts("a step of 1 s", { window: seconds(60), step: seconds(1) });
-  activity.refuses("a shorter one", { window: seconds(60), step: seconds(0, 999_999_999) }, "step", /1 s to 60 s/);
+  activity.refuses("a shorter step", { window: seconds(60), step: seconds(0, 999_999_999) }, "step", /1 s to 60 s/);
   activity.accepts("a step as wide as its window", { window: seconds(60), step: seconds(60) });
-  activity.refuses("a wider one", { window: seconds(60), step: seconds(60, 1) }, "step", /1 s to 60 s/);
+  activity.refuses("a wider step", { window: seconds(60), step: seconds(60, 1) }, "step", /1 s to 60 s/);
   activity.accepts("1,000 steps", { step: seconds(3, 600_000_000) });
   activity.refuses("1,001 steps", { step: seconds(3, 599_999_999) }, "step", /3,600 ms to 3,600 s/);
   activity.accepts("100 kinds", { kinds: times(100, "k") });
   activity.refuses("101 kinds", { kinds: times(101, "k") }, "kinds", /at most 100/);
-  activity.refuses("a kind that can be none", { kinds: ["a", "a b"] }, "kinds[1]", /A-Za-z0-9/);
+  activity.refuses("an invalid kind", { kinds: ["a", "a b"] }, "kinds[1]", /A-Za-z0-9/);
 
   it("has all its violations reported, except a step if the window is invalid", () => {
     const violations = activity.refused({ window: seconds(1), step: seconds(0), kinds: ["a b"] });

@@ -25,14 +25,14 @@ describe("a FollowTasks request", () => {
     assert.deepEqual([view, intervalMs], ["tasks", 500]);
   });
 
-  follow.refuses("a view that does not exist", { view: 9 as never }, "view", /EVENTS or TASKS/);
+  follow.refuses("an unknown view", { view: 9 as never }, "view", /EVENTS or TASKS/);
   follow.accepts("100 kinds", { kinds: times(100, "k") });
   follow.refuses("101 kinds", { kinds: times(101, "k") }, "kinds", /at most 100/);
-  follow.refuses("a kind that can be none", { kinds: ["a b"] }, "kinds[0]", /A-Za-z0-9/);
+  follow.refuses("an invalid kind", { kinds: ["a b"] }, "kinds[0]", /A-Za-z0-9/);
   follow.refuses("33 labels", { labels: labels(33) }, "labels", /at most 32/);
   follow.accepts("an interval of 0", { interval: seconds(0) });
   follow.accepts("an interval of 60 s", { interval: seconds(60) });
-  follow.refuses("a nanosecond more", { interval: seconds(60, 1) }, "interval", /0 s to 60 s/);
+  follow.refuses("an interval 1 ns above 60 s", { interval: seconds(60, 1) }, "interval", /0 s to 60 s/);
   follow.refuses("a heartbeat below 1 s", { heartbeatInterval: seconds(0, 999_999_999) }, "heartbeat_interval", /1 s/);
   follow.refuses("a made-up cursor", { cursor: "there" }, "cursor", /next_cursor of a stream/);
 
@@ -44,7 +44,12 @@ describe("a FollowTasks request", () => {
   });
 
   follow.refuses("the cursor of another filter", { cursor, kinds: ["b"] }, "cursor", /same filter and view/);
-  follow.refuses("that of another view", { cursor, kinds: ["a"], view: FollowView.TASKS }, "cursor", /same filter/);
+  follow.refuses(
+    "the cursor of another view",
+    { cursor, kinds: ["a"], view: FollowView.TASKS },
+    "cursor",
+    /same filter/,
+  );
   follow.refuses(
     "a cursor with from_start",
     { cursor, kinds: ["a"], fromStart: true },

@@ -104,49 +104,79 @@ describe("a StartTask request", () => {
 
   start.accepts("a kind of 128 characters", { kind: "k".repeat(128) });
   start.refuses("a kind of 129", { kind: "k".repeat(129) }, "kind", /1 to 128 characters/);
-  start.refuses("no kind", { kind: "" }, "kind", /1 to 128 characters/);
+  start.refuses("an empty kind", { kind: "" }, "kind", /1 to 128 characters/);
   start.refuses("a kind with a space", { kind: "a b" }, "kind", /A-Za-z0-9/);
   start.refuses("a kind with NUL", { kind: "a\0" }, "kind", /A-Za-z0-9/);
-  start.refuses("a kind that ends in a line", { kind: "a\n" }, "kind", /A-Za-z0-9/);
+  start.refuses("a kind with a line break", { kind: "a\n" }, "kind", /A-Za-z0-9/);
 
   start.accepts("a request_id of 256 characters", { requestId: "😀".repeat(256) });
-  start.refuses("one of 257", { requestId: "😀".repeat(257) }, "request_id", /at most 256 characters/);
-  start.refuses("a very long one", { requestId: "x".repeat(100_000) }, "request_id", /at most 256 characters/);
-  start.refuses("one with NUL", { requestId: "a\0b" }, "request_id", /control characters/);
-  start.refuses("one with a line end", { requestId: "a\nb" }, "request_id", /control characters/);
-  start.refuses("one with half a character", { requestId: "a\ud800" }, "request_id", /surrogate/);
+  start.refuses(
+    "a request_id of 257 characters",
+    { requestId: "😀".repeat(257) },
+    "request_id",
+    /at most 256 characters/,
+  );
+  start.refuses("a very long request_id", { requestId: "x".repeat(100_000) }, "request_id", /at most 256 characters/);
+  start.refuses("a request_id with NUL", { requestId: "a\0b" }, "request_id", /control characters/);
+  start.refuses("a request_id with a line break", { requestId: "a\nb" }, "request_id", /control characters/);
+  start.refuses("a request_id with an unpaired surrogate", { requestId: "a\ud800" }, "request_id", /surrogate/);
 
   start.accepts("32 labels", { labels: labels(32) });
   start.refuses("33 labels", { labels: labels(33) }, "labels", /at most 32/);
   start.accepts("a label's key of 63 characters", { labels: { ["k".repeat(63)]: "" } });
-  start.refuses("one of 64", { labels: { ["k".repeat(64)]: "" } }, `labels["${"k".repeat(64)}"]`, /1 to 63/);
-  start.refuses("an empty one", { labels: { "": "v" } }, 'labels[""]', /1 to 63/);
-  start.refuses("one with a space", { labels: { "a b": "" } }, 'labels["a b"]', /A-Za-z0-9/);
+  start.refuses(
+    "a label's key of 64 characters",
+    { labels: { ["k".repeat(64)]: "" } },
+    `labels["${"k".repeat(64)}"]`,
+    /1 to 63/,
+  );
+  start.refuses("an empty label key", { labels: { "": "v" } }, 'labels[""]', /1 to 63/);
+  start.refuses("a label's key with a space", { labels: { "a b": "" } }, 'labels["a b"]', /A-Za-z0-9/);
   start.accepts("a label's value of 255 characters", { labels: { a: "é".repeat(255) } });
-  start.refuses("one of 256", { labels: { a: "é".repeat(256) } }, 'labels["a"]', /at most 255 characters/);
-  start.refuses("one with NUL", { labels: { a: "\0" } }, 'labels["a"]', /NUL/);
-  start.refuses("one with half a character", { labels: { a: "\udc00" } }, 'labels["a"]', /surrogate/);
+  start.refuses(
+    "a label's value of 256 characters",
+    { labels: { a: "é".repeat(256) } },
+    'labels["a"]',
+    /at most 255 characters/,
+  );
+  start.refuses("a label's value with NUL", { labels: { a: "\0" } }, 'labels["a"]', /NUL/);
+  start.refuses("a label's value with an unpaired surrogate", { labels: { a: "\udc00" } }, 'labels["a"]', /surrogate/);
 
   start.accepts("params of 1 MiB as JSON", { params: paramsOf(1_048_576) });
-  start.refuses("one byte more", { params: paramsOf(1_048_577) }, "params", /1,048,576 bytes as JSON/);
+  start.refuses(
+    "params of 1 MiB and 1 byte as JSON",
+    { params: paramsOf(1_048_577) },
+    "params",
+    /1,048,576 bytes as JSON/,
+  );
   const escaped = { text: "\0".repeat(200_000) };
-  start.refuses("params whose escapes pass it", { params: escaped }, "params", /1,048,576 bytes as JSON/);
+  start.refuses("params that escapes make larger than 1 MiB", { params: escaped }, "params", /1,048,576 bytes as JSON/);
   // The object and the list are values too.
   start.accepts("params of 20,000 values", { params: { list: times(PARAMS_VALUES_MAX - 2, 0) } });
-  start.refuses("a value more", { params: { list: times(PARAMS_VALUES_MAX - 1, 0) } }, "params", /20,000 values/);
+  start.refuses(
+    "params of 20,001 values",
+    { params: { list: times(PARAMS_VALUES_MAX - 1, 0) } },
+    "params",
+    /20,000 values/,
+  );
   start.accepts("params that nest 32 deep", { params: nested(32) });
   start.refuses("params that nest 33 deep", { params: nested(33) }, `params${".a".repeat(32)}`, /at most 32 deep/);
   start.refuses("an infinite number", { params: { a: [Infinity] } }, "params.a[0]", /finite/);
-  start.refuses("half a character in params", { params: { a: "\ud800" } }, "params.a", /surrogate/);
+  start.refuses("an unpaired surrogate in params", { params: { a: "\ud800" } }, "params.a", /surrogate/);
 
   start.accepts("a timeout of 1 ms", { timeout: seconds(0, 1_000_000) });
-  start.refuses("one of a nanosecond less", { timeout: seconds(0, 999_999) }, "timeout", /1 ms to 30 days/);
-  start.refuses("one of none", { timeout: seconds(0) }, "timeout", /1 ms to 30 days/);
-  start.refuses("a negative one", { timeout: seconds(-1) }, "timeout", /1 ms to 30 days/);
+  start.refuses("a timeout 1 ns below 1 ms", { timeout: seconds(0, 999_999) }, "timeout", /1 ms to 30 days/);
+  start.refuses("a timeout of 0", { timeout: seconds(0) }, "timeout", /1 ms to 30 days/);
+  start.refuses("a negative timeout", { timeout: seconds(-1) }, "timeout", /1 ms to 30 days/);
   start.accepts("a timeout of 30 days", { timeout: seconds(30 * DAY_S) });
-  start.refuses("a nanosecond more", { timeout: seconds(30 * DAY_S, 1) }, "timeout", /1 ms to 30 days/);
-  start.refuses("nanos past a second", { timeout: seconds(1, 1_000_000_000) }, "timeout", /1 ms to 30 days/);
-  start.refuses("parts of two signs", { timeout: seconds(2, -1) }, "timeout", /1 ms to 30 days/);
+  start.refuses("a timeout 1 ns above 30 days", { timeout: seconds(30 * DAY_S, 1) }, "timeout", /1 ms to 30 days/);
+  start.refuses(
+    "a timeout with nanos of a whole second",
+    { timeout: seconds(1, 1_000_000_000) },
+    "timeout",
+    /1 ms to 30 days/,
+  );
+  start.refuses("a timeout with parts of different signs", { timeout: seconds(2, -1) }, "timeout", /1 ms to 30 days/);
   it("rounds a timeout up to the millisecond", () => {
     assert.equal(start.parse({ timeout: seconds(0, 1_000_001) }).timeoutMs, 2);
   });
@@ -161,9 +191,9 @@ describe("a StartTask request", () => {
   ] as const) {
     const backoff = (duration: ReturnType<typeof seconds>) => ({ retryPolicy: { [name]: duration } });
     start.accepts(`a ${field} of 1 ms`, backoff(seconds(0, 1_000_000)));
-    start.refuses(`a ${field} of less`, backoff(seconds(0, 999_999)), field, /1 ms to 30 days/);
+    start.refuses(`a ${field} below 1 ms`, backoff(seconds(0, 999_999)), field, /1 ms to 30 days/);
     start.accepts(`a ${field} of 30 days`, backoff(seconds(30 * DAY_S)));
-    start.refuses(`a ${field} of more`, backoff(seconds(30 * DAY_S, 1)), field, /1 ms to 30 days/);
+    start.refuses(`a ${field} above 30 days`, backoff(seconds(30 * DAY_S, 1)), field, /1 ms to 30 days/);
   }
 
   const MULTIPLIER = "retry_policy.backoff_multiplier";
@@ -185,26 +215,41 @@ describe("a StartTask request", () => {
   }
 
   start.accepts("a run_at 366 days ahead", { runAt: seconds(NOW_S + 366 * DAY_S) });
-  start.refuses("a nanosecond more", { runAt: seconds(NOW_S + 366 * DAY_S, 1) }, "run_at", /at most 366 days ahead/);
-  start.accepts("a run_at of the past", { runAt: seconds(-62_135_596_800) });
-  start.refuses("one before the year 1", { runAt: seconds(-62_135_596_801) }, "run_at", /years 1 to 9999/);
-  start.refuses("negative nanos", { runAt: seconds(0, -1) }, "run_at", /nanos from 0/);
+  start.refuses("a run_at 1 ns later", { runAt: seconds(NOW_S + 366 * DAY_S, 1) }, "run_at", /at most 366 days ahead/);
+  start.accepts("a run_at in the past", { runAt: seconds(-62_135_596_800) });
+  start.refuses("a run_at before the year 1", { runAt: seconds(-62_135_596_801) }, "run_at", /years 1 to 9999/);
+  start.refuses("a run_at with negative nanos", { runAt: seconds(0, -1) }, "run_at", /nanos from 0/);
 
   const furthest = NOW_S + 732 * DAY_S;
   start.accepts("a deadline_at 732 days ahead", { deadlineAt: seconds(furthest) });
   start.refuses(
-    "one a nanosecond later",
+    "a deadline_at 1 ns later",
     { deadlineAt: seconds(furthest, 1) },
     "deadline_at",
     /at most 732 days ahead/,
   );
-  start.accepts("a deadline_at of the past", { deadlineAt: seconds(-62_135_596_800) });
-  start.refuses("one of no year", { deadlineAt: seconds(253_402_300_800) }, "deadline_at", /years 1 to 9999/);
+  start.accepts("a deadline_at in the past", { deadlineAt: seconds(-62_135_596_800) });
+  start.refuses(
+    "a deadline_at after the year 9999",
+    { deadlineAt: seconds(253_402_300_800) },
+    "deadline_at",
+    /years 1 to 9999/,
+  );
   const runAt = seconds(NOW_S + 60);
   start.accepts("a deadline_at 1 ms past its run_at", { runAt, deadlineAt: seconds(NOW_S + 60, 1_000_000) });
-  start.refuses("one at its run_at", { runAt, deadlineAt: runAt }, "deadline_at", /later than run_at/);
-  start.refuses("one before it", { runAt, deadlineAt: seconds(0) }, "deadline_at", /later than run_at/);
-  start.refuses("a run_at of no year alone", { runAt: seconds(0, -1), deadlineAt: seconds(-1) }, "run_at", /years/);
+  start.refuses("a deadline_at at its run_at", { runAt, deadlineAt: runAt }, "deadline_at", /later than run_at/);
+  start.refuses(
+    "a deadline_at before its run_at",
+    { runAt, deadlineAt: seconds(0) },
+    "deadline_at",
+    /later than run_at/,
+  );
+  start.refuses(
+    "an invalid run_at, without comparing it with deadline_at",
+    { runAt: seconds(0, -1), deadlineAt: seconds(-1) },
+    "run_at",
+    /years/,
+  );
 });
 
 describe("a RunTask request", () => {

@@ -60,13 +60,13 @@ describe("a ListTasks request", () => {
 
   list.accepts("a page_size of 1", { pageSize: 1 });
   list.accepts("a page_size of 1,000", { pageSize: 1_000 });
-  list.refuses("1,001", { pageSize: 1_001 }, "page_size", /1 to 1,000/);
-  list.refuses("-1", { pageSize: -1 }, "page_size", /1 to 1,000/);
+  list.refuses("a page_size of 1,001", { pageSize: 1_001 }, "page_size", /1 to 1,000/);
+  list.refuses("a page_size of -1", { pageSize: -1 }, "page_size", /1 to 1,000/);
   list.refuses("an unspecified status", { statuses: [1, 0] }, "statuses[1]", /other than UNSPECIFIED/);
-  list.refuses("a status that does not exist", { statuses: [99 as never] }, "statuses[0]", /status/);
+  list.refuses("an unknown status", { statuses: [99 as never] }, "statuses[0]", /status/);
   list.accepts("100 kinds", { kinds: times(100, "k") });
   list.refuses("101 kinds", { kinds: times(101, "k") }, "kinds", /at most 100/);
-  list.refuses("a kind that can be none", { kinds: ["a", "a b"] }, "kinds[1]", /A-Za-z0-9/);
+  list.refuses("an invalid kind", { kinds: ["a", "a b"] }, "kinds[1]", /A-Za-z0-9/);
   list.refuses("33 labels", { labels: labels(33) }, "labels", /at most 32/);
   list.refuses("a made-up token", { pageToken: "page2" }, "page_token", /next_page_token/);
 
@@ -87,8 +87,8 @@ describe("a ListTasks request", () => {
 
 describe("a CancelTask request", () => {
   cancel.accepts("a reason of 1,024 characters", { reason: "ü".repeat(1_024) });
-  cancel.refuses("one of 1,025", { reason: "ü".repeat(1_025) }, "reason", /at most 1,024 characters/);
-  cancel.refuses("one with NUL", { reason: "a\0" }, "reason", /NUL/);
+  cancel.refuses("a reason of 1,025 characters", { reason: "ü".repeat(1_025) }, "reason", /at most 1,024 characters/);
+  cancel.refuses("a reason with NUL", { reason: "a\0" }, "reason", /NUL/);
 });
 
 describe("a GetEvents request", () => {
@@ -102,10 +102,10 @@ describe("a GetEvents request", () => {
   events.refuses("a limit of 1,001", { limit: 1_001 }, "limit", /1 to 1,000/);
   events.refuses("a limit of -1", { limit: -1 }, "limit", /1 to 1,000/);
   events.refuses("a from_seq of -1", { fromSeq: -1n }, "from_seq", /0 or more/);
-  events.accepts("the last from_seq that there is", { fromSeq: 2n ** 63n - 1n });
+  events.accepts("the largest from_seq", { fromSeq: 2n ** 63n - 1n });
   events.accepts("a wait of 0", { wait: seconds(0) });
   events.accepts("a wait of 60 s", { wait: seconds(60) });
-  events.refuses("a nanosecond more", { wait: seconds(60, 1) }, "wait", /0 s to 60 s/);
+  events.refuses("a wait 1 ns above 60 s", { wait: seconds(60, 1) }, "wait", /0 s to 60 s/);
   events.refuses("a negative wait", { wait: seconds(0, -1) }, "wait", /0 s to 60 s/);
 });
 
@@ -115,10 +115,15 @@ describe("a StreamEvents request", () => {
   });
 
   stream.accepts("a heartbeat of 1 s", { heartbeatInterval: seconds(1) });
-  stream.refuses("a shorter one", { heartbeatInterval: seconds(0, 999_999_999) }, "heartbeat_interval", /1 s to 60 s/);
-  stream.refuses("one of 0", { heartbeatInterval: seconds(0) }, "heartbeat_interval", /1 s to 60 s/);
+  stream.refuses(
+    "a heartbeat below 1 s",
+    { heartbeatInterval: seconds(0, 999_999_999) },
+    "heartbeat_interval",
+    /1 s to 60 s/,
+  );
+  stream.refuses("a heartbeat of 0", { heartbeatInterval: seconds(0) }, "heartbeat_interval", /1 s to 60 s/);
   stream.accepts("a heartbeat of 60 s", { heartbeatInterval: seconds(60) });
-  stream.refuses("a longer one", { heartbeatInterval: seconds(60, 1) }, "heartbeat_interval", /1 s to 60 s/);
+  stream.refuses("a heartbeat above 60 s", { heartbeatInterval: seconds(60, 1) }, "heartbeat_interval", /1 s to 60 s/);
   stream.refuses("a from_seq of -1", { fromSeq: -1n }, "from_seq", /0 or more/);
 });
 
@@ -128,5 +133,5 @@ describe("a GetResult request", () => {
   });
 
   result.accepts("a wait of 60 s", { wait: seconds(60) });
-  result.refuses("a longer one", { wait: seconds(60, 1) }, "wait", /0 s to 60 s/);
+  result.refuses("a longer wait", { wait: seconds(60, 1) }, "wait", /0 s to 60 s/);
 });

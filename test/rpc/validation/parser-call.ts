@@ -28,15 +28,15 @@ export class Call<Desc extends DescMessage, Parsed> {
       assert.ok(error instanceof InvalidArgument, String(error));
       return error.violations;
     }
-    return assert.fail("It was not refused.");
+    return assert.fail("the request was not rejected");
   }
 
   accepts(name: string, fields: MessageInitShape<Desc> & object): void {
-    it(`takes ${name}`, () => void this.parse(fields));
+    it(`accepts ${name}`, () => void this.parse(fields));
   }
 
   refuses(name: string, fields: MessageInitShape<Desc> & object, field: string, description: RegExp): void {
-    it(`refuses ${name}`, () => {
+    it(`rejects ${name}`, () => {
       const violations = this.refused(fields);
       assert.deepEqual(
         violations.map((violation) => violation.field),
