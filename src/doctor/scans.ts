@@ -10,7 +10,12 @@ import {
 import { listStalledTasks } from "../store/session-queries.ts";
 import { readOverdueTasks } from "../store/tasks/sweep-queries.ts";
 import type { OverdueReason, OverdueTask } from "../store/tasks/sweep-queries.ts";
-import { readClaimable, readIdleKeys, readUnvalidatedKinds, readWaitingKinds } from "../store/reports/waiting-queries.ts";
+import {
+  readClaimable,
+  readIdleKeys,
+  readUnvalidatedKinds,
+  readWaitingKinds,
+} from "../store/reports/waiting-queries.ts";
 import type { ClaimableTask, WaitingKind } from "../store/reports/waiting-queries.ts";
 import { ok, skipped } from "./check.ts";
 import type { CheckName, Finding } from "./check.ts";
