@@ -113,9 +113,12 @@ describe("spool serve", () => {
   }).timeout(SERVER_MS);
 
   it("requires a token on a public address: exit code 2 without one, UNAUTHENTICATED for a wrong one", async () => {
-    const open = { SPOOL_DATA_DIR: dataDir, SPOOL_HOST: "0.0.0.0" };
+    await using database = await createDatabase();
+    const open = { SPOOL_DATABASE_URL: database.url, SPOOL_HOST: "0.0.0.0" };
     await assert.rejects(startServerProcess({ environment: open }), /ended with 2:[^]*SPOOL_TOKEN/);
-    await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir, SPOOL_TOKEN: "right" } });
+    await using server = await startServerProcess({
+      environment: { SPOOL_DATABASE_URL: database.url, SPOOL_TOKEN: "right" },
+    });
     using stranger = connect({ address: server.address, token: "wrong" });
     const error = await stranger.start({ kind: "echo" }).catch((reason: unknown) => reason);
     assert.ok(error instanceof SpoolRpcError);

@@ -25,13 +25,13 @@ after(async () => {
  * @param body gets the store through a function, because it is opened only when the tests begin
  */
 export function describeOnEachStore(title: string, body: (store: () => Store) => void): void {
-  for (const name of ["Postgres", "PGlite"] as const) describeOn(name, `${title}, on ${name}`, body);
+  for (const name of ["Postgres", "PGlite"] as const) describeOn(name, `on ${name}, ${title}`, body);
 }
 
 /** The same for a suite that changes the schema: its databases are its own. */
 export function describeOnEachOwnStore(title: string, body: (store: () => Store) => void): void {
   for (const [name, open] of Object.entries(STORES)) {
-    describe(`${title}, on ${name}`, () => {
+    describe(`on ${name}, ${title}`, () => {
       let store: TestStore;
       before(async () => {
         store = await open();
@@ -47,8 +47,8 @@ export function describeOnEachOwnStore(title: string, body: (store: () => Store)
  * its statements there.
  */
 export function describeEngineOnEachStore(title: string, body: (store: () => Store) => void): void {
-  describeOn("Postgres", `${title}, on Postgres`, body);
-  describeOn("PGlite", `${title}, on PGlite @slow`, body);
+  describeOn("Postgres", `on Postgres, ${title}`, body);
+  describeOn("PGlite", `on PGlite @slow, ${title}`, body);
 }
 
 function describeOn(name: StoreName, title: string, body: (store: () => Store) => void): void {

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../../support/eventually.ts";
-import { startServer } from "../../support/postgres.ts";
+import { createDatabase, startServer } from "../../support/postgres.ts";
 import { readEvents } from "../../support/server-sent-events.ts";
 import { startServerProcess } from "../../support/server-process.ts";
 
@@ -49,7 +49,9 @@ describe("the HTTP endpoint of spool serve", () => {
   }).timeout(SERVER_MS);
 
   it("is not ready from the start of a stop and sends the ends of tasks to followers", async () => {
-    await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir, SPOOL_DRAIN_MS: "1000" } });
+    await using database = await createDatabase();
+    const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_DRAIN_MS: "1000" };
+    await using server = await startServerProcess({ environment });
     const taskId = await start(server.url, { kind: "echo", params: { count: 1_000, delay_ms: 100 } });
     const events = readEvents(await fetch(`${server.url}/v1/tasks/${taskId}/events`));
     assert.equal((await events.next()).value!.event, "started");
@@ -66,7 +68,8 @@ describe("the HTTP endpoint of spool serve", () => {
   }).timeout(SERVER_MS);
 
   it("counts the calls of both endpoints", async () => {
-    await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: dataDir } });
+    await using database = await createDatabase();
+    await using server = await startServerProcess({ environment: { SPOOL_DATABASE_URL: database.url } });
     const taskId = await start(server.url, { kind: "echo" });
     await Array.fromAsync(readEvents(await fetch(`${server.url}/v1/tasks/${taskId}/events`)));
     const text = await (await fetch(`${server.url}/metrics`)).text();

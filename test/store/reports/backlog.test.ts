@@ -65,7 +65,7 @@ describeOnEachStore("the backlog", (store) => {
   });
 });
 
-describe("the backlog, on Postgres", () => {
+describe("on Postgres, the backlog", () => {
   it("ends with a statement timeout after its time limit", async () => {
     await using store = await openPostgres();
     const namespace = randomUUID();

@@ -14,7 +14,7 @@ import { decideOn } from "../decisions.ts";
 import type { Decide } from "../decisions.ts";
 
 /** Only a server has connections that can stand in each other's way. */
-describe("a flush that waits for another transaction, on Postgres", () => {
+describe("on Postgres, a flush that waits for another transaction", () => {
   const namespace = randomUUID();
   let store: TestStore;
   before(async () => {

@@ -17,7 +17,7 @@ import type { TestStore } from "../../support/stores.ts";
 import { decideOn } from "../decisions.ts";
 
 /** Only a server has connections that can stand in each other's way. */
-describe("rows that another transaction has locked, on Postgres", () => {
+describe("on Postgres, rows that another transaction has locked", () => {
   let namespace: string;
   let store: TestStore;
   before(async () => {
