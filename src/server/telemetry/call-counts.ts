@@ -27,12 +27,12 @@ export class CallCounts {
     });
   }
 
-  /** Returns the counter of an endpoint. @param door the value of the label `door` */
-  at(door: string): CountCall {
+  /** Returns the counter of an endpoint. @param endpoint the value of the label `door` */
+  at(endpoint: string): CountCall {
     const known = new Map<DescMethod, MethodCalls>();
     return (method) => {
       let calls = known.get(method);
-      if (calls === undefined) known.set(method, (calls = this.#add(door, method)));
+      if (calls === undefined) known.set(method, (calls = this.#add(endpoint, method)));
       const { open, ended } = calls;
       if (open !== null) open.count++;
       return (code) => {
@@ -40,15 +40,15 @@ export class CallCounts {
         let series = ended.get(code);
         if (series === undefined) {
           const word = code === "ok" ? code : codeToString(code);
-          ended.set(code, (series = seriesOf({ door, method: method.name, code: word })));
+          ended.set(code, (series = seriesOf({ door: endpoint, method: method.name, code: word })));
         }
         series.count++;
       };
     };
   }
 
-  #add(door: string, { name, methodKind }: DescMethod): MethodCalls {
-    const open = methodKind === "unary" ? null : seriesOf({ door, method: name });
+  #add(endpoint: string, { name, methodKind }: DescMethod): MethodCalls {
+    const open = methodKind === "unary" ? null : seriesOf({ door: endpoint, method: name });
     const calls: MethodCalls = { open, ended: new Map() };
     this.#methods.push(calls);
     return calls;

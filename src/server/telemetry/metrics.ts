@@ -15,7 +15,7 @@ export interface Metrics extends AsyncDisposable {
   /** Creates instruments. */
   readonly meter: Meter;
   /** Returns the counter of an endpoint; undefined if metrics are off. */
-  callsAt(door: string): CountCall | undefined;
+  callsAt(endpoint: string): CountCall | undefined;
   /** Serves all metrics in the text format of Prometheus; null if metrics are off. */
   readonly answer: HttpHandler | null;
 }
@@ -62,7 +62,7 @@ export function openMetrics({
   const calls = new CallCounts(meter);
   return {
     meter,
-    callsAt: (door) => calls.at(door),
+    callsAt: (endpoint) => calls.at(endpoint),
     answer: exporter.getMetricsRequestHandler.bind(exporter) as unknown as HttpHandler,
     async [Symbol.asyncDispose]() {
       eventLoop.disable();
