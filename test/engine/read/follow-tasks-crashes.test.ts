@@ -188,7 +188,7 @@ describe("a cursor over many tasks, across crashes of Postgres,", function () {
     await from({ timeline: null, isReplicated: false });
     await assert.rejects(
       from({ timeline: 0, isReplicated: false }),
-      (error) => error instanceof InvalidArgument && error.message.includes("timeline 1, the cursor is of 0"),
+      (error) => error instanceof InvalidArgument && error.message.includes("(timeline 1, cursor on 0)"),
     );
     // The server still asks the database that has been failed over from: that passes.
     await assert.rejects(from({ timeline: 2, isReplicated: false }), StoreUnavailable);
