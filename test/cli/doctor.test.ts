@@ -106,10 +106,7 @@ describe("spool doctor", function () {
 
       const unauthorized = await ask("--token", "another-token");
       assert.equal(unauthorized.code, 1);
-      assert.match(
-        unauthorized.stdout,
-        /^fail +database +127\.0\.0\.1:\d+ does not answer: wrong bearer token/m,
-      );
+      assert.match(unauthorized.stdout, /^fail +database +127\.0\.0\.1:\d+ does not answer: wrong bearer token/m);
       assert.match(unauthorized.stdout, /^skipped +sweeper +the server made no checks$/m);
       assert.match(unauthorized.stdout, /\n\nunhealthy: database; not checked: postgres, /);
 
