@@ -1,9 +1,7 @@
 // `npm run prose`: holds the docs, the proto files, and the comments and messages of the code to plain English.
-// Files of scripts/prose/left.txt are still to be rewritten. A file that has become plain must leave that list;
-// `npm run prose -- --renew` takes such files out.
 
 import { spawnSync } from "node:child_process";
-import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { EXCEPTIONS } from "./prose/exceptions.ts";
 import { findBannedTurns, findLongSentences, findLongSubjects } from "./prose/findings.ts";
@@ -11,34 +9,13 @@ import type { Finding } from "./prose/findings.ts";
 import { passagesOfCode, passagesOfMarkdown, passagesOfProto } from "./prose/passages.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const LEFT = join(import.meta.dirname, "prose/left.txt");
 const SUBJECTS_MAX = 50;
 
 const found = findInFiles().filter(
   ({ file, problem }) =>
     !EXCEPTIONS.some((exception) => exception.file === file && problem.includes(exception.problem)),
 );
-const withFindings = new Set(found.map(({ file }) => file));
-const left = readFileSync(LEFT, "utf8").split("\n").filter(Boolean);
-const plain = left.filter((file) => !withFindings.has(file));
-
-const renew = process.argv.includes("--renew");
-if (renew) {
-  const still = left.filter((file) => withFindings.has(file));
-  writeFileSync(LEFT, still.map((file) => `${file}\n`).join(""));
-}
-
-const findings = [
-  ...found.filter(({ file }) => !left.includes(file)),
-  ...(renew
-    ? []
-    : plain.map((file) => ({
-        file: "scripts/prose/left.txt",
-        line: left.indexOf(file) + 1,
-        problem: `${file} is plain now: take it out`,
-      }))),
-  ...findLongSubjects(readSubjects()),
-];
+const findings = [...found, ...findLongSubjects(readSubjects())];
 for (const { file, line, problem } of findings) console.error(`${file}:${line}: ${problem}`);
 process.exitCode = findings.length > 0 ? 1 : 0;
 
