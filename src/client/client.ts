@@ -195,15 +195,15 @@ export function connect(options: ConnectOptions = {}): SpoolClient {
     },
 
     async run(request, follow = {}) {
-      const { signal, retryMs: patienceMs = retryMs } = follow;
+      const { signal, retryMs: followRetryMs = retryMs } = follow;
       const wanted = runRequest(request, heartbeatMs);
       const open = () => openRun(transport.stream(method.runTask, wanted, { silenceMs, signal, read: readRun }));
-      const { started, frames } = await withRetries(open, { retryMs: patienceMs, signal });
+      const { started, frames } = await withRetries(open, { retryMs: followRetryMs, signal });
       const { taskId } = started.task;
       // The first stream is open already. After a failure, a new stream resumes at the next seq.
       const streams = [frames];
       const next = (fromSeq: bigint) => streams.pop() ?? openStream({ taskId, fromSeq }, signal);
-      const options = { ...follow, taskId, fromSeq: 1n, retryMs: patienceMs };
+      const options = { ...follow, taskId, fromSeq: 1n, retryMs: followRetryMs };
       return { ...started, events: eventsOf(followFrames(next, options)) };
     },
 

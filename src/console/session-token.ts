@@ -1,22 +1,22 @@
 import { signal } from "@preact/signals";
 
 /** The key in sessionStorage, which belongs to this tab and is deleted with it. */
-const KEPT_AS = "spool-token";
+const STORAGE_KEY = "spool-token";
 
 /** The bearer token of calls; null: none. */
-export const sessionToken = signal(sessionStorage.getItem(KEPT_AS));
+export const sessionToken = signal(sessionStorage.getItem(STORAGE_KEY));
 
 /** `required`: the server requires a token and there is none. `refused`: the server rejected the token. */
 export const tokenState = signal<"unasked" | "required" | "refused">("unasked");
 
 export function keepToken(given: string): void {
-  sessionStorage.setItem(KEPT_AS, given);
+  sessionStorage.setItem(STORAGE_KEY, given);
   sessionToken.value = given;
   tokenState.value = "unasked";
 }
 
 export function forgetToken(): void {
-  sessionStorage.removeItem(KEPT_AS);
+  sessionStorage.removeItem(STORAGE_KEY);
   sessionToken.value = null;
 }
 

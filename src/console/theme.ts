@@ -1,6 +1,6 @@
 import { computed, effect, signal } from "@preact/signals";
 
-const KEPT_AS = "spool-theme";
+const STORAGE_KEY = "spool-theme";
 const THEMES = ["auto", "light", "dark"] as const;
 
 /** `auto`: the browser's setting. */
@@ -10,9 +10,9 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const prefersDark = signal(dark.matches);
 dark.addEventListener("change", () => (prefersDark.value = dark.matches));
 
-const kept = localStorage.getItem(KEPT_AS);
+const stored = localStorage.getItem(STORAGE_KEY);
 
-export const theme = signal<Theme>(THEMES.find((known) => known === kept) ?? "auto");
+export const theme = signal<Theme>(THEMES.find((known) => known === stored) ?? "auto");
 
 /** The effective color scheme. */
 export const colorScheme = computed(() =>
@@ -22,7 +22,7 @@ export const colorScheme = computed(() =>
 // The stylesheet uses this attribute, and for `auto` the browser's setting.
 effect(() => {
   document.documentElement.dataset["theme"] = theme.value;
-  localStorage.setItem(KEPT_AS, theme.value);
+  localStorage.setItem(STORAGE_KEY, theme.value);
 });
 
 /** Switches to the next theme. */

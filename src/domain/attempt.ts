@@ -96,10 +96,10 @@ function refusedParams(error: InvalidArgument): TaskError {
 }
 
 /** The result of validating a waiting task in a process that has its kind. */
-export type Finding = { exclusiveKey: string | null } | { failure: TaskFailure };
+export type Validation = { exclusiveKey: string | null } | { failure: TaskFailure };
 
 /** Validates a task. Any other error of the kind also counts as a failure, because the attempts would meet it too. */
-export function findingOf(kind: Kind, params: JsonObject): Finding {
+export function validateParams(kind: Kind, params: JsonObject): Validation {
   try {
     return { exclusiveKey: exclusiveKeyOf(kind, params) };
   } catch (error) {

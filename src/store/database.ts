@@ -2,7 +2,7 @@ import { Kysely, PGliteDialect, PostgresDialect } from "kysely";
 import type { PostgresPool } from "kysely";
 import { Dialer } from "./connection/dialer.ts";
 import { ConnectionPool } from "./connection/pool.ts";
-import type { PoolFigures, PoolWatch } from "./connection/pool-metrics.ts";
+import type { PoolStats, PoolWatch } from "./connection/pool-metrics.ts";
 import { PREPARE_EMBEDDED } from "./connection/session-check.ts";
 import { noErrors, translating } from "./connection/translating-driver.ts";
 import type { ErrorCounts } from "./connection/translating-driver.ts";
@@ -54,14 +54,14 @@ export interface Store {
   /** Resolves if the database answers and takes writes. @throws StoreUnavailable */
   check(): Promise<void>;
   /** Returns the metrics of the store. */
-  figures(): StoreFigures;
+  stats(): StoreStats;
   close(): Promise<void>;
 }
 
 /** Metrics of a store. */
-export interface StoreFigures {
+export interface StoreStats {
   /** Metrics of the connections; null if Postgres runs in this process. */
-  pool: PoolFigures | null;
+  pool: PoolStats | null;
   /** Failed statements, and failed attempts to open a connection for a statement, since the start of the process. */
   errors: Readonly<ErrorCounts>;
 }
@@ -96,7 +96,7 @@ function openServer(location: ServerLocation, watch: PoolWatch): Store {
     url,
     exclusive: false,
     check: () => pool.check(),
-    figures: () => ({ pool: pool.figures(), errors }),
+    stats: () => ({ pool: pool.stats(), errors }),
     async close() {
       await Promise.all([db.destroy(), priorityDb.destroy(), pool.end()]);
     },
@@ -116,7 +116,7 @@ async function openEmbedded(dataDir: string | null): Promise<Store> {
       url: null,
       exclusive: true,
       check: () => ping(db),
-      figures: () => ({ pool: null, errors }),
+      stats: () => ({ pool: null, errors }),
       async close() {
         await db.destroy();
         await lock?.release();

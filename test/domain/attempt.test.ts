@@ -13,7 +13,7 @@ import {
   RESULT_BYTES_MAX,
 } from "../../src/domain/limits.ts";
 import type { Task } from "../../src/domain/task.ts";
-import { AttemptStopped, findingOf, runAttempt } from "../../src/domain/attempt.ts";
+import { AttemptStopped, validateParams, runAttempt } from "../../src/domain/attempt.ts";
 import { TapeWriter } from "../../src/engine/write/tape-writer.ts";
 import { kindOf, untilStopped } from "../support/engine-tasks.ts";
 import { ODD_THROWS } from "../support/odd-throws.ts";
@@ -233,8 +233,8 @@ describe("the outcome of an attempt", () => {
         throw make();
       };
       const kind = { ...kindOf("odd", () => Promise.resolve()), parseParams: refuse };
-      const finding = findingOf(kind, {});
-      assert.deepEqual([name, "failure" in finding && finding.failure.reason], [name, reason]);
+      const validation = validateParams(kind, {});
+      assert.deepEqual([name, "failure" in validation && validation.failure.reason], [name, reason]);
       const parts = { kind, task: TASK, sink: null!, lastCheckpoint: () => Promise.resolve(null), traceparent: null };
       const outcome = await runAttempt(parts, new AbortController().signal, refuse);
       assert.deepEqual([name, outcome.type === "threw" && outcome.failure.reason], [name, reason]);

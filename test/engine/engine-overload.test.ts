@@ -52,7 +52,7 @@ describe("an engine whose connections are all in use", () => {
       const own = await wholeTape(engine, await start(engine, { kind: "echo" }));
       assert.equal(own.at(-1)!.type, "final");
       // Each of the three calls was refused a connection, and the two open streams retry.
-      await eventually(() => assert.ok(store.figures().pool!.timeouts >= 3));
+      await eventually(() => assert.ok(store.stats().pool!.timeouts >= 3));
       over.resolve();
       await Promise.all([...holders, ...seen]);
       actor.leave();

@@ -58,9 +58,9 @@ describeOnEachStore("a database", (store) => {
   });
 
   it("counts the statements that it refuses", async () => {
-    const before = store().figures().errors.refused;
+    const before = store().stats().errors.refused;
     await assert.rejects(sql`select 1/0`.execute(db()));
-    assert.equal(store().figures().errors.refused, before + 1);
+    assert.equal(store().stats().errors.refused, before + 1);
   });
 });
 
@@ -90,14 +90,14 @@ describe("a server", () => {
     const outcomes = await Promise.allSettled([lock(0), lock(1)]);
     const failures = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
     assert.deepEqual(failures.map(isSerializationFailure), [true]);
-    assert.deepEqual(store.figures().errors, { unavailable: 0, conflict: 1, refused: 0 });
+    assert.deepEqual(store.stats().errors, { unavailable: 0, conflict: 1, refused: 0 });
   });
 
   it("reports its open and idle connections, and how many statements wait", async () => {
     await using database = await createDatabase();
     const store = await openDatabase({ url: database.url, connectionsMax: 2 });
     const pool = () => {
-      const { connections, idle, connectionsMax, waiting } = store.figures().pool!;
+      const { connections, idle, connectionsMax, waiting } = store.stats().pool!;
       return { connections, idle, connectionsMax, waiting };
     };
     assert.deepEqual(pool(), { connections: 0, idle: 0, connectionsMax: 2, waiting: 0 });
@@ -156,9 +156,9 @@ describe("a server that stops", () => {
       await Promise.all(under);
       // After a kill the last of the old backends may answer once more.
       await eventually(() => assert.rejects(look(), StoreUnavailable));
-      const { unavailable } = store.figures().errors;
+      const { unavailable } = store.stats().errors;
       for (let count = 0; count < 5; count++) await assert.rejects(look(), StoreUnavailable);
-      assert.equal(store.figures().errors.unavailable, unavailable + 5);
+      assert.equal(store.stats().errors.unavailable, unavailable + 5);
       await assert.rejects(
         store.db.transaction().execute((trx) => sql`select 1`.execute(trx)),
         StoreUnavailable,

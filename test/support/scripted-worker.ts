@@ -56,7 +56,7 @@ export class ScriptedWorker implements AsyncDisposable {
       told.push(notice);
       for (const wake of wakes) wake();
     });
-    connection.heard(); // As a worker that has its welcome.
+    connection.markAlive(); // As a worker that has its welcome.
     return new ScriptedWorker(connection, told, wakes);
   }
 
@@ -83,8 +83,8 @@ export class ScriptedWorker implements AsyncDisposable {
     return this.error!;
   }
 
-  heard(): void {
-    this.#connection.heard();
+  markAlive(): void {
+    this.#connection.markAlive();
   }
 
   /** Appends progress with these steps, which are their numbers too. */
@@ -107,11 +107,11 @@ export class ScriptedWorker implements AsyncDisposable {
   }
 
   checked(taskId: string, exclusiveKey: string): void {
-    this.#connection.checked({ taskId, finding: { exclusiveKey } });
+    this.#connection.checked({ taskId, validation: { exclusiveKey } });
   }
 
   refuseTask(taskId: string, failure: TaskFailure): void {
-    this.#connection.checked({ taskId, finding: { failure } });
+    this.#connection.checked({ taskId, validation: { failure } });
   }
 
   /** Its stream breaks. */

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { findingOf, runAttempt } from "../../domain/attempt.ts";
+import { validateParams, runAttempt } from "../../domain/attempt.ts";
 import { endByOutcome } from "../../domain/attempt-end.ts";
 import type { Kind } from "../../domain/kind.ts";
 import type { AttemptOutcome } from "../../domain/lifecycle.ts";
@@ -91,10 +91,10 @@ export class WorkerAttempts {
   check({ taskId, kind: name, params = {} }: Check): MessageInitShape<typeof CheckedSchema> {
     const kind = this.#kinds.get(name);
     if (kind === undefined) return { taskId };
-    const finding = findingOf(kind, params);
-    return "failure" in finding
-      ? { taskId, outcome: { case: "error", value: finding.failure } }
-      : { taskId, outcome: { case: "exclusiveKey", value: finding.exclusiveKey ?? "" } };
+    const validation = validateParams(kind, params);
+    return "failure" in validation
+      ? { taskId, outcome: { case: "error", value: validation.failure } }
+      : { taskId, outcome: { case: "exclusiveKey", value: validation.exclusiveKey ?? "" } };
   }
 
   /** Resolves when no attempt is left. */

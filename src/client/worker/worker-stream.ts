@@ -24,7 +24,7 @@ export class WorkerStream {
   readonly #call: DuplexCall<WorkResponse>;
   readonly #unsent = new Set<WorkerAttempt>();
   #heartbeatMs: number;
-  #heardAt = performance.now();
+  #aliveAt = performance.now();
   #hasRoom = true;
   #isScheduled = false;
   #hasLeft = false;
@@ -67,13 +67,13 @@ export class WorkerStream {
   async *messages(): AsyncGenerator<WorkResponse["message"], void, undefined> {
     const beat = () => {
       const silentMs = SILENT_HEARTBEATS * this.#heartbeatMs;
-      if (performance.now() - this.#heardAt >= silentMs) this.#call.giveUp(silentMs);
+      if (performance.now() - this.#aliveAt >= silentMs) this.#call.giveUp(silentMs);
       else if (!this.#hasLeft) this.say({ case: "heartbeat", value: {} });
     };
     let timer = setInterval(beat, this.#heartbeatMs);
     try {
       for await (const { message } of this.#call.answers) {
-        this.#heardAt = performance.now();
+        this.#aliveAt = performance.now();
         if (message.case === "welcome") {
           clearInterval(timer);
           this.#heartbeatMs = heartbeatOf(message.value);

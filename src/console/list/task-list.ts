@@ -52,11 +52,11 @@ export class TaskList implements Disposable {
       connection.value = "connecting";
       let isFirst = true;
       for await (const frame of followTasks(this.#filter, signal)) {
-        const told = frame.tasks.flatMap(({ task, progress }) => (task ? [toRow(task, progress)] : []));
+        const changed = frame.tasks.flatMap(({ task, progress }) => (task ? [toRow(task, progress)] : []));
         // The stream opens before the list is read, so that no change in between is missed.
         if (isFirst) await this.#refresh(signal);
         isFirst = false;
-        this.#take(told);
+        this.#take(changed);
         // Tasks that left the page are not replaced from the next page, so the page is read again.
         if (this.hasOlder.value && this.rows.value!.length < PAGE_TASKS / 2) await this.#refresh(signal);
       }
@@ -88,8 +88,8 @@ export class TaskList implements Disposable {
     return taskCalls.listTasks(request, { signal });
   }
 
-  #take(told: readonly TaskRow[]): void {
-    const { rows, hasOverflow } = mergeRows(this.rows.value!, told, this.#bounds(this.#pageToken === ""));
+  #take(changed: readonly TaskRow[]): void {
+    const { rows, hasOverflow } = mergeRows(this.rows.value!, changed, this.#bounds(this.#pageToken === ""));
     batch(() => {
       this.rows.value = rows;
       if (hasOverflow) this.hasOlder.value = true;

@@ -78,9 +78,9 @@ function useEvent(tape: Tape, seq: number | null): SpoolEvent | null {
   useEffect(() => {
     setEvent(null);
     if (!isThere) return undefined;
-    const kept = tape.pages.get(seq);
-    if (kept !== undefined) {
-      setEvent(kept);
+    const cached = tape.pages.get(seq);
+    if (cached !== undefined) {
+      setEvent(cached);
       return undefined;
     }
     const over = new AbortController();

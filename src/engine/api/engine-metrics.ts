@@ -57,6 +57,6 @@ export interface EngineGauges {
   taskFollowers: number;
   /** Tape pages served since the start: from the feed's ring, from the page cache, and from the store. */
   feedPages: number;
-  keptPages: number;
+  cachedPages: number;
   storePages: number;
 }

@@ -96,7 +96,7 @@ export interface Worker {
   /** Resolves with the error that ends the stream, if the server ends the stream. */
   readonly over: Promise<SpoolError>;
   /** Records that the worker's stream is alive. */
-  heard(): void;
+  markAlive(): void;
   /** Resolves when there is room for more events. @throws StoreUnavailable */
   append(append: WorkerAppend): Promise<void>;
   /** @throws StoreUnavailable */

@@ -1,4 +1,4 @@
-import type { Finding } from "../../domain/attempt.ts";
+import type { Validation } from "../../domain/attempt.ts";
 import type { SpoolError } from "../../domain/errors.ts";
 import type { NewEvent, TaskFailure } from "../../domain/event.ts";
 import type { JsonObject } from "../../domain/json.ts";
@@ -46,7 +46,7 @@ export interface WorkerFinish extends AttemptRef {
 
 export interface WorkerChecked {
   taskId: string;
-  finding: Finding;
+  validation: Validation;
 }
 
 export interface Welcome {

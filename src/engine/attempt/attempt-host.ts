@@ -1,4 +1,4 @@
-import type { Finding } from "../../domain/attempt.ts";
+import type { Validation } from "../../domain/attempt.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { RetrySettings } from "../../domain/retry.ts";
 import type { AttemptOutcome } from "../../domain/lifecycle.ts";
@@ -28,7 +28,7 @@ export interface AttemptHost {
   /** Returns the kind's retry settings, for starts that set none. */
   retryOf(kind: string): RetrySettings;
   /** Validates a task before it can run. @returns null if the host cannot validate tasks at the moment */
-  check(task: { taskId: string; kind: string; params: JsonObject }): Promise<Finding | null>;
+  check(task: { taskId: string; kind: string; params: JsonObject }): Promise<Validation | null>;
   /** Returns whether an interrupted attempt at a task of the kind may be run again. */
   isResumable(kind: string): boolean;
   /**

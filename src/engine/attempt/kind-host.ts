@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
-import { findingOf, runAttempt } from "../../domain/attempt.ts";
-import type { Finding } from "../../domain/attempt.ts";
+import { validateParams, runAttempt } from "../../domain/attempt.ts";
+import type { Validation } from "../../domain/attempt.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Kind } from "../../domain/kind.ts";
 import type { AttemptOutcome } from "../../domain/lifecycle.ts";
@@ -26,8 +26,8 @@ export class KindHost implements AttemptHost {
     return this.#kinds.get(kind)!.retry;
   }
 
-  check(task: { kind: string; params: JsonObject }): Promise<Finding> {
-    return Promise.resolve(findingOf(this.#kinds.get(task.kind)!, task.params));
+  check(task: { kind: string; params: JsonObject }): Promise<Validation> {
+    return Promise.resolve(validateParams(this.#kinds.get(task.kind)!, task.params));
   }
 
   isResumable(kind: string): boolean {

@@ -83,13 +83,13 @@ export class TaskValidator {
   }
 
   async #validate({ taskId, kind, params, asked }: UnvalidatedTask): Promise<void> {
-    const finding = await this.#host.check({ taskId, kind, params });
-    if (finding === null) return;
-    if ("failure" in finding) {
-      await this.#control.change(taskId, "refused", (task) => refuse(task, finding.failure));
+    const validation = await this.#host.check({ taskId, kind, params });
+    if (validation === null) return;
+    if ("failure" in validation) {
+      await this.#control.change(taskId, "refused", (task) => refuse(task, validation.failure));
     } else {
-      await releaseValidated(this.#db, { taskId, ...finding, ...resolveRetry(asked, this.#host.retryOf(kind)) });
-      this.#onReleased(finding.exclusiveKey);
+      await releaseValidated(this.#db, { taskId, ...validation, ...resolveRetry(asked, this.#host.retryOf(kind)) });
+      this.#onReleased(validation.exclusiveKey);
     }
   }
 }

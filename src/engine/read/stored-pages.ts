@@ -60,8 +60,8 @@ export class StoredPages {
     return this.#readFor(key, query);
   }
 
-  gauges(): Pick<EngineGauges, "keptPages" | "storePages"> {
-    return { keptPages: this.#shared, storePages: this.#read };
+  gauges(): Pick<EngineGauges, "cachedPages" | "storePages"> {
+    return { cachedPages: this.#shared, storePages: this.#read };
   }
 
   #share(page: TapePage): TapePage {

@@ -1,5 +1,5 @@
 import { stopReasonOf, toFailure } from "../../domain/attempt.ts";
-import type { Finding } from "../../domain/attempt.ts";
+import type { Validation } from "../../domain/attempt.ts";
 import { AppendGap, OutOfPlace } from "../../domain/errors.ts";
 import type { SpoolError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
@@ -43,7 +43,7 @@ export class RemoteHost implements AttemptHost {
   readonly #readAppended: (attempt: AttemptRef) => Promise<bigint>;
   readonly #send: Send;
   readonly #held = new Map<string, HeldAttempt>();
-  readonly #checks = new Map<string, (finding: Finding | null) => void>();
+  readonly #checks = new Map<string, (validation: Validation | null) => void>();
   #isClosed = false;
 
   constructor(parts: {
@@ -70,10 +70,10 @@ export class RemoteHost implements AttemptHost {
     return this.#kinds.get(kind)!.resumable;
   }
 
-  async check(task: { taskId: string; kind: string; params: JsonObject }): Promise<Finding | null> {
+  async check(task: { taskId: string; kind: string; params: JsonObject }): Promise<Validation | null> {
     if (!this.#kinds.get(task.kind)!.isExclusive) return { exclusiveKey: null };
     if (this.#isClosed) return null;
-    const { promise, resolve } = Promise.withResolvers<Finding | null>();
+    const { promise, resolve } = Promise.withResolvers<Validation | null>();
     const timer = setTimeout(resolve, CHECK_MS, null);
     this.#checks.set(task.taskId, resolve);
     this.#send({ type: "check", ...task });
@@ -97,8 +97,8 @@ export class RemoteHost implements AttemptHost {
   }
 
   /** Receives the result of a validation. Ignores the result of a task that was not sent for validation. */
-  checked(taskId: string, finding: Finding): void {
-    this.#checks.get(taskId)?.(finding);
+  checked(taskId: string, validation: Validation): void {
+    this.#checks.get(taskId)?.(validation);
   }
 
   async run({ task, writer, lastCheckpoint, span }: HostedAttempt, signal: AbortSignal): Promise<AttemptOutcome> {

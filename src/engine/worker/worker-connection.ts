@@ -114,8 +114,8 @@ export class WorkerConnection {
   }
 
   /** Called when the worker has sent something. */
-  heard(): void {
-    this.#liveness.heard();
+  markAlive(): void {
+    this.#liveness.markAlive();
     if (this.#state !== "welcomed") return;
     this.#state = "serving";
     this.#runner.onWaiting();
@@ -132,8 +132,8 @@ export class WorkerConnection {
   }
 
   /** Receives the result of a validation. */
-  checked({ taskId, finding }: WorkerChecked): void {
-    this.#host.checked(taskId, finding);
+  checked({ taskId, validation }: WorkerChecked): void {
+    this.#host.checked(taskId, validation);
   }
 
   /** Notifies the worker that a message of an attempt was refused. */
@@ -183,7 +183,7 @@ export class WorkerConnection {
     if (this.isClosed) return; // The session was lost meanwhile.
     const running = new Set(hello.running.map(attemptKey));
     const held = owned.filter(({ task }) => running.has(attemptKey(task)));
-    this.#liveness.heard();
+    this.#liveness.markAlive();
     this.#state = "welcomed";
     this.#send({
       type: "welcome",
@@ -235,7 +235,7 @@ export class WorkerConnection {
       await taken;
     } finally {
       this.#liveness.takeEnd();
-      this.heard();
+      this.markAlive();
     }
   }
 

@@ -10,7 +10,7 @@ const DEAD_HEARTBEATS = 3;
 /** Tracks how long a worker has sent nothing. */
 export class WorkerLiveness {
   readonly heartbeatMs: number;
-  #heardAt = performance.now();
+  #aliveAt = performance.now();
   /** How many messages are being processed. Messages after them are not read yet. */
   #taking = 0;
 
@@ -31,8 +31,8 @@ export class WorkerLiveness {
     return this.#isSilentFor(this.deadAfterMs);
   }
 
-  heard(): void {
-    this.#heardAt = performance.now();
+  markAlive(): void {
+    this.#aliveAt = performance.now();
   }
 
   /** Begins to process a message. Until takeEnd, later messages may wait unread, so the worker is not silent. */
@@ -45,6 +45,6 @@ export class WorkerLiveness {
   }
 
   #isSilentFor(ms: number): boolean {
-    return this.#taking === 0 && performance.now() - this.#heardAt > ms;
+    return this.#taking === 0 && performance.now() - this.#aliveAt > ms;
   }
 }

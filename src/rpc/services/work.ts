@@ -66,7 +66,7 @@ async function handleAll(
   for (;;) {
     const { done, value } = await reader.next();
     if (done === true) return false; // grpc-js also reports a reset stream as done.
-    worker.heard();
+    worker.markAlive();
     if (value.message.case === "leave") return true;
     await handle(value, worker);
     await outbox.room();
@@ -103,7 +103,7 @@ async function handle(request: WorkRequest, worker: Worker): Promise<void> {
         reason: "KIND_FAILED",
         message: `the worker's validation of the params is invalid: ${error.message}`,
       };
-      worker.checked({ taskId: message.value.taskId.toLowerCase(), finding: { failure } });
+      worker.checked({ taskId: message.value.taskId.toLowerCase(), validation: { failure } });
     }
     worker.refuse(refOf(message.value), error);
   }

@@ -1,4 +1,4 @@
-import type { Finding } from "../../domain/attempt.ts";
+import type { Validation } from "../../domain/attempt.ts";
 import {
   checkDetails,
   checkResult,
@@ -109,9 +109,9 @@ export function parseChecked({ taskId, outcome }: Checked): WorkerChecked {
     checks.refuse("exclusive_key", `must have at most ${inFigures(EXCLUSIVE_KEY_BYTES_MAX)} bytes`);
   }
   checks.passed(id);
-  const finding: Finding =
+  const validation: Validation =
     outcome.case === "error" ? { failure: failureOf(outcome.value) } : { exclusiveKey: key || null };
-  return { taskId: id, finding };
+  return { taskId: id, validation };
 }
 
 function workerKind(checks: Checks, field: string, offer: KindOffer): WorkerKind {

@@ -48,23 +48,23 @@ import { fromStatusValue } from "../../codec/status.ts";
 // each field that is out of its bounds, by its proto name.
 
 /** The context of a start. */
-export interface StartMoment {
+export interface StartContext {
   /** Current Unix time in milliseconds: run_at and deadline_at are bounded relative to it. */
   now: number;
   /** The W3C traceparent of the call; null: none. */
   traceparent: string | null;
 }
 
-export function parseStartTask(request: StartTaskRequest, moment: StartMoment): TaskRequest {
+export function parseStartTask(request: StartTaskRequest, context: StartContext): TaskRequest {
   const checks = new Checks();
-  return checks.passed(taskRequest(checks, request, moment));
+  return checks.passed(taskRequest(checks, request, context));
 }
 
-export function parseRunTask(request: RunTaskRequest, moment: StartMoment): { task: TaskRequest; heartbeatMs: number } {
+export function parseRunTask(request: RunTaskRequest, context: StartContext): { task: TaskRequest; heartbeatMs: number } {
   const checks = new Checks();
   const { start = create(StartTaskRequestSchema) } = request;
   return checks.passed({
-    task: taskRequest(checks.within("start"), start, moment),
+    task: taskRequest(checks.within("start"), start, context),
     heartbeatMs: heartbeatMs(checks, request),
   });
 }
@@ -139,7 +139,7 @@ export function parseGetResult(request: GetResultRequest): { taskId: string; wai
   return checks.passed({ taskId: checks.taskId(request.taskId), waitMs: waitMs(checks, request) });
 }
 
-function taskRequest(checks: Checks, request: StartTaskRequest, moment: StartMoment): TaskRequest {
+function taskRequest(checks: Checks, request: StartTaskRequest, context: StartContext): TaskRequest {
   const { timeout } = request;
   return {
     kind: checks.kind("kind", request.kind),
@@ -149,8 +149,8 @@ function taskRequest(checks: Checks, request: StartTaskRequest, moment: StartMom
     timeoutMs: timeout ? checks.duration("timeout", timeout, [TIMEOUT_MS_MIN, TIMEOUT_MS_MAX]) : null,
     maxAttempts: request.maxAttempts ? checks.integer("max_attempts", request.maxAttempts, [1, ATTEMPTS_MAX]) : null,
     retryPolicy: retryPolicy(checks, "retry_policy", request.retryPolicy),
-    ...times(checks, request, moment.now),
-    traceparent: moment.traceparent,
+    ...times(checks, request, context.now),
+    traceparent: context.traceparent,
   };
 }
 

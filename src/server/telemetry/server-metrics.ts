@@ -25,7 +25,7 @@ export interface ServerMetrics extends Metrics {
 /** Opens the metrics of a server. @param isOpen whether the schema is known to be current */
 export async function openServerMetrics(parts: {
   configuration: Pick<Configuration, "metrics" | "namespace">;
-  store: Pick<Store, "db" | "figures">;
+  store: Pick<Store, "db" | "stats">;
   isOpen: () => boolean;
   resource: ReturnType<typeof telemetryResource>;
   log: Logger;
@@ -42,7 +42,7 @@ export async function openServerMetrics(parts: {
   const otlp = await openOtlpReader([backlog]);
   const metrics = openMetrics({ resource, producers: [backlog], readers: otlp === null ? [] : [otlp] });
   const observer = new EngineMetrics(metrics.meter, kinds);
-  observeStore(metrics.meter, () => store.figures());
+  observeStore(metrics.meter, () => store.stats());
   return {
     ...metrics,
     observer,

@@ -1,6 +1,6 @@
 import type { Meter, Observable, ObservableResult } from "@opentelemetry/api";
 import type { EngineGauges } from "../../engine/api/engine-metrics.ts";
-import type { StoreFigures } from "../../store/database.ts";
+import type { StoreStats } from "../../store/database.ts";
 import type { KindSeries } from "./engine-metrics.ts";
 import type { LabelledKinds } from "./labelled-kinds.ts";
 
@@ -24,32 +24,32 @@ export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, ga
       observe(slots, "state", { busy: now.slots - now.freeSlots, free: now.freeSlots });
       result.observe(unstored, now.unstoredEnds);
       result.observe(workers, now.workers);
-      observe(pages, "from", { feed: now.feedPages, kept: now.keptPages, store: now.storePages });
+      observe(pages, "from", { feed: now.feedPages, kept: now.cachedPages, store: now.storePages });
     },
     [running, followers, slots, unstored, workers, pages],
   );
 }
 
 /** Creates the metrics of the connection pool (an embedded database has none) and of failed statements. */
-export function observeStore(meter: Meter, figures: () => StoreFigures): void {
+export function observeStore(meter: Meter, stats: () => StoreStats): void {
   meter
     .createObservableCounter("spool_database_errors_total", { description: "Failed statements, by reason" })
     .addCallback((result) => {
-      for (const [reason, count] of Object.entries(figures().errors)) result.observe(count, { reason });
+      for (const [reason, count] of Object.entries(stats().errors)) result.observe(count, { reason });
     });
-  if (figures().pool === null) return;
+  if (stats().pool === null) return;
   const gauge = (name: string, description: string, observe: (pool: Pool, result: ObservableResult) => void) =>
-    meter.createObservableGauge(name, { description }).addCallback((result) => observe(figures().pool!, result));
+    meter.createObservableGauge(name, { description }).addCallback((result) => observe(stats().pool!, result));
   gauge("spool_database_connections", "Connections of the pool, by state", ({ connections, idle }, result) => {
     result.observe(connections - idle, { state: "busy" });
     result.observe(idle, { state: "idle" });
   });
   const counter = (name: string, description: string) => meter.createObservableCounter(name, { description });
   counter("spool_database_connections_dropped_total", "Dropped connections, by reason").addCallback((result) => {
-    for (const [reason, count] of Object.entries(figures().pool!.dropped)) result.observe(count, { reason });
+    for (const [reason, count] of Object.entries(stats().pool!.dropped)) result.observe(count, { reason });
   });
   counter("spool_database_waits_given_up_total", "Statements that timed out waiting for a connection").addCallback(
-    (result) => result.observe(figures().pool!.timeouts),
+    (result) => result.observe(stats().pool!.timeouts),
   );
   gauge("spool_database_connections_max", "Maximum connections of the pool", (pool, result) =>
     result.observe(pool.connectionsMax),
@@ -59,7 +59,7 @@ export function observeStore(meter: Meter, figures: () => StoreFigures): void {
   );
 }
 
-type Pool = NonNullable<StoreFigures["pool"]>;
+type Pool = NonNullable<StoreStats["pool"]>;
 
 /** Sums up by label. Labels without tasks get zero: a series with gaps cannot be graphed or compared. */
 function sumByLabel(

@@ -2,7 +2,7 @@
 export type DropReason = "read_only" | "moved" | "broken";
 
 /** Metrics of a pool. */
-export interface PoolFigures {
+export interface PoolStats {
   /** Open connections. */
   connections: number;
   idle: number;
@@ -20,5 +20,5 @@ export interface PoolWatch {
   /** The database takes no writes, or another server answers for it: all connections were dropped. */
   dropped(reason: DropReason, error: Error | null): void;
   /** A statement got no connection in time because all were in use. */
-  exhausted(figures: PoolFigures): void;
+  exhausted(stats: PoolStats): void;
 }

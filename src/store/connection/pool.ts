@@ -3,7 +3,7 @@ import type { Dialed, Dialer } from "./dialer.ts";
 import type { NamedClient } from "./named-client.ts";
 import { checkWritable, NotWritable } from "./session-check.ts";
 import { meaningOf } from "./failed-statement.ts";
-import type { DropReason, PoolFigures, PoolWatch } from "./pool-metrics.ts";
+import type { DropReason, PoolStats, PoolWatch } from "./pool-metrics.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import type { Waiter } from "./waiting-line.ts";
 
@@ -15,7 +15,7 @@ const CHECK_TRIES = 2;
 /** The idle time after which a connection is closed. */
 const IDLE_MS_MAX = 10_000;
 /** The deadline for closing a connection in order. After it, the peer counts as lost. */
-const GOODBYE_MS_MAX = 1_000;
+const END_MS_MAX = 1_000;
 /** One of every RESERVED_SHARE connections is reserved for statements with priority, up to RESERVED_MAX. */
 const RESERVED_SHARE = 8;
 const RESERVED_MAX = 2;
@@ -119,7 +119,7 @@ export class ConnectionPool {
     }
   }
 
-  figures(): PoolFigures {
+  stats(): PoolStats {
     return {
       connections: this.#members.size,
       idle: this.#idle.length,
@@ -211,7 +211,7 @@ export class ConnectionPool {
       isUnfit: false,
     };
     // All connections were dropped while this one was being opened, so its check is outdated.
-    if (this.#closed !== null || generation !== this.#generation) return this.#sayGoodbye(client);
+    if (this.#closed !== null || generation !== this.#generation) return this.#endOrDestroy(client);
     if (this.#isChecked && this.#instance !== null && this.#instance !== instance) {
       this.#drop("moved", null);
       member.generation = this.#generation;
@@ -238,7 +238,7 @@ export class ConnectionPool {
     this.#dropped.broken++;
     const at = this.#idle.indexOf(member);
     if (at >= 0) this.#idle.splice(at, 1);
-    this.#sayGoodbye(member.client);
+    this.#endOrDestroy(member.client);
     this.#checkSoon();
     this.#pump();
     this.#settleEnd();
@@ -255,11 +255,11 @@ export class ConnectionPool {
   }
 
   #close(member: Member): void {
-    if (this.#members.delete(member)) this.#sayGoodbye(member.client);
+    if (this.#members.delete(member)) this.#endOrDestroy(member.client);
   }
 
-  #sayGoodbye(client: NamedClient): void {
-    const timer = setTimeout(() => client.destroy(), GOODBYE_MS_MAX).unref();
+  #endOrDestroy(client: NamedClient): void {
+    const timer = setTimeout(() => client.destroy(), END_MS_MAX).unref();
     void client
       .end()
       .catch(() => {})
@@ -286,7 +286,7 @@ export class ConnectionPool {
     const areAllTaken = this.#members.size >= this.#max || this.#ordinaryBusy >= this.#ordinaryMax;
     if (!areAllTaken) return waiter.reject(new StoreUnavailable(new Error("no connection could be opened in time")));
     this.#timeouts++;
-    if (!this.#isExhausted) this.#watch.exhausted(this.figures());
+    if (!this.#isExhausted) this.#watch.exhausted(this.stats());
     this.#isExhausted = true;
     const overloaded = new Overloaded("statements wait for a connection to the database");
     waiter.reject(waiter.isPriority ? new StoreUnavailable(overloaded) : overloaded);

@@ -32,7 +32,7 @@ export async function readServerSettings(db: Kysely<Database>): Promise<ServerSe
 }
 
 /** The number of reads per connection. A pooler may lend its connections in turn, and other clients may take some. */
-const POOLED_LOOKS = 3;
+const POOLED_CHECKS = 3;
 
 /**
  * Detects a pooler that lends its connections by the transaction. With such a pooler, one of two open connections is
@@ -46,7 +46,7 @@ export async function isPooledByTransaction(db: Kysely<Database>): Promise<boole
   return db.connection().execute(async (first) =>
     db.connection().execute(async (second) => {
       const [firsts, seconds] = [new Set<number>(), new Set<number>()];
-      for (let turn = 0; turn < POOLED_LOOKS; turn++) {
+      for (let turn = 0; turn < POOLED_CHECKS; turn++) {
         firsts.add(await pidOf(first));
         seconds.add(await pidOf(second));
       }

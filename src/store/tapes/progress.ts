@@ -4,7 +4,7 @@ import type { EventBodies } from "../../domain/event.ts";
 import type { Database } from "../schema.ts";
 
 /** How many events at the end of a running task's tape are searched for the latest progress. */
-const LOOK_BACK_EVENTS = 256;
+const SCANNED_EVENTS_MAX = 256;
 
 type Progress = EventBodies["progress"];
 
@@ -18,8 +18,8 @@ export function latestProgress(row: string): RawBuilder<string | null> {
   return sql`(
     select p.body::text from (
       select e.seq, e.type, e.body from task_events e
-      where ${status} = 'running' and e.task_id = ${taskId} and e.seq > ${lastSeq} - ${LOOK_BACK_EVENTS}::int
-      order by e.seq desc limit ${LOOK_BACK_EVENTS}::int
+      where ${status} = 'running' and e.task_id = ${taskId} and e.seq > ${lastSeq} - ${SCANNED_EVENTS_MAX}::int
+      order by e.seq desc limit ${SCANNED_EVENTS_MAX}::int
     ) p where p.type = 'progress' order by p.seq desc limit 1
   )`;
 }

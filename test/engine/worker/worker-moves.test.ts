@@ -25,9 +25,9 @@ describe("a worker that moves from one server to another", () => {
     await using first = await engineOf({ leaseMs: 1_000 });
     await using second = await engineOf({ leaseMs: 1_000 });
     const { worker, ref, token } = await beginTask(first);
-    const beating = setInterval(() => worker.heard(), 100); // The old stream seems alive.
+    const beating = setInterval(() => worker.markAlive(), 100); // The old stream seems alive.
     await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [ref] });
-    const still = setInterval(() => again.heard(), 100);
+    const still = setInterval(() => again.markAlive(), 100);
     try {
       assert.equal((await worker.over()).reason, "SESSION_LOST");
       await again.append(ref, 1);
@@ -63,9 +63,9 @@ describe("a worker that moves from one server to another", () => {
     await using first = await engineOf({ leaseMs: 3_000 });
     await using second = await engineOf({ leaseMs: 3_000 });
     const { worker, ref, token } = await beginTask(first, {}, { capacity: 2 });
-    const beating = setInterval(() => worker.heard(), 50); // The old stream seems alive.
+    const beating = setInterval(() => worker.markAlive(), 50); // The old stream seems alive.
     await using again = await ScriptedWorker.connect(second, { resumeToken: token, running: [ref], capacity: 2 });
-    const still = setInterval(() => again.heard(), 50);
+    const still = setInterval(() => again.markAlive(), 50);
     try {
       const taskIds = await Promise.all([1, 2, 3].map(() => start(first, { kind: "remote" })));
       let ended = 0;
@@ -96,7 +96,7 @@ describe("a worker that moves from one server to another", () => {
     const until = performance.now() + 4_500;
     let step = 0;
     do {
-      worker.heard();
+      worker.markAlive();
       await again.append(ref, ++step);
       await again.next("appended", step);
       await setTimeout(50);

@@ -63,7 +63,7 @@ describeEngineOnEachStore("a worker", (store) => {
     const first = await start(engine, { kind: "remote", maxAttempts: 2, retryPolicy: { initialBackoffMs: 1 } });
     assert.equal(refOf(await silent.next("assign")).taskId, first);
     await using alive = await ScriptedWorker.connect(engine, { capacity: 1 });
-    const beating = setInterval(() => alive.heard(), 50);
+    const beating = setInterval(() => alive.markAlive(), 50);
     try {
       assert.equal((await silent.over()).reason, "WORKER_SILENT");
       const others = await startMany(engine, 3);

@@ -116,7 +116,7 @@ describe("a connection", () => {
       listen(database.url, "channel", () => {}),
       NotWritable,
     );
-    assert.deepEqual([store.figures().pool!.connections, store.figures().pool!.idle], [0, 0]);
+    assert.deepEqual([store.stats().pool!.connections, store.stats().pool!.idle], [0, 0]);
     await alter("reset default_transaction_read_only");
     await look(store);
     await store.check();
@@ -147,20 +147,20 @@ describe("a connection", () => {
       await sql`create table nothing ()`.execute(trx);
     });
     await assert.rejects(readOnly, StoreUnavailable);
-    await eventually(() => assert.deepEqual(store.figures().pool!.idle, 0));
+    await eventually(() => assert.deepEqual(store.stats().pool!.idle, 0));
     back.resolve();
     await holder;
-    assert.ok(store.figures().pool!.dropped.read_only >= 2);
+    assert.ok(store.stats().pool!.dropped.read_only >= 2);
     await look(store);
-    assert.equal(store.figures().pool!.connections, 1);
+    assert.equal(store.stats().pool!.connections, 1);
   });
 
   it("whose server becomes read-only is detected and dropped without a statement", async () => {
     await look(store);
     await administer(database, "alter system set default_transaction_read_only = on", "select pg_reload_conf()");
     try {
-      await eventually(() => assert.equal(store.figures().pool!.connections, 0));
-      assert.ok(store.figures().pool!.dropped.read_only >= 1);
+      await eventually(() => assert.equal(store.stats().pool!.connections, 0));
+      assert.ok(store.stats().pool!.dropped.read_only >= 1);
     } finally {
       await administer(database, "alter system reset default_transaction_read_only", "select pg_reload_conf()");
     }
@@ -170,7 +170,7 @@ describe("a connection", () => {
   it("that is released inside a transaction is not lent again", async () => {
     await store.db.connection().execute((connection) => sql`begin`.execute(connection));
     const { rows } = await sql<{ is: boolean }>`select now() <> statement_timestamp() as is`.execute(store.db);
-    assert.deepEqual([rows[0]!.is, store.figures().pool!.dropped.broken], [false, 1]);
+    assert.deepEqual([rows[0]!.is, store.stats().pool!.dropped.broken], [false, 1]);
   });
 
   it("whose prepared statement no longer matches its table is dropped, and the next connection works", async () => {
@@ -202,7 +202,7 @@ describe("a pool", () => {
     assert.equal(await store.db.connection().execute(portOf), after);
     assert.notEqual(before, after);
     assert.deepEqual(await Promise.all([portOf(), portOf(), portOf()]), [after, after, after]);
-    assert.equal(store.figures().pool!.dropped.moved, 1);
+    assert.equal(store.stats().pool!.dropped.moved, 1);
     await store.close();
   }).timeout(SERVER_MS);
 
@@ -224,8 +224,8 @@ describe("a pool", () => {
     const refused = Promise.all(waiters.map((waiter) => assert.rejects(waiter, Overloaded)));
     await sql`select 1`.execute(store.priorityDb); // By the one that is kept.
     await refused;
-    assert.deepEqual([exhausted.length, store.figures().pool!.timeouts], [1, 2]);
-    assert.deepEqual(store.figures().errors, { unavailable: 0, conflict: 0, refused: 0 });
+    assert.deepEqual([exhausted.length, store.stats().pool!.timeouts], [1, 2]);
+    assert.deepEqual(store.stats().errors, { unavailable: 0, conflict: 0, refused: 0 });
     over.resolve();
     await Promise.all([...holders, look(store)]);
     await store.close();

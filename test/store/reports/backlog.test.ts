@@ -74,6 +74,6 @@ describe("on Postgres, the backlog", () => {
     const query = { namespace, kinds: [], kindsMax: 100 };
     assert.equal((await readBacklog(store.db, query)).length, 101);
     await assert.rejects(readBacklog(store.db, query, 1), isStatementTimeout);
-    assert.equal(store.figures().errors.refused, 1);
+    assert.equal(store.stats().errors.refused, 1);
   });
 });
