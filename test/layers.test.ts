@@ -10,7 +10,7 @@ const FILES_WITHOUT_README_MAX = 8;
 const README_LINES_MAX = 10;
 
 /**
- * The floors of the house, from the ground up: the folders that the files of each folder may import from, besides their
+ * The layers of the code, from the bottom up: the folders that the files of each folder may import from, besides their
  * own.
  */
 const FLOORS: Record<string, readonly string[]> = {

@@ -44,7 +44,7 @@ export interface EventSink {
 }
 
 /** What an attempt needs to run. */
-export interface AttemptParts {
+export interface AttemptContext {
   task: Pick<Task, "taskId" | "attempt" | "params">;
   sink: EventSink;
   /** Reads the last checkpoint of earlier attempts; null: there is none. */
@@ -60,7 +60,7 @@ export interface AttemptParts {
  * @param onFailure is called with the error that the code threw, for the log; callers get only its message
  */
 export async function runAttempt(
-  { kind, ...parts }: AttemptParts & { kind: Kind },
+  { kind, ...parts }: AttemptContext & { kind: Kind },
   signal: AbortSignal,
   onFailure: (error: unknown) => void,
 ): Promise<AttemptOutcome> {
@@ -82,7 +82,7 @@ export async function runAttempt(
  *
  * @throws TaskError, not retryable
  */
-function parseStored(kind: Kind, { params }: AttemptParts["task"]): unknown {
+function parseStored(kind: Kind, { params }: AttemptContext["task"]): unknown {
   try {
     return kind.parseParams(params ?? {});
   } catch (error) {
@@ -108,7 +108,7 @@ export function validateParams(kind: Kind, params: JsonObject): Validation {
 }
 
 function taskContext(
-  { task: { taskId, attempt }, sink, lastCheckpoint, traceparent }: AttemptParts,
+  { task: { taskId, attempt }, sink, lastCheckpoint, traceparent }: AttemptContext,
   { params, signal }: { params: unknown; signal: AbortSignal },
 ): TaskContext<unknown> {
   return {

@@ -124,7 +124,8 @@ export function stopAttempt(task: Deciding, because: StopReason, context: Decisi
   if (hasPassed(task.deadlineAt, context.at)) return failed(DEADLINE_PASSED);
   if (because === "handover") return requeued(SHUTDOWN, context.at, { isHandover: true, crashes: 0 });
   if (because === "unreached") return requeued(UNREACHED, context.at, { isHandover: true, crashes: task.crashes });
-  // The process stopped in order, or was about to: the loss of its tasks neither adds to their crashes nor resets them.
+  // A loss while the process stops in order is no crash, and no sign of health either: the count stays. Code that has
+  // ended or was stopped shows that its process lives: the count starts anew.
   const crashes = because === "lost" ? task.crashes : 0;
   return retryOrFail(task, STOP_FAILURES[because], context, crashes);
 }

@@ -99,10 +99,13 @@ export function attemptKey({ taskId, attempt }: { taskId: string; attempt: numbe
   return `${taskId} ${attempt}`;
 }
 
-/** The fence of an attempt: every statement that writes has it in its WHERE clause. */
+/**
+ * The fence of an attempt. The journal's statement compares it in its WHERE clause. The control path compares it with the
+ * stored task under the lock of the task's row.
+ */
 export interface Fence {
   taskId: string;
-  /** The session that owns the attempt. */
+  /** The id of the session that owns the attempt. */
   lease: string;
   attempt: number;
 }

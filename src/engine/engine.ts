@@ -44,8 +44,8 @@ import type {
   TaskOutcome,
   Worker,
 } from "./api/task-engine.ts";
-import { UNOBSERVED } from "./api/engine-metrics.ts";
-import type { EngineGauges, EngineObserver } from "./api/engine-metrics.ts";
+import { UNOBSERVED } from "./api/engine-observer.ts";
+import type { EngineGauges, EngineObserver } from "./api/engine-observer.ts";
 import { Workers } from "./worker/workers.ts";
 import type { Send, WorkerHello } from "./api/worker-protocol.ts";
 

@@ -11,7 +11,7 @@ import type { Journal } from "./write/journal.ts";
 import type { KindDirectory } from "./cluster/kind-directory.ts";
 import type { Runners } from "./cluster/runners.ts";
 import { newTaskId } from "./write/task-id.ts";
-import type { EngineObserver } from "./api/engine-metrics.ts";
+import type { EngineObserver } from "./api/engine-observer.ts";
 
 /** Stores tasks: as running if this process or a connected worker has a free slot for the task, and else as pending. */
 export class Starter {

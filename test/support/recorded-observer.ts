@@ -1,5 +1,5 @@
-import { UNOBSERVED } from "../../src/engine/api/engine-metrics.ts";
-import type { EngineObserver } from "../../src/engine/api/engine-metrics.ts";
+import { UNOBSERVED } from "../../src/engine/api/engine-observer.ts";
+import type { EngineObserver } from "../../src/engine/api/engine-observer.ts";
 
 /** Records what one or more engines report. */
 export interface RecordedObserver {

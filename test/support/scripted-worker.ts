@@ -10,12 +10,12 @@ import type {
   WorkerFinish,
   WorkerHello,
   WorkerKind,
-  WorkerNotice,
+  MessageToWorker,
 } from "../../src/engine/api/worker-protocol.ts";
 import { start } from "./engine-tasks.ts";
 
-type Type = WorkerNotice["type"];
-type Notice<T extends Type> = WorkerNotice & { type: T };
+type Type = MessageToWorker["type"];
+type Notice<T extends Type> = MessageToWorker & { type: T };
 
 export function offerOf(name: string, offer: Partial<WorkerKind> = {}): WorkerKind {
   return { name, retry: {}, isExclusive: false, resumable: false, ...offer };
@@ -24,11 +24,11 @@ export function offerOf(name: string, offer: Partial<WorkerKind> = {}): WorkerKi
 /** A worker that is played by the test: it says what the test says, and keeps what it is told. */
 export class ScriptedWorker implements AsyncDisposable {
   readonly #connection: Worker;
-  readonly #told: WorkerNotice[];
+  readonly #told: MessageToWorker[];
   readonly #wakes: Set<() => void>;
   error: SpoolError | null = null;
 
-  private constructor(connection: Worker, told: WorkerNotice[], wakes: Set<() => void>) {
+  private constructor(connection: Worker, told: MessageToWorker[], wakes: Set<() => void>) {
     this.#connection = connection;
     this.#told = told;
     this.#wakes = wakes;
@@ -40,7 +40,7 @@ export class ScriptedWorker implements AsyncDisposable {
 
   /** Connects, and has been welcomed when this resolves. */
   static async connect(engine: Engine, hello: Partial<WorkerHello> = {}): Promise<ScriptedWorker> {
-    const told: WorkerNotice[] = [];
+    const told: MessageToWorker[] = [];
     const wakes = new Set<() => void>();
     const whole: WorkerHello = {
       kinds: [offerOf("remote")],

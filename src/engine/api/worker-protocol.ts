@@ -60,7 +60,7 @@ export interface Welcome {
 }
 
 /** A message to a worker. */
-export type WorkerNotice =
+export type MessageToWorker =
   | ({ type: "welcome" } & Welcome)
   | { type: "assign"; task: Task; checkpoint: JsonObject | null; traceparent: string | null }
   | ({ type: "appended"; through: bigint } & AttemptRef)
@@ -73,4 +73,4 @@ export type WorkerNotice =
   | { type: "drain" }
   | { type: "drained" };
 
-export type Send = (notice: WorkerNotice) => void;
+export type Send = (message: MessageToWorker) => void;

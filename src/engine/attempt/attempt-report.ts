@@ -4,7 +4,7 @@ import { isTerminal } from "../../domain/task.ts";
 import type { Task } from "../../domain/task.ts";
 import { AttemptSpan, recordDecision } from "../../telemetry/attempt-span.ts";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
-import type { EngineObserver } from "../api/engine-metrics.ts";
+import type { EngineObserver } from "../api/engine-observer.ts";
 
 /** The destinations of the engine's reports about tasks. */
 export interface Reporting {

@@ -3,7 +3,7 @@ import type { Claim, Claimed } from "../../store/tasks/claim-statement.ts";
 import type { Executor } from "./executor.ts";
 import type { Feed } from "../read/feed.ts";
 import { Loop } from "../../async/loop.ts";
-import type { EngineObserver } from "../api/engine-metrics.ts";
+import type { EngineObserver } from "../api/engine-observer.ts";
 
 const CLAIM_MAX = 100;
 export const POLL_MS = 1_000;

@@ -10,7 +10,7 @@ import type { Runners } from "./runners.ts";
 import { RENEWALS, Session } from "./session.ts";
 import { Sweeper } from "../maintenance/sweeper.ts";
 import { Wakeups } from "./wakeups.ts";
-import type { EngineObserver } from "../api/engine-metrics.ts";
+import type { EngineObserver } from "../api/engine-observer.ts";
 
 export interface MembershipSettings {
   namespace: string;
@@ -118,7 +118,7 @@ export class Membership {
     const times = { waitMs: Math.ceil(leaseMs / 2), silentMs: Math.ceil((1.5 * leaseMs) / RENEWALS) };
     await awaitWorkers(store.priorityDb, { namespace, sessionId: session.id, ...times }).catch(
       async (error: unknown) => {
-        await session.leave();
+        await session.stopRenewing();
         throw error;
       },
     );

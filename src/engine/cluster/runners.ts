@@ -2,7 +2,7 @@ import type { KindOffer } from "../../domain/session.ts";
 import type { StopReason } from "../../domain/lifecycle.ts";
 import { UNSTORED_MS } from "../maintenance/reconciler.ts";
 import type { Runner } from "./runner.ts";
-import type { EngineGauges } from "../api/engine-metrics.ts";
+import type { EngineGauges } from "../api/engine-observer.ts";
 
 /** All runners of this process: one for its own kinds, and one for each connected worker. */
 export class Runners {

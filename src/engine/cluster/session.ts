@@ -122,12 +122,12 @@ export class Session {
 
   /** Stops renewing and removes the row. Any server may then take the tasks that the session still owns. */
   async close(): Promise<void> {
-    await this.leave();
+    await this.stopRenewing();
     await closeSession(this.#db, this.#fence);
   }
 
   /** Stops renewing. A worker may resume its session on another stream until the lease expires. */
-  leave(): Promise<void> {
+  stopRenewing(): Promise<void> {
     return this.#loop.stop();
   }
 

@@ -8,7 +8,7 @@ import { untilAborted } from "../../async/abort.ts";
 import { backoff } from "../../async/backoff.ts";
 import { retryWhile } from "../../async/retry.ts";
 import { decodeWakeups, encodeWakeups, isProbe } from "./wakeup-message.ts";
-import type { EngineObserver } from "../api/engine-metrics.ts";
+import type { EngineObserver } from "../api/engine-observer.ts";
 
 /** How long commits are gathered before they are sent, so that many commits make few notifications. */
 const GATHER_MS = 5;

@@ -9,7 +9,7 @@ import { Subscribers } from "./subscribers.ts";
 import type { Subscription } from "./subscription.ts";
 import type { PageQuery, TapePage } from "../api/task-engine.ts";
 import { TimingWheel } from "./timing-wheel.ts";
-import type { EngineGauges } from "../api/engine-metrics.ts";
+import type { EngineGauges } from "../api/engine-observer.ts";
 
 /** Bound of the pages that are cached for other followers at the same position, over all tapes, in bytes. */
 const SHARED_PAGES_BYTES_MAX = 32 * 1024 * 1024;

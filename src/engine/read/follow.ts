@@ -37,7 +37,8 @@ export async function* followTape(
   };
   for (let cursor = fromSeq; ;) {
     const query = { taskId, fromSeq: cursor, limit: PAGE_EVENTS_MAX };
-    // A follower may come from another server, at a position that is not known here yet. Then only the store knows it.
+    // The feed is asked only if no page of the store is on its way and this server knows the position. A follower may
+    // come from another server, at a position that is not known here yet.
     const isKnown: boolean = prefetched === null && cursor <= seenSeq + 1n;
     const live: TapePage | null = isKnown ? source.feed.read(query, seenSeq) : null;
     const page: TapePage = live ?? (await (prefetched ?? readStored(query, seenSeq)));

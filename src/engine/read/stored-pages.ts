@@ -3,7 +3,7 @@ import type { Feed } from "./feed.ts";
 import { PageCache, pageKey } from "./page-cache.ts";
 import { isReusable } from "./page-freshness.ts";
 import type { PageQuery, TapePage } from "../api/task-engine.ts";
-import type { EngineGauges } from "../api/engine-metrics.ts";
+import type { EngineGauges } from "../api/engine-observer.ts";
 
 /** Bound of the pages that are cached for other followers, in bytes. */
 const CACHE_BYTES_MAX = 16 * 1024 * 1024;

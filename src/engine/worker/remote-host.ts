@@ -9,7 +9,14 @@ import { attemptKey } from "../../domain/task.ts";
 import type { Fence } from "../../domain/task.ts";
 import type { AttemptHost, HostedAttempt } from "../attempt/attempt-host.ts";
 import type { TapeWriter } from "../write/tape-writer.ts";
-import type { AttemptRef, Send, WorkerAppend, WorkerFinish, WorkerKind, WorkerNotice } from "../api/worker-protocol.ts";
+import type {
+  AttemptRef,
+  Send,
+  WorkerAppend,
+  WorkerFinish,
+  WorkerKind,
+  MessageToWorker,
+} from "../api/worker-protocol.ts";
 
 /** How long a worker may take to validate a task, in ms. After that, the task is sent for validation again. */
 const CHECK_MS = 10_000;
@@ -202,7 +209,7 @@ export class RemoteHost implements AttemptHost {
   }
 
   /** Answers for an attempt that the worker does not own: acknowledges stored numbers; the rest is never stored. */
-  async #answerUnheld(ref: AttemptRef, number: bigint, acknowledgement: WorkerNotice): Promise<void> {
+  async #answerUnheld(ref: AttemptRef, number: bigint, acknowledgement: MessageToWorker): Promise<void> {
     const isStored = (await this.#readAppended(ref)) >= number;
     this.#send(isStored ? acknowledgement : { type: "lease_lost", ...ref });
   }

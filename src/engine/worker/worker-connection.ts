@@ -16,7 +16,7 @@ import type {
   WorkerChecked,
   WorkerFinish,
   WorkerHello,
-  WorkerNotice,
+  MessageToWorker,
 } from "../api/worker-protocol.ts";
 
 // A connection is in one of four states:
@@ -216,7 +216,7 @@ export class WorkerConnection {
     }
     await this.#runner.executor.abandon(ABANDON_MS);
     try {
-      await (hasLeft ? this.#session?.close() : this.#session?.leave());
+      await (hasLeft ? this.#session?.close() : this.#session?.stopRenewing());
     } catch (error) {
       const fields = { err: error, session_id: this.#session?.id };
       this.#parts.surroundings.log.warn(fields, "worker-connection: session not closed, it will expire");
@@ -249,7 +249,7 @@ export class WorkerConnection {
     if (this.#liveness.isDead) void this.end(new WorkerSilent(this.#liveness.deadAfterMs));
   }
 
-  #send(notice: WorkerNotice): void {
+  #send(notice: MessageToWorker): void {
     if (this.#state !== "closed") this.#parts.send(notice);
   }
 

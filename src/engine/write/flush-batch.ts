@@ -9,7 +9,7 @@ import type { Database } from "../../store/schema.ts";
 import type { Create } from "./create-queue.ts";
 import type { Feed } from "../read/feed.ts";
 import type { TakenEvents, TapeWriter } from "./tape-writer.ts";
-import type { EngineObserver } from "../api/engine-metrics.ts";
+import type { EngineObserver } from "../api/engine-observer.ts";
 
 /** The events that a writer has handed to a flush. */
 export interface PendingAppend {

@@ -15,8 +15,8 @@ import type { Feed } from "../read/feed.ts";
 import { BatchWriter, EMPTY_BATCH, separate, sizeOf } from "./flush-batch.ts";
 import type { Batch, FlushFailure, InTurn, PendingAppend } from "./flush-batch.ts";
 import { TapeWriter } from "./tape-writer.ts";
-import { UNOBSERVED } from "../api/engine-metrics.ts";
-import type { EngineObserver } from "../api/engine-metrics.ts";
+import { UNOBSERVED } from "../api/engine-observer.ts";
+import type { EngineObserver } from "../api/engine-observer.ts";
 
 /** The maximum number of flushes at one time. No two of them write the same task. */
 const MAX_CONCURRENT_FLUSHES = 2;

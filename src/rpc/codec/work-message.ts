@@ -2,20 +2,20 @@ import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { APPEND_WINDOW_BYTES, APPEND_WINDOW_EVENTS } from "../../domain/limits.ts";
-import type { WorkerNotice } from "../../engine/api/worker-protocol.ts";
+import type { MessageToWorker } from "../../engine/api/worker-protocol.ts";
 import { StopReason, WorkResponseSchema } from "../../gen/spool/v1/worker_service_pb.ts";
 import type { WorkResponse } from "../../gen/spool/v1/worker_service_pb.ts";
 
 const STOP_REASONS = { cancel: StopReason.CANCEL, deadline: StopReason.DEADLINE } as const;
 
 /** Returns the message to a worker for a notice of the engine. */
-export function toWorkResponse(notice: WorkerNotice): WorkResponse {
+export function toWorkResponse(notice: MessageToWorker): WorkResponse {
   return create(WorkResponseSchema, { message: toMessage(notice) });
 }
 
 type Message = NonNullable<MessageInitShape<typeof WorkResponseSchema>["message"]>;
 
-function toMessage(notice: WorkerNotice): Message {
+function toMessage(notice: MessageToWorker): Message {
   switch (notice.type) {
     case "welcome":
       return { case: "welcome", value: welcomeFields(notice) };
@@ -47,7 +47,7 @@ function toMessage(notice: WorkerNotice): Message {
   }
 }
 
-function welcomeFields({ heartbeatMs, leaseMs, held, ...welcome }: WorkerNotice & { type: "welcome" }) {
+function welcomeFields({ heartbeatMs, leaseMs, held, ...welcome }: MessageToWorker & { type: "welcome" }) {
   const { sessionId, resumeToken, resumed } = welcome;
   return {
     sessionId,
@@ -61,7 +61,7 @@ function welcomeFields({ heartbeatMs, leaseMs, held, ...welcome }: WorkerNotice 
   };
 }
 
-function assignFields({ task, checkpoint, traceparent }: WorkerNotice & { type: "assign" }) {
+function assignFields({ task, checkpoint, traceparent }: MessageToWorker & { type: "assign" }) {
   const { attemptDeadlineAt } = task;
   return {
     ...refOf(task),

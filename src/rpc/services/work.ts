@@ -89,7 +89,7 @@ async function handle(request: WorkRequest, worker: Worker): Promise<void> {
         void worker.stopAssigning(); // The worker is notified later. Its messages are handled meanwhile.
         return;
       case "heartbeat":
-        return;
+        return; // Every message keeps the session alive, see handleAll.
       case "hello":
         throw new OutOfPlace("duplicate Hello: a stream starts with exactly one");
       default:

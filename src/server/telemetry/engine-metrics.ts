@@ -1,7 +1,7 @@
 import type { Histogram, Meter } from "@opentelemetry/api";
 import type { AttemptEnd } from "../../domain/attempt-end.ts";
 import type { TerminalStatus } from "../../domain/task.ts";
-import type { EngineObserver } from "../../engine/api/engine-metrics.ts";
+import type { EngineObserver } from "../../engine/api/engine-observer.ts";
 import type { OverdueReason } from "../../store/tasks/sweep-queries.ts";
 import type { LabelledKinds } from "./labelled-kinds.ts";
 import { observeSeries, seriesBy, seriesOf } from "./time-series.ts";

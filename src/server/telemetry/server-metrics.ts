@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
-import type { EngineGauges, EngineObserver } from "../../engine/api/engine-metrics.ts";
-import { UNOBSERVED } from "../../engine/api/engine-metrics.ts";
+import type { EngineGauges, EngineObserver } from "../../engine/api/engine-observer.ts";
+import { UNOBSERVED } from "../../engine/api/engine-observer.ts";
 import { readBacklog } from "../../store/reports/backlog.ts";
 import type { Store } from "../../store/database.ts";
 import { BacklogMetrics } from "./backlog-metrics.ts";

@@ -1,5 +1,5 @@
 import type { Meter, Observable, ObservableResult } from "@opentelemetry/api";
-import type { EngineGauges } from "../../engine/api/engine-metrics.ts";
+import type { EngineGauges } from "../../engine/api/engine-observer.ts";
 import type { StoreStats } from "../../store/database.ts";
 import type { KindSeries } from "./engine-metrics.ts";
 import type { LabelledKinds } from "./labelled-kinds.ts";

@@ -8,7 +8,7 @@ import type { FinalizedAttempt } from "../../../src/engine/attempt/attempt-final
 import { TaskControl } from "../../../src/engine/attempt/task-control.ts";
 import { Feed } from "../../../src/engine/read/feed.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
-import { UNOBSERVED } from "../../../src/engine/api/engine-metrics.ts";
+import { UNOBSERVED } from "../../../src/engine/api/engine-observer.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
 import { kindOf, outcomeOf, start } from "../../support/engine-tasks.ts";
 import { startEngine, taskRequest } from "../../support/engines.ts";

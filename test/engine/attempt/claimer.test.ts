@@ -8,7 +8,7 @@ import { Executor } from "../../../src/engine/attempt/executor.ts";
 import { Feed } from "../../../src/engine/read/feed.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
 import { KindHost } from "../../../src/engine/attempt/kind-host.ts";
-import { UNOBSERVED } from "../../../src/engine/api/engine-metrics.ts";
+import { UNOBSERVED } from "../../../src/engine/api/engine-observer.ts";
 import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
 import { kindOf } from "../../support/engine-tasks.ts";

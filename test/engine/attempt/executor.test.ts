@@ -7,7 +7,7 @@ import { Feed } from "../../../src/engine/read/feed.ts";
 import { KindHost } from "../../../src/engine/attempt/kind-host.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
-import { UNOBSERVED } from "../../../src/engine/api/engine-metrics.ts";
+import { UNOBSERVED } from "../../../src/engine/api/engine-observer.ts";
 import { kindOf, untilStopped } from "../../support/engine-tasks.ts";
 import { eventually } from "../../support/eventually.ts";
 import { createRunning, outline, storedTape } from "../../support/new-tasks.ts";
