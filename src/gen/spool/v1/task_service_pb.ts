@@ -726,13 +726,14 @@ export const FollowTasksResponseSchema: GenMessage<FollowTasksResponse> = /*@__P
   messageDesc(file_spool_v1_task_service, 17);
 
 /**
- * What is new of a task.
+ * The changes of one task.
  *
  * @generated from message spool.v1.FollowedTask
  */
 export type FollowedTask = Message<"spool.v1.FollowedTask"> & {
   /**
-   * View EVENTS: in order, each exactly once over all frames. A task that only waits has none, and is not told of.
+   * View EVENTS: the new events in order, each exactly once over all frames. A task that only waits has no events, and is
+   * not in the stream.
    *
    * @generated from field: repeated spool.v1.Event events = 1;
    */
@@ -749,7 +750,7 @@ export type FollowedTask = Message<"spool.v1.FollowedTask"> & {
   kind: string;
 
   /**
-   * View TASKS: as it stands, without its params.
+   * View TASKS: the current state, without params.
    *
    * @generated from field: spool.v1.Task task = 4;
    */

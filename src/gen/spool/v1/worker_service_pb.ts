@@ -19,8 +19,8 @@ export const file_spool_v1_worker_service: GenFile = /*@__PURE__*/
   fileDesc("Ch1zcG9vbC92MS93b3JrZXJfc2VydmljZS5wcm90bxIIc3Bvb2wudjEilgIKC1dvcmtSZXF1ZXN0EiAKBWhlbGxvGAEgASgLMg8uc3Bvb2wudjEuSGVsbG9IABIiCgZhcHBlbmQYAiABKAsyEC5zcG9vbC52MS5BcHBlbmRIABIiCgZmaW5pc2gYAyABKAsyEC5zcG9vbC52MS5GaW5pc2hIABIoCgloZWFydGJlYXQYBCABKAsyEy5zcG9vbC52MS5IZWFydGJlYXRIABIgCgVkcmFpbhgFIAEoCzIPLnNwb29sLnYxLkRyYWluSAASJAoHY2hlY2tlZBgGIAEoCzIRLnNwb29sLnYxLkNoZWNrZWRIABIgCgVsZWF2ZRgHIAEoCzIPLnNwb29sLnYxLkxlYXZlSABCCQoHbWVzc2FnZSK4AwoMV29ya1Jlc3BvbnNlEiQKB3dlbGNvbWUYASABKAsyES5zcG9vbC52MS5XZWxjb21lSAASIgoGYXNzaWduGAIgASgLMhAuc3Bvb2wudjEuQXNzaWduSAASJgoIYXBwZW5kZWQYAyABKAsyEi5zcG9vbC52MS5BcHBlbmRlZEgAEiYKCGZpbmlzaGVkGAQgASgLMhIuc3Bvb2wudjEuRmluaXNoZWRIABIeCgRzdG9wGAUgASgLMg4uc3Bvb2wudjEuU3RvcEgAEikKCmxlYXNlX2xvc3QYBiABKAsyEy5zcG9vbC52MS5MZWFzZUxvc3RIABIkCgdyZWZ1c2VkGAcgASgLMhEuc3Bvb2wudjEuUmVmdXNlZEgAEigKCWhlYXJ0YmVhdBgIIAEoCzITLnNwb29sLnYxLkhlYXJ0YmVhdEgAEiAKBWRyYWluGAkgASgLMg8uc3Bvb2wudjEuRHJhaW5IABIgCgVjaGVjaxgKIAEoCzIPLnNwb29sLnYxLkNoZWNrSAASJAoHZHJhaW5lZBgLIAEoCzIRLnNwb29sLnYxLkRyYWluZWRIAEIJCgdtZXNzYWdlIqgBCgVIZWxsbxIiCgVraW5kcxgBIAMoCzITLnNwb29sLnYxLktpbmRPZmZlchIQCghjYXBhY2l0eRgCIAEoBRIUCgxyZXN1bWVfdG9rZW4YAyABKAkSJgoHcnVubmluZxgEIAMoCzIVLnNwb29sLnYxLkhlbGRBdHRlbXB0EgwKBGhvc3QYBSABKAkSCwoDcGlkGAYgASgFEhAKCGRyYWluaW5nGAcgASgIIn8KCUtpbmRPZmZlchIMCgRuYW1lGAEgASgJEhQKDG1heF9hdHRlbXB0cxgCIAEoBRIrCgxyZXRyeV9wb2xpY3kYAyABKAsyFS5zcG9vbC52MS5SZXRyeVBvbGljeRIRCglyZXN1bWFibGUYBCABKAgSDgoGY2hlY2tzGAUgASgIIi8KC0hlbGRBdHRlbXB0Eg8KB3Rhc2tfaWQYASABKAkSDwoHYXR0ZW1wdBgCIAEoBSL0AQoHV2VsY29tZRISCgpzZXNzaW9uX2lkGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCRIPCgdyZXN1bWVkGAMgASgIEiAKBGhlbGQYBCADKAsyEi5zcG9vbC52MS5IZWxkVGFzaxI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFbGVhc2UYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNd2luZG93X2V2ZW50cxgHIAEoBRIUCgx3aW5kb3dfYnl0ZXMYCCABKAUiPgoISGVsZFRhc2sSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEhAKCGFwcGVuZGVkGAMgASgDItQCCgZBc3NpZ24SDwoHdGFza19pZBgBIAEoCRIMCgRraW5kGAIgASgJEicKBnBhcmFtcxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDwoHYXR0ZW1wdBgEIAEoBRIrCgpjaGVja3BvaW50GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI3ChNhdHRlbXB0X2RlYWRsaW5lX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgZsYWJlbHMYByADKAsyHC5zcG9vbC52MS5Bc3NpZ24uTGFiZWxzRW50cnkSEwoLdHJhY2VwYXJlbnQYCCABKAkSGQoRc3RhcnRfdHJhY2VwYXJlbnQYCSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJkCgZBcHBlbmQSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEhQKDGZpcnN0X251bWJlchgDIAEoAxIiCgZldmVudHMYBCADKAsyEi5zcG9vbC52MS5OZXdFdmVudCJ+CghOZXdFdmVudBImCghwcm9ncmVzcxgEIAEoCzISLnNwb29sLnYxLlByb2dyZXNzSAASHAoDbG9nGAUgASgLMg0uc3Bvb2wudjEuTG9nSAASJAoHcGFydGlhbBgGIAEoCzIRLnNwb29sLnYxLlBhcnRpYWxIAEIGCgRib2R5ItABCgZGaW5pc2gSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEg4KBm51bWJlchgDIAEoAxIpCgZyZXN1bHQYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASJAoFZXJyb3IYBSABKAsyEy5zcG9vbC52MS5UYXNrRXJyb3JIABImCghyZWxlYXNlZBgGIAEoCzISLnNwb29sLnYxLlJlbGVhc2VkSAASEAoIbm9fcmV0cnkYByABKAhCCQoHb3V0Y29tZSIKCghSZWxlYXNlZCILCglIZWFydGJlYXQiBwoFRHJhaW4iCQoHRHJhaW5lZCIHCgVMZWF2ZSI9CghBcHBlbmRlZBIPCgd0YXNrX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSDwoHdGhyb3VnaBgDIAEoAyIsCghGaW5pc2hlZBIPCgd0YXNrX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKAUieAoEU3RvcBIPCgd0YXNrX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSJAoGcmVhc29uGAMgASgOMhQuc3Bvb2wudjEuU3RvcFJlYXNvbhIoCgVncmFjZRgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiItCglMZWFzZUxvc3QSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFIl4KB1JlZnVzZWQSDwoHdGFza19pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEhAKCGFwcGVuZGVkGAUgASgDIk8KBUNoZWNrEg8KB3Rhc2tfaWQYASABKAkSDAoEa2luZBgCIAEoCRInCgZwYXJhbXMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0ImQKB0NoZWNrZWQSDwoHdGFza19pZBgBIAEoCRIXCg1leGNsdXNpdmVfa2V5GAIgASgJSAASJAoFZXJyb3IYAyABKAsyEy5zcG9vbC52MS5UYXNrRXJyb3JIAEIJCgdvdXRjb21lIooCCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDAoEaG9zdBgCIAEoCRILCgNwaWQYAyABKAUSDQoFa2luZHMYBCADKAkSEAoIY2FwYWNpdHkYBSABKAUSDwoHcnVubmluZxgGIAEoBRIuCgpzdGFydGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdzZWVuX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglpc193b3JrZXIYCiABKAgiFQoTTGlzdFNlc3Npb25zUmVxdWVzdCJNChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIjCghzZXNzaW9ucxgBIAMoCzIRLnNwb29sLnYxLlNlc3Npb24SEAoIaGFzX21vcmUYAiABKAgqWwoKU3RvcFJlYXNvbhIbChdTVE9QX1JFQVNPTl9VTlNQRUNJRklFRBAAEhYKElNUT1BfUkVBU09OX0NBTkNFTBABEhgKFFNUT1BfUkVBU09OX0RFQURMSU5FEAIyngEKDVdvcmtlclNlcnZpY2USOQoEV29yaxIVLnNwb29sLnYxLldvcmtSZXF1ZXN0GhYuc3Bvb2wudjEuV29ya1Jlc3BvbnNlKAEwARJSCgxMaXN0U2Vzc2lvbnMSHS5zcG9vbC52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0Gh4uc3Bvb2wudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_spool_v1_event, file_spool_v1_task]);
 
 /**
- * What a worker says. One that is out of place, or breaks a bound, is answered with Refused where it is of a task, and
- * harms no other; else it ends the stream with an error.
+ * A message from a worker to the server. If a message is out of place or exceeds a bound, the server answers with
+ * Refused if the message is about a task. Other tasks are not affected. Otherwise the stream ends with an error.
  *
  * @generated from message spool.v1.WorkRequest
  */
@@ -30,7 +30,7 @@ export type WorkRequest = Message<"spool.v1.WorkRequest"> & {
    */
   message: {
     /**
-     * The first message, and only that.
+     * Only the first message.
      *
      * @generated from field: spool.v1.Hello hello = 1;
      */
@@ -50,7 +50,7 @@ export type WorkRequest = Message<"spool.v1.WorkRequest"> & {
     case: "finish";
   } | {
     /**
-     * In answer to the Welcome, and every heartbeat_interval: it proves that the stream lives, and not the process only.
+     * Sent after Welcome, and every heartbeat_interval. It proves that the stream works, not only the process.
      *
      * @generated from field: spool.v1.Heartbeat heartbeat = 4;
      */
@@ -58,7 +58,7 @@ export type WorkRequest = Message<"spool.v1.WorkRequest"> & {
     case: "heartbeat";
   } | {
     /**
-     * The worker is to be given no more tasks. Those that it has go on. It is answered with Drained.
+     * Asks for no more tasks. The worker continues the tasks that it has. The server answers with Drained.
      *
      * @generated from field: spool.v1.Drain drain = 5;
      */
@@ -74,8 +74,8 @@ export type WorkRequest = Message<"spool.v1.WorkRequest"> & {
     case: "checked";
   } | {
     /**
-     * The worker will not come back: its session is over, what it has is released, and the stream ends. A stream that
-     * ends without Leave counts as broken, whichever side closed it.
+     * Ends the session: its tasks are released, and the stream ends. A stream that ends without Leave counts as broken,
+     * whichever side closed it.
      *
      * @generated from field: spool.v1.Leave leave = 7;
      */
@@ -146,7 +146,8 @@ export type WorkResponse = Message<"spool.v1.WorkResponse"> & {
     case: "refused";
   } | {
     /**
-     * Every heartbeat_interval: without one for three of them the stream is dead, whatever the connection says.
+     * Sent every heartbeat_interval. A stream without a heartbeat for three intervals is dead, even if its connection
+     * seems open.
      *
      * @generated from field: spool.v1.Heartbeat heartbeat = 8;
      */
@@ -154,8 +155,8 @@ export type WorkResponse = Message<"spool.v1.WorkResponse"> & {
     case: "heartbeat";
   } | {
     /**
-     * The server is shutting down: there are no more tasks from it. The stream ends with DRAINING when it goes, and may
-     * be resumed at another or when it is back.
+     * The server is shutting down and assigns no more tasks. The stream ends with DRAINING when the server stops. The
+     * worker may resume its session at another server, or at this one after its restart.
      *
      * @generated from field: spool.v1.Drain drain = 9;
      */
@@ -169,7 +170,7 @@ export type WorkResponse = Message<"spool.v1.WorkResponse"> & {
     case: "check";
   } | {
     /**
-     * The answer to Drain: nothing is on its way to the worker any more. It may leave when nothing runs either.
+     * The answer to Drain: no more tasks are on their way to the worker. It may leave once its tasks have ended.
      *
      * @generated from field: spool.v1.Drained drained = 11;
      */
@@ -186,57 +187,57 @@ export const WorkResponseSchema: GenMessage<WorkResponse> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 1);
 
 /**
- * Who a worker is.
+ * Identifies a worker and the kinds that it runs.
  *
  * @generated from message spool.v1.Hello
  */
 export type Hello = Message<"spool.v1.Hello"> & {
   /**
-   * What it runs, 1 to 100 kinds.
+   * The kinds that the worker runs, 1 to 100.
    *
    * @generated from field: repeated spool.v1.KindOffer kinds = 1;
    */
   kinds: KindOffer[];
 
   /**
-   * How many tasks it runs at once, 1 to 10,000: it is never given more.
+   * The maximum number of tasks that the worker runs at once, 1 to 10,000.
    *
    * @generated from field: int32 capacity = 2;
    */
   capacity: number;
 
   /**
-   * Of the Welcome of an earlier stream, to go on with its tasks. Empty: a new session.
+   * The resume_token of an earlier Welcome, to continue the tasks of its session. Empty: a new session.
    *
    * @generated from field: string resume_token = 3;
    */
   resumeToken: string;
 
   /**
-   * What it was given by the earlier streams and has not heard the end of: Finished or LeaseLost. Other tasks of its
-   * session never reached the worker. They are released, and run elsewhere as a new attempt that does not count. So a
-   * process that has lost its memory of its tasks says hello without a token.
+   * The attempts that earlier streams assigned and that have received neither Finished nor LeaseLost. The server assumes
+   * that other tasks of the session never reached the worker. It releases them, and each runs elsewhere as a new attempt
+   * that does not count. So a process that no longer knows its tasks sends Hello without a token.
    *
    * @generated from field: repeated spool.v1.HeldAttempt running = 4;
    */
   running: HeldAttempt[];
 
   /**
-   * The name of its machine, for people; at most 255 characters.
+   * The name of the worker's machine, for people. At most 255 characters.
    *
    * @generated from field: string host = 5;
    */
   host: string;
 
   /**
-   * Its process there, for people.
+   * The process id of the worker, for people.
    *
    * @generated from field: int32 pid = 6;
    */
   pid: number;
 
   /**
-   * It only ends what it has: it is given no more tasks, as after Drain, and told so with Drained.
+   * The worker only finishes the tasks that it has. The server assigns no more, as after Drain, and sends Drained.
    *
    * @generated from field: bool draining = 7;
    */
@@ -264,21 +265,21 @@ export type KindOffer = Message<"spool.v1.KindOffer"> & {
   name: string;
 
   /**
-   * How many attempts a task has, where its start does not say: 1 to 100. 0 or unset: 1.
+   * The number of attempts of a task whose start does not set it: 1 to 100. 0 or unset: 1.
    *
    * @generated from field: int32 max_attempts = 2;
    */
   maxAttempts: number;
 
   /**
-   * How long it waits between them, where its start does not say.
+   * The waits between attempts of a task whose start does not set them.
    *
    * @generated from field: spool.v1.RetryPolicy retry_policy = 3;
    */
   retryPolicy?: RetryPolicy | undefined;
 
   /**
-   * Whether an attempt that was cut short may be made again: what a worker that stops releases is handed on, and the
+   * Whether an attempt may be continued elsewhere. A task that a stopping worker releases is handed over, and the
    * attempt does not count against max_attempts.
    *
    * @generated from field: bool resumable = 4;
@@ -302,6 +303,8 @@ export const KindOfferSchema: GenMessage<KindOffer> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 3);
 
 /**
+ * An attempt that the worker still runs.
+ *
  * @generated from message spool.v1.HeldAttempt
  */
 export type HeldAttempt = Message<"spool.v1.HeldAttempt"> & {
@@ -324,43 +327,43 @@ export const HeldAttemptSchema: GenMessage<HeldAttempt> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 4);
 
 /**
- * The stream is a session's. The worker is given tasks once it has said something after this.
+ * Confirms the session of the stream. The server assigns tasks after the worker's next message.
  *
  * @generated from message spool.v1.Welcome
  */
 export type Welcome = Message<"spool.v1.Welcome"> & {
   /**
-   * A UUID, as ListSessions shows it.
+   * A UUID, as in ListSessions.
    *
    * @generated from field: string session_id = 1;
    */
   sessionId: string;
 
   /**
-   * Says of a later stream that it is the same worker, here or at another server, until lease has passed without a
-   * stream. A secret.
+   * Resumes the session on a later stream, at any server, until the session has had no stream for the time of its
+   * lease. A secret.
    *
    * @generated from field: string resume_token = 2;
    */
   resumeToken: string;
 
   /**
-   * Whether the token of the Hello was taken. If not, every task from before is lost: what is still sent of one is
-   * acknowledged where it had been stored, and else answered with LeaseLost.
+   * Whether the resume_token of Hello was accepted. If not, the worker has lost all earlier tasks. The server
+   * acknowledges messages about them that were stored before, and answers all others with LeaseLost.
    *
    * @generated from field: bool resumed = 3;
    */
   resumed: boolean;
 
   /**
-   * Of those that the Hello named: what the session owns still. The events after `appended` are to be sent again.
+   * The attempts of Hello that the session still owns. The worker sends their events after `appended` again.
    *
    * @generated from field: repeated spool.v1.HeldTask held = 4;
    */
   held: HeldTask[];
 
   /**
-   * How often each side shows the other that it lives.
+   * The time between two heartbeats, of each side.
    *
    * @generated from field: google.protobuf.Duration heartbeat_interval = 5;
    */
@@ -374,8 +377,8 @@ export type Welcome = Message<"spool.v1.Welcome"> & {
   lease?: Duration | undefined;
 
   /**
-   * How many events of one task may be sent and not acknowledged. Past it the server reads no further until it has
-   * stored what it holds.
+   * The maximum number of events of one task that are sent and not acknowledged. At the limit, the server stops reading
+   * until it has stored the events that it has.
    *
    * @generated from field: int32 window_events = 7;
    */
@@ -397,6 +400,8 @@ export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 5);
 
 /**
+ * An attempt that the session still owns.
+ *
  * @generated from message spool.v1.HeldTask
  */
 export type HeldTask = Message<"spool.v1.HeldTask"> & {
@@ -426,7 +431,7 @@ export const HeldTaskSchema: GenMessage<HeldTask> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 6);
 
 /**
- * A task to run: the attempt has begun.
+ * Assigns a task. Its attempt has begun.
  *
  * @generated from message spool.v1.Assign
  */
@@ -447,21 +452,21 @@ export type Assign = Message<"spool.v1.Assign"> & {
   params?: JsonObject | undefined;
 
   /**
-   * From 1. Every message of the task names it.
+   * The number of the attempt, from 1. Every message about the task holds it.
    *
    * @generated from field: int32 attempt = 4;
    */
   attempt: number;
 
   /**
-   * The last partial of kind `checkpoint` of an earlier attempt. Unset: there is none.
+   * The last partial of kind `checkpoint` from an earlier attempt. Unset: none.
    *
    * @generated from field: google.protobuf.Struct checkpoint = 5;
    */
   checkpoint?: JsonObject | undefined;
 
   /**
-   * When the attempt is stopped, by the database's clock. Unset: never.
+   * Time at which the attempt is stopped, by the database's clock. Unset: never.
    *
    * @generated from field: google.protobuf.Timestamp attempt_deadline_at = 6;
    */
@@ -473,16 +478,16 @@ export type Assign = Message<"spool.v1.Assign"> & {
   labels: { [key: string]: string };
 
   /**
-   * The span that the server has for the attempt, as W3C's traceparent writes it: spans of the worker go on from it.
-   * Where the call that started the task was not sampled, it is that call's, which says so. Empty where the server does
-   * not trace.
+   * The server's span of the attempt, in the format of W3C's traceparent: the parent of the worker's spans. If the call
+   * that started the task was not sampled, this is the span of that call, which has the same flag. Empty if the server
+   * does not trace.
    *
    * @generated from field: string traceparent = 8;
    */
   traceparent: string;
 
   /**
-   * The trace of the call that started the task, in the same form: for a link. Empty where it had none.
+   * The trace of the call that started the task, in the same format, for a link. Empty if the call had none.
    *
    * @generated from field: string start_traceparent = 9;
    */
@@ -497,7 +502,7 @@ export const AssignSchema: GenMessage<Assign> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 7);
 
 /**
- * Events for the tape, in order.
+ * Appends events to the tape, in order.
  *
  * @generated from message spool.v1.Append
  */
@@ -513,8 +518,8 @@ export type Append = Message<"spool.v1.Append"> & {
   attempt: number;
 
   /**
-   * The number of the first one: the events of an attempt are numbered 1, 2, 3, … by the worker. What was stored before
-   * is not stored twice; a gap is refused with APPEND_GAP.
+   * The number of the first event. The worker numbers the events of an attempt 1, 2, 3, … Events that were stored before
+   * are not stored twice. A gap is refused with APPEND_GAP.
    *
    * @generated from field: int64 first_number = 3;
    */
@@ -536,7 +541,7 @@ export const AppendSchema: GenMessage<Append> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 8);
 
 /**
- * An event as a worker appends it. Its bounds are those of Event.
+ * An event that a worker appends, with the bounds of Event.
  *
  * @generated from message spool.v1.NewEvent
  */
@@ -573,7 +578,7 @@ export const NewEventSchema: GenMessage<NewEvent> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 9);
 
 /**
- * The end of an attempt.
+ * Ends an attempt.
  *
  * @generated from message spool.v1.Finish
  */
@@ -589,7 +594,7 @@ export type Finish = Message<"spool.v1.Finish"> & {
   attempt: number;
 
   /**
-   * One more than that of the last event.
+   * The number of the last event, plus 1.
    *
    * @generated from field: int64 number = 3;
    */
@@ -608,8 +613,8 @@ export type Finish = Message<"spool.v1.Finish"> & {
     case: "result";
   } | {
     /**
-     * The attempt has failed: the task is tried again where it has attempts left. Of one that was told to stop, what
-     * becomes of the task is what the stop was for.
+     * The attempt has failed, and the task is retried if it has attempts left. If the attempt had to stop, the reason of
+     * the stop decides how the task goes on.
      *
      * @generated from field: spool.v1.TaskError error = 5;
      */
@@ -617,7 +622,7 @@ export type Finish = Message<"spool.v1.Finish"> & {
     case: "error";
   } | {
     /**
-     * The worker stops and gives the task back: see KindOffer.resumable.
+     * The worker stops and releases the task: see KindOffer.resumable.
      *
      * @generated from field: spool.v1.Released released = 6;
      */
@@ -626,7 +631,7 @@ export type Finish = Message<"spool.v1.Finish"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * With an error: the task fails now, whatever attempts it has left.
+   * With an error: the task fails now, even if it has attempts left.
    *
    * @generated from field: bool no_retry = 7;
    */
@@ -847,7 +852,7 @@ export type Refused = Message<"spool.v1.Refused"> & {
   message: string;
 
   /**
-   * The number of the last event that was taken.
+   * The number of the last event that was accepted.
    *
    * @generated from field: int64 appended = 5;
    */
@@ -862,7 +867,7 @@ export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 20);
 
 /**
- * Asks what the worker makes of the params of a task that waits. Only for kinds whose offer says `checks`.
+ * Asks the worker to validate the params of a waiting task. Sent only for kinds whose offer sets `checks`.
  *
  * @generated from message spool.v1.Check
  */
@@ -891,7 +896,7 @@ export const CheckSchema: GenMessage<Check> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 21);
 
 /**
- * What a worker makes of a task's params.
+ * The result of a Check.
  *
  * @generated from message spool.v1.Checked
  */
@@ -908,7 +913,8 @@ export type Checked = Message<"spool.v1.Checked"> & {
    */
   outcome: {
     /**
-     * The params are good. Of the tasks of the namespace that have the same key, at most 1,024 bytes, one runs at a time. Empty: no such rule.
+     * The params are valid. Tasks of the namespace with the same key run one at a time. At most 1,024 bytes. Empty: no
+     * such rule.
      *
      * @generated from field: string exclusive_key = 2;
      */
@@ -916,7 +922,7 @@ export type Checked = Message<"spool.v1.Checked"> & {
     case: "exclusiveKey";
   } | {
     /**
-     * The params are refused: the task fails with this.
+     * The params are invalid: the task fails with this error.
      *
      * @generated from field: spool.v1.TaskError error = 3;
      */
@@ -933,76 +939,76 @@ export const CheckedSchema: GenMessage<Checked> = /*@__PURE__*/
   messageDesc(file_spool_v1_worker_service, 22);
 
 /**
- * A process that owns the tasks it runs while it sends heartbeats: a server or a connected worker.
+ * A server or a connected worker. The session owns the tasks that the process runs, as long as heartbeats arrive.
  *
  * @generated from message spool.v1.Session
  */
 export type Session = Message<"spool.v1.Session"> & {
   /**
-   * A UUID. One that was thought dead goes on under another.
+   * A UUID. A process whose session expired continues under a new session.
    *
    * @generated from field: string session_id = 1;
    */
   sessionId: string;
 
   /**
-   * The name of its machine, as that calls itself.
+   * The name of the machine.
    *
    * @generated from field: string host = 2;
    */
   host: string;
 
   /**
-   * Its process there.
+   * The process id.
    *
    * @generated from field: int32 pid = 3;
    */
   pid: number;
 
   /**
-   * What it runs.
+   * The kinds that the process runs.
    *
    * @generated from field: repeated string kinds = 4;
    */
   kinds: string[];
 
   /**
-   * Maximum number of tasks that it runs at once.
+   * The maximum number of tasks that the process runs at once.
    *
    * @generated from field: int32 capacity = 5;
    */
   capacity: number;
 
   /**
-   * How many tasks it runs now.
+   * The number of tasks that run now.
    *
    * @generated from field: int32 running = 6;
    */
   running: number;
 
   /**
-   * When it began.
+   * When the session began.
    *
    * @generated from field: google.protobuf.Timestamp started_at = 7;
    */
   startedAt?: Timestamp | undefined;
 
   /**
-   * Time of its last heartbeat.
+   * The time of the last heartbeat.
    *
    * @generated from field: google.protobuf.Timestamp seen_at = 8;
    */
   seenAt?: Timestamp | undefined;
 
   /**
-   * When its lease expires without another heartbeat. Other processes may then take over its tasks.
+   * When the lease expires without another heartbeat. Other processes may then take over the tasks.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 9;
    */
   expiresAt?: Timestamp | undefined;
 
   /**
-   * Whether it is a worker, and not a server.
+   * Whether the process is a worker, not a server.
    *
    * @generated from field: bool is_worker = 10;
    */
@@ -1103,8 +1109,8 @@ export const StopReasonSchema: GenEnum<StopReason> = /*@__PURE__*/
  */
 export const WorkerService: GenService<{
   /**
-   * Runs tasks in the process that calls: one stream a worker. It says hello first and is welcomed; then it is given
-   * tasks, appends their events and finishes them, until it says Leave.
+   * Runs tasks in the calling process, one stream per worker. The worker sends Hello and receives Welcome. Then the
+   * server assigns tasks, and the worker appends their events and finishes them, until it sends Leave.
    *
    * @generated from rpc spool.v1.WorkerService.Work
    */
