@@ -120,7 +120,7 @@ export class Claimer {
       // Reset before the claim, because a task that is stored during the claim needs another claim.
       this.#hasBacklog = false;
       try {
-        const { tasks, hasMore, blockedKeys } = await this.#take(slots, keys);
+        const { tasks, hasMore, blockedKeys } = await this.#take(slots, keys, signal);
         if (hasMore) this.#hasBacklog = true;
         for (const key of blockedKeys) this.#keys.add(key);
         const isBlocked = hasMore && tasks.length < slots;
@@ -144,11 +144,11 @@ export class Claimer {
     return keys;
   }
 
-  async #take(limit: number, keys: readonly string[]): Promise<Claimed> {
+  async #take(limit: number, keys: readonly string[], signal: AbortSignal): Promise<Claimed> {
     const lease = this.#lease();
     const window = this.#window;
     const suspectedFrom = this.#suspectedFrom;
-    const query = { namespace: this.#namespace, kinds: this.#kinds, suspectedFrom, lease, limit, keys };
+    const query = { namespace: this.#namespace, kinds: this.#kinds, suspectedFrom, lease, limit, keys, signal };
     const claimed = await this.#claim(window === undefined ? query : { ...query, window });
     this.#observer.eventsWritten(claimed.tasks.length);
     for (const task of claimed.tasks) {

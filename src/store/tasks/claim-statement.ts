@@ -24,6 +24,8 @@ export interface Claim {
   suspectedFrom?: number;
   /** Exclusive keys to check. If a key is free, its next task is claimed, or unblocked for another session. */
   keys?: readonly string[];
+  /** A claim that has not been sent when this fires takes nothing. */
+  signal?: AbortSignal;
 }
 
 /** The tasks that a claim got. */
@@ -64,15 +66,16 @@ export async function claimTasks(db: Kysely<Database>, claim: Claim): Promise<Cl
         .execute(db)
         .then(() => claimStatement(claim).execute(db))
     : db.connection().execute((connection) => claimOn(connection, claim)));
-  const { at, hasMore, blockedKeys } = rows[0]!;
+  const { at, hasMore, blockedKeys } = rows[0] ?? { at: new Date(), hasMore: false, blockedKeys: [] };
   const isTask = (row: ClaimRow): row is ClaimRow & TaskRow => typeof row.task_id === "string";
   return { tasks: rows.filter(isTask).map(toTask), at, hasMore, blockedKeys };
 }
 
 /** Runs the claim in its own commit, so that a process that stalls between two statements holds no row and no key. */
-async function claimOn(connection: Kysely<Database>, claim: Claim) {
+async function claimOn(connection: Kysely<Database>, claim: Claim): Promise<{ rows: ClaimRow[] }> {
   await planOnce(false).execute(connection);
   try {
+    if (claim.signal?.aborted) return { rows: [] };
     return await claimStatement(claim).execute(connection);
   } finally {
     await PLAN_AS_EVER.execute(connection);

@@ -55,6 +55,16 @@ describeOnEachStore("a claim", (store) => {
     assert.deepEqual(await claim(10), []);
   });
 
+  it("takes nothing if its signal fires before it is sent", async () => {
+    const task = await create();
+    const stopping = new AbortController();
+    const query = { namespace, kinds: ["echo"], lease: randomUUID(), limit: 1, signal: stopping.signal };
+    const claimed = claimTasks(db(), query);
+    stopping.abort(); // The connection has not even been prepared.
+    assert.deepEqual((await claimed).tasks, []);
+    assert.deepEqual(ids(await claim(1)), ids([task]));
+  });
+
   it("takes only tasks of its kinds and its namespace", async () => {
     const [echo, other] = [await create(), await create({ kind: "other" })];
     await createTask(db(), { namespace: randomUUID() });
