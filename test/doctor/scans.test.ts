@@ -8,9 +8,9 @@ import { claimTasks } from "../../src/store/tasks/claim-statement.ts";
 import { openSession, renewSession } from "../../src/store/session-queries.ts";
 import { newSession } from "../support/new-sessions.ts";
 import { createRunning, createTask } from "../support/new-tasks.ts";
-import { describeOnEachStore } from "../support/stores.ts";
+import { describeHeavyOnEachStore } from "../support/stores.ts";
 
-describeOnEachStore("a scan that the doctor repeats", (store) => {
+describeHeavyOnEachStore("a scan that the doctor repeats", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();

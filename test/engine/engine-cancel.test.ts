@@ -10,9 +10,9 @@ import {
 } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
 import { outline, storedTape } from "../support/new-tasks.ts";
-import { describeEngineOnEachStore } from "../support/stores.ts";
+import { describeHeavyOnEachStore } from "../support/stores.ts";
 
-describeEngineOnEachStore("cancelTask", (store) => {
+describeHeavyOnEachStore("cancelTask", (store) => {
   const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
 
   it("ends a pending task at once, before its first attempt", async () => {

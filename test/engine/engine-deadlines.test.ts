@@ -3,11 +3,11 @@ import { kindOf, outcomeOf, start, startRunning, untilStopped, wholeTape } from 
 import { startEngine } from "../support/engines.ts";
 import { eventually } from "../support/eventually.ts";
 import { outline } from "../support/new-tasks.ts";
-import { describeEngineOnEachStore } from "../support/stores.ts";
+import { describeHeavyOnEachStore } from "../support/stores.ts";
 
 const inMs = (ms: number) => new Date(Date.now() + ms);
 
-describeEngineOnEachStore("a deadline", (store) => {
+describeHeavyOnEachStore("a deadline", (store) => {
   const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
 
   it("ends an attempt at its timeout, and another attempt may follow", async () => {

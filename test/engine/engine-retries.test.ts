@@ -5,11 +5,11 @@ import type { TaskContext } from "../../src/domain/kind.ts";
 import { kindOf, outcomeOf, start } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
 import { outline } from "../support/new-tasks.ts";
-import { describeEngineOnEachStore } from "../support/stores.ts";
+import { describeHeavyOnEachStore } from "../support/stores.ts";
 
 const AT_ONCE = { initialBackoffMs: 1, maxBackoffMs: 1 };
 
-describeEngineOnEachStore("an attempt that fails", (store) => {
+describeHeavyOnEachStore("an attempt that fails", (store) => {
   const never = (task: TaskContext) => Promise.reject(new TaskError("NOT_YET", `attempt ${task.attempt}`));
 
   it("is retried while attempts are left, and the tape records each retry", async () => {

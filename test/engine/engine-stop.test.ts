@@ -14,11 +14,11 @@ import {
 import { startEngine, taskRequest } from "../support/engines.ts";
 import { eventually } from "../support/eventually.ts";
 import { outline } from "../support/new-tasks.ts";
-import { describeEngineOnEachStore, openPostgres } from "../support/stores.ts";
+import { describeHeavyOnEachStore, openPostgres } from "../support/stores.ts";
 
 const halt = new AbortController().signal;
 
-describeEngineOnEachStore("a stopping engine", (store) => {
+describeHeavyOnEachStore("a stopping engine", (store) => {
   const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
 
   it("waits for running tasks to end", async () => {

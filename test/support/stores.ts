@@ -43,10 +43,10 @@ export function describeOnEachOwnStore(title: string, body: (store: () => Store)
 }
 
 /**
- * The same for a suite of the engine. On PGlite only `npm run check:full` runs such a suite: the suites of the store run
- * its statements there.
+ * The same for a heavy suite: of the engine, or one with much data. On PGlite only `npm run check:full` runs it, because
+ * the suites of the store run the same statements there.
  */
-export function describeEngineOnEachStore(title: string, body: (store: () => Store) => void): void {
+export function describeHeavyOnEachStore(title: string, body: (store: () => Store) => void): void {
   describeOn("Postgres", `on Postgres, ${title}`, body);
   describeOn("PGlite", `on PGlite @slow, ${title}`, body);
 }

@@ -13,12 +13,12 @@ import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
 import { kindOf } from "../../support/engine-tasks.ts";
 import { createTask, SUCCEEDED } from "../../support/new-tasks.ts";
-import { describeEngineOnEachStore } from "../../support/stores.ts";
+import { describeHeavyOnEachStore } from "../../support/stores.ts";
 
 const log = pino({ level: "silent" });
 
 /** Runs without a sweeper, which would find tasks that a claimer has missed within a second. */
-describeEngineOnEachStore("a claimer", (store) => {
+describeHeavyOnEachStore("a claimer", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();

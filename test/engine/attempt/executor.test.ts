@@ -11,12 +11,12 @@ import { UNOBSERVED } from "../../../src/engine/api/engine-observer.ts";
 import { kindOf, untilStopped } from "../../support/engine-tasks.ts";
 import { eventually } from "../../support/eventually.ts";
 import { createRunning, outline, storedTape } from "../../support/new-tasks.ts";
-import { describeEngineOnEachStore } from "../../support/stores.ts";
+import { describeHeavyOnEachStore } from "../../support/stores.ts";
 
 const log = pino({ level: "silent" });
 const NEVER_MS = 60_000;
 
-describeEngineOnEachStore("the executor", (store) => {
+describeHeavyOnEachStore("the executor", (store) => {
   function build(
     { slots = 2, graceMs = NEVER_MS, freesSlotsWithCode = true, onFree = () => {} },
     ...kinds: ReturnType<typeof kindOf>[]

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { sql } from "kysely";
 import { LIST_SESSIONS_MAX } from "../../../src/domain/limits.ts";
 import { startEngine } from "../../support/engines.ts";
-import { describeEngineOnEachStore } from "../../support/stores.ts";
+import { describeHeavyOnEachStore } from "../../support/stores.ts";
 
-describeEngineOnEachStore("listSessions", (store) => {
+describeHeavyOnEachStore("listSessions", (store) => {
   it("returns at most 1,000 sessions, and whether there are more", async () => {
     await using engine = await startEngine(store());
     const { namespace } = engine;

@@ -3,7 +3,7 @@ import type { FollowedPage, TaskEngine } from "../../../src/engine/api/task-engi
 import { kindOf, start, untilStopped } from "../../support/engine-tasks.ts";
 import { startEngine } from "../../support/engines.ts";
 import { followQuery } from "../../support/followed-tasks.ts";
-import { describeEngineOnEachStore } from "../../support/stores.ts";
+import { describeHeavyOnEachStore } from "../../support/stores.ts";
 
 type State = NonNullable<FollowedPage["tasks"][number]["state"]>;
 
@@ -35,7 +35,7 @@ async function until(states: AsyncGenerator<State>, isWanted: (state: State) => 
   }
 }
 
-describeEngineOnEachStore("a follower of task states", (store) => {
+describeHeavyOnEachStore("a follower of task states", (store) => {
   it("gets each change, at least the last of several at once, and the latest progress", async () => {
     const steps = Promise.withResolvers<(step: number) => Promise<void>>();
     const stepping = kindOf("stepping", async (task) => {

@@ -6,7 +6,7 @@ import { kindOf, start, startRunning, wholeTape } from "../../support/engine-tas
 import { startEngine } from "../../support/engines.ts";
 import { eventually } from "../../support/eventually.ts";
 import { Followed, followQuery } from "../../support/followed-tasks.ts";
-import { describeEngineOnEachStore } from "../../support/stores.ts";
+import { describeHeavyOnEachStore } from "../../support/stores.ts";
 
 const NEVER = new AbortController().signal;
 
@@ -16,7 +16,7 @@ const burst = kindOf("burst", async (task) => {
   for (let step = 1; step <= count; step++) await task.progress("burst", step, count);
 });
 
-describeEngineOnEachStore("a follower of many tasks", (store) => {
+describeHeavyOnEachStore("a follower of many tasks", (store) => {
   it("gets the events from its first page on, of running tasks and of new ones", async () => {
     const more = Promise.withResolvers<void>();
     const slow = kindOf("slow", async (task) => {

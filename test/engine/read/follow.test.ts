@@ -4,12 +4,12 @@ import type { TapePage } from "../../../src/engine/api/task-engine.ts";
 import { kindOf, remote, start, startRunning, untilStopped, wholeTape } from "../../support/engine-tasks.ts";
 import { startEngine } from "../../support/engines.ts";
 import { outline } from "../../support/new-tasks.ts";
-import { describeEngineOnEachStore } from "../../support/stores.ts";
+import { describeHeavyOnEachStore } from "../../support/stores.ts";
 
 const NEVER = new AbortController().signal;
 const FAR_MS = 60_000;
 
-describeEngineOnEachStore("a long poll", (store) => {
+describeHeavyOnEachStore("a long poll", (store) => {
   const read = (engine: Awaited<ReturnType<typeof startEngine>>, taskId: string, fromSeq: bigint, waitMs: number) =>
     engine.readEvents({ taskId, fromSeq, limit: 100, waitMs }, NEVER);
 
@@ -102,7 +102,7 @@ describeEngineOnEachStore("a long poll", (store) => {
   });
 });
 
-describeEngineOnEachStore("a follower", (store) => {
+describeHeavyOnEachStore("a follower", (store) => {
   async function follow(engine: Awaited<ReturnType<typeof startEngine>>, taskId: string, fromSeq: bigint) {
     const pages: TapePage[] = [];
     for await (const page of engine.followTape({ taskId, fromSeq, heartbeatMs: FAR_MS }, NEVER)) pages.push(page);

@@ -7,11 +7,11 @@ import { startEngine, taskRequest } from "../../support/engines.ts";
 import { eventually } from "../../support/eventually.ts";
 import { outline } from "../../support/new-tasks.ts";
 import { offerOf, refOf, ScriptedWorker } from "../../support/scripted-worker.ts";
-import { describeEngineOnEachStore } from "../../support/stores.ts";
+import { describeHeavyOnEachStore } from "../../support/stores.ts";
 
 const range = (last: number) => Array.from({ length: last }, (_, index) => index + 1);
 
-describeEngineOnEachStore("a worker", (store) => {
+describeHeavyOnEachStore("a worker", (store) => {
   let namespace: string;
   beforeEach(() => {
     namespace = randomUUID();

@@ -7,12 +7,12 @@ import type { NewTask } from "../../../src/store/tasks/new-task.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
 import { recordObserver } from "../../support/recorded-observer.ts";
 import { createRunning, newTask, outline, startedOf, steps, storedTape, SUCCEEDED } from "../../support/new-tasks.ts";
-import { describeEngineOnEachStore } from "../../support/stores.ts";
+import { describeHeavyOnEachStore } from "../../support/stores.ts";
 
 const NEVER = new AbortController().signal;
 const range = (last: number) => Array.from({ length: last }, (_, index) => index + 1);
 
-describeEngineOnEachStore("the journal", (store) => {
+describeHeavyOnEachStore("the journal", (store) => {
   let namespace: string;
   let journal: Journal;
   let feed: Feed;

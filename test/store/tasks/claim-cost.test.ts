@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { claimStatement, claimTasks, planOnce } from "../../../src/store/tasks/claim-statement.ts";
-import { describeOnEachStore } from "../../support/stores.ts";
+import { describeHeavyOnEachStore } from "../../support/stores.ts";
 
 const FEW = 1_000;
 const MANY = 30_000;
@@ -15,7 +15,7 @@ interface Plan {
 }
 
 /** By pages read, since time depends on the machine. */
-describeOnEachStore("the cost of a claim", (store) => {
+describeHeavyOnEachStore("the cost of a claim", (store) => {
   const db = () => store().db;
 
   /** Tasks that wait, by SQL: as a start stores them. */
