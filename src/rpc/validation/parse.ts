@@ -60,7 +60,10 @@ export function parseStartTask(request: StartTaskRequest, context: StartContext)
   return checks.passed(taskRequest(checks, request, context));
 }
 
-export function parseRunTask(request: RunTaskRequest, context: StartContext): { task: TaskRequest; heartbeatMs: number } {
+export function parseRunTask(
+  request: RunTaskRequest,
+  context: StartContext,
+): { task: TaskRequest; heartbeatMs: number } {
   const checks = new Checks();
   const { start = create(StartTaskRequestSchema) } = request;
   return checks.passed({
