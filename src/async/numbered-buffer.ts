@@ -24,8 +24,12 @@ const DONE = Promise.resolve();
 export class NumberedBuffer<Item> {
   readonly #bound: BufferBound;
   readonly #sizeOf: (item: Item) => number;
-  #last: bigint;
+  /** `last` is `base` and `added`: an item costs no BigInt of its own. */
+  #base: bigint;
+  #added = 0;
   #acknowledged: bigint;
+  /** Whether `acknowledged` is greater than `last`: then the next item is dropped. */
+  #isBehind = false;
   #unsent: Item[] = [];
   #unsentBytes = 0;
   /** Taken and unacknowledged items, in order. Usually one entry, which an acknowledgement drops as a whole. */
@@ -43,12 +47,12 @@ export class NumberedBuffer<Item> {
     this.#bound = parts.bound;
     this.#sizeOf = parts.sizeOf;
     this.#acknowledged = parts.acknowledged ?? 0n;
-    this.#last = this.#acknowledged;
+    this.#base = this.#acknowledged;
   }
 
   /** The number of the last item that was added. */
   get last(): bigint {
-    return this.#last;
+    return this.#base + BigInt(this.#added);
   }
 
   /**
@@ -79,8 +83,11 @@ export class NumberedBuffer<Item> {
 
   /** Adds an item, also past the bound. An item whose number is acknowledged already is dropped. */
   add(item: Item): void {
-    this.#last += 1n;
-    if (this.#last <= this.#acknowledged) return;
+    this.#added++;
+    if (this.#isBehind) {
+      this.#isBehind = this.last < this.#acknowledged;
+      return;
+    }
     this.#unsent.push(item);
     this.#unsentBytes += this.#sizeOf(item);
   }
@@ -94,9 +101,9 @@ export class NumberedBuffer<Item> {
 
   /** Resolves when all items that were added so far are acknowledged. @throws the error of `fail` */
   flush(): Promise<void> {
-    if (this.#acknowledged >= this.#last) return DONE;
+    if (this.#acknowledged >= this.last) return DONE;
     const done = Promise.withResolvers<void>();
-    this.#flushes.push({ through: this.#last, done });
+    this.#flushes.push({ through: this.last, done });
     return ignoreRejection(done.promise);
   }
 
@@ -144,6 +151,7 @@ export class NumberedBuffer<Item> {
       this.#unsentBytes -= this.#bytesOf(dropped);
     }
     this.#acknowledged = through;
+    this.#isBehind = this.last < through;
     while (this.#flushes[0] !== undefined && this.#flushes[0].through <= through) this.#flushes.shift()!.done.resolve();
     this.#freeRoom();
   }
@@ -158,7 +166,7 @@ export class NumberedBuffer<Item> {
 
   /** Drops the items after a number, which the consumer will never take. Their producer keeps waiting. */
   discardAfter(through: bigint): void {
-    if (through >= this.#last) return;
+    if (through >= this.last) return;
     this.#unsent = this.#unsent.slice(0, countThrough(through, this.#firstUnsent));
     this.#unsentBytes = this.#bytesOf(this.#unsent);
     const taken = this.#taken;
@@ -171,7 +179,9 @@ export class NumberedBuffer<Item> {
       this.#takenCount += kept.length;
       this.#takenBytes += bytes;
     }
-    this.#last = this.#acknowledged + BigInt(this.#takenCount + this.#unsent.length);
+    this.#base = this.#acknowledged;
+    this.#added = this.#takenCount + this.#unsent.length;
+    this.#isBehind = false;
   }
 
   /** Drops everything. Waiting producers and flushes are rejected. */
@@ -186,7 +196,7 @@ export class NumberedBuffer<Item> {
   }
 
   get #firstUnsent(): bigint {
-    return this.#last - BigInt(this.#unsent.length) + 1n;
+    return this.last - BigInt(this.#unsent.length) + 1n;
   }
 
   #dropTaken(through: bigint): void {

@@ -11,7 +11,7 @@ import { APPEND_EVENTS_MAX } from "../../domain/limits.ts";
 import { silencedRejection } from "../../domain/ignore-rejection.ts";
 import { WorkRequestSchema } from "../../gen/spool/v1/worker_service_pb.ts";
 import type { FinishSchema } from "../../gen/spool/v1/worker_service_pb.ts";
-import { outsideAttempts, withinAttempt } from "../../telemetry/attempt-context.ts";
+import { withinAttempt } from "../../telemetry/attempt-context.ts";
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
 import { encodeAppend, encodeNewEvent } from "../../codec/work-encoding.ts";
 
@@ -72,7 +72,7 @@ export class WorkerAttempt implements EventSink {
   emit<Type extends EmittedType>(type: Type, body: EventBodies[Type]): Promise<void> {
     if (this.#isOver || this.#end !== null) return silencedRejection(new LeaseLost(this.taskId));
     this.#buffer.add(encodeNewEvent(type, body));
-    outsideAttempts(() => this.#onUnsent(this));
+    this.#onUnsent(this);
     return this.#buffer.room();
   }
 

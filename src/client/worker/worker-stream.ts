@@ -4,6 +4,7 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import { WorkerService, WorkRequestSchema, WorkResponseSchema } from "../../gen/spool/v1/worker_service_pb.ts";
 import type { HelloSchema, Welcome, WorkResponse } from "../../gen/spool/v1/worker_service_pb.ts";
 import { brokenPromise } from "../../codec/rpc-error.ts";
+import { outsideAttempts } from "../../telemetry/attempt-context.ts";
 import type { DuplexCall, GrpcTransport } from "../transport/grpc-transport.ts";
 import type { WorkerAttempt } from "./worker-attempt.ts";
 
@@ -106,10 +107,13 @@ export class WorkerStream {
   #schedule(): void {
     if (this.#isScheduled || !this.#hasRoom) return;
     this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      this.#sendUnsent();
-    });
+    // A message may hold events of many attempts: its failure is not the failure of the attempt that asked for it.
+    outsideAttempts(() =>
+      setImmediate(() => {
+        this.#isScheduled = false;
+        this.#sendUnsent();
+      }),
+    );
   }
 
   /** Sends one message of each attempt in turn, so that a busy attempt does not delay others. */
