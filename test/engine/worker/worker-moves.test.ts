@@ -104,7 +104,8 @@ describe("a worker that moves from one server to another", () => {
     await again.finish(ref, step + 1);
     await again.next("finished");
     assert.deepEqual(again.told("lease_lost"), []);
-    assert.equal((await second.getTask(other)).attempt, 1);
+    // The former server may have claimed the task before, for the stream that the worker has left.
+    assert.equal((await second.getTask(other)).attempt, ref.attempt);
   });
 
   it("resumes its tasks at another server when its own has shut down", async () => {
