@@ -64,7 +64,7 @@ export async function claimTasks(db: Kysely<Database>, claim: Claim): Promise<Cl
   const { rows } = await (db.isTransaction
     ? planOnce(true)
         .execute(db)
-        .then(() => claimStatement(claim).execute(db))
+        .then(() => send(db, claim))
     : db.connection().execute((connection) => claimOn(connection, claim)));
   const { at, hasMore, blockedKeys } = rows[0] ?? { at: new Date(), hasMore: false, blockedKeys: [] };
   const isTask = (row: ClaimRow): row is ClaimRow & TaskRow => typeof row.task_id === "string";
@@ -75,11 +75,14 @@ export async function claimTasks(db: Kysely<Database>, claim: Claim): Promise<Cl
 async function claimOn(connection: Kysely<Database>, claim: Claim): Promise<{ rows: ClaimRow[] }> {
   await planOnce(false).execute(connection);
   try {
-    if (claim.signal?.aborted) return { rows: [] };
-    return await claimStatement(claim).execute(connection);
+    return await send(connection, claim);
   } finally {
     await PLAN_AS_EVER.execute(connection);
   }
+}
+
+async function send(db: Kysely<Database>, claim: Claim): Promise<{ rows: ClaimRow[] }> {
+  return claim.signal?.aborted ? { rows: [] } : claimStatement(claim).execute(db);
 }
 
 /**
