@@ -9,7 +9,7 @@ import { runGroups } from "./mocha-groups.ts";
 const ROOT = join(import.meta.dirname, "..");
 /** In the title of what takes long and breaks rarely: `npm run check:full` runs it. */
 const SLOW = "@slow";
-const GROUPS = 2;
+const GROUPS = 3;
 
 const options = process.argv.slice(2);
 const isOfSome = options.some((word) => !word.startsWith("--") || word.startsWith("--grep"));

@@ -6,6 +6,7 @@ import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { findBundle } from "../../bin/bundle.js";
 import { serveScript, taskMessage } from "../client/scripted-server.ts";
+import { EMPTY_DATABASE } from "../../src/store/connection/embedded.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** Files and folders that are not under version control. */
@@ -46,7 +47,7 @@ describe("the package that npm packs", function () {
       "bin/spool.js",
       "dist/cli/spool.js",
       "dist/console/index.html",
-      "dist/embedded/empty-database.tar.gz",
+      `dist/embedded/${basename(EMPTY_DATABASE)}`,
       "docs/operating.md",
       "proto/spool/v1/task_service.proto",
       "src/client/client.ts",

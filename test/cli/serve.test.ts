@@ -32,7 +32,10 @@ describe("spool serve", function () {
   });
 
   it("stops gracefully on a signal that arrives during the start", async () => {
-    const { child, waitForOutput, ended } = spawnSpool(["serve", "--json", "--port", "0", "--data-dir", folder]);
+    await using database = await createDatabase();
+    const { child, waitForOutput, ended } = spawnSpool(["serve", "--json", "--port", "0"], {
+      environment: { SPOOL_DATABASE_URL: database.url },
+    });
     await waitForOutput("database: migrated");
     child.kill("SIGINT");
     const { code, stdout } = await ended;
@@ -135,10 +138,9 @@ describe("spool migrate", function () {
   this.timeout(TIMEOUT_MS);
 
   it("migrates a database once, and then reports that there is nothing to migrate", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "spool-cli-"));
-    const first = await runSpool(["migrate", "--json", "--data-dir", folder]);
-    const second = await runSpool(["migrate"], { environment: { SPOOL_DATA_DIR: folder } });
-    await rm(folder, { recursive: true });
+    await using database = await createDatabase();
+    const first = await runSpool(["migrate", "--json", "--database-url", database.url]);
+    const second = await runSpool(["migrate"], { environment: { SPOOL_DATABASE_URL: database.url } });
     assert.equal(first.code, 0);
     const { applied, version } = JSON.parse(first.stdout);
     assert.ok(applied.length > 0);

@@ -20,6 +20,8 @@ const EMPTY = {
   },
   async PGlite() {
     const store = await openDatabase({ dataDir: null });
+    await sql`drop schema public cascade`.execute(store.db); // A new embedded database is migrated already.
+    await sql`create schema public`.execute(store.db);
     const open = (): Promise<Store> => Promise.resolve({ ...store, close: () => Promise.resolve() });
     return { open, [Symbol.asyncDispose]: () => store.close() };
   },
@@ -91,3 +93,27 @@ for (const [name, prepare] of Object.entries(EMPTY)) {
     });
   });
 }
+
+describe("a new embedded database", () => {
+  const STRUCTURE = sql<{ part: string }>`
+    select table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || coalesce(column_default, '')
+           as part
+    from information_schema.columns where table_schema = 'public'
+    union all select indexdef from pg_indexes where schemaname = 'public'
+    union all select conrelid::regclass || pg_get_constraintdef(oid) from pg_constraint
+    union all select relname || array_to_string(reloptions, ',') from pg_class where reloptions is not null
+    order by part`;
+
+  it("has the schema that the steps make", async () => {
+    await using built = await EMPTY.PGlite();
+    const { db } = await built.open();
+    const fresh = await openDatabase({ dataDir: null });
+    try {
+      await requireCurrentSchema(fresh.db); // From the archive, without a step.
+      await migrate(db);
+      assert.deepEqual((await STRUCTURE.execute(fresh.db)).rows, (await STRUCTURE.execute(db)).rows);
+    } finally {
+      await fresh.close();
+    }
+  });
+});

@@ -31,13 +31,9 @@ export function describeOnEachStore(title: string, body: (store: () => Store) =>
 /** The same for a suite that changes the schema: its databases are its own. */
 export function describeOnEachOwnStore(title: string, body: (store: () => Store) => void): void {
   for (const [name, open] of Object.entries(STORES)) {
-    describe(`on ${name}, ${title}`, () => {
-      let store: TestStore;
-      before(async () => {
-        store = await open();
-      });
-      after(() => store?.[Symbol.asyncDispose]());
-      body(() => store);
+    describeWith(open, `on ${name}, ${title}`, (store) => {
+      after(() => store()?.[Symbol.asyncDispose]());
+      body(store);
     });
   }
 }
@@ -52,11 +48,18 @@ export function describeHeavyOnEachStore(title: string, body: (store: () => Stor
 }
 
 function describeOn(name: StoreName, title: string, body: (store: () => Store) => void): void {
+  const open = () => {
+    if (!shared.has(name)) shared.set(name, STORES[name]());
+    return shared.get(name)!;
+  };
+  describeWith(open, title, body);
+}
+
+function describeWith(open: () => Promise<TestStore>, title: string, body: (store: () => TestStore) => void): void {
   describe(title, () => {
     let store: TestStore;
     before(async () => {
-      if (!shared.has(name)) shared.set(name, STORES[name]());
-      store = await shared.get(name)!;
+      store = await open();
     });
     body(() => store);
   });

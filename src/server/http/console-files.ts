@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { extname, join } from "node:path";
+import { findPackageJSON } from "node:module";
+import { dirname, extname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { HttpHandler } from "./http-server.ts";
 
 /** The output folder of scripts/build-console.ts. */
-const BUILT = join(import.meta.dirname, "..", "..", "..", "dist", "console");
+const BUILT = join(dirname(findPackageJSON(import.meta.url)!), "dist", "console");
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",

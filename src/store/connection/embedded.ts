@@ -1,14 +1,21 @@
 import { existsSync, openAsBlob } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { findPackageJSON } from "node:module";
+import { dirname, join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import type { PGliteOptions } from "@electric-sql/pglite";
+import { SCHEMA_VERSION } from "../migrate.ts";
 
 /**
- * The archive of an empty database, from `npm run build:embedded`. To unpack it takes a second; to create a database
- * without it takes six.
+ * The archive of a database without tasks, at this program's schema, from `npm run build:embedded`. Unpacking it takes
+ * half a second; creating and migrating a database without it takes several.
  */
-export const EMPTY_DATABASE = join(import.meta.dirname, "..", "..", "..", "dist", "embedded", "empty-database.tar.gz");
+export const EMPTY_DATABASE = join(
+  dirname(findPackageJSON(import.meta.url)!),
+  "dist",
+  "embedded",
+  `empty-database-${SCHEMA_VERSION}.tar.gz`,
+);
 
 /** A file in the data folder while its database is created. It marks a database whose creation was interrupted. */
 const UNFINISHED = "postgres.unfinished";
