@@ -1,3 +1,5 @@
+import { recognizeCopies } from "./recognize-copies.ts";
+
 /**
  * Why a call is rejected. Each reason has one gRPC code, in rpc/errors.ts. proto/spool/v1/errors.proto documents them.
  */
@@ -55,6 +57,7 @@ export class SpoolError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 }
+recognizeCopies(SpoolError, "SpoolError");
 
 export class InvalidArgument extends SpoolError {
   constructor(violations: readonly Violation[]) {
@@ -63,6 +66,7 @@ export class InvalidArgument extends SpoolError {
     });
   }
 }
+recognizeCopies(InvalidArgument, "InvalidArgument");
 
 export class KindUnknown extends SpoolError {
   constructor(kind: string, known: readonly string[]) {

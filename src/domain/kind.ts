@@ -4,6 +4,7 @@ import type { Violation } from "./errors.ts";
 import type { LogLevel } from "./event.ts";
 import type { JsonObject } from "./json.ts";
 import { EXCLUSIVE_KEY_BYTES_MAX } from "./limits.ts";
+import { recognizeCopies } from "./recognize-copies.ts";
 import type { RetrySettings } from "./retry.ts";
 
 /**
@@ -105,6 +106,7 @@ export class TaskError extends Error {
     this.retryable = retryable;
   }
 }
+recognizeCopies(TaskError, "TaskError");
 
 /**
  * Validates a value with any Standard Schema (valibot, zod, arktype, …). @throws InvalidArgument with a field for each
