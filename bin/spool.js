@@ -32,10 +32,14 @@ if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR) {
   await import(entryModule());
 }
 
-/** Returns the bundle if it matches the sources. A server always runs the sources: its kinds import the same modules. */
+/**
+ * Returns the entry point of an installed package, or of a checkout. In a checkout, commands run their bundle if it
+ * matches the sources, and a server always runs the sources.
+ */
 function entryModule() {
   const root = fileURLToPath(new URL("..", import.meta.url));
-  const bundle = isServer ? null : findBundle(root);
+  const packaged = join(root, "dist", "spool.js");
+  const bundle = existsSync(packaged) ? packaged : isServer ? null : findBundle(root);
   if (bundle === null) return "../src/cli/main.ts";
   // The cache is beside the bundle, so only users who may change the bundle can write the cache. Others run uncached.
   nodeModule.enableCompileCache(join(dirname(bundle), "cache"));

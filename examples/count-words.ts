@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import * as v from "valibot";
-import { defineKind } from "spool/kinds";
+import { defineKind } from "@spooltape/client";
 
 export const countWords = defineKind({
   name: "count-words",

@@ -1,4 +1,4 @@
-import { connect } from "spool/client";
+import { connect } from "@spooltape/client";
 
 using spool = connect();
 

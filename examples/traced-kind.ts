@@ -1,6 +1,6 @@
 import { SpanStatusCode, trace } from "@opentelemetry/api";
 import * as v from "valibot";
-import { defineKind } from "spool/kinds";
+import { defineKind } from "@spooltape/client";
 
 const tracer = trace.getTracer("thumbnails");
 

@@ -25,6 +25,7 @@ const FLOORS: Record<string, readonly string[]> = {
   rpc: ["gen", "domain", "codec", "async", "telemetry", "engine"],
   client: ["gen", "domain", "codec", "async", "telemetry"],
   console: ["gen", "domain", "codec", "async", "client"],
+  testing: ["domain", "codec", "client", "kinds"],
   doctor: ["gen", "domain", "codec", "async", "store", "engine", "rpc", "client"],
   server: ["gen", "domain", "codec", "async", "telemetry", "store", "engine", "kinds", "rpc", "doctor"],
   cli: ["domain", "async", "client", "doctor", "server"],

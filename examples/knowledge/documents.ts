@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { JsonObject, KindDatabase, KindQueries } from "spool/kinds";
+import type { JsonObject, KindDatabase, KindQueries } from "@spooltape/client";
 
 /** A document, parsed. No text of it holds NUL, which Postgres does not store. */
 export interface NewDocument {

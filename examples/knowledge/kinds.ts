@@ -1,4 +1,4 @@
-import { defineKinds } from "spool/kinds";
+import { defineKinds } from "@spooltape/client";
 import { ingestKind } from "./ingest/ingest.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { synthKind } from "./synth/synth.ts";

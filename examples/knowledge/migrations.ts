@@ -1,4 +1,4 @@
-import type { KindMigration } from "spool/kinds";
+import type { KindMigration } from "@spooltape/client";
 
 /** The steps of the tables, in order. A step that was released never changes: a change of the tables is a new step. */
 export const MIGRATIONS: readonly KindMigration[] = [

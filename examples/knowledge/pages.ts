@@ -1,4 +1,4 @@
-import type { KindQueries } from "spool/kinds";
+import type { KindQueries } from "@spooltape/client";
 import { IS_AT_OR_BELOW } from "./documents.ts";
 
 /** A document that a page can be written of. */

@@ -1,4 +1,4 @@
-import type { JsonObject } from "spool/kinds";
+import type { JsonObject } from "@spooltape/client";
 
 /** The errors that a report lists; the tape has them all. Both bounds keep a result far below its 3 MiB. */
 export const REPORTED_ERRORS_MAX = 1_000;

@@ -1,4 +1,4 @@
-import type { JsonObject, TaskContext } from "spool/kinds";
+import type { JsonObject, TaskContext } from "@spooltape/client";
 import type { ErrorReport } from "./reported-errors.ts";
 
 /** Where the loop stands is written down once for so many sources, and when it is told to stop. */

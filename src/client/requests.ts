@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { v4 as uuidv4 } from "uuid"; // Browsers have crypto.randomUUID only in secure contexts.
 import { measureJson, NotJson } from "../domain/json-size.ts";
 import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX, PARAMS_VALUES_MAX } from "../domain/limits.ts";
 import type { RetryPolicy } from "../gen/spool/v1/task_pb.ts";
@@ -24,7 +24,7 @@ import type { ActivityRequest, RetryPolicyRequest, StartRequest, TaskFilter, Tas
 
 export function startRequest(request: StartRequest): MessageInitShape<typeof StartTaskRequestSchema> {
   const { kind, params = {}, labels = {}, timeoutMs, maxAttempts = 0, retryPolicy, runAt, deadlineAt } = request;
-  const requestId = request.requestId || randomUUID(); // Without an id, a repeated start would start a second task.
+  const requestId = request.requestId || uuidv4(); // Without an id, a repeated start would start a second task.
   checkText("kind", kind);
   checkParams(params);
   checkText("request_id", requestId);

@@ -1,8 +1,7 @@
-import { AnySchema } from "@bufbuild/protobuf/wkt";
-import { create } from "@bufbuild/protobuf";
-import { ConnectError, createClient } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { readErrorDetails, RPC_CODES, SpoolRpcError } from "../codec/rpc-error.ts";
+import { readConnectError } from "../codec/connect-error.ts";
+import { SpoolRpcError } from "../codec/rpc-error.ts";
 import { isTransient } from "../client/errors.ts";
 import { withRetries } from "../client/retry.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
@@ -112,27 +111,10 @@ export async function* streamed<Frame>(
   }
 }
 
-/**
- * Converts an error of Connect. Errors of Spool have a reason. Without a reason, the server was not reached or a proxy
- * answered. A browser cannot tell these apart, and Connect's code is arbitrary, except for a path that does not exist.
- *
- * @param token the token of the call
- */
+/** Converts an error of Connect, and records what the page shows of it. @param token the token of the call */
 function toRpcError(error: unknown, token: string | null): SpoolRpcError {
-  const { code, rawMessage, details } = ConnectError.from(error);
-  const packed = details.flatMap((detail) =>
-    "type" in detail && "value" in detail
-      ? [create(AnySchema, { typeUrl: `type.googleapis.com/${detail.type}`, value: detail.value as Uint8Array })]
-      : [],
-  );
-  const read = readErrorDetails(packed);
-  const name = RPC_CODES[code] ?? "UNKNOWN";
-  if (name === "UNAUTHENTICATED") tokenRefused(token);
-  if (read.reason === "ORIGIN_REFUSED") originRefusal.value = new SpoolRpcError(name, rawMessage, read);
-  if (read.reason === undefined && !ANSWERS_OF_OTHERS.has(name)) {
-    return new SpoolRpcError("UNAVAILABLE", "the server cannot be reached", {}, { cause: error });
-  }
-  return new SpoolRpcError(name, rawMessage, read, { cause: error });
+  const failure = readConnectError(error);
+  if (failure.code === "UNAUTHENTICATED") tokenRefused(token);
+  if (failure.reason === "ORIGIN_REFUSED") originRefusal.value = failure;
+  return failure;
 }
-
-const ANSWERS_OF_OTHERS: ReadonlySet<string> = new Set(["UNIMPLEMENTED", "UNAUTHENTICATED", "PERMISSION_DENIED"]);

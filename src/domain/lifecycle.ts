@@ -70,6 +70,15 @@ type Deciding = Pick<
   | "cancelReason"
 >;
 
+/** What decisions depend on, of a task that has no deadline, and that nothing has happened to yet. */
+export const NEW_TASK = {
+  handovers: 0,
+  crashes: 0,
+  deadlineAt: null,
+  cancelRequestedAt: null,
+  cancelReason: null,
+} satisfies Partial<Deciding>;
+
 const DEADLINE_PASSED: TaskFailure = { reason: "DEADLINE_EXCEEDED", message: "the task has passed its deadline" };
 const SHUTDOWN: TaskFailure = { reason: "SERVER_SHUTDOWN", message: "the process that ran the task was shut down" };
 const UNREACHED: TaskFailure = {

@@ -16,6 +16,8 @@ import type { Readiness } from "./readiness.ts";
 export interface Listeners {
   /** Host and port of the gRPC endpoint, with `https://` before them if it uses TLS. */
   readonly address: string;
+  /** URL of the HTTP endpoint; null: there is none. */
+  readonly url: string | null;
   /** One line of text for each endpoint. */
   readonly lines: readonly string[];
   /** Sets the status of the gRPC health service. NOT_SERVING until this is called. */
@@ -76,10 +78,11 @@ export async function openListeners(
         );
   const open = opened.move();
   const address = `${certificate ? "https://" : ""}${authority(host, grpc.port)}`;
-  const lines = [`gRPC  ${address}`];
-  if (http !== null) lines.push(`HTTP  ${certificate ? "https" : "http"}://${authority(host, http.port)}`);
+  const url = http === null ? null : `${certificate ? "https" : "http"}://${authority(host, http.port)}`;
+  const lines = [`gRPC  ${address}`, ...(url === null ? [] : [`HTTP  ${url}`])];
   return {
     address,
+    url,
     lines,
     setServing: (isServing) => grpc.setServing(isServing),
     async close(options) {

@@ -8,7 +8,6 @@ import {
   TraceFlags,
 } from "@opentelemetry/api";
 import type { Context, Link, Span, SpanContext, Tracer } from "@opentelemetry/api";
-import { parseTraceParent } from "@opentelemetry/core";
 import { messageOf } from "../domain/thrown.ts";
 import { outsideAttempts } from "./attempt-context.ts";
 
@@ -48,10 +47,15 @@ export function writeTraceparent(spanContext: SpanContext | undefined): string |
   return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
 }
 
+/** Version, trace id, parent id and flags. Later versions may have more parts; version 00 has none. */
+const TRACEPARENT = /^\s?(?!ff)([\da-f]{2})-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(-.*)?\s?$/;
+
 /** @returns undefined for an invalid traceparent: as W3C requires, a new trace starts */
 function readTraceparent(text: string): SpanContext | undefined {
-  const parsed = parseTraceParent(text);
-  return parsed !== null && isSpanContextValid(parsed) ? { ...parsed, isRemote: true } : undefined;
+  const [, version, traceId, spanId, flags, more] = TRACEPARENT.exec(text) ?? [];
+  if (traceId === undefined || spanId === undefined || (version === "00" && more !== undefined)) return undefined;
+  const parsed = { traceId, spanId, traceFlags: Number.parseInt(flags!, 16), isRemote: true };
+  return isSpanContextValid(parsed) ? parsed : undefined;
 }
 
 /**

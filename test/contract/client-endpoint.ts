@@ -1,24 +1,32 @@
 import assert from "node:assert/strict";
 import { connect, SpoolRpcError } from "../../src/client/client.ts";
-import type { EventPage, FollowedTask, SpoolEvent } from "../../src/client/client.ts";
+import type { EventPage, FollowedTask, SpoolClient, SpoolEvent } from "../../src/client/client.ts";
+import { connect as connectOverWeb } from "../../src/client/web.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import { EndpointError, endpointTask, toldEach } from "./endpoint.ts";
 import type { Endpoint, EndpointEvent, EndpointNews, EndpointPage } from "./endpoint.ts";
 import { openServed } from "./served.ts";
 import type { Served } from "./served.ts";
 
-/** `spool/client`, over gRPC, both as the caller and as the worker that runs the tasks. */
+/** `@spooltape/client`, over gRPC, both as the caller and as the worker that runs the tasks. */
 export async function openWorkerEndpoint(): Promise<Endpoint> {
-  return clientEndpoint(await openServed({ byWorker: true }));
+  const served = await openServed({ byWorker: true });
+  return clientEndpoint(served, connect({ address: served.address }));
 }
 
-/** `spool/client`, over gRPC. */
+/** `@spooltape/client`, over gRPC. */
 export async function openClientEndpoint(at?: Served): Promise<Endpoint> {
-  return clientEndpoint(at ?? (await openServed()));
+  const served = at ?? (await openServed());
+  return clientEndpoint(served, connect({ address: served.address }));
 }
 
-function clientEndpoint(served: Served): Endpoint {
-  const client = connect({ address: served.address });
+/** `@spooltape/client/web`, over Connect and fetch. */
+export async function openWebClientEndpoint(): Promise<Endpoint> {
+  const served = await openServed();
+  return clientEndpoint(served, connectOverWeb({ url: served.url }));
+}
+
+function clientEndpoint(served: Served, client: SpoolClient): Endpoint {
   return {
     stage: served.stage,
     async start(options) {

@@ -1,4 +1,4 @@
-import { openClientEndpoint, openWorkerEndpoint } from "./client-endpoint.ts";
+import { openClientEndpoint, openWebClientEndpoint, openWorkerEndpoint } from "./client-endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { openEngineEndpoint } from "./engine-endpoint.ts";
 import { followContract } from "./follow-contract.ts";
@@ -17,6 +17,7 @@ const ENDPOINTS = {
   "Connect with JSON": openJsonEndpoint,
   "server-sent events": openSseEndpoint,
   "the client": openClientEndpoint,
+  "the client for the web": openWebClientEndpoint,
   "the client, with a worker": openWorkerEndpoint,
 };
 

@@ -26,7 +26,7 @@ const never = kindOf("never", () => ({ then: () => {} }) as unknown as Promise<J
 
 for (const [place, open] of [
   ["in a server", openServer],
-  ["in a worker of spool/client", openWorker],
+  ["in a worker of @spooltape/client", openWorker],
 ] as const) {
   describe(`an attempt ${place}`, () => {
     let store: TestStore;

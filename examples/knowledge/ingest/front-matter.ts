@@ -1,5 +1,5 @@
-import { JSON_DEPTH_MAX } from "spool/kinds";
-import type { JsonObject, JsonValue } from "spool/kinds";
+import { JSON_DEPTH_MAX } from "@spooltape/client";
+import type { JsonObject, JsonValue } from "@spooltape/client";
 import { isCollection, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import { FileError } from "./file-error.ts";
 

@@ -1,5 +1,5 @@
-import { defineKind } from "spool/kinds";
-import type { JsonObject, Kind, KindDatabase, TaskContext } from "spool/kinds";
+import { defineKind } from "@spooltape/client";
+import type { JsonObject, Kind, KindDatabase, TaskContext } from "@spooltape/client";
 import * as v from "valibot";
 import { readDigests, removeDocuments, replaceDocument } from "../documents.ts";
 import { ErrorReport } from "../reported-errors.ts";

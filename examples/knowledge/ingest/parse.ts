@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import type { JsonObject } from "spool/kinds";
+import type { JsonObject } from "@spooltape/client";
 import { oneLine } from "../cut-text.ts";
 import { collectChunks } from "./chunk.ts";
 import type { Chunk } from "./chunk.ts";

@@ -1,7 +1,7 @@
 import type { Dirent } from "node:fs";
 import { opendir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { TaskError } from "spool/kinds";
+import { TaskError } from "@spooltape/client";
 import { ALL_SOURCES, isSkippedName } from "../source-path.ts";
 import { FileError, systemCode, unreadable } from "./file-error.ts";
 import { isInside, openInside } from "./open-inside.ts";

@@ -1,6 +1,6 @@
 import type { Meter } from "@opentelemetry/api";
 import type { ChatCompletionChunk } from "openai/resources/chat/completions";
-import { TaskError } from "spool/kinds";
+import { TaskError } from "@spooltape/client";
 import { cutText, isHighSurrogate } from "../cut-text.ts";
 import { ModelCalls } from "./model-call.ts";
 import type { ModelCall } from "./model-call.ts";

@@ -1,6 +1,6 @@
 import type { Meter } from "@opentelemetry/api";
-import { defineKind, TaskError } from "spool/kinds";
-import type { JsonObject, Kind, KindQueries, TaskContext } from "spool/kinds";
+import { defineKind, TaskError } from "@spooltape/client";
+import type { JsonObject, Kind, KindQueries, TaskContext } from "@spooltape/client";
 import * as v from "valibot";
 import { listPageSources, readPageSource, writePage } from "../pages.ts";
 import type { PageSource } from "../pages.ts";

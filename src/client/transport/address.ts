@@ -1,6 +1,3 @@
-import { credentials } from "@grpc/grpc-js";
-import type { ChannelCredentials } from "@grpc/grpc-js";
-
 const PORT_DEFAULT = 50051;
 /** The default address of `spool serve`. */
 export const ADDRESS_DEFAULT = `127.0.0.1:${PORT_DEFAULT}`;
@@ -11,12 +8,12 @@ export const ADDRESS_DEFAULT = `127.0.0.1:${PORT_DEFAULT}`;
  *
  * @throws TypeError for an empty address
  */
-export function readAddress(address: string): { target: string; credentials: ChannelCredentials } {
+export function readAddress(address: string): { target: string; isTls: boolean } {
   const [, scheme, rest] = /^(https?:\/\/)?(.+?)\/?$/.exec(address.trim()) ?? [];
   if (rest === undefined) throw new TypeError("address: must be host:port");
   const withoutPort = /^([^:[\]/]+|\[[^\]]+\])$/.test(rest);
   return {
     target: withoutPort ? `${rest}:${PORT_DEFAULT}` : rest,
-    credentials: scheme === "https://" ? credentials.createSsl() : credentials.createInsecure(),
+    isTls: scheme === "https://",
   };
 }

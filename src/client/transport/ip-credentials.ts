@@ -7,7 +7,7 @@ import type { ChannelCredentials } from "@grpc/grpc-js";
  * certificate is still checked against the address.
  */
 export function forTarget(target: string, credentials: ChannelCredentials): ChannelCredentials {
-  if (isIP(hostOf(target)) === 0 || !credentials._isSecure()) return credentials;
+  if (isIP(hostOf(target)) === 0) return credentials;
   const createConnector = credentials._createSecureConnector.bind(credentials);
   // The caller may use its object for other targets too, so it is not changed.
   const withoutName = Object.create(credentials) as ChannelCredentials;

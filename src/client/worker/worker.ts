@@ -5,7 +5,7 @@ import { within } from "../../async/time-limit.ts";
 import type { Kind } from "../../domain/kind.ts";
 import { WORKER_CAPACITY_MAX } from "../../domain/limits.ts";
 import { openConnection } from "../transport/connection.ts";
-import type { ConnectionOptions } from "../transport/connection.ts";
+import type { ConnectionOptions } from "../transport/connection-options.ts";
 import { SpoolRpcError } from "../../codec/rpc-error.ts";
 import type { GrpcTransport } from "../transport/grpc-transport.ts";
 import { retryPolicyMessage } from "../requests.ts";

@@ -25,13 +25,12 @@ export async function loadKinds(files: readonly string[]): Promise<LoadedKinds> 
   for (const file of files) {
     try {
       const exports = (await import(pathToFileURL(resolve(file)).href)) as Record<string, unknown>;
-      const foundKinds = Object.values(exports).filter(isKind);
-      const foundPackages = Object.values(exports).filter(isPackage);
-      if (foundKinds.length + foundPackages.length === 0) {
+      const found = sortKinds(Object.values(exports));
+      if (found.kinds.length + found.packages.length === 0) {
         problems.push(`--kinds ${file}: exports nothing that defineKind or defineKinds has made`);
       }
-      kinds.push(...foundKinds);
-      packages.push(...foundPackages);
+      kinds.push(...found.kinds);
+      packages.push(...found.packages);
     } catch (error) {
       problems.push(`--kinds ${file}: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -39,6 +38,11 @@ export async function loadKinds(files: readonly string[]): Promise<LoadedKinds> 
   for (const name of repeatedNames(packages)) problems.push(`--kinds: the package ${name} is there twice`);
   if (problems.length > 0) throw new ConfigurationError(problems);
   return { kinds, packages };
+}
+
+/** Returns the kinds and the packages of kinds among some values, and leaves out the others. */
+export function sortKinds(values: readonly unknown[]): LoadedKinds {
+  return { kinds: values.filter(isKind), packages: values.filter(isPackage) };
 }
 
 /** Refuses duplicate names of kinds. @throws ConfigurationError */

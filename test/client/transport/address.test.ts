@@ -16,9 +16,9 @@ describe("an address", () => {
   }
 
   it("uses TLS only with https", () => {
-    assert.equal(readAddress("https://a:1").credentials._isSecure(), true);
-    assert.equal(readAddress("http://a:1").credentials._isSecure(), false);
-    assert.equal(readAddress("a:1").credentials._isSecure(), false);
+    assert.equal(readAddress("https://a:1").isTls, true);
+    assert.equal(readAddress("http://a:1").isTls, false);
+    assert.equal(readAddress("a:1").isTls, false);
   });
 
   it("must not be empty", () => assert.throws(() => readAddress(" "), /address: must be host:port/));

@@ -19,7 +19,7 @@ import { startTcpProxy } from "../../support/tcp-proxy.ts";
 const log = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
 const range = (last: number) => Array.from({ length: last }, (_, index) => index + 1);
 
-describe("a worker of spool/client", () => {
+describe("a worker of @spooltape/client", () => {
   let store: TestStore;
   before(async () => {
     store = await openPostgres();

@@ -28,7 +28,7 @@ export function proxiedContract(served: () => Served): void {
   for (const [name, open] of Object.entries(WAYS)) contractBy(name, open, served);
 }
 
-/** The same by `spool/client`, for a server whose tasks run at a worker that is behind the proxy too. */
+/** The same by `@spooltape/client`, for a server whose tasks run at a worker that is behind the proxy too. */
 export function proxiedWorkerContract(served: () => Served): void {
   contractBy("gRPC, with a worker", openClientEndpoint, served);
 }

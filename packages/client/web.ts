@@ -1,0 +1,3 @@
+// What `@spooltape/client/web` exports: callers and followers in browsers and edge runtimes, over Connect.
+
+export * from "../../src/client/web.ts";

@@ -1,0 +1,3 @@
+// What `startTestServer` of `@spooltape/client/testing` loads.
+
+export { openTestServer } from "../../src/server/test-server.ts";

@@ -1,0 +1,113 @@
+import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { build } from "esbuild";
+import type { BuildOptions, Metafile } from "esbuild";
+import { entryPoints, packageOf, PACKAGES, ROOT } from "./manifests.ts";
+
+/** Packages of CommonJS in a bundle ask for Node's modules by require. */
+const WITH_REQUIRE = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
+
+/**
+ * Packages that are bundled into the client, so that a caller installs few packages: grpc-js asks for 33 others, for a
+ * loader of proto files that Spool never calls. They are listed in THIRD-PARTY.txt.
+ */
+const BUNDLED_IN_CLIENT = [
+  "@grpc/grpc-js",
+  "@js-sdsl/ordered-map",
+  "@sinonjs/fake-timers",
+  "@sinonjs/commons",
+  "type-detect",
+  "uuid",
+];
+/** Loaded only by parts of grpc-js that nothing here calls. */
+const NEVER_LOADED = ["@grpc/proto-loader"];
+
+const COMMON = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  format: "esm",
+  sourcemap: true,
+  // Stacks keep the names of functions.
+  minifySyntax: true,
+  legalComments: "none",
+  metafile: true,
+} satisfies BuildOptions;
+
+/** @returns the packages that the bundle imports */
+export async function bundleClient(outdir: string): Promise<Set<string>> {
+  const { web, ...forNode } = entryPoints(PACKAGES.client);
+  const keepOut = { name: "keep-out", setup: external(BUNDLED_IN_CLIENT) };
+  const options = { ...COMMON, outdir, plugins: [keepOut] };
+  const node = await build({
+    ...options,
+    entryPoints: forNode,
+    splitting: true,
+    platform: "node",
+    target: "node22",
+    banner: { js: WITH_REQUIRE },
+  });
+  const browser = await build({ ...options, entryPoints: { web: web! }, platform: "neutral", target: "es2023" });
+  writeThirdParty(node.metafile, dirname(outdir));
+  const imported = importedBy(node.metafile).union(importedBy(browser.metafile));
+  return imported.difference(new Set(NEVER_LOADED));
+}
+
+/** @returns the packages that the bundle imports */
+export async function bundleKnowledge(outdir: string): Promise<Set<string>> {
+  const plugins = [{ name: "keep-out", setup: external([]) }];
+  const options = { ...COMMON, outdir, plugins, platform: "node", target: "node22" } satisfies BuildOptions;
+  const { metafile } = await build({ ...options, entryPoints: entryPoints(PACKAGES.knowledge) });
+  return importedBy(metafile);
+}
+
+/**
+ * Bundles the server and the command line, in parts that are loaded when they are needed, and copies what they serve.
+ *
+ * @returns the packages that the bundle imports
+ */
+export async function bundleServer(outdir: string): Promise<Set<string>> {
+  const plugins = [{ name: "keep-out", setup: external([]) }];
+  const options = { ...COMMON, outdir, plugins, platform: "node", target: "node24" } satisfies BuildOptions;
+  const entries = { spool: join(ROOT, "src", "cli", "main.ts"), ...entryPoints(PACKAGES.spooltape) };
+  const { metafile } = await build({ ...options, entryPoints: entries, splitting: true });
+  const target = dirname(outdir);
+  for (const folder of ["console", "embedded"]) {
+    cpSync(join(ROOT, "dist", folder), join(outdir, folder), { recursive: true });
+  }
+  cpSync(join(ROOT, "bin"), join(target, "bin"), { recursive: true });
+  cpSync(join(ROOT, "CHANGELOG.md"), join(target, "CHANGELOG.md"));
+  return importedBy(metafile);
+}
+
+/** Leaves all packages but some out of a bundle. */
+function external(bundled: readonly string[]) {
+  return ({ onResolve }: Parameters<NonNullable<BuildOptions["plugins"]>[number]["setup"]>[0]) => {
+    onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
+      if (kind === "entry-point") return undefined;
+      const name = packageOf(path);
+      return name !== null && bundled.includes(name) ? undefined : { path, external: true };
+    });
+  };
+}
+
+function importedBy({ outputs }: Metafile): Set<string> {
+  const imports = Object.values(outputs).flatMap((output) => output.imports.filter(({ external }) => external));
+  return new Set(imports.map(({ path }) => packageOf(path)).filter((name) => name !== null));
+}
+
+/** Writes the licences of the packages in a bundle. */
+function writeThirdParty({ inputs }: Metafile, target: string): void {
+  const folders = new Set(
+    Object.keys(inputs).flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []),
+  );
+  const parts = [...folders].toSorted().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8")) as Record<
+      "name" | "version" | "license",
+      string
+    >;
+    const [text] = globSync("LICEN[CS]E*", { cwd: join(ROOT, folder) });
+    if (text === undefined) throw new Error(`${name} has no licence file`);
+    return `${name} ${version}, ${license}\n\n${readFileSync(join(ROOT, folder, text), "utf8").trim()}\n`;
+  });
+  writeFileSync(join(target, "THIRD-PARTY.txt"), parts.join(`\n${"-".repeat(80)}\n\n`));
+}

@@ -1,0 +1,13 @@
+// What callers import, whatever transport they use.
+
+export { SpoolRpcError } from "../codec/rpc-error.ts";
+export type { RpcCode } from "../codec/rpc-error.ts";
+export type { ReconnectNotice } from "./follow/follow.ts";
+export type { TasksReconnectNotice } from "./follow/follow-tasks.ts";
+export { WaitTimeout } from "./follow/waiter.ts";
+export type * from "./spool-client.ts";
+export type * from "./types.ts";
+export type { JsonObject, JsonValue } from "../domain/json.ts";
+export type { TaskFailure, LogLevel } from "../domain/event.ts";
+export type { RetryPolicy } from "../domain/retry.ts";
+export type { TaskStatus, TerminalStatus } from "../domain/task.ts";

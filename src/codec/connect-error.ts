@@ -1,0 +1,26 @@
+import { create } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { ConnectError } from "@connectrpc/connect";
+import { readErrorDetails, RPC_CODES, SpoolRpcError } from "./rpc-error.ts";
+
+/** Codes that also answers of proxies have, so that a repeated call would not help. */
+const ANSWERS_OF_OTHERS: ReadonlySet<string> = new Set(["UNIMPLEMENTED", "UNAUTHENTICATED", "PERMISSION_DENIED"]);
+
+/**
+ * Converts an error of Connect. Errors of Spool have a reason. Without a reason, the server was not reached or a proxy
+ * answered. A browser cannot tell these apart, and Connect's code is arbitrary, except for a path that does not exist.
+ */
+export function readConnectError(error: unknown): SpoolRpcError {
+  const { code, rawMessage, details } = ConnectError.from(error);
+  const packed = details.flatMap((detail) =>
+    "type" in detail && "value" in detail
+      ? [create(AnySchema, { typeUrl: `type.googleapis.com/${detail.type}`, value: detail.value as Uint8Array })]
+      : [],
+  );
+  const read = readErrorDetails(packed);
+  const name = RPC_CODES[code] ?? "UNKNOWN";
+  if (read.reason === undefined && !ANSWERS_OF_OTHERS.has(name)) {
+    return new SpoolRpcError("UNAVAILABLE", "the server cannot be reached", {}, { cause: error });
+  }
+  return new SpoolRpcError(name, rawMessage, read, { cause: error });
+}
