@@ -10,6 +10,7 @@ const SCENARIOS = globSync("*.ts", { cwd: join(import.meta.dirname, "..", "test"
 runSteps({
   "Clients in other languages": "npm run --silent test:clients",
   "The console, in Chromium": "npm run --silent test:browser",
+  "The npm packages, installed": "npm run --silent test:packages",
   "Beside nginx, haproxy, pgbouncer and Prometheus, on the oldest Postgres": "npm run --silent test:neighbours",
   "Everything that a change is held to": "npm run --silent check",
   "The tests that are marked @slow": "npm run --silent test -- --grep @slow",

@@ -1,6 +1,7 @@
 import { anyUnpack, durationMs } from "@bufbuild/protobuf/wkt";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { Reason, Violation } from "../domain/errors.ts";
+import { recognizeCopies } from "../domain/recognize-copies.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 
 /** The gRPC codes, indexed by number. */
@@ -62,6 +63,7 @@ export class SpoolRpcError extends Error {
     this.retryAfterMs = details.retryAfterMs;
   }
 }
+recognizeCopies(SpoolRpcError, "SpoolRpcError"); // The clients over gRPC and for the web may have a copy each.
 
 /**
  * Returns the error for an answer that violates the service's guarantees. It is never retried, because a retry would

@@ -2,6 +2,7 @@ import { abortable } from "../../async/abort.ts";
 import { pause } from "../../async/pause.ts";
 import { timeLimit } from "../../async/time-limit.ts";
 import { PAGE_EVENTS_MAX } from "../../domain/limits.ts";
+import { recognizeCopies } from "../../domain/recognize-copies.ts";
 import { RETRY_MS_DEFAULT, withRetries } from "../retry.ts";
 import { TapeCursor } from "./tape-cursor.ts";
 import type { EventPage, FinalEvent, SpoolEvent } from "../types.ts";
@@ -35,6 +36,7 @@ export class WaitTimeout extends Error {
     this.lastEvent = seen.event;
   }
 }
+recognizeCopies(WaitTimeout, "WaitTimeout");
 
 /** The last state that the waiter saw, for the message of a timeout. */
 interface Seen {
