@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { sharedBrowser } from "../browser/support/stage.ts";
 import { startProcess } from "../support/printing-process.ts";
 import { emptyFolder, measure, nodeOf, TARBALLS } from "./support/installed.ts";
-import { serverFolder, startInstalledServer } from "./support/installed-server.ts";
+import { startInstalledServer } from "./support/installed-server.ts";
 import type { InstalledServer } from "./support/installed-server.ts";
 import { report } from "./support/report.ts";
 

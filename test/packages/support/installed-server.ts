@@ -16,7 +16,7 @@ export const KIND_FILES = ["kinds.ts", "plain-kinds.js"];
 let installed: Promise<string> | undefined;
 
 /** Returns the folder with the server and the client installed, for all tests. */
-export function serverFolder(): Promise<string> {
+function serverFolder(): Promise<string> {
   installed ??= install(TARBALLS.server, TARBALLS.client).then((folder) => {
     addProject(folder, KIND_FILES);
     return folder;
