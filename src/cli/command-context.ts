@@ -2,9 +2,10 @@ import type { Command } from "commander";
 import { connect } from "../client/client.ts";
 import type { SpoolClient } from "../client/client.ts";
 import { exitOnBrokenPipe } from "./output/output.ts";
+import { quote } from "./output/quote.ts";
 import { reportError } from "./report-error.ts";
 import { readSettings } from "./options/settings.ts";
-import type { GlobalFlags } from "./options/settings.ts";
+import type { ClientSettings, GlobalFlags } from "./options/settings.ts";
 import { UsageError } from "./options/usage-error.ts";
 
 /** How long a call retries while the server is unreachable: long enough for a restart, short enough for a person. */
@@ -15,7 +16,8 @@ export interface CommandContext {
   client: SpoolClient;
   /** With `--json`, standard output carries JSON and nothing else. */
   json: boolean;
-  /** Builds a follow-up command for people to copy. Repeats `--address` if the current command line has one. */
+  settings: ClientSettings;
+  /** Builds a follow-up command for people to copy. Repeats `--address` or `--context` of the current command line. */
   commandLine(...words: string[]): string;
 }
 
@@ -28,13 +30,15 @@ export async function runCommand(command: Command, run: (context: CommandContext
   try {
     const settings = readSettings(flags);
     address = settings.address;
-    const suffix = flags.address === undefined ? [] : ["--address", flags.address];
-    const commandLine = (...words: string[]) => ["spool", ...words, ...suffix].map(quote).join(" ");
-    const { token } = settings;
-    using client = withUsageErrors(() =>
-      connect({ address: settings.address, token, retryMs: flags.retry ?? CALL_RETRY_MS }),
+    const suffix = (["address", "context"] as const).flatMap((name) =>
+      flags[name] === undefined ? [] : [`--${name}`, flags[name]],
     );
-    process.exitCode = await run({ client, json, commandLine });
+    const commandLine = (...words: string[]) => ["spool", ...words, ...suffix].map(quote).join(" ");
+    const { token, credentials } = settings;
+    using client = withUsageErrors(() =>
+      connect({ address: settings.address, token, credentials, retryMs: flags.retry ?? CALL_RETRY_MS }),
+    );
+    process.exitCode = await run({ client, json, settings, commandLine });
   } catch (error) {
     process.exitCode = reportError(error, { json, address });
   }
@@ -48,9 +52,4 @@ export function withUsageErrors<Opened>(open: () => Opened): Opened {
     if (error instanceof TypeError) throw new UsageError(error.message, { cause: error });
     throw error;
   }
-}
-
-/** Quotes a word for a shell where necessary. */
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

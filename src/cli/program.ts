@@ -2,6 +2,7 @@ import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { ADDRESS_DEFAULT } from "../client/transport/address.ts";
 import { addCancel } from "./commands/cancel.ts";
+import { addContext } from "./commands/context.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
 import { addFollow } from "./commands/follow.ts";
@@ -22,17 +23,22 @@ const COMMANDS = [
   addCancel,
   addGet,
   addList,
+  addContext,
   addMigrate,
   addDoctor,
 ];
 
 const HELP_FOOTER = `
-Precedence: flag, environment variable (SPOOL_ADDRESS, SPOOL_TOKEN, SPOOL_CONFIG), config file, default.
+Precedence: flag, environment variable, config file, current context, default.
+Variables: SPOOL_ADDRESS, SPOOL_TOKEN, SPOOL_CONTEXT, SPOOL_HTTP_ADDRESS,
+SPOOL_CONFIG.
 
 Exit codes:
     0  the task succeeded, or the command did its job
-    1  the task failed, the server was unreachable or rejected the call, or doctor found a failure
-    2  the command line, a config file or a setting is invalid; nothing was done
+    1  the task failed, the server was unreachable or rejected the call,
+       or doctor found a failure
+    2  the command line, a config file or a setting is invalid;
+       nothing was done
     3  Ctrl-C: the command detached from the task, which keeps running
   124  the command's own --timeout expired; the task keeps running
   130  the task was cancelled`;
@@ -46,6 +52,10 @@ export function buildProgram(): Command {
     .helpCommand("help [command]", "Print the help of a command")
     .option("--address <host:port>", `Server address (default: ${ADDRESS_DEFAULT})`)
     .option("--token <token>", "Bearer token. Prefer SPOOL_TOKEN, because ps shows flags.")
+    .option(
+      "--context <context>",
+      "Context of the server: see spool context (default: SPOOL_CONTEXT, else the current one)",
+    )
     .option("--json", "Print only JSON to standard output, and errors and notices as JSON to stderr")
     .option("--config <file>", "JSON file with settings")
     .configureHelp({ showGlobalOptions: true })

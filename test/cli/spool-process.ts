@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 
 const BIN = join(import.meta.dirname, "../../bin/spool.js");
+/** A folder without contexts: those of the user do not change a test. */
+const NO_CONTEXTS = join(import.meta.dirname, "no-contexts");
 
 export interface Ended {
   code: number | null;
@@ -31,7 +33,7 @@ export function spawnSpool(words: readonly string[], { environment = {}, input }
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(SPOOL_|DATABASE_URL|NO_COLOR|FORCE_)/.test(name),
   );
-  const env = { ...Object.fromEntries(inherited), SPOOL_HTTP_PORT: "0", ...environment };
+  const env = { ...Object.fromEntries(inherited), SPOOL_HTTP_PORT: "0", XDG_CONFIG_HOME: NO_CONTEXTS, ...environment };
   const child = spawn(process.execPath, [BIN, ...words], { env });
   const output = { stdout: "", stderr: "" };
   const waiting = new Set<() => void>();

@@ -12,7 +12,7 @@ import {
 // validates all of them and reports every problem together.
 
 /** Options that are not settings of the server. */
-const NOT_SETTINGS: ReadonlySet<string> = new Set(["json", "address", "kinds", "timeout"]);
+const NOT_SETTINGS: ReadonlySet<string> = new Set(["json", "address", "context", "kinds", "timeout"]);
 
 export function addDatabaseOptions(command: Command): Command {
   return command
@@ -77,8 +77,8 @@ export function addServerOptions(command: Command): Command {
     .option("--model <name>", "Model that kinds may call. The API key is in SPOOL_MODEL_API_KEY.")
     .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent (default: info)")
     .option(
-      "--log-format <format>",
-      "auto, json or pretty (default: auto, which is pretty on a terminal and json elsewhere)",
+      "--log-format <auto|json|pretty>",
+      "Format of the log (default: auto, which is pretty on a terminal and json elsewhere)",
     );
 }
 

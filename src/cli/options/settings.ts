@@ -1,41 +1,98 @@
 import { readFileSync } from "node:fs";
+import type { ChannelCredentials } from "@grpc/grpc-js";
 import { ADDRESS_DEFAULT } from "../../client/transport/address.ts";
+import { contextCredentials, contextToken } from "../contexts/context-credentials.ts";
+import { findContext } from "../contexts/find-context.ts";
+import type { SelectedContext } from "../contexts/find-context.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** The options that every command has. */
 export interface GlobalFlags {
   address?: string;
   token?: string;
+  context?: string;
   json?: boolean;
   config?: string;
 }
 
-/** The address of the server and the token for it. */
+/** The address of the server and how to authenticate. */
 export interface ClientSettings {
   address: string;
   /** False if `address` is the default. */
   isAddressConfigured: boolean;
   token: string | undefined;
+  /** The TLS credentials of the context; undefined: those that the address says. */
+  credentials: ChannelCredentials | undefined;
+  /** URL of the HTTP endpoint; undefined: not configured. */
+  httpAddress: string | undefined;
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /**
- * Reads the settings of a client. Precedence: flag, environment variable, config file, default. An empty variable counts
- * as unset. The config file is a JSON object with `address` and `token`; its other fields are the server's settings.
+ * Reads the settings of a client. Precedence: flag, environment variable, config file, current context, default.
+ * `--context` counts as a flag and SPOOL_CONTEXT as a variable, each after those that set the same thing directly. An
+ * empty variable counts as unset. The config file is a JSON object with `address` and `token`; its other fields are the
+ * server's settings.
+ *
+ * The token and the TLS files of a context are used only with its address: they never reach another server.
  *
  * @throws UsageError
  */
-export function readSettings(
-  flags: GlobalFlags,
-  environment: Readonly<Record<string, string | undefined>> = process.env,
-): ClientSettings {
+export function readSettings(flags: GlobalFlags, environment: Environment = process.env): ClientSettings {
+  if (flags.address !== undefined && flags.context !== undefined) {
+    throw new UsageError("--context: not allowed with --address; give one of them");
+  }
   const path = flags.config ?? (environment["SPOOL_CONFIG"] || undefined);
   const file = path === undefined ? {} : readConfigFile(path);
+  const variables = { token: environment["SPOOL_TOKEN"], httpAddress: environment["SPOOL_HTTP_ADDRESS"] };
+  const context = contextInUse(flags, environment, file.address);
+  if (context !== null) {
+    const { address, httpAddress } = context.context;
+    const isFlag = context.source === "flag";
+    return {
+      address,
+      isAddressConfigured: true,
+      token: flags.token ?? tokenInUse(context, variables.token, file.token),
+      credentials: contextCredentials(context),
+      httpAddress: (isFlag ? httpAddress || variables.httpAddress : variables.httpAddress || httpAddress) || undefined,
+    };
+  }
   const configured = flags.address ?? (environment["SPOOL_ADDRESS"] || file.address);
   return {
     address: configured ?? ADDRESS_DEFAULT,
     isAddressConfigured: configured !== undefined,
-    token: flags.token ?? (environment["SPOOL_TOKEN"] || file.token),
+    token: flags.token ?? (variables.token || file.token),
+    credentials: undefined,
+    httpAddress: variables.httpAddress || undefined,
   };
+}
+
+/** Returns the token by the precedence of what selected the context. Reads the context's token only if it is used. */
+function tokenInUse(
+  context: SelectedContext,
+  variable: string | undefined,
+  fileToken: string | undefined,
+): string | undefined {
+  switch (context.source) {
+    case "flag":
+      return contextToken(context) || variable || fileToken;
+    case "environment":
+      return variable || contextToken(context) || fileToken;
+    case "current":
+      return variable || fileToken || contextToken(context);
+  }
+}
+
+/** Returns the context whose address the command uses; null: the address comes from elsewhere. */
+function contextInUse(
+  flags: GlobalFlags,
+  environment: Environment,
+  fileAddress: string | undefined,
+): SelectedContext | null {
+  if (flags.address !== undefined) return null;
+  const isNamed = flags.context !== undefined || Boolean(environment["SPOOL_CONTEXT"]);
+  return isNamed || fileAddress === undefined ? findContext(flags.context, environment) : null;
 }
 
 function readConfigFile(path: string): { address?: string; token?: string } {
