@@ -194,7 +194,7 @@ describe("spool list", () => {
       .trimEnd()
       .split("\n")
       .map((line) => line.split(/ {2,}/));
-    assert.deepEqual(rows[0], ["TASK", "KIND", "STATUS", "CREATED", "LABELS"]);
+    assert.deepEqual(rows[0], ["TASK", "KIND", "STATUS", "CREATED", "ENDED", "RAN", "LABELS"]);
     assert.deepEqual(rows[1], ["t0", "echo", "running", new Date(T0).toISOString(), "n=\\u001b"]);
     assert.deepEqual(
       rows.slice(1).map(([id]) => id),
@@ -211,6 +211,15 @@ describe("spool list", () => {
       .map((line) => JSON.parse(line).task_id);
     assert.deepEqual(ids, ["t0", "t1", "t2", "t3", "t4"]);
     assert.equal(stderr, "");
+  });
+
+  it("prints when each task ended and how long it ran", async () => {
+    const time = (ms: number) => timestampFromMs(T0 + ms);
+    const ended = taskMessage({ startedAt: time(1_000), finishedAt: time(63_500), status: TaskStatus.SUCCEEDED });
+    const { stdout } = await spool(["list"], { listTasks: () => ({ tasks: [ended] }) });
+    const [, row] = stdout.split("\n");
+    const times = [0, 63_500].map((ms) => new Date(T0 + ms).toISOString());
+    assert.deepEqual(row!.split(/ {2,}/).slice(2), ["succeeded", ...times, "1m 2s"]);
   });
 
   it("reports no further tasks if exactly --limit tasks match", async () => {

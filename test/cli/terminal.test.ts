@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
-import { progress, serveScript, TASK_ID, taskMessage } from "../client/scripted-server.ts";
+import { progress, serveScript, T0, TASK_ID, taskMessage } from "../client/scripted-server.ts";
 
 const run = promisify(execFile);
 const BIN = join(import.meta.dirname, "../../bin/spool.js");
@@ -27,6 +28,27 @@ describe("spool follow on a terminal", () => {
     assert.doesNotMatch(lines.join("\n"), /\^C/);
     // The command switches no terminal mode off that an abrupt exit would leave off.
     assert.ok(!stdout.includes("\u001b[?"));
+  });
+});
+
+describe("spool list on a terminal", () => {
+  it("shows ages, and no line is longer than 80 columns", async () => {
+    const started = timestampFromMs(T0);
+    const task = taskMessage({
+      startedAt: started,
+      finishedAt: timestampFromMs(T0 + 90_000),
+      labels: { team: "search" },
+    });
+    await using server = await serveScript({ listTasks: () => ({ tasks: [task] }) });
+    const words = [process.execPath, BIN, "list", "--address", server.address];
+    // The terminal does not know its width, which counts as the least.
+    const { stdout } = await run("python3", [TERMINAL, "no such text", ...words], {
+      env: { ...process.env, TERM: "xterm" },
+    });
+    const [heading, row] = screenOf(stdout);
+    assert.match(heading!, /^TASK +KIND +STATUS +AGE +ENDED +RAN$/);
+    assert.match(row!, /^\S+ +echo +running +\d+d +\d+d ago +1m 30s$/);
+    assert.ok(row!.length <= 80, row);
   });
 });
 

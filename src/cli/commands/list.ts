@@ -1,17 +1,15 @@
 import { Option } from "commander";
 import type { Command } from "commander";
-import type { Task, TaskStatus } from "../../client/client.ts";
+import type { TaskStatus } from "../../client/client.ts";
 import { LIST_TASKS_DEFAULT, LIST_TASKS_MAX } from "../../domain/limits.ts";
 import { TASK_STATUSES } from "../../domain/task.ts";
-import { escapeText } from "../output/escape-text.ts";
 import { EXIT } from "../exit-codes.ts";
 import { taskJson } from "../output/json-shapes.ts";
 import { collect, collectLabel, parseCount } from "../options/option-values.ts";
 import { jsonText, writeNotice, writeOut } from "../output/output.ts";
 import { runCommand } from "../command-context.ts";
 import type { CommandContext } from "../command-context.ts";
-import { tableLine } from "../output/table-line.ts";
-import { SHORT_ID_CHARS } from "../options/task-id.ts";
+import { taskTable } from "./task-table.ts";
 import { listWorkers } from "./list-workers.ts";
 
 interface ListOptions {
@@ -22,9 +20,6 @@ interface ListOptions {
   all?: true;
   workers?: true;
 }
-
-const HEADINGS = ["TASK", "KIND", "STATUS", "CREATED", "LABELS"];
-const WIDTHS = [SHORT_ID_CHARS, 12, 9, 24, 0];
 
 export function addList(program: Command): void {
   program
@@ -53,6 +48,7 @@ async function list({ client, json }: CommandContext, options: ListOptions): Pro
   const limit = options.all ? Infinity : options.limit;
   // One task beyond the limit shows whether there are more.
   const pageSize = Math.min(limit + 1, LIST_TASKS_MAX);
+  const table = taskTable(process.stdout.isTTY ? process.stdout.columns : undefined, Date.now());
   let shown = 0;
   for await (const task of client.list({ statuses, kinds, labels, pageSize })) {
     if (shown === limit) {
@@ -60,13 +56,8 @@ async function list({ client, json }: CommandContext, options: ListOptions): Pro
       writeNotice({ json, lines: [`more than ${limit} tasks match; to list more, use --limit N or --all`], fields });
       break;
     }
-    if (shown++ === 0 && !json) await writeOut(tableLine(HEADINGS, WIDTHS));
-    await writeOut(json ? `${jsonText(taskJson(task))}\n` : tableLine(cells(task), WIDTHS));
+    if (shown++ === 0 && !json) await writeOut(table.heading);
+    await writeOut(json ? `${jsonText(taskJson(task))}\n` : table.line(task));
   }
   return EXIT.succeeded;
-}
-
-function cells({ taskId, kind, status, createdAt, labels }: Task): string[] {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-  return [taskId.slice(0, SHORT_ID_CHARS), kind, status, createdAt.toISOString(), pairs.join(" ")].map(escapeText);
 }
