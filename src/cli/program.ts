@@ -3,6 +3,8 @@ import manifest from "../../package.json" with { type: "json" };
 import { ADDRESS_DEFAULT } from "../client/transport/address.ts";
 import { addCancel } from "./commands/cancel.ts";
 import { addContext } from "./commands/context.ts";
+import { addOpen } from "./commands/open.ts";
+import { addVersion } from "./commands/version.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
 import { addFollow } from "./commands/follow.ts";
@@ -23,9 +25,11 @@ const COMMANDS = [
   addCancel,
   addGet,
   addList,
+  addOpen,
   addContext,
   addMigrate,
   addDoctor,
+  addVersion,
 ];
 
 const HELP_FOOTER = `

@@ -6,6 +6,8 @@ import { loadKinds } from "./config/load-kinds.ts";
 import { asConfigurationError } from "./database-watch.ts";
 import { migratePackages } from "./served-kinds.ts";
 
+export { SCHEMA_VERSION } from "../store/migrate.ts";
+
 /**
  * Brings the configured database to this program's schema, and applies the steps of packages of kinds.
  *

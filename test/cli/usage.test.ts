@@ -84,6 +84,18 @@ describe("the help", () => {
   });
 });
 
+describe("spool version", () => {
+  it("prints the versions of the program, of the schema and of Node", async () => {
+    const { code, stdout } = await runSpool(["version"]);
+    assert.equal(code, 0);
+    const node = process.versions.node.replaceAll(".", "\\.");
+    assert.match(stdout, new RegExp(`^spool {3}\\d+\\.\\d+\\.\\d+\nschema {2}\\d{4}-[a-z-]+\nnode {4}${node}\n$`));
+    const json = JSON.parse((await runSpool(["version", "--json"])).stdout);
+    assert.deepEqual(Object.keys(json), ["spool", "schema", "node"]);
+    assert.equal(json.spool, (await runSpool(["--version"])).stdout.trim());
+  });
+});
+
 describe("a server that does not run", () => {
   it("is reported with its address, and the command exits with 1", async () => {
     const server = await serveScript({});
