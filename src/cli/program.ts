@@ -2,6 +2,8 @@ import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { ADDRESS_DEFAULT } from "../client/transport/address.ts";
 import { addCancel } from "./commands/cancel.ts";
+import { addCompletion } from "./commands/completion.ts";
+import { addComplete } from "./commands/complete.ts";
 import { addContext } from "./commands/context.ts";
 import { addOpen } from "./commands/open.ts";
 import { addVersion } from "./commands/version.ts";
@@ -29,7 +31,9 @@ const COMMANDS = [
   addContext,
   addMigrate,
   addDoctor,
+  addCompletion,
   addVersion,
+  addComplete,
 ];
 
 const HELP_FOOTER = `
