@@ -5,6 +5,7 @@ import { addCancel } from "./commands/cancel.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addComplete } from "./commands/complete.ts";
 import { addContext } from "./commands/context.ts";
+import { addInit } from "./commands/init.ts";
 import { addOpen } from "./commands/open.ts";
 import { addVersion } from "./commands/version.ts";
 import { addDoctor } from "./commands/doctor.ts";
@@ -29,6 +30,7 @@ const COMMANDS = [
   addList,
   addOpen,
   addContext,
+  addInit,
   addMigrate,
   addDoctor,
   addCompletion,
