@@ -38,7 +38,7 @@ const COMMANDS = [
   addComplete,
 ];
 
-const HELP_FOOTER = `
+export const HELP_FOOTER = `
 Precedence: flag, environment variable, config file, current context, default.
 Variables: SPOOL_ADDRESS, SPOOL_TOKEN, SPOOL_CONTEXT, SPOOL_HTTP_ADDRESS,
 SPOOL_CONFIG.
