@@ -4,7 +4,10 @@ import type { TerminalStatus } from "../domain/task.ts";
 export const EXIT = {
   /** The task succeeded; or the command did its job. */
   succeeded: 0,
-  /** The task failed; or the server was unreachable or rejected the call; or `doctor` found a failure. */
+  /**
+   * The task failed; or the server was unreachable or rejected the call; or `doctor` found a failure, or `health` no
+   * server that accepts work.
+   */
   failed: 1,
   /** The command line, a file that it names, or the environment is invalid. The command did nothing. */
   usage: 2,

@@ -12,6 +12,7 @@ import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
 import { addFollow } from "./commands/follow.ts";
 import { addGet } from "./commands/get.ts";
+import { addHealth } from "./commands/health.ts";
 import { addList } from "./commands/list.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addResult } from "./commands/result.ts";
@@ -33,6 +34,7 @@ const COMMANDS = [
   addInit,
   addMigrate,
   addDoctor,
+  addHealth,
   addCompletion,
   addVersion,
   addComplete,
@@ -46,7 +48,7 @@ SPOOL_CONFIG.
 Exit codes:
     0  the task succeeded, or the command did its job
     1  the task failed, the server was unreachable or rejected the call,
-       or doctor found a failure
+       or doctor or health found a failure
     2  the command line, a config file or a setting is invalid;
        nothing was done
     3  Ctrl-C: the command detached from the task, which keeps running

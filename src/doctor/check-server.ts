@@ -21,10 +21,12 @@ export interface ServerEndpoint {
   transport: GrpcTransport;
 }
 
-const timeoutMs = STATEMENT_MS_MAX;
-
-/** Calls the health service of a server. */
-export async function checkHealth(endpoint: ServerEndpoint, signal: AbortSignal): Promise<Finding> {
+/** Calls the health service of a server, which has `timeoutMs` to answer. */
+export async function checkHealth(
+  endpoint: ServerEndpoint,
+  signal: AbortSignal,
+  timeoutMs: number = STATEMENT_MS_MAX,
+): Promise<Finding> {
   const { address, transport } = endpoint;
   const startedAt = performance.now();
   const read = (bytes: Buffer) => fromBinary(HealthCheckResponseSchema, bytes);
