@@ -9,6 +9,7 @@ import { logLibraries } from "./log/library-log.ts";
 import { openProcessLog } from "./log/logging.ts";
 import { openServer } from "./open-server.ts";
 import type { RunningServer } from "./open-server.ts";
+import { serviceManager } from "./service-manager.ts";
 import { telemetryResource } from "./telemetry/resource.ts";
 import { startTracing } from "./telemetry/tracing.ts";
 
@@ -46,5 +47,13 @@ export async function serve({
   opened.defer(() => store.close());
   const server = await openServer({ configuration, store, loaded, resource, tracing, log, onEngine });
   opened.move(); // The server closes them when it stops.
-  return server;
+  const manager = serviceManager(log);
+  manager.ready();
+  return {
+    ...server,
+    stop() {
+      manager.stopping();
+      return server.stop();
+    },
+  };
 }
