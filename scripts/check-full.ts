@@ -12,6 +12,7 @@ runSteps({
   "The console, in Chromium": "npm run --silent test:browser",
   "The npm packages, installed": "npm run --silent test:packages",
   "Beside nginx, haproxy, pgbouncer and Prometheus, on the oldest Postgres": "npm run --silent test:neighbours",
+  "The image, built and run": "npm run --silent test:image",
   "Everything that a change is held to": "npm run --silent check",
   "The tests that are marked @slow": "npm run --silent test -- --grep @slow",
   "Those in Chromium": "npm run --silent test:browser -- --grep @slow",

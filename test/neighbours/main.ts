@@ -24,6 +24,9 @@ requirePrograms("test:neighbours", [
   { command: ["pgbouncer", "--version"], of: "pgbouncer" },
   { command: ["nginx", "-v"], of: "nginx" },
   { command: ["haproxy", "-v"], of: "haproxy" },
+  { command: ["systemd-notify", "--version"], of: "systemd" },
+  { command: ["docker-compose", "version"], of: "docker-compose" },
+  { command: ["kubectl", "version", "--client"], of: "kubernetes-client" },
   { command: [CHROMIUM, "--version"], of: "chromium" },
   { command: [join(process.env["SPOOL_TEST_POSTGRES"], "bin/postgres"), "--version"], of: "postgresql-15" },
 ]);
