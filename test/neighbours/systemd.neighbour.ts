@@ -60,6 +60,16 @@ describe("a server beside systemd", () => {
     assert.equal(await server.end("SIGTERM"), 0);
   });
 
+  it("sends no WATCHDOG=1 if the watchdog is for another process", async () => {
+    await using database = await createDatabase();
+    await using manager = await receiveStates(join(folder, "notify"), []);
+    const watchdog = { WATCHDOG_USEC: "1000", WATCHDOG_PID: "1" };
+    const environment = { NOTIFY_SOCKET: manager.path, SPOOL_DATABASE_URL: database.url, ...watchdog };
+    await using server = await startServerProcess({ environment });
+    assert.equal(await server.end("SIGTERM"), 0);
+    await eventually(async () => assert.deepEqual(manager.lines().toSorted(), ["READY=1 0", "STOPPING=1 0"]));
+  });
+
   it("goes on serving if systemd-notify fails", async () => {
     await using database = await createDatabase();
     const environment = { NOTIFY_SOCKET: join(folder, "none"), SPOOL_DATABASE_URL: database.url };
