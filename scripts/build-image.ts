@@ -7,8 +7,9 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildah, importFolder } from "./image/buildah.ts";
-import { ROOT, writeContext } from "./image/context.ts";
+import { writeContext } from "./image/context.ts";
 import { debianBases } from "./image/debian-base.ts";
+import { ROOT } from "./packages/manifests.ts";
 
 const DOCKERFILE = join(ROOT, "deploy", "image", "Dockerfile");
 const DEBIAN = { base: "localhost/spool-debian-base", node: "localhost/spool-debian-node" };

@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { ROOT, TARGET } from "../packages/manifests.ts";
 
-export const ROOT = join(import.meta.dirname, "..", "..");
 /** Where everything about images is written. */
 export const OUTPUT = join(ROOT, "dist", "image");
 
@@ -10,8 +10,6 @@ interface Manifest {
   name: string;
   version: string;
   dependencies: Record<string, string>;
-  scripts?: object;
-  devDependencies?: object;
 }
 
 /**
@@ -30,20 +28,16 @@ export function writeContext(): { folder: string; version: string } {
     cpSync(file, copy);
     manifest.dependencies[packageName(copy)] = `file:packages/${basename(file)}`;
   }
-  // It bundles the console and the command line, and the package has the bundles.
-  delete manifest.dependencies["esbuild"];
-  delete manifest.scripts;
-  delete manifest.devDependencies;
   writeFileSync(join(folder, "package.json"), JSON.stringify(manifest, null, 2));
   cpSync(join(ROOT, "package-lock.json"), join(folder, "package-lock.json"));
   return { folder, version: manifest.version };
 }
 
-/** Returns the packages that the image contains: first the program, with bin/spool.js, then those that it depends on. */
+/** Builds the packages that the image contains: first the program, then the client, which kinds of users import. */
 function packPackages(): string[] {
-  const args = ["pack", "--silent", "--pack-destination", OUTPUT];
-  const printed = execFileSync("npm", args, { cwd: ROOT, encoding: "utf8" });
-  return [join(OUTPUT, printed.trim().split("\n").at(-1)!)];
+  execFileSync("npm", ["run", "--silent", "build"], { cwd: ROOT, stdio: "inherit" });
+  const { version } = readManifest(ROOT);
+  return ["spooltape", "spooltape-client"].map((name) => join(TARGET, `${name}-${version}.tgz`));
 }
 
 function packageName(file: string): string {

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { ROOT } from "./context.ts";
+import { ROOT } from "../packages/manifests.ts";
 
 const RELEASE = "bookworm";
 /** What Node is linked with. */

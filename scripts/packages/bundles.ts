@@ -74,7 +74,8 @@ export async function bundleServer(outdir: string): Promise<Set<string>> {
   for (const folder of ["console", "embedded"]) {
     cpSync(join(ROOT, "dist", folder), join(outdir, folder), { recursive: true });
   }
-  cpSync(join(ROOT, "bin"), join(target, "bin"), { recursive: true });
+  for (const folder of ["bin", "man", "templates"])
+    cpSync(join(ROOT, folder), join(target, folder), { recursive: true });
   cpSync(join(ROOT, "CHANGELOG.md"), join(target, "CHANGELOG.md"));
   return importedBy(metafile);
 }

@@ -72,8 +72,8 @@ export function writeManifest(
   const built = {
     ...manifest,
     exports: Object.fromEntries(exports) as unknown,
-    ...(hasCommand && { bin: { spool: "bin/spool.js", spooltape: "bin/spool.js" } }),
-    files: ["bin", "dist", "types", "CHANGELOG.md", "THIRD-PARTY.txt"],
+    ...(hasCommand && { bin: { spool: "bin/spool.js", spooltape: "bin/spool.js" }, man: "./man/spool.1" }),
+    files: ["bin", "dist", "man", "templates", "types", "CHANGELOG.md", "THIRD-PARTY.txt"],
     dependencies,
   };
   writeFileSync(join(target, "package.json"), `${JSON.stringify(built, null, 2)}\n`);

@@ -34,9 +34,9 @@ export async function runCommand(command: Command, run: (context: CommandContext
       flags[name] === undefined ? [] : [`--${name}`, flags[name]],
     );
     const commandLine = (...words: string[]) => ["spool", ...words, ...suffix].map(quote).join(" ");
-    const { token, credentials } = settings;
+    const { token, tls } = settings;
     using client = withUsageErrors(() =>
-      connect({ address: settings.address, token, credentials, retryMs: flags.retry ?? CALL_RETRY_MS }),
+      connect({ address: settings.address, token, tls, retryMs: flags.retry ?? CALL_RETRY_MS }),
     );
     process.exitCode = await run({ client, json, settings, commandLine });
   } catch (error) {

@@ -27,6 +27,8 @@ for (const [name, tarball] of Object.entries(TARBALLS)) {
       const folders = new Set(files.map((file) => file.split("/").slice(1, 2).join("")));
       const allowed = [
         "bin",
+        "man",
+        "templates",
         "dist",
         "types",
         "package.json",

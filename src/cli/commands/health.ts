@@ -1,6 +1,4 @@
 import { isIPv6 } from "node:net";
-import { credentials } from "@grpc/grpc-js";
-import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import { openConnection } from "../../client/transport/connection.ts";
@@ -37,8 +35,8 @@ export function addHealth(program: Command): void {
 
 async function health(command: Command, json: boolean): Promise<number> {
   const { timeout = TIMEOUT_MS_DEFAULT, ...flags } = command.optsWithGlobals<GlobalFlags & { timeout?: number }>();
-  const { address, isAddressConfigured } = readSettings(flags);
-  const server = isAddressConfigured ? { address } : await localServer(flags.config);
+  const { address, isAddressConfigured, token, tls } = readSettings(flags);
+  const server = isAddressConfigured ? { address, token, tls } : await localServer(flags.config);
   const transport = withUsageErrors(() => openConnection(server));
   try {
     const { checkHealth } = await import("../../doctor/check-server.ts");
@@ -53,18 +51,13 @@ async function health(command: Command, json: boolean): Promise<number> {
 }
 
 /** Returns the gRPC endpoint of a server on this machine that has the same configuration as this command. */
-async function localServer(config?: string): Promise<{ address: string; credentials: ChannelCredentials }> {
+async function localServer(config?: string): Promise<{ address: string; isVerified: false }> {
   const { readConfiguration } = await import("../../server/config/configuration.ts");
   const { host, port, tlsCert } = readConfiguration({ flags: config === undefined ? {} : { config } });
   const reachable = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host;
-  return {
-    address: `${isIPv6(reachable) ? `[${reachable}]` : reachable}:${port}`,
-    // The certificate is for the server's public name, and health is no secret.
-    credentials:
-      tlsCert === null
-        ? credentials.createInsecure()
-        : credentials.createSsl(null, null, null, { rejectUnauthorized: false }),
-  };
+  const scheme = tlsCert === null ? "" : "https://";
+  // The certificate is for the server's public name, and health is no secret.
+  return { address: `${scheme}${isIPv6(reachable) ? `[${reachable}]` : reachable}:${port}`, isVerified: false };
 }
 
 function parseTimeout(value: string): number {

@@ -7,7 +7,7 @@ import { UsageError } from "../options/usage-error.ts";
 import { jsonText, writeOut } from "../output/output.ts";
 import { contextFilePath, readContextFile, writeContextFile } from "./context-file.ts";
 import type { ServerContext } from "./context-file.ts";
-import { contextCredentials, contextToken } from "./context-credentials.ts";
+import { contextTls, contextToken } from "./context-credentials.ts";
 
 export interface AddOptions {
   httpAddress?: string;
@@ -39,7 +39,7 @@ export async function addContext(name: string, options: AddOptions, flags: Globa
   // Reports unreadable files now, and not at the first use.
   const selected = { name, source: "flag", context: added } as const;
   checkToken(contextToken(selected), added.tokenFile ?? "standard input");
-  contextCredentials(selected);
+  contextTls(selected);
   const isCurrent = options.use ?? current === name;
   writeContextFile(path, { current: isCurrent ? name : current, contexts: { ...contexts, [name]: added } });
   const use = isCurrent ? "is the current context" : `added; to use it by default: spool context use ${name}`;

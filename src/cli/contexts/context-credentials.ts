@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { credentials } from "@grpc/grpc-js";
-import type { ChannelCredentials } from "@grpc/grpc-js";
+import type { TlsOptions } from "../../client/transport/connection-options.ts";
+import { tlsCredentials } from "../../client/transport/tls.ts";
 import { UsageError } from "../options/usage-error.ts";
 import type { SelectedContext } from "./find-context.ts";
 
@@ -13,17 +13,20 @@ export function contextToken({ name, context }: SelectedContext): string | undef
 }
 
 /**
- * Returns the TLS credentials of a context; undefined: those that its address says.
+ * Returns the TLS files of a context; undefined: it has none, and its address says whether to use TLS.
  *
  * @throws UsageError if a file cannot be read or is not PEM
  */
-export function contextCredentials({ name, context }: SelectedContext): ChannelCredentials | undefined {
+export function contextTls({ name, context }: SelectedContext): TlsOptions | undefined {
   const { tlsCa, tlsCert, tlsKey } = context;
   if (tlsCa === undefined && tlsCert === undefined) return undefined;
-  const read = (what: string, path: string | undefined) => (path === undefined ? null : readPart(name, what, path));
+  const read = (what: string, path: string | undefined) =>
+    path === undefined ? undefined : readPart(name, what, path);
   const [ca, cert, key] = [read("TLS authorities", tlsCa), read("TLS certificate", tlsCert), read("TLS key", tlsKey)];
   try {
-    return credentials.createSsl(ca, key, cert);
+    const tls = { ca, cert, key };
+    tlsCredentials(tls);
+    return tls;
   } catch (error) {
     const files = [tlsCa, tlsCert, tlsKey].filter((path) => path !== undefined).join(", ");
     throw new UsageError(`context ${name}: TLS files ${files}: ${(error as Error).message}`, { cause: error });

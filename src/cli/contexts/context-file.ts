@@ -46,8 +46,17 @@ const FOLDER_MODE = 0o700;
 /** Returns the path of the user's contexts. The XDG specification ignores an XDG_CONFIG_HOME that is relative. */
 export function contextFilePath(environment: Environment = process.env): string {
   const configured = environment["XDG_CONFIG_HOME"] ?? "";
-  const folder = isAbsolute(configured) ? configured : join(environment["HOME"] || homedir(), ".config");
+  const folder = isAbsolute(configured) ? configured : join(environment["HOME"] || homeFolder(), ".config");
   return join(folder, "spool", "contexts.json");
+}
+
+/** Returns the home of the user; `/` for a user without an entry in the system's list, as in a container. */
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch {
+    return "/";
+  }
 }
 
 /** Reads the contexts; none if the file does not exist. @throws UsageError for a file that is not valid */

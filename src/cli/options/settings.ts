@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import type { ChannelCredentials } from "@grpc/grpc-js";
+import type { TlsOptions } from "../../client/transport/connection-options.ts";
 import { ADDRESS_DEFAULT } from "../../client/transport/address.ts";
-import { contextCredentials, contextToken } from "../contexts/context-credentials.ts";
+import { contextTls, contextToken } from "../contexts/context-credentials.ts";
 import { findContext } from "../contexts/find-context.ts";
 import type { SelectedContext } from "../contexts/find-context.ts";
 import { UsageError } from "./usage-error.ts";
@@ -21,8 +21,8 @@ export interface ClientSettings {
   /** False if `address` is the default. */
   isAddressConfigured: boolean;
   token: string | undefined;
-  /** The TLS credentials of the context; undefined: those that the address says. */
-  credentials: ChannelCredentials | undefined;
+  /** The TLS files of the context; undefined: the address says whether to use TLS. */
+  tls: TlsOptions | undefined;
   /** URL of the HTTP endpoint; undefined: not configured. */
   httpAddress: string | undefined;
 }
@@ -54,7 +54,7 @@ export function readSettings(flags: GlobalFlags, environment: Environment = proc
       address,
       isAddressConfigured: true,
       token: flags.token ?? tokenInUse(context, variables.token, file.token),
-      credentials: contextCredentials(context),
+      tls: contextTls(context),
       httpAddress: (isFlag ? httpAddress || variables.httpAddress : variables.httpAddress || httpAddress) || undefined,
     };
   }
@@ -63,7 +63,7 @@ export function readSettings(flags: GlobalFlags, environment: Environment = proc
     address: configured ?? ADDRESS_DEFAULT,
     isAddressConfigured: configured !== undefined,
     token: flags.token ?? (variables.token || file.token),
-    credentials: undefined,
+    tls: undefined,
     httpAddress: variables.httpAddress || undefined,
   };
 }

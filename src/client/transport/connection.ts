@@ -6,12 +6,17 @@ import { forTarget } from "./ip-credentials.ts";
 import { tlsCredentials } from "./tls.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
 
-/** Creates a transport. It connects with the first call. @throws TypeError for a malformed address or token */
-export function openConnection(options: ConnectionOptions): GrpcTransport {
+/**
+ * Creates a transport. It connects with the first call.
+ *
+ * @param options.isVerified whether to check the server's certificate. Default true
+ * @throws TypeError for a malformed address or token, and for unusable certificates
+ */
+export function openConnection(options: ConnectionOptions & { isVerified?: boolean }): GrpcTransport {
   const { token = process.env["SPOOL_TOKEN"] || undefined } = options;
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new TypeError("token: must be printable ASCII");
   const { target, isTls } = readAddress(options.address ?? (process.env["SPOOL_ADDRESS"] || ADDRESS_DEFAULT));
   const tls = options.tls ?? (isTls ? {} : null);
-  const chosen = tls === null ? credentials.createInsecure() : forTarget(target, tlsCredentials(tls));
+  const chosen = tls === null ? credentials.createInsecure() : forTarget(target, tlsCredentials(tls, options));
   return openGrpcTransport(target, chosen, token);
 }

@@ -39,7 +39,7 @@ describe("spool init", function () {
     assert.ok(stdout.includes(`\n  cd '${project}'\n  npm install\n`), stdout);
     const modules = join(project, "node_modules");
     await mkdir(join(modules, "@spooltape"), { recursive: true });
-    await symlink(join(import.meta.dirname, "client-package"), join(modules, "@spooltape", "client"));
+    await symlink(join(MODULES, "@spooltape", "client"), join(modules, "@spooltape", "client"));
     for (const name of ["@types", "valibot"]) await symlink(join(MODULES, name), join(modules, name));
   });
   after(() => folder?.remove());

@@ -11,7 +11,7 @@ export interface InstalledServer extends AsyncDisposable {
 }
 
 /** The kinds that the server runs, one in TypeScript and one in JavaScript. */
-export const KIND_FILES = ["kinds.ts", "plain-kinds.js"];
+const KIND_FILES = ["kinds.ts", "plain-kinds.js"];
 
 let installed: Promise<string> | undefined;
 
