@@ -48,7 +48,10 @@ describe("spool health", function () {
     await using server = await startServerProcess({ environment: { ...settings, ...serving } });
     const environment = { ...settings, SPOOL_PORT: server.address.split(":").at(-1)! };
     const { code, stdout } = await runSpool(["health"], { environment });
-    assert.deepEqual([code, stdout.split(" answered")[0]], [0, `127.0.0.1:${environment.SPOOL_PORT} is SERVING,`]);
+    assert.deepEqual(
+      [code, stdout.split(" answered")[0]],
+      [0, `https://127.0.0.1:${environment.SPOOL_PORT} is SERVING,`],
+    );
   });
 
   it("exits with 1 after its timeout if the server does not answer", async () => {

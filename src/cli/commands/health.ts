@@ -21,7 +21,7 @@ export function addHealth(program: Command): void {
     .option("--timeout <duration>", "How long the server may take to answer, 1ms to 60s (default: 3s)", parseTimeout)
     .addHelpText(
       "after",
-      "\nWithout an address, the command checks the server that has the same settings on this machine (SPOOL_HOST, SPOOL_PORT, SPOOL_TLS_CERT).",
+      "\nWithout an address, the command checks the server that has the same settings on\nthis machine (SPOOL_HOST, SPOOL_PORT, SPOOL_TLS_CERT).",
     )
     .action(async (_options: object, command: Command) => {
       const { json = false } = command.optsWithGlobals<GlobalFlags>();

@@ -16,7 +16,7 @@ const KIND_FILES = ["kinds.ts", "plain-kinds.js"];
 let installed: Promise<string> | undefined;
 
 /** Returns the folder with the server and the client installed, for all tests. */
-function serverFolder(): Promise<string> {
+export function installedServer(): Promise<string> {
   installed ??= install(TARBALLS.server, TARBALLS.client).then((folder) => {
     addProject(folder, KIND_FILES);
     return folder;
@@ -25,7 +25,7 @@ function serverFolder(): Promise<string> {
 }
 
 export async function startInstalledServer(): Promise<InstalledServer> {
-  const folder = await serverFolder();
+  const folder = await installedServer();
   const node = await nodeOf(24);
   const spool = join(folder, "node_modules", ".bin", "spool");
   const kinds = KIND_FILES.flatMap((file) => ["--kinds", join(folder, file)]);
