@@ -12,6 +12,7 @@ const env = { ...process.env, BUF_CACHE_DIR: join(fresh.path, "buf") }; // Not e
 
 const STEPS: Readonly<Record<string, string>> = {
   "The generated code is what the proto files say": `buf generate -o "${fresh.path}" && git --no-pager diff --no-index src/gen "${freshCode}"`,
+  "The Python client knows the messages that the proto files have": "node scripts/build-python-messages.ts --check",
   "The proto files are well made": "buf lint",
   "No caller of the last release is broken": "buf breaking --against proto/spool.v1.binpb",
   "The types hold": "npm run --silent types",

@@ -1,0 +1,141 @@
+"""The events of a tape: frozen dataclasses. All times are datetimes in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Optional, Union
+
+from ._json import JsonObject
+
+TerminalStatus = Literal["succeeded", "failed", "cancelled"]
+LogLevel = Literal["DEBUG", "INFO", "WARN", "ERROR"]
+
+
+@dataclass(frozen=True)
+class TaskFailure:
+    """Why a task or an attempt did not succeed."""
+
+    reason: str
+    """For programs: a reason of the kind, or one of task.proto, such as ``DEADLINE_EXCEEDED``."""
+    message: str
+    """For people."""
+    details: Optional[JsonObject] = None
+
+
+@dataclass(frozen=True)
+class StartedEvent:
+    """An attempt began."""
+
+    seq: int
+    """The position on the tape: 1, 2, 3, … without gap or repeat."""
+    time: datetime
+    kind: str
+    attempt: int
+    """From 1."""
+    type: Literal["started"] = "started"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The progress of a phase."""
+
+    phase: str
+    current: int
+    total: int
+    """0 if unknown."""
+    detail: Optional[JsonObject] = None
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """The progress of a phase of the work."""
+
+    seq: int
+    time: datetime
+    phase: str
+    current: int
+    total: int
+    """0 if unknown."""
+    detail: Optional[JsonObject] = None
+    type: Literal["progress"] = "progress"
+
+
+@dataclass(frozen=True)
+class LogEvent:
+    """A log line for people."""
+
+    seq: int
+    time: datetime
+    level: LogLevel
+    message: str
+    type: Literal["log"] = "log"
+
+
+@dataclass(frozen=True)
+class PartialEvent:
+    """A part of the outcome before the end."""
+
+    seq: int
+    time: datetime
+    kind: str
+    payload: JsonObject
+    type: Literal["partial"] = "partial"
+
+
+@dataclass(frozen=True)
+class CancelRequestedEvent:
+    """A caller asked to cancel the running task."""
+
+    seq: int
+    time: datetime
+    reason: str
+    """May be empty."""
+    type: Literal["cancel_requested"] = "cancel_requested"
+
+
+@dataclass(frozen=True)
+class RetryingEvent:
+    """The attempt failed, and the task will have another."""
+
+    seq: int
+    time: datetime
+    error: TaskFailure
+    next_attempt_at: datetime
+    type: Literal["retrying"] = "retrying"
+
+
+@dataclass(frozen=True)
+class FinalEvent:
+    """The end of the task. Every ended task has exactly one, as its last event."""
+
+    seq: int
+    time: datetime
+    status: TerminalStatus
+    result: Optional[JsonObject] = None
+    """Set if the task succeeded."""
+    error: Optional[TaskFailure] = None
+    """Set if the task failed or was cancelled."""
+    type: Literal["final"] = "final"
+
+
+@dataclass(frozen=True)
+class UnknownEvent:
+    """An event of a type that this version does not know. It has a position on the tape; ignore it otherwise."""
+
+    seq: int
+    time: datetime
+    type: Literal["unknown"] = "unknown"
+
+
+Event = Union[
+    StartedEvent,
+    ProgressEvent,
+    LogEvent,
+    PartialEvent,
+    CancelRequestedEvent,
+    RetryingEvent,
+    FinalEvent,
+    UnknownEvent,
+]
+"""An event on a tape. Its ``type`` says which."""

@@ -1,0 +1,1 @@
+"""Runs tasks in this process: docs/workers.md describes the protocol."""
