@@ -5,7 +5,10 @@ import { join } from "node:path";
 const ROOT = join(import.meta.dirname, "../..");
 const CONTRIBUTING = read("CONTRIBUTING.md");
 /** Where a recipe lists every file that names its example. Elsewhere, it lists some of them. */
-const SOURCES = globSync(["src/**/*.{ts,tsx}", "proto/spool/**/*.proto"], { cwd: ROOT, exclude: ["src/gen/**"] });
+const SOURCES = globSync(["src/**/*.{ts,tsx}", "proto/spool/**/*.proto", "clients/python/src/**/*.py"], {
+  cwd: ROOT,
+  exclude: ["src/gen/**"],
+});
 /** The maximum number of files that a field of StartTask may need, besides the files that act on it. */
 const FIELD_FILES_MAX = 11;
 
@@ -33,7 +36,7 @@ describe("CONTRIBUTING.md", () => {
 
       it("lists every source file that names the example, and no other", () => {
         const naming = SOURCES.filter((file) => example.test(read(file)));
-        assert.deepEqual(files.filter((file) => /^(?:src|proto)\//.test(file)).sort(), naming.sort());
+        assert.deepEqual(files.filter((file) => /^(?:src|proto|clients)\//.test(file)).sort(), naming.sort());
       });
 
       it("lists each file once, and only files that name the example", () => {
@@ -45,7 +48,7 @@ describe("CONTRIBUTING.md", () => {
       });
 
       it("names only paths that exist", () => {
-        const paths = [...sectionOf(title).matchAll(/`((?:src|proto|docs|test|examples)\/[^`]+)`/g)];
+        const paths = [...sectionOf(title).matchAll(/`((?:src|proto|docs|test|examples|clients)\/[^`]+)`/g)];
         assert.deepEqual(
           paths.map(([, path]) => path!).filter((path) => !existsSync(join(ROOT, path))),
           [],

@@ -14,7 +14,6 @@ import { eventually } from "../support/eventually.ts";
 import { createDatabase } from "../support/postgres.ts";
 import { CUT_MANNERS, CuttingRelay } from "./support/cutting-relay.ts";
 import type { CutManner } from "./support/cutting-relay.ts";
-import { generatePythonStubs } from "./support/python-example.ts";
 import { startReplicas } from "./support/replicas.ts";
 import { inParallel, pick, runScenario } from "./support/scenario.ts";
 import type { Findings } from "./support/scenario.ts";
@@ -115,7 +114,6 @@ async function workers(findings: Findings): Promise<void> {
     `${TASKS} tasks at ${Object.values(CREW).join(" + ")} workers of ${SERVERS} servers, cut off ${CUTS} times`,
   );
   await using folder = await mkdtempDisposable(join(tmpdir(), "spool-workers-"));
-  const pythonPath = generatePythonStubs(folder.path);
   await using database = await createDatabase();
   await using replicas = await startReplicas({
     count: SERVERS,
@@ -132,7 +130,6 @@ async function workers(findings: Findings): Promise<void> {
     address: relay.address,
     folder: folder.path,
     concurrency: CONCURRENCY,
-    pythonPath,
     onPrinted: ({ name }, line) => findings.violation(`${name} printed`, line),
     onDied: ({ name }, how) => findings.violation(`${name} ended by itself with ${how}`),
   });

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { PYTHON } from "./python-example.ts";
+import { PYTHON, PYTHON_PATH } from "./python-package.ts";
 
 /** What the workers of a crew are told. */
 interface CrewOptions {
@@ -14,8 +14,6 @@ interface CrewOptions {
   folder: string;
   /** How many tasks each runs at once. */
   concurrency: number;
-  /** Where Python finds the example's worker and its stubs. */
-  pythonPath: string;
   /** Told what a worker prints on its standard error: one that has nothing to say says nothing. */
   onPrinted: (worker: CrewMember, line: string) => void;
   /** Told when a worker ends that nobody has ended. */
@@ -69,10 +67,10 @@ export class CrewMember implements AsyncDisposable {
   }
 
   #start(): void {
-    const { address, folder, concurrency, pythonPath, onPrinted, onDied } = this.#options;
+    const { address, folder, concurrency, onPrinted, onDied } = this.#options;
     const [program, ...args] = [...PROGRAMS[this.language], address, folder, `${concurrency}`] as const;
     // Its standard input ends with this process, however that ends.
-    const env = { ...process.env, PYTHONPATH: pythonPath };
+    const env = { ...process.env, PYTHONPATH: PYTHON_PATH };
     const child = spawn(program, args, { env, stdio: ["pipe", "inherit", "pipe"] });
     this.processes.push({ pid: child.pid!, endedAt: null });
     this.#child = child;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import os
 import signal
@@ -18,9 +17,8 @@ from .._retry import RetryBudget
 from .._times import Seconds, limit_of, seconds_of
 from .attempt import Attempt
 from .attempts import Attempts
-from .emission import TaskError
 from .kind import Kind
-from .notice import CodeFailed, Connected, Disconnected, Draining, Refused, WorkerNotice
+from .notice import LOGGER, Connected, Disconnected, Draining, WorkerNotice, log_notice
 from .stream import WorkerStream
 
 CAPACITY_MAX = 10_000
@@ -29,8 +27,6 @@ LEAVE_S = 5.0
 """How long the worker waits at its stop for the server to store ends of tasks, and then for the stream to end."""
 FINAL_CODES = {"INVALID_ARGUMENT", "UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED"}
 """Codes of errors that a retry would meet again."""
-
-_log = logging.getLogger("spooltape")
 
 
 class Worker:
@@ -146,12 +142,12 @@ class Worker:
         )
 
     def _notify(self, notice: WorkerNotice) -> None:
-        _write(notice)
+        log_notice(notice)
         if self._listener is not None:
             try:
                 self._listener(notice)
             except Exception:
-                _log.exception("on_notice failed")
+                LOGGER.exception("on_notice failed")
 
 
 class _WorkerRun:
@@ -296,19 +292,3 @@ def _handle(
         except (NotImplementedError, RuntimeError, ValueError):
             continue  # Not in this thread, or not on this system.
         yield name
-
-
-def _write(notice: WorkerNotice) -> None:
-    if isinstance(notice, Connected):
-        _log.info("connected: session %s, %s", notice.session_id, "resumed" if notice.resumed else "new")
-    elif isinstance(notice, Disconnected):
-        _log.warning("disconnected, retrying in %.1f s: %s", notice.retry_in, notice.error)
-    elif isinstance(notice, Draining):
-        _log.info("the server drains")
-    elif isinstance(notice, Refused):
-        _log.error("task %s: the server refused: %s: %s", notice.task_id, notice.reason, notice.message)
-    elif isinstance(notice, CodeFailed):
-        known = isinstance(notice.error, TaskError)
-        info = None if known else (type(notice.error), notice.error, notice.error.__traceback__)
-        attempt = f"attempt {notice.attempt} of task {notice.task_id} ({notice.kind})"
-        _log.warning("%s failed: %s", attempt, notice.error, exc_info=info)
