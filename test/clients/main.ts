@@ -1,45 +1,67 @@
-// `npm run test:clients`: clients that nobody here wrote, and the example in Python, against a real server as `npm start`
-// starts it. Installs nothing; says what it needs.
+// `npm run test:clients`: the Python package as a user installs it, and clients that share no code with Spool, against a
+// real server as `npm start` starts it. Installs nothing in the system; says what it needs.
 
-import { spawnSync } from "node:child_process";
 import { mkdtempDisposableSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bufCurlSession } from "./buf-curl.ts";
+import { makeCertificate } from "../support/certificates.ts";
 import { startProcess } from "../support/printing-process.ts";
 import { requirePrograms } from "../support/require-programs.ts";
+import { bufCurlSession } from "./buf-curl.ts";
+import { checkPythonTypes, installPythonPackage, testPythonPackage } from "./python-package.ts";
 import { pythonWorkerSession } from "./python-worker.ts";
+import { run } from "./run-command.ts";
 
 const PYTHON = "/usr/bin/python3";
+const TOKEN = "a-token-of-the-tests";
 
 requirePrograms("test:clients", [
   { command: [PYTHON, "-c", "import grpc"], of: "python3-grpcio" },
-  { command: ["protoc", "--version"], of: "protobuf-compiler" },
-  { command: ["sh", "-c", "command -v grpc_python_plugin"], of: "protobuf-compiler-grpc" },
+  { command: [PYTHON, "-c", "import build"], of: "python3-build" },
+  { command: [PYTHON, "-c", "import hatchling"], of: "python3-hatchling" },
+  { command: [PYTHON, "-c", "import pip"], of: "python3-pip" },
+  { command: ["mypy", "--version"], of: "mypy" },
 ]);
 
 using folder = mkdtempDisposableSync(join(tmpdir(), "spool-clients-"));
-await using server = startProcess("npm", {
-  args: ["start"],
-  environment: {
-    SPOOL_PORT: "0",
-    SPOOL_HTTP_PORT: "off",
-    SPOOL_DATA_DIR: join(folder.path, "data"),
-    SPOOL_LOG_LEVEL: "warn",
-    SPOOL_CANCEL_GRACE_MS: "600000", // A cancelled task ends when its code does, and by nothing else.
-  },
+using certificate = makeCertificate();
+await using server = serve("data", {
+  SPOOL_CANCEL_GRACE_MS: "600000", // A cancelled task ends when its code does, and by nothing else.
 });
+await using guarded = serve("guarded", {
+  SPOOL_TOKEN: TOKEN,
+  SPOOL_TLS_CERT: certificate.certFile,
+  SPOOL_TLS_KEY: certificate.keyFile,
+});
+
+const python = await installPythonPackage(folder.path, PYTHON);
 const [address] = await server.next(/127\.0\.0\.1:\d+/);
+const [guardedAddress] = await guarded.next(/127\.0\.0\.1:\d+/);
+const types = checkPythonTypes(folder.path, python);
+const tests = testPythonPackage(python, {
+  SPOOL_ADDRESS: address,
+  SPOOL_GUARDED_ADDRESS: `https://${guardedAddress}`,
+  SPOOL_GUARDED_TOKEN: TOKEN,
+  SPOOL_GUARDED_CERT: certificate.certFile,
+});
+await Promise.all([types, tests]);
 
 const descriptors = join(folder.path, "spool.binpb");
 run("buf", ["build", "--as-file-descriptor-set", "-o", descriptors]);
 run(PYTHON, [join(import.meta.dirname, "caller.py"), address, descriptors]);
 bufCurlSession(address);
-run("buf", ["generate", "--template", "examples/worker-python/buf.gen.yaml"]);
-await pythonWorkerSession(address, PYTHON);
+await pythonWorkerSession(address, python);
 console.log("test:clients: ok");
 
-function run(command: string, args: readonly string[]): void {
-  const { status } = spawnSync(command, args, { stdio: "inherit" });
-  if (status !== 0) throw new Error(`${command} ended with ${status}`);
+function serve(data: string, environment: Record<string, string>) {
+  return startProcess("npm", {
+    args: ["start"],
+    environment: {
+      SPOOL_PORT: "0",
+      SPOOL_HTTP_PORT: "off",
+      SPOOL_DATA_DIR: join(folder.path, data),
+      SPOOL_LOG_LEVEL: "warn",
+      ...environment,
+    },
+  });
 }

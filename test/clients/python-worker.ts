@@ -7,6 +7,7 @@ import { startProcess } from "../support/printing-process.ts";
 import type { PrintingProcess } from "../support/printing-process.ts";
 
 const EXAMPLE = join(import.meta.dirname, "..", "..", "examples", "worker-python");
+const FOLLOWERS = join(import.meta.dirname, "followers.py");
 const CONNECTED = /connected: session ([0-9a-f-]{36}), (new|resumed)/;
 /** How long each thing that is checked here may take. */
 const CHECK_MS = 60_000;
@@ -14,20 +15,21 @@ const CHECK_MS = 60_000;
 const DELAY_MS = 10 * CHECK_MS;
 
 /**
- * examples/worker-python as it stands: its worker runs tasks for a server, through whatever comes between, and its caller
+ * Runs examples/worker-python: its worker runs tasks for a server, also over connections that are cut, and its caller
  * follows them.
  *
+ * @param python has spooltape installed
  * @param address of a server whose cancel grace is longer than the test, so that only code that ends ends its task
  */
 export async function pythonWorkerSession(address: string, python: string): Promise<void> {
   using spool = connect({ address });
   const run = (script: string, args: string[], environment: Record<string, string> = {}) =>
     startProcess(python, {
-      args: ["-u", join(EXAMPLE, script), ...args],
+      args: ["-u", script, ...args],
       environment: { SPOOL_ADDRESS: address, ...environment },
     });
   const worker = async (environment: Record<string, string> = {}) => {
-    const started = run("worker.py", [], environment);
+    const started = run(join(EXAMPLE, "worker.py"), [], environment);
     await started.next(CONNECTED);
     return started;
   };
@@ -43,8 +45,11 @@ export async function pythonWorkerSession(address: string, python: string): Prom
     const through = { SPOOL_ADDRESS: proxy.address };
     await using running = await worker(through);
     const params = { texts: textsOf(100), delay_ms: 10 };
-    await using caller = run("caller.py", ["word-count", JSON.stringify(params)], through);
+    await using caller = run(join(EXAMPLE, "caller.py"), ["word-count", JSON.stringify(params)], through);
+    const [, taskId] = await caller.next(/^task (.+)/);
+    await using followers = run(FOLLOWERS, [taskId!], through);
     await checkCuts(running, caller, () => proxy.cut());
+    await checkFollowers(followers);
   }
   {
     await using first = await worker({ WORKER_DRAIN_S: "0" });
@@ -110,10 +115,26 @@ async function checkCuts(worker: PrintingProcess, caller: PrintingProcess, cut: 
   const types = ["started", ...texts.flatMap(() => ["progress", "partial", "partial"]), "final"];
   assert.deepEqual(lines.slice(0, -1), ["task", ...types.map((type, index) => `${index + 1} ${type}`)]);
   const result = JSON.parse(caller.lines.at(-1)!) as { status: string; result: unknown };
-  assert.deepEqual([result.status, result.result], ["TASK_STATUS_SUCCEEDED", { words: wordsOf(texts) }]);
+  assert.deepEqual([result.status, result.result], ["succeeded", { words: wordsOf(texts) }]);
   const checkpoint = caller.lines.findLast((line) => line.includes('"checkpoint"'))!;
-  assert.match(checkpoint, new RegExp(`"words": ${wordsOf(texts)}\\.0`));
+  assert.match(checkpoint, new RegExp(`"words": ${wordsOf(texts)}\\b`));
   console.log("python worker and caller: cut off three times, every event once, in order, and the right result");
+}
+
+/** Each way to follow the tape that was cut off three times. */
+async function checkFollowers(followers: PrintingProcess): Promise<void> {
+  assert.equal(await followers.ended, 0, followers.lines.join("\n"));
+  const types = ["started", ...textsOf(100).flatMap(() => ["progress", "partial", "partial"]), "final"];
+  const tape = types.map((type, index) => `${index + 1} ${type}`);
+  for (const name of ["follow", "follow_tasks", "async_follow", "async_follow_tasks"]) {
+    const own = followers.lines.filter((line) => line.startsWith(`${name} `));
+    assert.deepEqual(
+      own,
+      tape.map((line) => `${name} ${line}`),
+    );
+  }
+  for (const name of ["wait", "async_wait"]) assert.ok(followers.lines.includes(`${name} ${tape.at(-1)}`));
+  console.log("python callers: cut off three times, every event once, in order, to final, in each way to follow");
 }
 
 async function checkHandover(

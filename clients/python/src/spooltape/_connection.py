@@ -75,7 +75,7 @@ def closed() -> SpoolError:
     return SpoolError("CANCELLED", "the client is closed")
 
 
-RESET_CODES = {"INTERNAL", "CANCELLED", "UNKNOWN"}
+RESET_CODES = {"INTERNAL", "CANCELLED"}
 """The codes of a stream that a proxy or a crashed server reset. Every answer of Spool has details besides."""
 
 
@@ -86,7 +86,7 @@ def read_rpc_error(code: Any, text: Optional[str], trailers: Optional[Any], targ
     packed = next((value for key, value in trailers or () if key == "grpc-status-details-bin"), None)
     text = text or f"the call failed with {name}"
     if packed is None:
-        if name in RESET_CODES:
+        if name in RESET_CODES or text == "Stream removed":  # The text of gRPC for a connection that was cut.
             name = "UNAVAILABLE"
         if name == "UNAVAILABLE":
             text = _describe(text, target)
