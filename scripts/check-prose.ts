@@ -20,7 +20,7 @@ for (const { file, line, problem } of findings) console.error(`${file}:${line}: 
 process.exitCode = findings.length > 0 ? 1 : 0;
 
 function findInFiles(): Finding[] {
-  const pages = globSync(["README.md", "CONTRIBUTING.md", "docs/**/*.md"], { cwd: ROOT });
+  const pages = globSync(["README.md", "CONTRIBUTING.md", "docs/**/*.md", "clients/*/README.md"], { cwd: ROOT });
   const protos = globSync("proto/spool/**/*.proto", { cwd: ROOT });
   const code = globSync(["src/**/*.ts", "src/**/*.tsx"], { cwd: ROOT }).filter((file) => !file.startsWith("src/gen/"));
   return [

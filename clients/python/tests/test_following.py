@@ -4,7 +4,7 @@ import threading
 import unittest
 from typing import Any, Dict, Iterator, List, Tuple
 
-from spooltape import Client, Event, Reconnecting, Resumed, SpoolError
+from spooltape import Client, Reconnecting, Resumed, SpoolError
 from spooltape import _messages as pb
 
 from callers import CALLERS, opened, seqs
@@ -85,20 +85,23 @@ class FollowTest(unittest.TestCase):
         over.set()
 
     def test_is_patient_with_a_slow_reader(self) -> None:
-        """Silence counts only while the reader waits."""
-        slow = threading.Event()
+        """Silence counts only while the reader waits: a stream that begins later is given up meanwhile."""
+        over = threading.Event()
 
-        def stream(*_: Any) -> Iterator[Any]:
+        def stream(request: Any, context: Any) -> Iterator[Any]:
             yield frame(1, 1)
+            if request.task_id == "silent":
+                over.wait()
             yield frame(2, 2, final=2)
 
-        def pause(event: Event) -> bool:
-            slow.wait(0.8)  # Longer than 2.5 heartbeats.
-            return False
-
-        with ScriptedServer(StreamEvents=stream) as server, opened(CALLERS[0], server.address, heartbeat=0.2) as caller:
-            self.assertEqual(seqs(caller.collect("follow", "t", until=pause)[0]), [1, 2])
-            self.assertEqual(len(server.requests_of("StreamEvents")), 1)
+        with ScriptedServer(StreamEvents=stream) as server, Client(server.address, heartbeat=0.2) as client:
+            tape = client.follow("slow")
+            self.assertEqual(next(tape).seq, 1)
+            with self.assertRaisesRegex(SpoolError, "nothing came from"):
+                list(client.follow("silent", retry_for=0))
+            self.assertEqual(seqs(list(tape)), [2])
+            over.set()
+            self.assertEqual([r.task_id for r in server.requests_of("StreamEvents")], ["slow", "silent"])
 
     def test_does_not_retry_what_a_retry_would_meet_too(self) -> None:
         def stream(_: Any, context: Any) -> Iterator[Any]:

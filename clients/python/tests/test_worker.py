@@ -3,7 +3,6 @@
 import asyncio
 import os
 import threading
-import time
 import unittest
 from typing import Any, Callable, Dict, List, Optional
 
@@ -98,7 +97,8 @@ def exclusive(task: TaskContext) -> JsonObject:
     with seen["lock"]:
         seen["now"] = seen.get("now", 0) + 1
         seen["most"] = max(seen.get("most", 0), seen["now"])
-    time.sleep(0.02)  # So that two that run at once would meet.
+    task.log("info", "running")
+    task.flush()  # Takes a commit: two that run at once would meet.
     with seen["lock"]:
         seen["now"] -= 1
     return {}
@@ -127,7 +127,7 @@ class WorkerTest(unittest.TestCase):
     def setUpClass(cls) -> None:
         seen["lock"] = threading.Lock()
         cls.client = Client(ADDRESS)
-        cls.running = RunningWorker()
+        cls.running = RunningWorker(drain=0)
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -192,18 +192,12 @@ class WorkerTest(unittest.TestCase):
         self.assertEqual((final.status, final.error.reason), ("failed", "NO_KEY"))
 
     def test_a_stopping_worker_hands_over_with_a_last_checkpoint(self) -> None:
-        other = RunningWorker(drain=0)
-        try:
-            final, reason = self.stop_when_waiting("test-waits-async", lambda _: self.restart(), {})
-        finally:
-            other.stop()
-        self.assertEqual((final.result, reason), ({"resumed": 7, "attempt": 2}, ("shutdown", True)))
+        def replace(_: str) -> None:
+            former, type(self).running = self.running, RunningWorker(drain=0)
+            former.stop()
 
-    def restart(self) -> None:
-        """Stops both workers' code in turn, whichever has the task, and starts one anew."""
-        self.running.worker._drain_s = 0
-        self.running.stop()
-        type(self).running = RunningWorker()
+        final, reason = self.stop_when_waiting("test-waits-async", replace, {})
+        self.assertEqual((final.result, reason), ({"resumed": 7, "attempt": 2}, ("shutdown", True)))
 
 
 class StandaloneTest(unittest.TestCase):

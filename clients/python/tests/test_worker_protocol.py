@@ -1,7 +1,6 @@
 """What a worker says on its stream, to a server that answers as a test scripts it."""
 
 import threading
-import time
 import unittest
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, List
@@ -204,6 +203,7 @@ class WorkerProtocolTest(unittest.TestCase):
 
     def test_the_hello_offers_the_kinds_with_their_settings(self) -> None:
         hellos: List[pb.Hello] = []
+        heard = threading.Event()
 
         @kind("k", resumable=True, max_attempts=3, exclusive=lambda params: None)
         def one(task: TaskContext) -> None:
@@ -211,12 +211,12 @@ class WorkerProtocolTest(unittest.TestCase):
 
         def work(requests: Iterator[pb.WorkRequest], context: Any) -> Iterator[pb.WorkResponse]:
             hellos.append(next(requests).hello)
+            heard.set()
             yield welcome()
             yield from drained(requests)
 
-        with ScriptedServer(Work=work) as server, working(server, one, concurrency=7) as notices:
-            while not notices:
-                time.sleep(0.01)
+        with ScriptedServer(Work=work) as server, working(server, one, concurrency=7):
+            self.assertTrue(heard.wait(30))
         offer = hellos[0].kinds[0]
         self.assertEqual((offer.name, offer.max_attempts, offer.resumable, offer.checks), ("k", 3, True, True))
         self.assertEqual((hellos[0].capacity, hellos[0].draining), (7, False))

@@ -158,7 +158,10 @@ class Attempts:
         # Its context variables are those of the worker. A daemon, because code that goes on must not keep the process.
         context_of_worker = contextvars.copy_context()
         name = f"spool {kind.name} {attempt.task_id}"
-        threading.Thread(target=lambda: context_of_worker.run(run), name=name, daemon=True).start()
+        try:
+            threading.Thread(target=lambda: context_of_worker.run(run), name=name, daemon=True).start()
+        except RuntimeError as error:  # The system has no thread left.
+            attempt.finish(self._failed(kind, attempt, error))
 
     def _failed(self, kind: Kind, attempt: Attempt, error: BaseException) -> pb.Finish:
         if attempt.stop_reason is None:

@@ -36,7 +36,7 @@ class Worker:
     any server of the service and keeps its running tasks. Events that the server confirmed as stored are neither lost
     nor stored twice.
 
-    A stop has three steps. The worker takes no more tasks, and running tasks may continue for ``drain`` seconds. Then
+    A worker runs once. A stop has three steps. The worker takes no more tasks, and running tasks may continue for ``drain`` seconds. Then
     their code must stop, and has ``grace`` seconds. Then unfinished tasks are released: a task of a resumable kind
     continues in another process.
 
