@@ -35,10 +35,12 @@ class FollowTest(unittest.TestCase):
                 fail(context, "UNAVAILABLE", "DRAINING")
             yield frame(2, 3, final=3)
 
+        finished = pb.StreamEventsResponse(events=events(1, 2), last_seq=2, status=pb.TASK_STATUS_SUCCEEDED)
         scripts: Dict[str, Tuple[Answer, List[int]]] = {
             "skips to event 3": (lambda *_: iter([frame(1, 1), frame(3, 3)]), [1]),
             "repeats event 2": (resumed, [1, 2]),
             "ended without final": (lambda *_: iter([frame(1, 2)]), [1, 2]),
+            "without final before event 3": (lambda *_: iter([finished]), [1, 2]),
             "comes after final": (lambda *_: iter([frame(1, 2, final=2), frame(3, 3)]), [1, 2]),
             "yet the last event is 3": (lambda *_: iter([frame(1, 2, final=2, last_seq=3)]), []),
         }
