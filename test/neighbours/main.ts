@@ -1,6 +1,7 @@
 // `npm run test:neighbours [-- ARGUMENTS OF MOCHA]`: Spool beside the programs that stand beside it in production, on
 // the oldest Postgres that is promised. Installs nothing; says what it needs.
 
+import { globSync } from "node:fs";
 import { join } from "node:path";
 import { runGroups } from "../../scripts/mocha-groups.ts";
 import { CHROMIUM } from "../browser/support/stage.ts";
@@ -10,6 +11,8 @@ import { requirePrograms } from "../support/require-programs.ts";
 const OLDEST_POSTGRES = "/usr/lib/postgresql/15";
 process.env["SPOOL_TEST_POSTGRES"] ||= OLDEST_POSTGRES;
 
+/** The files that run beside the others, because they take as long as those together. */
+const PROXY = /(nginx|haproxy)\.neighbour\.ts$/;
 const OPTIONS = [
   "--no-config",
   "--timeout=60000",
@@ -32,4 +35,8 @@ requirePrograms("test:neighbours", [
 ]);
 // The page as it is now, not as it was when the dependencies were installed.
 await import("../../scripts/build-console.ts");
-await runGroups([["test/neighbours/*.neighbour.ts"]], [...OPTIONS, ...process.argv.slice(2)]);
+const files = globSync("test/neighbours/*.neighbour.ts", { cwd: join(import.meta.dirname, "..", "..") });
+const [proxies = [], others = []] = [true, false].map((isProxy) =>
+  files.filter((file) => PROXY.test(file) === isProxy),
+);
+await runGroups([proxies, others], [...OPTIONS, ...process.argv.slice(2)]);
