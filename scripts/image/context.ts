@@ -35,7 +35,7 @@ export function writeContext(): { folder: string; version: string } {
 
 /** Builds the packages that the image contains: first the program, then the client, which kinds of users import. */
 function packPackages(): string[] {
-  execFileSync("node", [join(ROOT, "scripts", "build-packages.ts")], { cwd: ROOT, stdio: "inherit" });
+  execFileSync(process.execPath, [join(ROOT, "scripts", "build-packages.ts")], { cwd: ROOT, stdio: "inherit" });
   const { version } = readManifest(ROOT);
   return ["spooltape", "spooltape-client"].map((name) => join(TARGET, `${name}-${version}.tgz`));
 }
