@@ -1,11 +1,12 @@
-import { useId, useState } from "preact/hooks";
 import { TASK_STATUSES } from "../../domain/task.ts";
 import type { TaskStatus } from "../../domain/task.ts";
 import { knownKinds } from "../known-kinds.ts";
+import { SubmitField } from "../parts/submit-field.tsx";
 import { NO_FILTER, parseLabel } from "../route.ts";
 import type { TaskFilter } from "../route.ts";
+import { OpenTask } from "./open-task.tsx";
 
-/** The fields of the list filter. */
+/** The fields that filter the list, and the one that opens a task. */
 export function FilterFields({ filter, onChange }: { filter: TaskFilter; onChange: (filter: TaskFilter) => void }) {
   const { statuses, kinds, labels } = filter;
   const toggle = (status: TaskStatus) => {
@@ -24,21 +25,25 @@ export function FilterFields({ filter, onChange }: { filter: TaskFilter; onChang
           </label>
         ))}
       </fieldset>
-      <AddField
+      <SubmitField
         name="Kind"
+        action="Add"
+        actionName="Add kind"
         options={knownKinds.value}
-        read={(text) => (text === "" ? null : { ...filter, kinds: [...new Set([...kinds, text])] })}
-        onAdd={onChange}
+        problem="must not be empty"
+        read={(text) => (text === "" ? null : text)}
+        onSubmit={(kind) => onChange({ ...filter, kinds: [...new Set([...kinds, kind])] })}
       />
-      <AddField
+      <SubmitField
         name="Label"
+        action="Add"
+        actionName="Add label"
         hint="key=value"
-        read={(text) => {
-          const label = parseLabel(text);
-          return label && { ...filter, labels: { ...labels, [label[0]]: label[1] } };
-        }}
-        onAdd={onChange}
+        problem="must be key=value"
+        read={parseLabel}
+        onSubmit={([key, value]) => onChange({ ...filter, labels: { ...labels, [key]: value } })}
       />
+      <OpenTask />
       {hasAny && (
         <p class="chosen">
           {kinds.map((kind) => (
@@ -64,66 +69,6 @@ export function FilterFields({ filter, onChange }: { filter: TaskFilter; onChang
         </p>
       )}
     </div>
-  );
-}
-
-/** A field that adds its text to the filter. */
-function AddField({
-  name,
-  hint,
-  options = [],
-  read,
-  onAdd,
-}: {
-  name: string;
-  hint?: string;
-  options?: readonly string[];
-  /** Returns the new filter; null: the text is invalid. */
-  read: (text: string) => TaskFilter | null;
-  onAdd: (filter: TaskFilter) => void;
-}) {
-  const id = useId();
-  const [text, setText] = useState("");
-  const [isWrong, setWrong] = useState(false);
-  return (
-    <form
-      class="field"
-      onSubmit={(event) => {
-        event.preventDefault();
-        const added = read(text.trim());
-        setWrong(added === null);
-        if (added === null) return;
-        setText("");
-        onAdd(added);
-      }}
-    >
-      <label for={id}>{name}</label>
-      <input
-        id={id}
-        value={text}
-        placeholder={hint}
-        list={options.length > 0 ? `${id}-options` : undefined}
-        aria-invalid={isWrong}
-        aria-describedby={isWrong ? `${id}-wrong` : undefined}
-        autocomplete="off"
-        onInput={(event) => setText(event.currentTarget.value)}
-      />
-      {options.length > 0 && (
-        <datalist id={`${id}-options`}>
-          {options.map((option) => (
-            <option key={option} value={option} />
-          ))}
-        </datalist>
-      )}
-      <button type="submit" aria-label={`Add ${name.toLowerCase()}`}>
-        Add
-      </button>
-      {isWrong && (
-        <span id={`${id}-wrong`} class="violation" role="alert">
-          {hint ? `must be ${hint}` : "must not be empty"}
-        </span>
-      )}
-    </form>
   );
 }
 

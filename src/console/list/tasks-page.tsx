@@ -8,7 +8,6 @@ import { useOpened } from "../parts/use-opened.ts";
 import { formatRoute } from "../route.ts";
 import type { TaskFilter } from "../route.ts";
 import { FilterFields } from "./filter-fields.tsx";
-import { OpenTask } from "./open-task.tsx";
 import { TaskList } from "./task-list.ts";
 import { TaskTable } from "./task-table.tsx";
 
@@ -30,7 +29,6 @@ export function TasksPage({ filter, pageToken }: { filter: TaskFilter; pageToken
         filter={filter}
         onChange={(changed) => navigate({ page: "tasks", filter: changed, pageToken: "" })}
       />
-      <OpenTask />
       {list.error.value && <Problem title="Failed to load the tasks" error={list.error.value} />}
       {rows === null && !list.error.value && <p class="quiet">Loading tasks…</p>}
       {rows?.length === 0 && <p class="quiet empty">No matching tasks.</p>}
