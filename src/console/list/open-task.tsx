@@ -10,7 +10,7 @@ export function OpenTask() {
       name="Task id"
       action="Open"
       actionName="Open the task"
-      hint={`first ${TASK_ID_PREFIX_CHARS_MIN} characters or more`}
+      hint={`${TASK_ID_PREFIX_CHARS_MIN} characters or more`}
       problem={`must be at least the first ${TASK_ID_PREFIX_CHARS_MIN} characters of a task id`}
       read={(text) => {
         const taskId = text.toLowerCase();
