@@ -1,6 +1,7 @@
 import { probeWakeups } from "../engine/cluster/wakeup-probe.ts";
 import { OWNERS_TIME_MS } from "../engine/maintenance/sweeper.ts";
-import { DatabaseTooNew, DatabaseTooOld, requireCurrentSchema, SCHEMA_VERSION } from "../store/migrate.ts";
+import { requireCurrentSchema, SCHEMA_VERSION } from "../store/migrate.ts";
+import { DatabaseDiverged, DatabaseTooNew, DatabaseTooOld } from "../store/schema-steps.ts";
 import {
   isPooledByTransaction,
   readConnections,
@@ -64,7 +65,7 @@ export const SERVER_SCANS: readonly Scan[] = [
   { name: "wakeups", scan: scanWakeups },
 ];
 
-/** The scans that need this version's schema. */
+/** The scans that need a schema that this version may run on. */
 export const TASK_SCANS: readonly Scan[] = [
   { name: "sweeper", scan: scanSweeper },
   {
@@ -91,10 +92,11 @@ export const TASK_SCANS: readonly Scan[] = [
   },
 ];
 
-/** Checks that the schema is the one of this version. */
+/** Checks that this version may run on the schema. */
 export async function scanSchema(context: DoctorContext): Promise<Finding> {
   try {
-    await context.read(requireCurrentSchema);
+    const { newest, isNewer } = await context.read(requireCurrentSchema);
+    if (isNewer) return ok(`${newest}, newer than this version's ${SCHEMA_VERSION}, which may run on it`);
     return ok(`${SCHEMA_VERSION}, as this version requires`);
   } catch (error) {
     if (error instanceof DatabaseTooOld) {
@@ -103,6 +105,10 @@ export async function scanSchema(context: DoctorContext): Promise<Finding> {
     }
     if (error instanceof DatabaseTooNew) {
       const todo = "update Spool, this doctor included, to the version that migrated the database";
+      return { status: "fail", found: error.message, todo, section: "Start" };
+    }
+    if (error instanceof DatabaseDiverged) {
+      const todo = "run spool migrate of the newest version that used the database, and this doctor from that version";
       return { status: "fail", found: error.message, todo, section: "Start" };
     }
     throw error;

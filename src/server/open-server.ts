@@ -1,3 +1,4 @@
+import packageJson from "../../package.json" with { type: "json" };
 import type { Resource } from "@opentelemetry/resources";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
@@ -7,7 +8,7 @@ import { retryWhile } from "../async/retry.ts";
 import { Engine } from "../engine/engine.ts";
 import { DatabaseMisconfigured } from "../store/connection/session-check.ts";
 import type { Store } from "../store/database.ts";
-import { migrate, requireCurrentSchema } from "../store/migrate.ts";
+import { migrate, requireCurrentSchema, SCHEMA_VERSION } from "../store/migrate.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { databasePlace } from "../store/connection/database-url.ts";
 import { asConfigurationError } from "./database-watch.ts";
@@ -61,7 +62,8 @@ export interface ServerInputs {
 /**
  * Opens a server on a store, and closes the store when the server stops. Starts while the database is down, too.
  *
- * @throws ConfigurationError, DatabaseTooNew, DatabaseTooOld, and errors of an address that is taken
+ * @throws ConfigurationError, DatabaseTooNew, DatabaseDiverged, DatabaseTooOld, and errors of an
+ *   address that is taken
  */
 export async function openServer(parts: ServerInputs): Promise<RunningServer> {
   const { configuration, store, loaded, resource, tracing, log } = parts;
@@ -173,12 +175,16 @@ async function joinOnce(parts: ServerParts): Promise<void> {
     const applied = [...(await migrate(store.db)), ...(await migratePackages(store, loaded))];
     if (applied.length > 0) log.info({ applied }, "database: migrated");
   } else {
-    await requireCurrentSchema(store.db);
     await requirePackages(store, loaded);
   }
+  const { newest, isNewer } = await requireCurrentSchema(store.db);
   readiness.schema = true;
   await engine.start();
   readiness.engine = true;
+  if (isNewer) {
+    const programs = { schema: newest, program_schema: SCHEMA_VERSION, program: packageJson.version };
+    log.warn(programs, "database: migrated by a newer program, which allows this program to run");
+  }
   listeners.setServing(true);
 }
 

@@ -21,7 +21,7 @@ import { startTracing } from "./telemetry/tracing.ts";
  * @param kindFiles modules that export kinds or packages of kinds, besides echo
  * @param onLog is given the log as soon as it is open, for what happens to the whole process
  * @param onEngine is given, before any task runs, what a process that is about to die can still store
- * @throws ConfigurationError, DatabaseTooNew, DatabaseTooOld, and where the address or the data folder is taken
+ * @throws ConfigurationError, DatabaseTooNew, DatabaseDiverged, DatabaseTooOld, and where the address or the data folder is taken
  */
 export async function serve({
   flags,

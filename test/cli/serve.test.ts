@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { connect } from "../../src/client/client.ts";
-import { migrate } from "../../src/store/migrate.ts";
+import { migrate, MIGRATIONS, SCHEMA_VERSION } from "../../src/store/migrate.ts";
+import { applySteps } from "../../src/store/schema-steps.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { createDatabase, startServer } from "../support/postgres.ts";
 import { runSpool, spawnSpool } from "./spool-process.ts";
@@ -76,6 +77,27 @@ describe("spool serve", function () {
     assert.equal(code, 0);
     assert.ok(stderr.includes(`"database":"${hostname}:${port}${pathname}"`));
     assert.ok(!stderr.includes("s3cret"));
+  });
+
+  it("names both schemas once if a newer program migrated the database and allows this program to run", async () => {
+    await using database = await createDatabase();
+    const newer = await openDatabase({ url: database.url });
+    await applySteps(newer.db, {
+      ...MIGRATIONS,
+      "9999-next": { up: () => Promise.resolve(), runsFrom: SCHEMA_VERSION },
+    });
+    await newer.close();
+    const environment = { SPOOL_DATABASE_URL: database.url };
+    const { child, waitForOutput, ended } = spawnSpool(["serve", "--port", "0"], { environment });
+    await waitForOutput("Press Ctrl-C to stop.");
+    child.kill("SIGTERM");
+    const { code, stderr } = await ended;
+    assert.equal(code, 0);
+    const lines = stderr.split("\n").filter((line) => line.includes("migrated by a newer program"));
+    assert.equal(lines.length, 1);
+    assert.partialDeepStrictEqual(JSON.parse(lines[0]!), { schema: "9999-next", program_schema: SCHEMA_VERSION });
+    const { stdout } = await runSpool(["migrate", "--database-url", database.url]);
+    assert.equal(stdout, "nothing to migrate; schema version 9999-next\n");
   });
 
   it("exits with 1 if the database that it waits for has a newer schema @slow", async () => {

@@ -2,13 +2,9 @@ import assert from "node:assert/strict";
 import { sql } from "kysely";
 import { openDatabase } from "../../src/store/database.ts";
 import type { Store } from "../../src/store/database.ts";
-import {
-  DatabaseTooNew,
-  DatabaseTooOld,
-  migrate,
-  requireCurrentSchema,
-  SCHEMA_VERSION,
-} from "../../src/store/migrate.ts";
+import { migrate, MIGRATIONS, requireCurrentSchema, SCHEMA_VERSION } from "../../src/store/migrate.ts";
+import { applySteps, DatabaseDiverged, DatabaseTooNew, DatabaseTooOld } from "../../src/store/schema-steps.ts";
+import type { SchemaSteps } from "../../src/store/schema-steps.ts";
 import { createDatabase } from "../support/postgres.ts";
 
 /** An empty database of a test's own, and ways to open it again. */
@@ -39,6 +35,21 @@ for (const [name, prepare] of Object.entries(EMPTY)) {
       await store?.close();
       await database?.[Symbol.asyncDispose]();
     });
+
+    /** The steps of the next program: one more, which creates a table. */
+    const next = (runsFrom?: string): SchemaSteps => ({
+      ...MIGRATIONS,
+      "9998-next": {
+        up: async (db) => void (await sql`create table next_release (id int)`.execute(db)),
+        ...(runsFrom !== undefined && { runsFrom }),
+      },
+    });
+
+    const readCompatibility = async () => {
+      const { rows } = await sql<{ step: string; runs_from: string }>`
+        select step, runs_from from spool_schema_compatibility order by step collate "C"`.execute(store.db);
+      return rows.map((row) => [row.step, row.runs_from]);
+    };
 
     const pretend = (step: string) =>
       sql`insert into spool_migrations (name, timestamp) values (${step}, '2031-01-01T00:00:00Z')`.execute(store.db);
@@ -73,6 +84,68 @@ for (const [name, prepare] of Object.entries(EMPTY)) {
       }
     });
 
+    it("is stored with the oldest program that may run on each step", async () => {
+      await applySteps(store.db, next(SCHEMA_VERSION));
+      const own = Object.keys(MIGRATIONS).map((step) => [step, step]);
+      assert.deepEqual(await readCompatibility(), [...own, ["9998-next", SCHEMA_VERSION]]);
+    });
+
+    it("of a newer program is accepted if its step allows older programs, and left unchanged", async () => {
+      await migrate(store.db);
+      assert.deepEqual(await applySteps(store.db, next("0008-claims")), ["9998-next"]);
+      assert.deepEqual(await migrate(store.db), []);
+      const { newest, isNewer } = await requireCurrentSchema(store.db);
+      assert.deepEqual({ newest, isNewer }, { newest: "9998-next", isNewer: true });
+    });
+
+    it("of a newer program is refused if one of its steps allows no older program", async () => {
+      const steps: SchemaSteps = { ...next(), "9999-after": { up: () => Promise.resolve(), runsFrom: SCHEMA_VERSION } };
+      await applySteps(store.db, steps);
+      for (const check of [migrate, requireCurrentSchema]) {
+        await assert.rejects(check(store.db), (error: Error) => {
+          assert.ok(error instanceof DatabaseTooNew);
+          assert.match(error.message, /at schema 9998-next, newer .* programs from 9998-next on: run a newer Spool$/);
+          return true;
+        });
+      }
+    });
+
+    it("of a program without stored compatibility is refused to older programs, and accepted by its own", async () => {
+      await migrate(store.db);
+      await sql`drop table spool_schema_compatibility`.execute(store.db);
+      assert.deepEqual(await migrate(store.db), []);
+      await requireCurrentSchema(store.db);
+      await pretend("9999-future");
+      await assert.rejects(requireCurrentSchema(store.db), DatabaseTooNew);
+      await sql`delete from spool_migrations where name = '9999-future'`.execute(store.db);
+      await applySteps(store.db, next("0008-claims"));
+      assert.equal((await requireCurrentSchema(store.db)).newest, "9998-next");
+    });
+
+    it("is never changed by a program that lacks a step of the database", async () => {
+      const { [SCHEMA_VERSION as keyof typeof MIGRATIONS]: _, ...fewer } = next("0001-tasks");
+      await applySteps(store.db, fewer);
+      for (const check of [migrate, requireCurrentSchema]) {
+        await assert.rejects(check(store.db), (error: Error) => {
+          assert.ok(error instanceof DatabaseDiverged);
+          assert.ok(error.message.includes("9998-next") && error.message.includes(SCHEMA_VERSION), error.message);
+          return true;
+        });
+      }
+    });
+
+    it("is created by programs of two versions that migrate at once", async () => {
+      const stores = await Promise.all([1, 2, 3, 4].map(() => database.open()));
+      try {
+        const programs = [MIGRATIONS, next(SCHEMA_VERSION), MIGRATIONS, next(SCHEMA_VERSION)];
+        const applied = await Promise.all(stores.map(({ db }, index) => applySteps(db, programs[index]!)));
+        assert.deepEqual(applied.flat().toSorted(), Object.keys(next()));
+        assert.equal((await requireCurrentSchema(store.db)).newest, "9998-next");
+      } finally {
+        await Promise.all(stores.map((other) => other.close()));
+      }
+    });
+
     it("that lacks steps is refused if it may not be changed", async () => {
       await assert.rejects(requireCurrentSchema(store.db), DatabaseTooOld);
       const [first] = await migrate(store.db);
@@ -93,6 +166,17 @@ for (const [name, prepare] of Object.entries(EMPTY)) {
     });
   });
 }
+
+describe("the steps of the schema", () => {
+  it("ascend, and allow programs from the same or an earlier step on", () => {
+    const steps: SchemaSteps = MIGRATIONS;
+    const names = Object.keys(steps);
+    assert.deepEqual(names, names.toSorted());
+    for (const [name, { runsFrom = name }] of Object.entries(steps)) {
+      assert.ok(names.includes(runsFrom) && runsFrom <= name, `${name} runs from ${runsFrom}`);
+    }
+  });
+});
 
 describe("a new embedded database", () => {
   const STRUCTURE = sql<{ part: string }>`
