@@ -17,6 +17,7 @@ import type { CutManner } from "./support/cutting-relay.ts";
 import { startReplicas } from "./support/replicas.ts";
 import { inParallel, pick, runScenario } from "./support/scenario.ts";
 import type { Findings } from "./support/scenario.ts";
+import { readTapes } from "./support/tapes.ts";
 import { startCrew } from "./support/worker-crew.ts";
 import type { Crew, CrewMember } from "./support/worker-crew.ts";
 import { checkWorkers } from "./support/worker-findings.ts";
@@ -145,7 +146,8 @@ async function workers(findings: Findings): Promise<void> {
   await untilAllEnd(clients).catch((error: unknown) => findings.violation("tasks are left", error));
   findings.record("from the last cut to the last end, s", ((performance.now() - quietAt) / 1_000).toFixed(1));
   const notes = readNotes(folder.path);
-  await checkWorkers(findings, { url: database.url, tasks: TASKS, concurrency: CONCURRENCY, crew, notes });
+  const tapes = await readTapes(database.url);
+  checkWorkers(findings, { tapes, tasks: TASKS, concurrency: CONCURRENCY, crew, notes });
 }
 
 await runScenario("workers", workers, { msMax: SCENARIO_MS_MAX });

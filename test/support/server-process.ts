@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "spool.js");
+const ROOT = join(import.meta.dirname, "..", "..");
 const DOOR = /^(gRPC|HTTP) +(\S+)$/;
 const START_MS = 60_000;
 
@@ -22,20 +22,24 @@ export interface ServerProcess extends AsyncDisposable {
 /**
  * Starts a server and waits until it has printed where it listens.
  *
+ * @param root the folder of the checkout whose program to run. Default: this checkout
  * @param environment settings, besides ports that are free; nothing of SPOOL_ in this process's own counts
  * @throws Error with what it printed, when it ends first
  */
 export async function startServerProcess({
+  root = ROOT,
   environment = {},
   args = [],
 }: {
+  root?: string;
   environment?: Record<string, string>;
   args?: readonly string[];
 }): Promise<ServerProcess> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(SPOOL_|OTEL_|DATABASE_URL$)/.test(name));
   const ours = { SPOOL_PORT: "0", SPOOL_HTTP_PORT: "0", SPOOL_LOG_LEVEL: "warn" };
   const env = { ...Object.fromEntries(inherited), ...ours, ...environment };
-  const child = spawn(process.execPath, [PROGRAM, "serve", ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const program = join(root, "bin", "spool.js");
+  const child = spawn(process.execPath, [program, "serve", ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   const ended = once(child, "exit");
   let printed = "";
   child.stderr.on("data", (chunk: Buffer) => (printed += chunk.toString()));

@@ -28,5 +28,9 @@ export async function callAnywhere<Answer>(
 
 /** Whether the server is not there, for now. */
 export function isAway(error: unknown): error is SpoolRpcError {
-  return error instanceof SpoolRpcError && (error.code === "UNAVAILABLE" || error.code === "RESOURCE_EXHAUSTED");
+  // A client of another release has a class of its own.
+  const isOfCall = error instanceof Error && error.name === SpoolRpcError.name;
+  if (!isOfCall) return false;
+  const { code } = error as SpoolRpcError;
+  return code === "UNAVAILABLE" || code === "RESOURCE_EXHAUSTED";
 }

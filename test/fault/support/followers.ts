@@ -18,9 +18,14 @@ export interface Followed {
  * them, with its next seq, when it left or its server died.
  *
  * @param clients that do not try again by themselves
+ * @param events what it was given before
  */
-export async function followAnywhere(clients: readonly SpoolClient[], taskId: string): Promise<Followed> {
-  const followed: Followed = { taskId, events: [], reconnects: 0 };
+export async function followAnywhere(
+  clients: readonly SpoolClient[],
+  taskId: string,
+  events: readonly SpoolEvent[] = [],
+): Promise<Followed> {
+  const followed: Followed = { taskId, events: [...events], reconnects: 0 };
   for (; followed.events.at(-1)?.type !== "final"; followed.reconnects++) {
     try {
       for await (const event of pick(clients).follow({ taskId, fromSeq: BigInt(followed.events.length + 1) })) {

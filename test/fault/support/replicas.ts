@@ -6,7 +6,8 @@ import { freePort } from "../../support/free-port.ts";
 import { startServerProcess } from "../../support/server-process.ts";
 import type { ServerProcess } from "../../support/server-process.ts";
 
-const KINDS = join(import.meta.dirname, "kinds.ts");
+const ROOT = join(import.meta.dirname, "..", "..", "..");
+const KINDS = join("test", "fault", "support", "kinds.ts");
 
 /** What must be known of a server before its kill, that `startServerProcess` gives. */
 export interface Replica {
@@ -32,9 +33,11 @@ export type Replicas = readonly Replica[] & AsyncDisposable;
  * Starts server processes on one database, all at once, each on a port that it keeps over its restarts, with the kinds
  * of the fault scenarios and those in `kinds`. What they log as an error is printed.
  *
+ * @param root the folder of the checkout whose program to run. Default: this checkout
  * @param retryMs how long their clients try again; 0: each failure is the scenario's
  */
 export async function startReplicas({
+  root = ROOT,
   count,
   databaseUrl,
   environment = {},
@@ -42,6 +45,7 @@ export async function startReplicas({
   retryMs,
   heartbeatMs,
 }: {
+  root?: string;
   count: number;
   databaseUrl: string;
   environment?: Record<string, string>;
@@ -49,7 +53,7 @@ export async function startReplicas({
   retryMs?: number;
   heartbeatMs?: number;
 }): Promise<Replicas> {
-  const args = [KINDS, ...kinds].flatMap((file) => ["--kinds", file]);
+  const args = [join(root, KINDS), ...kinds].flatMap((file) => ["--kinds", file]);
   const settings = { SPOOL_LOG_LEVEL: "error", SPOOL_DATABASE_URL: databaseUrl, ...environment };
   await using started = new AsyncDisposableStack();
   const replicas = await Promise.all(
@@ -57,7 +61,7 @@ export async function startReplicas({
       const port = await freePort();
       const replica = new ServerReplica(
         port,
-        { args, environment: { ...settings, SPOOL_PORT: `${port}`, SPOOL_HTTP_PORT: "off" } },
+        { root, args, environment: { ...settings, SPOOL_PORT: `${port}`, SPOOL_HTTP_PORT: "off" } },
         retryMs,
         heartbeatMs,
       );

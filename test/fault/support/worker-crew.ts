@@ -3,11 +3,14 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { PYTHON, PYTHON_PATH } from "./python-package.ts";
 
 /** What the workers of a crew are told. */
 interface CrewOptions {
+  /** What the names of the workers begin with. */
+  prefix?: string;
+  /** The folder of the checkout whose worker to run, for workers in TypeScript. Default: this checkout. */
+  root?: string;
   /** Where they connect. */
   address: string;
   /** Where they write their notes. */
@@ -20,10 +23,13 @@ interface CrewOptions {
   onDied: (worker: CrewMember, how: string) => void;
 }
 
+const ROOT = join(import.meta.dirname, "..", "..", "..");
+const SUPPORT = join("test", "fault", "support");
+
 const PROGRAMS = {
-  typescript: [process.execPath, fileURLToPath(import.meta.resolve("./worker-process.ts"))],
-  python: [PYTHON, join(import.meta.dirname, "python_steps.py")],
-} as const;
+  typescript: (root: string) => [process.execPath, join(root, SUPPORT, "worker-process.ts")] as const,
+  python: () => [PYTHON, join(ROOT, SUPPORT, "python_steps.py")] as const,
+};
 
 export type WorkerLanguage = keyof typeof PROGRAMS;
 
@@ -67,8 +73,8 @@ export class CrewMember implements AsyncDisposable {
   }
 
   #start(): void {
-    const { address, folder, concurrency, onPrinted, onDied } = this.#options;
-    const [program, ...args] = [...PROGRAMS[this.language], address, folder, `${concurrency}`] as const;
+    const { root = ROOT, address, folder, concurrency, onPrinted, onDied } = this.#options;
+    const [program, ...args] = [...PROGRAMS[this.language](root), address, folder, `${concurrency}`] as const;
     // Its standard input ends with this process, however that ends.
     const env = { ...process.env, PYTHONPATH: PYTHON_PATH };
     const child = spawn(program, args, { env, stdio: ["pipe", "inherit", "pipe"] });
@@ -103,7 +109,9 @@ export function startCrew(counts: Readonly<Record<WorkerLanguage, number>>, opti
   const started = new AsyncDisposableStack();
   const members = Object.entries(counts).flatMap(([language, count]) =>
     Array.from({ length: count }, (_, index) =>
-      started.use(new CrewMember(`${language} ${index + 1}`, language as WorkerLanguage, options)),
+      started.use(
+        new CrewMember(`${options.prefix ?? ""}${language} ${index + 1}`, language as WorkerLanguage, options),
+      ),
     ),
   );
   return Object.assign(members, { [Symbol.asyncDispose]: () => started.disposeAsync() });

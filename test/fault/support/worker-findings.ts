@@ -1,6 +1,6 @@
 import { quantile } from "../../../bench/statistics.ts";
 import type { Findings } from "./scenario.ts";
-import { faultsOf, overlaps, readTapes } from "./tapes.ts";
+import { faultsOf, overlaps } from "./tapes.ts";
 import type { StoredTape } from "./tapes.ts";
 import { attemptsOf, lostAttempts, numberFaults, storedFaults } from "./worker-checks.ts";
 import type { CrewMember } from "./worker-crew.ts";
@@ -9,7 +9,8 @@ import { endFaults, plannedTask } from "./worker-tasks.ts";
 
 /** What is there when all is over. */
 interface Aftermath {
-  url: string;
+  /** The tapes of the tasks that workers ran. */
+  tapes: ReadonlyMap<string, StoredTape>;
   /** How many tasks were started. */
   tasks: number;
   /** How many tasks a worker runs at once. */
@@ -19,8 +20,7 @@ interface Aftermath {
 }
 
 /** Counts what was done, and what is wrong with it. */
-export async function checkWorkers(findings: Findings, { url, tasks, notes, ...aftermath }: Aftermath): Promise<void> {
-  const tapes = await readTapes(url);
+export function checkWorkers(findings: Findings, { tapes, tasks, notes, ...aftermath }: Aftermath): void {
   findings.expect(tapes.size === tasks, `there are ${tapes.size} tasks of ${tasks}`);
   const byTask = Map.groupBy(notes, (note) => ("taskId" in note ? note.taskId : null));
   const ofSessions = byTask.get(null) ?? [];
