@@ -8,6 +8,7 @@ import { makeCertificate } from "../support/certificates.ts";
 import { startProcess } from "../support/printing-process.ts";
 import { requirePrograms } from "../support/require-programs.ts";
 import { bufCurlSession } from "./buf-curl.ts";
+import { protocIncludes, protocSession } from "./proto-tarball.ts";
 import { checkPythonTypes, installPythonPackage, testPythonPackage } from "./python-package.ts";
 import { pythonWorkerSession } from "./python-worker.ts";
 import { run } from "./run-command.ts";
@@ -21,6 +22,8 @@ requirePrograms("test:clients", [
   { command: [PYTHON, "-c", "import hatchling"], of: "python3-hatchling" },
   { command: [PYTHON, "-c", "import pip"], of: "python3-pip" },
   { command: ["mypy", "--version"], of: "mypy" },
+  { command: ["protoc", "--version"], of: "protobuf-compiler" },
+  { command: [protocIncludes() === undefined ? "false" : "true"], of: "libprotobuf-dev" },
 ]);
 
 using folder = mkdtempDisposableSync(join(tmpdir(), "spool-clients-"));
@@ -50,6 +53,7 @@ const descriptors = join(folder.path, "spool.binpb");
 run("buf", ["build", "--as-file-descriptor-set", "-o", descriptors]);
 run(PYTHON, [join(import.meta.dirname, "caller.py"), address, descriptors]);
 bufCurlSession(address);
+protocSession(folder.path);
 await pythonWorkerSession(address, python);
 console.log("test:clients: ok");
 
