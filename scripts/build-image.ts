@@ -1,5 +1,7 @@
 // `npm run build:image [-- --with docker|podman|buildah] [-- --debian]`: builds the image of a server, spool:VERSION.
 //
+// With --context, it only writes the context of the image into dist/image/context, for another program that builds.
+//
 // With --debian, buildah builds it on root file systems made of Debian's packages and npm's Node, so that no registry of
 // images is needed. That takes root, mmdebstrap, and the npm cache that `npm ci` has filled.
 
@@ -15,15 +17,21 @@ const DOCKERFILE = join(ROOT, "deploy", "image", "Dockerfile");
 const DEBIAN = { base: "localhost/spool-debian-base", node: "localhost/spool-debian-node" };
 
 const { values } = parseArgs({
-  options: { with: { type: "string", default: "docker" }, debian: { type: "boolean", default: false } },
+  options: {
+    with: { type: "string", default: "docker" },
+    debian: { type: "boolean", default: false },
+    context: { type: "boolean", default: false },
+  },
 });
 const { folder, version } = writeContext();
 const tag = `spool:${version}`;
 const args = ["--file", DOCKERFILE, "--tag", tag, ...buildArgs({ VERSION: version, ...commit() })];
-if (values.debian) buildOnDebian();
+if (values.context) {
+  // The context is written already.
+} else if (values.debian) buildOnDebian();
 else if (values.with === "buildah") buildah("build", "--format", "docker", ...args, folder);
 else execFileSync(values.with, ["build", ...args, folder], { stdio: "inherit" });
-console.log(tag);
+console.log(values.context ? folder : tag);
 
 function buildOnDebian(): void {
   const bases = debianBases();

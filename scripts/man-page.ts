@@ -6,7 +6,7 @@ export function manPage(program: Command, { footer }: { footer: string }): strin
   const name = program.name();
   const lines = [
     `.\\" Made by npm run build:man. Do not edit.`,
-    `.TH ${name.toUpperCase()} 1 "" "Spool" "Spool"`,
+    `.TH ${name.toUpperCase()} 1 "" "Spool ${program.version()}" "Spool"`,
     ".SH NAME",
     `${name} \\- ${escape(lowerFirst(program.description()))}`,
     ".SH SYNOPSIS",
