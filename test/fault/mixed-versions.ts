@@ -219,7 +219,6 @@ async function mixedVersions(findings: Findings, random: SeededRandom): Promise<
           address,
           folder: folder.path,
           concurrency: CONCURRENCY,
-          pythonPath: "",
           onPrinted: ({ name }, line) => findings.violation(`${name} printed`, line),
           onDied: ({ name }, how) => findings.violation(`${name} ended by itself with ${how}`),
         },
