@@ -9,9 +9,12 @@ const ANSWERS_OF_OTHERS: ReadonlySet<string> = new Set(["UNIMPLEMENTED", "UNAUTH
 /**
  * Converts an error of Connect. Errors of Spool have a reason. Without a reason, the server was not reached or a proxy
  * answered. A browser cannot tell these apart, and Connect's code is arbitrary, except for a path that does not exist.
+ *
+ * @param target the server's name, for the message
  */
-export function readConnectError(error: unknown): SpoolRpcError {
-  const { code, rawMessage, details } = ConnectError.from(error);
+export function readConnectError(error: unknown, target = "the server"): SpoolRpcError {
+  const { code, rawMessage, details, cause } = ConnectError.from(error);
+  if (cause instanceof SpoolRpcError) return cause; // An interceptor has thrown it.
   const packed = details.flatMap((detail) =>
     "type" in detail && "value" in detail
       ? [create(AnySchema, { typeUrl: `type.googleapis.com/${detail.type}`, value: detail.value as Uint8Array })]
@@ -20,7 +23,7 @@ export function readConnectError(error: unknown): SpoolRpcError {
   const read = readErrorDetails(packed);
   const name = RPC_CODES[code] ?? "UNKNOWN";
   if (read.reason === undefined && !ANSWERS_OF_OTHERS.has(name)) {
-    return new SpoolRpcError("UNAVAILABLE", "the server cannot be reached", {}, { cause: error });
+    return new SpoolRpcError("UNAVAILABLE", `${target} cannot be reached (${rawMessage})`, {}, { cause: error });
   }
   return new SpoolRpcError(name, rawMessage, read, { cause: error });
 }

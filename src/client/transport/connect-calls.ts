@@ -29,7 +29,7 @@ export function callsOverConnect(connect: ConnectTransport, target: string): Tra
         timer = startTimer();
       }
     } catch (error) {
-      throw ends.aborted ? ends.reason : readConnectError(error);
+      throw ends.aborted ? ends.reason : readConnectError(error, target);
     } finally {
       clearTimeout(timer);
       over.abort();

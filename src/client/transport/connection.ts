@@ -4,6 +4,7 @@ import { openGrpcTransport } from "./grpc-transport.ts";
 import type { GrpcTransport } from "./grpc-transport.ts";
 import { forTarget } from "./ip-credentials.ts";
 import { tlsCredentials } from "./tls.ts";
+import { checkToken } from "./token.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
 
 /**
@@ -14,7 +15,7 @@ import type { ConnectionOptions } from "./connection-options.ts";
  */
 export function openConnection(options: ConnectionOptions & { isVerified?: boolean }): GrpcTransport {
   const { token = process.env["SPOOL_TOKEN"] || undefined } = options;
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new TypeError("token: must be printable ASCII");
+  checkToken(token);
   const { target, isTls } = readAddress(options.address ?? (process.env["SPOOL_ADDRESS"] || ADDRESS_DEFAULT));
   const tls = options.tls ?? (isTls ? {} : null);
   const chosen = tls === null ? credentials.createInsecure() : forTarget(target, tlsCredentials(tls, options));
