@@ -3,7 +3,7 @@ import type { Kind } from "../domain/kind.ts";
 import type { KindPackage } from "../kinds/define-kinds.ts";
 import { openDatabase } from "../store/database.ts";
 import { readConfiguration } from "./config/configuration.ts";
-import { requireDistinctNames, sortKinds } from "./config/load-kinds.ts";
+import { requireKinds } from "./config/load-kinds.ts";
 import { openProcessLog } from "./log/logging.ts";
 import { openServer } from "./open-server.ts";
 
@@ -17,7 +17,7 @@ export interface TestServerSettings {
  * Opens a server on free ports of 127.0.0.1, with a database in memory. It ignores the environment, exports nothing, and
  * stops without a drain.
  *
- * @throws ConfigurationError, also for two kinds with the same name
+ * @throws ConfigurationError, also for a value that is no kind and for two kinds or packages with the same name
  */
 export async function openTestServer(
   kinds: readonly (Kind | KindPackage)[],
@@ -33,8 +33,7 @@ export async function openTestServer(
   };
   const configuration = readConfiguration({ flags, environment: {} });
   const log = openProcessLog({ level: configuration.logLevel, format: "json", namespace: configuration.namespace });
-  const loaded = sortKinds(kinds);
-  requireDistinctNames(loaded.kinds);
+  const loaded = requireKinds(kinds);
   const store = await openDatabase({ dataDir: null });
   const resource = resourceFromAttributes({});
   try {

@@ -1,5 +1,8 @@
-import { connect } from "../client/client.ts";
+import { credentials } from "@grpc/grpc-js";
+import { createCaller } from "../client/caller.ts";
 import type { SpoolClient } from "../client/spool-client.ts";
+import { callsOverGrpc } from "../client/transport/grpc-calls.ts";
+import { openGrpcTransport } from "../client/transport/grpc-transport.ts";
 import type { Kind } from "../domain/kind.ts";
 import type { KindPackage } from "../kinds/define-kinds.ts";
 
@@ -32,11 +35,14 @@ export interface TestServer extends AsyncDisposable {
  */
 export async function startTestServer({ kinds = [], ...settings }: TestServerOptions = {}): Promise<TestServer> {
   const { openTestServer } = await import("spooltape/test-server").catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ERR_MODULE_NOT_FOUND" || !error.message.includes("spooltape")) throw error;
+    // The same code stands for a module that is missing in the installed package.
+    if (error.code !== "ERR_MODULE_NOT_FOUND" || !error.message.includes("'spooltape'")) throw error;
     throw new Error("startTestServer needs the server: npm install --save-dev spooltape", { cause: error });
   });
   const { address, url, stop } = await openTestServer(kinds, settings);
-  const client = connect({ address, token: undefined });
+  // Not `connect`, which would send the SPOOL_TOKEN of the environment.
+  const transport = openGrpcTransport(address, credentials.createInsecure(), undefined);
+  const client = createCaller(callsOverGrpc(transport), {});
   const close = async () => {
     client.close();
     await stop();

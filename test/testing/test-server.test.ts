@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import * as v from "valibot";
 import { defineKind, defineKinds } from "@spooltape/client";
 import { startTestServer } from "@spooltape/client/testing";
@@ -55,7 +58,31 @@ describe("startTestServer", () => {
     await server.stop();
   });
 
-  it("refuses two kinds of one name", async () => {
+  it("refuses two kinds or packages of one name, and values that are no kinds", async () => {
     await assert.rejects(startTestServer({ kinds: [add, add] }), /duplicate kind add/);
+    await assert.rejects(startTestServer({ kinds: [counting, counting] }), /the package counting is there twice/);
+    const stray = { name: "stray" } as unknown as typeof add;
+    await assert.rejects(startTestServer({ kinds: [add, stray] }), /kinds\[1\]: must be made by defineKind/);
+  });
+
+  it("ends its process, after failed starts too, and ignores invalid settings of the environment", async () => {
+    const code = `
+      import { defineKinds } from "@spooltape/client";
+      import { startTestServer } from "@spooltape/client/testing";
+      const up = (db) => db.query("create tabel wrong (n int)");
+      const broken = defineKinds({ name: "broken", migrations: [{ name: "0001", up }], open: () => ({ kinds: [] }) });
+      const refused = await startTestServer({ kinds: [broken] }).catch(({ message }) => message);
+      const server = await startTestServer();
+      const { task } = await server.client.start({ kind: "echo", params: { count: 9, delay_ms: 10_000 } });
+      await Promise.all([server.stop(), server.stop()]);
+      console.log(refused, task.kind);
+    `;
+    const wrong = { SPOOL_PORT: "x", SPOOL_TOKEN: "two words", SPOOL_DATABASE_URL: "nonsense", SPOOL_ADDRESS: ":::" };
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", code], {
+      cwd: join(import.meta.dirname, "..", ".."),
+      env: { ...process.env, ...wrong },
+      timeout: 30_000,
+    });
+    assert.equal(stdout, 'syntax error at or near "tabel" echo\n');
   });
 });

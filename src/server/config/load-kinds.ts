@@ -35,13 +35,13 @@ export async function loadKinds(files: readonly string[]): Promise<LoadedKinds> 
       problems.push(`--kinds ${file}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  for (const name of repeatedNames(packages)) problems.push(`--kinds: the package ${name} is there twice`);
+  problems.push(...repeatedPackages(packages));
   if (problems.length > 0) throw new ConfigurationError(problems);
   return { kinds, packages };
 }
 
 /** Returns the kinds and the packages of kinds among some values, and leaves out the others. */
-export function sortKinds(values: readonly unknown[]): LoadedKinds {
+function sortKinds(values: readonly unknown[]): LoadedKinds {
   return { kinds: values.filter(isKind), packages: values.filter(isPackage) };
 }
 
@@ -49,6 +49,26 @@ export function sortKinds(values: readonly unknown[]): LoadedKinds {
 export function requireDistinctNames(kinds: readonly Kind[]): void {
   const twice = repeatedNames(kinds);
   if (twice.length > 0) throw new ConfigurationError(twice.map((name) => `--kinds: duplicate kind ${name}`));
+}
+
+/**
+ * Sorts kinds and packages of kinds that a caller passes.
+ *
+ * @throws ConfigurationError for a value that is neither, and for two packages or two kinds of one name
+ */
+export function requireKinds(values: readonly unknown[]): LoadedKinds {
+  const strays = values.flatMap((value, index) =>
+    isKind(value) || isPackage(value) ? [] : [`kinds[${index}]: must be made by defineKind or defineKinds`],
+  );
+  const loaded = sortKinds(values);
+  const problems = [...strays, ...repeatedPackages(loaded.packages)];
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  requireDistinctNames(loaded.kinds);
+  return loaded;
+}
+
+function repeatedPackages(packages: readonly KindPackage[]): string[] {
+  return repeatedNames(packages).map((name) => `--kinds: the package ${name} is there twice`);
 }
 
 function repeatedNames(named: readonly { name: string }[]): string[] {
