@@ -28,6 +28,9 @@ export interface RunKindOptions {
   clock?: "real" | "skip" | undefined;
   /** How long code may continue after it was told to stop, in ms. Default 5,000. */
   graceMs?: number | undefined;
-  /** Called with each event as soon as it is on the tape. It may stop the task. */
+  /**
+   * Called with each event as soon as it is on the tape. It may stop the task. If it throws, the run ends: the code is
+   * told to stop, and `runKind` rejects with the error.
+   */
   onEvent?: ((event: SpoolEvent, control: RunControl) => void) | undefined;
 }

@@ -19,10 +19,10 @@ export class TestTape {
     this.#onEvent(event);
   }
 
-  /** Returns the payload of the last partial of kind `checkpoint`; null: there is none. */
+  /** Returns a copy of the payload of the last partial of kind `checkpoint`; null: there is none. */
   lastCheckpoint(): JsonObject | null {
     const last = this.events.findLast((event) => event.type === "partial" && event.kind === "checkpoint");
-    return last?.type === "partial" ? last.payload : null;
+    return last?.type === "partial" ? structuredClone(last.payload) : null;
   }
 }
 

@@ -25,7 +25,8 @@ export class TestTask {
   thrown: unknown = undefined;
   readonly #taskId: string;
   readonly #kind: Kind;
-  readonly #params: JsonObject;
+  /** As JSON: each attempt gets a copy of its own. */
+  readonly #params: string;
   readonly #graceMs: number;
   readonly #firstCheckpoint: JsonObject | null;
   readonly #retry: ReturnType<typeof resolveRetry>;
@@ -36,22 +37,34 @@ export class TestTask {
   #wake: () => void = () => {};
   /** Stops the code of the running attempt. */
   #stop: (because: StopReason) => void = () => {};
+  /** Stops the code of the running attempt and does not wait for its end. */
+  #abandon: () => void = () => {};
+  /** What `onEvent` threw first. */
+  #observerError: { error: unknown } | null = null;
 
   constructor(kind: Kind, params: JsonObject, options: RunKindOptions) {
     const { taskId = randomUUID(), maxAttempts = null, checkpoint = null, graceMs = GRACE_MS_DEFAULT } = options;
     this.#taskId = taskId;
     this.#kind = kind;
-    this.#params = params;
+    this.#params = JSON.stringify(params);
     this.#graceMs = graceMs;
-    this.#firstCheckpoint = checkpoint;
+    this.#firstCheckpoint = structuredClone(checkpoint);
     this.#retry = resolveRetry({ maxAttempts, retryPolicy: {} }, kind.retry);
     const control = this.#control();
-    this.tape = new TestTape((event) => options.onEvent?.(event, control));
+    this.tape = new TestTape((event) => {
+      try {
+        options.onEvent?.(event, control);
+      } catch (error) {
+        this.#observerError ??= { error };
+        this.#abandon();
+      }
+    });
   }
 
-  /** Waits until the next attempt is due, and runs it to its end. */
+  /** Waits until the next attempt is due, and runs it to its end. @throws what `onEvent` throws */
   async runAttempt(): Promise<void> {
     await this.#untilDue();
+    this.#assertObserved();
     if (isTerminal(this.status)) return;
     this.status = "running";
     this.attempt++;
@@ -64,23 +77,33 @@ export class TestTask {
       graceTimer = setTimeout(() => overdue.resolve(because), this.#graceMs);
       stopped.abort(new AttemptStopped(because));
     };
+    this.#abandon = () => {
+      this.#stop("lost");
+      overdue.resolve("lost");
+    };
     const checkpoint = this.tape.lastCheckpoint() ?? this.#firstCheckpoint;
     const sink = this.#openSink();
     this.tape.append(newEvent("started", { kind: this.#kind.name, attempt: this.attempt }));
-    const task = { taskId: this.#taskId, attempt: this.attempt, params: this.#params };
-    const parts = { kind: this.#kind, task, sink, lastCheckpoint: async () => checkpoint, traceparent: null };
-    const outcome = await Promise.race([
-      runAttempt(parts, stopped.signal, (error) => (this.thrown = error)),
-      overdue.promise,
-    ]);
+    const task = { taskId: this.#taskId, attempt: this.attempt, params: JSON.parse(this.#params) as JsonObject };
+    const lastCheckpoint = async () => structuredClone(checkpoint);
+    const parts = { kind: this.#kind, task, sink, lastCheckpoint, traceparent: null };
+    const run = () => runAttempt(parts, stopped.signal, (error) => (this.thrown = error));
+    const outcome = this.#observerError !== null ? "lost" : await Promise.race([run(), overdue.promise]);
     clearTimeout(graceTimer);
     sink.close();
     this.#stop = () => {};
+    this.#abandon = () => {};
+    this.#assertObserved();
     const context = { at: new Date(), random: Math.random() };
     const state = this.#state();
     this.#apply(
       typeof outcome === "string" ? stopAttempt(state, outcome, context) : endAttempt(state, outcome, context),
     );
+    this.#assertObserved();
+  }
+
+  #assertObserved(): void {
+    if (this.#observerError !== null) throw this.#observerError.error;
   }
 
   #control(): RunControl {

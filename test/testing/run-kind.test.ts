@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
 import { defineKind, TaskError } from "@spooltape/client";
+import type { JsonObject } from "@spooltape/client";
 import { runKind } from "@spooltape/client/testing";
 import type { KindRun, RunControl } from "@spooltape/client/testing";
 import { InvalidArgument } from "../../src/domain/errors.ts";
-import { RESULT_BYTES_MAX } from "../../src/domain/limits.ts";
+import { ATTEMPTS_MAX, PARAMS_BYTES_MAX, RESULT_BYTES_MAX } from "../../src/domain/limits.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -131,6 +132,72 @@ describe("runKind", () => {
     assert.equal(run.status, "failed");
     assert.match(run.error!.message, /^result: must be at most/);
   });
+
+  it("rejects params, attempts and exclusive keys that a start would not take", async () => {
+    const any = { name: "any", params: v.any(), run: async () => {} };
+    const refusal = (field: string) => (error: unknown) =>
+      error instanceof InvalidArgument && error.violations[0]?.field === field;
+    const date = { at: new Date() } as unknown as JsonObject;
+    await assert.rejects(runKind(defineKind(any), date), refusal("params.at"));
+    await assert.rejects(runKind(defineKind(any), { a: "x".repeat(PARAMS_BYTES_MAX) }), refusal("params"));
+    await assert.rejects(runKind(defineKind({ ...any, exclusive: () => "" })), refusal("params"));
+    for (const maxAttempts of [0, 1.5, ATTEMPTS_MAX + 1]) {
+      await assert.rejects(runKind(defineKind(any), {}, { maxAttempts }), refusal("max_attempts"));
+    }
+  });
+
+  it("gives each attempt params and a checkpoint of its own", async () => {
+    const changing = defineKind({
+      name: "changing",
+      params: v.custom<{ n: number }>(() => true),
+      retry: { maxAttempts: 3 },
+      async run(task) {
+        const checkpoint = (await task.lastCheckpoint()) as { done: number };
+        const seen = { n: task.params.n++, done: checkpoint.done++ };
+        await task.partial("checkpoint", { done: 5 });
+        if (task.attempt < 3) throw new Error("again");
+        return seen;
+      },
+    });
+    const given = { params: { n: 1 }, checkpoint: { done: 1 } };
+    const { result, events } = await runKind(changing, given.params, { clock: "skip", checkpoint: given.checkpoint });
+    assert.deepEqual(result, { n: 1, done: 5 });
+    assert.deepEqual(given, { params: { n: 1 }, checkpoint: { done: 1 } });
+    const stored = events.flatMap((event) => (event.type === "partial" ? [event.payload] : []));
+    assert.deepEqual(stored, [{ done: 5 }, { done: 5 }, { done: 5 }]);
+  });
+
+  for (const type of ["started", "progress", "retrying", "final"]) {
+    it(`rejects with what onEvent throws at ${type}, stops the code, and restores the clock`, async () => {
+      const problem = new assert.AssertionError({ message: "not what the test expects" });
+      const stops: unknown[] = [];
+      const real = globalThis.setTimeout;
+      const deaf = defineKind({
+        name: "deaf",
+        params: v.object({}),
+        retry: { maxAttempts: 2 },
+        async run({ signal, progress, attempt }) {
+          signal.addEventListener("abort", () => stops.push((signal.reason as Error).name));
+          await progress("begun").catch(() => {});
+          if (type === "progress") await new Promise(() => {}); // Code that ignores its signal is not waited for.
+          if (attempt === 1) throw new Error("again");
+        },
+      });
+      const run = runKind(
+        deaf,
+        {},
+        {
+          clock: "skip",
+          onEvent(event) {
+            if (event.type === type) throw problem;
+          },
+        },
+      );
+      await assert.rejects(run, (error) => error === problem);
+      assert.deepEqual(stops, type === "progress" ? ["AbortError"] : []);
+      assert.equal(globalThis.setTimeout, real);
+    });
+  }
 
   it("runs on the real clock by default, and refuses two runs that skip time at once", async () => {
     const quick = defineKind({ name: "quick", params: v.object({}), run: () => sleep(1) });

@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import { measureJson, NotJson } from "../../domain/json-size.ts";
 import {
   ATTEMPTS_MAX,
   CANCEL_REASON_CHARS_MAX,
@@ -9,21 +8,18 @@ import {
   HEARTBEAT_MS_DEFAULT,
   HEARTBEAT_MS_MAX,
   HEARTBEAT_MS_MIN,
-  JSON_DEPTH_MAX,
   LIST_KINDS_MAX,
   LIST_TASKS_DEFAULT,
   LIST_TASKS_MAX,
   PAGE_EVENTS_DEFAULT,
   PAGE_EVENTS_MAX,
-  PARAMS_BYTES_MAX,
-  PARAMS_VALUES_MAX,
-  PARAMS_WIRE_BYTES_MAX,
   REQUEST_ID_CHARS_MAX,
   RUN_AHEAD_MS_MAX,
   TIMEOUT_MS_MAX,
   TIMEOUT_MS_MIN,
   WAIT_MS_MAX,
 } from "../../domain/limits.ts";
+import { paramsViolation } from "../../domain/params.ts";
 import { RETRY_BOUNDS } from "../../domain/retry.ts";
 import type { RetryPolicy } from "../../domain/retry.ts";
 import type { TaskRequest, TaskStatus } from "../../domain/task.ts";
@@ -39,7 +35,7 @@ import type {
   StartTaskRequest,
   StreamEventsRequest,
 } from "../../gen/spool/v1/task_service_pb.ts";
-import { Checks, inFigures, inWords } from "./checks.ts";
+import { Checks, inWords } from "./checks.ts";
 import { decodePageToken } from "../codec/page-token.ts";
 import type { ListFilter } from "../codec/page-token.ts";
 import { fromStatusValue } from "../../codec/status.ts";
@@ -158,18 +154,8 @@ function taskRequest(checks: Checks, request: StartTaskRequest, context: StartCo
 }
 
 function params(checks: Checks, value: JsonObject): JsonObject {
-  try {
-    const wireBytes = measureJson(value, JSON_DEPTH_MAX, "", PARAMS_VALUES_MAX);
-    if (Buffer.byteLength(JSON.stringify(value)) > PARAMS_BYTES_MAX) {
-      checks.refuse("params", `must be at most ${inFigures(PARAMS_BYTES_MAX)} bytes as JSON`);
-    } else if (wireBytes > PARAMS_WIRE_BYTES_MAX) {
-      checks.refuse("params", `must be at most ${inFigures(PARAMS_WIRE_BYTES_MAX)} bytes as protobuf`);
-    }
-  } catch (error) {
-    if (!(error instanceof NotJson)) throw error;
-    const field = error.path === "" ? "params" : `params.${error.path}`;
-    checks.refuse(field, `${error.problem}; params are JSON that nests at most ${JSON_DEPTH_MAX} deep`);
-  }
+  const violation = paramsViolation(value);
+  if (violation !== null) checks.refuse(violation.field, violation.description);
   return value;
 }
 
