@@ -3,7 +3,10 @@ export interface ConnectionOptions {
   address?: string | undefined;
   /** Bearer token, sent with every call. Default: SPOOL_TOKEN, else none. */
   token?: string | undefined;
-  /** Certificates for TLS. Default: the machine's authorities with an address of `https://`, else no TLS. */
+  /**
+   * Certificates for TLS. Not with an address of `http://`. Default: the machine's authorities with an address of
+   * `https://`, else no TLS.
+   */
   tls?: TlsOptions | undefined;
 }
 

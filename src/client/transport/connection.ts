@@ -16,7 +16,8 @@ import type { ConnectionOptions } from "./connection-options.ts";
 export function openConnection(options: ConnectionOptions & { isVerified?: boolean }): GrpcTransport {
   const { token = process.env["SPOOL_TOKEN"] || undefined } = options;
   checkToken(token);
-  const { target, isTls } = readAddress(options.address ?? (process.env["SPOOL_ADDRESS"] || ADDRESS_DEFAULT));
+  const { target, isTls, isPlain } = readAddress(options.address ?? (process.env["SPOOL_ADDRESS"] || ADDRESS_DEFAULT));
+  if (isPlain && options.tls !== undefined) throw new TypeError("address: must not begin with http:// if tls is given");
   const tls = options.tls ?? (isTls ? {} : null);
   const chosen = tls === null ? credentials.createInsecure() : forTarget(target, tlsCredentials(tls, options));
   return openGrpcTransport(target, chosen, token);
