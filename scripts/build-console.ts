@@ -4,34 +4,18 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
+import { CONSOLE, CONSOLE_SOURCE, CONSOLE_TARGET } from "./packages/console-bundle.ts";
 
-const ROOT = join(import.meta.dirname, "..");
-const SOURCE = join(ROOT, "src", "console");
-const TARGET = join(ROOT, "dist", "console");
-
-rmSync(TARGET, { recursive: true, force: true });
-const { metafile } = await build({
-  absWorkingDir: ROOT,
-  entryPoints: [join(SOURCE, "main.tsx"), join(SOURCE, "styles", "console.css"), join(SOURCE, "icon.svg")],
-  outdir: join(TARGET, "assets"),
-  entryNames: "[name]-[hash]",
-  bundle: true,
-  minify: true,
-  format: "esm",
-  // What has Promise.withResolvers and light-dark(): browsers of 2024.
-  target: "es2023",
-  tsconfig: join(SOURCE, "tsconfig.json"),
-  loader: { ".svg": "copy" },
-  metafile: true,
-});
+rmSync(CONSOLE_TARGET, { recursive: true, force: true });
+const { metafile } = await build(CONSOLE);
 
 const built = new Map(
   Object.entries(metafile.outputs).map(([path, { entryPoint = path }]) => [basename(entryPoint), basename(path)]),
 );
-const page = readFileSync(join(SOURCE, "page.html"), "utf8").replaceAll(/%([a-z.]+)%/g, (_, name: string) => {
+const page = readFileSync(join(CONSOLE_SOURCE, "page.html"), "utf8").replaceAll(/%([a-z.]+)%/g, (_, name: string) => {
   const file = built.get(name);
   if (file === undefined) throw new Error(`page.html wants ${name}, which was not built`);
   return `assets/${file}`;
 });
-mkdirSync(TARGET, { recursive: true });
-writeFileSync(join(TARGET, "index.html"), page);
+mkdirSync(CONSOLE_TARGET, { recursive: true });
+writeFileSync(join(CONSOLE_TARGET, "index.html"), page);

@@ -1,8 +1,10 @@
 import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { build } from "esbuild";
 import type { BuildOptions, Metafile } from "esbuild";
+import { CONSOLE } from "./console-bundle.ts";
 import { entryPoints, packageOf, PACKAGES, ROOT } from "./manifests.ts";
+import { writeThirdParty } from "./third-party.ts";
 
 /** Packages of CommonJS in a bundle ask for Node's modules by require. */
 const WITH_REQUIRE = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
@@ -47,7 +49,8 @@ export async function bundleClient(outdir: string): Promise<Set<string>> {
     banner: { js: WITH_REQUIRE },
   });
   const browser = await build({ ...options, entryPoints: { web: web! }, platform: "neutral", target: "es2023" });
-  writeThirdParty(node.metafile, dirname(outdir));
+  writeThirdParty([node.metafile, browser.metafile], dirname(outdir));
+  rootSources(outdir);
   const imported = importedBy(node.metafile).union(importedBy(browser.metafile));
   return imported.difference(new Set(NEVER_LOADED));
 }
@@ -57,6 +60,7 @@ export async function bundleKnowledge(outdir: string): Promise<Set<string>> {
   const plugins = [{ name: "keep-out", setup: external([]) }];
   const options = { ...COMMON, outdir, plugins, platform: "node", target: "node22" } satisfies BuildOptions;
   const { metafile } = await build({ ...options, entryPoints: entryPoints(PACKAGES.knowledge) });
+  rootSources(outdir);
   return importedBy(metafile);
 }
 
@@ -70,6 +74,7 @@ export async function bundleServer(outdir: string): Promise<Set<string>> {
   const options = { ...COMMON, outdir, plugins, platform: "node", target: "node24" } satisfies BuildOptions;
   const entries = { spool: join(ROOT, "src", "cli", "main.ts"), ...entryPoints(PACKAGES.spooltape) };
   const { metafile } = await build({ ...options, entryPoints: entries, splitting: true });
+  rootSources(outdir);
   const target = dirname(outdir);
   for (const folder of ["console", "embedded"]) {
     cpSync(join(ROOT, "dist", folder), join(outdir, folder), { recursive: true });
@@ -77,6 +82,8 @@ export async function bundleServer(outdir: string): Promise<Set<string>> {
   for (const folder of ["bin", "man", "templates"])
     cpSync(join(ROOT, folder), join(target, folder), { recursive: true });
   cpSync(join(ROOT, "CHANGELOG.md"), join(target, "CHANGELOG.md"));
+  const page = await build({ ...CONSOLE, write: false });
+  writeThirdParty([page.metafile], target);
   return importedBy(metafile);
 }
 
@@ -96,19 +103,14 @@ function importedBy({ outputs }: Metafile): Set<string> {
   return new Set(imports.map(({ path }) => packageOf(path)).filter((name) => name !== null));
 }
 
-/** Writes the licences of the packages in a bundle. */
-function writeThirdParty({ inputs }: Metafile, target: string): void {
-  const folders = new Set(
-    Object.keys(inputs).flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []),
-  );
-  const parts = [...folders].toSorted().map((folder) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8")) as Record<
-      "name" | "version" | "license",
-      string
-    >;
-    const [text] = globSync("LICEN[CS]E*", { cwd: join(ROOT, folder) });
-    if (text === undefined) throw new Error(`${name} has no licence file`);
-    return `${name} ${version}, ${license}\n\n${readFileSync(join(ROOT, folder, text), "utf8").trim()}\n`;
-  });
-  writeFileSync(join(target, "THIRD-PARTY.txt"), parts.join(`\n${"-".repeat(80)}\n\n`));
+/**
+ * Rewrites the paths of source maps to what they would be if the package held its sources. esbuild writes paths into the
+ * checkout, which in the folder of a user lead to files of the user.
+ */
+function rootSources(outdir: string): void {
+  for (const file of globSync("*.map", { cwd: outdir })) {
+    const map = JSON.parse(readFileSync(join(outdir, file), "utf8")) as { sources: string[] };
+    map.sources = map.sources.map((source) => `../${relative(ROOT, join(outdir, source)).replaceAll(sep, "/")}`);
+    writeFileSync(join(outdir, file), JSON.stringify(map));
+  }
 }
