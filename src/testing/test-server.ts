@@ -36,7 +36,7 @@ export interface TestServer extends AsyncDisposable {
 export async function startTestServer({ kinds = [], ...settings }: TestServerOptions = {}): Promise<TestServer> {
   const { openTestServer } = await import("spooltape/test-server").catch((error: NodeJS.ErrnoException) => {
     // The same code stands for a module that is missing in the installed package.
-    if (error.code !== "ERR_MODULE_NOT_FOUND" || !error.message.includes("'spooltape'")) throw error;
+    if (error.code !== "ERR_MODULE_NOT_FOUND" || !/'spooltape['/]/.test(error.message)) throw error;
     throw new Error("startTestServer needs the server: npm install --save-dev spooltape", { cause: error });
   });
   const { address, url, stop } = await openTestServer(kinds, settings);
