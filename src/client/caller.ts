@@ -1,5 +1,6 @@
 import type { DescMethodUnary, Message, MessageInitShape } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { TIMER_MS_MAX } from "../async/time-limit.ts";
 import { HEARTBEAT_MS_DEFAULT } from "../domain/limits.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
@@ -41,7 +42,7 @@ const SILENT_HEARTBEATS = 2.5;
 export function createCaller(transport: Transport, options: CallerOptions): SpoolClient {
   const { retryMs = RETRY_MS_DEFAULT, heartbeatMs = HEARTBEAT_MS_DEFAULT } = options;
   const method = TaskService.method;
-  const silenceMs = heartbeatMs * SILENT_HEARTBEATS;
+  const silenceMs = Math.min(TIMER_MS_MAX, heartbeatMs * SILENT_HEARTBEATS);
 
   /** @param waitMs how long the caller asked the server to wait before it answers, in ms */
   function call<I extends Message, O extends Message>(
@@ -49,7 +50,7 @@ export function createCaller(transport: Transport, options: CallerOptions): Spoo
     request: MessageInitShape<GenMessage<I>>,
     { signal, waitMs = 0 }: CallOptions & { waitMs?: number | undefined } = {},
   ): Promise<O> {
-    const limits = { timeoutMs: waitMs + ANSWER_MS_MAX, signal };
+    const limits = { timeoutMs: answerMs(waitMs), signal };
     return withRetries(() => transport.unary(method, request, limits), { retryMs, signal });
   }
 
@@ -101,14 +102,14 @@ export function createCaller(transport: Transport, options: CallerOptions): Spoo
     async events({ taskId, fromSeq = 1n, limit, waitMs = 0 }, options) {
       const request = eventsRequest({ taskId, fromSeq, limit, waitMs });
       const { signal } = options ?? {};
-      const limits = { timeoutMs: waitMs + ANSWER_MS_MAX, signal };
+      const limits = { timeoutMs: answerMs(waitMs), signal };
       const read = () => transport.readTape(method.getEvents, request, limits);
       return readEventPage(await withRetries(read, { retryMs, signal }));
     },
 
     waitFinal(wait, { signal } = {}) {
       const getEvents: GetEvents = async (page, { signal }) => {
-        const limits = { timeoutMs: page.waitMs + ANSWER_MS_MAX, signal };
+        const limits = { timeoutMs: answerMs(page.waitMs), signal };
         return readEventPage(await transport.readTape(method.getEvents, eventsRequest(page), limits));
       };
       return waitFinal(getEvents, { ...wait, retryMs, signal });
@@ -158,6 +159,11 @@ export function createCaller(transport: Transport, options: CallerOptions): Spoo
     [Symbol.dispose]: transport.close,
   };
   return client;
+}
+
+/** Returns how long to wait for an answer. The server rejects a wait that is too long, which a timer could not hold. */
+function answerMs(waitMs: number): number {
+  return Math.min(TIMER_MS_MAX, waitMs + ANSWER_MS_MAX);
 }
 
 async function* eventsOf(frames: AsyncIterable<Frame>): AsyncGenerator<SpoolEvent, void, undefined> {

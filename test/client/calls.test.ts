@@ -52,6 +52,25 @@ describe("a client", () => {
     assert.deepEqual([requestIds.size, server.calls], [1, { runTask: 2, streamEvents: 1 }]);
   });
 
+  it("leaves it to the server to reject waits and heartbeats that no timer can hold", async () => {
+    const refused = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20)); // Later than a timer that overflows.
+      throw failure("INVALID_ARGUMENT", "too long", { reason: "INVALID_ARGUMENT" });
+    };
+    await using server = await serveScript({
+      getResult: refused,
+      getEvents: refused,
+      async *streamEvents() {
+        yield await refused();
+      },
+    });
+    using client = connect({ address: server.address, heartbeatMs: 1e12, retryMs: 0 });
+    const tape = { taskId: TASK_ID, waitMs: 1e12 };
+    for (const call of [client.result(tape), client.events(tape), Array.fromAsync(client.follow(tape))]) {
+      await assert.rejects(call, { code: "INVALID_ARGUMENT", message: "too long" });
+    }
+  });
+
   it("rejects a run whose first frame has no task", async () => {
     await using server = await serveScript({
       async *runTask() {
