@@ -12,7 +12,12 @@ let isSkipping = false;
 export function skipTime(): Disposable {
   if (isSkipping) throw new Error('clock: "skip" is in use by another run of this process');
   // The microtasks of code stay real: process.nextTick and queueMicrotask do not wait for time.
-  const clock = FakeTimers.install({ now: Date.now(), toNotFake: ["nextTick", "queueMicrotask"] });
+  const clock = FakeTimers.install({
+    now: Date.now(),
+    toNotFake: ["nextTick", "queueMicrotask"],
+    // Code may clear timers that it made before, which would otherwise stay and fire.
+    shouldClearNativeTimers: true,
+  });
   syncBuiltinESMExports(); // Modules that import timers by name get the replaced ones.
   clock.setTickMode({ mode: "nextAsync" });
   isSkipping = true;

@@ -199,6 +199,20 @@ describe("runKind", () => {
     });
   }
 
+  it("lets code that skips time clear timers from before", async () => {
+    const active = () => process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length;
+    const cleared: number[] = [];
+    const timers = [setTimeout(() => {}, HOUR_MS), setInterval(() => {}, HOUR_MS)] as const;
+    const run = async () => {
+      const before = active();
+      clearTimeout(timers[0]);
+      clearInterval(timers[1]);
+      cleared.push(before - active());
+    };
+    await runKind(defineKind({ name: "clearing", params: v.object({}), run }), {}, { clock: "skip" });
+    assert.deepEqual(cleared, [2]);
+  });
+
   it("runs on the real clock by default, and refuses two runs that skip time at once", async () => {
     const quick = defineKind({ name: "quick", params: v.object({}), run: () => sleep(1) });
     assert.equal((await runKind(quick)).status, "succeeded");
