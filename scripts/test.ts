@@ -10,6 +10,27 @@ const ROOT = join(import.meta.dirname, "..");
 /** In the title of what takes long and breaks rarely: `npm run check:full` runs it. */
 const SLOW = "@slow";
 const GROUPS = 3;
+/** About how many seconds a file of tests takes, where that is much more than the others. */
+const SECONDS: Readonly<Record<string, number>> = {
+  "test/contract/contract.test.ts": 55,
+  "test/server/serve.test.ts": 27,
+  "test/engine/engine-trouble.test.ts": 26,
+  "test/server/serve-metrics.test.ts": 19,
+  "test/cli/doctor.test.ts": 18,
+  "test/store/connection/connections.test.ts": 17,
+  "test/cli/serve.test.ts": 15,
+  "test/cli/completion/completion.test.ts": 15,
+  "test/readme.test.ts": 15,
+  "test/doctor/doctor.test.ts": 14,
+  "test/client/worker/worker.test.ts": 12,
+  "test/engine/engine.test.ts": 11,
+  "test/store/database.test.ts": 11,
+  "test/engine/engine-outage.test.ts": 10,
+  "test/engine/engine-ownership.test.ts": 10,
+  "test/server/moved-database.test.ts": 10,
+  "test/server/kind-packages.test.ts": 10,
+};
+const SECONDS_DEFAULT = 1.5;
 
 const options = process.argv.slice(2);
 const isOfSome = options.some((word) => !word.startsWith("--") || word.startsWith("--grep"));
@@ -18,7 +39,17 @@ if (isOfSome) {
   process.exitCode = status ?? 1;
 } else {
   const files = globSync("test/**/*.test.ts", { cwd: ROOT }).sort();
-  // In turn, so that the folders whose tests take long are shared out.
-  const groups = Array.from({ length: GROUPS }, (_, group) => files.filter((_, index) => index % GROUPS === group));
-  await runGroups(groups, ["--grep", SLOW, "--invert", ...options]);
+  await runGroups(shareOut(files), ["--grep", SLOW, "--invert", ...options]);
+}
+
+/** Shares files out to groups that take about the same time: the longest first, each to the group with the least. */
+function shareOut(files: readonly string[]): string[][] {
+  const secondsOf = (file: string) => SECONDS[file] ?? SECONDS_DEFAULT;
+  const groups = Array.from({ length: GROUPS }, () => ({ files: [] as string[], seconds: 0 }));
+  for (const file of files.toSorted((a, b) => secondsOf(b) - secondsOf(a))) {
+    const least = groups.reduce((best, group) => (group.seconds < best.seconds ? group : best));
+    least.files.push(file);
+    least.seconds += secondsOf(file);
+  }
+  return groups.map((group) => group.files);
 }
