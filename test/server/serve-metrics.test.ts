@@ -109,8 +109,11 @@ describe("the metrics of spool serve", () => {
     const { task } = await client.start({ kind: "echo" });
     await client.waitFinal({ taskId: task.taskId, timeoutMs: SERVER_MS });
     const { names } = await scrape(server.url);
-    await eventually(() => assert.deepEqual(new Set(metricsIn(receiver.exports.at(-1)).keys()), names));
-    const metrics = metricsIn(receiver.exports.at(-1));
+    const metrics = await eventually(() => {
+      const sent = metricsIn(receiver.exports.at(-1));
+      assert.deepEqual(new Set(sent.keys()), names);
+      return sent;
+    });
     assert.ok(metrics.get("spool_tasks_waiting")!.gauge);
     assert.ok(metrics.get("spool_task_duration_seconds")!.histogram);
     assert.ok(metrics.get("spool_tasks_started_total")!.sum);
