@@ -43,7 +43,9 @@ function describeMaker(): string {
     dependencies: Record<"@electric-sql/pglite", string>;
   };
   const digest = createHash("sha256");
-  for (const file of globSync("src/store/{migrate.ts,schema-steps.ts,migrations/*.ts}", { cwd: ROOT }).sort()) {
+  for (const file of globSync("src/store/{migrate.ts,schema-steps.ts,stages/*.ts,migrations/*.ts}", {
+    cwd: ROOT,
+  }).sort()) {
     digest.update(readFileSync(join(ROOT, file)));
   }
   return `PGlite ${manifest.dependencies["@electric-sql/pglite"]}, steps ${digest.digest("hex")}\n`;

@@ -19,7 +19,7 @@ const FLOORS: Record<string, readonly string[]> = {
   codec: ["gen", "domain"],
   async: ["domain"],
   telemetry: ["domain"],
-  store: ["domain"],
+  store: ["domain", "async"],
   engine: ["domain", "async", "telemetry", "store"],
   kinds: ["domain"],
   rpc: ["gen", "domain", "codec", "async", "telemetry", "engine"],

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
 import type { PoolWatch } from "../store/connection/pool-metrics.ts";
 import { DatabaseMisconfigured, NotWritable } from "../store/connection/session-check.ts";
+import { PoolerHoldsNoLock } from "../store/stages/migration-lock.ts";
 import { ConfigurationError } from "./config/configuration.ts";
 
 /** Logs when connections to the database are dropped or exhausted, once per episode. */
@@ -22,6 +23,7 @@ export function databaseWatch(log: Logger): PoolWatch {
 
 /** Converts an error that only the operator of the database can fix to a ConfigurationError; returns others unchanged. */
 export function asConfigurationError(error: unknown): unknown {
+  if (error instanceof PoolerHoldsNoLock) return new ConfigurationError([`SPOOL_DATABASE_URL: ${error.message}`]);
   if (!(error instanceof StoreUnavailable) || !(error.cause instanceof DatabaseMisconfigured)) return error;
   return new ConfigurationError([`SPOOL_DATABASE_URL: ${error.cause.message}`]);
 }

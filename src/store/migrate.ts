@@ -1,45 +1,59 @@
 import type { Kysely } from "kysely";
-import { up as tasks } from "./migrations/0001-tasks.ts";
-import { up as documents } from "./migrations/0002-documents.ts";
-import { up as sessionKinds } from "./migrations/0003-session-kinds.ts";
-import { up as workers } from "./migrations/0004-workers.ts";
-import { up as followedTasks } from "./migrations/0005-followed-tasks.ts";
-import { up as activity } from "./migrations/0006-activity.ts";
-import { up as crashes } from "./migrations/0007-crashes.ts";
-import { up as claims } from "./migrations/0008-claims.ts";
-import { up as stalledTasks } from "./migrations/0010-stalled-tasks.ts";
+import { stages as tasks } from "./migrations/0001-tasks.ts";
+import { stages as documents } from "./migrations/0002-documents.ts";
+import { stages as sessionKinds } from "./migrations/0003-session-kinds.ts";
+import { stages as workers } from "./migrations/0004-workers.ts";
+import { stages as followedTasks } from "./migrations/0005-followed-tasks.ts";
+import { stages as activity } from "./migrations/0006-activity.ts";
+import { stages as crashes } from "./migrations/0007-crashes.ts";
+import { stages as claims } from "./migrations/0008-claims.ts";
+import { stages as stalledTasks } from "./migrations/0010-stalled-tasks.ts";
 import type { Database } from "./schema.ts";
-import { applySteps, newestStep, requireSteps } from "./schema-steps.ts";
+import { applySteps, newestStep, readSchema, requireSteps } from "./schema-steps.ts";
 import type { CompleteSchema, SchemaSteps } from "./schema-steps.ts";
+import type { MigrationOptions } from "./stages/apply-stages.ts";
+import { planSteps } from "./stages/migration-plan.ts";
+import type { MigrationPlan } from "./stages/migration-plan.ts";
 
 /**
  * All steps of the schema, in order. There are no steps back, and a released step never changes. A step that older
  * programs can run on names the oldest of them in `runsFrom`: see migrations/README.md.
  */
 export const MIGRATIONS = {
-  "0001-tasks": { up: tasks },
-  "0002-documents": { up: documents },
-  "0003-session-kinds": { up: sessionKinds },
-  "0004-workers": { up: workers },
-  "0005-followed-tasks": { up: followedTasks },
-  "0006-activity": { up: activity },
-  "0007-crashes": { up: crashes },
-  "0008-claims": { up: claims },
-  "0010-stalled-tasks": { up: stalledTasks },
+  "0001-tasks": { stages: tasks },
+  "0002-documents": { stages: documents },
+  "0003-session-kinds": { stages: sessionKinds },
+  "0004-workers": { stages: workers },
+  "0005-followed-tasks": { stages: followedTasks },
+  "0006-activity": { stages: activity },
+  "0007-crashes": { stages: crashes },
+  "0008-claims": { stages: claims },
+  "0010-stalled-tasks": { stages: stalledTasks },
 } satisfies SchemaSteps;
 
 /** The newest step that this program knows. */
 export const SCHEMA_VERSION = newestStep(MIGRATIONS);
 
 /**
- * Applies missing steps of the schema, in one transaction. Several processes may call it at once. Leaves the schema of a
- * newer program unchanged.
+ * Applies missing steps of the schema, while servers may use the database. Several processes may call it at once. Leaves
+ * the schema of a newer program unchanged.
  *
  * @returns the steps that this call applied
+ * @throws DatabaseTooNew, DatabaseDiverged, MigrationBlocked, PoolerHoldsNoLock
+ */
+export function migrate(db: Kysely<Database>, options?: MigrationOptions): Promise<string[]> {
+  return applySteps(db, MIGRATIONS, options);
+}
+
+/**
+ * Returns what `migrate` would do. Only reads.
+ *
+ * @param db null: the database does not exist yet
  * @throws DatabaseTooNew, DatabaseDiverged
  */
-export function migrate(db: Kysely<Database>): Promise<string[]> {
-  return applySteps(db, MIGRATIONS);
+export async function planMigration(db: Kysely<Database> | null): Promise<MigrationPlan> {
+  if (db === null) return planSteps(null, { newest: null, missing: Object.keys(MIGRATIONS) }, MIGRATIONS);
+  return planSteps(db, await readSchema(db, MIGRATIONS), MIGRATIONS);
 }
 
 /**

@@ -1,11 +1,14 @@
-import { sql } from "kysely";
 import type { Kysely } from "kysely";
-import { Migrator } from "kysely/migration";
-import type { Migration } from "kysely/migration";
 import type { Database } from "./schema.ts";
+import { applyInStages, applyToEmpty } from "./stages/apply-stages.ts";
+import type { MigrationOptions } from "./stages/apply-stages.ts";
+import type { Stage } from "./stages/stage.ts";
+import { readAppliedSteps, readCompatibility } from "./stages/step-records.ts";
 
 /** A step of the schema. */
-export interface SchemaStep extends Pick<Migration, "up"> {
+export interface SchemaStep {
+  /** The parts of the step, in order. */
+  stages: readonly Stage[];
   /**
    * The oldest newest-step of a program that may run on a database with this step. Default: the step itself, so older
    * programs are refused.
@@ -17,7 +20,7 @@ export interface SchemaStep extends Pick<Migration, "up"> {
 export type SchemaSteps = Readonly<Record<string, SchemaStep>>;
 
 /** The steps of a database, for a program that may run on it. */
-interface SchemaState {
+export interface SchemaState {
   /** The newest step of the database; null: it has none. */
   newest: string | null;
   /** Whether a newer program has applied steps that this program does not know. */
@@ -67,8 +70,8 @@ export function newestStep(steps: SchemaSteps): string {
  *
  * @throws DatabaseTooNew, DatabaseDiverged
  */
-async function readSchema(db: Kysely<Database>, steps: SchemaSteps): Promise<SchemaState> {
-  const applied = await appliedSteps(db);
+export async function readSchema(db: Kysely<Database>, steps: SchemaSteps): Promise<SchemaState> {
+  const applied = await readAppliedSteps(db);
   const unknown = applied.filter((name) => !Object.hasOwn(steps, name));
   const missing = Object.keys(steps).filter((name) => !applied.includes(name));
   const program = newestStep(steps);
@@ -101,81 +104,28 @@ export async function requireSteps(db: Kysely<Database>, steps: SchemaSteps): Pr
 }
 
 /**
- * Applies the missing steps in one transaction, and stores which programs may run on each step. Several processes may
- * call it at once. If no step is missing, it only reads, so the role needs no right to create tables.
+ * Applies the missing steps, and stores which programs may run on each step. All of them are applied in one transaction
+ * on an empty database, else one stage after the other, so that no statement of another session waits for long. Several
+ * processes may call it at once. If no step is missing, it only reads, so the role needs no right to create tables.
  *
  * @returns the steps that this call applied
- * @throws DatabaseTooNew, DatabaseDiverged, and errors of a step
+ * @throws DatabaseTooNew, DatabaseDiverged, MigrationBlocked, PoolerHoldsNoLock, and errors of a step
  */
-export async function applySteps(db: Kysely<Database>, steps: SchemaSteps): Promise<string[]> {
+export async function applySteps(
+  db: Kysely<Database>,
+  steps: SchemaSteps,
+  options: MigrationOptions = {},
+): Promise<string[]> {
   const { newest, missing } = await readSchema(db, steps);
   if (missing.length === 0) return [];
-  const { error, results = [] } = await migrator(db, steps).migrateToLatest();
-  if (error !== undefined) {
-    // A newer program may have migrated since the read. The migrator refuses its steps, whether or not they are accepted.
-    const now = await readSchema(db, steps);
-    if (now.newest === newest) throw error;
-    return applySteps(db, steps);
-  }
-  return results.filter(({ status }) => status === "Success").map(({ migrationName }) => migrationName);
-}
-
-const MIGRATION_TABLE = "spool_migrations";
-const COMPATIBILITY_TABLE = "spool_schema_compatibility";
-
-async function appliedSteps(db: Kysely<Database>): Promise<string[]> {
-  if (!(await hasTable(db, MIGRATION_TABLE))) return [];
-  const rows = await db
-    .withTables<{ [MIGRATION_TABLE]: { name: string } }>()
-    .selectFrom(MIGRATION_TABLE)
-    .select("name")
-    .execute();
-  return rows.map(({ name }) => name).sort(); // By code units, whatever the collation of the database.
-}
-
-async function readCompatibility(db: Kysely<Database>): Promise<Map<string, string>> {
-  if (!(await hasTable(db, COMPATIBILITY_TABLE))) return new Map();
-  const { rows } = await sql<{ step: string; runs_from: string }>`
-    select step, runs_from from ${sql.table(COMPATIBILITY_TABLE)}`.execute(db);
-  return new Map(rows.map(({ step, runs_from: runsFrom }) => [step, runsFrom]));
-}
-
-async function hasTable(db: Kysely<Database>, table: string): Promise<boolean> {
-  const { rows } = await sql`select where to_regclass(${table}) is not null`.execute(db);
-  return rows.length > 0;
-}
-
-/**
- * Stores which programs may run on each step. The table is not part of a step, because a program of before the table
- * refuses a database with a step that it does not know.
- */
-async function writeCompatibility(trx: Kysely<Database>, steps: SchemaSteps): Promise<void> {
-  await sql`
-    create table if not exists ${sql.table(COMPATIBILITY_TABLE)} (
-      step text primary key,
-      runs_from text not null
-    )`.execute(trx);
-  const names = Object.keys(steps);
-  const runsFrom = names.map((name) => steps[name]!.runsFrom ?? name);
-  await sql`
-    insert into ${sql.table(COMPATIBILITY_TABLE)} (step, runs_from)
-    select * from unnest(${names}::text[], ${runsFrom}::text[])
-    on conflict (step) do nothing`.execute(trx);
-}
-
-function migrator(db: Kysely<Database>, steps: SchemaSteps): Migrator {
-  const last = newestStep(steps);
-  const migrations = Object.entries(steps).map(([name, { up }]) => {
-    const upAndStored: Migration["up"] = async (trx) => {
-      await up(trx);
-      await writeCompatibility(trx, steps); // In the transaction and under the lock of the steps.
-    };
-    return [name, { up: name === last ? upAndStored : up }] as const;
-  });
-  return new Migrator({
-    db,
-    provider: { getMigrations: () => Promise.resolve(Object.fromEntries(migrations)) },
-    migrationTableName: MIGRATION_TABLE,
-    migrationLockTableName: "spool_migrations_lock",
-  });
+  const migration = {
+    async read(connection: Kysely<Database>) {
+      const now = await readSchema(connection, steps);
+      const named = now.missing.map((name) => ({ name, stages: steps[name]!.stages }));
+      return { isEmpty: now.newest === null, missing: named };
+    },
+    runsFrom: new Map(Object.entries(steps).map(([name, { runsFrom = name }]) => [name, runsFrom])),
+  };
+  const applied = newest === null ? await applyToEmpty(db, migration, options) : null;
+  return applied ?? applyInStages(db, migration, options);
 }

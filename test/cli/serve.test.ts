@@ -84,7 +84,7 @@ describe("spool serve", function () {
     const newer = await openDatabase({ url: database.url });
     await applySteps(newer.db, {
       ...MIGRATIONS,
-      "9999-next": { up: () => Promise.resolve(), runsFrom: SCHEMA_VERSION },
+      "9999-next": { stages: [], runsFrom: SCHEMA_VERSION },
     });
     await newer.close();
     const environment = { SPOOL_DATABASE_URL: database.url };

@@ -5,25 +5,9 @@ import type { Store } from "../../src/store/database.ts";
 import { migrate, MIGRATIONS, requireCurrentSchema, SCHEMA_VERSION } from "../../src/store/migrate.ts";
 import { applySteps, DatabaseDiverged, DatabaseTooNew, DatabaseTooOld } from "../../src/store/schema-steps.ts";
 import type { SchemaSteps } from "../../src/store/schema-steps.ts";
-import { createDatabase } from "../support/postgres.ts";
+import { EMPTY_DATABASES, readStructure } from "../support/empty-databases.ts";
 
-/** An empty database of a test's own, and ways to open it again. */
-const EMPTY = {
-  async Postgres() {
-    const database = await createDatabase();
-    const open = () => openDatabase({ url: database.url });
-    return { open, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() };
-  },
-  async PGlite() {
-    const store = await openDatabase({ dataDir: null });
-    await sql`drop schema public cascade`.execute(store.db); // A new embedded database is migrated already.
-    await sql`create schema public`.execute(store.db);
-    const open = (): Promise<Store> => Promise.resolve({ ...store, close: () => Promise.resolve() });
-    return { open, [Symbol.asyncDispose]: () => store.close() };
-  },
-};
-
-for (const [name, prepare] of Object.entries(EMPTY)) {
+for (const [name, prepare] of Object.entries(EMPTY_DATABASES)) {
   describe(`the schema, on ${name}`, () => {
     let database: Awaited<ReturnType<typeof prepare>>;
     let store: Store;
@@ -40,7 +24,7 @@ for (const [name, prepare] of Object.entries(EMPTY)) {
     const next = (runsFrom?: string): SchemaSteps => ({
       ...MIGRATIONS,
       "9998-next": {
-        up: async (db) => void (await sql`create table next_release (id int)`.execute(db)),
+        stages: [{ type: "transaction", table: null, statements: ["create table next_release (id int)"] }],
         ...(runsFrom !== undefined && { runsFrom }),
       },
     });
@@ -99,7 +83,7 @@ for (const [name, prepare] of Object.entries(EMPTY)) {
     });
 
     it("of a newer program is refused if one of its steps allows no older program", async () => {
-      const steps: SchemaSteps = { ...next(), "9999-after": { up: () => Promise.resolve(), runsFrom: SCHEMA_VERSION } };
+      const steps: SchemaSteps = { ...next(), "9999-after": { stages: [], runsFrom: SCHEMA_VERSION } };
       await applySteps(store.db, steps);
       for (const check of [migrate, requireCurrentSchema]) {
         await assert.rejects(check(store.db), (error: Error) => {
@@ -179,23 +163,14 @@ describe("the steps of the schema", () => {
 });
 
 describe("a new embedded database", () => {
-  const STRUCTURE = sql<{ part: string }>`
-    select table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || coalesce(column_default, '')
-           as part
-    from information_schema.columns where table_schema = 'public'
-    union all select indexdef from pg_indexes where schemaname = 'public'
-    union all select conrelid::regclass || pg_get_constraintdef(oid) from pg_constraint
-    union all select relname || array_to_string(reloptions, ',') from pg_class where reloptions is not null
-    order by part`;
-
   it("has the schema that the steps make", async () => {
-    await using built = await EMPTY.PGlite();
+    await using built = await EMPTY_DATABASES.PGlite();
     const { db } = await built.open();
     const fresh = await openDatabase({ dataDir: null });
     try {
       await requireCurrentSchema(fresh.db); // From the archive, without a step.
       await migrate(db);
-      assert.deepEqual((await STRUCTURE.execute(fresh.db)).rows, (await STRUCTURE.execute(db)).rows);
+      assert.deepEqual(await readStructure(fresh.db), await readStructure(db));
     } finally {
       await fresh.close();
     }

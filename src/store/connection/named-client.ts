@@ -7,7 +7,7 @@ const NAMED_STATEMENT = /^\/\* (\w+) \*\//;
 /** The deadline of a statement, after which its connection is closed. Every statement takes far less time. */
 export const ANSWER_MS_MAX = 15_000;
 /** Statements without a deadline: a migration may take long. */
-const SCHEMA_CHANGE = /^\s*(create|alter|drop)\b/i;
+const SCHEMA_CHANGE = /^\s*(create|alter|drop|vacuum)\b/i;
 
 /** Reads int8 as a bigint. node-pg would return a string. */
 const BIGINT_TYPES: pg.CustomTypesConfig = {

@@ -1,16 +1,6 @@
-import { sql } from "kysely";
-import type { Kysely } from "kysely";
+import type { Stage } from "../stages/stage.ts";
 
-/**
- * Creates the tables of tasks, their tapes and sessions. Every primary key and unique index contains the key by which
- * its table would be sharded. There are no triggers, and no foreign keys between tape and task. So the same schema runs
- * on a distributed engine.
- */
-export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
-}
-
-const STATEMENTS = [
+const STATEMENTS: readonly string[] = [
   `create table tasks (
     task_id uuid primary key,
     namespace text not null,
@@ -90,3 +80,10 @@ const STATEMENTS = [
     expires_at timestamptz not null
   )`,
 ];
+
+/**
+ * Creates the tables of tasks, their tapes and sessions. Every primary key and unique index contains the key by which
+ * its table would be sharded. There are no triggers, and no foreign keys between tape and task. So the same schema runs
+ * on a distributed engine.
+ */
+export const stages: readonly Stage[] = [{ type: "transaction", table: null, statements: STATEMENTS }];

@@ -1,19 +1,6 @@
-import { sql } from "kysely";
-import type { Kysely } from "kysely";
+import type { Stage } from "../stages/stage.ts";
 
-/**
- * Creates the tables of the kinds ingest and synth, which were once part of every server. The kinds are now a package
- * in examples/knowledge, whose first step takes the tables over.
- *
- * Every key begins with the namespace, by which a distributed engine would shard. Paths are compared byte by byte, so
- * the documents of a folder are a range of the primary key, in the same order on every server. The deletion of a
- * document deletes its chunks and its page.
- */
-export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
-}
-
-const STATEMENTS = [
+const STATEMENTS: readonly string[] = [
   `create table documents (
     namespace text not null,
     path text collate "C" not null,
@@ -51,3 +38,13 @@ const STATEMENTS = [
     foreign key (namespace, path) references documents on delete cascade
   )`,
 ];
+
+/**
+ * Creates the tables of the kinds ingest and synth, which were once part of every server. The kinds are now a package
+ * in examples/knowledge, whose first step takes the tables over.
+ *
+ * Every key begins with the namespace, by which a distributed engine would shard. Paths are compared byte by byte, so
+ * the documents of a folder are a range of the primary key, in the same order on every server. The deletion of a
+ * document deletes its chunks and its page.
+ */
+export const stages: readonly Stage[] = [{ type: "transaction", table: null, statements: STATEMENTS }];

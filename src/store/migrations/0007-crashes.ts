@@ -1,5 +1,4 @@
-import { sql } from "kysely";
-import type { Kysely } from "kysely";
+import type { Stage } from "../stages/stage.ts";
 
 /**
  * Adds three columns:
@@ -14,15 +13,26 @@ import type { Kysely } from "kysely";
  * digest: as before, another start with their id must match only kind and params. A server of an earlier version may
  * run on for a while.
  */
-export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
-}
-
-const STATEMENTS = [
-  `alter table tasks
-    add column crashes int not null default 0,
-    add column request_digest text`,
+export const stages: readonly Stage[] = [
+  {
+    type: "transaction",
+    table: "tasks",
+    statements: [
+      `alter table tasks
+        add column if not exists crashes int not null default 0,
+        add column if not exists request_digest text`,
+    ],
+  },
   // The few waiting tasks whose last process crashed. A claim takes one of them at a time.
-  `create index tasks_suspected on tasks (namespace, task_id) where status = 'pending' and crashes > 0`,
-  `alter table sessions add column is_leaving boolean not null default false`,
+  {
+    type: "index",
+    table: "tasks",
+    index: "tasks_suspected",
+    definition: `(namespace, task_id) where status = 'pending' and crashes > 0`,
+  },
+  {
+    type: "transaction",
+    table: "sessions",
+    statements: [`alter table sessions add column is_leaving boolean not null default false`],
+  },
 ];

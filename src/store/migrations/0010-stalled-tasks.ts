@@ -1,7 +1,10 @@
-import { sql } from "kysely";
-import type { Kysely } from "kysely";
+import type { Stage } from "../stages/stage.ts";
 
 /** Adds the tasks that a session owns and that do not run. The session reports them for the doctor. */
-export async function up(db: Kysely<unknown>): Promise<void> {
-  await sql`alter table sessions add column stalled json not null default '[]'`.execute(db);
-}
+export const stages: readonly Stage[] = [
+  {
+    type: "transaction",
+    table: "sessions",
+    statements: [`alter table sessions add column stalled json not null default '[]'`],
+  },
+];

@@ -1,33 +1,21 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
-import { Migrator } from "kysely/migration";
 import { unblockTasks } from "../../../src/store/tasks/blocked-tasks.ts";
 import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { openDatabase } from "../../../src/store/database.ts";
 import type { Store } from "../../../src/store/database.ts";
 import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
-import { migrate } from "../../../src/store/migrate.ts";
-import { up as tasks } from "../../../src/store/migrations/0001-tasks.ts";
-import { up as documents } from "../../../src/store/migrations/0002-documents.ts";
-import { up as sessionKinds } from "../../../src/store/migrations/0003-session-kinds.ts";
-import { up as workers } from "../../../src/store/migrations/0004-workers.ts";
-import { up as followedTasks } from "../../../src/store/migrations/0005-followed-tasks.ts";
-import { up as activity } from "../../../src/store/migrations/0006-activity.ts";
+import { migrate, MIGRATIONS } from "../../../src/store/migrate.ts";
+import { applySteps } from "../../../src/store/schema-steps.ts";
 import { kindOf, outcomeOf } from "../../support/engine-tasks.ts";
 import { startEngine } from "../../support/engines.ts";
 import { createTask, SUCCEEDED } from "../../support/new-tasks.ts";
 import { createDatabase } from "../../support/postgres.ts";
 import type { TestDatabase } from "../../support/postgres.ts";
 
-const BEFORE = {
-  "0001-tasks": { up: tasks },
-  "0002-documents": { up: documents },
-  "0003-session-kinds": { up: sessionKinds },
-  "0004-workers": { up: workers },
-  "0005-followed-tasks": { up: followedTasks },
-  "0006-activity": { up: activity },
-};
+/** The steps of the version before. */
+const BEFORE = Object.fromEntries(Object.entries(MIGRATIONS).filter(([name]) => name <= "0006-activity"));
 const TASKS = 40;
 
 interface Taken {
@@ -46,13 +34,7 @@ describe("the migration to claims by kind", () => {
     namespace = randomUUID();
     database = await createDatabase();
     store = await openDatabase({ url: database.url });
-    const { error } = await new Migrator({
-      db: store.db,
-      provider: { getMigrations: () => Promise.resolve(BEFORE) },
-      migrationTableName: "spool_migrations",
-      migrationLockTableName: "spool_migrations_lock",
-    }).migrateToLatest();
-    assert.ifError(error);
+    await applySteps(store.db, BEFORE);
   });
   afterEach(async () => {
     await store?.close();
