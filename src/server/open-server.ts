@@ -15,6 +15,7 @@ import { asConfigurationError } from "./database-watch.ts";
 import { ServerChecks } from "../doctor/server-checks.ts";
 import { openListeners } from "./listeners.ts";
 import type { Listeners } from "./listeners.ts";
+import { migrationLog } from "./migration-report.ts";
 import type { LoadedKinds } from "./config/load-kinds.ts";
 import type { LastWords } from "./log/fatal-errors.ts";
 import { Readiness } from "./readiness.ts";
@@ -172,7 +173,8 @@ function publishReadiness({ listeners, log }: ServerParts, { ready, reason }: Re
 async function joinOnce(parts: ServerParts): Promise<void> {
   const { configuration, store, loaded, engine, listeners, readiness, log } = parts;
   if (configuration.migrate) {
-    const applied = [...(await migrate(store.db)), ...(await migratePackages(store, loaded))];
+    const onEvent = migrationLog(log);
+    const applied = [...(await migrate(store.db, { onEvent })), ...(await migratePackages(store, loaded))];
     if (applied.length > 0) log.info({ applied }, "database: migrated");
   } else {
     await requirePackages(store, loaded);

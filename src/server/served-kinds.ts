@@ -5,7 +5,7 @@ import type { KindsContext, KindsModel } from "../kinds/define-kinds.ts";
 import { echo } from "../kinds/echo.ts";
 import type { Store } from "../store/database.ts";
 import { kindDatabase } from "../store/kind-database.ts";
-import { migrateKinds, requireKindMigrations } from "../store/kind-migrations.ts";
+import { migrateKinds, missingKindSteps, requireKindMigrations } from "../store/kind-migrations.ts";
 import { ConfigurationError } from "./config/configuration.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { requireDistinctNames } from "./config/load-kinds.ts";
@@ -58,6 +58,21 @@ export async function migratePackages({ db }: Pick<Store, "db">, { packages }: L
   const applied: string[] = [];
   for (const kinds of packages) applied.push(...(await migrateKinds(db, kinds)));
   return applied;
+}
+
+/**
+ * Returns the missing steps of all packages, as `package/step`.
+ *
+ * @param store null: the database does not exist yet
+ * @throws KindsTooOld
+ */
+export async function planPackages(store: Pick<Store, "db"> | null, { packages }: LoadedKinds): Promise<string[]> {
+  const planned: string[] = [];
+  for (const kinds of packages) {
+    const missing = store === null ? kinds.migrations : await missingKindSteps(store.db, kinds);
+    planned.push(...missing.map(({ name }) => `${kinds.name}/${name}`));
+  }
+  return planned;
 }
 
 /** Makes sure that the database has all steps of all packages. @throws KindsTooOld, KindsNotMigrated */

@@ -31,7 +31,7 @@ export class KindsNotMigrated extends Error {
  * @throws KindsTooOld, and errors of a step
  */
 export async function migrateKinds(db: Kysely<Database>, kinds: KindMigrations): Promise<string[]> {
-  if ((await missingSteps(db, kinds)).length === 0) return [];
+  if ((await missingKindSteps(db, kinds)).length === 0) return [];
   return db.transaction().execute(async (trx) => {
     await LOCK.execute(trx);
     await sql`
@@ -42,7 +42,7 @@ export async function migrateKinds(db: Kysely<Database>, kinds: KindMigrations):
         primary key (package, name)
       )`.execute(trx);
     // Another process may have applied steps since the first read.
-    const missing = await missingSteps(trx, kinds);
+    const missing = await missingKindSteps(trx, kinds);
     for (const { name, up } of missing) {
       await up(kindQueries(trx));
       await sql`insert into kind_migrations (package, name) values (${kinds.name}, ${name})`.execute(trx);
@@ -57,11 +57,12 @@ export async function migrateKinds(db: Kysely<Database>, kinds: KindMigrations):
  * @throws KindsTooOld, KindsNotMigrated
  */
 export async function requireKindMigrations(db: Kysely<Database>, kinds: KindMigrations): Promise<void> {
-  const [missing] = await missingSteps(db, kinds);
+  const [missing] = await missingKindSteps(db, kinds);
   if (missing !== undefined) throw new KindsNotMigrated(kinds.name, missing.name);
 }
 
-async function missingSteps(db: Kysely<Database>, { name, migrations }: KindMigrations) {
+/** Returns the steps of a package that the database lacks, in order. @throws KindsTooOld */
+export async function missingKindSteps(db: Kysely<Database>, { name, migrations }: KindMigrations) {
   const applied = await appliedSteps(db, name);
   const unknown = applied.find((step) => !migrations.some((migration) => migration.name === step));
   if (unknown !== undefined) throw new KindsTooOld(name, unknown);

@@ -155,21 +155,3 @@ describe("spool serve", function () {
     assert.match(stderr, /^spool: /m);
   });
 });
-
-describe("spool migrate", function () {
-  this.timeout(TIMEOUT_MS);
-
-  it("migrates a database once, and then reports that there is nothing to migrate", async () => {
-    await using database = await createDatabase();
-    const first = await runSpool(["migrate", "--json", "--database-url", database.url]);
-    const second = await runSpool(["migrate"], { environment: { SPOOL_DATABASE_URL: database.url } });
-    assert.equal(first.code, 0);
-    const { applied, version } = JSON.parse(first.stdout);
-    assert.ok(applied.length > 0);
-    assert.deepEqual([second.code, second.stdout], [0, `nothing to migrate; schema version ${version}\n`]);
-  });
-
-  it("exits with 2 on an invalid configuration", async () => {
-    assert.equal((await runSpool(["migrate", "--database-url", "mysql://x"])).code, 2);
-  });
-});

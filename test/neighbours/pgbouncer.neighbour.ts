@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { connect } from "../../src/client/client.ts";
+import { openDatabase } from "../../src/store/database.ts";
+import { MIGRATIONS } from "../../src/store/migrate.ts";
+import { applySteps } from "../../src/store/schema-steps.ts";
 import { runSpool } from "../cli/spool-process.ts";
 import { eventually } from "../support/eventually.ts";
 import { startServer } from "../support/postgres.ts";
@@ -60,5 +63,17 @@ describe("a server behind pgbouncer", () => {
     assert.equal(code, 1, stdout);
     assert.match(stdout, /^fail +postgres +PostgreSQL \S+ behind a pooler in transaction mode/m);
     assert.match(stdout, /^warn +wakeups +a NOTIFY did not arrive/m);
+  });
+
+  it("refuses to migrate a database with tasks in transaction mode, and says what to do", async () => {
+    await using own = await startServer();
+    const store = await openDatabase({ url: own.url });
+    await applySteps(store.db, { "0001-tasks": MIGRATIONS["0001-tasks"] });
+    await store.close();
+    await using pooler = await startPgbouncer(own.url, "transaction");
+    const { code, stderr } = await runSpool(["migrate", "--database-url", pooler.url]);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /pooler in transaction mode, .* run spool migrate with a URL of Postgres itself/);
+    assert.equal((await runSpool(["migrate", "--database-url", own.url])).code, 0);
   });
 });

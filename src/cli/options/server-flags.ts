@@ -12,7 +12,7 @@ import {
 // validates all of them and reports every problem together.
 
 /** Options that are not settings of the server. */
-const NOT_SETTINGS: ReadonlySet<string> = new Set(["json", "address", "context", "kinds", "timeout"]);
+const NOT_SETTINGS: ReadonlySet<string> = new Set(["json", "address", "context", "kinds", "timeout", "plan", "wait"]);
 
 export function addDatabaseOptions(command: Command): Command {
   return command

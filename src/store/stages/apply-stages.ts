@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 import type { Database } from "../schema.ts";
 import { inLockedTransaction, MigrationBlocked, withMigrationLock } from "./migration-lock.ts";
+import type { LockWait } from "./migration-lock.ts";
 import { BlockerWatch, WaitReport } from "./migration-watch.ts";
 import type { MigrationEvent } from "./migration-watch.ts";
 import { runStage, runStageOnEmpty } from "./run-stage.ts";
@@ -12,8 +13,6 @@ import { createRecords, recordStep, writeCompatibility } from "./step-records.ts
 
 /** How long a migration waits for another one, and for the lock of a stage. */
 const WAIT_MS_DEFAULT = 600_000;
-/** The name of the migrating session in pg_stat_activity. */
-const APPLICATION_NAME = "spool migrate";
 /** The lock of Kysely's Migrator, which Spool 0.1.0 and 0.2.0 use. */
 const FORMER_LOCK = 3853314791062309107n;
 
@@ -47,7 +46,6 @@ export function applyToEmpty(
   migration: Migration,
   { waitMs = WAIT_MS_DEFAULT, onEvent = () => {} }: MigrationOptions,
 ): Promise<string[] | null> {
-  const onLocked: (...args: Parameters<typeof lockedEvent>) => void = (...args) => onEvent(lockedEvent(...args));
   const work = async (trx: Kysely<Database>) => {
     if (isShared(db)) await sql`select pg_advisory_xact_lock(${sql.lit(FORMER_LOCK)})`.execute(trx);
     const { isEmpty, missing } = await migration.read(trx);
@@ -60,7 +58,7 @@ export function applyToEmpty(
     await writeCompatibility(trx, migration.runsFrom);
     return missing.map(({ name }) => name);
   };
-  return isShared(db) ? inLockedTransaction(db, { waitMs, onLocked }, work) : db.transaction().execute(work);
+  return isShared(db) ? inLockedTransaction(db, lockWait(waitMs, onEvent), work) : db.transaction().execute(work);
 }
 
 /**
@@ -75,8 +73,7 @@ export async function applyInStages(
   { waitMs = WAIT_MS_DEFAULT, onEvent = () => {} }: MigrationOptions,
 ): Promise<string[]> {
   if (!isShared(db)) return db.connection().execute((connection) => runSteps({ connection, migration, onEvent }));
-  const onLocked: (...args: Parameters<typeof lockedEvent>) => void = (...args) => onEvent(lockedEvent(...args));
-  return withMigrationLock(db, { waitMs, onLocked }, async (connection) => {
+  return withMigrationLock(db, lockWait(waitMs, onEvent), async (connection) => {
     await prepareSession(connection);
     try {
       return await runSteps({ connection, migration, onEvent, shared: { db, waitMs } });
@@ -137,11 +134,8 @@ async function runSteps({
   return missing.map(({ name }) => name);
 }
 
-function lockedEvent(
-  waitedMs: number,
-  sessions: Extract<MigrationEvent, { type: "locked" }>["sessions"],
-): MigrationEvent {
-  return { type: "locked", waitedMs, sessions };
+function lockWait(waitMs: number, onEvent: (event: MigrationEvent) => void): LockWait {
+  return { waitMs, onLocked: (waitedMs, sessions) => onEvent({ type: "locked", waitedMs, sessions }) };
 }
 
 /** Returns the entries of a step and of those before it. */
@@ -154,14 +148,25 @@ function isShared(db: Kysely<Database>): boolean {
   return db.getExecutor().adapter.supportsMultipleConnections !== false;
 }
 
-/** Names the session, and removes time limits of the role. A build of an index waits for all older transactions. */
+/**
+ * Settings of the session that migrates. A build of an index waits for all older transactions, without a limit of the
+ * role. If the machine of the migrator is lost without a sign, Postgres ends the session, and its lock, within 25 s.
+ */
+const SESSION_SETTINGS: Readonly<Record<string, string>> = {
+  application_name: "spool migrate",
+  lock_timeout: "0",
+  statement_timeout: "0",
+  tcp_keepalives_idle: "10",
+  tcp_keepalives_interval: "5",
+  tcp_keepalives_count: "3",
+};
+
 async function prepareSession(connection: Kysely<Database>): Promise<void> {
-  await sql`select set_config('application_name', ${APPLICATION_NAME}, false),
-    set_config('lock_timeout', '0', false), set_config('statement_timeout', '0', false)`.execute(connection);
+  for (const [name, value] of Object.entries(SESSION_SETTINGS)) {
+    await sql`select set_config(${name}, ${value}, false)`.execute(connection);
+  }
 }
 
 async function resetSession(connection: Kysely<Database>): Promise<void> {
-  for (const name of ["application_name", "lock_timeout", "statement_timeout"]) {
-    await sql.raw(`reset ${name}`).execute(connection);
-  }
+  for (const name of Object.keys(SESSION_SETTINGS)) await sql.raw(`reset ${name}`).execute(connection);
 }

@@ -15,13 +15,16 @@ export type MigrationEvent =
 
 /** How often the blockers of the migration are read. Less than the lock timeout of a short transaction. */
 const POLL_MS = 200;
-/** How often the same sessions are reported again. */
+/** Shorter waits are not reported. */
+const REPORTED_MS_MIN = 1_000;
+/** How often the same sessions are reported again. After so long without a wait, the next one is another one. */
 const REPEAT_MS = 10_000;
 
-/** Reports the sessions that are waited for: each set of them at once, and then every 10 s. */
+/** Reports the sessions that are waited for: each set of them after a second, and then every 10 s. */
 export class WaitReport {
   readonly #report: (waitedMs: number, sessions: readonly OtherSession[]) => void;
-  #sinceMs: number | null = null;
+  #sinceMs = 0;
+  #latestMs = -Infinity;
   #reportedMs = -Infinity;
   #pids = "";
   /** The sessions that were last waited for. */
@@ -33,13 +36,15 @@ export class WaitReport {
 
   waitsFor(sessions: readonly OtherSession[]): void {
     const nowMs = performance.now();
-    this.#sinceMs ??= nowMs;
+    if (nowMs - this.#latestMs > REPEAT_MS) this.#sinceMs = nowMs;
+    this.#latestMs = nowMs;
     this.sessions = sessions;
+    const waitedMs = nowMs - this.#sinceMs;
     const pids = sessions.map(({ pid }) => pid).join();
-    if (pids === this.#pids && nowMs - this.#reportedMs < REPEAT_MS) return;
+    if (waitedMs < REPORTED_MS_MIN || (pids === this.#pids && nowMs - this.#reportedMs < REPEAT_MS)) return;
     this.#pids = pids;
     this.#reportedMs = nowMs;
-    this.#report(nowMs - this.#sinceMs, sessions);
+    this.#report(waitedMs, sessions);
   }
 }
 

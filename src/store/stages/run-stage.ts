@@ -11,6 +11,11 @@ import type { BackfillStage, IndexStage, Stage, TransactionStage } from "./stage
  * table queue behind it.
  */
 const LOCK_TIMEOUT_MS = 500;
+/**
+ * The longest time that a short transaction waits for vacuum to leave its table, in a lock mode that blocks no reader and
+ * no writer. Postgres cancels an autovacuum only if it has kept a session waiting for `deadlock_timeout`, which is 1 s.
+ */
+const VACUUM_TIMEOUT_MS = 5_000;
 /** The pause after a lock timeout, in which the statements of other sessions run. */
 const RETRY_BACKOFF = { firstMs: 250, maxMs: 5_000, jitter: 0.5 };
 /** The shortest pause after a batch of a backfill. A pause is at least as long as its batch took. */
@@ -69,10 +74,11 @@ export async function runStageOnEmpty(trx: Kysely<Database>, stage: Stage): Prom
 
 function runTransaction(
   run: StageRun,
-  { statements }: TransactionStage,
+  { table, statements }: TransactionStage,
   record?: (db: Kysely<Database>) => Promise<void>,
-) {
+): Promise<void> {
   return shortTransaction(run, async (trx) => {
+    if (run.isShared && table !== null) await waitForVacuum(trx, table);
     for (const statement of statements) await sql.raw(statement).execute(trx);
     await record?.(trx);
   });
@@ -82,10 +88,21 @@ function runTransaction(
 function shortTransaction<Result>(run: StageRun, work: (trx: Kysely<Database>) => Promise<Result>): Promise<Result> {
   return retried(run, () =>
     run.connection.transaction().execute(async (trx) => {
-      if (run.isShared) await sql`select set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}`}, true)`.execute(trx);
+      if (run.isShared) await limitLocks(trx, LOCK_TIMEOUT_MS);
       return work(trx);
     }),
   );
+}
+
+/** Locks a table against vacuum. */
+async function waitForVacuum(trx: Kysely<Database>, table: string): Promise<void> {
+  await limitLocks(trx, VACUUM_TIMEOUT_MS);
+  await execute(trx, `lock table ${table} in share update exclusive mode`);
+  await limitLocks(trx, LOCK_TIMEOUT_MS);
+}
+
+async function limitLocks(trx: Kysely<Database>, ms: number): Promise<void> {
+  await sql`select set_config('lock_timeout', ${`${ms}`}, true)`.execute(trx);
 }
 
 async function runBackfill(run: StageRun, { statement }: BackfillStage): Promise<void> {

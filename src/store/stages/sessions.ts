@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Kysely } from "kysely";
 import type { Database } from "../schema.ts";
 
-/** A session of Postgres that a migration waits for. */
+/** A session of Postgres that a migration waits for. The text of its statement may hold data, so it is left out. */
 export interface OtherSession {
   pid: number;
   /** Its application_name, or the sort of process, such as `autovacuum worker`. */
@@ -11,16 +11,11 @@ export interface OtherSession {
   state: string | null;
   /** The time since its latest statement began; null: hidden from this role. */
   statementMs: number | null;
-  /** The first characters of its latest statement. */
-  statement: string;
 }
-
-const STATEMENT_LENGTH_MAX = 80;
 
 const SESSION = sql<OtherSession>`
   a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, '') as application, a.state,
-  (extract(epoch from clock_timestamp() - a.query_start) * 1000)::float8 as "statementMs",
-  left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), ${sql.lit(STATEMENT_LENGTH_MAX)}) as statement`;
+  (extract(epoch from clock_timestamp() - a.query_start) * 1000)::float8 as "statementMs"`;
 
 /** The key of the migration lock. */
 export const LOCK_KEY = sql<bigint>`hashtextextended('spool migrations', 0)`;
@@ -49,18 +44,12 @@ export async function readLockHolder(db: Kysely<Database>): Promise<OtherSession
   return rows;
 }
 
-/** Returns a session as a text for people. */
-function describeSession({ pid, application, state, statementMs, statement }: OtherSession): string {
-  const facts = [
-    application,
-    state,
-    statementMs === null ? null : `for ${(statementMs / 1_000).toFixed(1)} s`,
-    statement === "" ? null : statement,
-  ];
-  return `pid ${pid} (${facts.filter((fact) => fact !== null && fact !== "").join(", ")})`;
-}
-
 /** Returns sessions as a text for people. */
 export function describeSessions(sessions: readonly OtherSession[]): string {
   return sessions.length === 0 ? "a session that has ended" : sessions.map(describeSession).join("; ");
+}
+
+function describeSession({ pid, application, state, statementMs }: OtherSession): string {
+  const age = statementMs === null ? null : `its statement began ${(statementMs / 1_000).toFixed(1)} s ago`;
+  return `pid ${pid} (${[application, state, age].filter(Boolean).join(", ")})`;
 }
