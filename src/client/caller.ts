@@ -125,6 +125,11 @@ export function createCaller(transport: Transport, options: CallerOptions): Spoo
       return fromCancelTaskResponse(await call(method.cancelTask, { taskId, reason }, options));
     },
 
+    async delete({ taskId }, options) {
+      const { alreadyDeleted } = await call(method.deleteTask, { taskId }, options);
+      return { alreadyDeleted };
+    },
+
     async get({ taskId }, options) {
       return fromTaskMessage((await call(method.getTask, { taskId }, options)).task);
     },

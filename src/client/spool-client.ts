@@ -4,6 +4,7 @@ import type {
   Activity,
   ActivityRequest,
   CancelledTask,
+  DeletedTask,
   EventPage,
   FinalEvent,
   Frame,
@@ -90,6 +91,11 @@ export interface SpoolClient extends Disposable {
   result(wait: { taskId: string; waitMs?: number | undefined }, options?: CallOptions): Promise<TaskResult>;
   /** Cancels a pending task, asks a running task to stop, and leaves a finished task unchanged: see the outcome. */
   cancel(cancel: { taskId: string; reason?: string | undefined }, options?: CallOptions): Promise<CancelledTask>;
+  /**
+   * Removes a finished task with its tape, so that no call finds it. Repeating this within 7 days is safe. For an
+   * unfinished task, throws SpoolRpcError with reason TASK_NOT_TERMINAL.
+   */
+  delete(task: { taskId: string }, options?: CallOptions): Promise<DeletedTask>;
   get(task: { taskId: string }, options?: CallOptions): Promise<Task>;
   /** Yields all matching tasks, newest first. Fetches pages as the caller reads on. */
   list(filter?: TaskFilter, options?: CallOptions): AsyncIterable<Task>;

@@ -52,6 +52,12 @@ export interface StartedTask {
   alreadyStarted: boolean;
 }
 
+/** What a delete did. */
+export interface DeletedTask {
+  /** Whether the task had been removed before. If so, the call changed nothing. */
+  alreadyDeleted: boolean;
+}
+
 /** The filter and page size of a task list. */
 export interface TaskFilter {
   /** Only tasks with one of these statuses. Empty: all. */

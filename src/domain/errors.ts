@@ -7,6 +7,7 @@ export type Reason =
   | "INVALID_ARGUMENT"
   | "KIND_UNKNOWN"
   | "TASK_NOT_FOUND"
+  | "TASK_EXPIRED"
   | "TASK_NOT_TERMINAL"
   | "SEQ_OUT_OF_RANGE"
   | "REQUEST_ID_REUSED"
@@ -83,9 +84,19 @@ export class TaskNotFound extends SpoolError {
   }
 }
 
+/** The task was removed, and the marker that it left is still stored. */
+export class TaskExpired extends SpoolError {
+  constructor(taskId: string, removedAt: Date) {
+    const at = removedAt.toISOString();
+    super("TASK_EXPIRED", `task ${taskId} was removed at ${at}`, { metadata: { task_id: taskId, removed_at: at } });
+  }
+}
+recognizeCopies(TaskExpired, "TaskExpired");
+
 export class TaskNotTerminal extends SpoolError {
-  constructor(taskId: string, status: string) {
-    super("TASK_NOT_TERMINAL", `task ${taskId} is ${status}: it has no result yet`, {
+  /** @param because why the call needs a task that has ended */
+  constructor(taskId: string, status: string, because = "it has no result yet") {
+    super("TASK_NOT_TERMINAL", `task ${taskId} is ${status}: ${because}`, {
       metadata: { task_id: taskId, current_status: status },
     });
   }

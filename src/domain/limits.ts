@@ -30,6 +30,8 @@ export const RUN_AHEAD_MS_MAX = 366 * DAY_MS;
 export const CRASHES_DEFAULT = 3;
 export const CRASHES_MAX = 100;
 export const DEADLINE_AHEAD_MS_MAX = 2 * RUN_AHEAD_MS_MAX;
+/** How long a removed task is answered with TASK_EXPIRED, and can be deleted again without an error. */
+export const REMOVED_MS = 7 * DAY_MS;
 export const CANCEL_REASON_CHARS_MAX = 1_024;
 
 /** One event's body, and the payloads in it, as JSON text and as protobuf. */

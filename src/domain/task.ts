@@ -94,6 +94,11 @@ export interface TaskState {
   lastSeq: bigint;
 }
 
+/** What other processes learn of a commit: the new position of a task, or that the task was removed. */
+export interface StateChange extends Omit<TaskState, "status"> {
+  status: TaskStatus | "removed";
+}
+
 /** Returns a key that identifies an attempt. */
 export function attemptKey({ taskId, attempt }: { taskId: string; attempt: number }): string {
   return `${taskId} ${attempt}`;

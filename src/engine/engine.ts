@@ -9,11 +9,10 @@ import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 import { readActivity } from "../store/reports/activity-queries.ts";
-import { readProgress } from "../store/tapes/progress.ts";
 import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
-import { listTasks, readTask } from "../store/tasks/task-queries.ts";
+import { readTask } from "../store/tasks/task-queries.ts";
 import { untilAborted } from "../async/abort.ts";
 import type { Reporting } from "./attempt/attempt-report.ts";
 import { TaskControl } from "./attempt/task-control.ts";
@@ -31,6 +30,7 @@ import { Membership } from "./cluster/membership.ts";
 import type { MembershipSettings } from "./cluster/membership.ts";
 import { SharedActivity } from "./read/shared-activity.ts";
 import { Starter } from "./starter.ts";
+import { listTasks } from "./read/list-tasks.ts";
 import { readCheckpoint, readOutcome } from "./read/task-outcome.ts";
 import { Runner } from "./cluster/runner.ts";
 import type { RunnerSurroundings } from "./cluster/runner.ts";
@@ -214,15 +214,9 @@ export class Engine implements TaskEngine {
   }
 
   async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): ReturnType<TaskEngine["listTasks"]> {
-    const { limit, withProgress = false } = filter;
-    const found = await listTasks(this.#opened(), this.#settings.namespace, { ...filter, limit: limit + 1 });
-    const tasks = await Promise.all(found.slice(0, limit).map((task) => this.#directory.withAvailability(task)));
-    const running = withProgress ? tasks.filter(({ status }) => status === "running") : [];
-    const progress = await readProgress(
-      this.#db,
-      running.map(({ taskId }) => taskId),
-    );
-    return { tasks, progress, hasMore: found.length > limit };
+    const { namespace } = this.#settings;
+    const withAvailability = (task: Task) => this.#directory.withAvailability(task);
+    return listTasks({ db: this.#opened(), namespace, withAvailability }, filter);
   }
 
   async getActivity(query: ActivityQuery): Promise<Activity> {
@@ -254,6 +248,13 @@ export class Engine implements TaskEngine {
     return { task: await this.#directory.withAvailability(stored), outcome };
   }
 
+  async deleteTask(taskId: string): ReturnType<TaskEngine["deleteTask"]> {
+    this.#opened();
+    const { alreadyDeleted } = await this.#control.remove(taskId);
+    if (!alreadyDeleted) this.#membership?.removals.kick();
+    return { alreadyDeleted };
+  }
+
   readEvents(query: Parameters<TaskEngine["readEvents"]>[0], signal: AbortSignal): Promise<TapePage> {
     return readEvents(this.#source, query, signal);
   }
@@ -268,8 +269,8 @@ export class Engine implements TaskEngine {
   }
 
   async waitForResult(query: { taskId: string; waitMs: number }, signal: AbortSignal): Promise<TaskOutcome> {
-    const { feed } = this.#source;
-    return readOutcome(this.#db, await waitForEnd(feed, () => this.#readTask(query.taskId), query, signal));
+    const task = await waitForEnd(this.#source.feed, () => this.#readTask(query.taskId), query, signal);
+    return readOutcome(this.#db, this.#settings.namespace, task);
   }
 
   /** Returns the current state, for gauges. */

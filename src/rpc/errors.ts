@@ -23,6 +23,7 @@ export const CODES = {
   INVALID_ARGUMENT: Code.InvalidArgument,
   KIND_UNKNOWN: Code.InvalidArgument,
   TASK_NOT_FOUND: Code.NotFound,
+  TASK_EXPIRED: Code.NotFound,
   TASK_NOT_TERMINAL: Code.FailedPrecondition,
   SEQ_OUT_OF_RANGE: Code.OutOfRange,
   REQUEST_ID_REUSED: Code.AlreadyExists,

@@ -8,6 +8,7 @@ import { stages as activity } from "./migrations/0006-activity.ts";
 import { stages as crashes } from "./migrations/0007-crashes.ts";
 import { stages as claims } from "./migrations/0008-claims.ts";
 import { stages as stalledTasks } from "./migrations/0010-stalled-tasks.ts";
+import { stages as removedTasks } from "./migrations/0011-removed-tasks.ts";
 import type { Database } from "./schema.ts";
 import { applySteps, newestStep, readSchema, requireSteps } from "./schema-steps.ts";
 import type { CompleteSchema, SchemaSteps } from "./schema-steps.ts";
@@ -29,6 +30,7 @@ export const MIGRATIONS = {
   "0007-crashes": { stages: crashes },
   "0008-claims": { stages: claims },
   "0010-stalled-tasks": { stages: stalledTasks },
+  "0011-removed-tasks": { stages: removedTasks, runsFrom: "0010-stalled-tasks" },
 } satisfies SchemaSteps;
 
 /** The newest step that this program knows. */

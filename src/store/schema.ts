@@ -47,10 +47,20 @@ export interface SessionTable {
   is_leaving: Generated<boolean>;
 }
 
+/** The marker of a removed task. */
+export interface RemovedTaskTable {
+  task_id: string;
+  namespace: string;
+  removed_at: Generated<Date>;
+  /** Whether events of the task may still be stored. */
+  events_left: boolean;
+}
+
 export interface Database {
   tasks: TaskTable;
   task_events: TaskEventTable;
   task_requests: TaskRequestTable;
   task_exclusives: TaskExclusiveTable;
   sessions: SessionTable;
+  removed_tasks: RemovedTaskTable;
 }

@@ -190,6 +190,21 @@ describe("a client", () => {
     assert.deepEqual([asked, cancelled.outcome], ["too late", "already_terminal"]);
   });
 
+  it("deletes a task, and repeats the call until it is answered", async () => {
+    const answers: boolean[] = [];
+    const { alreadyDeleted } = await asking(
+      {
+        deleteTask: ({ taskId }, { attempt }) => {
+          answers.push(taskId === TASK_ID);
+          if (attempt === 1) throw failure("UNAVAILABLE", "not yet", { retryAfterMs: 1 });
+          return { alreadyDeleted: true };
+        },
+      },
+      (client) => client.delete({ taskId: TASK_ID }),
+    );
+    assert.deepEqual([alreadyDeleted, answers], [true, [true, true]]);
+  });
+
   it("lists page after page, each with the filter", async () => {
     const asked: unknown[] = [];
     const script: Script = {

@@ -37,6 +37,7 @@ export interface Script {
   getTask?: Unary<"getTask">;
   listTasks?: Unary<"listTasks">;
   cancelTask?: Unary<"cancelTask">;
+  deleteTask?: Unary<"deleteTask">;
   getEvents?: Unary<"getEvents">;
   getResult?: Unary<"getResult">;
   listSessions?: Unary<"listSessions">;

@@ -41,6 +41,7 @@ function clientEndpoint(served: Served, client: SpoolClient): Endpoint {
       const { task, outcome } = await told(client.cancel({ taskId, reason }));
       return { status: task.status, outcome };
     },
+    delete: async (taskId) => (await told(client.delete({ taskId }))).alreadyDeleted,
     events: async (query) => toEndpointPage(await told(client.events(query))),
     async *follow(query) {
       for await (const event of toldEach(client.follow(query), told)) yield toEndpointEvent(event);

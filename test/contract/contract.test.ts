@@ -5,6 +5,7 @@ import { followContract } from "./follow-contract.ts";
 import { openGrpcEndpoint } from "./grpc-endpoint.ts";
 import { openGrpcWebEndpoint } from "./grpc-web-endpoint.ts";
 import { openJsonEndpoint, openSseEndpoint } from "./json-endpoint.ts";
+import { removalContract } from "./removal-contract.ts";
 import { sessionContract } from "./session-contract.ts";
 import { tapeContract } from "./tape-contract.ts";
 import { taskContract } from "./task-contract.ts";
@@ -32,6 +33,7 @@ for (const [name, open] of Object.entries(ENDPOINTS)) {
     tapeContract(() => endpoint);
     taskContract(() => endpoint);
     followContract(() => endpoint);
+    removalContract(() => endpoint);
     if (open !== openWorkerEndpoint) sessionContract(() => endpoint);
   });
 }

@@ -114,6 +114,8 @@ export interface Endpoint extends AsyncDisposable {
     taskIdPrefix?: string;
   }): AsyncIterable<EndpointTask>;
   cancel(taskId: string, reason?: string): Promise<{ status: TaskStatus; outcome: string }>;
+  /** Says whether the task had been removed before. */
+  delete(taskId: string): Promise<boolean>;
   events(query: { taskId: string; fromSeq?: bigint; limit?: number; waitMs?: number }): Promise<EndpointPage>;
   follow(query: { taskId: string; fromSeq?: bigint }): AsyncIterable<EndpointEvent>;
   followTasks(query: FollowTasksOptions): AsyncIterable<EndpointNews>;

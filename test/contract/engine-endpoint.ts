@@ -39,6 +39,7 @@ export async function openEngineEndpoint(): Promise<Endpoint> {
       const { task, outcome } = await told(engine.cancelTask(taskId, reason));
       return { status: task.status, outcome };
     },
+    delete: async (taskId) => (await told(engine.deleteTask(taskId))).alreadyDeleted,
     async events({ taskId, fromSeq = 1n, limit = 100, waitMs = 0 }) {
       const query = { taskId, fromSeq: fromSeq || 1n, limit, waitMs };
       return toEndpointPage(await told(engine.readEvents(query, signal)));

@@ -10,7 +10,8 @@ import { openWire } from "./grpc-endpoint.ts";
 import { openServed } from "./served.ts";
 import type { Served } from "./served.ts";
 
-const { startTask, getTask, getEvents, streamEvents, listTasks, cancelTask, getResult, runTask } = TaskService.method;
+const { startTask, getTask, getEvents, streamEvents, listTasks, cancelTask, deleteTask } = TaskService.method;
+const { getResult, runTask } = TaskService.method;
 const TASK_ID = "01890a5d-ac96-774b-bcce-b302099a8057";
 const POLICY = "retry_policy";
 const MULTIPLIER = `${POLICY}.backoff_multiplier`;
@@ -66,6 +67,8 @@ const REFUSED: readonly [string, DescMethod, Record<string, unknown>, string, st
   ],
   ["a malformed task id", getTask, { taskId: "nonsense" }, "INVALID_ARGUMENT", "task_id"],
   ["an unknown task id", getTask, { taskId: TASK_ID }, "TASK_NOT_FOUND"],
+  ["a malformed task id of a delete", deleteTask, { taskId: "nonsense" }, "INVALID_ARGUMENT", "task_id"],
+  ["a delete of an unknown task id", deleteTask, { taskId: TASK_ID }, "TASK_NOT_FOUND"],
   ["a negative from_seq", getEvents, { taskId: TASK_ID, fromSeq: -1n }, "INVALID_ARGUMENT", "from_seq"],
   ["a limit of 0", getEvents, { taskId: TASK_ID, limit: 0 }, "INVALID_ARGUMENT", "limit"],
   ["a limit of 1,001", getEvents, { taskId: TASK_ID, limit: 1_001 }, "INVALID_ARGUMENT", "limit"],

@@ -200,6 +200,7 @@ export function taskContract(endpoint: () => Endpoint): void {
     const calls = [
       () => endpoint().get(UNKNOWN_ID),
       () => endpoint().cancel(UNKNOWN_ID),
+      () => endpoint().delete(UNKNOWN_ID),
       () => endpoint().events({ taskId: UNKNOWN_ID }),
       () => endpoint().events({ taskId: UNKNOWN_ID, waitMs: 60_000 }),
       () => endpoint().result({ taskId: UNKNOWN_ID }),
@@ -231,7 +232,7 @@ export function taskContract(endpoint: () => Endpoint): void {
   });
 }
 
-async function refusal(call: Promise<unknown>): Promise<EndpointError> {
+export async function refusal(call: Promise<unknown>): Promise<EndpointError> {
   const error: unknown = await call.then(
     () => assert.fail("was not refused"),
     (reason: unknown) => reason,

@@ -51,6 +51,7 @@ export function wireEndpoint(served: Served, wire: Wire): Endpoint {
       const { task, outcome } = await wire.unary(method.cancelTask, { taskId, reason });
       return { status: nameOf(TaskStatus, task!.status) as Status, outcome: nameOf(CancelOutcome, outcome) };
     },
+    delete: async (taskId) => (await wire.unary(method.deleteTask, { taskId })).alreadyDeleted,
     async events({ waitMs, ...query }) {
       const wait = waitMs === undefined ? {} : { wait: durationFromMs(waitMs) };
       const { status, events, nextFromSeq, lastSeq, hasMore } = await wire.unary(method.getEvents, {

@@ -59,6 +59,11 @@ describe("an error of the domain", () => {
     [new errors.KindUnknown("x", ["echo"]), Code.InvalidArgument, { kind: "x" }],
     [new errors.TaskNotFound(TASK_ID), Code.NotFound, { task_id: TASK_ID }],
     [
+      new errors.TaskExpired(TASK_ID, new Date(0)),
+      Code.NotFound,
+      { task_id: TASK_ID, removed_at: "1970-01-01T00:00:00.000Z" },
+    ],
+    [
       new errors.TaskNotTerminal(TASK_ID, "running"),
       Code.FailedPrecondition,
       { task_id: TASK_ID, current_status: "running" },

@@ -70,7 +70,8 @@ for (const [name, prepare] of Object.entries(EMPTY_DATABASES)) {
 
     it("is stored with the oldest program that may run on each step", async () => {
       await applySteps(store.db, next(SCHEMA_VERSION));
-      const own = Object.keys(MIGRATIONS).map((step) => [step, step]);
+      const steps: SchemaSteps = MIGRATIONS;
+      const own = Object.entries(steps).map(([step, { runsFrom = step }]) => [step, runsFrom]);
       assert.deepEqual(await readCompatibility(), [...own, ["9998-next", SCHEMA_VERSION]]);
     });
 

@@ -16,6 +16,8 @@ export interface EngineObserver {
   /** @param cancelMs time since the first cancel request; null: there was none, or the task did not end as cancelled */
   taskEnded(kind: string, status: TerminalStatus, durationMs: number, cancelMs: number | null): void;
   cancelAsked(kind: string, outcome: "cancelled" | "requested" | "already_terminal"): void;
+  /** A caller has removed a task. */
+  taskRemoved(kind: string): void;
   /** A flush of the journal was committed, with so many tasks and events, and so many bytes of event bodies. */
   flushed(flush: { tasks: number; events: number; bytes: number; durationMs: number }): void;
   /** Events were committed outside a flush. */
@@ -33,6 +35,7 @@ export const UNOBSERVED: EngineObserver = {
   attemptEnded() {},
   taskEnded() {},
   cancelAsked() {},
+  taskRemoved() {},
   flushed() {},
   eventsWritten() {},
   taskSwept() {},

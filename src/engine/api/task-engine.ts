@@ -124,7 +124,7 @@ export interface TaskEngine {
    */
   startTask(request: TaskRequest): Promise<{ task: TaskView; alreadyStarted: boolean }>;
 
-  /** @throws TaskNotFound */
+  /** @throws TaskNotFound, TaskExpired */
   getTask(taskId: string): Promise<TaskView>;
 
   /**
@@ -170,7 +170,7 @@ export interface TaskEngine {
    *
    * @returns the task after the cancel. `cancelled`: the task was pending, and has ended; `requested`: the task runs,
    *   and its code is notified; `already_terminal`: the task had already ended, and nothing has changed
-   * @throws TaskNotFound
+   * @throws TaskNotFound, TaskExpired
    */
   cancelTask(
     taskId: string,
@@ -178,9 +178,17 @@ export interface TaskEngine {
   ): Promise<{ task: TaskView; outcome: "cancelled" | "requested" | "already_terminal" }>;
 
   /**
+   * Removes a task that has ended, with its tape. When the call resolves, no call at any server finds the task. For
+   * REMOVED_MS, such calls throw TaskExpired, and another call of this method changes nothing.
+   *
+   * @throws TaskNotFound, TaskNotTerminal
+   */
+  deleteTask(taskId: string): Promise<{ alreadyDeleted: boolean }>;
+
+  /**
    * Returns one page of a tape. Waits up to waitMs if there is no event at fromSeq and the task has not ended.
    *
-   * @throws TaskNotFound, or the signal's reason
+   * @throws TaskNotFound, TaskExpired, or the signal's reason
    */
   readEvents(query: PageQuery & { waitMs: number }, signal: AbortSignal): Promise<TapePage>;
 
@@ -191,8 +199,8 @@ export interface TaskEngine {
    *
    * @param query.knownSeq a last_seq that was read after the call began; left out: the first page is compared with the
    *   store
-   * @throws TaskNotFound, SeqOutOfRange for a position past last_seq + 1 of a task that has not ended, or the signal's
-   *   reason
+   * @throws TaskNotFound, TaskExpired (also after pages, if the task is removed), SeqOutOfRange for a position past
+   *   last_seq + 1 of a task that has not ended, or the signal's reason
    */
   followTape(
     query: { taskId: string; fromSeq: bigint; heartbeatMs: number; knownSeq?: bigint },
@@ -211,7 +219,7 @@ export interface TaskEngine {
   /**
    * Returns the outcome of a task. Waits up to waitMs for its end.
    *
-   * @throws TaskNotFound, TaskNotTerminal, or the signal's reason
+   * @throws TaskNotFound, TaskExpired, TaskNotTerminal, or the signal's reason
    */
   waitForResult(query: { taskId: string; waitMs: number }, signal: AbortSignal): Promise<TaskOutcome>;
 }

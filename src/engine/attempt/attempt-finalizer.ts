@@ -1,7 +1,7 @@
 import pLimit from "p-limit";
 import { endByTransition } from "../../domain/attempt-end.ts";
 import type { AttemptEnd } from "../../domain/attempt-end.ts";
-import { LeaseLost, StoreUnavailable, TaskNotFound } from "../../domain/errors.ts";
+import { LeaseLost, StoreUnavailable, TaskExpired, TaskNotFound } from "../../domain/errors.ts";
 import { certainEnd, endAttempt, stopAttempt } from "../../domain/lifecycle.ts";
 import type { AttemptOutcome, DecisionContext, StopReason, Transition } from "../../domain/lifecycle.ts";
 import type { Task } from "../../domain/task.ts";
@@ -89,7 +89,7 @@ export class AttemptFinalizer {
     let failure: unknown = null;
     const change = () => this.#control.changeOwned(fence, decision);
     const call = () => (failure === null ? change() : this.#retries(change));
-    const isTransient = (error: unknown) => !(error instanceof TaskNotFound);
+    const isTransient = (error: unknown) => !isMissing(error);
     const options = {
       signal: this.#halted,
       onFailure: (error: unknown) => {
@@ -102,10 +102,15 @@ export class AttemptFinalizer {
       const { task, transition } = await retryWhile(isTransient, call, options);
       return transition === null ? LOST : { end: endByTransition(transition), isStored: true, task };
     } catch (error) {
-      if (error instanceof TaskNotFound) return LOST;
+      if (isMissing(error)) return LOST;
       throw failure instanceof StoreUnavailable ? failure : new StoreUnavailable(failure);
     }
   }
+}
+
+/** Whether the task is gone. */
+function isMissing(error: unknown): boolean {
+  return error instanceof TaskNotFound || error instanceof TaskExpired;
 }
 
 /** Fails an attempt if the database refuses the content of its events or of its end. */

@@ -1,9 +1,12 @@
 import type { Kysely, Transaction } from "kysely";
 import { endByTransition } from "../../domain/attempt-end.ts";
+import { TaskExpired, TaskNotTerminal } from "../../domain/errors.ts";
 import type { DecisionContext, Transition } from "../../domain/lifecycle.ts";
+import { isTerminal } from "../../domain/task.ts";
 import type { Fence, Task } from "../../domain/task.ts";
 import type { Database } from "../../store/schema.ts";
 import { lockOwnedTasks } from "../../store/tasks/owned-tasks.ts";
+import { removeTask } from "../../store/tasks/removed-tasks.ts";
 import { lockOverdueTasks } from "../../store/tasks/sweep-queries.ts";
 import type { OverdueFilter, OverdueReason } from "../../store/tasks/sweep-queries.ts";
 import { lockTask, writeTransitions } from "../../store/tasks/transitions.ts";
@@ -101,6 +104,31 @@ export class TaskControl {
     for (const { task } of outcomes.filter(isChange)) this.#reporting.observer.taskSwept(task.kind, query.reason);
     this.#report(outcomes, query.reason);
     return outcomes;
+  }
+
+  /**
+   * Removes a task that has ended. After the commit, no reader finds the task. Its events are deleted later.
+   *
+   * @returns whether the task had been removed before
+   * @throws TaskNotFound, TaskNotTerminal, StoreUnavailable
+   */
+  async remove(taskId: string): Promise<{ alreadyDeleted: boolean }> {
+    const { namespace, observer } = this.#reporting;
+    try {
+      const removed = await this.#db.transaction().execute(async (trx) => {
+        const [task] = (await lockTask(trx, { namespace, taskId })).tasks;
+        if (!isTerminal(task!.status)) throw new TaskNotTerminal(taskId, task!.status, "only an ended task is deleted");
+        await removeTask(trx, namespace, task!);
+        return task!;
+      });
+      this.#feed.announceRemoval(removed);
+      observer.taskRemoved(removed.kind);
+      return { alreadyDeleted: false };
+    } catch (error) {
+      if (!(error instanceof TaskExpired)) throw error;
+      this.#feed.observeRemoval(taskId); // The answer to the commit of an earlier call may have been lost.
+      return { alreadyDeleted: true };
+    }
   }
 
   #report(outcomes: readonly ControlOutcome[], because: DecisionReason): void {

@@ -8,6 +8,7 @@ import { TapePoller } from "./tape-poller.ts";
 import type { Runner } from "./runner.ts";
 import type { Runners } from "./runners.ts";
 import { RENEWALS, Session } from "./session.ts";
+import { RemovalSweeper } from "../maintenance/removal-sweeper.ts";
 import { Sweeper } from "../maintenance/sweeper.ts";
 import { Wakeups } from "./wakeups.ts";
 import type { EngineObserver } from "../api/engine-observer.ts";
@@ -44,6 +45,7 @@ interface MembershipParts {
 export class Membership {
   readonly session: Session;
   readonly wakeups: Wakeups | null;
+  readonly removals: RemovalSweeper;
   readonly #runner: Runner;
   readonly #runners: Runners;
   readonly #sweeper: Sweeper;
@@ -68,6 +70,7 @@ export class Membership {
     const isRunningHere = (taskId: string) => runners.has(taskId);
     const poller = new TapePoller({ db, feed, isRunningHere, hasPeers, log });
     this.session = session;
+    this.removals = new RemovalSweeper({ db, namespace, log });
     this.#sweeper = sweeper;
     this.#runner = runner;
     this.#runners = runners;
@@ -83,7 +86,10 @@ export class Membership {
             hasPeers,
             onPeer: () => session.onPeer(),
             onStates(states) {
-              for (const state of states) feed.observe(state);
+              for (const { status, ...position } of states) {
+                if (status === "removed") feed.observeRemoval(position.taskId);
+                else feed.observe({ ...position, status });
+              }
               feed.notifyAll();
               runners.onTouchedTasks(states.map(({ taskId }) => taskId));
               if (states.some(({ status }) => status === "pending")) runners.onWaiting();
@@ -94,7 +100,7 @@ export class Membership {
               runners.onWaiting();
             },
           });
-    this.#loops = [sweeper, poller, ...(this.wakeups === null ? [] : [this.wakeups])];
+    this.#loops = [sweeper, this.removals, poller, ...(this.wakeups === null ? [] : [this.wakeups])];
   }
 
   /** Opens the session and starts the loops. @throws StoreUnavailable */

@@ -9,16 +9,25 @@ const POLL_MS = 1_000;
 
 /**
  * Polls once a second the followed tapes that other processes may write. Wakes the followers of the tapes that have
- * grown, so a lost notification only delays them. A server without peers does not poll the tasks that it runs.
+ * grown, or whose task was removed, so a lost notification only delays them. A server without peers polls neither the
+ * tasks that it runs nor ended tapes.
  */
 export class TapePoller {
   readonly #loop: Loop;
 
   constructor({ db, feed, isRunningHere, hasPeers, log }: TapePollerParts) {
     const poll = async () => {
-      const taskIds = feed.followed().filter((taskId) => hasPeers() || !isRunningHere(taskId));
+      const taskIds = hasPeers()
+        ? [...feed.followed(), ...feed.followedToEnd()]
+        : feed.followed().filter((taskId) => !isRunningHere(taskId));
       if (taskIds.length === 0) return;
-      for (const state of await readTaskStates(db, taskIds)) feed.observe(state);
+      // A tape whose state is known has a task, unless the task was removed.
+      const missing = new Set(taskIds.filter((taskId) => feed.state(taskId) !== undefined));
+      for (const state of await readTaskStates(db, taskIds)) {
+        missing.delete(state.taskId);
+        feed.observe(state);
+      }
+      for (const taskId of missing) feed.observeRemoval(taskId);
     };
     this.#loop = new Loop({ name: "tape-poller", everyMs: POLL_MS, log, turn: poll });
   }

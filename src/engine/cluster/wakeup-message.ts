@@ -1,13 +1,15 @@
 import { TASK_STATUSES } from "../../domain/task.ts";
-import type { TaskState } from "../../domain/task.ts";
+import type { StateChange } from "../../domain/task.ts";
 
-/** A wakeup: the server that sends it, and the states of the tasks that it announces. */
+/** A wakeup: the server that sends it, and the changes of tasks that it announces. */
 export interface WakeupMessage {
   sender: string;
-  states: TaskState[];
+  states: StateChange[];
 }
 
 const UUID_BYTES = 16;
+/** Stands for a removed task instead of a status. Servers that do not know the digit skip the item. */
+const REMOVED = 9;
 
 /**
  * Encodes states into as few payloads as the bound allows. A payload has the sender, and then for each task: a colon,
@@ -45,16 +47,16 @@ export function isProbe(payload: string): boolean {
   return payload.startsWith(PROBE);
 }
 
-function encodeState({ taskId, status, lastSeq }: TaskState): string {
+function encodeState({ taskId, status, lastSeq }: StateChange): string {
   const id = Buffer.from(taskId.replaceAll("-", ""), "hex").toString("base64url");
-  return `${id}${TASK_STATUSES.indexOf(status)}${lastSeq}`;
+  return `${id}${status === "removed" ? REMOVED : TASK_STATUSES.indexOf(status)}${lastSeq}`;
 }
 
 const ITEM = /^([\w-]{22})(\d)(\d{1,19})$/;
 
-function decodeState(item: string): TaskState[] {
+function decodeState(item: string): StateChange[] {
   const [, id, digit, seq] = ITEM.exec(item) ?? [];
-  const status = TASK_STATUSES[Number(digit)];
+  const status = Number(digit) === REMOVED ? "removed" : TASK_STATUSES[Number(digit)];
   const bytes = Buffer.from(id ?? "", "base64url");
   if (status === undefined || bytes.length !== UUID_BYTES) return [];
   const taskId = bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");

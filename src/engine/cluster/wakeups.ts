@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
-import type { TaskState } from "../../domain/task.ts";
+import type { StateChange } from "../../domain/task.ts";
 import { listen, NOTIFICATION_BYTES_MAX, notify } from "../../store/connection/notifications.ts";
 import type { Database } from "../../store/schema.ts";
 import { untilAborted } from "../../async/abort.ts";
@@ -40,10 +40,10 @@ export class Wakeups {
   readonly #log: Logger;
   readonly #hasPeers: () => boolean;
   readonly #onPeer: () => void;
-  readonly #onStates: (states: readonly TaskState[]) => void;
+  readonly #onStates: (states: readonly StateChange[]) => void;
   readonly #onCaughtUp: () => void;
   readonly #stopped = new AbortController();
-  #gathered = new Map<string, TaskState>();
+  #gathered = new Map<string, StateChange>();
   /** When the oldest gathered commit was made. */
   #gatheredSince = 0;
   /** The sent payloads that have not returned yet, each with the time of its batch's oldest commit. */
@@ -64,7 +64,7 @@ export class Wakeups {
     /** Called when a wakeup of another server arrives. */
     onPeer: () => void;
     /** Called with the task states that another server has committed. */
-    onStates: (states: readonly TaskState[]) => void;
+    onStates: (states: readonly StateChange[]) => void;
     /** Called when it begins to listen, also after an outage. Earlier wakeups of other servers may have been missed. */
     onCaughtUp: () => void;
   }) {
@@ -91,11 +91,12 @@ export class Wakeups {
   }
 
   /** Adds a commit of this process to the next batch. */
-  send(state: TaskState): void {
+  send(state: StateChange): void {
     if (!this.#hasPeers() || this.#gathered.size >= GATHERED_MAX) return;
     const gathered = this.#gathered.get(state.taskId);
-    // Commits of one task may arrive here in another order than they were made.
-    if (gathered === undefined || gathered.lastSeq <= state.lastSeq) this.#gathered.set(state.taskId, state);
+    // Commits of one task may arrive here in another order than they were made. A removal is the last of them.
+    const isNewer = gathered === undefined || (gathered.status !== "removed" && gathered.lastSeq <= state.lastSeq);
+    if (isNewer) this.#gathered.set(state.taskId, state);
     if (this.#timer !== undefined) return;
     this.#gatheredSince = performance.now();
     this.#timer = setTimeout(() => this.#flush(), GATHER_MS);

@@ -9,6 +9,7 @@ import { findVisibleSeq, readChangedTapes, readChangedTasks } from "../../store/
 import type { ChangedTape, ChangeQuery } from "../../store/tapes/changed-tasks.ts";
 import { readRanges } from "../../store/tapes/event-queries.ts";
 import type { EventRange } from "../../store/tapes/event-queries.ts";
+import { findRemoved } from "../../store/tasks/removed-tasks.ts";
 import type { Database } from "../../store/schema.ts";
 import type { FollowedPage, FollowedTask, FollowTasksQuery, TaskView } from "../api/task-engine.ts";
 
@@ -141,9 +142,8 @@ async function* readUnseenEvents(
     const read = await source.turn(() => readRanges(source.db, asked));
     const page = unseen.map((each, index) => ({ ...each, events: read[index] ?? [] }));
     if (page.every(({ events }) => events.length === 0)) {
-      throw new StoreUnavailable(
-        new Error("events that were visible before are gone: the database was failed over or restored"),
-      );
+      unseen = await withoutRemoved(source, unseen);
+      continue;
     }
     yield page
       .filter(({ events }) => events.length > 0)
@@ -152,6 +152,16 @@ async function* readUnseenEvents(
       .map(({ tape, range, events }) => ({ tape, range: { ...range, fromSeq: range.fromSeq + BigInt(events.length) } }))
       .filter(({ range }) => range.fromSeq <= range.toSeq);
   }
+}
+
+/** Returns the tapes without those of removed tasks. @throws StoreUnavailable if no task was removed */
+async function withoutRemoved({ db, turn }: ChangeSource, unseen: readonly UnseenEvents[]): Promise<UnseenEvents[]> {
+  const taskIds = unseen.map(({ range }) => range.taskId);
+  const removed = await turn(() => findRemoved(db, taskIds));
+  if (removed.size > 0) return unseen.filter(({ range }) => !removed.has(range.taskId));
+  throw new StoreUnavailable(
+    new Error("events that were visible before are gone: the database was failed over or restored"),
+  );
 }
 
 function countOf(unseen: readonly UnseenEvents[]): number {

@@ -1,6 +1,6 @@
 import type { NewEvent } from "../../domain/event.ts";
 import { isTerminal } from "../../domain/task.ts";
-import type { TaskState, TaskStatus } from "../../domain/task.ts";
+import type { StateChange, TaskState, TaskStatus } from "../../domain/task.ts";
 import { PageCache } from "./page-cache.ts";
 import { isReusable } from "./page-freshness.ts";
 import { RecentTape } from "./recent-tape.ts";
@@ -36,7 +36,7 @@ export interface Committed {
  */
 export class Feed {
   readonly #tapes = new RecentTapes();
-  readonly #onCommit: (state: TaskState) => void;
+  readonly #onCommit: (state: StateChange) => void;
   readonly #wheel = new TimingWheel();
   /** Followers of many tasks, which scan for changes themselves. */
   readonly #subscribers = new Subscribers(this.#wheel);
@@ -45,7 +45,7 @@ export class Feed {
   #pages = 0;
 
   /** @param onCommit called with every commit of this process, followed or not */
-  constructor(onCommit: (state: TaskState) => void = () => {}) {
+  constructor(onCommit: (state: StateChange) => void = () => {}) {
     this.#onCommit = onCommit;
   }
 
@@ -68,22 +68,32 @@ export class Feed {
     this.#subscribers.notifyAll();
   }
 
-  /** Whether a tape has more than one follower. */
+  /** Whether a tape has more than one follower. Nothing of a removed tape is shared. */
   isShared(taskId: string): boolean {
-    return (this.#tapes.findFollowed(taskId)?.subscribers.size ?? 0) > 1;
+    const tape = this.#tapes.findFollowed(taskId);
+    return tape !== undefined && !tape.isRemoved && tape.subscribers.size > 1;
+  }
+
+  /** Whether a followed tape is known to be removed. */
+  isRemoved(taskId: string): boolean {
+    return this.#tapes.findFollowed(taskId)?.isRemoved ?? false;
   }
 
   /** Returns the followed tapes that have not ended, as far as this process knows. */
   followed(): string[] {
-    return [...this.#tapes.followed()]
-      .filter(([, { status }]) => status === null || !isTerminal(status))
-      .map(([taskId]) => taskId);
+    return this.#followedIf((status) => status === null || !isTerminal(status));
+  }
+
+  /** Returns the followed tapes that have ended, whose followers still read them. */
+  followedToEnd(): string[] {
+    return this.#followedIf((status) => status !== null && isTerminal(status));
   }
 
   /** Returns the known state of a followed task; undefined if none is known. */
   state(taskId: string): { status: TaskStatus; lastSeq: bigint } | undefined {
     const tape = this.#tapes.findFollowed(taskId);
-    return tape === undefined || tape.status === null ? undefined : { status: tape.status, lastSeq: tape.lastSeq };
+    if (tape === undefined || tape.status === null || tape.isRemoved) return undefined;
+    return { status: tape.status, lastSeq: tape.lastSeq };
   }
 
   /** Publishes a commit of this process. Commits of one task may be published in another order than they were made. */
@@ -92,7 +102,7 @@ export class Feed {
     this.#onCommit({ taskId, status, lastSeq });
     this.notifyAll();
     const tape = this.#tapes.find(taskId) ?? (firstSeq === 1n ? new RecentTape(this.#wheel) : undefined);
-    if (tape === undefined || lastSeq <= tape.lastSeq) return;
+    if (tape === undefined || tape.isRemoved || lastSeq <= tape.lastSeq) return;
     this.#tapes.resize(tape.ring.append(firstSeq, events, time));
     tape.status = status;
     this.#tapes.enforceBounds(taskId, tape);
@@ -109,7 +119,7 @@ export class Feed {
   /** Updates the state of a task from a page of the store, a wakeup or a poll. Ignores older states. */
   observe({ taskId, status, lastSeq }: TaskState): void {
     const tape = this.#tapes.find(taskId);
-    if (tape === undefined || lastSeq < tape.lastSeq) return;
+    if (tape === undefined || tape.isRemoved || lastSeq < tape.lastSeq) return;
     if (lastSeq === tape.lastSeq) {
       // The tape has not grown. A status that is already terminal must not be undone.
       tape.status ??= status;
@@ -118,6 +128,17 @@ export class Feed {
     this.#tapes.resize(tape.ring.skipTo(lastSeq));
     tape.status = status;
     tape.subscribers.notifyAll();
+  }
+
+  /** Publishes that this process has removed a task, after the commit. */
+  announceRemoval({ taskId, lastSeq }: Pick<TaskState, "taskId" | "lastSeq">): void {
+    this.#onCommit({ taskId, status: "removed", lastSeq });
+    this.observeRemoval(taskId);
+  }
+
+  /** Drops the tape of a removed task, and wakes its followers. Their next read finds that the task is missing. */
+  observeRemoval(taskId: string): void {
+    this.#tapes.remove(taskId);
   }
 
   /**
@@ -130,7 +151,7 @@ export class Feed {
    */
   read(query: PageQuery, seenSeq: bigint): TapePage | null {
     const tape = this.#tapes.findFollowed(query.taskId);
-    if (tape === undefined || tape.status === null || tape.lastSeq < seenSeq) return null;
+    if (tape === undefined || tape.status === null || tape.isRemoved || tape.lastSeq < seenSeq) return null;
     const page = tape.subscribers.size < 2 ? pageOf(tape, query) : this.#readShared(tape, query, seenSeq);
     if (page !== null) this.#pages++;
     return page;
@@ -141,6 +162,12 @@ export class Feed {
     let tapeFollowers = 0;
     for (const { subscribers } of this.#tapes.followed().values()) tapeFollowers += subscribers.size;
     return { tapeFollowers, taskFollowers: this.#subscribers.size, feedPages: this.#pages };
+  }
+
+  #followedIf(matches: (status: TaskStatus | null) => boolean): string[] {
+    return [...this.#tapes.followed()]
+      .filter(([, { status, isRemoved }]) => !isRemoved && matches(status))
+      .map(([taskId]) => taskId);
   }
 
   #readShared(tape: RecentTape, query: PageQuery, seenSeq: bigint): TapePage | null {

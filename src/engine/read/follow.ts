@@ -18,7 +18,7 @@ const NOTHING_OLDER = 2n ** 63n;
  *
  * @param fromSeq the first seq wanted, from 1
  * @param knownSeq a last_seq that was read after the call began; if left out, the first page is checked with the store
- * @throws TaskNotFound, StoreUnavailable, Overloaded before the first page, SeqOutOfRange for a position past
+ * @throws TaskNotFound, TaskExpired, StoreUnavailable, Overloaded before the first page, SeqOutOfRange for a position past
  *   last_seq + 1 of a task that has not ended, or the signal's reason
  */
 export async function* followTape(
@@ -65,7 +65,7 @@ export async function* followTape(
  * Returns one page, which shows nothing older than the call. Waits up to waitMs while there is no event at fromSeq and
  * the task has not ended.
  *
- * @throws TaskNotFound, StoreUnavailable, or the signal's reason
+ * @throws TaskNotFound, TaskExpired, StoreUnavailable, or the signal's reason
  */
 export async function readEvents(
   source: TapeSource,
@@ -103,6 +103,7 @@ export async function waitForEnd(
   for (;;) {
     const { status } = feed.state(taskId) ?? task;
     if (isTerminal(status)) return isTerminal(task.status) ? task : readTask();
+    if (feed.isRemoved(taskId)) return readTask();
     const leftMs = until - performance.now();
     if (leftMs <= 0) return readTask();
     await wakeup.next(leftMs);
@@ -115,13 +116,11 @@ async function readPage({ feed, stored }: TapeSource, query: PageQuery, seenSeq:
 
 /**
  * Returns the last seq that a call must show, as of the call's beginning or later. Another server may have appended to
- * the tape without a notification, so memory is known to be current only if the tape has ended. Otherwise, memory
- * serves the call only if it is as new as the store. If nothing is in memory, the page is read from the store anyway.
+ * the tape, or removed the task, without a notification. So memory serves the call only if the store has the task and
+ * memory is as new as the store. If nothing is in memory, the page is read from the store anyway.
  */
 async function currentSeq({ feed, states }: TapeSource, taskId: string): Promise<bigint> {
-  const known = feed.state(taskId);
-  if (known !== undefined && isTerminal(known.status)) return known.lastSeq;
-  if (known === undefined && !feed.isShared(taskId)) return NOTHING_OLDER;
+  if (feed.state(taskId) === undefined && !feed.isShared(taskId)) return NOTHING_OLDER;
   const { lastSeq } = await states.read(taskId);
   // This process publishes its own commits in the turn in which their confirmation arrives. One turn later, memory has
   // them, and the store need not be read.

@@ -7,6 +7,8 @@ import type { TimingWheel } from "./timing-wheel.ts";
 export class RecentTape {
   /** null until a commit or a read reports it. */
   status: TaskStatus | null = null;
+  /** Whether the task was removed. If so, memory answers nothing, and readers get the error of the store. */
+  isRemoved = false;
   readonly ring = new TapeRing();
   readonly subscribers: Subscribers;
 

@@ -45,6 +45,17 @@ export class RecentTapes {
     this.#followed.delete(taskId);
   }
 
+  /** Drops what is known of the tape of a removed task. A tape with followers stays, for them to find that out. */
+  remove(taskId: string): void {
+    const unfollowed = this.#unfollowed.get(taskId);
+    if (unfollowed !== undefined) this.#forget(taskId, unfollowed);
+    const followed = this.#followed.get(taskId);
+    if (followed === undefined) return;
+    this.resize(followed.ring.drop());
+    followed.isRemoved = true;
+    followed.subscribers.notifyAll();
+  }
+
   /** Accounts for the growth of a ring, in bytes; negative if it shrank. */
   resize(grownBytes: number): void {
     this.#bytes += grownBytes;

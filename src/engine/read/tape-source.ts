@@ -1,6 +1,8 @@
 import type { Kysely } from "kysely";
+import { TaskNotFound } from "../../domain/errors.ts";
 import { readPage } from "../../store/tapes/event-queries.ts";
 import type { Database } from "../../store/schema.ts";
+import { missingTask } from "../../store/tasks/removed-tasks.ts";
 import { readStates } from "../../store/tasks/task-queries.ts";
 import { CurrentStates } from "./current-states.ts";
 import type { Feed } from "./feed.ts";
@@ -27,5 +29,17 @@ export function openTapeSource(parts: {
     opened();
     return readStates(priorityDb, { namespace, taskIds });
   });
-  return { feed, stored, states };
+  return {
+    feed,
+    stored,
+    states: {
+      async read(taskId) {
+        try {
+          return await states.read(taskId);
+        } catch (error) {
+          throw error instanceof TaskNotFound ? await missingTask(priorityDb, { namespace, taskId }) : error;
+        }
+      },
+    },
+  };
 }

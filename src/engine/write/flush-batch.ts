@@ -5,6 +5,7 @@ import { isTerminal } from "../../domain/task.ts";
 import { writeFlush } from "../../store/tapes/journal-statement.ts";
 import type { FlushResult } from "../../store/tapes/journal-statement.ts";
 import { readTaskByRequest, readTaskStates } from "../../store/tasks/task-queries.ts";
+import { findRemoved } from "../../store/tasks/removed-tasks.ts";
 import type { Database } from "../../store/schema.ts";
 import type { Create } from "./create-queue.ts";
 import type { Feed } from "../read/feed.ts";
@@ -69,7 +70,9 @@ export class BatchWriter {
   async flush(batch: Batch, inTurn: InTurn): Promise<FlushFailure | null> {
     let remaining = batch;
     try {
-      const missed = await inTurn(() => this.#write(batch));
+      if (batch.isDoubtful) remaining = await inTurn(() => this.#settleRemovedCreates(batch));
+      const written = remaining;
+      const missed = await inTurn(() => this.#write(written));
       remaining = missed;
       await inTurn(() => this.#settleMissedAppends(missed));
       remaining = { ...missed, appends: [] };
@@ -78,6 +81,23 @@ export class BatchWriter {
     } catch (error) {
       return { remaining, error };
     }
+  }
+
+  /**
+   * Settles the creates of tasks that an earlier write of the batch has created, and that a caller has removed since.
+   * Another write would create them again.
+   *
+   * @returns the other items
+   */
+  async #settleRemovedCreates(batch: Batch): Promise<Batch> {
+    const { creates } = batch;
+    if (creates.length === 0) return batch;
+    const removed = await findRemoved(
+      this.#db,
+      creates.map(({ task }) => task.taskId),
+    );
+    for (const { task, done } of creates) if (removed.has(task.taskId)) done.resolve({ created: true, at: new Date() });
+    return { ...batch, creates: creates.filter(({ task }) => !removed.has(task.taskId)) };
   }
 
   /** Writes a batch, and settles the items that the commit has applied. @returns the other items */

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { LIST_BYTES_MAX } from "../../domain/limits.ts";
 import type { TapePage, TaskEngine } from "../../engine/api/task-engine.ts";
 import {
+  DeleteTaskResponseSchema,
   GetTaskResponseSchema,
   ListTasksResponseSchema,
   StartTaskResponseSchema,
@@ -25,6 +26,7 @@ import { violatedWithin } from "../validation/checks.ts";
 import { parseGetActivity } from "../validation/parse-activity.ts";
 import {
   parseCancelTask,
+  parseDeleteTask,
   parseGetEvents,
   parseGetResult,
   parseGetTask,
@@ -98,6 +100,10 @@ export function taskService(
     async cancelTask(request) {
       const { taskId, reason } = parseCancelTask(request);
       return toCancelTaskResponse(await engine.cancelTask(taskId, reason));
+    },
+
+    async deleteTask(request) {
+      return create(DeleteTaskResponseSchema, await engine.deleteTask(parseDeleteTask(request)));
     },
 
     async getEvents(request, { signal }) {

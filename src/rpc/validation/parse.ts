@@ -27,6 +27,7 @@ import type { RetryPolicy as RetryPolicyMessage } from "../../gen/spool/v1/task_
 import { StartTaskRequestSchema } from "../../gen/spool/v1/task_service_pb.ts";
 import type {
   CancelTaskRequest,
+  DeleteTaskRequest,
   GetEventsRequest,
   GetResultRequest,
   GetTaskRequest,
@@ -103,6 +104,12 @@ export function parseCancelTask(request: CancelTaskRequest): { taskId: string; r
     taskId: checks.taskId(request.taskId),
     reason: checks.text("reason", request.reason, CANCEL_REASON_CHARS_MAX),
   });
+}
+
+/** @returns the task id in lower case */
+export function parseDeleteTask({ taskId }: DeleteTaskRequest): string {
+  const checks = new Checks();
+  return checks.passed(checks.taskId(taskId));
 }
 
 export function parseGetEvents(request: GetEventsRequest): {

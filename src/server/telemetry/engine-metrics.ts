@@ -28,6 +28,7 @@ export interface KindSeries {
   readonly label: string;
   readonly started: Series;
   readonly attempts: Series;
+  readonly removed: Series;
   readonly ended: Record<TerminalStatus, Series>;
   readonly outcomes: Record<AttemptEnd["outcome"], Series>;
   readonly cancels: Record<(typeof CANCELS)[number], Series>;
@@ -40,6 +41,7 @@ export function kindSeries(label: string): KindSeries {
     label,
     started: seriesOf(ofKind),
     attempts: seriesOf(ofKind),
+    removed: seriesOf(ofKind),
     ended: seriesBy("status", STATUSES, ofKind),
     outcomes: seriesBy("outcome", OUTCOMES, ofKind),
     cancels: seriesBy("outcome", CANCELS, ofKind),
@@ -78,6 +80,7 @@ export class EngineMetrics implements EngineObserver {
     ofKinds("spool_attempts_started_total", "Attempts that started at this server", ({ attempts }) => [attempts]);
     ofKinds("spool_cancels_total", "CancelTask calls by outcome", ({ cancels }) => all(cancels));
     ofKinds("spool_tasks_swept_total", "Tasks that the sweeper took over, by reason", ({ swept }) => all(swept));
+    ofKinds("spool_tasks_removed_total", "Tasks that callers removed at this server", ({ removed }) => [removed]);
     counter("spool_events_total", "Committed events", () => [this.#events]);
     counter("spool_journal_bytes_total", "Bytes of event bodies that the journal committed", () => [
       this.#journalBytes,
@@ -130,6 +133,10 @@ export class EngineMetrics implements EngineObserver {
 
   cancelAsked(kind: string, outcome: (typeof CANCELS)[number]): void {
     this.#kinds.of(kind).cancels[outcome].count++;
+  }
+
+  taskRemoved(kind: string): void {
+    this.#kinds.of(kind).removed.count++;
   }
 
   flushed({ tasks, events, bytes, durationMs }: { tasks: number; events: number; bytes: number; durationMs: number }) {

@@ -91,7 +91,7 @@ export interface LockHolder {
   waiting: number;
 }
 
-const TABLES = ["tasks", "task_events", "task_requests", "task_exclusives", "sessions"];
+const TABLES = ["tasks", "task_events", "task_requests", "task_exclusives", "sessions", "removed_tasks"];
 /** Lock modes of writers. The modes of vacuum are left out, because they block no other session. */
 const WRITERS_LOCKS = [
   "RowShareLock",

@@ -1,10 +1,10 @@
 import { sql } from "kysely";
 import type { Kysely, RawBuilder } from "kysely";
-import { TaskNotFound } from "../../domain/errors.ts";
 import type { EventType, TapeEvent } from "../../domain/event.ts";
 import { PAGE_BYTES_MAX } from "../../domain/limits.ts";
 import type { TaskStatus } from "../../domain/task.ts";
 import type { Database } from "../schema.ts";
+import { missingTask } from "../tasks/removed-tasks.ts";
 
 /** Consecutive events of a tape, and the task's state, all from one snapshot. */
 export interface StoredPage {
@@ -53,7 +53,7 @@ interface PageRow extends PackedEvents {
  * @param query.fromSeq the first seq to read, from 1
  * @param query.limit the most events to read. A page also ends with the event that brings the bodies to PAGE_BYTES_MAX
  *   or more. It has at least one event, if there is one.
- * @throws TaskNotFound
+ * @throws TaskNotFound, TaskExpired
  */
 export async function readPage(db: Kysely<Database>, query: PageQuery): Promise<StoredPage> {
   // Most events are so small that no page of them reaches the bound. Then no sum of sizes is needed.
@@ -63,7 +63,7 @@ export async function readPage(db: Kysely<Database>, query: PageQuery): Promise<
 }
 
 /** Reads a page up to its limit, without the bodies that are larger than their share of PAGE_BYTES_MAX. */
-function readSmallEvents(db: Kysely<Database>, query: PageQuery): Promise<PageRow | undefined> {
+function readSmallEvents(db: Kysely<Database>, query: PageQuery): Promise<PageRow> {
   const smallMax = Math.floor(PAGE_BYTES_MAX / query.limit);
   return readPageRow(
     db,
@@ -77,7 +77,7 @@ select t.status, t.last_seq, e.* from tasks t cross join lateral (
 }
 
 /** Reads a page up to the event that brings its bodies to PAGE_BYTES_MAX. Body sizes are known without a read. */
-function readWithinBytes(db: Kysely<Database>, query: PageQuery): Promise<PageRow | undefined> {
+function readWithinBytes(db: Kysely<Database>, query: PageQuery): Promise<PageRow> {
   return readPageRow(
     db,
     query,
@@ -99,10 +99,11 @@ async function readPageRow(
   db: Kysely<Database>,
   { taskId, namespace }: PageQuery,
   page: RawBuilder<unknown>,
-): Promise<PageRow | undefined> {
+): Promise<PageRow> {
   const { rows } = await sql<PageRow>`${page} where t.task_id = ${taskId}::uuid and t.namespace = ${namespace}`.execute(
     db,
   );
+  if (rows[0] === undefined) throw await missingTask(db, { namespace, taskId });
   return rows[0];
 }
 
@@ -114,10 +115,10 @@ export interface EventRange {
 }
 
 /**
- * Reads ranges of several tapes at once.
+ * Reads ranges of several tapes at once. The range of a removed task is empty: its events may be deleted in part.
  *
- * @param ranges the first range has at least one event; every event of each range is on its tape
- * @returns the events of each range, at least one in all. The result ends with the event that brings the bodies to
+ * @param ranges every event of each range is on its tape, unless the task was removed
+ * @returns the events of each range, at least one in all unless all tasks were removed. The result ends with the event that brings the bodies to
  *   PAGE_BYTES_MAX: all later events are left out, in whichever range.
  */
 export async function readRanges(db: Kysely<Database>, ranges: readonly EventRange[]): Promise<TapeEvent[][]> {
@@ -132,6 +133,7 @@ from (
     ${ranges.map(({ taskId }) => taskId)}::uuid[], ${ranges.map(({ fromSeq }) => fromSeq)}::bigint[],
     ${ranges.map(({ toSeq }) => toSeq)}::bigint[]
   ) with ordinality as s (task_id, from_seq, to_seq, number)
+  join tasks t on t.task_id = s.task_id
   join task_events e on e.task_id = s.task_id and e.seq between s.from_seq and s.to_seq
 ) sized
 where before is null or before < ${PAGE_BYTES_MAX}::int
@@ -163,8 +165,7 @@ function packed(body: RawBuilder<unknown>): RawBuilder<unknown> {
 }
 
 /** Returns the page of a row; null if the row does not have every body. */
-function toPage(query: PageQuery, row: PageRow | undefined): StoredPage | null {
-  if (row === undefined) throw new TaskNotFound(query.taskId);
+function toPage(query: PageQuery, row: PageRow): StoredPage | null {
   const events = unpacked(query, row);
   return events && { taskId: query.taskId, status: row.status, lastSeq: row.last_seq, events };
 }

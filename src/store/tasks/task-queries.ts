@@ -1,11 +1,11 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
-import { TaskNotFound } from "../../domain/errors.ts";
 import type { Task, TaskState, TaskStatus } from "../../domain/task.ts";
 import type { Database } from "../schema.ts";
+import { missingTask } from "./removed-tasks.ts";
 import { SUMMARY_COLUMNS, TASK_COLUMNS, toTask } from "./task-columns.ts";
 
-/** Reads one task of the namespace. @throws TaskNotFound */
+/** Reads one task of the namespace. @throws TaskNotFound, TaskExpired */
 export async function readTask(
   db: Kysely<Database>,
   { namespace, taskId }: { namespace: string; taskId: string },
@@ -16,7 +16,7 @@ export async function readTask(
     .where("task_id", "=", taskId)
     .where("namespace", "=", namespace)
     .executeTakeFirst();
-  if (row === undefined) throw new TaskNotFound(taskId);
+  if (row === undefined) throw await missingTask(db, { namespace, taskId });
   return toTask(row);
 }
 

@@ -1,10 +1,10 @@
 import { sql } from "kysely";
 import type { Transaction } from "kysely";
-import { TaskNotFound } from "../../domain/errors.ts";
 import type { Transition } from "../../domain/lifecycle.ts";
 import type { Task } from "../../domain/task.ts";
 import { arrayTable } from "../array-columns.ts";
 import type { Database } from "../schema.ts";
+import { missingTask } from "./removed-tasks.ts";
 import { SUMMARY_LIST, TASK_COLUMNS, toTask } from "./task-columns.ts";
 import type { TaskRow } from "./task-columns.ts";
 
@@ -23,7 +23,7 @@ export interface TaskChange {
   transition: Exclude<Transition, { type: "unchanged" }>;
 }
 
-/** Locks a task until the transaction ends. @throws TaskNotFound */
+/** Locks a task until the transaction ends. @throws TaskNotFound, TaskExpired */
 export async function lockTask(
   trx: Transaction<Database>,
   { namespace, taskId }: { namespace: string; taskId: string },
@@ -35,7 +35,7 @@ export async function lockTask(
     .where("namespace", "=", namespace)
     .forUpdate()
     .executeTakeFirst();
-  if (row === undefined) throw new TaskNotFound(taskId);
+  if (row === undefined) throw await missingTask(trx, { namespace, taskId });
   return { tasks: [toTask(row)], at: await readClock(trx) };
 }
 

@@ -20,7 +20,7 @@ import { checkBinaryRequest, checkJsonRequest, requestBytesMax } from "../../../
 import { scanJson } from "../../../src/codec/json-scan.ts";
 import { findTooManyEntries } from "../../../src/codec/protobuf-scan.ts";
 
-const { startTask, getTask, getEvents, streamEvents, listTasks, followTasks } = TaskService.method;
+const { startTask, getTask, deleteTask, getEvents, streamEvents, listTasks, followTasks } = TaskService.method;
 
 /** The field that a check reports; null: none. */
 function fieldOf(check: () => void): string | null {
@@ -46,7 +46,7 @@ describe("the bounds of a request", () => {
     assert.equal(requestBytesMax(startTask), MESSAGE_BYTES_MAX);
     assert.equal(requestBytesMax(WorkerService.method.work), MESSAGE_BYTES_MAX);
     for (const method of [listTasks, followTasks]) assert.equal(requestBytesMax(method), FILTER_BYTES_MAX);
-    assert.equal(requestBytesMax(getTask), REQUEST_BYTES_MAX);
+    for (const method of [getTask, deleteTask]) assert.equal(requestBytesMax(method), REQUEST_BYTES_MAX);
     for (const check of [checkBinaryRequest, checkJsonRequest]) {
       assert.equal(
         fieldOf(() => check(getTask, Buffer.alloc(REQUEST_BYTES_MAX, " "))),

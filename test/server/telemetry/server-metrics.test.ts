@@ -212,6 +212,15 @@ describe("the metrics of servers that share a database", () => {
     );
   }).timeout(MIXED_MS);
 
+  it("count a deleted task once, at the server that removed it", async () => {
+    const [client] = clients as [SpoolClient];
+    const { taskId } = (await client.start({ kind: "echo" })).task;
+    await client.waitFinal({ taskId, timeoutMs: 20_000 });
+    assert.equal((await client.delete({ taskId })).alreadyDeleted, false);
+    assert.equal((await client.delete({ taskId })).alreadyDeleted, true);
+    await eventually(async () => assert.equal(sum(await scrapeBoth(), "spool_tasks_removed_total"), 1));
+  });
+
   it("are those that docs/operating.md lists", async () => {
     const names = new Set((await scrapeBoth()).flatMap((text) => [...text.names]));
     const listed = documented();

@@ -395,6 +395,14 @@ class CancelTaskResponse(Message):
     def __init__(self, *, task: Optional["Task"] = ..., outcome: Optional[int] = ...) -> None: ...
     def HasField(self, name: Literal["task"]) -> bool: ...
 
+class DeleteTaskRequest(Message):
+    task_id: str
+    def __init__(self, *, task_id: Optional[str] = ...) -> None: ...
+
+class DeleteTaskResponse(Message):
+    already_deleted: bool
+    def __init__(self, *, already_deleted: Optional[bool] = ...) -> None: ...
+
 class GetEventsRequest(Message):
     task_id: str
     from_seq: int

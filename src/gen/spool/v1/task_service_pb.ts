@@ -16,7 +16,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file spool/v1/task_service.proto.
  */
 export const file_spool_v1_task_service: GenFile = /*@__PURE__*/
-  fileDesc("ChtzcG9vbC92MS90YXNrX3NlcnZpY2UucHJvdG8SCHNwb29sLnYxIpADChBTdGFydFRhc2tSZXF1ZXN0EgwKBGtpbmQYASABKAkSJwoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBISCgpyZXF1ZXN0X2lkGAMgASgJEjYKBmxhYmVscxgEIAMoCzImLnNwb29sLnYxLlN0YXJ0VGFza1JlcXVlc3QuTGFiZWxzRW50cnkSKgoHdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfYXR0ZW1wdHMYBiABKAUSKgoGcnVuX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgxyZXRyeV9wb2xpY3kYCSABKAsyFS5zcG9vbC52MS5SZXRyeVBvbGljeRIvCgtkZWFkbGluZV9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJKChFTdGFydFRhc2tSZXNwb25zZRIcCgR0YXNrGAEgASgLMg4uc3Bvb2wudjEuVGFzaxIXCg9hbHJlYWR5X3N0YXJ0ZWQYAiABKAgiIQoOR2V0VGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCSIvCg9HZXRUYXNrUmVzcG9uc2USHAoEdGFzaxgBIAEoCzIOLnNwb29sLnYxLlRhc2sicgoOUnVuVGFza1JlcXVlc3QSKQoFc3RhcnQYASABKAsyGi5zcG9vbC52MS5TdGFydFRhc2tSZXF1ZXN0EjUKEmhlYXJ0YmVhdF9pbnRlcnZhbBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiK4AQoPUnVuVGFza1Jlc3BvbnNlEh8KBmV2ZW50cxgBIAMoCzIPLnNwb29sLnYxLkV2ZW50EhUKDW5leHRfZnJvbV9zZXEYAiABKAMSEAoIbGFzdF9zZXEYAyABKAMSJAoGc3RhdHVzGAQgASgOMhQuc3Bvb2wudjEuVGFza1N0YXR1cxIcCgR0YXNrGAUgASgLMg4uc3Bvb2wudjEuVGFzaxIXCg9hbHJlYWR5X3N0YXJ0ZWQYBiABKAgihgIKEExpc3RUYXNrc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoIc3RhdHVzZXMYAyADKA4yFC5zcG9vbC52MS5UYXNrU3RhdHVzEg0KBWtpbmRzGAQgAygJEjYKBmxhYmVscxgFIAMoCzImLnNwb29sLnYxLkxpc3RUYXNrc1JlcXVlc3QuTGFiZWxzRW50cnkSFQoNd2l0aF9wcm9ncmVzcxgGIAEoCBIWCg50YXNrX2lkX3ByZWZpeBgHIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIs0BChFMaXN0VGFza3NSZXNwb25zZRIdCgV0YXNrcxgBIAMoCzIOLnNwb29sLnYxLlRhc2sSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEjsKCHByb2dyZXNzGAMgAygLMikuc3Bvb2wudjEuTGlzdFRhc2tzUmVzcG9uc2UuUHJvZ3Jlc3NFbnRyeRpDCg1Qcm9ncmVzc0VudHJ5EgsKA2tleRgBIAEoCRIhCgV2YWx1ZRgCIAEoCzISLnNwb29sLnYxLlByb2dyZXNzOgI4ASI0ChFDYW5jZWxUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSJcChJDYW5jZWxUYXNrUmVzcG9uc2USHAoEdGFzaxgBIAEoCzIOLnNwb29sLnYxLlRhc2sSKAoHb3V0Y29tZRgCIAEoDjIXLnNwb29sLnYxLkNhbmNlbE91dGNvbWUifAoQR2V0RXZlbnRzUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEhAKCGZyb21fc2VxGAIgASgDEhIKBWxpbWl0GAMgASgFSACIAQESJwoEd2FpdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIICgZfbGltaXQipgEKEUdldEV2ZW50c1Jlc3BvbnNlEh8KBmV2ZW50cxgBIAMoCzIPLnNwb29sLnYxLkV2ZW50EhUKDW5leHRfZnJvbV9zZXEYAiABKAMSEAoIbGFzdF9zZXEYAyABKAMSJAoGc3RhdHVzGAQgASgOMhQuc3Bvb2wudjEuVGFza1N0YXR1cxIPCgd0YXNrX2lkGAUgASgJEhAKCGhhc19tb3JlGAYgASgIIm8KE1N0cmVhbUV2ZW50c1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCRIQCghmcm9tX3NlcRgCIAEoAxI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ihgEKFFN0cmVhbUV2ZW50c1Jlc3BvbnNlEh8KBmV2ZW50cxgBIAMoCzIPLnNwb29sLnYxLkV2ZW50EhUKDW5leHRfZnJvbV9zZXEYAiABKAMSEAoIbGFzdF9zZXEYAyABKAMSJAoGc3RhdHVzGAQgASgOMhQuc3Bvb2wudjEuVGFza1N0YXR1cyJMChBHZXRSZXN1bHRSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkSJwoEd2FpdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKHAgoRR2V0UmVzdWx0UmVzcG9uc2USDwoHdGFza19pZBgBIAEoCRIkCgZzdGF0dXMYAiABKA4yFC5zcG9vbC52MS5UYXNrU3RhdHVzEi4KCnN0YXJ0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgZyZXN1bHQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASJAoFZXJyb3IYBiABKAsyEy5zcG9vbC52MS5UYXNrRXJyb3JIAEIJCgdvdXRjb21lIrgCChJGb2xsb3dUYXNrc1JlcXVlc3QSDQoFa2luZHMYASADKAkSOAoGbGFiZWxzGAIgAygLMiguc3Bvb2wudjEuRm9sbG93VGFza3NSZXF1ZXN0LkxhYmVsc0VudHJ5Eg4KBmN1cnNvchgDIAEoCRISCgpmcm9tX3N0YXJ0GAQgASgIEiIKBHZpZXcYBSABKA4yFC5zcG9vbC52MS5Gb2xsb3dWaWV3EjUKEmhlYXJ0YmVhdF9pbnRlcnZhbBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIrCghpbnRlcnZhbBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlEKE0ZvbGxvd1Rhc2tzUmVzcG9uc2USJQoFdGFza3MYASADKAsyFi5zcG9vbC52MS5Gb2xsb3dlZFRhc2sSEwoLbmV4dF9jdXJzb3IYAiABKAkikgEKDEZvbGxvd2VkVGFzaxIfCgZldmVudHMYASADKAsyDy5zcG9vbC52MS5FdmVudBIPCgd0YXNrX2lkGAIgASgJEgwKBGtpbmQYAyABKAkSHAoEdGFzaxgEIAEoCzIOLnNwb29sLnYxLlRhc2sSJAoIcHJvZ3Jlc3MYBSABKAsyEi5zcG9vbC52MS5Qcm9ncmVzcyJ3ChJHZXRBY3Rpdml0eVJlcXVlc3QSKQoGd2luZG93GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBHN0ZXAYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFa2luZHMYAyADKAkijAEKE0dldEFjdGl2aXR5UmVzcG9uc2USJQoFc3RlcHMYASADKAsyFi5zcG9vbC52MS5BY3Rpdml0eVN0ZXASJQoFa2luZHMYAiADKAsyFi5zcG9vbC52MS5LaW5kQWN0aXZpdHkSJwoEc3RlcBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKRAQoMQWN0aXZpdHlTdGVwEikKBXN0YXJ0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdzdGFydGVkGAIgASgDEhEKCXN1Y2NlZWRlZBgDIAEoAxIOCgZmYWlsZWQYBCABKAMSEQoJY2FuY2VsbGVkGAUgASgDEg8KB3J1bm5pbmcYBiABKAMi1gEKDEtpbmRBY3Rpdml0eRIMCgRraW5kGAEgASgJEg8KB3BlbmRpbmcYAiABKAMSDwoHcnVubmluZxgDIAEoAxIRCglzdWNjZWVkZWQYBCABKAMSDgoGZmFpbGVkGAUgASgDEhEKCWNhbmNlbGxlZBgGIAEoAxIvCgxkdXJhdGlvbl9wNTAYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoMZHVyYXRpb25fcDk1GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKpABCg1DYW5jZWxPdXRjb21lEh4KGkNBTkNFTF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHAoYQ0FOQ0VMX09VVENPTUVfQ0FOQ0VMTEVEEAESHAoYQ0FOQ0VMX09VVENPTUVfUkVRVUVTVEVEEAISIwofQ0FOQ0VMX09VVENPTUVfQUxSRUFEWV9URVJNSU5BTBADKlgKCkZvbGxvd1ZpZXcSGwoXRk9MTE9XX1ZJRVdfVU5TUEVDSUZJRUQQABIWChJGT0xMT1dfVklFV19FVkVOVFMQARIVChFGT0xMT1dfVklFV19UQVNLUxACMv4FCgtUYXNrU2VydmljZRJECglTdGFydFRhc2sSGi5zcG9vbC52MS5TdGFydFRhc2tSZXF1ZXN0Ghsuc3Bvb2wudjEuU3RhcnRUYXNrUmVzcG9uc2USQwoHR2V0VGFzaxIYLnNwb29sLnYxLkdldFRhc2tSZXF1ZXN0Ghkuc3Bvb2wudjEuR2V0VGFza1Jlc3BvbnNlIgOQAgESQAoHUnVuVGFzaxIYLnNwb29sLnYxLlJ1blRhc2tSZXF1ZXN0Ghkuc3Bvb2wudjEuUnVuVGFza1Jlc3BvbnNlMAESSQoJTGlzdFRhc2tzEhouc3Bvb2wudjEuTGlzdFRhc2tzUmVxdWVzdBobLnNwb29sLnYxLkxpc3RUYXNrc1Jlc3BvbnNlIgOQAgESRwoKQ2FuY2VsVGFzaxIbLnNwb29sLnYxLkNhbmNlbFRhc2tSZXF1ZXN0Ghwuc3Bvb2wudjEuQ2FuY2VsVGFza1Jlc3BvbnNlEkkKCUdldEV2ZW50cxIaLnNwb29sLnYxLkdldEV2ZW50c1JlcXVlc3QaGy5zcG9vbC52MS5HZXRFdmVudHNSZXNwb25zZSIDkAIBElQKDFN0cmVhbUV2ZW50cxIdLnNwb29sLnYxLlN0cmVhbUV2ZW50c1JlcXVlc3QaHi5zcG9vbC52MS5TdHJlYW1FdmVudHNSZXNwb25zZSIDkAIBMAESSQoJR2V0UmVzdWx0Ehouc3Bvb2wudjEuR2V0UmVzdWx0UmVxdWVzdBobLnNwb29sLnYxLkdldFJlc3VsdFJlc3BvbnNlIgOQAgESUQoLRm9sbG93VGFza3MSHC5zcG9vbC52MS5Gb2xsb3dUYXNrc1JlcXVlc3QaHS5zcG9vbC52MS5Gb2xsb3dUYXNrc1Jlc3BvbnNlIgOQAgEwARJPCgtHZXRBY3Rpdml0eRIcLnNwb29sLnYxLkdldEFjdGl2aXR5UmVxdWVzdBodLnNwb29sLnYxLkdldEFjdGl2aXR5UmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_spool_v1_event, file_spool_v1_task]);
+  fileDesc("ChtzcG9vbC92MS90YXNrX3NlcnZpY2UucHJvdG8SCHNwb29sLnYxIpADChBTdGFydFRhc2tSZXF1ZXN0EgwKBGtpbmQYASABKAkSJwoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBISCgpyZXF1ZXN0X2lkGAMgASgJEjYKBmxhYmVscxgEIAMoCzImLnNwb29sLnYxLlN0YXJ0VGFza1JlcXVlc3QuTGFiZWxzRW50cnkSKgoHdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfYXR0ZW1wdHMYBiABKAUSKgoGcnVuX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgxyZXRyeV9wb2xpY3kYCSABKAsyFS5zcG9vbC52MS5SZXRyeVBvbGljeRIvCgtkZWFkbGluZV9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJKChFTdGFydFRhc2tSZXNwb25zZRIcCgR0YXNrGAEgASgLMg4uc3Bvb2wudjEuVGFzaxIXCg9hbHJlYWR5X3N0YXJ0ZWQYAiABKAgiIQoOR2V0VGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCSIvCg9HZXRUYXNrUmVzcG9uc2USHAoEdGFzaxgBIAEoCzIOLnNwb29sLnYxLlRhc2sicgoOUnVuVGFza1JlcXVlc3QSKQoFc3RhcnQYASABKAsyGi5zcG9vbC52MS5TdGFydFRhc2tSZXF1ZXN0EjUKEmhlYXJ0YmVhdF9pbnRlcnZhbBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiK4AQoPUnVuVGFza1Jlc3BvbnNlEh8KBmV2ZW50cxgBIAMoCzIPLnNwb29sLnYxLkV2ZW50EhUKDW5leHRfZnJvbV9zZXEYAiABKAMSEAoIbGFzdF9zZXEYAyABKAMSJAoGc3RhdHVzGAQgASgOMhQuc3Bvb2wudjEuVGFza1N0YXR1cxIcCgR0YXNrGAUgASgLMg4uc3Bvb2wudjEuVGFzaxIXCg9hbHJlYWR5X3N0YXJ0ZWQYBiABKAgihgIKEExpc3RUYXNrc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoIc3RhdHVzZXMYAyADKA4yFC5zcG9vbC52MS5UYXNrU3RhdHVzEg0KBWtpbmRzGAQgAygJEjYKBmxhYmVscxgFIAMoCzImLnNwb29sLnYxLkxpc3RUYXNrc1JlcXVlc3QuTGFiZWxzRW50cnkSFQoNd2l0aF9wcm9ncmVzcxgGIAEoCBIWCg50YXNrX2lkX3ByZWZpeBgHIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIs0BChFMaXN0VGFza3NSZXNwb25zZRIdCgV0YXNrcxgBIAMoCzIOLnNwb29sLnYxLlRhc2sSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEjsKCHByb2dyZXNzGAMgAygLMikuc3Bvb2wudjEuTGlzdFRhc2tzUmVzcG9uc2UuUHJvZ3Jlc3NFbnRyeRpDCg1Qcm9ncmVzc0VudHJ5EgsKA2tleRgBIAEoCRIhCgV2YWx1ZRgCIAEoCzISLnNwb29sLnYxLlByb2dyZXNzOgI4ASI0ChFDYW5jZWxUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSJcChJDYW5jZWxUYXNrUmVzcG9uc2USHAoEdGFzaxgBIAEoCzIOLnNwb29sLnYxLlRhc2sSKAoHb3V0Y29tZRgCIAEoDjIXLnNwb29sLnYxLkNhbmNlbE91dGNvbWUiJAoRRGVsZXRlVGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCSItChJEZWxldGVUYXNrUmVzcG9uc2USFwoPYWxyZWFkeV9kZWxldGVkGAEgASgIInwKEEdldEV2ZW50c1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCRIQCghmcm9tX3NlcRgCIAEoAxISCgVsaW1pdBgDIAEoBUgAiAEBEicKBHdhaXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCAoGX2xpbWl0IqYBChFHZXRFdmVudHNSZXNwb25zZRIfCgZldmVudHMYASADKAsyDy5zcG9vbC52MS5FdmVudBIVCg1uZXh0X2Zyb21fc2VxGAIgASgDEhAKCGxhc3Rfc2VxGAMgASgDEiQKBnN0YXR1cxgEIAEoDjIULnNwb29sLnYxLlRhc2tTdGF0dXMSDwoHdGFza19pZBgFIAEoCRIQCghoYXNfbW9yZRgGIAEoCCJvChNTdHJlYW1FdmVudHNSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkSEAoIZnJvbV9zZXEYAiABKAMSNQoSaGVhcnRiZWF0X2ludGVydmFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIoYBChRTdHJlYW1FdmVudHNSZXNwb25zZRIfCgZldmVudHMYASADKAsyDy5zcG9vbC52MS5FdmVudBIVCg1uZXh0X2Zyb21fc2VxGAIgASgDEhAKCGxhc3Rfc2VxGAMgASgDEiQKBnN0YXR1cxgEIAEoDjIULnNwb29sLnYxLlRhc2tTdGF0dXMiTAoQR2V0UmVzdWx0UmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEicKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ihwIKEUdldFJlc3VsdFJlc3BvbnNlEg8KB3Rhc2tfaWQYASABKAkSJAoGc3RhdHVzGAIgASgOMhQuc3Bvb2wudjEuVGFza1N0YXR1cxIuCgpzdGFydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoGcmVzdWx0GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiQKBWVycm9yGAYgASgLMhMuc3Bvb2wudjEuVGFza0Vycm9ySABCCQoHb3V0Y29tZSK4AgoSRm9sbG93VGFza3NSZXF1ZXN0Eg0KBWtpbmRzGAEgAygJEjgKBmxhYmVscxgCIAMoCzIoLnNwb29sLnYxLkZvbGxvd1Rhc2tzUmVxdWVzdC5MYWJlbHNFbnRyeRIOCgZjdXJzb3IYAyABKAkSEgoKZnJvbV9zdGFydBgEIAEoCBIiCgR2aWV3GAUgASgOMhQuc3Bvb2wudjEuRm9sbG93VmlldxI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoIaW50ZXJ2YWwYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24aLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChNGb2xsb3dUYXNrc1Jlc3BvbnNlEiUKBXRhc2tzGAEgAygLMhYuc3Bvb2wudjEuRm9sbG93ZWRUYXNrEhMKC25leHRfY3Vyc29yGAIgASgJIpIBCgxGb2xsb3dlZFRhc2sSHwoGZXZlbnRzGAEgAygLMg8uc3Bvb2wudjEuRXZlbnQSDwoHdGFza19pZBgCIAEoCRIMCgRraW5kGAMgASgJEhwKBHRhc2sYBCABKAsyDi5zcG9vbC52MS5UYXNrEiQKCHByb2dyZXNzGAUgASgLMhIuc3Bvb2wudjEuUHJvZ3Jlc3MidwoSR2V0QWN0aXZpdHlSZXF1ZXN0EikKBndpbmRvdxgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgRzdGVwGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWtpbmRzGAMgAygJIowBChNHZXRBY3Rpdml0eVJlc3BvbnNlEiUKBXN0ZXBzGAEgAygLMhYuc3Bvb2wudjEuQWN0aXZpdHlTdGVwEiUKBWtpbmRzGAIgAygLMhYuc3Bvb2wudjEuS2luZEFjdGl2aXR5EicKBHN0ZXAYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ikQEKDEFjdGl2aXR5U3RlcBIpCgVzdGFydBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc3RhcnRlZBgCIAEoAxIRCglzdWNjZWVkZWQYAyABKAMSDgoGZmFpbGVkGAQgASgDEhEKCWNhbmNlbGxlZBgFIAEoAxIPCgdydW5uaW5nGAYgASgDItYBCgxLaW5kQWN0aXZpdHkSDAoEa2luZBgBIAEoCRIPCgdwZW5kaW5nGAIgASgDEg8KB3J1bm5pbmcYAyABKAMSEQoJc3VjY2VlZGVkGAQgASgDEg4KBmZhaWxlZBgFIAEoAxIRCgljYW5jZWxsZWQYBiABKAMSLwoMZHVyYXRpb25fcDUwGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KDGR1cmF0aW9uX3A5NRgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiqQAQoNQ2FuY2VsT3V0Y29tZRIeChpDQU5DRUxfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhwKGENBTkNFTF9PVVRDT01FX0NBTkNFTExFRBABEhwKGENBTkNFTF9PVVRDT01FX1JFUVVFU1RFRBACEiMKH0NBTkNFTF9PVVRDT01FX0FMUkVBRFlfVEVSTUlOQUwQAypYCgpGb2xsb3dWaWV3EhsKF0ZPTExPV19WSUVXX1VOU1BFQ0lGSUVEEAASFgoSRk9MTE9XX1ZJRVdfRVZFTlRTEAESFQoRRk9MTE9XX1ZJRVdfVEFTS1MQAjLHBgoLVGFza1NlcnZpY2USRAoJU3RhcnRUYXNrEhouc3Bvb2wudjEuU3RhcnRUYXNrUmVxdWVzdBobLnNwb29sLnYxLlN0YXJ0VGFza1Jlc3BvbnNlEkMKB0dldFRhc2sSGC5zcG9vbC52MS5HZXRUYXNrUmVxdWVzdBoZLnNwb29sLnYxLkdldFRhc2tSZXNwb25zZSIDkAIBEkAKB1J1blRhc2sSGC5zcG9vbC52MS5SdW5UYXNrUmVxdWVzdBoZLnNwb29sLnYxLlJ1blRhc2tSZXNwb25zZTABEkkKCUxpc3RUYXNrcxIaLnNwb29sLnYxLkxpc3RUYXNrc1JlcXVlc3QaGy5zcG9vbC52MS5MaXN0VGFza3NSZXNwb25zZSIDkAIBEkcKCkNhbmNlbFRhc2sSGy5zcG9vbC52MS5DYW5jZWxUYXNrUmVxdWVzdBocLnNwb29sLnYxLkNhbmNlbFRhc2tSZXNwb25zZRJHCgpEZWxldGVUYXNrEhsuc3Bvb2wudjEuRGVsZXRlVGFza1JlcXVlc3QaHC5zcG9vbC52MS5EZWxldGVUYXNrUmVzcG9uc2USSQoJR2V0RXZlbnRzEhouc3Bvb2wudjEuR2V0RXZlbnRzUmVxdWVzdBobLnNwb29sLnYxLkdldEV2ZW50c1Jlc3BvbnNlIgOQAgESVAoMU3RyZWFtRXZlbnRzEh0uc3Bvb2wudjEuU3RyZWFtRXZlbnRzUmVxdWVzdBoeLnNwb29sLnYxLlN0cmVhbUV2ZW50c1Jlc3BvbnNlIgOQAgEwARJJCglHZXRSZXN1bHQSGi5zcG9vbC52MS5HZXRSZXN1bHRSZXF1ZXN0Ghsuc3Bvb2wudjEuR2V0UmVzdWx0UmVzcG9uc2UiA5ACARJRCgtGb2xsb3dUYXNrcxIcLnNwb29sLnYxLkZvbGxvd1Rhc2tzUmVxdWVzdBodLnNwb29sLnYxLkZvbGxvd1Rhc2tzUmVzcG9uc2UiA5ACATABEk8KC0dldEFjdGl2aXR5Ehwuc3Bvb2wudjEuR2V0QWN0aXZpdHlSZXF1ZXN0Gh0uc3Bvb2wudjEuR2V0QWN0aXZpdHlSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_spool_v1_event, file_spool_v1_task]);
 
 /**
  * @generated from message spool.v1.StartTaskRequest
@@ -45,7 +45,8 @@ export type StartTaskRequest = Message<"spool.v1.StartTaskRequest"> & {
    * ALREADY_EXISTS with REQUEST_ID_REUSED. The content is kind, params, labels, timeout, max_attempts, run_at,
    * retry_policy and deadline_at: a retry repeats run_at and deadline_at as they were, to the millisecond, and does not
    * compute them again. What is left out equals only what is left out. The trace of the call, and how RunTask is
-   * followed, do not count. 1 to 256 characters without control characters; empty: none.
+   * followed, do not count. DeleteTask frees the id for a new task. 1 to 256 characters without control characters;
+   * empty: none.
    *
    * @generated from field: string request_id = 3;
    */
@@ -391,6 +392,44 @@ export const CancelTaskResponseSchema: GenMessage<CancelTaskResponse> = /*@__PUR
   messageDesc(file_spool_v1_task_service, 9);
 
 /**
+ * @generated from message spool.v1.DeleteTaskRequest
+ */
+export type DeleteTaskRequest = Message<"spool.v1.DeleteTaskRequest"> & {
+  /**
+   * A UUID.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+};
+
+/**
+ * Describes the message spool.v1.DeleteTaskRequest.
+ * Use `create(DeleteTaskRequestSchema)` to create a new message.
+ */
+export const DeleteTaskRequestSchema: GenMessage<DeleteTaskRequest> = /*@__PURE__*/
+  messageDesc(file_spool_v1_task_service, 10);
+
+/**
+ * @generated from message spool.v1.DeleteTaskResponse
+ */
+export type DeleteTaskResponse = Message<"spool.v1.DeleteTaskResponse"> & {
+  /**
+   * Whether the task had been removed before, within the last 7 days. If so, the call changed nothing.
+   *
+   * @generated from field: bool already_deleted = 1;
+   */
+  alreadyDeleted: boolean;
+};
+
+/**
+ * Describes the message spool.v1.DeleteTaskResponse.
+ * Use `create(DeleteTaskResponseSchema)` to create a new message.
+ */
+export const DeleteTaskResponseSchema: GenMessage<DeleteTaskResponse> = /*@__PURE__*/
+  messageDesc(file_spool_v1_task_service, 11);
+
+/**
  * @generated from message spool.v1.GetEventsRequest
  */
 export type GetEventsRequest = Message<"spool.v1.GetEventsRequest"> & {
@@ -428,7 +467,7 @@ export type GetEventsRequest = Message<"spool.v1.GetEventsRequest"> & {
  * Use `create(GetEventsRequestSchema)` to create a new message.
  */
 export const GetEventsRequestSchema: GenMessage<GetEventsRequest> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 10);
+  messageDesc(file_spool_v1_task_service, 12);
 
 /**
  * @generated from message spool.v1.GetEventsResponse
@@ -476,7 +515,7 @@ export type GetEventsResponse = Message<"spool.v1.GetEventsResponse"> & {
  * Use `create(GetEventsResponseSchema)` to create a new message.
  */
 export const GetEventsResponseSchema: GenMessage<GetEventsResponse> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 11);
+  messageDesc(file_spool_v1_task_service, 13);
 
 /**
  * @generated from message spool.v1.StreamEventsRequest
@@ -509,7 +548,7 @@ export type StreamEventsRequest = Message<"spool.v1.StreamEventsRequest"> & {
  * Use `create(StreamEventsRequestSchema)` to create a new message.
  */
 export const StreamEventsRequestSchema: GenMessage<StreamEventsRequest> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 12);
+  messageDesc(file_spool_v1_task_service, 14);
 
 /**
  * @generated from message spool.v1.StreamEventsResponse
@@ -549,7 +588,7 @@ export type StreamEventsResponse = Message<"spool.v1.StreamEventsResponse"> & {
  * Use `create(StreamEventsResponseSchema)` to create a new message.
  */
 export const StreamEventsResponseSchema: GenMessage<StreamEventsResponse> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 13);
+  messageDesc(file_spool_v1_task_service, 15);
 
 /**
  * @generated from message spool.v1.GetResultRequest
@@ -575,7 +614,7 @@ export type GetResultRequest = Message<"spool.v1.GetResultRequest"> & {
  * Use `create(GetResultRequestSchema)` to create a new message.
  */
 export const GetResultRequestSchema: GenMessage<GetResultRequest> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 14);
+  messageDesc(file_spool_v1_task_service, 16);
 
 /**
  * @generated from message spool.v1.GetResultResponse
@@ -632,7 +671,7 @@ export type GetResultResponse = Message<"spool.v1.GetResultResponse"> & {
  * Use `create(GetResultResponseSchema)` to create a new message.
  */
 export const GetResultResponseSchema: GenMessage<GetResultResponse> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 15);
+  messageDesc(file_spool_v1_task_service, 17);
 
 /**
  * @generated from message spool.v1.FollowTasksRequest
@@ -696,7 +735,7 @@ export type FollowTasksRequest = Message<"spool.v1.FollowTasksRequest"> & {
  * Use `create(FollowTasksRequestSchema)` to create a new message.
  */
 export const FollowTasksRequestSchema: GenMessage<FollowTasksRequest> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 16);
+  messageDesc(file_spool_v1_task_service, 18);
 
 /**
  * @generated from message spool.v1.FollowTasksResponse
@@ -723,7 +762,7 @@ export type FollowTasksResponse = Message<"spool.v1.FollowTasksResponse"> & {
  * Use `create(FollowTasksResponseSchema)` to create a new message.
  */
 export const FollowTasksResponseSchema: GenMessage<FollowTasksResponse> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 17);
+  messageDesc(file_spool_v1_task_service, 19);
 
 /**
  * The changes of one task.
@@ -769,7 +808,7 @@ export type FollowedTask = Message<"spool.v1.FollowedTask"> & {
  * Use `create(FollowedTaskSchema)` to create a new message.
  */
 export const FollowedTaskSchema: GenMessage<FollowedTask> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 18);
+  messageDesc(file_spool_v1_task_service, 20);
 
 /**
  * @generated from message spool.v1.GetActivityRequest
@@ -803,7 +842,7 @@ export type GetActivityRequest = Message<"spool.v1.GetActivityRequest"> & {
  * Use `create(GetActivityRequestSchema)` to create a new message.
  */
 export const GetActivityRequestSchema: GenMessage<GetActivityRequest> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 19);
+  messageDesc(file_spool_v1_task_service, 21);
 
 /**
  * @generated from message spool.v1.GetActivityResponse
@@ -837,7 +876,7 @@ export type GetActivityResponse = Message<"spool.v1.GetActivityResponse"> & {
  * Use `create(GetActivityResponseSchema)` to create a new message.
  */
 export const GetActivityResponseSchema: GenMessage<GetActivityResponse> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 20);
+  messageDesc(file_spool_v1_task_service, 22);
 
 /**
  * What a stretch of time saw.
@@ -890,7 +929,7 @@ export type ActivityStep = Message<"spool.v1.ActivityStep"> & {
  * Use `create(ActivityStepSchema)` to create a new message.
  */
 export const ActivityStepSchema: GenMessage<ActivityStep> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 21);
+  messageDesc(file_spool_v1_task_service, 23);
 
 /**
  * How a kind fared within the steps.
@@ -952,7 +991,7 @@ export type KindActivity = Message<"spool.v1.KindActivity"> & {
  * Use `create(KindActivitySchema)` to create a new message.
  */
 export const KindActivitySchema: GenMessage<KindActivity> = /*@__PURE__*/
-  messageDesc(file_spool_v1_task_service, 22);
+  messageDesc(file_spool_v1_task_service, 24);
 
 /**
  * What a cancel did.
@@ -1103,6 +1142,22 @@ export const TaskService: GenService<{
     methodKind: "unary";
     input: typeof CancelTaskRequestSchema;
     output: typeof CancelTaskResponseSchema;
+  },
+  /**
+   * Removes a task that has ended, with its tape. When the call answers, no call at any server finds the task: GetTask,
+   * GetEvents, StreamEvents, GetResult and CancelTask answer NOT_FOUND, TASK_EXPIRED for 7 days, and TASK_NOT_FOUND
+   * after that. Lists, FollowTasks and GetActivity leave the task out. An open stream of the tape ends with NOT_FOUND,
+   * TASK_EXPIRED within about a second, or OK if it has delivered the final event. The events are deleted from the
+   * database in the background. The request_id of the task can start a new task at once. Idempotent for these 7 days:
+   * see already_deleted. Not ended: FAILED_PRECONDITION, TASK_NOT_TERMINAL with current_status. Unknown task: NOT_FOUND,
+   * TASK_NOT_FOUND.
+   *
+   * @generated from rpc spool.v1.TaskService.DeleteTask
+   */
+  deleteTask: {
+    methodKind: "unary";
+    input: typeof DeleteTaskRequestSchema;
+    output: typeof DeleteTaskResponseSchema;
   },
   /**
    * Returns one page of a tape, and can wait for the first event. A response comes from one snapshot, which is at least

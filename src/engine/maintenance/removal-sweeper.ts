@@ -1,0 +1,54 @@
+import type { Kysely } from "kysely";
+import type { Logger } from "pino";
+import { Loop } from "../../async/loop.ts";
+import { pause } from "../../async/pause.ts";
+import type { Database } from "../../store/schema.ts";
+import { deleteExpiredMarkers, deleteRemovedEvents } from "../../store/tasks/removed-tasks.ts";
+
+const SWEEP_MS = 1_000;
+/** The most events in one commit: few, so that the other statements of the database hardly wait. */
+const EVENTS_MAX = 5_000;
+/** The most markers in one commit. */
+const MARKERS_MAX = 1_000;
+
+/**
+ * Deletes what removed tasks have left: their events, which readers see no more, and markers that have expired. Each
+ * commit deletes a bounded batch. Every server does this, and a task whose server has died on the way is finished by
+ * another one. Runs apart from the sweeper of overdue tasks, so that a long tape delays the end of no task.
+ */
+export class RemovalSweeper {
+  readonly #db: Kysely<Database>;
+  readonly #namespace: string;
+  readonly #loop: Loop;
+
+  constructor(parts: { db: Kysely<Database>; namespace: string; log: Logger }) {
+    this.#db = parts.db;
+    this.#namespace = parts.namespace;
+    const turn = (signal: AbortSignal) => this.#sweep(signal);
+    this.#loop = new Loop({ name: "removal-sweeper", everyMs: SWEEP_MS, log: parts.log, turn });
+  }
+
+  start(): void {
+    this.#loop.start();
+  }
+
+  /** Sweeps now. Called when this process has removed a task. */
+  kick(): void {
+    this.#loop.kick();
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const events = { namespace: this.#namespace, limit: EVENTS_MAX };
+    for (let began = performance.now(); !signal.aborted; began = performance.now()) {
+      if ((await deleteRemovedEvents(this.#db, events)) === null) break;
+      // Rests as long as it worked, so that a long tape takes at most half a connection.
+      await pause(performance.now() - began, signal).catch(() => {});
+    }
+    const markers = { namespace: this.#namespace, limit: MARKERS_MAX };
+    while (!signal.aborted && (await deleteExpiredMarkers(this.#db, markers)) === MARKERS_MAX);
+  }
+}
