@@ -8,6 +8,7 @@ import { addContext } from "./commands/context.ts";
 import { addInit } from "./commands/init.ts";
 import { addOpen } from "./commands/open.ts";
 import { addVersion } from "./commands/version.ts";
+import { addDelete } from "./commands/delete.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
 import { addFollow } from "./commands/follow.ts";
@@ -27,6 +28,7 @@ const COMMANDS = [
   addEvents,
   addResult,
   addCancel,
+  addDelete,
   addGet,
   addList,
   addOpen,

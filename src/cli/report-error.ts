@@ -95,6 +95,7 @@ function hintOf({ code, reason, metadata, message }: SpoolRpcError, address: str
   const taskId = metadata["task_id"] ?? "ID";
   switch (reason) {
     case "TASK_NOT_FOUND":
+    case "TASK_EXPIRED":
       return "to list tasks: spool list";
     case "TASK_NOT_TERMINAL":
       return `to wait for the end of the task: spool result ${taskId} --wait`;

@@ -27,6 +27,9 @@ export interface CommandNode {
   readonly arguments: readonly Values[];
 }
 
+/** How many values of an argument that takes any number are completed. */
+const REPEATED_MAX = 16;
+
 /** The values of arguments and options by the names of their placeholders: `<task-id>` is a task id in every command. */
 const PLACEHOLDERS: Readonly<Record<string, Values>> = {
   "task-id": "tasks",
@@ -66,7 +69,7 @@ function readCommand(program: Command, command: Command, path: string): CommandN
     path,
     commands: names,
     options,
-    arguments: isHelp ? [programCommands] : command.registeredArguments.map(argumentValues),
+    arguments: isHelp ? [programCommands] : command.registeredArguments.flatMap(argumentValues),
   };
   return [node, ...commands.flatMap((child) => readCommand(program, child, `${path} ${child.name()}`))];
 }
@@ -82,8 +85,9 @@ function optionNode(option: Option, { isGlobal }: { isGlobal: boolean }): Option
   };
 }
 
-function argumentValues(argument: Argument): Values {
-  return argument.argChoices ?? placeholderValues(argument.name());
+function argumentValues(argument: Argument): Values[] {
+  const values = argument.argChoices ?? placeholderValues(argument.name());
+  return Array.from({ length: argument.variadic ? REPEATED_MAX : 1 }, () => values);
 }
 
 /** Returns the values of a placeholder: of its name, or the words of `<wait|refuse>`. */
