@@ -115,6 +115,25 @@ describe("the page of a task", () => {
     assert.equal(await page.getByRole("button", { name: "Cancel", exact: true }).count(), 0);
   });
 
+  it("deletes an ended task, and returns to the list, which does not show it", async () => {
+    const { task } = await stage.client.start({ kind: "loud", params: { events: 3 } });
+    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
+    await using visited = await visit(urlOf(stage, task.taskId));
+    const { page } = visited;
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    const dialog = page.getByRole("dialog", { name: "Delete this task?" });
+    await dialog.getByRole("button", { name: "Keep it" }).click();
+    await eventually(async () => assert.equal(await dialog.count(), 0));
+    assert.equal((await stage.client.get({ taskId: task.taskId })).status, "succeeded");
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await dialog.getByRole("button", { name: "Delete the task" }).click();
+    await page.waitForURL(/#\/tasks$/);
+    await page.getByRole("heading", { level: 1, name: "Tasks" }).waitFor();
+    await eventually(async () => assert.ok((await page.getByRole("row").count()) > 1));
+    assert.equal(await page.locator(`a[href*="${task.taskId}"]`).count(), 0);
+    await assert.rejects(stage.client.get({ taskId: task.taskId }), { reason: "TASK_EXPIRED" });
+  });
+
   it("starts the same task again", async () => {
     const labels = { test: "again" };
     const { task } = await stage.client.start({ kind: "loud", params: { events: 3 }, labels, timeoutMs: 60_000 });

@@ -10,10 +10,12 @@ import { PageTitle } from "../parts/page-title.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { StatusBadge } from "../parts/status-badge.tsx";
 import { useOpened } from "../parts/use-opened.ts";
-import { formatRoute } from "../route.ts";
+import { navigate } from "../navigation.ts";
+import { formatRoute, NO_FILTER } from "../route.ts";
 import { TapeSection } from "../tape/tape-section.tsx";
 import { Tape } from "../tape/tape.ts";
 import { CancelDialog } from "./cancel-dialog.tsx";
+import { DeleteDialog } from "./delete-dialog.tsx";
 import { PhaseList } from "./phase-list.tsx";
 import { TaskFacts } from "./task-facts.tsx";
 import { TimingChart } from "./timing-chart.tsx";
@@ -67,7 +69,7 @@ export function TaskPage({ taskId, seq }: { taskId: string; seq: number | null }
 }
 
 function TaskHeader({ task, onChange }: { task: Task; onChange: (task: Task) => void }) {
-  const [isAsking, setAsking] = useState(false);
+  const [asked, setAsked] = useState<"cancel" | "delete" | null>(null);
   const [note, setNote] = useState("");
   return (
     <div class="task-header">
@@ -78,8 +80,12 @@ function TaskHeader({ task, onChange }: { task: Task; onChange: (task: Task) => 
         {task.status === "running" && task.cancelRequestedAt && <span class="quiet">is being cancelled</span>}
       </span>
       <div class="buttons">
-        {!isTerminal(task.status) && (
-          <button type="button" class="danger" onClick={() => setAsking(true)}>
+        {isTerminal(task.status) ? (
+          <button type="button" class="danger" onClick={() => setAsked("delete")}>
+            Delete
+          </button>
+        ) : (
+          <button type="button" class="danger" onClick={() => setAsked("cancel")}>
             Cancel
           </button>
         )}
@@ -90,14 +96,21 @@ function TaskHeader({ task, onChange }: { task: Task; onChange: (task: Task) => 
       <p class="task-note" role="status">
         {note}
       </p>
-      {isAsking && (
+      {asked === "cancel" && (
         <CancelDialog
           task={task}
           onDone={({ task: cancelled, outcome }) => {
             onChange(cancelled);
             setNote(CANCEL_NOTES[outcome]);
           }}
-          onClose={() => setAsking(false)}
+          onClose={() => setAsked(null)}
+        />
+      )}
+      {asked === "delete" && (
+        <DeleteDialog
+          taskId={task.taskId}
+          onDone={() => navigate({ page: "tasks", filter: NO_FILTER, pageToken: "" })}
+          onClose={() => setAsked(null)}
         />
       )}
     </div>
