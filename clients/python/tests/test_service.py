@@ -12,6 +12,7 @@ import grpc
 from spooltape import (
     AsyncClient,
     Client,
+    DeletedTask,
     FinalEvent,
     ProgressEvent,
     RetryPolicy,
@@ -76,6 +77,20 @@ class ServiceTest(unittest.TestCase):
         with Client(ADDRESS) as client:
             self.assertEqual(client.cancel(task.task_id).outcome, "cancelled")
             self.assertEqual(client.cancel(task.task_id).outcome, "already_terminal")
+
+    def test_a_deleted_task_is_gone(self) -> None:
+        for kind in CALLERS:
+            with self.subTest(kind), opened(kind, ADDRESS) as caller:
+                task_id = caller.call("start", "echo", {"count": 1, "delay_ms": 500}).task.task_id
+                with self.assertRaises(SpoolError) as raised:
+                    caller.call("delete", task_id)
+                self.assertEqual(raised.exception.reason, "TASK_NOT_TERMINAL")
+                caller.call("wait", task_id, 20)
+                self.assertEqual(caller.call("delete", task_id), DeletedTask(False))
+                self.assertEqual(caller.call("delete", task_id), DeletedTask(True))
+                with self.assertRaises(SpoolError) as raised:
+                    caller.call("get", task_id)
+                self.assertEqual((raised.exception.code, raised.exception.reason), ("NOT_FOUND", "TASK_EXPIRED"))
 
     def test_run_starts_and_follows(self) -> None:
         for kind in CALLERS:

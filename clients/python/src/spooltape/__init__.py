@@ -28,6 +28,7 @@ from ._times import Seconds
 from ._types import (
     CancelledTask,
     CancelOutcome,
+    DeletedTask,
     EventPage,
     FollowedTask,
     Reconnecting,
@@ -60,6 +61,7 @@ __all__ = [
     "Client",
     "CodeFailed",
     "Connected",
+    "DeletedTask",
     "Disconnected",
     "Draining",
     "Event",

@@ -17,7 +17,7 @@ from ._requests import tasks_requests, within_start
 from ._aio_streams import AsyncRun, TapeMessages, anext_or_none, follow_events, follow_frames, retrying, wait_final
 from ._tape import OnReconnect, TapeFollower, TasksFollower
 from ._times import Seconds, limit_of, seconds_of, to_duration
-from ._types import CancelledTask, EventPage, RetryPolicy, Session, StartedTask, Task
+from ._types import CancelledTask, DeletedTask, EventPage, RetryPolicy, Session, StartedTask, Task
 from ._types import TaskResult, TasksFrame, TaskStatus
 from ._waiter import Waiter
 
@@ -182,6 +182,12 @@ class AsyncClient:
         """Cancels a task: see Client.cancel."""
         request = pb.CancelTaskRequest(task_id=check_text("task_id", task_id), reason=check_text("reason", reason))
         return read_cancelled(await self._call(TASKS + "CancelTask", request, pb.CancelTaskResponse))
+
+    async def delete(self, task_id: str) -> DeletedTask:
+        """Removes a finished task with its tape: see Client.delete."""
+        request = pb.DeleteTaskRequest(task_id=check_text("task_id", task_id))
+        answer = await self._call(TASKS + "DeleteTask", request, pb.DeleteTaskResponse)
+        return DeletedTask(answer.already_deleted)
 
     async def get(self, task_id: str) -> Task:
         """Returns a task with its current status and its params."""

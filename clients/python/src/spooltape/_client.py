@@ -17,7 +17,7 @@ from ._requests import tasks_requests, within_start
 from ._streams import Run, TapeMessages, follow_events, follow_frames, retrying, wait_final
 from ._tape import OnReconnect, TapeFollower, TasksFollower
 from ._times import Seconds, limit_of, seconds_of, to_duration
-from ._types import CancelledTask, EventPage, RetryPolicy, Session, StartedTask, Task
+from ._types import CancelledTask, DeletedTask, EventPage, RetryPolicy, Session, StartedTask, Task
 from ._types import TaskResult, TasksFrame, TaskStatus
 from ._waiter import Waiter
 
@@ -194,12 +194,7 @@ class Client:
             is too old or belongs to another database; the last error after ``retry_for``.
         """
         request = tasks_requests(
-            kinds=kinds,
-            labels=labels,
-            from_start=from_start,
-            view=view,
-            interval=interval,
-            heartbeat=self._heartbeat,
+            kinds=kinds, labels=labels, from_start=from_start, view=view, interval=interval, heartbeat=self._heartbeat
         )
         seconds = self._retry_for if retry_for is None else limit_of("retry_for", retry_for)
         follower = TasksFollower(cursor, seconds, on_reconnect)
@@ -244,6 +239,14 @@ class Client:
         request = pb.CancelTaskRequest(task_id=check_text("task_id", task_id), reason=check_text("reason", reason))
         return read_cancelled(self._call(TASKS + "CancelTask", request, pb.CancelTaskResponse))
 
+    def delete(self, task_id: str) -> DeletedTask:
+        """Removes a finished task with its tape, so that no call finds it. Safe to repeat for 7 days.
+
+        :raises SpoolError: with reason TASK_NOT_TERMINAL for an unfinished task.
+        """
+        request = pb.DeleteTaskRequest(task_id=check_text("task_id", task_id))
+        return DeletedTask(self._call(TASKS + "DeleteTask", request, pb.DeleteTaskResponse).already_deleted)
+
     def get(self, task_id: str) -> Task:
         """Returns a task with its current status and its params."""
         request = pb.GetTaskRequest(task_id=check_text("task_id", task_id))
@@ -269,12 +272,7 @@ class Client:
         token = ""
         while True:
             request = list_request(
-                token,
-                statuses=statuses,
-                kinds=kinds,
-                labels=labels,
-                task_id_prefix=task_id_prefix,
-                page_size=page_size,
+                token, statuses=statuses, kinds=kinds, labels=labels, task_id_prefix=task_id_prefix, page_size=page_size
             )
             page = self._call(TASKS + "ListTasks", request, pb.ListTasksResponse)
             yield from map(read_task, page.tasks)

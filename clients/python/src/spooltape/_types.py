@@ -131,6 +131,14 @@ class CancelledTask:
 
 
 @dataclass(frozen=True)
+class DeletedTask:
+    """What a delete did."""
+
+    already_deleted: bool
+    """Whether the task had been removed before. If so, the call changed nothing."""
+
+
+@dataclass(frozen=True)
 class FollowedTask:
     """News about one of many tasks."""
 
