@@ -1,7 +1,9 @@
 // A database at the first step of the schema is filled with tasks and events, and then migrated to the newest step while
-// the statements of old servers go on. The migrator is killed twice while it builds an index: the second time together
-// with its session, in a build that waits for an older transaction, which leaves the index invalid. No statement may wait for a second, no row may be lost, and the
-// schema must be the one of a new database. `-- --events 20000000` fills in more than the default of 2 million.
+// the statements of old servers go on. At first, a transaction keeps a lock that the migration needs: no statement may
+// wait behind the migration for as long as that. The migrator is killed twice while it builds an index: the second time
+// together with its session, in a build that waits for an older transaction, which leaves the index invalid. No statement
+// may wait for a second, no row may be lost, and the schema must be the one of a new database.
+// `-- --events 20000000` fills in more than the default of 2 million.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -30,6 +32,8 @@ const BLOCKED_MS_MAX = 1_000;
 const WARM_MS = 2_000;
 /** A transaction has read the table of tasks, and ends so long after the migration has begun. */
 const READ_MS = 4_000;
+/** The build of an index takes no longer. */
+const BUILD_MS_MAX = 300_000;
 const SCENARIO_MS_MAX_BASE = 300_000;
 const SCENARIO_MS_PER_EVENT = 0.08;
 const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "spool.js");
@@ -100,13 +104,12 @@ async function runMigrator(
   return { code, signal };
 }
 
-/** Ends the session of a migrator that is gone, as a crash of the machine would. */
-async function endSession(client: pg.Client): Promise<void> {
-  await client.query(`select pg_terminate_backend(pid) ${MIGRATORS}`);
+/** Waits until the session of a killed migrator has finished its statement, or has been ended. */
+async function untilNoSession(client: pg.Client): Promise<void> {
   const check = async () => {
     if ((await client.query(`select ${MIGRATORS}`)).rowCount !== 0) throw new Error("it is still there");
   };
-  await eventually(check, { describe: "the session of the migrator has ended" });
+  await eventually(check, { timeoutMs: BUILD_MS_MAX, describe: "the session of the migrator has ended" });
 }
 
 async function readInvalid(client: pg.Client): Promise<string[]> {
@@ -151,10 +154,13 @@ async function migrateUnderLoad(findings: Findings, events: number): Promise<voi
       const reading = setTimeout(READ_MS).then(() => reader[Symbol.asyncDispose]());
       await killed(BUILDING);
       await reading;
+      await untilNoSession(client); // It would wait for the transaction that is opened next.
       {
         await using _older = await openTransaction(database.url, "select 1");
         await killed(WAITING);
-        await endSession(client);
+        // As a crash of its machine would.
+        await client.query(`select pg_terminate_backend(pid) ${MIGRATORS}`);
+        await untilNoSession(client);
       }
       const invalid = await readInvalid(client);
       findings.record("invalid indexes after the last kill", invalid.join(", "));

@@ -88,7 +88,10 @@ describe("spool migrate", function () {
         await other.query("select pg_advisory_lock(hashtextextended('spool migrations', 0))");
         const { code, stderr } = await runSpool(["migrate", "--wait", "1ms"], { environment });
         assert.equal(code, 1);
-        assert.match(stderr, /^spool: another migration still runs after .*: pid \d+ \(another session, idle, /m);
+        assert.match(
+          stderr,
+          /^spool: another migration still runs after .* because of pid \d+ \(another session, idle, /m,
+        );
       } finally {
         await other.end();
       }
