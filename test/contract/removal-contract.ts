@@ -86,5 +86,6 @@ export function removalContract(endpoint: () => Endpoint): void {
     const again = await endpoint().start({ kind: "echo", params: { count: 1 }, requestId });
     assert.deepEqual([again.task.taskId, again.alreadyStarted], [task.taskId, true]);
     assert.equal((await refusal(endpoint().get(removed))).reason, "TASK_EXPIRED");
+    await endpoint().result({ taskId: task.taskId, waitMs: 10_000 });
   });
 }

@@ -47,8 +47,9 @@ describe("the changelog", () => {
     assert.deepEqual(dates, dates.toSorted().toReversed());
   });
 
-  it("has the release that mixed-versions runs as the one before its newest", () => {
-    assert.equal(released[1]!.version, PREVIOUS_RELEASE.version);
+  it("has the release that mixed-versions runs as the one before what is newest", () => {
+    const isReleased = unreleased!.text.trim() === "";
+    assert.equal(released[isReleased ? 1 : 0]!.version, PREVIOUS_RELEASE.version);
   });
 
   it("has the version of every package as its newest one", () => {

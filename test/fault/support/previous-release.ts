@@ -4,10 +4,10 @@ import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-/** The release before this version. Change it together with the version of package.json. */
+/** The release before this checkout. Change it when a release is made. */
 export const PREVIOUS_RELEASE = {
-  version: "0.1.0",
-  commit: "c3cd0aca208763419ed245a8763c0503c43ee1db",
+  version: "0.2.0",
+  commit: "c5d3f8b33fd27755fa0ad078eb267a6634c25078",
 } as const;
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");
