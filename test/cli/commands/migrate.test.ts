@@ -55,10 +55,7 @@ describe("spool migrate", function () {
         assert.match(second!, /^ {2}build index tasks_claimable +no lock +tasks: rows unknown$/);
       }
       const { code, stdout, stderr } = await runSpool(["migrate"], { environment });
-      assert.deepEqual(
-        [code, stdout],
-        [0, `applied ${MISSING.join(", ")}; schema version ${SCHEMA_VERSION}\n`],
-      );
+      assert.deepEqual([code, stdout], [0, `applied ${MISSING.join(", ")}; schema version ${SCHEMA_VERSION}\n`]);
       const lines = stderr.split("\n");
       assert.deepEqual(lines.slice(0, 2), [
         "0008-claims: change table tasks",
