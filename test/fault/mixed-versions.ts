@@ -33,7 +33,11 @@ import { readNotes } from "./support/worker-notes.ts";
 const SCENARIO_MS_MAX = 300_000;
 const RELEASES = ["previous", "current"] as const;
 type Release = (typeof RELEASES)[number];
-const VERSION: Readonly<Record<Release, string>> = { previous: PREVIOUS_RELEASE.version, current: manifest.version };
+/** How the findings name the two. The version of a checkout stays that of the release before until it is raised. */
+const VERSION: Readonly<Record<Release, string>> = {
+  previous: PREVIOUS_RELEASE.version,
+  current: `this checkout (${manifest.version})`,
+};
 /** Of each release. */
 const SERVERS = 2;
 const CONCURRENCY = 8;
