@@ -29,7 +29,7 @@ async function buildAll(): Promise<void> {
     const imported = await BUNDLE[name](join(target, "dist"));
     const typed = emitDeclarations(folder, target);
     writeManifest(readManifest(folder), { target, imported: imported.union(typed), hasCommand: name === "spooltape" });
-    for (const file of ["LICENSE"]) cpSync(join(ROOT, file), join(target, file));
+    cpSync(join(ROOT, "LICENSE"), join(target, "LICENSE"));
     cpSync(join(ROOT, folder, "README.md"), join(target, "README.md"));
     execFileSync("npm", ["pack", "--silent", "--pack-destination", TARGET], {
       cwd: target,

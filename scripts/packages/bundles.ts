@@ -1,7 +1,7 @@
 import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { build } from "esbuild";
-import type { BuildOptions, Metafile } from "esbuild";
+import type { BuildOptions, Metafile, Plugin } from "esbuild";
 import { CONSOLE } from "./console-bundle.ts";
 import { entryPoints, packageOf, PACKAGES, ROOT } from "./manifests.ts";
 import { writeThirdParty } from "./third-party.ts";
@@ -38,8 +38,7 @@ const COMMON = {
 /** @returns the packages that the bundle imports */
 export async function bundleClient(outdir: string): Promise<Set<string>> {
   const { web, ...forNode } = entryPoints(PACKAGES.client);
-  const keepOut = { name: "keep-out", setup: external(BUNDLED_IN_CLIENT) };
-  const options = { ...COMMON, outdir, plugins: [keepOut] };
+  const options = { ...COMMON, outdir, plugins: [leaveOutPackages(BUNDLED_IN_CLIENT)] };
   const node = await build({
     ...options,
     entryPoints: forNode,
@@ -57,9 +56,14 @@ export async function bundleClient(outdir: string): Promise<Set<string>> {
 
 /** @returns the packages that the bundle imports */
 export async function bundleKnowledge(outdir: string): Promise<Set<string>> {
-  const plugins = [{ name: "keep-out", setup: external([]) }];
-  const options = { ...COMMON, outdir, plugins, platform: "node", target: "node22" } satisfies BuildOptions;
-  const { metafile } = await build({ ...options, entryPoints: entryPoints(PACKAGES.knowledge) });
+  const { metafile } = await build({
+    ...COMMON,
+    outdir,
+    plugins: [leaveOutPackages([])],
+    platform: "node",
+    target: "node22",
+    entryPoints: entryPoints(PACKAGES.knowledge),
+  });
   rootSources(outdir);
   return importedBy(metafile);
 }
@@ -70,10 +74,15 @@ export async function bundleKnowledge(outdir: string): Promise<Set<string>> {
  * @returns the packages that the bundle imports
  */
 export async function bundleServer(outdir: string): Promise<Set<string>> {
-  const plugins = [{ name: "keep-out", setup: external([]) }];
-  const options = { ...COMMON, outdir, plugins, platform: "node", target: "node24" } satisfies BuildOptions;
-  const entries = { spool: join(ROOT, "src", "cli", "main.ts"), ...entryPoints(PACKAGES.spooltape) };
-  const { metafile } = await build({ ...options, entryPoints: entries, splitting: true });
+  const { metafile } = await build({
+    ...COMMON,
+    outdir,
+    plugins: [leaveOutPackages([])],
+    platform: "node",
+    target: "node24",
+    entryPoints: { spool: join(ROOT, "src", "cli", "main.ts"), ...entryPoints(PACKAGES.spooltape) },
+    splitting: true,
+  });
   rootSources(outdir);
   const target = dirname(outdir);
   for (const folder of ["console", "embedded"]) {
@@ -88,13 +97,16 @@ export async function bundleServer(outdir: string): Promise<Set<string>> {
 }
 
 /** Leaves all packages but some out of a bundle. */
-function external(bundled: readonly string[]) {
-  return ({ onResolve }: Parameters<NonNullable<BuildOptions["plugins"]>[number]["setup"]>[0]) => {
-    onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
-      if (kind === "entry-point") return undefined;
-      const name = packageOf(path);
-      return name !== null && bundled.includes(name) ? undefined : { path, external: true };
-    });
+function leaveOutPackages(bundled: readonly string[]): Plugin {
+  return {
+    name: "leave-out-packages",
+    setup({ onResolve }) {
+      onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
+        if (kind === "entry-point") return undefined;
+        const name = packageOf(path);
+        return name !== null && bundled.includes(name) ? undefined : { path, external: true };
+      });
+    },
   };
 }
 
