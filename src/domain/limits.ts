@@ -67,6 +67,12 @@ export const EXCLUSIVE_KEY_BYTES_MAX = 1_024;
 
 export const PAGE_EVENTS_DEFAULT = 100;
 export const PAGE_EVENTS_MAX = 1_000;
+/** The most events in a pack. As many as a page of a replay has, so that the page reads one row. */
+export const PACK_EVENTS_MAX = PAGE_EVENTS_MAX;
+/** The fewest events of a tape that is packed. A pack of fewer would save little. */
+export const PACK_EVENTS_MIN = 50;
+/** The size of event bodies in a pack. One larger event may exceed it. */
+export const PACK_BYTES_MAX = MIB;
 /** The size of event bodies in one page or frame. One larger event may exceed it, up to RESULT_BYTES_MAX. */
 export const PAGE_BYTES_MAX = MIB;
 export const WAIT_MS_MAX = 60 * SECOND_MS;

@@ -12,6 +12,28 @@ export interface TaskEventTable {
   body: Json<unknown>;
 }
 
+/** Consecutive events of an ended task, in one row: see migrations/0013-packed-events.ts. */
+export interface PackedEventTable {
+  task_id: string;
+  first_seq: bigint;
+  last_seq: bigint;
+  /** The size of `bodies`, in bytes. */
+  bytes: number;
+  types: string;
+  times: Uint8Array;
+  /** The transaction that wrote each event. */
+  xids: readonly bigint[];
+  bodies: string;
+}
+
+/** How far a sweep over ended tasks has come: all tasks that ended up to this place are done. */
+export interface SweepCursorTable {
+  namespace: string;
+  sweep: string;
+  finished_at: Date;
+  task_id: string;
+}
+
 /** The task that a request_id started. In a separate table, the key is unique without the shard key of `tasks`. */
 export interface TaskRequestTable {
   namespace: string;
@@ -45,6 +67,8 @@ export interface SessionTable {
   stalled: ColumnType<readonly StalledTask[], string | undefined, string>;
   /** Whether the session is about to end in order. If so, its loss does not count as a crash of its tasks. */
   is_leaving: Generated<boolean>;
+  /** Whether the server of the session can read packed events. */
+  reads_packed: Generated<boolean>;
 }
 
 /** The marker of a removed task. */
@@ -59,8 +83,10 @@ export interface RemovedTaskTable {
 export interface Database {
   tasks: TaskTable;
   task_events: TaskEventTable;
+  packed_events: PackedEventTable;
   task_requests: TaskRequestTable;
   task_exclusives: TaskExclusiveTable;
   sessions: SessionTable;
   removed_tasks: RemovedTaskTable;
+  sweep_cursors: SweepCursorTable;
 }

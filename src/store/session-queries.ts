@@ -38,6 +38,7 @@ export async function openSession(db: Kysely<Database>, session: NewSession): Pr
       capacity: session.capacity,
       token_digest: session.tokenDigest,
       expires_at: inMs(session.leaseMs),
+      reads_packed: true,
     })
     .execute();
 }

@@ -139,7 +139,7 @@ async function* readUnseenEvents(
     }
     if (unseen.length === 0) return;
     const asked = firstOf(unseen, BigInt(PAGE_EVENTS_MAX));
-    const read = await source.turn(() => readRanges(source.db, asked));
+    const read = await source.turn(() => readRanges(source.db, { namespace: source.namespace, ranges: asked }));
     const page = unseen.map((each, index) => ({ ...each, events: read[index] ?? [] }));
     if (page.every(({ events }) => events.length === 0)) {
       unseen = await withoutRemoved(source, unseen);

@@ -6,6 +6,7 @@ import type { EventBodies } from "../../domain/event.ts";
 import { NOTHING } from "../../domain/snapshot.ts";
 import type { Snapshot } from "../../domain/snapshot.ts";
 import type { Task } from "../../domain/task.ts";
+import { isPackedVisible } from "./packed-events.ts";
 import { latestProgress, toProgress } from "./progress.ts";
 import type { Database } from "../schema.ts";
 import {
@@ -62,7 +63,7 @@ interface Placed {
 export interface ChangedTape extends Placed {
   kind: string;
   lastSeq: bigint;
-  /** The last seen seq; null: further back than NEAR_EVENTS, findVisibleSeq finds it. */
+  /** The last seen seq; null: packed, or further back than NEAR_EVENTS. findVisibleSeq finds it. */
   seenSeq: bigint | null;
   /** The last seq in the target; null as above. */
   targetSeq: bigint | null;
@@ -79,6 +80,7 @@ export async function readChangedTapes(db: Kysely<Database>, query: ChangeQuery)
   interface Row extends CandidateRow {
     kind: string;
     last_seq: bigint;
+    packed_seq: bigint;
     seen_seq: bigint | null;
     target_seq: bigint | null;
   }
@@ -88,12 +90,16 @@ export async function readChangedTapes(db: Kysely<Database>, query: ChangeQuery)
 select m.snapshot, m.at, l.log, c.*, ${lastVisible(seen)} as seen_seq, ${lastVisible(target)} as target_seq
 from clock m cross join log_check l left join candidate c on true
 order by c.part, c.ended_xid, c.task_id`.execute(db);
-  return toChanges(query, rows, ({ kind, last_seq: lastSeq, seen_seq: seenSeq, target_seq: targetSeq }) => ({
-    kind,
-    lastSeq,
-    seenSeq: seen.xmax === 0n ? 0n : (seenSeq ?? emptyOrFar(lastSeq)),
-    targetSeq: targetSeq ?? emptyOrFar(lastSeq),
-  }));
+  return toChanges(query, rows, ({ kind, last_seq: lastSeq, seen_seq: seenSeq, target_seq: targetSeq, packed_seq }) => {
+    // A short tape that has no visible event near its end has none at all, unless its events are packed.
+    const elsewhere = lastSeq <= NEAR_EVENTS && packed_seq === 0n ? 0n : null;
+    return {
+      kind,
+      lastSeq,
+      seenSeq: seen.xmax === 0n ? 0n : (seenSeq ?? elsewhere),
+      targetSeq: targetSeq ?? elsewhere,
+    };
+  });
 }
 
 /** Reads the tasks that have changed since the snapshot `seen`, including new tasks without an attempt. */
@@ -132,8 +138,11 @@ search (visible, hidden) as (
          case when s.middle_is_visible then s.hidden else s.middle end
   from (
     select visible, hidden, (visible + hidden) / 2 as middle,
-           (select ${isRowVisible("e", snapshot)} from clock m, task_events e
-            where e.task_id = ${taskId}::uuid and e.seq = (visible + hidden) / 2) as middle_is_visible
+           coalesce(
+             (select ${isRowVisible("e", snapshot)} from clock m, task_events e
+              where e.task_id = ${taskId}::uuid and e.seq = (visible + hidden) / 2),
+             ${isPackedVisible(sql`${taskId}::uuid`, sql`(visible + hidden) / 2`, snapshot)}
+           ) as middle_is_visible
     from search where hidden - visible > 1
   ) s
 )
@@ -191,7 +200,7 @@ function candidates(query: ChangeQuery, newSince: Date | null = null): RawBuilde
   const isPlaceSeen = isPastEnded || place.endedXid! < seen.xmin;
   const firstEnd = isPlaceSeen ? { ...FIRST_PLACE, xid: seen.xmin } : { ...place, xid: place.endedXid };
   const endedXid = sql.ref("t.ended_xid");
-  const columns = sql`t.task_id, t.kind, t.last_seq`;
+  const columns = sql`t.task_id, t.kind, t.last_seq, t.packed_seq`;
   const isChanged = sql`not ${isVisible(rowXid("t"), seen)}`;
   const matches = sql`t.namespace = ${namespace} and ${isChanged}
     and (cardinality(${query.kinds}::text[]) = 0 or t.kind = any(${query.kinds}::text[]))
@@ -238,10 +247,6 @@ function lastVisible(snapshot: Snapshot): RawBuilder<bigint | null> {
       and ${isRowVisible("e", snapshot)}
     order by e.seq desc limit 1
   )`;
-}
-
-function emptyOrFar(lastSeq: bigint): bigint | null {
-  return lastSeq <= NEAR_EVENTS ? 0n : null;
 }
 
 function toChanges<Row extends CandidateRow, Changed>(

@@ -1,10 +1,14 @@
 import { sql } from "kysely";
 import type { Kysely, RawBuilder } from "kysely";
-import type { EventType, TapeEvent } from "../../domain/event.ts";
+import type { TapeEvent } from "../../domain/event.ts";
 import { PAGE_BYTES_MAX } from "../../domain/limits.ts";
 import type { TaskStatus } from "../../domain/task.ts";
 import type { Database } from "../schema.ts";
 import { missingTask } from "../tasks/removed-tasks.ts";
+import { eventColumns, toEvents } from "./event-columns.ts";
+import type { EventColumns } from "./event-columns.ts";
+import { joinPacks, toPackedEvents } from "./packed-events.ts";
+import type { PackedColumns } from "./packed-events.ts";
 
 /** Consecutive events of a tape, and the task's state, all from one snapshot. */
 export interface StoredPage {
@@ -17,13 +21,6 @@ export interface StoredPage {
 /** The largest bigint. No tape gets this long, but a caller may ask for such a seq. */
 const SEQ_MAX = 2n ** 63n - 1n;
 
-/** Separates the bodies of a page, and its types. In JSON text, control characters are always escaped. */
-const SEPARATOR = "\x1e";
-/** The epoch of timestamptz on the wire. */
-const POSTGRES_EPOCH_MS = Date.UTC(2000, 0, 1);
-/** The size of a timestamptz on the wire. */
-const TIME_BYTES = 8;
-
 interface PageQuery {
   namespace: string;
   taskId: string;
@@ -31,18 +28,8 @@ interface PageQuery {
   limit: number;
 }
 
-/** Events in order, each column packed into one value. A driver takes several times as long to parse 1,000 rows. */
-interface PackedEvents {
-  count: number;
-  /** The last seq. null if there are no events, like the fields below. */
-  end_seq: bigint | null;
-  types: string | null;
-  times: Uint8Array | null;
-  /** The bodies, without those that are too large. */
-  bodies: string | null;
-}
-
-interface PageRow extends PackedEvents {
+/** Events that are stored as rows, and before them events that are stored packed. */
+interface PageRow extends EventColumns, PackedColumns {
   status: TaskStatus;
   last_seq: bigint;
 }
@@ -56,34 +43,45 @@ interface PageRow extends PackedEvents {
  * @throws TaskNotFound, TaskExpired
  */
 export async function readPage(db: Kysely<Database>, query: PageQuery): Promise<StoredPage> {
-  // Most events are so small that no page of them reaches the bound. Then no sum of sizes is needed.
-  const page = toPage(query, await readSmallEvents(db, query)) ?? toPage(query, await readWithinBytes(db, query));
-  if (page === null) throw new Error(`the page of task ${query.taskId} lacks bodies of events`);
+  const page = await findPage(db, query);
+  if (page === null) throw await missingTask(db, query);
   return page;
 }
 
+/** Reads a page as readPage does; null: the namespace has no such task. */
+async function findPage(db: Kysely<Database>, query: PageQuery): Promise<StoredPage | null> {
+  // Most events are so small that no page of them reaches the bound. Then no sum of sizes is needed.
+  for (const read of [readSmallEvents, readWithinBytes]) {
+    const row = await read(db, query);
+    if (row === undefined) return null;
+    const page = toPage(query, row);
+    if (page !== null) return page;
+  }
+  throw new Error(`the page of task ${query.taskId} lacks bodies of events`);
+}
+
 /** Reads a page up to its limit, without the bodies that are larger than their share of PAGE_BYTES_MAX. */
-function readSmallEvents(db: Kysely<Database>, query: PageQuery): Promise<PageRow> {
+function readSmallEvents(db: Kysely<Database>, query: PageQuery): Promise<PageRow | undefined> {
   const smallMax = Math.floor(PAGE_BYTES_MAX / query.limit);
   return readPageRow(
     db,
     query,
     sql`/* spool_page */
-select t.status, t.last_seq, e.* from tasks t cross join lateral (
-  select ${packed(sql`case when pg_column_size(body) <= ${smallMax}::int then body::text end`)}
+select t.status, t.last_seq, p.*, e.* from tasks t cross join lateral (
+  select ${eventColumns(sql`case when pg_column_size(body) <= ${smallMax}::int then body::text end`)}
   from task_events where ${inRange(query)}
-) e`,
+) e ${packsOf(query)}`,
   );
 }
 
 /** Reads a page up to the event that brings its bodies to PAGE_BYTES_MAX. Body sizes are known without a read. */
-function readWithinBytes(db: Kysely<Database>, query: PageQuery): Promise<PageRow> {
+function readWithinBytes(db: Kysely<Database>, query: PageQuery): Promise<PageRow | undefined> {
   return readPageRow(
     db,
     query,
     sql`/* spool_large_page */
-select t.status, t.last_seq, e.* from tasks t cross join lateral (
-  select ${packed(sql`body::text`)}
+select t.status, t.last_seq, p.*, e.* from tasks t cross join lateral (
+  select ${eventColumns(sql`body::text`)}
   from (
     select seq, time, type, body,
            sum(pg_column_size(body)) over (order by seq rows between unbounded preceding and 1 preceding) as before
@@ -91,7 +89,7 @@ select t.status, t.last_seq, e.* from tasks t cross join lateral (
     order by seq
   ) sized
   where before is null or before < ${PAGE_BYTES_MAX}::int
-) e`,
+) e ${packsOf(query)}`,
   );
 }
 
@@ -99,11 +97,10 @@ async function readPageRow(
   db: Kysely<Database>,
   { taskId, namespace }: PageQuery,
   page: RawBuilder<unknown>,
-): Promise<PageRow> {
+): Promise<PageRow | undefined> {
   const { rows } = await sql<PageRow>`${page} where t.task_id = ${taskId}::uuid and t.namespace = ${namespace}`.execute(
     db,
   );
-  if (rows[0] === undefined) throw await missingTask(db, { namespace, taskId });
   return rows[0];
 }
 
@@ -117,96 +114,100 @@ export interface EventRange {
 /**
  * Reads ranges of several tapes at once. The range of a removed task is empty: its events may be deleted in part.
  *
- * @param ranges every event of each range is on its tape, unless the task was removed
- * @returns the events of each range, at least one in all unless all tasks were removed. The result ends with the event that brings the bodies to
- *   PAGE_BYTES_MAX: all later events are left out, in whichever range.
+ * @param ranges every event of each range is on its tape, unless the task was removed. Together they have at most
+ *   PAGE_EVENTS_MAX events
+ * @returns the events of each range, at least one in all unless all tasks were removed. The result ends with the event
+ *   that brings the bodies to PAGE_BYTES_MAX, and within or before a range with packed events: all later events are left
+ *   out, in whichever range.
  */
-export async function readRanges(db: Kysely<Database>, ranges: readonly EventRange[]): Promise<TapeEvent[][]> {
-  const { rows } = await sql<PackedEvents & { number: number }>`/* spool_spans */
-select number::int, ${packed(sql`body::text`)}
+export async function readRanges(
+  db: Kysely<Database>,
+  { namespace, ranges }: { namespace: string; ranges: readonly EventRange[] },
+): Promise<TapeEvent[][]> {
+  const { rows } = await sql<EventColumns & { number: number; is_packed: boolean }>`/* spool_spans */
+select number::int, bool_or(is_packed) as is_packed, ${eventColumns(sql`body::text`)}
 from (
-  select s.number, e.seq, e.time, e.type, e.body,
+  select s.number, s.is_packed, e.seq, e.time, e.type, e.body,
          sum(pg_column_size(e.body)) over (
            order by s.number, e.seq rows between unbounded preceding and 1 preceding
          ) as before
-  from unnest(
-    ${ranges.map(({ taskId }) => taskId)}::uuid[], ${ranges.map(({ fromSeq }) => fromSeq)}::bigint[],
-    ${ranges.map(({ toSeq }) => toSeq)}::bigint[]
-  ) with ordinality as s (task_id, from_seq, to_seq, number)
-  join tasks t on t.task_id = s.task_id
-  join task_events e on e.task_id = s.task_id and e.seq between s.from_seq and s.to_seq
+  from (
+    select s.*, t.packed_seq >= s.from_seq as is_packed
+    from unnest(
+      ${ranges.map(({ taskId }) => taskId)}::uuid[], ${ranges.map(({ fromSeq }) => fromSeq)}::bigint[],
+      ${ranges.map(({ toSeq }) => toSeq)}::bigint[]
+    ) with ordinality as s (task_id, from_seq, to_seq, number)
+    join tasks t on t.task_id = s.task_id
+  ) s
+  left join task_events e
+    on e.task_id = s.task_id and e.seq between s.from_seq and s.to_seq and not s.is_packed
 ) sized
 where before is null or before < ${PAGE_BYTES_MAX}::int
 group by number order by number`.execute(db);
   const read = new Map(rows.map((row) => [row.number, row]));
-  return ranges.map((range, index) => {
+  const events: TapeEvent[][] = [];
+  for (const [index, range] of ranges.entries()) {
     const row = read.get(index + 1);
-    const events = row === undefined ? [] : unpacked(range, row);
-    if (events === null) throw new Error(`the events of task ${range.taskId} lack bodies`);
-    return events;
-  });
+    if (row?.is_packed) {
+      // Packs are read one tape at a time, each page from as few rows as possible.
+      if (events.every(({ length }) => length === 0)) events.push(await readPackedRange(db, namespace, range));
+      break;
+    }
+    const stored = row === undefined ? [] : toEvents(range, row);
+    if (stored === null) throw new Error(`the events of task ${range.taskId} lack bodies`);
+    events.push(stored);
+  }
+  return ranges.map((_, index) => events[index] ?? []);
+}
+
+async function readPackedRange(
+  db: Kysely<Database>,
+  namespace: string,
+  { taskId, fromSeq, toSeq }: EventRange,
+): Promise<TapeEvent[]> {
+  const query = { namespace, taskId, fromSeq, limit: Number(toSeq - fromSeq) + 1 };
+  return (await findPage(db, query))?.events ?? [];
 }
 
 /**
  * Returns the condition for the events of a page. A tape has no gaps, so a range of seqs replaces the limit. It also
  * bounds the plan if the planner has no statistics.
  */
-function inRange({ fromSeq, limit }: PageQuery): RawBuilder<unknown> {
-  const end = fromSeq + BigInt(limit) < SEQ_MAX ? fromSeq + BigInt(limit) : SEQ_MAX;
-  return sql`task_id = t.task_id and seq >= ${fromSeq}::bigint and seq < ${end}::bigint`;
+function inRange(query: PageQuery): RawBuilder<unknown> {
+  return sql`task_id = t.task_id and seq >= ${query.fromSeq}::bigint and seq < ${endOf(query)}::bigint`;
 }
 
-function packed(body: RawBuilder<unknown>): RawBuilder<unknown> {
-  const separator = sql`${SEPARATOR}::text`;
-  return sql`count(*)::int as count, max(seq) as end_seq,
-    string_agg(type, ${separator} order by seq) as types,
-    string_agg(timestamptz_send(time), ''::bytea order by seq) as times,
-    string_agg(${body}, ${separator} order by seq) as bodies`;
+/** Returns a join with the packs of a page. A tape without packs costs one comparison. */
+function packsOf(query: PageQuery): RawBuilder<unknown> {
+  return joinPacks({ fromSeq: query.fromSeq, endSeq: endOf(query) });
+}
+
+/** Returns the seq after the last one that a page may have. */
+function endOf({ fromSeq, limit }: PageQuery): bigint {
+  return fromSeq + BigInt(limit) < SEQ_MAX ? fromSeq + BigInt(limit) : SEQ_MAX;
 }
 
 /** Returns the page of a row; null if the row does not have every body. */
 function toPage(query: PageQuery, row: PageRow): StoredPage | null {
-  const events = unpacked(query, row);
+  const events = row.packed_from === null ? toEvents(query, row) : packedFirst(query, row);
   return events && { taskId: query.taskId, status: row.status, lastSeq: row.last_seq, events };
 }
 
-/** Returns the events of a row; null if the row does not have every body. */
-function unpacked(
-  { taskId, fromSeq }: { taskId: string; fromSeq: bigint },
-  { count, end_seq: end, types, times, bodies }: PackedEvents,
-): TapeEvent[] | null {
-  if (end === null) return [];
-  if (end - fromSeq !== BigInt(count - 1))
-    throw new Error(`the tape of task ${taskId} has a gap at ${fromSeq} or after`);
-  const bodyOfEach = bodies?.split(SEPARATOR);
-  if (bodyOfEach?.length !== count) return null;
-  const timeOfEach = toTimes(times!);
-  const typeOfEach = toTypes(types!, count);
-  let seq = fromSeq;
-  return bodyOfEach.map((body, index) => ({ seq: seq++, time: timeOfEach[index]!, type: typeOfEach(index), body }));
+/** Returns the events of a page that begins with packed events. */
+function packedFirst({ taskId, fromSeq, limit }: PageQuery, row: PageRow): TapeEvent[] {
+  const packed = toPackedEvents(taskId, row);
+  const next = packed.at(-1)!.seq + 1n;
+  // Rows continue the page only after the last pack. Those without every body are left to the next page.
+  const rest = next > row.packed_seq ? toEvents({ taskId, fromSeq: next }, row) : null;
+  const first = Number(fromSeq - packed[0]!.seq);
+  return withinBytes([...packed.slice(first, first + limit), ...(rest ?? [])].slice(0, limit));
 }
 
-/** Returns a function for the type of each event. Often all events have the same type, and the text is not split. */
-function toTypes(text: string, count: number): (index: number) => EventType {
-  const end = text.indexOf(SEPARATOR);
-  const first = (end === -1 ? text : text.slice(0, end)) as EventType;
-  if (text === `${first}${SEPARATOR}`.repeat(count - 1) + first) return () => first;
-  const typeOfEach = text.split(SEPARATOR) as EventType[];
-  return (index) => typeOfEach[index]!;
-}
-
-/** Converts big-endian microseconds to dates, in milliseconds. Events of one commit share one Date object. */
-function toTimes(bytes: Uint8Array): Date[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let micros = NaN;
-  let time = new Date(NaN);
-  return Array.from({ length: bytes.byteLength / TIME_BYTES }, (_, index) => {
-    const at = index * TIME_BYTES;
-    const itsMicros = view.getInt32(at) * 2 ** 32 + view.getUint32(at + 4);
-    if (itsMicros !== micros) time = new Date(POSTGRES_EPOCH_MS + Math.floor(itsMicros / 1_000));
-    micros = itsMicros;
-    return time;
-  });
+/** Returns the first events, up to the one that brings their bodies to PAGE_BYTES_MAX. */
+function withinBytes(events: TapeEvent[]): TapeEvent[] {
+  let bytes = 0;
+  const end = events.findIndex(({ body }) => (bytes += body.length) >= PAGE_BYTES_MAX);
+  return end === -1 ? events : events.slice(0, end + 1);
 }
 
 /** Reads one event of a task; undefined if the tape is shorter. */

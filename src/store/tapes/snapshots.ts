@@ -83,8 +83,13 @@ export function isVisible(xid: RawBuilder<unknown>, { xmin, xmax, running }: Sna
  * @param row the alias of a table with a column `time`
  */
 export function isRowVisible(row: string, snapshot: Snapshot): RawBuilder<boolean> {
-  const surelyBefore = new Date(snapshot.at.getTime() - TRANSACTION_MS_MAX);
-  return sql`(${sql.ref(`${row}.time`)} < ${surelyBefore}::timestamptz or ${isVisible(rowXid(row), snapshot)})`;
+  const isOld = sql`${sql.ref(`${row}.time`)} < ${surelyVisibleBefore(snapshot)}::timestamptz`;
+  return sql`(${isOld} or ${isVisible(rowXid(row), snapshot)})`;
+}
+
+/** Returns the time before which every event is visible in a snapshot. */
+export function surelyVisibleBefore(snapshot: Snapshot): Date {
+  return new Date(snapshot.at.getTime() - TRANSACTION_MS_MAX);
 }
 
 /**

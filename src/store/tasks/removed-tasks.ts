@@ -54,12 +54,15 @@ export async function findRemoved(db: Kysely<Database>, taskIds: readonly string
   return new Set(rows.map((row) => row.task_id));
 }
 
+/** A pack takes about as many rows of storage as this many events, with the parts of its bodies. */
+const EVENTS_A_PACK = 25;
+
 /**
- * Deletes up to `limit` events of one removed task of the namespace, the first ones, in one short transaction. Leaves
- * out tasks whose events another process is deleting. The lock on the marker keeps any two processes from the events of
+ * Deletes up to `limit` events of one removed task of the namespace, the first ones, in one short transaction. A pack
+ * counts as EVENTS_A_PACK events. Leaves out tasks whose events another process is deleting. The lock on the marker keeps any two processes from the events of
  * the same task. Events of a task that has a row stay.
  *
- * @returns how many events were deleted; null: no task has events left
+ * @returns how many events and packs were deleted; null: no task has events left
  */
 export async function deleteRemovedEvents(
   db: Kysely<Database>,
@@ -80,24 +83,37 @@ export async function deleteRemovedEvents(
       .select("task_id")
       .executeTakeFirst();
     if (marker === undefined) return null;
-    const { rows } = await sql<{ count: number }>`/* spool_remove_events */
-with deleted as (
-  delete from task_events
-  where task_id = ${marker.task_id}::uuid
-    and not exists (select from tasks where task_id = ${marker.task_id}::uuid)
-    and seq < (select min(seq) from task_events where task_id = ${marker.task_id}::uuid) + ${limit}::int
+    const packsMax = Math.ceil(limit / EVENTS_A_PACK);
+    const { rows } = await sql<{ events: number; packs: number }>`/* spool_remove_events */
+with removed as (
+  select ${marker.task_id}::uuid as task_id
+  where not exists (select from tasks where task_id = ${marker.task_id}::uuid)
+),
+old_packs as (
+  select p.task_id, p.first_seq from removed r join packed_events p using (task_id)
+  order by p.first_seq limit ${packsMax}::int
+),
+deleted_packs as (
+  delete from packed_events p using old_packs o
+  where p.task_id = o.task_id and p.first_seq = o.first_seq
+  returning 1
+),
+deleted as (
+  delete from task_events e using removed r
+  where e.task_id = r.task_id
+    and e.seq < (select min(seq) from task_events where task_id = ${marker.task_id}::uuid) + ${limit}::int
   returning 1
 )
-select count(*)::int as count from deleted`.execute(trx);
-    const { count } = rows[0]!;
-    if (count < limit) {
+select (select count(*) from deleted)::int as events, (select count(*) from deleted_packs)::int as packs`.execute(trx);
+    const { events, packs } = rows[0]!;
+    if (events < limit && packs < packsMax) {
       await trx
         .updateTable("removed_tasks")
         .set({ events_left: false })
         .where("task_id", "=", marker.task_id)
         .execute();
     }
-    return count;
+    return events + packs;
   });
 }
 

@@ -47,6 +47,8 @@ export interface TaskTable {
   ended_xid: bigint | null;
   /** The attempts and retries that the start asked for, until a process validates the task; null: it is validated. */
   unchecked: ColumnType<AskedRetry | null, string | null, null>;
+  /** The events up to this seq are in packed_events; 0: none. */
+  packed_seq: Generated<bigint>;
   /** Whether the task waits for a held exclusive key. If so, claims do not read the task until the key is free. */
   blocked: Generated<boolean>;
 }

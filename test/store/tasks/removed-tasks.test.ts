@@ -71,10 +71,13 @@ describeOnEachStore("a removed task", (store) => {
     await assert.rejects(remove(taskId), expired);
     assert.equal(await storedEvents(taskId), 5);
     const range = { fromSeq: 1n, toSeq: 2n };
-    const ranges = await readRanges(store().db, [
-      { taskId, ...range },
-      { taskId: other, ...range },
-    ]);
+    const ranges = await readRanges(store().db, {
+      namespace,
+      ranges: [
+        { taskId, ...range },
+        { taskId: other, ...range },
+      ],
+    });
     assert.deepEqual(
       ranges.map(({ length }) => length),
       [0, 2],
