@@ -23,7 +23,17 @@ import type { ActivityRequest, RetryPolicyRequest, StartRequest, TaskFilter, Tas
 // would silently change. The server checks all other bounds.
 
 export function startRequest(request: StartRequest): MessageInitShape<typeof StartTaskRequestSchema> {
-  const { kind, params = {}, labels = {}, timeoutMs, maxAttempts = 0, retryPolicy, runAt, deadlineAt } = request;
+  const {
+    kind,
+    params = {},
+    labels = {},
+    timeoutMs,
+    maxAttempts = 0,
+    retryPolicy,
+    runAt,
+    deadlineAt,
+    retentionMs,
+  } = request;
   const requestId = request.requestId || uuidv4(); // Without an id, a repeated start would start a second task.
   checkText("kind", kind);
   checkParams(params);
@@ -39,6 +49,7 @@ export function startRequest(request: StartRequest): MessageInitShape<typeof Sta
     ...(retryPolicy && { retryPolicy: retryPolicyMessage(retryPolicy) }),
     ...(runAt && { runAt: timestamp("run_at", runAt) }),
     ...(deadlineAt && { deadlineAt: timestamp("deadline_at", deadlineAt) }),
+    ...(retentionMs !== undefined && { retention: duration("retention", retentionMs) }),
   };
 }
 

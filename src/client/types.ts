@@ -43,6 +43,11 @@ export interface StartRequest {
    * days ahead. Default: none.
    */
   deadlineAt?: Date | undefined;
+  /**
+   * How long the task is kept after its end, whatever the server's settings say: 1 s to 36,500 days. After that, the task
+   * is removed with its tape. Default: set by the server, 30 days if nothing is set.
+   */
+  retentionMs?: number | undefined;
 }
 
 /** A started task. */

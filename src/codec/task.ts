@@ -9,7 +9,7 @@ import { readStatus, toStatusValue } from "./status.ts";
 import { readTime, readTimeOrNull, timeFields } from "./timestamp.ts";
 
 export function toTaskMessage(task: TaskView): TaskMessage {
-  const { params, requestId, timeoutMs } = task;
+  const { params, requestId, timeoutMs, retentionMs } = task;
   const { startedAt, finishedAt, runAt, deadlineAt, attemptDeadlineAt, cancelRequestedAt } = task;
   return create(TaskSchema, {
     taskId: task.taskId,
@@ -28,6 +28,7 @@ export function toTaskMessage(task: TaskView): TaskMessage {
     ...(requestId !== null && { requestId }),
     ...timeFields({ startedAt, finishedAt, runAt, deadlineAt, attemptDeadlineAt, cancelRequestedAt }),
     ...(timeoutMs !== null && { timeout: durationFromMs(timeoutMs) }),
+    ...(retentionMs !== null && { retention: durationFromMs(retentionMs) }),
   });
 }
 
@@ -49,6 +50,7 @@ export function fromTaskMessage(message: TaskMessage | undefined): TaskView {
     deadlineAt: readTimeOrNull(message.deadlineAt),
     attemptDeadlineAt: readTimeOrNull(message.attemptDeadlineAt),
     timeoutMs: message.timeout ? durationMs(message.timeout) : null,
+    retentionMs: message.retention ? durationMs(message.retention) : null,
     attempt: message.attempt,
     maxAttempts: message.maxAttempts,
     handovers: message.handovers,

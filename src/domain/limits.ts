@@ -30,6 +30,12 @@ export const RUN_AHEAD_MS_MAX = 366 * DAY_MS;
 export const CRASHES_DEFAULT = 3;
 export const CRASHES_MAX = 100;
 export const DEADLINE_AHEAD_MS_MAX = 2 * RUN_AHEAD_MS_MAX;
+/** How long a task is kept after its end, by its own field and by settings. */
+export const RETENTION_MS_MIN = SECOND_MS;
+export const RETENTION_MS_MAX = 36_500 * DAY_MS;
+export const RETENTION_MS_DEFAULT = 30 * DAY_MS;
+/** How many kinds may have a retention of their own. */
+export const RETENTION_KINDS_MAX = 100;
 /** How long a removed task is answered with TASK_EXPIRED, and can be deleted again without an error. */
 export const REMOVED_MS = 7 * DAY_MS;
 export const CANCEL_REASON_CHARS_MAX = 1_024;

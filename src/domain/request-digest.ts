@@ -13,10 +13,11 @@ export interface RequestContent {
 /**
  * Returns the digest of everything that a start requests, SHA-256 in hex. Equal starts have equal digests, for any
  * client and any order of fields. Times count to the millisecond, as they are stored. A field that is unset counts as
- * unset, whatever its current default is. The request_id itself and the trace of the call do not count.
+ * unset, whatever its current default is. A field that came later counts only if it is set, so that digests of earlier
+ * versions stay equal. The request_id itself and the trace of the call do not count.
  */
 export function digestRequest(request: TaskRequest, paramsDigest: string): string {
-  const { kind, labels, timeoutMs, maxAttempts, retryPolicy, runAt, deadlineAt } = request;
+  const { kind, labels, timeoutMs, maxAttempts, retryPolicy, runAt, deadlineAt, retentionMs } = request;
   return digestJson({
     kind,
     params: paramsDigest,
@@ -26,6 +27,7 @@ export function digestRequest(request: TaskRequest, paramsDigest: string): strin
     retryPolicy: withoutUndefined(retryPolicy),
     runAt: runAt?.getTime() ?? null,
     deadlineAt: deadlineAt?.getTime() ?? null,
+    ...(retentionMs !== null && { retentionMs }),
   });
 }
 
@@ -34,7 +36,7 @@ export function digestRequest(request: TaskRequest, paramsDigest: string): strin
  * none. Fields that the task's row does not store as requested are named together.
  */
 export function differencesOf(asked: RequestContent, stored: Task & Pick<RequestContent, "requestDigest">): string[] {
-  const { kind, labels, timeoutMs, deadlineAt } = asked.request;
+  const { kind, labels, timeoutMs, deadlineAt, retentionMs } = asked.request;
   const differing: string[] = [];
   if (kind !== stored.kind) differing.push("kind");
   if (asked.paramsDigest !== stored.paramsDigest) differing.push("params");
@@ -42,6 +44,7 @@ export function differencesOf(asked: RequestContent, stored: Task & Pick<Request
   if (canonicalJson({ ...labels }) !== canonicalJson({ ...stored.labels })) differing.push("labels");
   if (timeoutMs !== stored.timeoutMs) differing.push("timeout");
   if (deadlineAt?.getTime() !== stored.deadlineAt?.getTime()) differing.push("deadline_at");
+  if (retentionMs !== stored.retentionMs) differing.push("retention");
   return differing.length > 0 ? differing : ["run_at, max_attempts or retry_policy"];
 }
 

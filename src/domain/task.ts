@@ -25,6 +25,8 @@ export interface TaskRequest extends AskedRetry {
   runAt: Date | null;
   /** Time at which an unfinished task fails, also while it runs; null: none. */
   deadlineAt: Date | null;
+  /** How long the task is kept after its end, in ms; null: as the settings of the servers say. */
+  retentionMs: number | null;
   /** The W3C traceparent of the start, to which its attempts are linked; null: none. */
   traceparent: string | null;
 }
@@ -57,6 +59,8 @@ export interface TaskView {
   attemptDeadlineAt: Date | null;
   /** Timeout of each attempt in ms; null: none. */
   timeoutMs: number | null;
+  /** How long the task is kept after its end, in ms, as given at the start; null: as the settings of the servers say. */
+  retentionMs: number | null;
   /** The number of the current or last attempt, from 1; 0 before the first. */
   attempt: number;
   maxAttempts: number;

@@ -9,6 +9,7 @@ import { stages as crashes } from "./migrations/0007-crashes.ts";
 import { stages as claims } from "./migrations/0008-claims.ts";
 import { stages as stalledTasks } from "./migrations/0010-stalled-tasks.ts";
 import { stages as removedTasks } from "./migrations/0011-removed-tasks.ts";
+import { stages as retention } from "./migrations/0012-retention.ts";
 import { stages as packedEvents } from "./migrations/0013-packed-events.ts";
 import type { Database } from "./schema.ts";
 import { applySteps, newestStep, readSchema, requireSteps } from "./schema-steps.ts";
@@ -32,6 +33,7 @@ export const MIGRATIONS = {
   "0008-claims": { stages: claims },
   "0010-stalled-tasks": { stages: stalledTasks },
   "0011-removed-tasks": { stages: removedTasks, runsFrom: "0010-stalled-tasks" },
+  "0012-retention": { stages: retention, runsFrom: "0010-stalled-tasks" },
   // The first pack raises this: see refuseEarlierServers in tapes/packing.ts.
   "0013-packed-events": { stages: packedEvents, runsFrom: "0010-stalled-tasks" },
 } satisfies SchemaSteps;

@@ -33,12 +33,23 @@ describe("spool start", () => {
     const options = ["--params", '{"count": 3}', "--request-id", "nightly-1", "--label", "team=search"];
     const more = ["--label", "note=a=b", "--task-timeout", "1.5s", "--max-attempts", "3"];
     const times = ["--run-at", "2027-01-31T08:00:00+01:00", "--deadline", "2027-01-31T08:00:00Z"];
-    const { sent } = await start(["echo", ...options, ...more, "--retry-backoff", "2s", ...times]);
-    const { kind, params, requestId, labels, timeout, maxAttempts, retryPolicy, runAt, deadlineAt } = sent[0]!;
+    const { sent } = await start([
+      "echo",
+      ...options,
+      ...more,
+      "--retry-backoff",
+      "2s",
+      "--retention",
+      "90d",
+      ...times,
+    ]);
+    const { kind, params, requestId, labels, timeout, maxAttempts, retryPolicy, runAt, deadlineAt, retention } =
+      sent[0]!;
     assert.deepEqual([kind, params, requestId, maxAttempts], ["echo", { count: 3 }, "nightly-1", 3]);
     assert.deepEqual({ ...labels }, { team: "search", note: "a=b" });
     assert.deepEqual([timeout?.seconds, timeout?.nanos], [1n, 500_000_000]);
     assert.deepEqual([retryPolicy?.initialBackoff?.seconds, retryPolicy?.maxBackoff], [2n, undefined]);
+    assert.equal(retention?.seconds, 90n * 86_400n);
     assert.equal(runAt?.seconds, BigInt(Date.UTC(2027, 0, 31, 7) / 1_000));
     assert.equal(deadlineAt?.seconds, BigInt(Date.UTC(2027, 0, 31, 8) / 1_000));
   });

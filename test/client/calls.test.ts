@@ -101,6 +101,7 @@ describe("a client", () => {
       deadlineAt: null,
       attemptDeadlineAt: null,
       timeoutMs: 2_000,
+      retentionMs: null,
       attempt: 0,
       maxAttempts: 1,
       handovers: 0,
@@ -116,12 +117,12 @@ describe("a client", () => {
     const given = { initialBackoff: second, maxBackoff: { nanos: 2_000_000 }, backoffMultiplier: 1.5, jitter: 0 };
     const times = { deadlineAt: timestampFromMs(T0 + 2), attemptDeadlineAt: timestampFromMs(T0 + 1) };
     const { retryPolicy, ...task } = await asking(
-      { getTask: () => ({ task: taskMessage({ ...times, retryPolicy: given, handovers: 2 }) }) },
+      { getTask: () => ({ task: taskMessage({ ...times, retention: second, retryPolicy: given, handovers: 2 }) }) },
       (client) => client.get({ taskId: TASK_ID }),
     );
     assert.deepEqual(retryPolicy, { initialBackoffMs: 1_000, maxBackoffMs: 2, backoffMultiplier: 1.5, jitter: 0 });
     assert.deepEqual([task.deadlineAt, task.attemptDeadlineAt], [new Date(T0 + 2), new Date(T0 + 1)]);
-    assert.equal(task.handovers, 2);
+    assert.deepEqual([task.handovers, task.retentionMs], [2, 1_000]);
   });
 
   it("rejects a task without a retry policy", async () => {

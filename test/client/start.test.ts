@@ -17,8 +17,10 @@ describe("a start", () => {
       retryPolicy: { initialBackoffMs: 1_500, maxBackoffMs: 2, backoffMultiplier: 1.5, jitter: 0 },
       runAt: new Date(T0),
       deadlineAt: new Date(T0 + 1_000),
+      retentionMs: 2_500,
     });
-    const { kind, params, requestId, labels, timeout, maxAttempts, retryPolicy, runAt, deadlineAt } = sent[0]!;
+    const { kind, params, requestId, labels, timeout, maxAttempts, retryPolicy, runAt, deadlineAt, retention } =
+      sent[0]!;
     assert.deepEqual([kind, requestId, maxAttempts], ["echo", "mine", 3]);
     assert.deepEqual(params, { n: 1, deep: [null, { ü: "\u0000" }] });
     assert.deepEqual({ ...labels }, { team: "search" });
@@ -28,14 +30,18 @@ describe("a start", () => {
     assert.deepEqual([initialBackoff?.seconds, initialBackoff?.nanos, maxBackoff?.nanos], [1n, 500_000_000, 2_000_000]);
     const second = BigInt(Math.floor(T0 / 1_000));
     assert.deepEqual([runAt?.seconds, deadlineAt?.seconds], [second, second + 1n]);
+    assert.deepEqual([retention?.seconds, retention?.nanos], [2n, 500_000_000]);
   });
 
   it("omits fields that are not given", async () => {
     const { sent } = await starting({ kind: "echo", retryPolicy: { jitter: 1, maxBackoffMs: undefined } });
-    const { retryPolicy, timeout, maxAttempts, runAt, deadlineAt } = sent[0]!;
+    const { retryPolicy, timeout, maxAttempts, runAt, deadlineAt, retention } = sent[0]!;
     const { initialBackoff, maxBackoff, backoffMultiplier, jitter } = retryPolicy!;
     assert.deepEqual([initialBackoff, maxBackoff, backoffMultiplier, jitter], [undefined, undefined, 0, 1]);
-    assert.deepEqual([timeout, maxAttempts, runAt, deadlineAt], [undefined, 0, undefined, undefined]);
+    assert.deepEqual(
+      [timeout, maxAttempts, runAt, deadlineAt, retention],
+      [undefined, 0, undefined, undefined, undefined],
+    );
     assert.equal((await starting({ kind: "echo" })).sent[0]!.retryPolicy, undefined);
   });
 
@@ -94,6 +100,7 @@ describe("a start", () => {
     ["a maximum backoff of NaN", { retryPolicy: { maxBackoffMs: NaN } }, "retry_policy.max_backoff"],
     ["a multiplier of 0", { retryPolicy: { backoffMultiplier: 0 } }, "retry_policy.backoff_multiplier"],
     ["an invalid runAt", { runAt: new Date(Number.NaN) }, "run_at"],
+    ["a retentionMs that is not finite", { retentionMs: Infinity }, "retention"],
     ["an invalid deadlineAt", { deadlineAt: new Date(Number.NaN) }, "deadline_at"],
   ];
   for (const [what, request, field] of refused) {

@@ -31,6 +31,7 @@ export type EndpointTask = Pick<
   | "runAt"
   | "deadlineAt"
   | "attemptDeadlineAt"
+  | "retentionMs"
   | "maxAttempts"
   | "handovers"
   | "retryPolicy"
@@ -39,9 +40,10 @@ export type EndpointTask = Pick<
 /** That and no more of a task which has more, in the words of the domain. */
 export function endpointTask(task: EndpointTask): EndpointTask {
   const { taskId, kind, status, lastSeq, labels, startedAt, runAt, deadlineAt, attemptDeadlineAt } = task;
-  const { maxAttempts, handovers, retryPolicy, awaitsWorker } = task;
+  const { retentionMs, maxAttempts, handovers, retryPolicy, awaitsWorker } = task;
   const times = { startedAt, runAt, deadlineAt, attemptDeadlineAt };
-  return { taskId, kind, status, lastSeq, labels, ...times, maxAttempts, handovers, retryPolicy, awaitsWorker };
+  const limits = { ...times, retentionMs, maxAttempts, handovers, retryPolicy };
+  return { taskId, kind, status, lastSeq, labels, ...limits, awaitsWorker };
 }
 
 export interface EndpointResult {
@@ -61,6 +63,7 @@ export interface StartOptions {
   retryPolicy?: Partial<RetryPolicy>;
   runAt?: Date;
   deadlineAt?: Date;
+  retentionMs?: number;
 }
 
 /** Why an endpoint refused: the reason, and whatever details came with it. */

@@ -65,6 +65,8 @@ const REFUSED: readonly [string, DescMethod, Record<string, unknown>, string, st
     "INVALID_ARGUMENT",
     "deadline_at",
   ],
+  ["a retention below 1 s", startTask, retention(0n, 999_999_999), "INVALID_ARGUMENT", "retention"],
+  ["a retention past 36,500 days", startTask, retention(36_500n * 86_400n, 1), "INVALID_ARGUMENT", "retention"],
   ["a malformed task id", getTask, { taskId: "nonsense" }, "INVALID_ARGUMENT", "task_id"],
   ["an unknown task id", getTask, { taskId: TASK_ID }, "TASK_NOT_FOUND"],
   ["a malformed task id of a delete", deleteTask, { taskId: "nonsense" }, "INVALID_ARGUMENT", "task_id"],
@@ -165,6 +167,10 @@ async function assertRefused(call: Promise<unknown>, reason: string, field?: str
 
 function echoWith(text: string) {
   return { kind: "echo", params: { text } };
+}
+
+function retention(seconds: bigint, nanos: number) {
+  return { kind: "echo", retention: { seconds, nanos } };
 }
 
 function policy(retryPolicy: Record<string, unknown>) {

@@ -55,6 +55,7 @@ export function taskContract(endpoint: () => Endpoint): void {
       retryPolicy: { initialBackoffMs: 5, jitter: 0 },
       runAt,
       deadlineAt: new Date(runAt.getTime() + hour),
+      retentionMs: hour,
     };
     const { task } = await endpoint().start(start);
     const same = await endpoint().start({ ...start, labels: { a: "1", b: "2" }, runAt: new Date(runAt) });
@@ -72,6 +73,7 @@ export function taskContract(endpoint: () => Endpoint): void {
       [{ ...start, retryPolicy: { initialBackoffMs: 5 } }, unnamed],
       [{ ...start, runAt: new Date(runAt.getTime() + 1) }, unnamed],
       [{ ...start, deadlineAt: new Date(runAt.getTime() + hour + 1) }, "deadline_at"],
+      [{ ...start, retentionMs: hour + 1 }, "retention"],
     ] as const) {
       const error = await refusal(endpoint().start(other));
       assert.equal(error.reason, "REQUEST_ID_REUSED", differs);

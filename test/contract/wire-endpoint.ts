@@ -108,7 +108,7 @@ function nameOf(names: Record<string, string | number>, value: number): string {
 }
 
 function toStartRequest(options: StartOptions): MessageInitShape<typeof StartTaskRequestSchema> {
-  const { timeoutMs, retryPolicy, runAt, deadlineAt, ...rest } = options;
+  const { timeoutMs, retryPolicy, runAt, deadlineAt, retentionMs, ...rest } = options;
   const { initialBackoffMs, maxBackoffMs, ...factors } = retryPolicy ?? {};
   const backoffs = {
     ...(initialBackoffMs === undefined ? {} : { initialBackoff: durationFromMs(initialBackoffMs) }),
@@ -120,6 +120,7 @@ function toStartRequest(options: StartOptions): MessageInitShape<typeof StartTas
     ...(retryPolicy === undefined ? {} : { retryPolicy: { ...backoffs, ...factors } }),
     ...(runAt === undefined ? {} : { runAt: timestampFromDate(runAt) }),
     ...(deadlineAt === undefined ? {} : { deadlineAt: timestampFromDate(deadlineAt) }),
+    ...(retentionMs === undefined ? {} : { retention: durationFromMs(retentionMs) }),
   };
 }
 
@@ -129,6 +130,7 @@ function toEndpointTask({
   runAt,
   deadlineAt,
   attemptDeadlineAt,
+  retention,
   retryPolicy,
   ...task
 }: Task): EndpointTask {
@@ -140,6 +142,7 @@ function toEndpointTask({
     runAt: runAt ? timestampDate(runAt) : null,
     deadlineAt: deadlineAt ? timestampDate(deadlineAt) : null,
     attemptDeadlineAt: attemptDeadlineAt ? timestampDate(attemptDeadlineAt) : null,
+    retentionMs: retention ? durationMs(retention) : null,
     retryPolicy: {
       initialBackoffMs: durationMs(initialBackoff!),
       maxBackoffMs: durationMs(maxBackoff!),

@@ -35,6 +35,7 @@ export function aTask(fields: Partial<TaskView> = {}): TaskView {
     traceparent: null,
     attemptDeadlineAt: null,
     timeoutMs: null,
+    retentionMs: null,
     attempt: 1,
     maxAttempts: 1,
     handovers: 0,

@@ -16,6 +16,8 @@ const SETTINGS: Omit<EngineSettings, "namespace"> = {
   cancelGraceMs: 5_000,
   leaseMs: 10_000,
   crashesMax: 3,
+  retention: null,
+  retentionByKind: new Map(),
   notify: true,
   unknownKinds: "wait",
 };
@@ -59,6 +61,7 @@ export function taskRequest(request: Partial<TaskRequest> = {}): TaskRequest {
     retryPolicy: {},
     runAt: null,
     deadlineAt: null,
+    retentionMs: null,
     traceparent: null,
     ...request,
   };

@@ -68,11 +68,13 @@ class ServiceTest(unittest.TestCase):
                     retry_policy=policy,
                     run_at=run_at,
                     deadline_at=later,
+                    retention=7200,
                 )
                 task = started.task
                 self.assertEqual(started.already_started, kind is not CALLERS[0])
                 self.assertEqual((task.retry_policy, task.max_attempts), (policy, 4))
                 self.assertEqual((task.run_at, task.deadline_at, task.request_id), (run_at, later, request_id))
+                self.assertEqual(task.retention, timedelta(hours=2))
                 self.assertEqual((task.status, task.started_at, task.timeout), ("pending", None, None))
         with Client(ADDRESS) as client:
             self.assertEqual(client.cancel(task.task_id).outcome, "cancelled")

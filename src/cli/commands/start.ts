@@ -25,6 +25,7 @@ interface StartOptions {
   retryBackoff?: number;
   runAt?: Date;
   deadline?: Date;
+  retention?: number;
 }
 
 export function addStart(program: Command): void {
@@ -63,6 +64,11 @@ export function addStart(program: Command): void {
       "Time at which an unfinished task fails, as 2027-01-31T08:00:00Z (default: none)",
       parseTime,
     )
+    .option(
+      "--retention <duration>",
+      "How long the task is kept after its end, 1s to 36500d (default: set by the server, else 30d)",
+      parseDuration,
+    )
     .action((kind: string, options: StartOptions, command: Command) =>
       runCommand(command, (context) => start(context, kind, options)),
     );
@@ -81,6 +87,7 @@ async function start(context: CommandContext, kind: string, options: StartOption
     retryPolicy: { initialBackoffMs: options.retryBackoff },
     runAt: options.runAt,
     deadlineAt: options.deadline,
+    retentionMs: options.retention,
   };
   using wait = openWait(options.timeout);
   let started: StartedTask;

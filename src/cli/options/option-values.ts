@@ -2,19 +2,16 @@ import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { InvalidArgumentError } from "commander";
 import type { JsonObject } from "../../client/client.ts";
+import { parseDurationMs } from "../../domain/duration.ts";
 import { UsageError } from "./usage-error.ts";
 
 // Parsers of option values. Commander adds the option to the message of an InvalidArgumentError; the exit code is 2.
 
-const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-
 /** Parses `500ms`, `30s`, `5m`, `2h`, `1d` or `0` to milliseconds. */
 export function parseDuration(value: string): number {
-  const [, digits, unit] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(value) ?? [];
-  if (value === "0") return 0;
-  if (digits === undefined)
-    throw new InvalidArgumentError("A duration is a number with a unit: 500ms, 30s, 5m, 2h or 1d.");
-  return Math.round(Number(digits) * UNITS_MS[unit as keyof typeof UNITS_MS]);
+  const ms = parseDurationMs(value);
+  if (ms === null) throw new InvalidArgumentError("A duration is a number with a unit: 500ms, 30s, 5m, 2h or 1d.");
+  return ms;
 }
 
 export function parseSeq(value: string): bigint {

@@ -25,6 +25,7 @@ export function TaskFacts({ task }: { task: Task }) {
       <Fact name="Timeout of an attempt">{task.timeoutMs !== null && formatDuration(task.timeoutMs)}</Fact>
       <Fact name="Attempt deadline">{attemptDeadlineAt && <TimeText time={attemptDeadlineAt} />}</Fact>
       <Fact name="Deadline">{deadlineAt && <TimeText time={deadlineAt} />}</Fact>
+      <Fact name="Kept after its end">{task.retentionMs !== null && formatDuration(task.retentionMs)}</Fact>
       <Fact name="Cancel requested">{cancelRequestedAt && <TimeText time={cancelRequestedAt} />}</Fact>
       <Fact name="Request id">{task.requestId && <code>{task.requestId}</code>}</Fact>
       <Fact name="Task id">

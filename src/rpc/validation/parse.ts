@@ -14,6 +14,8 @@ import {
   PAGE_EVENTS_DEFAULT,
   PAGE_EVENTS_MAX,
   REQUEST_ID_CHARS_MAX,
+  RETENTION_MS_MAX,
+  RETENTION_MS_MIN,
   RUN_AHEAD_MS_MAX,
   TIMEOUT_MS_MAX,
   TIMEOUT_MS_MIN,
@@ -146,7 +148,7 @@ export function parseGetResult(request: GetResultRequest): { taskId: string; wai
 }
 
 function taskRequest(checks: Checks, request: StartTaskRequest, context: StartContext): TaskRequest {
-  const { timeout } = request;
+  const { timeout, retention } = request;
   return {
     kind: checks.kind("kind", request.kind),
     params: params(checks, request.params ?? {}),
@@ -156,6 +158,7 @@ function taskRequest(checks: Checks, request: StartTaskRequest, context: StartCo
     maxAttempts: request.maxAttempts ? checks.integer("max_attempts", request.maxAttempts, [1, ATTEMPTS_MAX]) : null,
     retryPolicy: retryPolicy(checks, "retry_policy", request.retryPolicy),
     ...times(checks, request, context.now),
+    retentionMs: retention ? checks.duration("retention", retention, [RETENTION_MS_MIN, RETENTION_MS_MAX]) : null,
     traceparent: context.traceparent,
   };
 }

@@ -26,6 +26,8 @@ export interface TaskTable {
   /** The deadline of the running attempt. */
   attempt_deadline_at: Date | null;
   timeout_ms: bigint | null;
+  /** null: as the settings of the servers say. */
+  retention_ms: bigint | null;
   attempt: Generated<number>;
   max_attempts: number;
   handovers: Generated<number>;
@@ -94,6 +96,11 @@ const COLUMNS = {
     column: "timeout_ms",
     read: (stored: bigint | null) => (stored === null ? null : Number(stored)),
     created: { type: "bigint", value: ({ request }) => request.timeoutMs },
+  },
+  retentionMs: {
+    column: "retention_ms",
+    read: (stored: bigint | null) => (stored === null ? null : Number(stored)),
+    created: { type: "bigint", value: ({ request }) => request.retentionMs },
   },
   attempt: { column: "attempt" },
   maxAttempts: { column: "max_attempts", created: { type: "int", value: ({ maxAttempts }) => maxAttempts } },

@@ -37,6 +37,7 @@ describe("a StartTask request", () => {
       retryPolicy: {},
       runAt: null,
       deadlineAt: null,
+      retentionMs: null,
       traceparent: null,
     });
   });
@@ -54,6 +55,7 @@ describe("a StartTask request", () => {
       },
       runAt: seconds(1),
       deadlineAt: seconds(1, 1_000_001),
+      retention: seconds(90, 1),
     });
     assert.deepEqual(parsed, {
       kind: "echo",
@@ -62,6 +64,7 @@ describe("a StartTask request", () => {
       retryPolicy: { initialBackoffMs: 2, maxBackoffMs: 60_000, backoffMultiplier: 1.5, jitter: 0 },
       runAt: new Date(1_000),
       deadlineAt: new Date(1_002),
+      retentionMs: 90_001,
       traceparent: null,
     });
   });
@@ -219,6 +222,17 @@ describe("a StartTask request", () => {
   start.accepts("a run_at in the past", { runAt: seconds(-62_135_596_800) });
   start.refuses("a run_at before the year 1", { runAt: seconds(-62_135_596_801) }, "run_at", /years 1 to 9999/);
   start.refuses("a run_at with negative nanos", { runAt: seconds(0, -1) }, "run_at", /nanos from 0/);
+
+  start.accepts("a retention of 1 s", { retention: seconds(1) });
+  start.accepts("a retention of 36,500 days", { retention: seconds(36_500 * DAY_S) });
+  for (const beyond of [seconds(0, 999_999_999), seconds(36_500 * DAY_S, 1)]) {
+    start.refuses(
+      `a retention of ${beyond.seconds} s and ${beyond.nanos} ns`,
+      { retention: beyond },
+      "retention",
+      /1 s to 36,500 days/,
+    );
+  }
 
   const furthest = NOW_S + 732 * DAY_S;
   start.accepts("a deadline_at 732 days ahead", { deadlineAt: seconds(furthest) });

@@ -69,6 +69,7 @@ class AsyncClient:
         retry_policy: Optional[RetryPolicy] = None,
         run_at: Optional[datetime] = None,
         deadline_at: Optional[datetime] = None,
+        retention: Optional[Seconds] = None,
     ) -> StartedTask:
         """Starts a task: see Client.start."""
         request = start_request(
@@ -81,6 +82,7 @@ class AsyncClient:
             retry_policy=retry_policy,
             run_at=run_at,
             deadline_at=deadline_at,
+            retention=retention,
         )
         answer = await self._call(TASKS + "StartTask", request, pb.StartTaskResponse)
         return StartedTask(task_of(answer), answer.already_started)
@@ -97,6 +99,7 @@ class AsyncClient:
         retry_policy: Optional[RetryPolicy] = None,
         run_at: Optional[datetime] = None,
         deadline_at: Optional[datetime] = None,
+        retention: Optional[Seconds] = None,
         on_reconnect: Optional[OnReconnect] = None,
     ) -> AsyncRun:
         """Starts a task and follows it in one call: see Client.run."""
@@ -111,6 +114,7 @@ class AsyncClient:
                 retry_policy=retry_policy,
                 run_at=run_at,
                 deadline_at=deadline_at,
+                retention=retention,
             )
         except SpoolError as error:
             raise within_start(error) from None

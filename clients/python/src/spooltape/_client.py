@@ -75,6 +75,7 @@ class Client:
         retry_policy: Optional[RetryPolicy] = None,
         run_at: Optional[datetime] = None,
         deadline_at: Optional[datetime] = None,
+        retention: Optional[Seconds] = None,
     ) -> StartedTask:
         """Starts a task. When this returns, the task is durable, and has started once even if the client retried.
 
@@ -88,6 +89,8 @@ class Client:
         :param run_at: the earliest start, at most 366 days ahead. Default: now.
         :param deadline_at: when an unfinished task fails with DEADLINE_EXCEEDED: later than run_at, and at most 732
             days ahead. Default: never.
+        :param retention: how long the task is kept after its end, 1 s to 36,500 days. Default: as the server's settings
+            say, 30 days if nothing is set.
         """
         request = start_request(
             kind,
@@ -99,6 +102,7 @@ class Client:
             retry_policy=retry_policy,
             run_at=run_at,
             deadline_at=deadline_at,
+            retention=retention,
         )
         answer = self._call(TASKS + "StartTask", request, pb.StartTaskResponse)
         return StartedTask(task_of(answer), answer.already_started)
@@ -115,6 +119,7 @@ class Client:
         retry_policy: Optional[RetryPolicy] = None,
         run_at: Optional[datetime] = None,
         deadline_at: Optional[datetime] = None,
+        retention: Optional[Seconds] = None,
         on_reconnect: Optional[OnReconnect] = None,
     ) -> Run:
         """Starts a task like ``start``, and follows it from its first event like ``follow``, in one call.
@@ -132,6 +137,7 @@ class Client:
                 retry_policy=retry_policy,
                 run_at=run_at,
                 deadline_at=deadline_at,
+                retention=retention,
             )
         except SpoolError as error:
             raise within_start(error) from None

@@ -124,6 +124,7 @@ def read_task(message: pb.Task) -> Task:
         deadline_at=_time_or_none(message, "deadline_at"),
         attempt_deadline_at=_time_or_none(message, "attempt_deadline_at"),
         timeout=from_duration(message.timeout) if message.HasField("timeout") else None,
+        retention=from_duration(message.retention) if message.HasField("retention") else None,
         attempt=message.attempt,
         max_attempts=message.max_attempts,
         handovers=message.handovers,

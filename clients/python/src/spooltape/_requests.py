@@ -29,6 +29,7 @@ def start_request(
     retry_policy: Optional[RetryPolicy],
     run_at: Optional[datetime],
     deadline_at: Optional[datetime],
+    retention: Optional[Seconds],
 ) -> pb.StartTaskRequest:
     request = pb.StartTaskRequest(
         kind=check_text("kind", kind),
@@ -46,6 +47,8 @@ def start_request(
         request.run_at.CopyFrom(to_timestamp("run_at", run_at))
     if deadline_at is not None:
         request.deadline_at.CopyFrom(to_timestamp("deadline_at", deadline_at))
+    if retention is not None:
+        request.retention.CopyFrom(to_duration("retention", retention))
     return request
 
 

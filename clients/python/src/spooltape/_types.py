@@ -53,6 +53,8 @@ class Task:
     """When the running attempt is ended. None: never, or no attempt runs."""
     timeout: Optional[timedelta]
     """How long an attempt may run. None: no limit."""
+    retention: Optional[timedelta]
+    """How long the task is kept after its end, as given at the start. None: as the server's settings say."""
     attempt: int
     """The number of the current or last attempt, from 1. 0 before the first."""
     max_attempts: int
