@@ -278,6 +278,7 @@ export class Engine implements TaskEngine {
     return {
       ...this.#runners.gauges(),
       workers: this.#workers.count,
+      removalOverdueMs: this.#membership?.retention.overdueMs ?? 0,
       ...this.#source.feed.gauges(),
       ...this.#source.stored.gauges(),
     };

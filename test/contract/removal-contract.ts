@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import type { Endpoint } from "./endpoint.ts";
+import { eventually } from "../support/eventually.ts";
+import type { Endpoint, StartOptions } from "./endpoint.ts";
 import { collect } from "./tape-contract.ts";
 import { refusal } from "./task-contract.ts";
 
 /** What docs/guarantees.md promises of removing tasks, at every endpoint. */
 export function removalContract(endpoint: () => Endpoint): void {
-  async function startEnded(options: { labels?: Record<string, string>; requestId?: string } = {}): Promise<string> {
+  async function startEnded(options: Partial<StartOptions> = {}): Promise<string> {
     const { task } = await endpoint().start({ kind: "echo", params: { count: 3 }, ...options });
     await endpoint().result({ taskId: task.taskId, waitMs: 10_000 });
     return task.taskId;
@@ -74,6 +75,23 @@ export function removalContract(endpoint: () => Endpoint): void {
     assert.deepEqual([pending.reason, pending.metadata["current_status"]], ["TASK_NOT_TERMINAL", "pending"]);
     await endpoint().cancel(later.task.taskId);
     assert.equal(await endpoint().delete(later.task.taskId), false);
+  });
+
+  it("a task has the retention of its start, and none without one", async () => {
+    const century = 36_500 * 24 * 60 * 60_000;
+    const { task } = await endpoint().start({ kind: "echo", retentionMs: century });
+    assert.deepEqual([task.retentionMs, (await endpoint().get(task.taskId)).retentionMs], [century, century]);
+    assert.equal((await endpoint().get(await startEnded())).retentionMs, null);
+  });
+
+  it("a task is removed after its retention, and a longer retention keeps it", async () => {
+    const kept = await startEnded({ retentionMs: 3_600_000 });
+    const requestId = crypto.randomUUID();
+    const taskId = await startEnded({ retentionMs: 1_000, requestId });
+    await eventually(() => assert.rejects(endpoint().get(taskId), { reason: "TASK_EXPIRED" }));
+    assert.equal((await refusal(collect(endpoint().follow({ taskId })))).reason, "TASK_EXPIRED");
+    assert.equal((await endpoint().start({ kind: "echo", requestId })).alreadyStarted, false);
+    assert.equal((await endpoint().get(kept)).status, "succeeded");
   });
 
   it("the request_id of a removed task starts a new task at once, also with other content", async () => {

@@ -2,6 +2,9 @@ import type { AttemptEnd } from "../../domain/attempt-end.ts";
 import type { TerminalStatus } from "../../domain/task.ts";
 import type { OverdueReason } from "../../store/tasks/sweep-queries.ts";
 
+/** What has removed a task. */
+export type RemovedBy = "caller" | "retention";
+
 /**
  * Receives the actions of an engine, for metrics. Every call about a task follows a commit of this process, so each
  * start, attempt and end is reported at most once over all processes. A report is missing if the process dies between
@@ -16,8 +19,8 @@ export interface EngineObserver {
   /** @param cancelMs time since the first cancel request; null: there was none, or the task did not end as cancelled */
   taskEnded(kind: string, status: TerminalStatus, durationMs: number, cancelMs: number | null): void;
   cancelAsked(kind: string, outcome: "cancelled" | "requested" | "already_terminal"): void;
-  /** A caller has removed a task. */
-  taskRemoved(kind: string): void;
+  /** An ended task was removed, by a caller or after its retention. */
+  taskRemoved(kind: string, by: RemovedBy): void;
   /** A flush of the journal was committed, with so many tasks and events, and so many bytes of event bodies. */
   flushed(flush: { tasks: number; events: number; bytes: number; durationMs: number }): void;
   /** Events were committed outside a flush. */
@@ -52,6 +55,8 @@ export interface EngineGauges {
   freeSlots: number;
   /** The number of attempts whose code ended more than UNSTORED_MS ago, and whose end is not stored. */
   unstoredEnds: number;
+  /** For how long the oldest task has been due to be removed, in ms. 0: no task is due. */
+  removalOverdueMs: number;
   /** The number of connected workers. */
   workers: number;
   /** The number of followers of one tape, including long polls. */

@@ -122,7 +122,7 @@ export class TaskControl {
         return task!;
       });
       this.#feed.announceRemoval(removed);
-      observer.taskRemoved(removed.kind);
+      observer.taskRemoved(removed.kind, "caller");
       return { alreadyDeleted: false };
     } catch (error) {
       if (!(error instanceof TaskExpired)) throw error;

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { RetentionSettings } from "../../domain/retention.ts";
 import type { KindOffer } from "../../domain/session.ts";
 import type { Store } from "../../store/database.ts";
 import { awaitWorkers, expireServerSessions } from "../../store/session-queries.ts";
@@ -9,11 +10,12 @@ import type { Runner } from "./runner.ts";
 import type { Runners } from "./runners.ts";
 import { RENEWALS, Session } from "./session.ts";
 import { RemovalSweeper } from "../maintenance/removal-sweeper.ts";
+import { RetentionSweeper } from "../maintenance/retention-sweeper.ts";
 import { Sweeper } from "../maintenance/sweeper.ts";
 import { Wakeups } from "./wakeups.ts";
 import type { EngineObserver } from "../api/engine-observer.ts";
 
-export interface MembershipSettings {
+export interface MembershipSettings extends RetentionSettings {
   namespace: string;
   /** How long code may run on after it was asked to stop, in ms. */
   cancelGraceMs: number;
@@ -46,6 +48,7 @@ export class Membership {
   readonly session: Session;
   readonly wakeups: Wakeups | null;
   readonly removals: RemovalSweeper;
+  readonly retention: RetentionSweeper;
   readonly #runner: Runner;
   readonly #runners: Runners;
   readonly #sweeper: Sweeper;
@@ -71,6 +74,7 @@ export class Membership {
     const poller = new TapePoller({ db, feed, isRunningHere, hasPeers, log });
     this.session = session;
     this.removals = new RemovalSweeper({ db, namespace, log });
+    this.retention = new RetentionSweeper({ db, namespace, settings, feed, observer, log });
     this.#sweeper = sweeper;
     this.#runner = runner;
     this.#runners = runners;
@@ -100,7 +104,7 @@ export class Membership {
               runners.onWaiting();
             },
           });
-    this.#loops = [sweeper, this.removals, poller, ...(this.wakeups === null ? [] : [this.wakeups])];
+    this.#loops = [sweeper, this.removals, this.retention, poller, ...(this.wakeups === null ? [] : [this.wakeups])];
   }
 
   /** Opens the session and starts the loops. @throws StoreUnavailable */

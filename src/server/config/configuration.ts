@@ -3,6 +3,7 @@ import * as v from "valibot";
 import {
   CRASHES_DEFAULT,
   CRASHES_MAX,
+  RETENTION_MS_DEFAULT,
   STREAM_RESET_BURST_DEFAULT,
   STREAM_RESET_BURST_MAX,
   FOLLOWS_PER_CONNECTION_DEFAULT,
@@ -18,6 +19,7 @@ import { databasePasswords, databaseUrlProblem } from "../../store/connection/da
 import { LOG_LEVELS } from "../log/log-level.ts";
 import type { LogLevel } from "../log/log-level.ts";
 import { isLoopback } from "./loopback.ts";
+import { retention, retentionByKind } from "./retention-values.ts";
 import { flag, host, integer, origins, path, portOrOff, text } from "./setting-values.ts";
 
 /** The settings of a server, with defaults filled in. Durations are in milliseconds. */
@@ -45,6 +47,10 @@ export interface Configuration {
   drainMs: number;
   /** How many attempts of a task in a row may crash their process before the task fails. */
   crashesMax: number;
+  /** How long a task is kept after its end. null: forever. */
+  retention: number | null;
+  /** The same for the tasks of single kinds. */
+  retentionByKind: ReadonlyMap<string, number | null>;
   /** How many KiB a stream buffers ahead of its reader before it waits: the memory cost of a stopped reader. */
   writeAheadKib: number;
   /** How many streams an HTTP/2 connection may cancel at once before it is closed. Refilled by a tenth each second. */
@@ -125,6 +131,8 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   leaseMs: setting("SPOOL_LEASE_MS", integer(1_000, 600_000), 10_000),
   drainMs: setting("SPOOL_DRAIN_MS", integer(0, 3_600_000), 5_000),
   crashesMax: setting("SPOOL_CRASHES_MAX", integer(1, CRASHES_MAX), CRASHES_DEFAULT),
+  retention: setting("SPOOL_RETENTION", retention(), RETENTION_MS_DEFAULT),
+  retentionByKind: setting("SPOOL_RETENTION_BY_KIND", retentionByKind(), new Map()),
   writeAheadKib: setting("SPOOL_WRITE_AHEAD_KIB", integer(1, WRITE_AHEAD_KIB_MAX), WRITE_AHEAD_KIB_DEFAULT),
   streamResetBurst: setting("SPOOL_STREAM_RESET_BURST", integer(1, STREAM_RESET_BURST_MAX), STREAM_RESET_BURST_DEFAULT),
   streamsPerConnection: setting(

@@ -1,7 +1,7 @@
 import type { Histogram, Meter } from "@opentelemetry/api";
 import type { AttemptEnd } from "../../domain/attempt-end.ts";
 import type { TerminalStatus } from "../../domain/task.ts";
-import type { EngineObserver } from "../../engine/api/engine-observer.ts";
+import type { EngineObserver, RemovedBy } from "../../engine/api/engine-observer.ts";
 import type { OverdueReason } from "../../store/tasks/sweep-queries.ts";
 import type { LabelledKinds } from "./labelled-kinds.ts";
 import { observeSeries, seriesBy, seriesOf } from "./time-series.ts";
@@ -10,6 +10,7 @@ import type { Series } from "./time-series.ts";
 const STATUSES = ["succeeded", "failed", "cancelled"] as const satisfies TerminalStatus[];
 const OUTCOMES = [...STATUSES, "retrying", "handed_over", "moved", "lost"] as const satisfies AttemptEnd["outcome"][];
 const CANCELS = ["cancelled", "requested", "already_terminal"] as const;
+const REMOVERS = ["caller", "retention"] as const satisfies RemovedBy[];
 const SWEEPS = ["lost", "cancel", "deadline", "expired"] as const satisfies OverdueReason[];
 
 /** From a task that ends in the flush after its start to half a day: thirds of a decade, then round numbers. */
@@ -28,7 +29,7 @@ export interface KindSeries {
   readonly label: string;
   readonly started: Series;
   readonly attempts: Series;
-  readonly removed: Series;
+  readonly removed: Record<RemovedBy, Series>;
   readonly ended: Record<TerminalStatus, Series>;
   readonly outcomes: Record<AttemptEnd["outcome"], Series>;
   readonly cancels: Record<(typeof CANCELS)[number], Series>;
@@ -41,7 +42,7 @@ export function kindSeries(label: string): KindSeries {
     label,
     started: seriesOf(ofKind),
     attempts: seriesOf(ofKind),
-    removed: seriesOf(ofKind),
+    removed: seriesBy("by", REMOVERS, ofKind),
     ended: seriesBy("status", STATUSES, ofKind),
     outcomes: seriesBy("outcome", OUTCOMES, ofKind),
     cancels: seriesBy("outcome", CANCELS, ofKind),
@@ -80,7 +81,7 @@ export class EngineMetrics implements EngineObserver {
     ofKinds("spool_attempts_started_total", "Attempts that started at this server", ({ attempts }) => [attempts]);
     ofKinds("spool_cancels_total", "CancelTask calls by outcome", ({ cancels }) => all(cancels));
     ofKinds("spool_tasks_swept_total", "Tasks that the sweeper took over, by reason", ({ swept }) => all(swept));
-    ofKinds("spool_tasks_removed_total", "Tasks that callers removed at this server", ({ removed }) => [removed]);
+    ofKinds("spool_tasks_removed_total", "Ended tasks that this server removed", ({ removed }) => all(removed));
     counter("spool_events_total", "Committed events", () => [this.#events]);
     counter("spool_journal_bytes_total", "Bytes of event bodies that the journal committed", () => [
       this.#journalBytes,
@@ -135,8 +136,8 @@ export class EngineMetrics implements EngineObserver {
     this.#kinds.of(kind).cancels[outcome].count++;
   }
 
-  taskRemoved(kind: string): void {
-    this.#kinds.of(kind).removed.count++;
+  taskRemoved(kind: string, by: RemovedBy): void {
+    this.#kinds.of(kind).removed[by].count++;
   }
 
   flushed({ tasks, events, bytes, durationMs }: { tasks: number; events: number; bytes: number; durationMs: number }) {

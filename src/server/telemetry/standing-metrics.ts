@@ -11,6 +11,7 @@ export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, ga
   const followers = gauge("spool_followers", "Open followers, including long polls");
   const slots = gauge("spool_slots", "Slots of this server and its workers, by state");
   const unstored = gauge("spool_ends_unstored", "Attempts whose code has ended and whose end is not stored yet");
+  const overdue = gauge("spool_removal_overdue_seconds", "How long the oldest task has been due to be removed");
   const workers = gauge("spool_workers", "Connected workers");
   const pages = meter.createObservableCounter("spool_pages_total", { description: "Served pages of tapes, by source" });
   meter.addBatchObservableCallback(
@@ -23,10 +24,11 @@ export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, ga
       observe(followers, "of", { tape: now.tapeFollowers, tasks: now.taskFollowers });
       observe(slots, "state", { busy: now.slots - now.freeSlots, free: now.freeSlots });
       result.observe(unstored, now.unstoredEnds);
+      result.observe(overdue, now.removalOverdueMs / 1_000);
       result.observe(workers, now.workers);
       observe(pages, "from", { feed: now.feedPages, kept: now.cachedPages, store: now.storePages });
     },
-    [running, followers, slots, unstored, workers, pages],
+    [running, followers, slots, unstored, overdue, workers, pages],
   );
 }
 

@@ -50,6 +50,8 @@ describe("a configuration", () => {
       leaseMs: 10_000,
       drainMs: 5_000,
       crashesMax: 3,
+      retention: 30 * 86_400_000,
+      retentionByKind: new Map(),
       writeAheadKib: 64,
       streamResetBurst: 10_000,
       streamsPerConnection: 2_000,
@@ -65,6 +67,26 @@ describe("a configuration", () => {
       logLevel: "info",
       logFormat: "auto",
     });
+  });
+
+  it("reads the retention of kinds from a text and from an object of the file", () => {
+    const expected = new Map([
+      ["ingest", 7 * 86_400_000],
+      ["audit", null],
+    ]);
+    const flags = { retentionByKind: "ingest=7d, audit=forever", retention: "forever" };
+    const fromText = readConfiguration({ flags, environment: {} });
+    assert.deepEqual([fromText.retention, fromText.retentionByKind], [null, expected]);
+    const config = file('{"retention": "90m", "retentionByKind": {"ingest": "7d", "audit": "forever"}}');
+    const fromFile = readConfiguration({ environment: { SPOOL_CONFIG: config } });
+    assert.deepEqual([fromFile.retention, fromFile.retentionByKind], [5_400_000, expected]);
+  });
+
+  it("refuses the retention of more than 100 kinds", () => {
+    const kinds = Array.from({ length: 101 }, (_, index) => `k${index}=1d`).join();
+    assert.deepEqual(problemsOf({ environment: { SPOOL_RETENTION_BY_KIND: kinds } }), [
+      "SPOOL_RETENTION_BY_KIND: must name at most 100 kinds",
+    ]);
   });
 
   it("uses the precedence flag, environment, file, default", () => {
@@ -168,6 +190,16 @@ describe("a configuration", () => {
     ["SPOOL_LEASE_MS", ["1000", "600000"], ["999", "600001"]],
     ["SPOOL_DRAIN_MS", ["0", "3600000"], ["-1", "3600001"]],
     ["SPOOL_CRASHES_MAX", ["1", "100"], ["0", "101"]],
+    [
+      "SPOOL_RETENTION",
+      ["1s", "36500d", "90m", "1000ms", "forever"],
+      ["999ms", "36500.1d", "0", "30", "30 d", "never"],
+    ],
+    [
+      "SPOOL_RETENTION_BY_KIND",
+      ["ingest=7d", "a=1s, b.c=36500d,audit=forever", Array.from({ length: 100 }, (_, i) => `k${i}=1d`).join()],
+      ["ingest", "=7d", "ingest=7", "a=999ms", "a=36500.1d", "a b=7d", "a=1d,a=2d", "a=1d,", `${"k".repeat(129)}=1d`],
+    ],
     ["SPOOL_WRITE_AHEAD_KIB", ["1", "65536"], ["0", "65537"]],
     ["SPOOL_STREAM_RESET_BURST", ["1", "1000000"], ["0", "1000001"]],
     ["SPOOL_STREAMS_PER_CONNECTION", ["1", "100000"], ["0", "100001"]],
