@@ -77,6 +77,9 @@ export const PAGE_EVENTS_MAX = 1_000;
 export const PACK_EVENTS_MAX = PAGE_EVENTS_MAX;
 /** The fewest events of a tape that is packed. A pack of fewer would save little. */
 export const PACK_EVENTS_MIN = 50;
+/** How long after its end a tape is packed. */
+export const PACK_AFTER_MS_DEFAULT = 10 * 60_000;
+export const PACK_AFTER_MS_MAX = 365 * DAY_MS;
 /** The size of event bodies in a pack. One larger event may exceed it. */
 export const PACK_BYTES_MAX = MIB;
 /** The size of event bodies in one page or frame. One larger event may exceed it, up to RESULT_BYTES_MAX. */

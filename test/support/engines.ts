@@ -17,6 +17,7 @@ const SETTINGS: Omit<EngineSettings, "namespace"> = {
   leaseMs: 10_000,
   crashesMax: 3,
   retention: null,
+  packAfter: null,
   retentionByKind: new Map(),
   notify: true,
   unknownKinds: "wait",

@@ -34,9 +34,10 @@ export function addServiceOptions(command: Command): Command {
       "Lease duration in ms (default: 10000). After it expires, other servers may take the tasks.",
     )
     .option("--retention <duration>", "How long a task is kept after its end, as 12h or 90d, or forever (default: 30d)")
+    .option("--retention-by-kind <retentions>", "The same for single kinds, as ingest=7d,audit=forever (default: none)")
     .option(
-      "--retention-by-kind <retentions>",
-      "The same for single kinds, as ingest=7d,audit=forever (default: none)",
+      "--pack-after <duration>",
+      "How long after its end a tape of 50 events or more is packed, which takes less space, or never (default: 10m)",
     );
 }
 

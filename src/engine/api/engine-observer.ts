@@ -21,6 +21,8 @@ export interface EngineObserver {
   cancelAsked(kind: string, outcome: "cancelled" | "requested" | "already_terminal"): void;
   /** An ended task was removed, by a caller or after its retention. */
   taskRemoved(kind: string, by: RemovedBy): void;
+  /** Tapes of ended tasks were packed, with so many events. A long tape is packed in several parts. */
+  tapesPacked(packed: { tapes: number; events: number }): void;
   /** A flush of the journal was committed, with so many tasks and events, and so many bytes of event bodies. */
   flushed(flush: { tasks: number; events: number; bytes: number; durationMs: number }): void;
   /** Events were committed outside a flush. */
@@ -39,6 +41,7 @@ export const UNOBSERVED: EngineObserver = {
   taskEnded() {},
   cancelAsked() {},
   taskRemoved() {},
+  tapesPacked() {},
   flushed() {},
   eventsWritten() {},
   taskSwept() {},

@@ -12,6 +12,7 @@ import { RENEWALS, Session } from "./session.ts";
 import { RemovalSweeper } from "../maintenance/removal-sweeper.ts";
 import { RetentionSweeper } from "../maintenance/retention-sweeper.ts";
 import { Sweeper } from "../maintenance/sweeper.ts";
+import { TapePacker } from "../maintenance/tape-packer.ts";
 import { Wakeups } from "./wakeups.ts";
 import type { EngineObserver } from "../api/engine-observer.ts";
 
@@ -23,6 +24,8 @@ export interface MembershipSettings extends RetentionSettings {
   leaseMs: number;
   /** After how many consecutive process deaths during its attempts a task ends, whatever attempts it has left. */
   crashesMax: number;
+  /** How long after its end a tape is packed, in ms. null: never. */
+  packAfter: number | null;
   /** Whether servers notify each other of their commits. Without notifications, they poll once a second. */
   notify: boolean;
 }
@@ -104,7 +107,10 @@ export class Membership {
               runners.onWaiting();
             },
           });
-    this.#loops = [sweeper, this.removals, this.retention, poller, ...(this.wakeups === null ? [] : [this.wakeups])];
+    const { packAfter: afterMs } = settings;
+    const packer = afterMs === null ? [] : [new TapePacker({ db, namespace, afterMs, observer, log })];
+    const wakeups = this.wakeups === null ? [] : [this.wakeups];
+    this.#loops = [sweeper, this.removals, this.retention, ...packer, poller, ...wakeups];
   }
 
   /** Opens the session and starts the loops. @throws StoreUnavailable */

@@ -3,6 +3,8 @@ import * as v from "valibot";
 import {
   CRASHES_DEFAULT,
   CRASHES_MAX,
+  PACK_AFTER_MS_DEFAULT,
+  PACK_AFTER_MS_MAX,
   RETENTION_MS_DEFAULT,
   STREAM_RESET_BURST_DEFAULT,
   STREAM_RESET_BURST_MAX,
@@ -20,7 +22,7 @@ import { LOG_LEVELS } from "../log/log-level.ts";
 import type { LogLevel } from "../log/log-level.ts";
 import { isLoopback } from "./loopback.ts";
 import { retention, retentionByKind } from "./retention-values.ts";
-import { flag, host, integer, origins, path, portOrOff, text } from "./setting-values.ts";
+import { durationOr, flag, host, integer, origins, path, portOrOff, text } from "./setting-values.ts";
 
 /** The settings of a server, with defaults filled in. Durations are in milliseconds. */
 export interface Configuration {
@@ -51,6 +53,8 @@ export interface Configuration {
   retention: number | null;
   /** The same for the tasks of single kinds. */
   retentionByKind: ReadonlyMap<string, number | null>;
+  /** How long after its end a tape is packed. null: never. */
+  packAfter: number | null;
   /** How many KiB a stream buffers ahead of its reader before it waits: the memory cost of a stopped reader. */
   writeAheadKib: number;
   /** How many streams an HTTP/2 connection may cancel at once before it is closed. Refilled by a tenth each second. */
@@ -133,6 +137,11 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   crashesMax: setting("SPOOL_CRASHES_MAX", integer(1, CRASHES_MAX), CRASHES_DEFAULT),
   retention: setting("SPOOL_RETENTION", retention(), RETENTION_MS_DEFAULT),
   retentionByKind: setting("SPOOL_RETENTION_BY_KIND", retentionByKind(), new Map()),
+  packAfter: setting(
+    "SPOOL_PACK_AFTER",
+    durationOr("never", { minMs: 0, maxMs: PACK_AFTER_MS_MAX, bounds: "0 to 365d" }),
+    PACK_AFTER_MS_DEFAULT,
+  ),
   writeAheadKib: setting("SPOOL_WRITE_AHEAD_KIB", integer(1, WRITE_AHEAD_KIB_MAX), WRITE_AHEAD_KIB_DEFAULT),
   streamResetBurst: setting("SPOOL_STREAM_RESET_BURST", integer(1, STREAM_RESET_BURST_MAX), STREAM_RESET_BURST_DEFAULT),
   streamsPerConnection: setting(

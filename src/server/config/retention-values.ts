@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { parseDurationMs } from "../../domain/duration.ts";
 import { KIND_CHARS_MAX, RETENTION_KINDS_MAX, RETENTION_MS_MAX, RETENTION_MS_MIN } from "../../domain/limits.ts";
+import { durationOr } from "./setting-values.ts";
 
 // The schemas of the settings of retention. A retention is in milliseconds; null: forever.
 
@@ -9,12 +10,7 @@ const KIND = new RegExp(`^[A-Za-z0-9._-]{1,${KIND_CHARS_MAX}}$`);
 
 /** Accepts a duration with a unit, or `forever`, which becomes null. */
 export function retention(): v.GenericSchema<unknown, number | null> {
-  const message = `must be ${FORMS}`;
-  return v.pipe(
-    v.string(message),
-    v.check((text) => readRetention(text) !== undefined, message),
-    v.transform((text) => readRetention(text)!),
-  );
+  return durationOr("forever", { minMs: RETENTION_MS_MIN, maxMs: RETENTION_MS_MAX, bounds: "1s to 36500d" });
 }
 
 /** Accepts `ingest=7d,audit=forever`, or an object of the config file: `{ "ingest": "7d" }`. */

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { parseDurationMs } from "../../domain/duration.ts";
 
 // The schemas of setting values, as flags, variables and files provide them.
 
@@ -10,6 +11,20 @@ export function integer(min: number, max: number): v.GenericSchema<unknown, numb
     v.integer(message),
     v.minValue(min, message),
     v.maxValue(max, message),
+  );
+}
+
+/** Accepts a duration with a unit, such as 90m, or a word, which becomes null. Returns milliseconds. */
+export function durationOr(
+  word: string,
+  { minMs, maxMs, bounds }: { minMs: number; maxMs: number; bounds: string },
+): v.GenericSchema<unknown, number | null> {
+  const message = `must be a duration of ${bounds}, such as 12h or 30d, or ${word}`;
+  const isInBounds = (ms: number | null) => ms !== null && ms >= minMs && ms <= maxMs;
+  return v.pipe(
+    v.string(message),
+    v.check((text) => text === word || isInBounds(parseDurationMs(text)), message),
+    v.transform((text) => (text === word ? null : parseDurationMs(text))),
   );
 }
 

@@ -59,6 +59,8 @@ export class EngineMetrics implements EngineObserver {
   readonly #kinds: LabelledKinds<KindSeries>;
   readonly #events = seriesOf({});
   readonly #journalBytes = seriesOf({});
+  readonly #packedTapes = seriesOf({});
+  readonly #packedEvents = seriesOf({});
   readonly #sessionsLost = seriesBy("of", ["server", "worker"]);
   readonly #taskDuration: Histogram;
   readonly #taskWait: Histogram;
@@ -83,6 +85,8 @@ export class EngineMetrics implements EngineObserver {
     ofKinds("spool_tasks_swept_total", "Tasks that the sweeper took over, by reason", ({ swept }) => all(swept));
     ofKinds("spool_tasks_removed_total", "Ended tasks that this server removed", ({ removed }) => all(removed));
     counter("spool_events_total", "Committed events", () => [this.#events]);
+    counter("spool_tapes_packed_total", "Tapes that this server packed", () => [this.#packedTapes]);
+    counter("spool_events_packed_total", "Events that this server packed", () => [this.#packedEvents]);
     counter("spool_journal_bytes_total", "Bytes of event bodies that the journal committed", () => [
       this.#journalBytes,
     ]);
@@ -134,6 +138,11 @@ export class EngineMetrics implements EngineObserver {
 
   cancelAsked(kind: string, outcome: (typeof CANCELS)[number]): void {
     this.#kinds.of(kind).cancels[outcome].count++;
+  }
+
+  tapesPacked({ tapes, events }: { tapes: number; events: number }): void {
+    this.#packedTapes.count += tapes;
+    this.#packedEvents.count += events;
   }
 
   taskRemoved(kind: string, by: RemovedBy): void {

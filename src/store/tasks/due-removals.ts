@@ -1,7 +1,9 @@
 import { sql } from "kysely";
 import type { Kysely, RawBuilder } from "kysely";
 import type { Overdue, RetainedKinds } from "../../domain/retention.ts";
+import { PACK_EVENTS_MAX } from "../../domain/limits.ts";
 import type { Database } from "../schema.ts";
+import { EVENTS_A_PACK } from "./removed-tasks.ts";
 
 // Removes ended tasks whose retention has passed, a bounded batch in one statement. All times are of the database's
 // clock. The statement locks the rows of tasks first, and skips rows that another transaction has locked. All other rows
@@ -20,6 +22,8 @@ export interface RemovalBounds {
 
 /** The longest tape whose events are deleted with the task. The events of a longer tape are left to the removal sweeper. */
 export const TAPE_EVENTS_MAX = 1_000;
+/** The same for the packed part of a tape. */
+export const TAPE_PACKED_MAX = 20 * PACK_EVENTS_MAX;
 
 /**
  * How old a settled place is, at least. A task is visible only some time after its `finished_at`, which is when its
@@ -87,14 +91,14 @@ export async function removeDueTasks(
 with scanned as materialized (
   select s.*, row_number() over (order by finished_at, task_id)::int as place, now() - finished_at - ${kept} as overdue
   from (
-    select task_id, finished_at, kind, retention_ms, last_seq from tasks
+    select task_id, finished_at, kind, retention_ms, last_seq, packed_seq from tasks
     where namespace = ${namespace} and finished_at is not null and finished_at <= now() - ${kept}
       and finished_at >= ${fromTime} and (finished_at, task_id) > (${fromTime}, ${from.taskId}::uuid)
     order by finished_at, task_id limit ${bounds.rows}::int
   ) s
 ),
 candidates as materialized (
-  select task_id, last_seq, place, overdue from scanned
+  select task_id, last_seq, packed_seq, place, overdue from scanned
   where retention_ms is null and (kind = any(${kinds}::text[])) = ${isOnly}::boolean
 ),
 ${removal(namespace, bounds)},
@@ -147,7 +151,7 @@ scanned as materialized (
          now() - d.finished_at - r.ms * interval '1 millisecond' as overdue
   from (select ms from retention where ms is not null order by number) r
   cross join lateral (
-    select task_id, finished_at, last_seq from tasks
+    select task_id, finished_at, last_seq, packed_seq from tasks
     where namespace = ${namespace} and retention_ms = r.ms
       and finished_at is not null and finished_at <= now() - r.ms * interval '1 millisecond'
     order by finished_at limit ${bounds.rows}::int
@@ -155,7 +159,7 @@ scanned as materialized (
   limit ${bounds.rows}::int
 ),
 candidates as materialized (
-  select task_id, last_seq, place, overdue, ms from scanned
+  select task_id, last_seq, packed_seq, place, overdue, ms from scanned
 ),
 ${removal(namespace, bounds)},
 oldest as (
@@ -176,7 +180,9 @@ from (select) one left join oldest o on true left join removed_list r on true`.e
  * because a lock is a write, too. Sets of ids are passed as arrays: with them, every plan reads tables by their keys.
  */
 function removal(namespace: string, { tasks, events }: RemovalBounds): RawBuilder<unknown> {
-  const deleted = sql`case when last_seq <= ${TAPE_EVENTS_MAX}::int then last_seq else 0 end`;
+  const isSmall = sql`(last_seq - packed_seq <= ${TAPE_EVENTS_MAX}::int and packed_seq <= ${TAPE_PACKED_MAX}::int)`;
+  const packs = sql`(packed_seq + ${PACK_EVENTS_MAX - 1}::int) / ${PACK_EVENTS_MAX}::int`;
+  const deleted = sql`case when ${isSmall} then last_seq - packed_seq + ${packs} * ${EVENTS_A_PACK}::int else 0 end`;
   return sql`locked as materialized (
   select c.task_id, c.place, ${deleted} as events
   from (select * from candidates order by place) c
@@ -192,7 +198,7 @@ taken as materialized (
 ),
 removed as (
   delete from tasks where task_id = any(array(select task_id from taken)) and finished_at is not null
-  returning task_id, kind, request_id, last_seq
+  returning task_id, kind, request_id, packed_seq, ${isSmall} as is_small
 ),
 freed as (
   delete from task_requests
@@ -202,11 +208,15 @@ freed as (
 ),
 deleted as (
   delete from task_events
-  where task_id = any(array(select task_id from removed where last_seq <= ${TAPE_EVENTS_MAX}::int))
+  where task_id = any(array(select task_id from removed where is_small))
+),
+deleted_packs as (
+  delete from packed_events
+  where task_id = any(array(select task_id from removed where is_small and packed_seq > 0))
 ),
 marked as (
   insert into removed_tasks (task_id, namespace, events_left)
-  select task_id, ${namespace}, last_seq > ${TAPE_EVENTS_MAX}::int from removed
+  select task_id, ${namespace}, not is_small from removed
   on conflict (task_id) do update set removed_at = excluded.removed_at, events_left = excluded.events_left
 ),
 removed_list as (

@@ -55,7 +55,7 @@ export async function findRemoved(db: Kysely<Database>, taskIds: readonly string
 }
 
 /** A pack takes about as many rows of storage as this many events, with the parts of its bodies. */
-const EVENTS_A_PACK = 25;
+export const EVENTS_A_PACK = 25;
 
 /**
  * Deletes up to `limit` events of one removed task of the namespace, the first ones, in one short transaction. A pack

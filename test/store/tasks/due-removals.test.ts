@@ -7,9 +7,11 @@ import {
   removeDueRetained,
   removeDueTasks,
   TAPE_EVENTS_MAX,
+  TAPE_PACKED_MAX,
 } from "../../../src/store/tasks/due-removals.ts";
 import type { EndedPlace, RemovalBounds } from "../../../src/store/tasks/due-removals.ts";
 import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
+import { packNextTapes } from "../../../src/store/tapes/packing.ts";
 import { deleteRemovedEvents, findRemoved } from "../../../src/store/tasks/removed-tasks.ts";
 import { readTask, readTaskByRequest } from "../../../src/store/tasks/task-queries.ts";
 import { lockTask } from "../../../src/store/tasks/transitions.ts";
@@ -95,6 +97,21 @@ describeOnEachStore("the removal of due tasks", (store) => {
     assert.deepEqual(idsOf((await removeDue(store())).removed), [short, long].sort());
     assert.deepEqual([await storedEvents(store(), short), await storedEvents(store(), long)], [0, TAPE_EVENTS_MAX + 1]);
     assert.equal(await deleteRemovedEvents(store().db, { namespace, limit: 5_000 }), TAPE_EVENTS_MAX + 1);
+  });
+
+  it("removes a packed tape with its packs, and leaves a very long one to the removal sweeper", async () => {
+    const agoMs = HOUR_MS + 1_000;
+    const due = await createEnded(store(), { agoMs, events: 3 * TAPE_EVENTS_MAX });
+    while ((await packNextTapes(store().db, { namespace, afterMs: 0 })).hasMore);
+    const long = await createEnded(store(), { agoMs, events: 60 });
+    await sql`update tasks set packed_seq = ${TAPE_PACKED_MAX}::int + 1, last_seq = ${TAPE_PACKED_MAX}::int + 2
+      where task_id = ${long}::uuid`.execute(store().db);
+    assert.equal((await removeDue(store())).removed.length, 2);
+    const { rows } = await sql<{ task_id: string }>`
+      select task_id from packed_events where task_id = ${due}::uuid`.execute(store().db);
+    assert.deepEqual([rows, await storedEvents(store(), due)], [[], 0]);
+    assert.equal(await storedEvents(store(), long), 60);
+    assert.equal(await deleteRemovedEvents(store().db, { namespace, limit: 100 }), 60);
   });
 
   it("removes the tasks of some kinds, or of all but some, and none with a retention of its own", async () => {
