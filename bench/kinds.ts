@@ -18,6 +18,25 @@ export const burst = defineKind({
   },
 });
 
+const WORDS = "the task has read a part of its input and goes on with the next file of the folder".split(" ");
+
+/** Emits so many events of one type, with texts that differ from one event to the next. */
+export const texts = defineKind({
+  name: "bench-texts",
+  params: v.strictObject({ events, type: v.picklist(["progress", "log", "token"]) }),
+  async run({ params: { events: total, type }, ...task }) {
+    for (let step = 1; step <= total; step++) {
+      // A fixed sequence without a visible pattern.
+      const random = (Math.imul(step, 2_654_435_761) >>> 0) / 2 ** 32;
+      const word = WORDS[Math.floor(random * WORDS.length)]!;
+      if (type === "progress") await task.progress("import", step, total);
+      else if (type === "token") await task.partial("token", { text: ` ${random.toString(36).slice(2, 6)}` });
+      else
+        await task.log("INFO", `imported part ${step} of ${word}-${Math.floor(random * 1_000)}.csv in ${step % 97} ms`);
+    }
+  },
+});
+
 /** Emits so many events, so many a second, each with the time at which it was emitted. */
 export const paced = defineKind({
   name: "bench-paced",

@@ -7,6 +7,7 @@ import { getEvents, postgresPages } from "./measures/get-events.ts";
 import { growth } from "./measures/growth.ts";
 import { grpcStream, grpcStream16, grpcStreamBytes } from "./measures/grpc-stream.ts";
 import { grpcUnary } from "./measures/grpc-unary.ts";
+import { packedTapes, storage } from "./measures/packed-tapes.ts";
 import { latency } from "./measures/latency.ts";
 import { listTasks } from "./measures/list-tasks.ts";
 import { million } from "./measures/million.ts";
@@ -49,6 +50,8 @@ export const MEASURES: readonly Measure[] = [
   postgresRows,
   replay,
   grpcStream,
+  packedTapes,
+  storage,
   grpcStreamBytes,
   postgresRead,
   waitingFollowers,

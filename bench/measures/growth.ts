@@ -79,7 +79,7 @@ async function assertDisk(size: Size): Promise<void> {
 
 async function openFilled(startSpool: Servers["startSpool"], events: number): Promise<Filled> {
   await using opening = new AsyncDisposableStack();
-  const { address, databaseUrl } = opening.use(await startSpool());
+  const { address, databaseUrl } = opening.use(await startSpool({ settings: { SPOOL_PACK_AFTER: "never" } })); // Measures rows.
   const client = opening.use(connect({ address }));
   const tasks = Math.ceil(events / TAPE);
   await fillTasks(databaseUrl, { tasks, eventsEach: TAPE });
