@@ -27,8 +27,14 @@ export function retentionByKind(): v.GenericSchema<unknown, ReadonlyMap<string, 
   return v.pipe(
     v.union([pairs, members], message),
     v.check((entries) => entries.every(([kind]) => KIND.test(kind)), message),
-    v.check((entries) => new Set(entries.map(([kind]) => kind)).size === entries.length, "must be pairs that name each kind once"),
-    v.check((entries) => entries.length <= RETENTION_KINDS_MAX, `must be pairs of at most ${RETENTION_KINDS_MAX} kinds`),
+    v.check(
+      (entries) => new Set(entries.map(([kind]) => kind)).size === entries.length,
+      "must be pairs that name each kind once",
+    ),
+    v.check(
+      (entries) => entries.length <= RETENTION_KINDS_MAX,
+      `must be pairs of at most ${RETENTION_KINDS_MAX} kinds`,
+    ),
     v.check(
       (entries) => entries.every(([, text]) => readRetention(text) !== undefined),
       `must be pairs whose retention is ${FORMS}`,
