@@ -14,6 +14,7 @@ export const CHECK_NAMES = [
   "waiting",
   "unchecked",
   "exclusive_keys",
+  "retention",
   "server",
 ] as const;
 export type CheckName = (typeof CHECK_NAMES)[number];
@@ -29,6 +30,7 @@ export type Section =
   | "What happens when something dies"
   | "Several servers"
   | "Servers and workers"
+  | "Retention"
   | "Inspecting the database with psql";
 
 /** What to do, and the section with the details. */

@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from "kysely";
 import { pause } from "../async/pause.ts";
 import { readWithin } from "../store/connection/bounded-read.ts";
+import type { RetentionSettings } from "../domain/retention.ts";
 import type { Database } from "../store/schema.ts";
 import { listSessions } from "../store/session-queries.ts";
 import { readClock } from "../store/reports/server-health.ts";
@@ -9,7 +10,7 @@ import type { SessionSnapshot } from "./evaluate-sessions.ts";
 import { RECHECK_MS, STATEMENT_MS_MAX } from "./thresholds.ts";
 
 /** The settings of the service that the checks rely on. A server's configuration includes all of them. */
-export interface DoctorSettings {
+export interface DoctorSettings extends RetentionSettings {
   namespace: string;
   databaseUrl: string | null;
   dataDir: string;

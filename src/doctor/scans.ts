@@ -1,5 +1,6 @@
 import { probeWakeups } from "../engine/cluster/wakeup-probe.ts";
 import { OWNERS_TIME_MS } from "../engine/maintenance/sweeper.ts";
+import { retainedKinds } from "../domain/retention.ts";
 import { requireCurrentSchema, SCHEMA_VERSION } from "../store/migrate.ts";
 import { DatabaseDiverged, DatabaseTooNew, DatabaseTooOld } from "../store/schema-steps.ts";
 import {
@@ -18,8 +19,10 @@ import {
   readWaitingKinds,
 } from "../store/reports/waiting-queries.ts";
 import type { ClaimableTask, WaitingKind } from "../store/reports/waiting-queries.ts";
+import { readOverdueRemoval, readOverdueRetained } from "../store/reports/overdue-removals.ts";
 import { ok, skipped } from "./check.ts";
 import type { CheckName, Finding } from "./check.ts";
+import { evaluateRetention } from "./evaluate-retention.ts";
 import { evaluateConnections, evaluateSettings, evaluateTransactions } from "./evaluate-database.ts";
 import { isAlive, evaluateKinds, evaluateSessions, evaluateUnvalidated, ownedMax } from "./evaluate-sessions.ts";
 import type { SessionSnapshot } from "./evaluate-sessions.ts";
@@ -90,6 +93,7 @@ export const TASK_SCANS: readonly Scan[] = [
       return evaluateKeys(await context.read((trx) => readIdleKeys(trx, context.namespace)));
     },
   },
+  { name: "retention", scan: scanRetention },
 ];
 
 /** Checks that this version may run on the schema. */
@@ -144,6 +148,15 @@ async function scanSweeper(context: DoctorContext): Promise<Finding> {
     .map(({ expiresAt }) => at.getTime() - expiresAt.getTime())
     .filter((leftMs) => leftMs > SWEEP_LATE_MS.warn);
   return evaluateSweeper({ overdue, leftSessionsMs });
+}
+
+async function scanRetention(context: DoctorContext): Promise<Finding> {
+  const { namespace, settings } = context;
+  const overdue = [await context.read((trx) => readOverdueRetained(trx, { namespace }))];
+  for (const retained of retainedKinds(settings)) {
+    overdue.push(await context.read((trx) => readOverdueRemoval(trx, { namespace, retained })));
+  }
+  return evaluateRetention(overdue.filter((found) => found !== null));
 }
 
 async function scanRunning(context: DoctorContext): Promise<Finding> {

@@ -6,6 +6,7 @@ import type { Store } from "../../src/store/database.ts";
 import { MIGRATIONS, SCHEMA_VERSION } from "../../src/store/migrate.ts";
 import { applySteps } from "../../src/store/schema-steps.ts";
 import type { SchemaSteps } from "../../src/store/schema-steps.ts";
+import { FOREVER } from "../support/engines.ts";
 import { createDatabase } from "../support/postgres.ts";
 
 /** A step of a newer program, which changes nothing. */
@@ -27,7 +28,7 @@ describe("the scan of the schema", () => {
 
   async function scan(steps: SchemaSteps) {
     await applySteps(store.db, steps);
-    const settings = { namespace: "default", leaseMs: 10_000, cancelGraceMs: 5_000, notify: true };
+    const settings = { namespace: "default", leaseMs: 10_000, cancelGraceMs: 5_000, notify: true, ...FOREVER };
     const { signal } = new AbortController();
     return scanSchema(new DoctorContext({ settings, db: store.db, url: store.url, signal }));
   }

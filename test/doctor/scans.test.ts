@@ -6,8 +6,9 @@ import { TASK_SCANS } from "../../src/doctor/scans.ts";
 import { DoctorContext } from "../../src/doctor/doctor-context.ts";
 import { claimTasks } from "../../src/store/tasks/claim-statement.ts";
 import { openSession, renewSession } from "../../src/store/session-queries.ts";
+import { FOREVER } from "../support/engines.ts";
 import { newSession } from "../support/new-sessions.ts";
-import { createRunning, createTask } from "../support/new-tasks.ts";
+import { createEnded, createRunning, createTask } from "../support/new-tasks.ts";
 import { describeHeavyOnEachStore } from "../support/stores.ts";
 
 describeHeavyOnEachStore("a scan that the doctor repeats", (store) => {
@@ -27,7 +28,7 @@ describeHeavyOnEachStore("a scan that the doctor repeats", (store) => {
         await between();
       }
     }
-    const settings = { namespace, leaseMs: 10_000, cancelGraceMs: 5_000, notify: true };
+    const settings = { namespace, leaseMs: 10_000, cancelGraceMs: 5_000, notify: true, ...FOREVER };
     const { signal } = new AbortController();
     const context = new InterruptedContext({ settings, db: db(), url: store().url, signal });
     return { ...(await TASK_SCANS.find((candidate) => candidate.name === name)!.scan(context)), scans };
@@ -39,6 +40,29 @@ describeHeavyOnEachStore("a scan that the doctor repeats", (store) => {
     await openSession(db(), session);
     return session.sessionId;
   }
+
+  it("warns of a removal that is overdue by a tenth of its retention and an hour, by settings and by task", async () => {
+    const HOUR_MS = 3_600_000;
+    const retention = { retention: 20 * HOUR_MS, retentionByKind: new Map([["audit", null]]) };
+    const check = async () => {
+      const settings = { namespace, leaseMs: 10_000, cancelGraceMs: 5_000, notify: true, ...retention };
+      const context = new DoctorContext({ settings, db: db(), url: store().url, signal: new AbortController().signal });
+      return TASK_SCANS.find(({ name }) => name === "retention")!.scan(context);
+    };
+    await createEnded(db(), { namespace, kind: "audit", agoMs: 1_000 * HOUR_MS });
+    await createEnded(db(), { namespace, agoMs: 21.9 * HOUR_MS });
+    await createEnded(db(), { namespace, agoMs: 1.9 * HOUR_MS, retentionMs: HOUR_MS });
+    await createEnded(db(), { namespace, agoMs: 50 * HOUR_MS, retentionMs: 60 * HOUR_MS });
+    assert.equal((await check()).status, "ok");
+    await createEnded(db(), { namespace, agoMs: 22.1 * HOUR_MS });
+    const bySettings = await check();
+    assert.deepEqual(
+      [bySettings.status, bySettings.found],
+      ["warn", "an ended task is kept for 2.1 h longer than its retention of 20 h"],
+    );
+    await createEnded(db(), { namespace, agoMs: 7.5 * HOUR_MS, retentionMs: HOUR_MS });
+    assert.equal((await check()).found, "an ended task is kept for 6.5 h longer than its retention of 1 h");
+  });
 
   const wait = () => createTask(db(), { namespace, kind: "idle" });
   const claim = (lease: string) => claimTasks(db(), { namespace, kinds: ["idle"], lease, limit: 1 });

@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import type { Logger } from "pino";
 import type { Kind } from "../../src/domain/kind.ts";
+import type { RetentionSettings } from "../../src/domain/retention.ts";
 import type { TaskRequest } from "../../src/domain/task.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { EngineSettings } from "../../src/engine/engine.ts";
@@ -11,14 +12,16 @@ import type { Store } from "../../src/store/database.ts";
 /** An engine that runs, in a namespace of its own. Disposing stops it; the store stays open. */
 export type TestEngine = Engine & AsyncDisposable & { readonly namespace: string };
 
+/** The settings with which no ended task is removed. */
+export const FOREVER: RetentionSettings = { retention: null, retentionByKind: new Map() };
+
 const SETTINGS: Omit<EngineSettings, "namespace"> = {
   slots: 64,
   cancelGraceMs: 5_000,
   leaseMs: 10_000,
   crashesMax: 3,
-  retention: null,
+  ...FOREVER,
   packAfter: null,
-  retentionByKind: new Map(),
   notify: true,
   unknownKinds: "wait",
 };

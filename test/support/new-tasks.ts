@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import type { Kysely } from "kysely";
 import { v7 as uuidv7 } from "uuid";
 import { newEvent } from "../../src/domain/event.ts";
@@ -60,6 +61,19 @@ export async function createRunning(db: Kysely<Database>, options: NewTaskOption
   const lease = options.lease ?? randomUUID();
   const { taskId } = await createTask(db, { ...options, lease });
   return { taskId, lease, attempt: 1 };
+}
+
+/** Stores an ended task with `started`, steps and `final`, which ended some time ago. */
+export async function createEnded(
+  db: Kysely<Database>,
+  { agoMs, events = 2, ...options }: NewTaskOptions & { agoMs: number; events?: number },
+): Promise<string> {
+  const fence = await createRunning(db, options);
+  const append = { fence, appended: 0n, events: [...steps(1, events - 2), SUCCEEDED], end: "succeeded" } as const;
+  await writeFlush(db, { creates: [], appends: [append] });
+  await sql`update tasks set finished_at = now() - ${agoMs}::float8 * interval '1 millisecond'
+    where task_id = ${fence.taskId}::uuid`.execute(db);
+  return fence.taskId;
 }
 
 export function startedOf({ lease, request }: NewTask): NewEvent[] {

@@ -31,10 +31,7 @@ export function retentionByKind(): v.GenericSchema<unknown, ReadonlyMap<string, 
       (entries) => new Set(entries.map(([kind]) => kind)).size === entries.length,
       "must be pairs that name each kind once",
     ),
-    v.check(
-      (entries) => entries.length <= RETENTION_KINDS_MAX,
-      `must be pairs of at most ${RETENTION_KINDS_MAX} kinds`,
-    ),
+    v.check((entries) => entries.length <= RETENTION_KINDS_MAX, `must be at most ${RETENTION_KINDS_MAX} pairs`),
     v.check(
       (entries) => entries.every(([, text]) => readRetention(text) !== undefined),
       `must be pairs whose retention is ${FORMS}`,

@@ -139,6 +139,9 @@ export async function removeDueRetained(
   query: { namespace: string; after: number | null; retentions: number; bounds: RemovalBounds },
 ): Promise<DueRemovals & { after: number | null }> {
   const { namespace, after, retentions, bounds } = query;
+  // Most often there is nothing to do, and planning the statement takes longer than this query.
+  const { rows: first } = await retentionAfter(namespace, sql`${after ?? 0}::bigint`).execute(db);
+  if (first.length === 0) return { removed: [], hasMore: false, overdue: null, after: null };
   const { rows } = await sql<Row & { lastMs: number | null }>`/* spool_remove_retained */
 with recursive retention (ms, number) as (
   select (${retentionAfter(namespace, sql`${after ?? 0}::bigint`)}), 1
@@ -227,8 +230,8 @@ remaining as materialized (
 )`;
 }
 
-/** Returns the smallest retention above another one; null: there is none. */
-function retentionAfter(namespace: string, after: RawBuilder<unknown>): RawBuilder<unknown> {
+/** Returns the query for the smallest retention of an ended task above another one. Its value is null: there is none. */
+export function retentionAfter(namespace: string, after: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`select t.retention_ms from tasks t
     where t.namespace = ${namespace} and t.retention_ms is not null and t.finished_at is not null
       and t.retention_ms > ${after}

@@ -86,7 +86,7 @@ describe("a configuration", () => {
   it("refuses the retention of more than 100 kinds", () => {
     const kinds = Array.from({ length: 101 }, (_, index) => `k${index}=1d`).join();
     assert.deepEqual(problemsOf({ environment: { SPOOL_RETENTION_BY_KIND: kinds } }), [
-      "SPOOL_RETENTION_BY_KIND: must be pairs of at most 100 kinds",
+      "SPOOL_RETENTION_BY_KIND: must be at most 100 pairs",
     ]);
   });
 

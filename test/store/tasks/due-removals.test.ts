@@ -10,12 +10,11 @@ import {
   TAPE_PACKED_MAX,
 } from "../../../src/store/tasks/due-removals.ts";
 import type { EndedPlace, RemovalBounds } from "../../../src/store/tasks/due-removals.ts";
-import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
 import { packNextTapes } from "../../../src/store/tapes/packing.ts";
 import { deleteRemovedEvents, findRemoved } from "../../../src/store/tasks/removed-tasks.ts";
 import { readTask, readTaskByRequest } from "../../../src/store/tasks/task-queries.ts";
 import { lockTask } from "../../../src/store/tasks/transitions.ts";
-import { createRunning, createTask, steps, SUCCEEDED } from "../../support/new-tasks.ts";
+import { createEnded as storeEnded, createRunning, createTask } from "../../support/new-tasks.ts";
 import { describeOnEachStore, openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
 import type { Store } from "../../../src/store/database.ts";
@@ -29,23 +28,8 @@ beforeEach(() => {
   namespace = randomUUID();
 });
 
-interface EndedOptions {
-  /** How long ago the task ended. */
-  agoMs: number;
-  events?: number;
-  kind?: string;
-  requestId?: string;
-  retentionMs?: number;
-}
-
-/** Stores an ended task with `started`, steps and `final`. */
-async function createEnded({ db }: Store, { agoMs, events = 2, ...options }: EndedOptions): Promise<string> {
-  const fence = await createRunning(db, { namespace, ...options });
-  const append = { fence, appended: 0n, events: [...steps(1, events - 2), SUCCEEDED], end: "succeeded" } as const;
-  await writeFlush(db, { creates: [], appends: [append] });
-  await sql`update tasks set finished_at = now() - ${agoMs}::float8 * interval '1 millisecond'
-    where task_id = ${fence.taskId}::uuid`.execute(db);
-  return fence.taskId;
+function createEnded(store: Store, options: Omit<Parameters<typeof storeEnded>[1], "namespace">): Promise<string> {
+  return storeEnded(store.db, { namespace, ...options });
 }
 
 async function storedEvents({ db }: Store, taskId: string): Promise<number> {
