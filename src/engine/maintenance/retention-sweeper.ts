@@ -44,7 +44,7 @@ interface Scan {
  * A batch of 500 tasks with 10 events each takes about 60 ms on two cores. With rests of nine times that, a server removes
  * 800 such tasks a second, which is 69 million a day. Without rests it would be 8,000. If the removals fall behind all the same, the rests become shorter: see restFactor.
  *
- * Other servers are not notified of the removals, because almost nobody follows a task so long after its end. Their poll
+ * Other servers are not notified of the removals, because followers of a task so long after its end are rare. Their poll
  * of followed tapes finds the removal within a second. Thousands of notifications a second would delay the others.
  */
 export class RetentionSweeper {
