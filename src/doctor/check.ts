@@ -15,6 +15,7 @@ export const CHECK_NAMES = [
   "unchecked",
   "exclusive_keys",
   "retention",
+  "removal_hooks",
   "server",
 ] as const;
 export type CheckName = (typeof CHECK_NAMES)[number];

@@ -10,6 +10,7 @@ import {
   readServerSettings,
 } from "../store/reports/server-health.ts";
 import { listStalledTasks } from "../store/session-queries.ts";
+import { readPendingHooks } from "../store/tasks/removal-hooks.ts";
 import { readOverdueTasks } from "../store/tasks/sweep-queries.ts";
 import type { OverdueReason, OverdueTask } from "../store/tasks/sweep-queries.ts";
 import {
@@ -22,13 +23,19 @@ import type { ClaimableTask, WaitingKind } from "../store/reports/waiting-querie
 import { readOverdueRemoval, readOverdueRetained } from "../store/reports/overdue-removals.ts";
 import { ok, skipped } from "./check.ts";
 import type { CheckName, Finding } from "./check.ts";
-import { evaluateRetention } from "./evaluate-retention.ts";
+import { evaluateHooks, evaluateRetention } from "./evaluate-retention.ts";
 import { evaluateConnections, evaluateSettings, evaluateTransactions } from "./evaluate-database.ts";
 import { isAlive, evaluateKinds, evaluateSessions, evaluateUnvalidated, ownedMax } from "./evaluate-sessions.ts";
 import type { SessionSnapshot } from "./evaluate-sessions.ts";
 import { evaluateKeys, evaluateRunning, evaluateSweeper, evaluateWaiting, evaluateWakeup } from "./evaluate-tasks.ts";
 import type { DoctorContext } from "./doctor-context.ts";
-import { IDLE_TRANSACTION_MS, LONG_TRANSACTION_MS, SWEEP_LATE_MS, WAKEUP_GIVEN_UP_MS } from "./thresholds.ts";
+import {
+  HOOK_PENDING_MS,
+  IDLE_TRANSACTION_MS,
+  LONG_TRANSACTION_MS,
+  SWEEP_LATE_MS,
+  WAKEUP_GIVEN_UP_MS,
+} from "./thresholds.ts";
 
 /** For how many different sets of kinds the next tasks are read. Sessions with the same kinds share a set. */
 const KIND_SETS_MAX = 50;
@@ -94,6 +101,13 @@ export const TASK_SCANS: readonly Scan[] = [
     },
   },
   { name: "retention", scan: scanRetention },
+  {
+    name: "removal_hooks",
+    async scan(context) {
+      const query = { namespace: context.namespace, forMs: HOOK_PENDING_MS.warn };
+      return evaluateHooks(await context.read((trx) => readPendingHooks(trx, query)));
+    },
+  },
 ];
 
 /** Checks that this version may run on the schema. */

@@ -48,6 +48,9 @@ export const CLAIM_LATE_MS = { warn: 0, fail: 60_000 };
 /** How long the validation of a task may take. A worker may be slow to answer. */
 export const UNVALIDATED_MS = { warn: 10 * VALIDATE_MS, fail: 60_000 };
 
+/** How long the hook of a removed task may be pending: attempts are made after 1 s, 2 s and so on, in 15 min ten. */
+export const HOOK_PENDING_MS = { warn: 15 * 60_000 };
+
 /** After this time a suspected stall is checked again. Every loop of a server has run by then. */
 export const RECHECK_MS = 3 * Math.max(SWEEP_MS, POLL_MS);
 

@@ -51,6 +51,18 @@ export interface TaskContext<Params = JsonObject> {
   flush(): Promise<void>;
 }
 
+/** A removed task, as the removal hook of its kind receives it. */
+export interface RemovedTask {
+  readonly taskId: string;
+  /** As given at the start. An earlier version of the kind may have accepted them. */
+  readonly params: JsonObject;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The number of the attempt at the hook, from 1. */
+  readonly attempt: number;
+  /** Fires after 30 s, and when the server stops. The hook is then run again later. */
+  readonly signal: AbortSignal;
+}
+
 /** A kind of task: its name, its params and the code that runs it. Made by defineKind. */
 export interface Kind {
   readonly name: string;
@@ -72,6 +84,8 @@ export interface Kind {
    * reason.
    */
   run(context: TaskContext<unknown>): Promise<JsonObject | void>;
+  /** Deletes what the kind has stored for a removed task. Undefined: nothing. */
+  onRemoved?: ((task: RemovedTask) => Promise<void>) | undefined;
 }
 
 /** Returns the validated exclusive key of params. @throws InvalidArgument, and any error of the kind's own code */

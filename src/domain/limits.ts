@@ -36,6 +36,8 @@ export const RETENTION_MS_MAX = 36_500 * DAY_MS;
 export const RETENTION_MS_DEFAULT = 30 * DAY_MS;
 /** How many kinds may have a retention of their own. */
 export const RETENTION_KINDS_MAX = 100;
+/** How long one attempt at a removal hook may take. */
+export const REMOVAL_HOOK_MS_MAX = 30 * SECOND_MS;
 /** How long a removed task is answered with TASK_EXPIRED, and can be deleted again without an error. */
 export const REMOVED_MS = 7 * DAY_MS;
 export const CANCEL_REASON_CHARS_MAX = 1_024;

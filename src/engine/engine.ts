@@ -104,7 +104,7 @@ export class Engine implements TaskEngine {
   }) {
     // Reads for callers may be refused when all connections are in use. Work on accepted tasks has priority over them.
     const { db, priorityDb } = store;
-    const { namespace } = settings;
+    const { namespace, crashesMax } = settings;
     const reporting: Reporting = { namespace, observer, log };
     const feed = new Feed((state) => this.#membership?.wakeups?.send(state));
     this.#db = db;
@@ -140,7 +140,7 @@ export class Engine implements TaskEngine {
       control: this.#control,
       journal: this.#journal,
       graceMs: settings.cancelGraceMs,
-      crashesMax: settings.crashesMax,
+      crashesMax,
       readCheckpoint: (task) => readCheckpoint(priorityDb, task),
     };
     this.#runner = new Runner({
@@ -149,7 +149,6 @@ export class Engine implements TaskEngine {
       kinds,
       slots: settings.slots,
     });
-    const { crashesMax } = settings;
     const session = () => this.#membership?.session;
     this.crashHandover = new CrashHandover({ control: this.#control, runner: this.#runner, crashesMax, session });
     this.#workers = new Workers({ surroundings, runners: this.#runners, leaseMs: settings.leaseMs });
@@ -161,6 +160,7 @@ export class Engine implements TaskEngine {
       store: this.#store,
       settings: this.#settings,
       kinds: this.#runner.offers,
+      ownKinds: this.#kinds,
       feed: this.#source.feed,
       runner: this.#runner,
       runners: this.#runners,

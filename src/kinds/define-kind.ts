@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { InvalidArgument } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
 import { parseBySchema } from "../domain/kind.ts";
-import type { Kind, TaskContext } from "../domain/kind.ts";
+import type { Kind, RemovedTask, TaskContext } from "../domain/kind.ts";
 import { KIND_CHARS_MAX } from "../domain/limits.ts";
 import { RETRY_BOUNDS } from "../domain/retry.ts";
 import type { RetrySettings } from "../domain/retry.ts";
@@ -10,7 +10,7 @@ import type { RetrySettings } from "../domain/retry.ts";
 export { defineKinds } from "./define-kinds.ts";
 export type { KindPackage, KindsContext, KindsModel } from "./define-kinds.ts";
 export { TaskError } from "../domain/kind.ts";
-export type { Kind, TaskContext } from "../domain/kind.ts";
+export type { Kind, RemovedTask, TaskContext } from "../domain/kind.ts";
 export type { KindDatabase, KindMigration, KindQueries } from "../domain/kind-database.ts";
 export { JSON_DEPTH_MAX } from "../domain/limits.ts";
 export type { RetrySettings } from "../domain/retry.ts";
@@ -31,6 +31,9 @@ const KIND_NAME = new RegExp(`^[A-Za-z0-9._-]{1,${KIND_CHARS_MAX}}$`);
  *   and the attempt does not count. By default not: the task ends, or is tried again where it has attempts left
  * @param run the work. It checks `signal` between units of work and returns the result, a JSON object of at most
  *   3 MiB, or nothing, which stands for `{}`. To fail with a reason of its own it throws TaskError.
+ * @param onRemoved deletes what the kind has stored for a task, after the task was removed: by DeleteTask, or after its
+ *   retention. A server that has the kind runs it at least once, and again with backoff until it resolves, so it must be
+ *   safe to repeat. One attempt may take 30 s. Workers do not run it
  */
 export function defineKind<Params>({
   name,
@@ -39,6 +42,7 @@ export function defineKind<Params>({
   retry = {},
   resumable = false,
   run,
+  onRemoved,
 }: {
   name: string;
   params: StandardSchemaV1<unknown, Params>;
@@ -46,6 +50,7 @@ export function defineKind<Params>({
   retry?: RetrySettings;
   resumable?: boolean;
   run: (task: TaskContext<Params>) => Promise<JsonObject | void>;
+  onRemoved?: (task: RemovedTask) => Promise<void>;
 }): Kind {
   if (!KIND_NAME.test(name)) {
     throw new InvalidArgument([{ field: "name", description: `must be 1 to ${KIND_CHARS_MAX} of [A-Za-z0-9._-]` }]);
@@ -58,6 +63,7 @@ export function defineKind<Params>({
     retry: checkRetry(retry),
     resumable,
     run: (context) => run(context as TaskContext<Params>),
+    onRemoved,
   };
 }
 

@@ -11,6 +11,7 @@ import { stages as stalledTasks } from "./migrations/0010-stalled-tasks.ts";
 import { stages as removedTasks } from "./migrations/0011-removed-tasks.ts";
 import { stages as retention } from "./migrations/0012-retention.ts";
 import { stages as packedEvents } from "./migrations/0013-packed-events.ts";
+import { stages as removalHooks } from "./migrations/0014-removal-hooks.ts";
 import type { Database } from "./schema.ts";
 import { applySteps, newestStep, readSchema, requireSteps } from "./schema-steps.ts";
 import type { CompleteSchema, SchemaSteps } from "./schema-steps.ts";
@@ -36,6 +37,7 @@ export const MIGRATIONS = {
   "0012-retention": { stages: retention, runsFrom: "0010-stalled-tasks" },
   // The first pack raises this: see refuseEarlierServers in tapes/packing.ts.
   "0013-packed-events": { stages: packedEvents, runsFrom: "0010-stalled-tasks" },
+  "0014-removal-hooks": { stages: removalHooks, runsFrom: "0010-stalled-tasks" },
 } satisfies SchemaSteps;
 
 /** The newest step that this program knows. */

@@ -1,5 +1,6 @@
 import type { ColumnType, Generated } from "kysely";
 import type { EventType } from "../domain/event.ts";
+import type { JsonObject } from "../domain/json.ts";
 import type { KindOffer, StalledTask } from "../domain/session.ts";
 import type { Json } from "./json-column.ts";
 import type { TaskTable } from "./tasks/task-columns.ts";
@@ -80,6 +81,27 @@ export interface RemovedTaskTable {
   events_left: boolean;
 }
 
+/** A kind with a removal hook. */
+export interface HookedKindTable {
+  namespace: string;
+  kind: string;
+}
+
+/** A hook of a removed task that has not succeeded yet. */
+export interface RemovalHookTable {
+  task_id: string;
+  namespace: string;
+  kind: string;
+  params: Json<JsonObject>;
+  labels: ColumnType<Record<string, string>, string, never>;
+  removed_at: Generated<Date>;
+  /** When the next attempt is due. While a process runs the hook: when its claim ends. */
+  due_at: Generated<Date>;
+  /** The number of the last attempt; 0: none yet. */
+  attempt: Generated<number>;
+  last_error: string | null;
+}
+
 export interface Database {
   tasks: TaskTable;
   task_events: TaskEventTable;
@@ -89,4 +111,6 @@ export interface Database {
   sessions: SessionTable;
   removed_tasks: RemovedTaskTable;
   sweep_cursors: SweepCursorTable;
+  hooked_kinds: HookedKindTable;
+  removal_hooks: RemovalHookTable;
 }

@@ -19,6 +19,7 @@ import {
   evaluateWaiting,
   evaluateWakeup,
 } from "../../src/doctor/evaluate-tasks.ts";
+import { evaluateHooks, evaluateRetention } from "../../src/doctor/evaluate-retention.ts";
 import type { SessionState } from "../../src/domain/session.ts";
 import type { LockHolder, ServerSettings } from "../../src/store/reports/server-health.ts";
 
@@ -51,8 +52,37 @@ const stalled = (forMs: number) => ({ taskId: "t", attempt: 1, forMs, reason: "w
 const task = (overdueMs: number | null) => ({ taskId: "t", attempt: 1, overdueMs });
 const nothing = { lost: [], cancel: [], deadline: [], expired: [] };
 
+const DAY_MS = 24 * 60 * 60_000;
+
 /** The cases of each entry lie on both sides of every bound. */
 const CASES: Record<string, readonly [Finding["status"], Finding, RegExp][]> = {
+  "the retention": [
+    ["ok", evaluateRetention([]), /^no removal is overdue by more than 1 h/],
+    [
+      "warn",
+      evaluateRetention([
+        { overdueMs: DAY_MS, retentionMs: 7 * DAY_MS },
+        { overdueMs: 4 * DAY_MS, retentionMs: 30 * DAY_MS },
+      ]),
+      /kept for 4 d longer than its retention of 30 d/,
+    ],
+  ],
+  "the removal hooks": [
+    ["ok", evaluateHooks([]), /pending for 15 min/],
+    [
+      "warn",
+      evaluateHooks([
+        { kind: "files", count: 2, oldestMs: DAY_MS, lastError: "disk full" },
+        { kind: "b", count: 1, oldestMs: DAY_MS, lastError: null },
+      ]),
+      /^3 hooks of removed tasks pending: of kind files for 1 d, disk full$/,
+    ],
+    [
+      "warn",
+      evaluateHooks([{ kind: "b", count: 1_000, oldestMs: DAY_MS, lastError: null }]),
+      /^1,000 hooks or more .* no server runs the kind/,
+    ],
+  ],
   "the round trip": [
     ["ok", evaluateRoundTrip({ where: "h:1/db", roundTripMs: 49.9 }), /^h:1\/db answers in 50 ms$/],
     ["warn", evaluateRoundTrip({ where: "h", roundTripMs: 50 }), /50 ms/],

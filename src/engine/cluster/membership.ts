@@ -1,14 +1,17 @@
 import type { Logger } from "pino";
+import type { Kind } from "../../domain/kind.ts";
 import type { RetentionSettings } from "../../domain/retention.ts";
 import type { KindOffer } from "../../domain/session.ts";
 import type { Store } from "../../store/database.ts";
 import { awaitWorkers, expireServerSessions } from "../../store/session-queries.ts";
+import { registerHookedKinds } from "../../store/tasks/removal-hooks.ts";
 import type { TaskControl } from "../attempt/task-control.ts";
 import type { Feed } from "../read/feed.ts";
 import { TapePoller } from "./tape-poller.ts";
 import type { Runner } from "./runner.ts";
 import type { Runners } from "./runners.ts";
 import { RENEWALS, Session } from "./session.ts";
+import { RemovalHooks } from "../maintenance/removal-hooks.ts";
 import { RemovalSweeper } from "../maintenance/removal-sweeper.ts";
 import { RetentionSweeper } from "../maintenance/retention-sweeper.ts";
 import { Sweeper } from "../maintenance/sweeper.ts";
@@ -34,6 +37,8 @@ interface MembershipParts {
   store: Store;
   settings: MembershipSettings;
   kinds: readonly KindOffer[];
+  /** The kinds of this process, by their names. */
+  ownKinds: ReadonlyMap<string, Kind>;
   feed: Feed;
   /** The runner of this process's own kinds, in addition to those of its workers. */
   runner: Runner;
@@ -109,8 +114,9 @@ export class Membership {
           });
     const { packAfter: afterMs } = settings;
     const packer = afterMs === null ? [] : [new TapePacker({ db, namespace, afterMs, observer, log })];
+    const hooks = hookedKinds(parts).map((kind) => new RemovalHooks({ db, namespace, kind, log }));
     const wakeups = this.wakeups === null ? [] : [this.wakeups];
-    this.#loops = [sweeper, this.removals, this.retention, ...packer, poller, ...wakeups];
+    this.#loops = [...hooks, sweeper, this.removals, this.retention, ...packer, poller, ...wakeups];
   }
 
   /** Opens the session and starts the loops. @throws StoreUnavailable */
@@ -118,6 +124,8 @@ export class Membership {
     const { store, settings, kinds, runner, runners, log } = parts;
     // No other process can have this database open, so the tasks of earlier processes need not wait for lease expiry.
     if (store.exclusive) await expireServerSessions(store.priorityDb);
+    const hooked = hookedKinds(parts).map(({ name }) => name);
+    await registerHookedKinds(store.priorityDb, { namespace: settings.namespace, kinds: hooked });
     const session = await Session.open({
       db: store.priorityDb,
       namespace: settings.namespace,
@@ -153,4 +161,8 @@ export class Membership {
     await this.session.close();
     await this.#sweeper.takeLeftBy(id);
   }
+}
+
+function hookedKinds({ ownKinds }: Pick<MembershipParts, "ownKinds">): Kind[] {
+  return [...ownKinds.values()].filter(({ onRemoved }) => onRemoved !== undefined);
 }

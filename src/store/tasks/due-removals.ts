@@ -3,6 +3,7 @@ import type { Kysely, RawBuilder } from "kysely";
 import type { Overdue, RetainedKinds } from "../../domain/retention.ts";
 import { PACK_EVENTS_MAX } from "../../domain/limits.ts";
 import type { Database } from "../schema.ts";
+import { storeHooks } from "./removal-hooks.ts";
 import { EVENTS_A_PACK } from "./removed-tasks.ts";
 
 // Removes ended tasks whose retention has passed, a bounded batch in one statement. All times are of the database's
@@ -41,14 +42,14 @@ export interface EndedPlace {
 export const FIRST_ENDED: EndedPlace = { finishedAtUs: 0n, taskId: "00000000-0000-0000-0000-000000000000" };
 
 /** A removed task. */
-export interface RemovedTask {
+export interface RemovedTaskRef {
   taskId: string;
   kind: string;
 }
 
 /** What one statement has removed. */
 export interface DueRemovals {
-  removed: RemovedTask[];
+  removed: RemovedTaskRef[];
   /** Whether more due tasks may be left that this process can remove now. */
   hasMore: boolean;
   /** The oldest due task that is known to be left; null: none is. */
@@ -201,8 +202,9 @@ taken as materialized (
 ),
 removed as (
   delete from tasks where task_id = any(array(select task_id from taken)) and finished_at is not null
-  returning task_id, kind, request_id, packed_seq, ${isSmall} as is_small
+  returning task_id, kind, request_id, packed_seq, params, labels, ${isSmall} as is_small
 ),
+${storeHooks(namespace)},
 freed as (
   delete from task_requests
   where namespace = ${namespace}

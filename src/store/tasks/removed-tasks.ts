@@ -5,6 +5,7 @@ import type { SpoolError } from "../../domain/errors.ts";
 import { REMOVED_MS } from "../../domain/limits.ts";
 import type { Task } from "../../domain/task.ts";
 import type { Database } from "../schema.ts";
+import { storeHooks } from "./removal-hooks.ts";
 
 // A removed task leaves a marker. Its events are deleted later, in batches. No statement may read events without the
 // row of their task, so the events are invisible as soon as the row is gone.
@@ -22,8 +23,9 @@ export async function removeTask(trx: Transaction<Database>, namespace: string, 
   const { taskId, requestId } = task;
   await sql`/* spool_remove */
 with removed as (
-  delete from tasks where task_id = ${taskId}::uuid and finished_at is not null returning task_id, last_seq
+  delete from tasks where task_id = ${taskId}::uuid and finished_at is not null returning task_id, last_seq, kind, params, labels
 ),
+${storeHooks(namespace)},
 freed as (
   delete from task_requests
   where namespace = ${namespace} and request_id = ${requestId}::text and task_id in (select task_id from removed)
