@@ -1,8 +1,11 @@
 import { bodyOf } from "../domain/event.ts";
 import type { EventBodies, EventType, TapeEvent, TaskFailure } from "../domain/event.ts";
 import type { JsonObject, JsonValue } from "../domain/json.ts";
+import { mergedPayload } from "../domain/series.ts";
+import type { FoldedPartBody, Series } from "../domain/series.ts";
 import { LogLevel } from "../gen/spool/v1/event_pb.ts";
 import { ProtobufWriter } from "./protobuf-writer.ts";
+import { toSeriesModeValue } from "./series.ts";
 import { toStatusValue } from "./status.ts";
 
 /** The field of all messages with events: `repeated Event events = 1`. */
@@ -77,9 +80,10 @@ const BODIES: { readonly [Type in EventType]: readonly [field: number, write: (b
   ],
   partial: [
     6,
-    ({ kind, payload }) => {
+    ({ kind, payload, series }) => {
       string(1, kind);
       struct(2, payload);
+      if (series !== undefined) seriesField(3, series);
     },
   ],
   cancel_requested: [7, ({ reason }) => string(1, reason)],
@@ -98,12 +102,40 @@ const BODIES: { readonly [Type in EventType]: readonly [field: number, write: (b
       timestamp(2, new Date(nextAttemptAt));
     },
   ],
+  folded: [
+    10,
+    ({ first_seq: firstSeq, parts }) => {
+      integer(1, BigInt(firstSeq));
+      for (const part of parts) foldedPartial(2, part);
+    },
+  ],
 };
 
 function writeBody<Type extends EventType>(event: TapeEvent & { type: Type }): void {
   const [field, write] = BODIES[event.type];
   const start = writer.open(field);
   write(bodyOf(event));
+  writer.close(start);
+}
+
+function seriesField(field: number, { name, mode, field: textField = "" }: Series): void {
+  const start = writer.open(field);
+  string(1, name);
+  integer(2, toSeriesModeValue(mode));
+  string(3, textField);
+  writer.close(start);
+}
+
+function foldedPartial(field: number, part: FoldedPartBody): void {
+  const start = writer.open(field);
+  const partial = writer.open(1);
+  string(1, part.partial.kind);
+  struct(2, mergedPayload(part));
+  seriesField(3, part.partial.series);
+  writer.close(partial);
+  integer(2, part.count);
+  integer(3, BigInt(part.first_seq));
+  integer(4, BigInt(part.last_seq));
   writer.close(start);
 }
 

@@ -1,5 +1,6 @@
 import type { LogLevel, TaskFailure } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
+import type { Series } from "../domain/series.ts";
 import type { TerminalStatus } from "../domain/task.ts";
 
 // The decoded events of a tape, with one type each.
@@ -40,10 +41,38 @@ export interface LogEvent extends Recorded {
 }
 
 /** A part of the outcome before the end. */
-export interface PartialEvent extends Recorded {
-  type: "partial";
+export interface PartialOfTask {
   kind: string;
   payload: JsonObject;
+  /** The series that the partial continues, if any. */
+  series?: Series;
+}
+
+export interface PartialEvent extends Recorded, PartialOfTask {
+  type: "partial";
+}
+
+/** The partials of one series in a folded event. */
+export interface FoldedPart {
+  kind: string;
+  /** The last payload of the series in the event. With mode `append`, `series.field` of it has the joined text. */
+  payload: JsonObject;
+  series: Series;
+  /** How many recorded events the part stands for, and the seqs of the first and the last of them. */
+  count: number;
+  firstSeq: bigint;
+  lastSeq: bigint;
+}
+
+/**
+ * Consecutive partials of series, as one event: only in the folded view. It stands for all events from firstSeq to seq,
+ * and its time is that of the last one.
+ */
+export interface FoldedEvent extends Recorded {
+  type: "folded";
+  firstSeq: bigint;
+  /** One for each series, in the order of their first events. */
+  parts: readonly FoldedPart[];
 }
 
 /** A caller asked to cancel the running task. */
@@ -81,6 +110,7 @@ export type SpoolEvent =
   | ProgressEvent
   | LogEvent
   | PartialEvent
+  | FoldedEvent
   | CancelRequestedEvent
   | RetryingEvent
   | FinalEvent

@@ -8,6 +8,7 @@ import type { Event, Progress as ProgressMessage } from "../gen/spool/v1/event_p
 import type { Progress, SpoolEvent } from "./event-types.ts";
 import { fromLogLevelValue, toLogLevelValue } from "./log-level.ts";
 import { readOutcome, toOutcome } from "./outcome.ts";
+import { fromFoldedMessage, fromPartialMessage, toFoldedMessage, toPartialMessage } from "./partial.ts";
 import { readTerminalStatus, toStatusValue } from "./status.ts";
 import { fromTaskError, toTaskError } from "./task-error.ts";
 import { readTime } from "./timestamp.ts";
@@ -26,13 +27,14 @@ const BODIES: { readonly [Type in EventType]: (body: EventBodies[Type]) => BodyI
   started: (value) => ({ case: "started", value }),
   progress: (body) => ({ case: "progress", value: toProgressMessage(body) }),
   log: ({ level, message }) => ({ case: "log", value: { level: toLogLevelValue(level), message } }),
-  partial: (value) => ({ case: "partial", value }),
+  partial: (body) => ({ case: "partial", value: toPartialMessage(body) }),
   cancel_requested: (value) => ({ case: "cancelRequested", value }),
   retrying: ({ error, next_attempt_at: nextAttemptAt }) => ({
     case: "retrying",
     value: { error: toTaskError(error), nextAttemptAt: timestampFromDate(new Date(nextAttemptAt)) },
   }),
   final: (body) => ({ case: "final", value: { status: toStatusValue(body.status), outcome: toOutcome(body) } }),
+  folded: (body) => ({ case: "folded", value: toFoldedMessage(body) }),
 };
 
 function toBodyMessage<Type extends EventType>(event: TapeEvent & { type: Type }): BodyInit {
@@ -64,7 +66,7 @@ export function fromEventMessage({ seq, time: recorded, body }: Event): SpoolEve
       return { seq, time, type: "log", level, message: body.value.message };
     }
     case "partial":
-      return { seq, time, type: "partial", kind: body.value.kind, payload: body.value.payload ?? {} };
+      return { seq, time, type: "partial", ...fromPartialMessage(body.value) };
     case "cancelRequested":
       return { seq, time, type: "cancel_requested", reason: body.value.reason };
     case "retrying": {
@@ -75,6 +77,8 @@ export function fromEventMessage({ seq, time: recorded, body }: Event): SpoolEve
       const { status, outcome } = body.value;
       return { seq, time, type: "final", status: readTerminalStatus(status), ...readOutcome(outcome) };
     }
+    case "folded":
+      return { seq, time, type: "folded", ...fromFoldedMessage(body.value) };
     case undefined:
       return { seq, time, type: "unknown" };
   }

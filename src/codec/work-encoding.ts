@@ -3,6 +3,7 @@ import type { EmittedType } from "../domain/emission.ts";
 import type { EventBodies } from "../domain/event.ts";
 import { LogLevel } from "../gen/spool/v1/event_pb.ts";
 import { NewEventSchema } from "../gen/spool/v1/worker_service_pb.ts";
+import { toPartialMessage } from "./partial.ts";
 import { ProtobufWriter } from "./protobuf-writer.ts";
 
 // Encodes the most frequent messages of a worker by hand, and at once: later changes to the code's objects have no
@@ -37,7 +38,10 @@ const ENCODERS: { readonly [Type in EmittedType]: (body: EventBodies[Type]) => U
     writer.close(log);
     return written();
   },
-  partial: (value) => toBinary(NewEventSchema, create(NewEventSchema, { body: { case: "partial", value } })),
+  partial(body) {
+    const value = toPartialMessage(body);
+    return toBinary(NewEventSchema, create(NewEventSchema, { body: { case: "partial", value } }));
+  },
 };
 
 /** Encodes a NewEvent. */

@@ -120,7 +120,8 @@ function taskContext(
     progress: (phase, current = 0, total = 0, detail) =>
       refusing(() => sink.emit("progress", progressBody(phase, current, total, detail))),
     log: (level, message) => refusing(() => sink.emit("log", logBody(level, message))),
-    partial: (kind, payload) => refusing(() => sink.emit("partial", partialBody(kind, payload))),
+    partial: (kind, payload, options) =>
+      refusing(() => sink.emit("partial", partialBody(kind, payload, options?.series))),
     lastCheckpoint,
     flush: () => sink.flush(),
   };

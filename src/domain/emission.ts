@@ -13,7 +13,11 @@ import {
   PHASE_CHARS_MAX,
   RESULT_BYTES_MAX,
   RESULT_VALUES_MAX,
+  SERIES_FIELD_CHARS_MAX,
+  SERIES_NAME_CHARS_MAX,
 } from "./limits.ts";
+import { SERIES_MODES } from "./series.ts";
+import type { Series, SeriesOptions } from "./series.ts";
 import { isInstance } from "./thrown.ts";
 
 // Validates what the code of a task may put on its tape, in a server or a worker. Each function returns the body of an
@@ -43,9 +47,32 @@ export function logBody(level: LogLevel | Lowercase<LogLevel>, message: string):
   return checked({ level: known, message }, "log");
 }
 
-export function partialBody(kind: string, payload: JsonObject): EventBodies["partial"] {
+export function partialBody(kind: string, payload: JsonObject, series?: SeriesOptions): EventBodies["partial"] {
   checkName(kind, "partial.kind", PARTIAL_KIND_CHARS_MAX);
-  return checked({ kind, payload: asObject(payload, "partial.payload") }, "partial");
+  const body = { kind, payload: asObject(payload, "partial.payload") };
+  if (series === undefined) return checked(body, "partial");
+  return checked({ ...body, series: seriesOf(series, body.payload) }, "partial");
+}
+
+/** The field of the payload that holds the text of a series, if the series names none. */
+const TEXT_FIELD = "text";
+
+function seriesOf(options: SeriesOptions, payload: JsonObject): Series {
+  const { name, mode, field } = asObject(options, "partial.series") as Partial<SeriesOptions>;
+  checkName(name, "partial.series.name", SERIES_NAME_CHARS_MAX);
+  if (!SERIES_MODES.some((known) => known === mode)) {
+    throw invalid("partial.series.mode", `must be one of ${SERIES_MODES.join(", ")}`);
+  }
+  if (mode !== "append") {
+    if (field === undefined || field === "") return { name, mode: mode! };
+    throw invalid("partial.series.field", "must be empty, unless the mode is append");
+  }
+  const textField = field || TEXT_FIELD;
+  checkName(textField, "partial.series.field", SERIES_FIELD_CHARS_MAX);
+  if (!Object.hasOwn(payload, textField) || typeof payload[textField] !== "string") {
+    throw invalid(`partial.payload.${textField}`, "must be a string: the text that continues the series");
+  }
+  return { name, mode, field: textField };
 }
 
 /** Validates and copies what the code returned: later changes to its objects have no effect. */
@@ -118,7 +145,7 @@ function asObject(value: unknown, field: string): JsonObject {
   throw invalid(field, "must be a JSON object");
 }
 
-function checkName(name: unknown, field: string, charsMax: number): void {
+function checkName(name: unknown, field: string, charsMax: number): asserts name is string {
   if (typeof name !== "string" || name.length < 1 || name.length > charsMax) {
     throw invalid(field, `must be 1 to ${charsMax} characters`);
   }

@@ -1,5 +1,6 @@
 import type { TerminalStatus } from "./task.ts";
 import type { JsonObject } from "./json.ts";
+import type { FoldedBody, Series } from "./series.ts";
 
 /** Why an attempt or a task failed, as recorded on the tape. */
 export interface TaskFailure {
@@ -13,15 +14,17 @@ export interface TaskFailure {
 export const LOG_LEVELS = ["DEBUG", "INFO", "WARN", "ERROR"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** The body of each type of event, as stored in `task_events.body`. */
+/** The body of each type of event, as stored in `task_events.body`. Only `folded` is never stored. */
 export interface EventBodies {
   started: { kind: string; attempt: number };
   progress: { phase: string; current: number; total: number; detail?: JsonObject };
   log: { level: LogLevel; message: string };
-  partial: { kind: string; payload: JsonObject };
+  partial: { kind: string; payload: JsonObject; series?: Series };
   cancel_requested: { reason: string };
   retrying: { error: TaskFailure; next_attempt_at: string };
   final: { status: TerminalStatus; result?: JsonObject; error?: TaskFailure };
+  /** Several partials of the tape as one event, in the folded view. */
+  folded: FoldedBody;
 }
 
 export type EventType = keyof EventBodies;

@@ -6,6 +6,11 @@ import type { JsonObject } from "./json.ts";
 import { EXCLUSIVE_KEY_BYTES_MAX } from "./limits.ts";
 import { recognizeCopies } from "./recognize-copies.ts";
 import type { RetrySettings } from "./retry.ts";
+import type { SeriesOptions } from "./series.ts";
+
+export interface PartialOptions {
+  series?: SeriesOptions | undefined;
+}
 
 /**
  * What the code of a kind receives for one attempt at a task.
@@ -40,8 +45,13 @@ export interface TaskContext<Params = JsonObject> {
   progress(phase: string, current?: number, total?: number, detail?: JsonObject): Promise<void>;
   /** Emits a log line for people. The level may be in upper or lower case: "WARN" or "warn". */
   log(level: LogLevel | Lowercase<LogLevel>, message: string): Promise<void>;
-  /** Emits a part of the outcome before the end. A later attempt receives the last partial of kind `checkpoint`. */
-  partial(kind: string, payload: JsonObject): Promise<void>;
+  /**
+   * Emits a part of the outcome before the end. A later attempt receives the last partial of kind `checkpoint`.
+   *
+   * @param options.series the series that the partial continues: the tokens of a text, or the states of a value. Default:
+   *   none
+   */
+  partial(kind: string, payload: JsonObject, options?: PartialOptions): Promise<void>;
   /**
    * Returns the last partial of kind `checkpoint` from earlier attempts; null: there is none. Rejects with the signal's
    * reason if the signal fires first.

@@ -48,6 +48,8 @@ export const EVENT_BYTES_MAX = 256 * KIB;
 export const RESULT_BYTES_MAX = 3 * MIB;
 export const PHASE_CHARS_MAX = 128;
 export const PARTIAL_KIND_CHARS_MAX = 128;
+export const SERIES_NAME_CHARS_MAX = 128;
+export const SERIES_FIELD_CHARS_MAX = 128;
 export const ERROR_REASON_CHARS_MAX = 63;
 export const ERROR_MESSAGE_CHARS_MAX = 16 * KIB;
 /** How deep a JSON value may nest: google.protobuf.Struct readers recurse, and most stop at 100 messages. */
@@ -86,6 +88,15 @@ export const PACK_AFTER_MS_MAX = 365 * DAY_MS;
 export const PACK_BYTES_MAX = MIB;
 /** The size of event bodies in one page or frame. One larger event may exceed it, up to RESULT_BYTES_MAX. */
 export const PAGE_BYTES_MAX = MIB;
+/**
+ * The texts and payloads of one folded event, as JSON. As protobuf, they take at most six times as much, which is below
+ * ANSWER_BYTES_MAX.
+ */
+export const FOLDED_BYTES_MAX = 256 * KIB;
+/** How many recorded events one page of the folded view may cover. */
+export const FOLDED_PAGE_RECORDED_MAX = 20_000;
+/** How long a follower of the folded view may collect stored events before it sends them. */
+export const FOLDED_PAGE_MS_MAX = 500;
 export const WAIT_MS_MAX = 60 * SECOND_MS;
 export const HEARTBEAT_MS_DEFAULT = 15 * SECOND_MS;
 export const HEARTBEAT_MS_MIN = SECOND_MS;

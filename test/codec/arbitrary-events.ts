@@ -45,6 +45,23 @@ const count = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 127, 128, 2 ** 31, 2 
 const time = fc.date({ min: new Date(-1e12), max: new Date("9999-01-01"), noInvalidDate: true });
 const failure = object({ reason: quoted, message: quoted, details: jsonObject }, ["reason", "message"]);
 
+const appended = object({ name: quoted, mode: fc.constant('"append"'), field: fc.constant('"text"') }, [
+  "name",
+  "mode",
+  "field",
+]);
+const replaced = object({ name: quoted, mode: fc.constantFrom('"latest"', '"all"') }, ["name", "mode"]);
+const series = fc.oneof(appended, replaced);
+const recordedSeq = fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }).map((number) => `"${number}"`);
+const inAppended = object({ kind: quoted, payload: jsonObject, series: appended }, ["kind", "payload", "series"]);
+const inReplaced = object({ kind: quoted, payload: jsonObject, series: replaced }, ["kind", "payload", "series"]);
+const covers = { count, first_seq: recordedSeq, last_seq: recordedSeq };
+const foldedPart = fc.oneof(
+  object({ partial: inAppended, text: quoted, ...covers }, ["partial", "text", ...Object.keys(covers)]),
+  object({ partial: inReplaced, ...covers }, ["partial", ...Object.keys(covers)]),
+);
+const list = (item: fc.Arbitrary<string>) => fc.array(item, { maxLength: 3 }).map((items) => `[${items.join(",")}]`);
+
 const BODIES: { [Type in keyof EventBodies]: fc.Arbitrary<string> } = {
   started: object({ kind: quoted, attempt: fc.nat().map(String) }, ["kind", "attempt"]),
   progress: object({ phase: quoted, current: count, total: count, detail: jsonObject }, ["phase", "current", "total"]),
@@ -52,7 +69,8 @@ const BODIES: { [Type in keyof EventBodies]: fc.Arbitrary<string> } = {
     "level",
     "message",
   ]),
-  partial: object({ kind: quoted, payload: jsonObject }, ["kind", "payload"]),
+  partial: object({ kind: quoted, payload: jsonObject, series }, ["kind", "payload"]),
+  folded: object({ first_seq: recordedSeq, parts: list(foldedPart) }, ["first_seq", "parts"]),
   cancel_requested: object({ reason: quoted }, ["reason"]),
   retrying: object({ error: failure, next_attempt_at: time.map((date) => JSON.stringify(date)) }, [
     "error",

@@ -11,6 +11,8 @@ import {
   PARTIAL_KIND_CHARS_MAX,
   PHASE_CHARS_MAX,
   RESULT_BYTES_MAX,
+  SERIES_FIELD_CHARS_MAX,
+  SERIES_NAME_CHARS_MAX,
 } from "../../src/domain/limits.ts";
 import type { Task } from "../../src/domain/task.ts";
 import { AttemptStopped, validateParams, runAttempt } from "../../src/domain/attempt.ts";
@@ -68,6 +70,48 @@ describe("an event that an attempt emits", () => {
     });
     const levels = events.map(({ body }) => (JSON.parse(body) as { level: string }).level);
     assert.deepEqual(levels, ["WARN", "WARN", "DEBUG", "INFO", "ERROR"]);
+  });
+
+  it("records the series of a partial, with the field of its text", async () => {
+    const { events } = await attempt(async (task) => {
+      await task.partial("delta", { text: "a" }, { series: { name: "answer", mode: "append" } });
+      await task.partial("delta", { t: "" }, { series: { name: "answer", mode: "append", field: "t" } });
+      await task.partial("state", { step: 1 }, { series: { name: "s", mode: "latest", field: "" } });
+      await task.partial("found", {}, { series: { name: "s", mode: "all" } });
+    });
+    assert.deepEqual(
+      events.map(({ body }) => (JSON.parse(body) as { series: unknown }).series),
+      [
+        { name: "answer", mode: "append", field: "text" },
+        { name: "answer", mode: "append", field: "t" },
+        { name: "s", mode: "latest" },
+        { name: "s", mode: "all" },
+      ],
+    );
+  });
+
+  it("is rejected if its series is invalid, with the field that is wrong", async () => {
+    const longest = { name: "n".repeat(SERIES_NAME_CHARS_MAX), field: "f".repeat(SERIES_FIELD_CHARS_MAX) };
+    const cases: [JsonObject, unknown, string[]][] = [
+      [{ [longest.field]: "" }, { ...longest, mode: "append" }, []],
+      [{ text: "a" }, { name: `${longest.name}n`, mode: "append" }, ["partial.series.name"]],
+      [{ text: "a" }, { name: "", mode: "latest" }, ["partial.series.name"]],
+      [{ text: "a" }, { mode: "all" }, ["partial.series.name"]],
+      [{ text: "a" }, { name: "\ud800", mode: "all" }, ["partial.series.name"]],
+      [{ text: "a" }, { name: "a", mode: "join" }, ["partial.series.mode"]],
+      [{ text: "a" }, { name: "a" }, ["partial.series.mode"]],
+      [{ text: "a" }, { name: "a", mode: "latest", field: "text" }, ["partial.series.field"]],
+      [{ text: "a" }, { name: "a", mode: "append", field: `${longest.field}f` }, ["partial.series.field"]],
+      [{ text: "a" }, { name: "a", mode: "append", field: 7 }, ["partial.series.field"]],
+      [{ text: 1 }, { name: "a", mode: "append" }, ["partial.payload.text"]],
+      [{}, { name: "a", mode: "append", field: "toString" }, ["partial.payload.toString"]],
+      [{}, { name: "a", mode: "append", field: "__proto__" }, ["partial.payload.__proto__"]],
+      [{}, "answer", ["partial.series"]],
+      [{}, null, ["partial.series"]],
+    ];
+    for (const [payload, series, fields] of cases) {
+      assert.deepEqual(await refused((task) => task.partial("k", payload, { series: wrong(series) })), fields);
+    }
   });
 
   it("holds exactly what JSON and protobuf can carry", async () => {

@@ -1,4 +1,4 @@
-import type { FinalEvent, JsonObject, SpoolEvent, TaskFailure } from "../../client/client.ts";
+import type { FinalEvent, FoldedPart, JsonObject, SpoolEvent, TaskFailure } from "../../client/client.ts";
 import { escapeJson, escapeText } from "./escape-text.ts";
 import type { Colorize } from "./colorize.ts";
 
@@ -8,13 +8,18 @@ const PAYLOAD_CHARS_MAX = 500;
 const LEVEL_COLORS = { DEBUG: "dim", INFO: null, WARN: "yellow", ERROR: "red" } as const;
 const STATUS_COLORS = { succeeded: "green", failed: "red", cancelled: "yellow" } as const;
 
-/** Returns an event as one line with its time and seq; null for an unknown event type. */
+/**
+ * Returns an event as one line with its time and seq; null for an unknown event type. A folded event has a range of
+ * seqs, and further lines for its text.
+ */
 export function eventLine(event: SpoolEvent, colorize: Colorize): string | null {
   const text = describeEvent(event, colorize);
-  return text === null ? null : `${colorize("dim", `${event.time.toISOString()} ${event.seq}`)} ${text}`;
+  if (text === null) return null;
+  const seqs = event.type === "folded" ? `${event.firstSeq}-${event.seq}` : event.seq;
+  return `${colorize("dim", `${event.time.toISOString()} ${seqs}`)} ${text}`;
 }
 
-/** Returns the content of an event as one line; null for an unknown event type. */
+/** Returns the content of an event as one line, or as several for a folded event; null for an unknown event type. */
 export function describeEvent(event: SpoolEvent, colorize: Colorize): string | null {
   switch (event.type) {
     case "started":
@@ -28,6 +33,8 @@ export function describeEvent(event: SpoolEvent, colorize: Colorize): string | n
     }
     case "partial":
       return `partial ${escapeText(event.kind)}${payload(event.payload)}`;
+    case "folded":
+      return event.parts.map(foldedPart).join("\n");
     case "cancel_requested":
       return colorize(
         "yellow",
@@ -40,6 +47,14 @@ export function describeEvent(event: SpoolEvent, colorize: Colorize): string | n
     case "unknown":
       return null;
   }
+}
+
+/** Returns the partials of a series: the last payload, or the text, with each of its lines indented. */
+function foldedPart({ kind, payload: last, series, count: events }: FoldedPart): string {
+  const head = `partial ${escapeText(kind)} ${escapeText(series.name)}, ${events} events`;
+  const text = series.field === undefined ? undefined : last[series.field];
+  if (typeof text !== "string") return `${head}${payload(last)}`;
+  return [`${head}:`, ...text.split(/\r?\n/).map((line) => `  ${escapeText(line)}`)].join("\n");
 }
 
 /** Returns a failure as one line. */

@@ -1,4 +1,4 @@
-import type { SpoolEvent } from "../../client/types.ts";
+import type { FoldedPart, SpoolEvent } from "../../client/types.ts";
 import { formatCount, formatFullTime, formatPreciseTime } from "../format.ts";
 import { Failure } from "../parts/failure.tsx";
 import { JsonView } from "../parts/json-view.tsx";
@@ -26,6 +26,23 @@ export function EventDetail({ taskId, event, onClose }: { taskId: string; event:
       </p>
       <Body event={event} />
     </section>
+  );
+}
+
+/** The partials of one series: their text as it reads, or the last payload. */
+function SeriesPart({ part: { kind, series, payload, count, firstSeq, lastSeq } }: { part: FoldedPart }) {
+  const text = series.field === undefined ? undefined : payload[series.field];
+  return (
+    <>
+      <p>
+        {kind}{" "}
+        <span class="quiet">
+          series {series.name}, {formatCount(count)} events from {formatCount(Number(firstSeq))} to{" "}
+          {formatCount(Number(lastSeq))}
+        </span>
+      </p>
+      {typeof text === "string" ? <pre class="text">{text}</pre> : <JsonView value={payload} open={4} />}
+    </>
   );
 }
 
@@ -57,8 +74,19 @@ function Body({ event }: { event: SpoolEvent }) {
     case "partial":
       return (
         <>
-          <p>{event.kind}</p>
+          <p>
+            {event.kind}
+            {event.series && <span class="quiet"> series {event.series.name}</span>}
+          </p>
           <JsonView value={event.payload} open={4} />
+        </>
+      );
+    case "folded":
+      return (
+        <>
+          {event.parts.map((part) => (
+            <SeriesPart key={`${part.kind} ${part.series.name}`} part={part} />
+          ))}
         </>
       );
     case "cancel_requested":

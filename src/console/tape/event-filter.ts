@@ -43,8 +43,8 @@ function isOfSort(event: SpoolEvent, sort: EventSort): boolean {
     return event.type === "log" && LOG_LEVELS.indexOf(event.level) >= LOG_LEVELS.indexOf(least);
   }
   if (sort === "all") return true;
-  if (sort === "course") return !["log", "partial", "progress"].includes(event.type);
-  return event.type === sort;
+  if (sort === "course") return !["log", "partial", "folded", "progress"].includes(event.type);
+  return event.type === sort || (event.type === "folded" && sort === "partial");
 }
 
 function textOf(event: SpoolEvent): string {
@@ -55,6 +55,10 @@ function textOf(event: SpoolEvent): string {
       return event.detail ? `${event.phase} ${JSON.stringify(event.detail)}` : event.phase;
     case "partial":
       return `${event.kind} ${JSON.stringify(event.payload)}`;
+    case "folded":
+      return event.parts
+        .map(({ kind, series, payload }) => `${kind} ${series.name} ${JSON.stringify(payload)}`)
+        .join(" ");
     case "cancel_requested":
       return event.reason;
     case "retrying":

@@ -1,4 +1,4 @@
-import type { SpoolEvent } from "../../client/types.ts";
+import type { FoldedPart, SpoolEvent } from "../../client/types.ts";
 import { formatCount, formatTime } from "../format.ts";
 
 /** Longer lines are truncated in the list. The event's details show all of it. */
@@ -33,6 +33,8 @@ export function eventLine(event: SpoolEvent): EventLine {
       return { ...head, tone: LEVEL_TONES[event.level], label: event.level.toLowerCase(), text: cut(event.message) };
     case "partial":
       return { ...head, tone: "plain", label: "partial", text: cut(`${event.kind} ${JSON.stringify(event.payload)}`) };
+    case "folded":
+      return { ...head, tone: "plain", label: "series", text: cut(event.parts.map(foldedText).join(" · ")) };
     case "cancel_requested":
       return { ...head, tone: "warn", label: "cancel", text: cut(event.reason || "requested without a reason") };
     case "retrying": {
@@ -48,6 +50,14 @@ export function eventLine(event: SpoolEvent): EventLine {
     case "unknown":
       return { ...head, tone: "quiet", label: "unknown", text: "unknown event type" };
   }
+}
+
+/** Returns the end of a text, which is where it grows, or the last payload. */
+function foldedText({ kind, series, payload, count }: FoldedPart): string {
+  const head = `${kind} ${series.name} (${formatCount(count)})`;
+  const text = series.field === undefined ? undefined : payload[series.field];
+  if (typeof text !== "string") return `${head} ${JSON.stringify(payload)}`;
+  return `${head} ${text.length > LINE_CHARS_MAX ? `…${text.slice(-LINE_CHARS_MAX / 2)}` : text}`;
 }
 
 function cut(text: string): string {

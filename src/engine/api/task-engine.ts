@@ -4,6 +4,7 @@ import type { EventBodies, TapeEvent, TaskFailure } from "../../domain/event.ts"
 import type { FollowCursor } from "../../domain/follow-cursor.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { SessionState } from "../../domain/session.ts";
+import type { EventView } from "../../domain/series.ts";
 import type { Snapshot } from "../../domain/snapshot.ts";
 import type { Task, TaskRequest, TaskStatus, TerminalStatus } from "../../domain/task.ts";
 import type { AttemptRef, Send, WorkerAppend, WorkerChecked, WorkerFinish, WorkerHello } from "./worker-protocol.ts";
@@ -188,9 +189,10 @@ export interface TaskEngine {
   /**
    * Returns one page of a tape. Waits up to waitMs if there is no event at fromSeq and the task has not ended.
    *
+   * @param query.view `folded`: the page has at most `limit` events of the folded view. Default: `recorded`
    * @throws TaskNotFound, TaskExpired, or the signal's reason
    */
-  readEvents(query: PageQuery & { waitMs: number }, signal: AbortSignal): Promise<TapePage>;
+  readEvents(query: PageQuery & { waitMs: number; view?: EventView }, signal: AbortSignal): Promise<TapePage>;
 
   /**
    * Yields a tape from a position on: the stored events, then new events as they are committed. Yields the first page
@@ -199,11 +201,12 @@ export interface TaskEngine {
    *
    * @param query.knownSeq a last_seq that was read after the call began; left out: the first page is compared with the
    *   store
+   * @param query.view `folded`: pages have the events of the folded view. Default: `recorded`
    * @throws TaskNotFound, TaskExpired (also after pages, if the task is removed), SeqOutOfRange for a position past
    *   last_seq + 1 of a task that has not ended, or the signal's reason
    */
   followTape(
-    query: { taskId: string; fromSeq: bigint; heartbeatMs: number; knownSeq?: bigint },
+    query: { taskId: string; fromSeq: bigint; heartbeatMs: number; knownSeq?: bigint; view?: EventView },
     signal: AbortSignal,
   ): AsyncIterable<TapePage>;
 

@@ -4,6 +4,7 @@ import { PAGE_EVENTS_MAX } from "../../domain/limits.ts";
 import { isTerminal } from "../../domain/task.ts";
 import type { Task } from "../../domain/task.ts";
 import type { Feed } from "./feed.ts";
+import { foldPage, foldPages } from "./folded-pages.ts";
 import { readForOpenStream } from "./open-stream-read.ts";
 import type { TapeSource } from "./tape-source.ts";
 import type { PageQuery, TapePage, TaskEngine } from "../api/task-engine.ts";
@@ -21,7 +22,7 @@ const NOTHING_OLDER = 2n ** 63n;
  * @throws TaskNotFound, TaskExpired, StoreUnavailable, Overloaded before the first page, SeqOutOfRange for a position past
  *   last_seq + 1 of a task that has not ended, or the signal's reason
  */
-export async function* followTape(
+export async function* followRecorded(
   source: TapeSource,
   { taskId, fromSeq, heartbeatMs, knownSeq }: Parameters<TaskEngine["followTape"]>[0],
   signal: AbortSignal,
@@ -61,6 +62,16 @@ export async function* followTape(
   }
 }
 
+/** Yields a tape like followRecorded, in the view of the query. */
+export function followTape(
+  source: TapeSource,
+  query: Parameters<TaskEngine["followTape"]>[0],
+  signal: AbortSignal,
+): AsyncGenerator<TapePage> {
+  const pages = followRecorded(source, query, signal);
+  return query.view === "folded" ? foldPages(pages) : pages;
+}
+
 /**
  * Returns one page, which shows nothing older than the call. Waits up to waitMs while there is no event at fromSeq and
  * the task has not ended.
@@ -68,6 +79,20 @@ export async function* followTape(
  * @throws TaskNotFound, TaskExpired, StoreUnavailable, or the signal's reason
  */
 export async function readEvents(
+  source: TapeSource,
+  { view, ...query }: Parameters<TaskEngine["readEvents"]>[0],
+  signal: AbortSignal,
+): Promise<TapePage> {
+  const page = await readRecorded(source, query, signal);
+  if (view !== "folded") return page;
+  const { taskId, limit } = query;
+  return foldPage(page, limit, (fromSeq, lastSeq) => {
+    signal.throwIfAborted();
+    return readPage(source, { taskId, fromSeq, limit: PAGE_EVENTS_MAX }, lastSeq);
+  });
+}
+
+async function readRecorded(
   source: TapeSource,
   { waitMs, ...query }: PageQuery & { waitMs: number },
   signal: AbortSignal,

@@ -63,7 +63,7 @@ export function taskService(
     },
 
     async *runTask(request, { signal, traceparent = null }) {
-      const { task: wanted, heartbeatMs } = parseRunTask(request, { now: Date.now(), traceparent });
+      const { task: wanted, heartbeatMs, view } = parseRunTask(request, { now: Date.now(), traceparent });
       const { task, alreadyStarted } = await engine.startTask(wanted).catch((error: unknown) => {
         throw violatedWithin("start", error);
       });
@@ -71,7 +71,7 @@ export function taskService(
       let opening = true; // An empty first page would only repeat the frame above.
       // The commit that has just stored a new task is no older than this call.
       const knownSeq = alreadyStarted ? {} : { knownSeq: task.lastSeq };
-      const query = { taskId: task.taskId, fromSeq: 1n, heartbeatMs, ...knownSeq };
+      const query = { taskId: task.taskId, fromSeq: 1n, heartbeatMs, view, ...knownSeq };
       for await (const page of engine.followTape(query, signal)) {
         if (!opening || page.events.length > 0) for (const frame of cutFrames(page)) yield toRunTaskResponse(frame);
         opening = false;

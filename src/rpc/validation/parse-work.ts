@@ -21,6 +21,7 @@ import {
   WORKER_KINDS_MAX,
   WORKER_RUNNING_MAX,
 } from "../../domain/limits.ts";
+import type { SeriesOptions } from "../../domain/series.ts";
 import type {
   WorkerAppend,
   WorkerChecked,
@@ -29,6 +30,8 @@ import type {
   WorkerKind,
 } from "../../engine/api/worker-protocol.ts";
 import { fromLogLevelValue } from "../../codec/log-level.ts";
+import { fromSeriesModeValue } from "../../codec/series.ts";
+import type { Partial$ as PartialMessage } from "../../gen/spool/v1/event_pb.ts";
 import type { TaskError } from "../../gen/spool/v1/task_pb.ts";
 import type {
   Append,
@@ -140,13 +143,18 @@ function toNewEvent({ body }: NewEventMessage, index: number): NewEvent {
         // logBody rejects an unknown level.
         return newEvent("log", logBody(fromLogLevelValue(body.value.level)!, body.value.message));
       case "partial":
-        return newEvent("partial", partialBody(body.value.kind, body.value.payload ?? {}));
+        return newEvent("partial", partialBody(body.value.kind, body.value.payload ?? {}, seriesOf(body.value)));
       default:
         throw new InvalidArgument([{ field: "body", description: "must be progress, log or partial" }]);
     }
   } catch (error) {
     throw violatedWithin(`events[${index}]`, error);
   }
+}
+
+/** partialBody rejects an unknown mode. */
+function seriesOf({ series }: PartialMessage): SeriesOptions | undefined {
+  return series && { name: series.name, mode: fromSeriesModeValue(series.mode)!, field: series.field };
 }
 
 function failureOf({ reason, message, details }: TaskError): TaskFailure {

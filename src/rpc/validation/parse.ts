@@ -24,6 +24,7 @@ import {
 import { paramsViolation } from "../../domain/params.ts";
 import { RETRY_BOUNDS } from "../../domain/retry.ts";
 import type { RetryPolicy } from "../../domain/retry.ts";
+import type { EventView } from "../../domain/series.ts";
 import type { TaskRequest, TaskStatus } from "../../domain/task.ts";
 import type { RetryPolicy as RetryPolicyMessage } from "../../gen/spool/v1/task_pb.ts";
 import { StartTaskRequestSchema } from "../../gen/spool/v1/task_service_pb.ts";
@@ -41,6 +42,7 @@ import type {
 import { Checks, inWords } from "./checks.ts";
 import { decodePageToken } from "../codec/page-token.ts";
 import type { ListFilter } from "../codec/page-token.ts";
+import { fromEventViewValue } from "../../codec/event-view.ts";
 import { fromStatusValue } from "../../codec/status.ts";
 
 // Converts requests to validated, complete domain values. Each function throws InvalidArgument with a violation for
@@ -62,12 +64,13 @@ export function parseStartTask(request: StartTaskRequest, context: StartContext)
 export function parseRunTask(
   request: RunTaskRequest,
   context: StartContext,
-): { task: TaskRequest; heartbeatMs: number } {
+): { task: TaskRequest; heartbeatMs: number; view: EventView } {
   const checks = new Checks();
   const { start = create(StartTaskRequestSchema) } = request;
   return checks.passed({
     task: taskRequest(checks.within("start"), start, context),
     heartbeatMs: heartbeatMs(checks, request),
+    view: eventView(checks, request),
   });
 }
 
@@ -119,6 +122,7 @@ export function parseGetEvents(request: GetEventsRequest): {
   fromSeq: bigint;
   limit: number;
   waitMs: number;
+  view: EventView;
 } {
   const checks = new Checks();
   return checks.passed({
@@ -126,6 +130,7 @@ export function parseGetEvents(request: GetEventsRequest): {
     fromSeq: checks.fromSeq(request.fromSeq),
     limit: checks.integer("limit", request.limit ?? PAGE_EVENTS_DEFAULT, [1, PAGE_EVENTS_MAX]),
     waitMs: waitMs(checks, request),
+    view: eventView(checks, request),
   });
 }
 
@@ -133,12 +138,14 @@ export function parseStreamEvents(request: StreamEventsRequest): {
   taskId: string;
   fromSeq: bigint;
   heartbeatMs: number;
+  view: EventView;
 } {
   const checks = new Checks();
   return checks.passed({
     taskId: checks.taskId(request.taskId),
     fromSeq: checks.fromSeq(request.fromSeq),
     heartbeatMs: heartbeatMs(checks, request),
+    view: eventView(checks, request),
   });
 }
 
@@ -248,6 +255,12 @@ export function kinds(checks: Checks, names: readonly string[]): string[] {
     return [];
   }
   return [...new Set(names.map((kind, index) => checks.kind(`kinds[${index}]`, kind)))];
+}
+
+function eventView(checks: Checks, { view }: GetEventsRequest | StreamEventsRequest | RunTaskRequest): EventView {
+  const known = fromEventViewValue(view);
+  if (known === undefined) checks.refuse("view", "must be RECORDED or FOLDED");
+  return known ?? "recorded";
 }
 
 function waitMs(checks: Checks, { wait }: GetEventsRequest | GetResultRequest): number {

@@ -17,6 +17,7 @@ import type {
   StreamEventsResponse,
 } from "../../gen/spool/v1/task_service_pb.ts";
 import type { CallContext, ServiceHandlers } from "../../rpc/call/service.ts";
+import { EVENT_VIEWS, toEventViewValue } from "../../codec/event-view.ts";
 import { fromStatusValue } from "../../codec/status.ts";
 import { HEARTBEAT, serverSentEvent } from "./event-source.ts";
 import type { EventStream } from "./event-source.ts";
@@ -86,12 +87,19 @@ function textOf(frame: StreamEventsResponse): string {
 }
 
 function parseTape(taskId: string, request: HttpRequest): StreamEventsRequest {
-  const checks = new QueryChecks(readQuery(request), ["from_seq", "heartbeat_seconds"]);
+  const checks = new QueryChecks(readQuery(request), ["from_seq", "view", "heartbeat_seconds"]);
   const first = seq(checks, "from_seq", checks.one("from_seq"));
   const last = lastEventId(request);
   const fromSeq = last === undefined ? first : seq(checks, "last-event-id", last) + 1n;
+  const view = EVENT_VIEWS.find((known) => known === (checks.one("view") ?? "recorded"));
+  if (view === undefined) checks.refuse("view", `must be ${EVENT_VIEWS.join(" or ")}`);
   return checks.passed(
-    create(StreamEventsRequestSchema, { taskId: checks.taskId(taskId), fromSeq, ...heartbeat(checks) }),
+    create(StreamEventsRequestSchema, {
+      taskId: checks.taskId(taskId),
+      fromSeq,
+      view: toEventViewValue(view ?? "recorded"),
+      ...heartbeat(checks),
+    }),
   );
 }
 

@@ -6,7 +6,7 @@ import { Client, credentials } from "@grpc/grpc-js";
 import { pino } from "pino";
 import type { JsonObject } from "../../../src/domain/json.ts";
 import { EVENT_BYTES_MAX } from "../../../src/domain/limits.ts";
-import { LogLevel } from "../../../src/gen/spool/v1/event_pb.ts";
+import { LogLevel, SeriesMode } from "../../../src/gen/spool/v1/event_pb.ts";
 import { WorkRequestSchema, WorkResponseSchema } from "../../../src/gen/spool/v1/worker_service_pb.ts";
 import type { HelloSchema, NewEventSchema, WorkResponse } from "../../../src/gen/spool/v1/worker_service_pb.ts";
 import { openGrpcListener } from "../../../src/server/grpc/grpc-listener.ts";
@@ -185,6 +185,8 @@ describe("the stream of a worker", () => {
     });
     const progress = (value: object) => append([{ body: { case: "progress", value: { phase: "p", ...value } } }]);
     const payload = { text: "x".repeat(EVENT_BYTES_MAX) };
+    const series = (value: object) =>
+      append([{ body: { case: "partial", value: { kind: "k", payload: { text: 1 }, series: value } } }]);
     const good: MessageInitShape<typeof NewEventSchema> = { body: { case: "progress", value: { phase: "p" } } };
     const finish = (value: object): Said => ({ case: "finish", value: { taskId, attempt, number: 1n, ...value } });
     for (const [said, reason, field] of [
@@ -200,6 +202,14 @@ describe("the stream of a worker", () => {
       [progress({ total: 2n ** 53n }), "INVALID_ARGUMENT", "events[0].progress.total"],
       [append([{ body: { case: "log", value: { message: "m" } } }]), "INVALID_ARGUMENT", "events[0].log.level"],
       [append([{ body: { case: "partial", value: { kind: "k", payload } } }]), "INVALID_ARGUMENT", "events[0].partial"],
+      [series({ name: "" }), "INVALID_ARGUMENT", "events[0].partial.series.name"],
+      [series({ name: "s" }), "INVALID_ARGUMENT", "events[0].partial.series.mode"],
+      [
+        series({ name: "s", mode: SeriesMode.ALL, field: "text" }),
+        "INVALID_ARGUMENT",
+        "events[0].partial.series.field",
+      ],
+      [series({ name: "s", mode: SeriesMode.APPEND }), "INVALID_ARGUMENT", "events[0].partial.payload.text"],
       [append([good], { firstNumber: 2n }), "APPEND_GAP", "first_number"],
       [finish({}), "INVALID_ARGUMENT", "outcome"],
       [finish({ number: 0n, outcome: { case: "result", value: {} } }), "INVALID_ARGUMENT", "number"],

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { PARAMS_VALUES_MAX } from "../../../src/domain/limits.ts";
 import { RunTaskRequestSchema, StartTaskRequestSchema } from "../../../src/gen/spool/v1/task_service_pb.ts";
+import { EventView } from "../../../src/gen/spool/v1/event_pb.ts";
 import { parseRunTask, parseStartTask } from "../../../src/rpc/validation/parse.ts";
 import { Call, labels, seconds, times } from "./parser-call.ts";
 
@@ -269,6 +270,12 @@ describe("a StartTask request", () => {
 describe("a RunTask request", () => {
   it("has a heartbeat of 15 s by default", () => {
     assert.equal(run.parse().heartbeatMs, 15_000);
+    assert.equal(run.parse().view, "recorded");
+    assert.equal(run.parse({ view: EventView.FOLDED }).view, "folded");
+    assert.deepEqual(
+      run.refused({ view: 3 as never }).map(({ field }) => field),
+      ["view"],
+    );
   });
 
   it("accepts the retry policy and the deadline of a start", () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { EventView } from "../../../src/gen/spool/v1/event_pb.ts";
 import {
   CancelTaskRequestSchema,
   GetEventsRequestSchema,
@@ -93,7 +94,7 @@ describe("a CancelTask request", () => {
 
 describe("a GetEvents request", () => {
   it("reads 100 events from the first, without waiting, by default", () => {
-    assert.deepEqual(events.parse(), { taskId: TASK_ID, fromSeq: 1n, limit: 100, waitMs: 0 });
+    assert.deepEqual(events.parse(), { taskId: TASK_ID, fromSeq: 1n, limit: 100, waitMs: 0, view: "recorded" });
   });
 
   events.refuses("a limit of 0", { limit: 0 }, "limit", /1 to 1,000/);
@@ -102,6 +103,8 @@ describe("a GetEvents request", () => {
   events.refuses("a limit of 1,001", { limit: 1_001 }, "limit", /1 to 1,000/);
   events.refuses("a limit of -1", { limit: -1 }, "limit", /1 to 1,000/);
   events.refuses("a from_seq of -1", { fromSeq: -1n }, "from_seq", /0 or more/);
+  events.accepts("the folded view", { view: EventView.FOLDED });
+  events.refuses("an unknown view", { view: 3 as never }, "view", /RECORDED or FOLDED/);
   events.accepts("the largest from_seq", { fromSeq: 2n ** 63n - 1n });
   events.accepts("a wait of 0", { wait: seconds(0) });
   events.accepts("a wait of 60 s", { wait: seconds(60) });
@@ -111,7 +114,7 @@ describe("a GetEvents request", () => {
 
 describe("a StreamEvents request", () => {
   it("follows from the first event with a heartbeat of 15 s by default", () => {
-    assert.deepEqual(stream.parse(), { taskId: TASK_ID, fromSeq: 1n, heartbeatMs: 15_000 });
+    assert.deepEqual(stream.parse(), { taskId: TASK_ID, fromSeq: 1n, heartbeatMs: 15_000, view: "recorded" });
   });
 
   stream.accepts("a heartbeat of 1 s", { heartbeatInterval: seconds(1) });
@@ -124,6 +127,8 @@ describe("a StreamEvents request", () => {
   stream.refuses("a heartbeat of 0", { heartbeatInterval: seconds(0) }, "heartbeat_interval", /1 s to 60 s/);
   stream.accepts("a heartbeat of 60 s", { heartbeatInterval: seconds(60) });
   stream.refuses("a heartbeat above 60 s", { heartbeatInterval: seconds(60, 1) }, "heartbeat_interval", /1 s to 60 s/);
+  stream.accepts("the recorded view", { view: EventView.RECORDED });
+  stream.refuses("an unknown view", { view: 3 as never }, "view", /RECORDED or FOLDED/);
   stream.refuses("a from_seq of -1", { fromSeq: -1n }, "from_seq", /0 or more/);
 });
 

@@ -93,6 +93,7 @@ describe("a tape as server-sent events", () => {
       [`${PATH}?heartbeat_seconds=0`, "", ["heartbeat_seconds"]],
       [`${PATH}?heartbeat_seconds=61`, "", ["heartbeat_seconds"]],
       [`${PATH}?heartbeat_seconds=soon`, "", ["heartbeat_seconds"]],
+      [`${PATH}?view=joined`, "", ["view"]],
       [`${PATH}?fromSeq=1`, "", ["fromSeq"]],
       [`${PATH}?token=a`, "", ["token"]],
       ["/v1/tasks/nonsense/events", "", ["task_id"]],

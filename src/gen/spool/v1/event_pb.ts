@@ -14,7 +14,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file spool/v1/event.proto.
  */
 export const file_spool_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChRzcG9vbC92MS9ldmVudC5wcm90bxIIc3Bvb2wudjEi2QIKBUV2ZW50EgsKA3NlcRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgdzdGFydGVkGAMgASgLMhEuc3Bvb2wudjEuU3RhcnRlZEgAEiYKCHByb2dyZXNzGAQgASgLMhIuc3Bvb2wudjEuUHJvZ3Jlc3NIABIcCgNsb2cYBSABKAsyDS5zcG9vbC52MS5Mb2dIABIkCgdwYXJ0aWFsGAYgASgLMhEuc3Bvb2wudjEuUGFydGlhbEgAEjUKEGNhbmNlbF9yZXF1ZXN0ZWQYByABKAsyGS5zcG9vbC52MS5DYW5jZWxSZXF1ZXN0ZWRIABIgCgVmaW5hbBgIIAEoCzIPLnNwb29sLnYxLkZpbmFsSAASJgoIcmV0cnlpbmcYCSABKAsyEi5zcG9vbC52MS5SZXRyeWluZ0gAQgYKBGJvZHkiKAoHU3RhcnRlZBIMCgRraW5kGAEgASgJEg8KB2F0dGVtcHQYAiABKAUiYgoIUHJvZ3Jlc3MSDQoFcGhhc2UYASABKAkSDwoHY3VycmVudBgCIAEoAxINCgV0b3RhbBgDIAEoAxInCgZkZXRhaWwYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IjkKA0xvZxIhCgVsZXZlbBgBIAEoDjISLnNwb29sLnYxLkxvZ0xldmVsEg8KB21lc3NhZ2UYAiABKAkiQQoHUGFydGlhbBIMCgRraW5kGAEgASgJEigKB3BheWxvYWQYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IiEKD0NhbmNlbFJlcXVlc3RlZBIOCgZyZWFzb24YASABKAkiYwoIUmV0cnlpbmcSIgoFZXJyb3IYASABKAsyEy5zcG9vbC52MS5UYXNrRXJyb3ISMwoPbmV4dF9hdHRlbXB0X2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKJAQoFRmluYWwSJAoGc3RhdHVzGAEgASgOMhQuc3Bvb2wudjEuVGFza1N0YXR1cxIpCgZyZXN1bHQYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASJAoFZXJyb3IYAyABKAsyEy5zcG9vbC52MS5UYXNrRXJyb3JIAEIJCgdvdXRjb21lKncKCExvZ0xldmVsEhkKFUxPR19MRVZFTF9VTlNQRUNJRklFRBAAEhMKD0xPR19MRVZFTF9ERUJVRxABEhIKDkxPR19MRVZFTF9JTkZPEAISEgoOTE9HX0xFVkVMX1dBUk4QAxITCg9MT0dfTEVWRUxfRVJST1IQBGIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_spool_v1_task]);
+  fileDesc("ChRzcG9vbC92MS9ldmVudC5wcm90bxIIc3Bvb2wudjEi/QIKBUV2ZW50EgsKA3NlcRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgdzdGFydGVkGAMgASgLMhEuc3Bvb2wudjEuU3RhcnRlZEgAEiYKCHByb2dyZXNzGAQgASgLMhIuc3Bvb2wudjEuUHJvZ3Jlc3NIABIcCgNsb2cYBSABKAsyDS5zcG9vbC52MS5Mb2dIABIkCgdwYXJ0aWFsGAYgASgLMhEuc3Bvb2wudjEuUGFydGlhbEgAEjUKEGNhbmNlbF9yZXF1ZXN0ZWQYByABKAsyGS5zcG9vbC52MS5DYW5jZWxSZXF1ZXN0ZWRIABIgCgVmaW5hbBgIIAEoCzIPLnNwb29sLnYxLkZpbmFsSAASJgoIcmV0cnlpbmcYCSABKAsyEi5zcG9vbC52MS5SZXRyeWluZ0gAEiIKBmZvbGRlZBgKIAEoCzIQLnNwb29sLnYxLkZvbGRlZEgAQgYKBGJvZHkiKAoHU3RhcnRlZBIMCgRraW5kGAEgASgJEg8KB2F0dGVtcHQYAiABKAUiYgoIUHJvZ3Jlc3MSDQoFcGhhc2UYASABKAkSDwoHY3VycmVudBgCIAEoAxINCgV0b3RhbBgDIAEoAxInCgZkZXRhaWwYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IjkKA0xvZxIhCgVsZXZlbBgBIAEoDjISLnNwb29sLnYxLkxvZ0xldmVsEg8KB21lc3NhZ2UYAiABKAkiYwoHUGFydGlhbBIMCgRraW5kGAEgASgJEigKB3BheWxvYWQYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiAKBnNlcmllcxgDIAEoCzIQLnNwb29sLnYxLlNlcmllcyJJCgZTZXJpZXMSDAoEbmFtZRgBIAEoCRIiCgRtb2RlGAIgASgOMhQuc3Bvb2wudjEuU2VyaWVzTW9kZRINCgVmaWVsZBgDIAEoCSJDCgZGb2xkZWQSEQoJZmlyc3Rfc2VxGAEgASgDEiYKBXBhcnRzGAIgAygLMhcuc3Bvb2wudjEuRm9sZGVkUGFydGlhbCJnCg1Gb2xkZWRQYXJ0aWFsEiIKB3BhcnRpYWwYASABKAsyES5zcG9vbC52MS5QYXJ0aWFsEg0KBWNvdW50GAIgASgDEhEKCWZpcnN0X3NlcRgDIAEoAxIQCghsYXN0X3NlcRgEIAEoAyIhCg9DYW5jZWxSZXF1ZXN0ZWQSDgoGcmVhc29uGAEgASgJImMKCFJldHJ5aW5nEiIKBWVycm9yGAEgASgLMhMuc3Bvb2wudjEuVGFza0Vycm9yEjMKD25leHRfYXR0ZW1wdF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiiQEKBUZpbmFsEiQKBnN0YXR1cxgBIAEoDjIULnNwb29sLnYxLlRhc2tTdGF0dXMSKQoGcmVzdWx0GAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiQKBWVycm9yGAMgASgLMhMuc3Bvb2wudjEuVGFza0Vycm9ySABCCQoHb3V0Y29tZSpXCglFdmVudFZpZXcSGgoWRVZFTlRfVklFV19VTlNQRUNJRklFRBAAEhcKE0VWRU5UX1ZJRVdfUkVDT1JERUQQARIVChFFVkVOVF9WSUVXX0ZPTERFRBACKncKCExvZ0xldmVsEhkKFUxPR19MRVZFTF9VTlNQRUNJRklFRBAAEhMKD0xPR19MRVZFTF9ERUJVRxABEhIKDkxPR19MRVZFTF9JTkZPEAISEgoOTE9HX0xFVkVMX1dBUk4QAxITCg9MT0dfTEVWRUxfRVJST1IQBCpuCgpTZXJpZXNNb2RlEhsKF1NFUklFU19NT0RFX1VOU1BFQ0lGSUVEEAASFgoSU0VSSUVTX01PREVfQVBQRU5EEAESFgoSU0VSSUVTX01PREVfTEFURVNUEAISEwoPU0VSSUVTX01PREVfQUxMEANiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_spool_v1_task]);
 
 /**
  * One entry on a task's tape.
@@ -83,6 +83,14 @@ export type Event = Message<"spool.v1.Event"> & {
      */
     value: Retrying;
     case: "retrying";
+  } | {
+    /**
+     * Only in the folded view: several events of the tape as one.
+     *
+     * @generated from field: spool.v1.Folded folded = 10;
+     */
+    value: Folded;
+    case: "folded";
   } | { case: undefined; value?: undefined };
 };
 
@@ -200,6 +208,13 @@ export type Partial$ = Message<"spool.v1.Partial"> & {
    * @generated from field: google.protobuf.Struct payload = 2;
    */
   payload?: JsonObject | undefined;
+
+  /**
+   * The series that the partial continues. Unset: the partial stands for itself.
+   *
+   * @generated from field: spool.v1.Series series = 3;
+   */
+  series?: Series | undefined;
 };
 
 /**
@@ -208,6 +223,112 @@ export type Partial$ = Message<"spool.v1.Partial"> & {
  */
 export const PartialSchema: GenMessage<Partial$> = /*@__PURE__*/
   messageDesc(file_spool_v1_event, 4);
+
+/**
+ * A sequence of partials of one task: those with the same kind and the same series name.
+ *
+ * @generated from message spool.v1.Series
+ */
+export type Series = Message<"spool.v1.Series"> & {
+  /**
+   * 1 to 128 characters.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Required.
+   *
+   * @generated from field: spool.v1.SeriesMode mode = 2;
+   */
+  mode: SeriesMode;
+
+  /**
+   * With APPEND: the field of the payload that holds the text, at most 128 characters. A worker may leave it empty for
+   * `text`; the server always sets it. With any other mode: empty.
+   *
+   * @generated from field: string field = 3;
+   */
+  field: string;
+};
+
+/**
+ * Describes the message spool.v1.Series.
+ * Use `create(SeriesSchema)` to create a new message.
+ */
+export const SeriesSchema: GenMessage<Series> = /*@__PURE__*/
+  messageDesc(file_spool_v1_event, 5);
+
+/**
+ * A run of consecutive partials with a series of mode APPEND or LATEST, as one event. It covers the seqs from first_seq
+ * to the seq of the event, so a reader that resumes at seq + 1 misses and repeats nothing. The time is that of the last
+ * event. The server sends what is stored and never waits for more, so where a run ends has no meaning.
+ *
+ * @generated from message spool.v1.Folded
+ */
+export type Folded = Message<"spool.v1.Folded"> & {
+  /**
+   * The seq of the first event of the run. The run has at least two events.
+   *
+   * @generated from field: int64 first_seq = 1;
+   */
+  firstSeq: bigint;
+
+  /**
+   * One for each series in the run, in the order of their first events. 256 KiB of JSON together.
+   *
+   * @generated from field: repeated spool.v1.FoldedPartial parts = 2;
+   */
+  parts: FoldedPartial[];
+};
+
+/**
+ * Describes the message spool.v1.Folded.
+ * Use `create(FoldedSchema)` to create a new message.
+ */
+export const FoldedSchema: GenMessage<Folded> = /*@__PURE__*/
+  messageDesc(file_spool_v1_event, 6);
+
+/**
+ * The partials of one series in a run.
+ *
+ * @generated from message spool.v1.FoldedPartial
+ */
+export type FoldedPartial = Message<"spool.v1.FoldedPartial"> & {
+  /**
+   * The last partial of the series in the run. With APPEND: `field` of the payload holds the joined text of the run.
+   *
+   * @generated from field: spool.v1.Partial partial = 1;
+   */
+  partial?: Partial$ | undefined;
+
+  /**
+   * How many events of the run belong to the series.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+
+  /**
+   * The seqs of the first and of the last of them.
+   *
+   * @generated from field: int64 first_seq = 3;
+   */
+  firstSeq: bigint;
+
+  /**
+   * @generated from field: int64 last_seq = 4;
+   */
+  lastSeq: bigint;
+};
+
+/**
+ * Describes the message spool.v1.FoldedPartial.
+ * Use `create(FoldedPartialSchema)` to create a new message.
+ */
+export const FoldedPartialSchema: GenMessage<FoldedPartial> = /*@__PURE__*/
+  messageDesc(file_spool_v1_event, 7);
 
 /**
  * A caller asked to cancel the running task. The attempt is signalled, and has the grace period to end.
@@ -228,7 +349,7 @@ export type CancelRequested = Message<"spool.v1.CancelRequested"> & {
  * Use `create(CancelRequestedSchema)` to create a new message.
  */
 export const CancelRequestedSchema: GenMessage<CancelRequested> = /*@__PURE__*/
-  messageDesc(file_spool_v1_event, 5);
+  messageDesc(file_spool_v1_event, 8);
 
 /**
  * The attempt failed, or a stopping server handed the task over. The task will be retried.
@@ -256,7 +377,7 @@ export type Retrying = Message<"spool.v1.Retrying"> & {
  * Use `create(RetryingSchema)` to create a new message.
  */
 export const RetryingSchema: GenMessage<Retrying> = /*@__PURE__*/
-  messageDesc(file_spool_v1_event, 6);
+  messageDesc(file_spool_v1_event, 9);
 
 /**
  * The end of the task. Each ended task has exactly one. It is always the last event, and becomes visible together with
@@ -299,7 +420,49 @@ export type Final = Message<"spool.v1.Final"> & {
  * Use `create(FinalSchema)` to create a new message.
  */
 export const FinalSchema: GenMessage<Final> = /*@__PURE__*/
-  messageDesc(file_spool_v1_event, 7);
+  messageDesc(file_spool_v1_event, 10);
+
+/**
+ * How a reader sees a tape. The view never changes what is recorded, and every position is a recorded seq.
+ *
+ * @generated from enum spool.v1.EventView
+ */
+export const EventView = {
+  /**
+   * The same as RECORDED.
+   *
+   * @generated from enum value: EVENT_VIEW_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Every event as it was recorded.
+   *
+   * @generated from enum value: EVENT_VIEW_RECORDED = 1;
+   */
+  RECORDED: 1,
+
+  /**
+   * Consecutive partials that continue or replace each other come as one event `folded`. A tape of many thousand deltas
+   * is then a few events. A server of 0.2.0 or older sends the recorded events.
+   *
+   * @generated from enum value: EVENT_VIEW_FOLDED = 2;
+   */
+  FOLDED: 2,
+} as const;
+
+/**
+ * How a reader sees a tape. The view never changes what is recorded, and every position is a recorded seq.
+ *
+ * @generated from enum spool.v1.EventView
+ */
+export type EventView = (typeof EventView)[keyof typeof EventView] | UnknownEnum;
+
+/**
+ * Describes the enum spool.v1.EventView.
+ */
+export const EventViewSchema: GenEnum<EventView> = /*@__PURE__*/
+  enumDesc(file_spool_v1_event, 0);
 
 /**
  * The severity of a log line.
@@ -346,5 +509,53 @@ export type LogLevel = (typeof LogLevel)[keyof typeof LogLevel] | UnknownEnum;
  * Describes the enum spool.v1.LogLevel.
  */
 export const LogLevelSchema: GenEnum<LogLevel> = /*@__PURE__*/
-  enumDesc(file_spool_v1_event, 0);
+  enumDesc(file_spool_v1_event, 1);
+
+/**
+ * How the partials of one series belong together.
+ *
+ * @generated from enum spool.v1.SeriesMode
+ */
+export const SeriesMode = {
+  /**
+   * Rejected by the server.
+   *
+   * @generated from enum value: SERIES_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Each partial continues the text of the series: the text is the concatenation of `field` of the payloads, in order.
+   *
+   * @generated from enum value: SERIES_MODE_APPEND = 1;
+   */
+  APPEND: 1,
+
+  /**
+   * Each partial replaces the partial before it.
+   *
+   * @generated from enum value: SERIES_MODE_LATEST = 2;
+   */
+  LATEST: 2,
+
+  /**
+   * Each partial stands for itself.
+   *
+   * @generated from enum value: SERIES_MODE_ALL = 3;
+   */
+  ALL: 3,
+} as const;
+
+/**
+ * How the partials of one series belong together.
+ *
+ * @generated from enum spool.v1.SeriesMode
+ */
+export type SeriesMode = (typeof SeriesMode)[keyof typeof SeriesMode] | UnknownEnum;
+
+/**
+ * Describes the enum spool.v1.SeriesMode.
+ */
+export const SeriesModeSchema: GenEnum<SeriesMode> = /*@__PURE__*/
+  enumDesc(file_spool_v1_event, 2);
 
