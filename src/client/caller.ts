@@ -2,6 +2,7 @@ import type { DescMethodUnary, Message, MessageInitShape } from "@bufbuild/proto
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { TIMER_MS_MAX } from "../async/time-limit.ts";
 import { HEARTBEAT_MS_DEFAULT } from "../domain/limits.ts";
+import type { EventView } from "../domain/series.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
 import { fromGetActivityResponse } from "../codec/activity.ts";
@@ -10,6 +11,7 @@ import { readEventPage, readTapeFrame } from "../codec/tape-page.ts";
 import { fromGetResultResponse } from "../codec/task-result.ts";
 import { fromSessionMessage } from "../codec/session.ts";
 import { fromTaskMessage } from "../codec/task.ts";
+import { toEventViewValue } from "../codec/event-view.ts";
 import { readTasksFrame } from "../codec/followed-tasks.ts";
 import { brokenPromise } from "../codec/rpc-error.ts";
 import { followFrames } from "./follow/follow.ts";
@@ -54,8 +56,12 @@ export function createCaller(transport: Transport, options: CallerOptions): Spoo
     return withRetries(() => transport.unary(method, request, limits), { retryMs, signal });
   }
 
-  async function* openStream(tape: { taskId: string; fromSeq: bigint }, signal?: AbortSignal): AsyncGenerator<Frame> {
-    const request = { ...tape, heartbeatInterval: duration("heartbeat_interval", heartbeatMs) };
+  async function* openStream(
+    { view, ...tape }: { taskId: string; fromSeq: bigint; view: EventView },
+    signal?: AbortSignal,
+  ): AsyncGenerator<Frame> {
+    const heartbeatInterval = duration("heartbeat_interval", heartbeatMs);
+    const request = { ...tape, heartbeatInterval, view: toEventViewValue(view) };
     const stream = transport.streamTape(method.streamEvents, request, { silenceMs, signal });
     for await (const answer of stream) yield readTapeFrame(answer);
   }
@@ -67,14 +73,14 @@ export function createCaller(transport: Transport, options: CallerOptions): Spoo
     },
 
     async run(request, follow = {}) {
-      const { signal, retryMs: followRetryMs = retryMs } = follow;
-      const wanted = runRequest(request, heartbeatMs);
+      const { signal, retryMs: followRetryMs = retryMs, view = "recorded" } = follow;
+      const wanted = runRequest(request, { heartbeatMs, view });
       const open = () => openRun(transport.streamTape(method.runTask, wanted, { silenceMs, signal }));
       const { started, frames } = await withRetries(open, { retryMs: followRetryMs, signal });
       const { taskId } = started.task;
       // The first stream is open already. After a failure, a new stream resumes at the next seq.
       const streams = [frames];
-      const next = (fromSeq: bigint) => streams.pop() ?? openStream({ taskId, fromSeq }, signal);
+      const next = (fromSeq: bigint) => streams.pop() ?? openStream({ taskId, fromSeq, view }, signal);
       const options = { ...follow, taskId, fromSeq: 1n, retryMs: followRetryMs };
       return { ...started, events: eventsOf(followFrames(next, options)) };
     },
@@ -83,8 +89,9 @@ export function createCaller(transport: Transport, options: CallerOptions): Spoo
       return eventsOf(client.followFrames(tape, follow));
     },
 
-    followFrames({ taskId, fromSeq = 1n }, follow = {}) {
-      const open = (nextSeq: bigint) => openStream({ taskId, fromSeq: int64("from_seq", nextSeq) }, follow.signal);
+    followFrames({ taskId, fromSeq = 1n, view = "recorded" }, follow = {}) {
+      const open = (nextSeq: bigint) =>
+        openStream({ taskId, fromSeq: int64("from_seq", nextSeq), view }, follow.signal);
       return followFrames(open, { ...follow, taskId, fromSeq, retryMs: follow.retryMs ?? retryMs });
     },
 
@@ -99,8 +106,8 @@ export function createCaller(transport: Transport, options: CallerOptions): Spoo
       return followTasks(open, { ...follow, cursor, retryMs: follow.retryMs ?? retryMs });
     },
 
-    async events({ taskId, fromSeq = 1n, limit, waitMs = 0 }, options) {
-      const request = eventsRequest({ taskId, fromSeq, limit, waitMs });
+    async events({ taskId, fromSeq = 1n, limit, waitMs = 0, view }, options) {
+      const request = eventsRequest({ taskId, fromSeq, limit, waitMs, view });
       const { signal } = options ?? {};
       const limits = { timeoutMs: answerMs(waitMs), signal };
       const read = () => transport.readTape(method.getEvents, request, limits);

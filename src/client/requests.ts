@@ -14,6 +14,8 @@ import type {
   RunTaskRequestSchema,
   StartTaskRequestSchema,
 } from "../gen/spool/v1/task_service_pb.ts";
+import type { EventView } from "../domain/series.ts";
+import { toEventViewValue } from "../codec/event-view.ts";
 import { toRetryPolicyMessage } from "../codec/retry-policy.ts";
 import { toStatusValue } from "../codec/status.ts";
 import { invalidArgument, invalidWithin } from "./errors.ts";
@@ -53,10 +55,13 @@ export function startRequest(request: StartRequest): MessageInitShape<typeof Sta
   };
 }
 
-export function runRequest(request: StartRequest, heartbeatMs: number): MessageInitShape<typeof RunTaskRequestSchema> {
+export function runRequest(
+  request: StartRequest,
+  { heartbeatMs, view }: { heartbeatMs: number; view: EventView },
+): MessageInitShape<typeof RunTaskRequestSchema> {
   const heartbeatInterval = duration("heartbeat_interval", heartbeatMs);
   try {
-    return { start: startRequest(request), heartbeatInterval };
+    return { start: startRequest(request), heartbeatInterval, view: toEventViewValue(view) };
   } catch (error) {
     throw invalidWithin("start", error);
   }
@@ -126,13 +131,15 @@ export function eventsRequest(page: {
   fromSeq: bigint;
   limit?: number | undefined;
   waitMs: number;
+  view?: EventView | undefined;
 }): MessageInitShape<typeof GetEventsRequestSchema> {
-  const { taskId, fromSeq, limit, waitMs } = page;
+  const { taskId, fromSeq, limit, waitMs, view = "recorded" } = page;
   return {
     taskId,
     fromSeq: int64("from_seq", fromSeq),
     ...(limit !== undefined && { limit: int32("limit", limit) }),
     wait: duration("wait", waitMs),
+    view: toEventViewValue(view),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { EventView } from "../domain/series.ts";
 import type { ReconnectNotice } from "./follow/follow.ts";
 import type { TasksReconnectNotice } from "./follow/follow-tasks.ts";
 import type {
@@ -39,6 +40,20 @@ export interface FollowOptions extends CallOptions {
   onReconnect?: ((notice: ReconnectNotice) => void) | undefined;
 }
 
+/** A tape, the position to start from, and the view. */
+export interface TapeToFollow {
+  taskId: string;
+  /** The first seq, inclusive. Default 1n. */
+  fromSeq?: bigint | undefined;
+  /** `folded`: consecutive partials of series come as one event `folded`. Default `recorded`. */
+  view?: EventView | undefined;
+}
+
+export interface RunOptions extends FollowOptions {
+  /** As in TapeToFollow. */
+  view?: EventView | undefined;
+}
+
 export interface FollowTasksOptions extends CallOptions {
   /** How long to retry without progress, in ms. Infinity: no limit. Default: `retryMs` of the client. */
   retryMs?: number | undefined;
@@ -57,7 +72,7 @@ export interface SpoolClient extends Disposable {
    * Starts a task like `start`, and follows it from its first event like `follow`, in one call. The stream is open when
    * this resolves, so callers that do not read the events should use `start`.
    */
-  run(request: StartRequest, options?: FollowOptions): Promise<StartedTask & { events: AsyncIterable<SpoolEvent> }>;
+  run(request: StartRequest, options?: RunOptions): Promise<StartedTask & { events: AsyncIterable<SpoolEvent> }>;
   /**
    * Follows a tape from `fromSeq` (inclusive, default 1n): stored events first, then live ones. Every event comes once
    * and in order, also after reconnects and server restarts. Ends after `final`; if `fromSeq` is past the end of a
@@ -66,9 +81,9 @@ export interface SpoolClient extends Disposable {
    * @throws SpoolRpcError DATA_LOSS if a server repeats or skips events; OUT_OF_RANGE (reason SEQ_OUT_OF_RANGE, with
    *   `last_seq`) if `fromSeq` is past last_seq + 1 of an unfinished task
    */
-  follow(tape: { taskId: string; fromSeq?: bigint | undefined }, options?: FollowOptions): AsyncIterable<SpoolEvent>;
+  follow(tape: TapeToFollow, options?: FollowOptions): AsyncIterable<SpoolEvent>;
   /** Follows a tape like `follow`, but yields frames: heartbeats too, each with the task's status and last seq. */
-  followFrames(tape: { taskId: string; fromSeq?: bigint | undefined }, options?: FollowOptions): AsyncIterable<Frame>;
+  followFrames(tape: TapeToFollow, options?: FollowOptions): AsyncIterable<Frame>;
   /**
    * Follows many tasks over one stream, including tasks that start later, until the caller stops reading. Reconnects by
    * itself. Yields either every event once and in the order of its tape, or the state of each task whenever it changes.
@@ -78,7 +93,7 @@ export interface SpoolClient extends Disposable {
   followTasks(tasks?: TasksToFollow, options?: FollowTasksOptions): AsyncIterable<TasksFrame>;
   /** Returns one page of a tape. @param page.waitMs how long to wait for a first event, in ms, 0 to 60 s. Default 0 */
   events(
-    page: { taskId: string; fromSeq?: bigint | undefined; limit?: number | undefined; waitMs?: number | undefined },
+    page: TapeToFollow & { limit?: number | undefined; waitMs?: number | undefined },
     options?: CallOptions,
   ): Promise<EventPage>;
   /** Waits for `final` and returns it, also for a failed task. Throws WaitTimeout after `timeoutMs`, in ms. */

@@ -3,7 +3,7 @@ import type { FinalEvent, SpoolEvent } from "../types.ts";
 
 /**
  * The position of a reader on one tape. Checks what the server promises: seqs are 1, 2, 3, … without gap, repeat or
- * reordering, and `final` is the last event. Any violation is an error and is never passed on.
+ * reordering, and `final` is the last event. A folded event stands for several seqs. Any violation is an error and is never passed on.
  */
 export class TapeCursor {
   readonly #taskId: string;
@@ -37,11 +37,12 @@ export class TapeCursor {
   take(events: readonly SpoolEvent[], lastSeq: bigint): void {
     for (const event of events) {
       if (this.#final) throw this.broken(`event ${event.seq} comes after final, which is ${this.#final.seq}`);
-      if (event.seq !== this.#nextSeq) {
-        const fault = event.seq < this.#nextSeq ? "repeats" : "skips to";
-        throw this.broken(`the server ${fault} event ${event.seq} where ${this.#nextSeq} is next`);
+      const first = event.type === "folded" ? event.firstSeq : event.seq;
+      if (first !== this.#nextSeq || event.seq < first) {
+        const fault = first < this.#nextSeq ? "repeats" : "skips to";
+        throw this.broken(`the server ${fault} event ${first} where ${this.#nextSeq} is next`);
       }
-      this.#nextSeq++;
+      this.#nextSeq = event.seq + 1n;
       this.#read++;
       if (event.type === "final") this.#final = event;
     }

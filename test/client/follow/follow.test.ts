@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { connect, SpoolRpcError } from "../../../src/client/client.ts";
+import { EventView, SeriesMode } from "../../../src/gen/spool/v1/event_pb.ts";
 import { TaskStatus } from "../../../src/gen/spool/v1/task_pb.ts";
 import { follow, range, Received, seqs } from "./scripted-follow.ts";
 import { event, failure, final, frame, log, progress, serveScript, TASK_ID } from "../scripted-server.ts";
@@ -35,6 +36,47 @@ describe("a follower", () => {
       events.map(({ type }) => type),
       ["progress", "unknown", "final"],
     );
+  });
+
+  it("reads the folded view: an event counts for all its seqs, also after a reconnect", async () => {
+    const series = { name: "answer", mode: SeriesMode.APPEND, field: "text" };
+    const folded = (first: number, last: number, text: string) => {
+      const covers = { firstSeq: BigInt(first), lastSeq: BigInt(last), count: BigInt(last - first + 1) };
+      const part = { ...covers, partial: { kind: "delta", payload: { text }, series } };
+      return event(last, { case: "folded", value: { firstSeq: BigInt(first), parts: [part] } });
+    };
+    const asked: [bigint, EventView][] = [];
+    const events = await follow(
+      async function* ({ fromSeq, view }) {
+        asked.push([fromSeq, view]);
+        if (asked.length > 1) return yield frame([folded(6, 8, "o"), final(9)]);
+        yield frame([progress(1), folded(2, 5, "Toky")]);
+        throw failure("UNAVAILABLE", "cut");
+      },
+      { view: "folded" },
+    );
+    assert.deepEqual(asked, [
+      [1n, EventView.FOLDED],
+      [6n, EventView.FOLDED],
+    ]);
+    assert.deepEqual(seqs(events), [1n, 5n, 8n, 9n]);
+    const { time, ...rest } = events[1]!;
+    assert.ok(time instanceof Date);
+    const append = { name: "answer", mode: "append", field: "text" };
+    const part = { kind: "delta", payload: { text: "Toky" }, series: append, count: 4, firstSeq: 2n, lastSeq: 5n };
+    assert.deepEqual(rest, { seq: 5n, type: "folded", firstSeq: 2n, parts: [part] });
+  });
+
+  it("throws DATA_LOSS for a folded event that does not begin at the next seq", async () => {
+    for (const [first, fault] of [
+      [1n, /repeats event 1/],
+      [3n, /skips to event 3/],
+    ] as const) {
+      const following = follow(async function* () {
+        yield frame([progress(1), event(4, { case: "folded", value: { firstSeq: first, parts: [] } }), final(5)]);
+      });
+      await assert.rejects(following, { code: "DATA_LOSS", message: fault });
+    }
   });
 
   it("ends without an event past the end of a finished tape", async () => {

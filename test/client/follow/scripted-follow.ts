@@ -1,5 +1,5 @@
 import { connect } from "../../../src/client/client.ts";
-import type { ConnectOptions, FollowOptions, SpoolEvent } from "../../../src/client/client.ts";
+import type { ConnectOptions, EventView, FollowOptions, SpoolEvent } from "../../../src/client/client.ts";
 import { serveScript, TASK_ID } from "../scripted-server.ts";
 import type { Script } from "../scripted-server.ts";
 
@@ -22,6 +22,7 @@ export class Received {
 
 interface Options extends FollowOptions {
   fromSeq?: bigint;
+  view?: EventView;
   connect?: ConnectOptions;
   onEvent?: (event: SpoolEvent) => void;
   received?: Received;
@@ -32,10 +33,10 @@ export async function follow(
   streamEvents: NonNullable<Script["streamEvents"]>,
   options: Options = {},
 ): Promise<SpoolEvent[]> {
-  const { fromSeq, connect: connectOptions, onEvent, received = new Received(), ...followOptions } = options;
+  const { fromSeq, view, connect: connectOptions, onEvent, received = new Received(), ...followOptions } = options;
   await using server = await serveScript({ streamEvents });
   using client = connect({ address: server.address, ...connectOptions });
-  for await (const next of client.follow({ taskId: TASK_ID, fromSeq }, followOptions)) {
+  for await (const next of client.follow({ taskId: TASK_ID, fromSeq, view }, followOptions)) {
     received.push(next);
     onEvent?.(next);
   }
