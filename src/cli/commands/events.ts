@@ -13,6 +13,7 @@ interface EventsOptions {
   fromSeq?: bigint;
   limit?: number;
   wait?: number;
+  folded?: true;
 }
 
 export function addEvents(program: Command): void {
@@ -31,6 +32,7 @@ export function addEvents(program: Command): void {
       "How long to wait for an event if the page is empty, up to 60s (default: 0)",
       parseDuration,
     )
+    .option("--folded", "Show consecutive partials of a series as one event, with the text that they form")
     .action((taskId: string, options: EventsOptions, command: Command) =>
       runCommand(command, (context) => events(context, taskId, options)),
     );
@@ -41,16 +43,17 @@ async function events(
   idOrPrefix: string,
   options: EventsOptions,
 ): Promise<number> {
-  const { fromSeq, limit, wait: waitMs } = options;
+  const { fromSeq, limit, wait: waitMs, folded } = options;
   const taskId = await resolveTaskId(client, idOrPrefix);
-  const page = await client.events({ taskId, fromSeq, limit, waitMs });
+  const page = await client.events({ taskId, fromSeq, limit, waitMs, view: folded ? "folded" : "recorded" });
   if (json) {
     await writeOut(`${jsonText(pageJson(page))}\n`);
     return EXIT.succeeded;
   }
   await showLines(page);
   if (page.hasMore) {
-    const next = commandLine("events", taskId, "--from-seq", String(page.nextFromSeq));
+    const flags = folded ? ["--folded"] : [];
+    const next = commandLine("events", taskId, "--from-seq", String(page.nextFromSeq), ...flags);
     writeNotice({ json, lines: [`next page:  ${next}`], fields: {} });
   }
   return EXIT.succeeded;

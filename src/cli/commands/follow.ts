@@ -11,6 +11,7 @@ import { detach, openWait } from "../follow/wait.ts";
 interface FollowOptions {
   fromSeq?: bigint;
   plain?: true;
+  folded?: true;
   timeout?: number;
   retry?: number;
   all?: true;
@@ -21,7 +22,7 @@ interface FollowOptions {
 }
 
 /** The options for one task and for all tasks, with their flags. Options of the other group are rejected. */
-const ONE_TASK_FLAGS = { fromSeq: "--from-seq", plain: "--plain" } as const;
+const ONE_TASK_FLAGS = { fromSeq: "--from-seq", plain: "--plain", folded: "--folded" } as const;
 const ALL_TASKS_FLAGS = { kind: "--kind", label: "--label", fromStart: "--from-start", cursor: "--cursor" } as const;
 
 export function addFollow(program: Command): void {
@@ -31,6 +32,7 @@ export function addFollow(program: Command): void {
     .argument("[task-id]", "Task id, or at least its first 8 characters")
     .option("--from-seq <seq>", "Seq of the first event to show (default: 1)", parseSeq)
     .option("--plain", "Print one line for each event instead of progress bars")
+    .option("--folded", "Show consecutive partials of a series as one event, with the text that they form")
     .option(
       "--timeout <duration>",
       "How long this command waits, as 30s or 5m (default: no limit). The task keeps running.",
@@ -73,7 +75,7 @@ async function followAll(context: CommandContext, options: FollowOptions): Promi
 }
 
 async function follow(context: CommandContext, idOrPrefix: string, options: FollowOptions): Promise<number> {
-  const { fromSeq, plain, retry: retryMs } = options;
+  const { fromSeq, plain, folded, retry: retryMs } = options;
   using wait = openWait(options.timeout);
   let taskId = idOrPrefix;
   try {
@@ -81,8 +83,12 @@ async function follow(context: CommandContext, idOrPrefix: string, options: Foll
     // Fails at once if the server is unreachable from the start. A server that is lost later is retried.
     await context.client.get({ taskId }, { signal: wait.signal });
   } catch (error) {
-    return detach(context, error, { wait, taskId, resume: context.commandLine("follow", taskId) });
+    return detach(context, error, {
+      wait,
+      taskId,
+      resume: context.commandLine("follow", taskId, ...(folded ? ["--folded"] : [])),
+    });
   }
-  const { exitCode } = await followTask(context, { taskId, fromSeq, plain, retryMs, wait });
+  const { exitCode } = await followTask(context, { taskId, fromSeq, plain, folded, retryMs, wait });
   return exitCode;
 }

@@ -23,7 +23,7 @@ interface View {
 
 /**
  * Follows a task to its end and shows the events: as progress bars on a terminal, as one line each elsewhere and with
- * `plain`, as JSON with `--json`. Ctrl-C and the time limit detach from the task, which keeps running.
+ * `plain` or `folded`, as JSON with `--json`. Ctrl-C and the time limit detach from the task, which keeps running.
  *
  * @param retryMs how long to try to reconnect to a lost server without progress
  * @returns the exit code, and the `final` event if it was received
@@ -34,29 +34,34 @@ export async function followTask(
     taskId,
     fromSeq = 1n,
     plain = false,
+    folded = false,
     retryMs = RETRY_MS_DEFAULT,
     wait,
   }: {
     taskId: string;
     fromSeq?: bigint | undefined;
     plain?: boolean | undefined;
+    /** Whether to show the folded view. */
+    folded?: boolean | undefined;
     retryMs?: number | undefined;
     wait: Wait;
   },
 ): Promise<{ exitCode: number; final: FinalEvent | null }> {
-  const view = openView(context, { taskId, plain });
+  const view = openView(context, { taskId, plain: plain || folded });
+  const tape = { taskId, fromSeq, view: folded ? "folded" : "recorded" } as const;
   const follow = { retryMs, signal: wait.signal, onReconnect: reportDisconnect(context, view) };
   let nextFromSeq = fromSeq;
   let last: Frame | null = null;
   try {
-    for await (const frame of context.client.followFrames({ taskId, fromSeq }, follow)) {
+    for await (const frame of context.client.followFrames(tape, follow)) {
       await view.show(frame);
       last = frame;
       nextFromSeq = (frame.events.at(-1)?.seq ?? nextFromSeq - 1n) + 1n;
     }
   } catch (error) {
     await view.close();
-    const resume = context.commandLine("follow", taskId, "--from-seq", String(nextFromSeq));
+    const flags = folded ? ["--folded"] : [];
+    const resume = context.commandLine("follow", taskId, "--from-seq", String(nextFromSeq), ...flags);
     if (isTransient(error)) {
       const fields = { notice: "gave_up", task_id: taskId, come_back: resume };
       writeNotice({ json: context.json, lines: [`gave up; to resume:  ${resume}`], fields });

@@ -14,6 +14,7 @@ export function sessionJson(session: Session): Record<string, unknown> {
 
 /** Returns the JSON object of an event. An event of an unknown type has only its position. */
 export function eventJson(taskId: string, event: SpoolEvent): Record<string, unknown> {
+  if (event.type === "folded") return protoNames({ taskId, ...event, parts: event.parts.map(protoNames) });
   return protoNames({ taskId, ...event });
 }
 
