@@ -3,7 +3,7 @@ import { connect, SpoolRpcError } from "../../src/client/client.ts";
 import type { EventPage, FollowedTask, SpoolClient, SpoolEvent } from "../../src/client/client.ts";
 import { connect as connectOverWeb } from "../../src/client/web.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
-import { EndpointError, endpointTask, toldEach } from "./endpoint.ts";
+import { EndpointError, endpointTask, foldedBody, toldEach } from "./endpoint.ts";
 import type { Endpoint, EndpointEvent, EndpointNews, EndpointPage } from "./endpoint.ts";
 import { openServed } from "./served.ts";
 import type { Served } from "./served.ts";
@@ -89,6 +89,7 @@ function toEndpointPage({ status, events, nextFromSeq, lastSeq, hasMore }: Event
 }
 
 function toEndpointEvent(event: SpoolEvent): EndpointEvent {
+  if (event.type === "folded") return { seq: event.seq, type: event.type, body: foldedBody(event) };
   const { seq, type, ...rest } = event;
   const { time, ...body } = rest;
   assert.ok(time instanceof Date);

@@ -6,6 +6,7 @@ import { openGrpcEndpoint } from "./grpc-endpoint.ts";
 import { openGrpcWebEndpoint } from "./grpc-web-endpoint.ts";
 import { openJsonEndpoint, openSseEndpoint } from "./json-endpoint.ts";
 import { removalContract } from "./removal-contract.ts";
+import { seriesContract } from "./series-contract.ts";
 import { sessionContract } from "./session-contract.ts";
 import { tapeContract } from "./tape-contract.ts";
 import { taskContract } from "./task-contract.ts";
@@ -34,6 +35,7 @@ for (const [name, open] of Object.entries(ENDPOINTS)) {
     taskContract(() => endpoint);
     followContract(() => endpoint);
     removalContract(() => endpoint);
+    seriesContract(() => endpoint);
     if (open !== openWorkerEndpoint) sessionContract(() => endpoint);
   });
 }

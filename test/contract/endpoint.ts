@@ -1,5 +1,7 @@
+import type { FoldedPart } from "../../src/client/types.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import type { RetryPolicy } from "../../src/domain/retry.ts";
+import type { EventView } from "../../src/domain/series.ts";
 import type { SessionState } from "../../src/domain/session.ts";
 import type { Task, TaskStatus } from "../../src/domain/task.ts";
 import type { Stage } from "../support/stage.ts";
@@ -17,6 +19,14 @@ export interface EndpointPage {
   nextFromSeq: bigint;
   lastSeq: bigint;
   hasMore: boolean;
+}
+
+/** The body of a folded event, in the words of the tape. */
+export function foldedBody(event: { firstSeq: bigint; parts: readonly FoldedPart[] }): JsonObject {
+  const parts = event.parts.map(({ kind, payload, series, count, firstSeq, lastSeq }) => {
+    return { kind, payload, series: { ...series }, count, first_seq: `${firstSeq}`, last_seq: `${lastSeq}` };
+  });
+  return { first_seq: `${event.firstSeq}`, parts: parts as unknown as JsonObject[] };
 }
 
 /** What every endpoint tells of a task. */
@@ -103,6 +113,12 @@ export interface FollowTasksOptions {
   view?: "events" | "tasks";
 }
 
+export interface TapeQuery {
+  taskId: string;
+  fromSeq?: bigint;
+  view?: EventView;
+}
+
 /** One way into Spool. The contract is written against this, and runs at each. Every call throws EndpointError. */
 export interface Endpoint extends AsyncDisposable {
   /** Plays the code of the tasks of kind `stage`. */
@@ -119,8 +135,8 @@ export interface Endpoint extends AsyncDisposable {
   cancel(taskId: string, reason?: string): Promise<{ status: TaskStatus; outcome: string }>;
   /** Says whether the task had been removed before. */
   delete(taskId: string): Promise<boolean>;
-  events(query: { taskId: string; fromSeq?: bigint; limit?: number; waitMs?: number }): Promise<EndpointPage>;
-  follow(query: { taskId: string; fromSeq?: bigint }): AsyncIterable<EndpointEvent>;
+  events(query: TapeQuery & { limit?: number; waitMs?: number }): Promise<EndpointPage>;
+  follow(query: TapeQuery): AsyncIterable<EndpointEvent>;
   followTasks(query: FollowTasksOptions): AsyncIterable<EndpointNews>;
   result(query: { taskId: string; waitMs?: number }): Promise<EndpointResult>;
   sessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }>;

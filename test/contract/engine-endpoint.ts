@@ -1,13 +1,15 @@
 import { SpoolError } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import type { FollowedTask, TaskView, TapePage } from "../../src/engine/api/task-engine.ts";
+import { bodyOf } from "../../src/domain/event.ts";
 import type { TapeEvent } from "../../src/domain/event.ts";
+import { mergedPayload } from "../../src/domain/series.ts";
 import { decodeCursor, encodeCursor } from "../../src/rpc/codec/follow-cursor.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
 import { followQuery } from "../support/followed-tasks.ts";
 import { Stage } from "../support/stage.ts";
 import { openPostgres } from "../support/stores.ts";
-import { EndpointError, endpointTask, toldEach } from "./endpoint.ts";
+import { EndpointError, endpointTask, foldedBody, toldEach } from "./endpoint.ts";
 import type { Endpoint, EndpointEvent, EndpointNews, EndpointPage, StartOptions } from "./endpoint.ts";
 
 const HEARTBEAT_MS = 15_000;
@@ -40,12 +42,12 @@ export async function openEngineEndpoint(): Promise<Endpoint> {
       return { status: task.status, outcome };
     },
     delete: async (taskId) => (await told(engine.deleteTask(taskId))).alreadyDeleted,
-    async events({ taskId, fromSeq = 1n, limit = 100, waitMs = 0 }) {
-      const query = { taskId, fromSeq: fromSeq || 1n, limit, waitMs };
+    async events({ taskId, fromSeq = 1n, limit = 100, waitMs = 0, view = "recorded" }) {
+      const query = { taskId, fromSeq: fromSeq || 1n, limit, waitMs, view };
       return toEndpointPage(await told(engine.readEvents(query, signal)));
     },
-    async *follow({ taskId, fromSeq = 1n }) {
-      const pages = engine.followTape({ taskId, fromSeq, heartbeatMs: HEARTBEAT_MS }, signal);
+    async *follow({ taskId, fromSeq = 1n, view = "recorded" }) {
+      const pages = engine.followTape({ taskId, fromSeq, heartbeatMs: HEARTBEAT_MS, view }, signal);
       for await (const page of toldEach(pages, told)) yield* page.events.map(toEndpointEvent);
     },
     async *followTasks({ labels = {}, cursor: text, fromStart = false, view = "events" }) {
@@ -97,5 +99,16 @@ function toEndpointPage({ status, events, nextFromSeq, lastSeq, hasMore }: TapeP
 }
 
 function toEndpointEvent({ seq, type, body }: TapeEvent): EndpointEvent {
+  if (type === "folded") {
+    const { first_seq: firstSeq, parts } = bodyOf({ type, body });
+    const whole = parts.map((part) => ({
+      ...part.partial,
+      payload: mergedPayload(part),
+      count: part.count,
+      firstSeq: BigInt(part.first_seq),
+      lastSeq: BigInt(part.last_seq),
+    }));
+    return { seq, type, body: foldedBody({ firstSeq: BigInt(firstSeq), parts: whole }) };
+  }
   return { seq, type, body: JSON.parse(body) as JsonObject };
 }

@@ -23,9 +23,12 @@ export async function openSseEndpoint(at?: Served): Promise<Endpoint> {
   const served = at ?? (await openServed());
   return {
     ...wireEndpoint(served, openWire(served.url)),
-    async *follow({ taskId, fromSeq }) {
-      const query = fromSeq === undefined ? "" : `?from_seq=${fromSeq}`;
-      for await (const { id, data } of listen(`${served.url}/v1/tasks/${taskId}/events${query}`)) {
+    async *follow({ taskId, fromSeq, view }) {
+      const query = new URLSearchParams({
+        ...(fromSeq !== undefined && { from_seq: `${fromSeq}` }),
+        ...(view !== undefined && { view }),
+      });
+      for await (const { id, data } of listen(`${served.url}/v1/tasks/${taskId}/events?${query.toString()}`)) {
         const event = toEndpointEvent(fromJson(EventSchema, JSON.parse(data!)));
         if (id !== `${event.seq}`) throw new Error(`the event with id ${id} is ${event.seq}`);
         yield event;

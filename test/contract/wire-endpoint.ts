@@ -1,7 +1,8 @@
 import type { DescMethod, JsonObject, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { LogLevel } from "../../src/gen/spool/v1/event_pb.ts";
-import type { Event } from "../../src/gen/spool/v1/event_pb.ts";
+import type { EventView, Series } from "../../src/domain/series.ts";
+import { EventView as EventViewValue, LogLevel, SeriesMode } from "../../src/gen/spool/v1/event_pb.ts";
+import type { Event, Partial$ } from "../../src/gen/spool/v1/event_pb.ts";
 import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
 import type { Task } from "../../src/gen/spool/v1/task_pb.ts";
 import { CancelOutcome, FollowView, TaskService } from "../../src/gen/spool/v1/task_service_pb.ts";
@@ -10,7 +11,7 @@ import { WorkerService } from "../../src/gen/spool/v1/worker_service_pb.ts";
 import type { Session } from "../../src/gen/spool/v1/worker_service_pb.ts";
 import type { SessionState } from "../../src/domain/session.ts";
 import type { TaskStatus as Status } from "../../src/domain/task.ts";
-import { EndpointError, endpointTask } from "./endpoint.ts";
+import { EndpointError, endpointTask, foldedBody } from "./endpoint.ts";
 import type { Endpoint, EndpointEvent, EndpointNews, EndpointTask, StartOptions } from "./endpoint.ts";
 import type { BadRequest_FieldViolation, ErrorInfo } from "../../src/gen/google/rpc/error_details_pb.ts";
 import type { Served } from "./served.ts";
@@ -52,17 +53,19 @@ export function wireEndpoint(served: Served, wire: Wire): Endpoint {
       return { status: nameOf(TaskStatus, task!.status) as Status, outcome: nameOf(CancelOutcome, outcome) };
     },
     delete: async (taskId) => (await wire.unary(method.deleteTask, { taskId })).alreadyDeleted,
-    async events({ waitMs, ...query }) {
+    async events({ waitMs, view, ...query }) {
       const wait = waitMs === undefined ? {} : { wait: durationFromMs(waitMs) };
       const { status, events, nextFromSeq, lastSeq, hasMore } = await wire.unary(method.getEvents, {
         ...query,
         ...wait,
+        view: viewValue(view),
       });
       const name = nameOf(TaskStatus, status) as Status;
       return { status: name, events: events.map(toEndpointEvent), nextFromSeq, lastSeq, hasMore };
     },
-    async *follow(query) {
-      for await (const frame of wire.stream(method.streamEvents, query)) yield* frame.events.map(toEndpointEvent);
+    async *follow({ view, ...query }) {
+      const wanted = { ...query, view: viewValue(view) };
+      for await (const frame of wire.stream(method.streamEvents, wanted)) yield* frame.events.map(toEndpointEvent);
     },
     async *followTasks({ view, cursor = "", ...query }) {
       const wanted = { ...query, cursor, view: view === "tasks" ? FollowView.TASKS : FollowView.EVENTS };
@@ -178,7 +181,14 @@ function toBody(body: Event["body"]): JsonObject {
     case "log":
       return { level: nameOf(LogLevel, body.value.level).toUpperCase(), message: body.value.message };
     case "partial":
-      return { kind: body.value.kind, payload: body.value.payload! };
+      return toPartial(body.value) as unknown as JsonObject;
+    case "folded": {
+      const parts = body.value.parts.map(({ partial, count, firstSeq, lastSeq }) => {
+        const { kind, payload, series } = toPartial(partial!);
+        return { kind, payload, series: series!, count: Number(count), firstSeq, lastSeq };
+      });
+      return foldedBody({ firstSeq: body.value.firstSeq, parts });
+    }
     case "cancelRequested":
       return { reason: body.value.reason };
     case "final": {
@@ -191,6 +201,17 @@ function toBody(body: Event["body"]): JsonObject {
     default:
       return {};
   }
+}
+
+function toPartial({ kind, payload, series }: Partial$): { kind: string; payload: JsonObject; series?: Series } {
+  if (series === undefined) return { kind, payload: payload! };
+  const { name, mode, field } = series;
+  const named = { name, mode: nameOf(SeriesMode, mode) as Series["mode"], ...(field !== "" && { field }) };
+  return { kind, payload: payload!, series: named };
+}
+
+function viewValue(view: EventView | undefined): EventViewValue {
+  return view === undefined ? EventViewValue.UNSPECIFIED : EventViewValue[view === "folded" ? "FOLDED" : "RECORDED"];
 }
 
 function toEndpointSession({
