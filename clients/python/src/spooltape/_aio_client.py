@@ -10,10 +10,10 @@ from ._aio_channel import AioTransport
 from ._connection import ANSWER_S_MAX, HEARTBEAT_S_DEFAULT, RETRY_S_DEFAULT, SILENT_HEARTBEATS, read_endpoint
 from ._decode import first_of_run, read_cancelled, read_page, read_result, read_session, read_task, task_of
 from ._errors import SpoolError
-from ._event_types import Event, FinalEvent
+from ._event_types import Event, EventView, FinalEvent
 from ._json import JsonObject, check_text
 from ._requests import View, events_request, list_request, next_page_token, start_request, stream_request
-from ._requests import tasks_requests, within_start
+from ._requests import event_view, tasks_requests, within_start
 from ._aio_streams import AsyncRun, TapeMessages, anext_or_none, follow_events, follow_frames, retrying, wait_final
 from ._tape import OnReconnect, TapeFollower, TasksFollower
 from ._times import Seconds, limit_of, seconds_of, to_duration
@@ -100,6 +100,7 @@ class AsyncClient:
         run_at: Optional[datetime] = None,
         deadline_at: Optional[datetime] = None,
         retention: Optional[Seconds] = None,
+        view: EventView = "recorded",
         on_reconnect: Optional[OnReconnect] = None,
     ) -> AsyncRun:
         """Starts a task and follows it in one call: see Client.run."""
@@ -118,14 +119,15 @@ class AsyncClient:
             )
         except SpoolError as error:
             raise within_start(error) from None
-        request = pb.RunTaskRequest(start=start, heartbeat_interval=to_duration("heartbeat", self._heartbeat))
+        heartbeat_interval = to_duration("heartbeat", self._heartbeat)
+        request = pb.RunTaskRequest(start=start, heartbeat_interval=heartbeat_interval, view=event_view(view))
 
         async def open_run() -> Tuple[StartedTask, AsyncGenerator[pb.RunTaskResponse, None]]:
             stream = self._transport.stream(TASKS + "RunTask", request, pb.RunTaskResponse, self._silence)
             return first_of_run(await anext_or_none(stream)), stream
 
         started, stream = await retrying(open_run, self._retry_for)
-        follower = TapeFollower(started.task.task_id, 1, self._retry_for, on_reconnect)
+        follower = TapeFollower(started.task.task_id, 1, self._retry_for, on_reconnect, view)
         return AsyncRun(started, self._events(follower, stream), stream)
 
     def follow(
@@ -133,13 +135,14 @@ class AsyncClient:
         task_id: str,
         from_seq: int = 1,
         *,
+        view: EventView = "recorded",
         retry_for: Optional[Seconds] = None,
         on_reconnect: Optional[OnReconnect] = None,
     ) -> AsyncIterator[Event]:
         """Follows a tape from ``from_seq``: see Client.follow. Cancelling the reader ends the stream, never the task."""
         seconds = self._retry_for if retry_for is None else limit_of("retry_for", retry_for)
-        stream_request(task_id, from_seq, self._heartbeat)  # Rejects what cannot be sent, before the first event.
-        return self._events(TapeFollower(task_id, from_seq, seconds, on_reconnect))
+        stream_request(task_id, from_seq, self._heartbeat, view)  # Rejects invalid requests before the first event.
+        return self._events(TapeFollower(task_id, from_seq, seconds, on_reconnect, view))
 
     def follow_tasks(
         self,
@@ -167,10 +170,16 @@ class AsyncClient:
         return follow_frames(self._transport, follower, request, silence=self._silence)
 
     async def events(
-        self, task_id: str, from_seq: int = 1, *, limit: Optional[int] = None, wait: Seconds = 0
+        self,
+        task_id: str,
+        from_seq: int = 1,
+        *,
+        limit: Optional[int] = None,
+        wait: Seconds = 0,
+        view: EventView = "recorded",
     ) -> EventPage:
         """Returns one page of a tape: see Client.events."""
-        request = events_request(task_id, from_seq, limit, wait)
+        request = events_request(task_id, from_seq, limit, wait, view)
         return read_page(await self._call(TASKS + "GetEvents", request, pb.GetEventsResponse, wait))
 
     async def wait(self, task_id: str, timeout: Seconds) -> FinalEvent:

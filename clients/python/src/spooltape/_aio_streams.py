@@ -48,7 +48,7 @@ async def follow_events(
     stream = opened
     while True:
         if stream is None:
-            request = stream_request(follower.cursor.task_id, follower.cursor.next_seq, heartbeat)
+            request = stream_request(follower.cursor.task_id, follower.cursor.next_seq, heartbeat, follower.view)
             path = "/spool.v1.TaskService/StreamEvents"
             stream = transport.stream(path, request, pb.StreamEventsResponse, silence)
         follower.opened()

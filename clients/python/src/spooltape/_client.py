@@ -10,10 +10,10 @@ from ._channel import Transport
 from ._connection import ANSWER_S_MAX, HEARTBEAT_S_DEFAULT, RETRY_S_DEFAULT, SILENT_HEARTBEATS, read_endpoint
 from ._decode import first_of_run, read_cancelled, read_page, read_result, read_session, read_task, task_of
 from ._errors import SpoolError
-from ._event_types import Event, FinalEvent
+from ._event_types import Event, EventView, FinalEvent
 from ._json import JsonObject, check_text
 from ._requests import View, events_request, list_request, next_page_token, start_request, stream_request
-from ._requests import tasks_requests, within_start
+from ._requests import event_view, tasks_requests, within_start
 from ._streams import Run, TapeMessages, follow_events, follow_frames, retrying, wait_final
 from ._tape import OnReconnect, TapeFollower, TasksFollower
 from ._times import Seconds, limit_of, seconds_of, to_duration
@@ -120,6 +120,7 @@ class Client:
         run_at: Optional[datetime] = None,
         deadline_at: Optional[datetime] = None,
         retention: Optional[Seconds] = None,
+        view: EventView = "recorded",
         on_reconnect: Optional[OnReconnect] = None,
     ) -> Run:
         """Starts a task like ``start``, and follows it from its first event like ``follow``, in one call.
@@ -141,14 +142,15 @@ class Client:
             )
         except SpoolError as error:
             raise within_start(error) from None
-        request = pb.RunTaskRequest(start=start, heartbeat_interval=to_duration("heartbeat", self._heartbeat))
+        heartbeat_interval = to_duration("heartbeat", self._heartbeat)
+        request = pb.RunTaskRequest(start=start, heartbeat_interval=heartbeat_interval, view=event_view(view))
 
         def open_run() -> Tuple[StartedTask, Generator[pb.RunTaskResponse, None, None]]:
             stream = self._transport.stream(TASKS + "RunTask", request, pb.RunTaskResponse, self._silence)
             return first_of_run(next(stream, None)), stream
 
         started, stream = retrying(open_run, self._retry_for)
-        follower = TapeFollower(started.task.task_id, 1, self._retry_for, on_reconnect)
+        follower = TapeFollower(started.task.task_id, 1, self._retry_for, on_reconnect, view)
         return Run(started, self._events(follower, stream), stream)
 
     def follow(
@@ -156,6 +158,7 @@ class Client:
         task_id: str,
         from_seq: int = 1,
         *,
+        view: EventView = "recorded",
         retry_for: Optional[Seconds] = None,
         on_reconnect: Optional[OnReconnect] = None,
     ) -> Iterator[Event]:
@@ -164,14 +167,15 @@ class Client:
         Every event comes once and in order, also after reconnects and restarts of servers. Ends after ``final``; if
         ``from_seq`` is past the end of a finished tape, ends at once.
 
+        :param view: ``folded``: consecutive partials of series come as one FoldedEvent. Default: as recorded.
         :param retry_for: how long to retry without progress, in seconds. Default: ``retry_for`` of the client.
         :param on_reconnect: called when the connection is lost, after each failed retry, and when the stream resumes.
         :raises SpoolError: DATA_LOSS if a server repeats or skips events; OUT_OF_RANGE with SEQ_OUT_OF_RANGE if
             ``from_seq`` is past last_seq + 1 of an unfinished task; the last error after ``retry_for``.
         """
         seconds = self._retry_for if retry_for is None else limit_of("retry_for", retry_for)
-        stream_request(task_id, from_seq, self._heartbeat)  # Rejects what cannot be sent, before the first event.
-        return self._events(TapeFollower(task_id, from_seq, seconds, on_reconnect))
+        stream_request(task_id, from_seq, self._heartbeat, view)  # Rejects invalid requests before the first event.
+        return self._events(TapeFollower(task_id, from_seq, seconds, on_reconnect, view))
 
     def follow_tasks(
         self,
@@ -207,14 +211,21 @@ class Client:
         return follow_frames(self._transport, follower, request, silence=self._silence)
 
     def events(
-        self, task_id: str, from_seq: int = 1, *, limit: Optional[int] = None, wait: Seconds = 0
+        self,
+        task_id: str,
+        from_seq: int = 1,
+        *,
+        limit: Optional[int] = None,
+        wait: Seconds = 0,
+        view: EventView = "recorded",
     ) -> EventPage:
         """Returns one page of a tape.
 
         :param limit: 1 to 1,000 events. Default 100.
         :param wait: how long to wait for a first event, 0 to 60 seconds.
+        :param view: ``folded``: as in ``follow``. ``limit`` then counts folded events.
         """
-        request = events_request(task_id, from_seq, limit, wait)
+        request = events_request(task_id, from_seq, limit, wait, view)
         return read_page(self._call(TASKS + "GetEvents", request, pb.GetEventsResponse, wait))
 
     def wait(self, task_id: str, timeout: Seconds) -> FinalEvent:

@@ -10,13 +10,18 @@ from ._errors import broken
 from ._event_types import (
     CancelRequestedEvent,
     Event,
+    EventView,
     FinalEvent,
+    FoldedEvent,
+    FoldedPart,
     LogEvent,
     LogLevel,
     PartialEvent,
     Progress,
     ProgressEvent,
     RetryingEvent,
+    Series,
+    SeriesMode,
     StartedEvent,
     TaskFailure,
     TerminalStatus,
@@ -61,6 +66,16 @@ LOG_LEVELS: Mapping[LogLevel, int] = {
     "ERROR": pb.LOG_LEVEL_ERROR,
 }
 _LEVEL_OF: Dict[int, LogLevel] = {value: name for name, value in LOG_LEVELS.items()}
+SERIES_MODES: Mapping[SeriesMode, int] = {
+    "append": pb.SERIES_MODE_APPEND,
+    "latest": pb.SERIES_MODE_LATEST,
+    "all": pb.SERIES_MODE_ALL,
+}
+_MODE_OF: Dict[int, SeriesMode] = {value: name for name, value in SERIES_MODES.items()}
+VIEWS: Mapping[EventView, int] = {
+    "recorded": pb.EVENT_VIEW_RECORDED,
+    "folded": pb.EVENT_VIEW_FOLDED,
+}
 _CANCEL_OUTCOMES: Dict[int, CancelOutcome] = {
     pb.CANCEL_OUTCOME_CANCELLED: "cancelled",
     pb.CANCEL_OUTCOME_REQUESTED: "requested",
@@ -163,7 +178,10 @@ def read_event(message: pb.Event) -> Event:
         # An unknown level is no reason to lose the line.
         return LogEvent(seq, time, _LEVEL_OF.get(message.log.level, "INFO"), message.log.message)
     if which == "partial":
-        return PartialEvent(seq, time, message.partial.kind, from_struct(message.partial.payload))
+        partial = message.partial
+        return PartialEvent(seq, time, partial.kind, from_struct(partial.payload), _series(partial))
+    if which == "folded":
+        return FoldedEvent(seq, time, message.folded.first_seq, tuple(map(_folded_part, message.folded.parts)))
     if which == "started":
         return StartedEvent(seq, time, message.started.kind, message.started.attempt)
     if which == "cancel_requested":
@@ -174,6 +192,23 @@ def read_event(message: pb.Event) -> Event:
     if which == "final":
         return FinalEvent(seq, time, _terminal(message.final.status), *_outcome(message.final))
     return UnknownEvent(seq, time)
+
+
+def _series(message: pb.Partial) -> Optional[Series]:
+    if not message.HasField("series"):
+        return None
+    series = message.series
+    # A mode of a later version reads as "all": no event is lost.
+    return Series(series.name, _MODE_OF.get(series.mode, "all"), series.field)
+
+
+def _folded_part(message: pb.FoldedPartial) -> FoldedPart:
+    partial = message.partial
+    series = _series(partial)
+    if series is None:
+        raise broken("a folded event has a part without a series")
+    payload = from_struct(partial.payload)
+    return FoldedPart(partial.kind, payload, series, message.count, message.first_seq, message.last_seq)
 
 
 def _progress(message: pb.Progress) -> Progress:

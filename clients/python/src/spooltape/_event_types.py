@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Optional, Union
+from typing import Literal, Optional, Sequence, Union
 
 from ._json import JsonObject
 
 TerminalStatus = Literal["succeeded", "failed", "cancelled"]
 LogLevel = Literal["DEBUG", "INFO", "WARN", "ERROR"]
+SeriesMode = Literal["append", "latest", "all"]
+EventView = Literal["recorded", "folded"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,18 @@ class LogEvent:
 
 
 @dataclass(frozen=True)
+class Series:
+    """A sequence of partials of one task: those with the same kind and the same series name."""
+
+    name: str
+    """1 to 128 characters."""
+    mode: SeriesMode
+    """``append``: each partial continues a text. ``latest``: each replaces the last. ``all``: each stands for itself."""
+    field: str = ""
+    """With ``append``: the field of the payload that holds the text. Empty: ``text``."""
+
+
+@dataclass(frozen=True)
 class PartialEvent:
     """A part of the outcome before the end."""
 
@@ -80,7 +94,44 @@ class PartialEvent:
     time: datetime
     kind: str
     payload: JsonObject
+    series: Optional[Series] = None
+    """The series that the partial continues."""
     type: Literal["partial"] = "partial"
+
+
+@dataclass(frozen=True)
+class FoldedPart:
+    """The partials of one series in a folded event."""
+
+    kind: str
+    payload: JsonObject
+    """The last payload of the series in the event. With mode ``append``, ``series.field`` of it has the joined text."""
+    series: Series
+    count: int
+    """How many recorded events the part stands for."""
+    first_seq: int
+    last_seq: int
+
+    @property
+    def text(self) -> str:
+        """The joined text, with mode ``append``. Empty with another mode."""
+        text = self.payload.get(self.series.field) if self.series.mode == "append" else ""
+        return text if isinstance(text, str) else ""
+
+
+@dataclass(frozen=True)
+class FoldedEvent:
+    """Consecutive partials of series, as one event: only in the folded view.
+
+    It stands for all events from ``first_seq`` to ``seq``. Its time is that of the last one.
+    """
+
+    seq: int
+    time: datetime
+    first_seq: int
+    parts: Sequence[FoldedPart]
+    """One for each series, in the order of their first events."""
+    type: Literal["folded"] = "folded"
 
 
 @dataclass(frozen=True)
@@ -133,6 +184,7 @@ Event = Union[
     ProgressEvent,
     LogEvent,
     PartialEvent,
+    FoldedEvent,
     CancelRequestedEvent,
     RetryingEvent,
     FinalEvent,

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Callable, Literal, Mapping, Optional, Sequence
 
 from . import _messages as pb
-from ._decode import STATUSES
+from ._decode import STATUSES, VIEWS
 from ._errors import SpoolError, broken, invalid
+from ._event_types import EventView
 from ._json import MIB, JsonObject, check_text, to_struct
 from ._times import Seconds, to_duration, to_timestamp
 from ._types import RetryPolicy, TaskStatus
@@ -119,23 +120,33 @@ def tasks_requests(
     return request
 
 
-def events_request(task_id: str, from_seq: int, limit: Optional[int], wait: Seconds) -> pb.GetEventsRequest:
+def events_request(
+    task_id: str, from_seq: int, limit: Optional[int], wait: Seconds, view: EventView = "recorded"
+) -> pb.GetEventsRequest:
     request = pb.GetEventsRequest(
         task_id=check_text("task_id", task_id),
         from_seq=int64("from_seq", from_seq),
         wait=to_duration("wait", wait),
+        view=event_view(view),
     )
     if limit is not None:
         request.limit = int32("limit", limit)
     return request
 
 
-def stream_request(task_id: str, from_seq: int, heartbeat: float) -> pb.StreamEventsRequest:
+def stream_request(task_id: str, from_seq: int, heartbeat: float, view: EventView) -> pb.StreamEventsRequest:
     return pb.StreamEventsRequest(
         task_id=check_text("task_id", task_id),
         from_seq=int64("from_seq", from_seq),
         heartbeat_interval=to_duration("heartbeat_interval", heartbeat),
+        view=event_view(view),
     )
+
+
+def event_view(view: EventView) -> int:
+    if view not in VIEWS:
+        raise invalid("view", f"must be {' or '.join(VIEWS)}, not {view!r}")
+    return VIEWS[view]
 
 
 def int32(field: str, value: int) -> int:

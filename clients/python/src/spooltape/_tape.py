@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Callable, Dict, Optional, Sequence
 
 from ._errors import SpoolError, broken
-from ._event_types import Event, FinalEvent
+from ._event_types import Event, EventView, FinalEvent, FoldedEvent
 from ._retry import RetryBudget
 from ._types import FollowedTask, Frame, Reconnecting, ReconnectNotice, Resumed, TasksFrame
 
@@ -30,10 +30,12 @@ class TapeCursor:
         for event in events:
             if self.final is not None:
                 raise self.broken(f"event {event.seq} comes after final, which is {self.final.seq}")
-            if event.seq != self.next_seq:
-                fault = "repeats" if event.seq < self.next_seq else "skips to"
-                raise self.broken(f"the server {fault} event {event.seq} where {self.next_seq} is next")
-            self.next_seq += 1
+            # A folded event stands for several seqs.
+            first = event.first_seq if isinstance(event, FoldedEvent) else event.seq
+            if first != self.next_seq or event.seq < first:
+                fault = "repeats" if first < self.next_seq else "skips to"
+                raise self.broken(f"the server {fault} event {first} where {self.next_seq} is next")
+            self.next_seq = event.seq + 1
             self.read += 1
             if isinstance(event, FinalEvent):
                 self.final = event
@@ -75,10 +77,16 @@ class TapeFollower(_Follower):
     """
 
     def __init__(
-        self, task_id: str, from_seq: int, retry_for: float, on_reconnect: Optional[OnReconnect] = None
+        self,
+        task_id: str,
+        from_seq: int,
+        retry_for: float,
+        on_reconnect: Optional[OnReconnect] = None,
+        view: EventView = "recorded",
     ) -> None:
         super().__init__(retry_for, on_reconnect)
         self.cursor = TapeCursor(task_id, from_seq)
+        self.view = view
         self._last: Optional[Frame] = None
 
     def opened(self) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Mapping, Optional
 
 from .. import _messages as pb
+from .._event_types import Series
 from .._json import JsonObject, from_struct
 from .._times import from_timestamp
 from .attempt import Attempt, StopReason
@@ -73,9 +74,13 @@ class TaskContext(_Context):
         """Emits a log line for people. The level is debug, info, warn or error, in lower or upper case."""
         self._emit(log_event(level, message))
 
-    def partial(self, kind: str, payload: JsonObject) -> None:
-        """Emits a part of the outcome before the end: a JSON object of at most 256 KiB."""
-        self._emit(partial_event(kind, payload))
+    def partial(self, kind: str, payload: JsonObject, *, series: Optional[Series] = None) -> None:
+        """Emits a part of the outcome before the end: a JSON object of at most 256 KiB.
+
+        :param series: the series that the partial continues, such as ``Series("answer", "append")`` for the tokens of a
+            text. Default: none.
+        """
+        self._emit(partial_event(kind, payload, series))
 
     def save_checkpoint(self, payload: JsonObject) -> None:
         """Emits a checkpoint. A later attempt receives the last one as its ``checkpoint``."""
@@ -124,9 +129,9 @@ class AsyncTaskContext(_Context):
         """Emits a log line for people. The level is debug, info, warn or error, in lower or upper case."""
         await self._emit(log_event(level, message))
 
-    async def partial(self, kind: str, payload: JsonObject) -> None:
-        """Emits a part of the outcome before the end: a JSON object of at most 256 KiB."""
-        await self._emit(partial_event(kind, payload))
+    async def partial(self, kind: str, payload: JsonObject, *, series: Optional[Series] = None) -> None:
+        """Emits a part of the outcome before the end: see TaskContext.partial."""
+        await self._emit(partial_event(kind, payload, series))
 
     async def save_checkpoint(self, payload: JsonObject) -> None:
         """Emits a checkpoint. A later attempt receives the last one as its ``checkpoint``."""

@@ -6,8 +6,9 @@ import re
 from typing import Optional
 
 from .. import _messages as pb
-from .._decode import LOG_LEVELS
+from .._decode import LOG_LEVELS, SERIES_MODES
 from .._errors import SpoolError, invalid
+from .._event_types import Series
 from .._json import INTEGER_MAX, KIB, MIB, JsonObject, check_text, to_struct
 
 NAME_CHARS_MAX = 128
@@ -63,11 +64,29 @@ def log_event(level: str, message: str) -> pb.NewEvent:
     raise invalid("log.level", f"must be one of {', '.join(LOG_LEVELS)}, in upper or lower case, is {level!r}")
 
 
-def partial_event(kind: str, payload: JsonObject) -> pb.NewEvent:
+def partial_event(kind: str, payload: JsonObject, series: Optional[Series] = None) -> pb.NewEvent:
     event = pb.NewEvent()
     event.partial.kind = _name("partial.kind", kind)
     event.partial.payload.CopyFrom(_struct(payload, "partial.payload"))
+    if series is not None:
+        event.partial.series.CopyFrom(_series(series, payload))
     return _bounded(event, "partial")
+
+
+def _series(series: Series, payload: JsonObject) -> pb.Series:
+    if not isinstance(series, Series):
+        raise invalid("partial.series", f"must be a Series, is {series!r}")
+    if series.mode not in SERIES_MODES:
+        raise invalid("partial.series.mode", f"must be one of {', '.join(SERIES_MODES)}, is {series.mode!r}")
+    message = pb.Series(name=_name("partial.series.name", series.name), mode=SERIES_MODES[series.mode])
+    if series.mode != "append":
+        if series.field != "":
+            raise invalid("partial.series.field", "must be empty, unless the mode is append")
+        return message
+    message.field = _name("partial.series.field", series.field or "text")
+    if not isinstance(payload.get(message.field), str):
+        raise invalid(f"partial.payload.{message.field}", "must be a string: the text that continues the series")
+    return message
 
 
 def result_of(value: object) -> pb.Struct:
