@@ -1,5 +1,6 @@
 import type { SpoolEvent, TaskResult } from "../../client/types.ts";
 import type { TaskFailure } from "../../domain/event.ts";
+import { SeriesTails } from "./series-tails.ts";
 
 /** Maximum phases, in order of their start. Code that names a phase after each item would create a million. */
 export const PHASES_MAX = 100;
@@ -33,6 +34,7 @@ export class TapeSummary {
   readonly phases: Phase[] = [];
   /** Whether phases were left out. */
   hasMorePhases = false;
+  readonly series = new SeriesTails();
   outcome: Pick<TaskResult, "status" | "result" | "error"> | null = null;
   readonly #phases = new Map<string, Phase>();
 
@@ -54,8 +56,11 @@ export class TapeSummary {
         this.outcome = { status, ...(result && { result }), ...(error && { error }) };
         return;
       }
-      case "log":
       case "partial":
+      case "folded":
+        this.series.take(event);
+        return;
+      case "log":
       case "cancel_requested":
       case "unknown":
     }

@@ -2,6 +2,7 @@ import { batch, signal } from "@preact/signals";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { fromEventMessage } from "../../codec/event.ts";
 import { readTapeFrame } from "../../codec/tape-page.ts";
+import { EventView } from "../../gen/spool/v1/event_pb.ts";
 import { fromTaskMessage } from "../../codec/task.ts";
 import type { SpoolRpcError } from "../../codec/rpc-error.ts";
 import { followFrames } from "../../client/follow/follow.ts";
@@ -118,7 +119,9 @@ export class Tape implements Disposable {
   }
 
   async *#openStream(fromSeq: bigint, signal: AbortSignal): AsyncGenerator<Frame, void, undefined> {
-    const request = { taskId: this.#taskId, fromSeq, heartbeatInterval: durationFromMs(HEARTBEAT_MS) };
+    const heartbeatInterval = durationFromMs(HEARTBEAT_MS);
+    // For the summary, the text of a model is a few events instead of one for each token.
+    const request = { taskId: this.#taskId, fromSeq, heartbeatInterval, view: EventView.FOLDED };
     const open = (over: AbortSignal) => taskCalls.streamEvents(request, { signal: over });
     for await (const message of streamed(open, signal)) {
       yield readTapeFrame({ message, events: message.events.map(fromEventMessage) });
@@ -127,7 +130,8 @@ export class Tape implements Disposable {
 
   #take(frame: Frame): void {
     for (const event of frame.events) this.summary.take(event);
-    const live = frame.events.filter(({ seq }) => seq >= this.#liveFrom);
+    // The list shows every event as recorded, and reads those of a folded event when they come into view.
+    const live = frame.events.filter(({ seq, type }) => seq >= this.#liveFrom && type !== "folded");
     if (live.length > 0) this.pages.put(live);
     batch(() => {
       const last = frame.events.at(-1);

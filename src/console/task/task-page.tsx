@@ -12,6 +12,7 @@ import { StatusBadge } from "../parts/status-badge.tsx";
 import { useOpened } from "../parts/use-opened.ts";
 import { navigate } from "../navigation.ts";
 import { formatRoute, NO_FILTER } from "../route.ts";
+import { SeriesCard } from "../tape/series-card.tsx";
 import { TapeSection } from "../tape/tape-section.tsx";
 import { Tape } from "../tape/tape.ts";
 import { CancelDialog } from "./cancel-dialog.tsx";
@@ -50,6 +51,7 @@ export function TaskPage({ taskId, seq }: { taskId: string; seq: number | null }
         <div class="task-main">
           <Outcome tape={tape} />
           <Course tape={tape} />
+          <SeriesCard tape={tape} />
           <TapeSection tape={tape} taskId={taskId} seq={seq} />
         </div>
         <aside class="task-side" aria-label="About this task">
