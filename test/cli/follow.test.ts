@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { LogLevel } from "../../src/gen/spool/v1/event_pb.ts";
+import { LogLevel, SeriesMode } from "../../src/gen/spool/v1/event_pb.ts";
 import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
 import { event, failure, final, frame, log, progress, serveScript, tape } from "../client/scripted-server.ts";
 import { TASK_ID, taskMessage } from "../client/scripted-server.ts";
@@ -53,6 +53,46 @@ describe("spool follow", () => {
         { seq: 4, time: "2026-01-02T03:04:05.682Z", type: "final", status: "succeeded", result: { echoed: 4 } },
       ].map((object) => ({ task_id: TASK_ID, ...object })),
     );
+  });
+
+  it("prints the text of a series on lines of its own, with the seqs that it covers, with --folded", async () => {
+    const part = (text: string, name: string, count: bigint) => ({
+      partial: { kind: "delta", payload: { text }, series: { name, mode: SeriesMode.APPEND, field: "text" } },
+      count,
+      firstSeq: 2n,
+      lastSeq: 9n,
+    });
+    const state = {
+      partial: { kind: "state", payload: { step: 7 }, series: { name: "s", mode: SeriesMode.LATEST } },
+      count: 2n,
+      firstSeq: 3n,
+      lastSeq: 7n,
+    };
+    const parts = [part("To\nkyo\u001b[31m", "answer", 6n), state];
+    const events = [progress(1), event(9, { case: "folded", value: { firstSeq: 2n, parts } }), final(10)];
+    const { stdout } = await follow(events, ["--folded"]);
+    const [, ...lines] = stdout
+      .replace(/^\S+Z /gm, "")
+      .trimEnd()
+      .split("\n");
+    assert.deepEqual(lines, [
+      "2-9 partial delta answer, 6 events:",
+      "  To",
+      "  kyo\\u001b[31m",
+      'partial state s, 2 events {"step":7}',
+      "10 succeeded",
+    ]);
+    const json = await follow(events, ["--folded", "--json"]);
+    const shown = JSON.parse(json.stdout.split("\n")[1]!) as { first_seq: number; parts: object[] };
+    assert.equal(shown.first_seq, 2);
+    assert.deepEqual(shown.parts[1], {
+      kind: "state",
+      payload: { step: 7 },
+      series: { name: "s", mode: "latest" },
+      count: 2,
+      first_seq: 3,
+      last_seq: 7,
+    });
   });
 
   for (const [status, code] of [
