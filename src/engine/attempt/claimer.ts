@@ -1,8 +1,9 @@
 import type { Logger } from "pino";
-import type { Claim, Claimed } from "../../store/tasks/claim-statement.ts";
+import type { Claim, Claimed } from "../../store/tasks/claim.ts";
 import type { Executor } from "./executor.ts";
 import type { Feed } from "../read/feed.ts";
 import { Loop } from "../../async/loop.ts";
+import { ScanPace } from "../../async/scan-pace.ts";
 import type { EngineObserver } from "../api/engine-observer.ts";
 
 const CLAIM_MAX = 100;
@@ -39,6 +40,9 @@ export class Claimer {
   readonly #keys = new Set<string>();
   /** How many tasks the next claim reads per kind, if tasks of held keys blocked the last claim; else undefined. */
   #window: number | undefined;
+  /** Of claims that read all tasks, from the oldest on. If they take long, others in between read only later tasks. */
+  readonly #pace = new ScanPace();
+  #dueFrom: ReadonlyMap<string, Date> = new Map();
 
   constructor(parts: {
     /** @throws StoreUnavailable */
@@ -149,7 +153,10 @@ export class Claimer {
     const window = this.#window;
     const suspectedFrom = this.#suspectedFrom;
     const query = { namespace: this.#namespace, kinds: this.#kinds, suspectedFrom, lease, limit, keys, signal };
-    const claimed = await this.#claim(window === undefined ? query : { ...query, window });
+    const send = (dueFrom: ReadonlyMap<string, Date> | null) =>
+      this.#claim({ ...query, dueFrom, ...(window === undefined ? {} : { window }) });
+    const claimed = await (this.#pace.isDue ? this.#pace.run(() => send(null)) : send(this.#dueFrom));
+    this.#dueFrom = claimed.dueFrom;
     this.#observer.eventsWritten(claimed.tasks.length);
     for (const task of claimed.tasks) {
       this.#feed.announce(task);

@@ -1,8 +1,9 @@
 import type { Kysely } from "kysely";
 import { stopAttempt } from "../../domain/lifecycle.ts";
 import type { KindOffer, StalledTask } from "../../domain/session.ts";
+import type { Claim } from "../../store/tasks/claim.ts";
 import { claimTasks } from "../../store/tasks/claim-statement.ts";
-import type { Claim } from "../../store/tasks/claim-statement.ts";
+
 import type { OwnedTask } from "../../store/tasks/owned-tasks.ts";
 import type { Database } from "../../store/schema.ts";
 import type { AttemptHost } from "../attempt/attempt-host.ts";

@@ -2,11 +2,12 @@ import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { SESSION_STALLED_TASKS_MAX } from "../../domain/limits.ts";
 import type { StalledTask } from "../../domain/session.ts";
-import { findOwnedTasks, readOwnedTask } from "../../store/tasks/owned-tasks.ts";
+import { findOwnedAmong, findOwnedTasks, readOwnedTask } from "../../store/tasks/owned-tasks.ts";
 import type { OwnedTask } from "../../store/tasks/owned-tasks.ts";
 import type { Database } from "../../store/schema.ts";
 import type { Executor } from "../attempt/executor.ts";
 import { Loop } from "../../async/loop.ts";
+import { ScanPace } from "../../async/scan-pace.ts";
 
 const RECONCILE_MS = 1_000;
 /** How long a task may be stored as this process's without running here: its start or claim may be on its way. */
@@ -36,6 +37,7 @@ export class Reconciler {
   readonly #onStalled: (stalled: readonly StalledTask[]) => void;
   readonly #log: Logger;
   readonly #loop: Loop;
+  readonly #pace = new ScanPace();
   /** Tasks that this process seems not to run, by id. */
   #suspects = new Map<string, Suspect>();
   /** Why an unstarted task could not be run or released, by its id. */
@@ -81,7 +83,10 @@ export class Reconciler {
     this.#reportStalled();
     const lease = this.#lease();
     const running = this.#executor.running(); // Before the read, so that all of these are stored by then.
-    const owned = await findOwnedTasks(this.#db, lease);
+    // Between two scans for unstarted tasks, only the known tasks are read.
+    const owned = await (this.#pace.isDue
+      ? this.#pace.run(() => findOwnedTasks(this.#db, lease))
+      : findOwnedAmong(this.#db, { lease, taskIds: [...running, ...this.#suspects.keys()] }));
     const stored = new Set(owned.map(({ taskId }) => taskId));
     for (const { taskId, cancelRequestedAt } of owned) {
       if (cancelRequestedAt !== null) this.#executor.stop(taskId, "cancel");

@@ -10,6 +10,7 @@ import { readOverdueTasks } from "../../store/tasks/sweep-queries.ts";
 import type { OverdueFilter, OverdueReason } from "../../store/tasks/sweep-queries.ts";
 import type { TaskControl } from "../attempt/task-control.ts";
 import { Loop } from "../../async/loop.ts";
+import { ScanPace } from "../../async/scan-pace.ts";
 
 export const SWEEP_MS = 1_000;
 /** The most tasks in one commit: few, so that no task stays locked for long. */
@@ -37,6 +38,13 @@ export class Sweeper {
   readonly #log: Logger;
   readonly #onUnblocked: (kinds: readonly string[]) => void;
   readonly #loop: Loop;
+  /** Of scans that find no overdue task. */
+  readonly #paces: Record<OverdueReason, ScanPace> = {
+    lost: new ScanPace(),
+    cancel: new ScanPace(),
+    deadline: new ScanPace(),
+    expired: new ScanPace(),
+  };
   /** The last exclusive key that a sweep has read; null: the next sweep begins with the first. */
   #lastKey: string | null = null;
 
@@ -110,8 +118,13 @@ export class Sweeper {
   }
 
   async #takeOverdue(reason: OverdueReason, graceMs: number): Promise<void> {
+    const pace = this.#paces[reason];
+    if (!pace.isDue) return;
     try {
-      const taken = await this.#take(reason, { graceMs, limit: BATCH_MAX });
+      const taken = await pace.run(
+        () => this.#take(reason, { graceMs, limit: BATCH_MAX }),
+        (count) => count > 0,
+      );
       // A full batch: there may be more.
       if (taken === BATCH_MAX) this.#loop.kick();
     } catch (error) {

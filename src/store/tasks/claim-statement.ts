@@ -1,43 +1,15 @@
 import { sql } from "kysely";
 import type { Kysely, RawBuilder } from "kysely";
 import { CRASHES_DEFAULT } from "../../domain/limits.ts";
-import type { Task } from "../../domain/task.ts";
 import type { Database } from "../schema.ts";
+import type { Claim, Claimed } from "./claim.ts";
 import { TASK_LIST, toTask } from "./task-columns.ts";
 import type { TaskRow } from "./task-columns.ts";
 
 /** The most tasks of a key and kind that are read, oldest first, to find the oldest one that is due. */
 const DUE_READ_MAX = 100;
-
-/** What a session wants to claim. */
-export interface Claim {
-  namespace: string;
-  /** The kinds that the session runs. If the limit is too low for all kinds, the first ones are served first. */
-  kinds: readonly string[];
-  /** The session that will own the tasks. */
-  lease: string;
-  /** The most tasks to claim; 0: only check the keys. */
-  limit: number;
-  /** The most tasks with exclusive keys to read of each kind. Default: limit + 1. */
-  window?: number;
-  /** The number of crashes in a row from which a task is suspected of crashing its process. */
-  suspectedFrom?: number;
-  /** Exclusive keys to check. If a key is free, its next task is claimed, or unblocked for another session. */
-  keys?: readonly string[];
-  /** A claim that has not been sent when this fires takes nothing. */
-  signal?: AbortSignal;
-}
-
-/** The tasks that a claim got. */
-export interface Claimed {
-  tasks: Task[];
-  /** When the attempts of the tasks began. */
-  at: Date;
-  /** Whether another claim may get more tasks at once. */
-  hasMore: boolean;
-  /** Keys whose tasks became blocked. A key may have been released since, so the next claim must check it. */
-  blockedKeys: string[];
-}
+/** How long a commit may take after the time that it stores, for the next claims to find its task. */
+const COMMIT_MS_MAX = 1_000;
 
 /**
  * Claims up to `limit` waiting tasks for a session: in turn from each kind, and within a kind those first that have
@@ -66,9 +38,15 @@ export async function claimTasks(db: Kysely<Database>, claim: Claim): Promise<Cl
         .execute(db)
         .then(() => send(db, claim))
     : db.connection().execute((connection) => claimOn(connection, claim)));
-  const { at, hasMore, blockedKeys } = rows[0] ?? { at: new Date(), hasMore: false, blockedKeys: [] };
+  const { at, hasMore, blockedKeys, dueFrom } = rows[0] ?? NOTHING_READ();
   const isTask = (row: ClaimRow): row is ClaimRow & TaskRow => typeof row.task_id === "string";
-  return { tasks: rows.filter(isTask).map(toTask), at, hasMore, blockedKeys };
+  return {
+    tasks: rows.filter(isTask).map(toTask),
+    at,
+    hasMore,
+    blockedKeys,
+    dueFrom: new Map(dueFrom.map((due, index) => [claim.kinds[index]!, due])),
+  };
 }
 
 /** Runs the claim in its own commit, so that a process that stalls between two statements holds no row and no key. */
@@ -98,16 +76,27 @@ select set_config('plan_cache_mode', 'force_generic_plan', ${isLocal}), set_conf
 const PLAN_AS_EVER = sql`/* spool_plan_as_ever */
 select set_config('plan_cache_mode', null, false), set_config('enable_seqscan', null, false)`;
 
-type ClaimRow = Partial<TaskRow> & { at: Date; hasMore: boolean; blockedKeys: string[] };
+interface Outcome {
+  at: Date;
+  hasMore: boolean;
+  blockedKeys: string[];
+  /** One for each kind of the claim; empty: the claim was not sent. */
+  dueFrom: Date[];
+}
+type ClaimRow = Partial<TaskRow> & Outcome;
+
+const NOTHING_READ = (): Outcome => ({ at: new Date(), hasMore: false, blockedKeys: [], dueFrom: [] });
 
 /** Returns the statement of a claim. Its result has a row for each task, or one row without a task. */
 export function claimStatement(claim: Claim): RawBuilder<ClaimRow> {
   const { namespace, kinds, lease, limit, window = limit + 1, keys = [] } = claim;
-  const { suspectedFrom = CRASHES_DEFAULT - 1 } = claim;
+  const { suspectedFrom = CRASHES_DEFAULT - 1, dueFrom } = claim;
+  const froms = kinds.map((kind) => dueFrom?.get(kind)?.toISOString() ?? "-infinity");
   const trusted = sql`(t.crashes < ${suspectedFrom}::int or t.task_id in (select task_id from suspect))`;
   return sql<ClaimRow>`/* spool_claim */
 with recursive kinds as materialized (
-  select k.kind, k.place::int as place from unnest(${sql.val(kinds)}::text[]) with ordinality as k (kind, place)
+  select k.kind, k.due_from, k.place::int as place
+  from unnest(${sql.val(kinds)}::text[], ${sql.val(froms)}::timestamptz[]) with ordinality as k (kind, due_from, place)
 ),
 suspect as materialized (
   select t.task_id
@@ -198,7 +187,8 @@ available as materialized (
   from kinds k cross join lateral (
     select t.task_id, ${DUE} as due
     from tasks t
-    where t.namespace = ${namespace} and t.kind = k.kind and ${KEYLESS} and ${ON_TIME} and ${trusted}
+    where t.namespace = ${namespace} and t.kind = k.kind and ${KEYLESS} and ${ON_TIME} and ${DUE} >= k.due_from
+      and ${trusted}
     order by ${DUE}, t.task_id
     limit ${limit}::int + 1
   ) a
@@ -219,7 +209,8 @@ candidate as materialized (
   cross join lateral (
     select t.task_id, t.exclusive_key
     from tasks t
-    where t.namespace = ${namespace} and t.kind = k.kind and ${KEYLESS} and ${ON_TIME} and ${trusted}
+    where t.namespace = ${namespace} and t.kind = k.kind and ${KEYLESS} and ${ON_TIME} and ${DUE} >= k.due_from
+      and ${trusted}
     order by ${DUE}, t.task_id
     limit share.count
     for update skip locked
@@ -286,7 +277,12 @@ outcome as (
   select now() as at,
          (select count(*) from available) > (select count(*) from claimed)
            or exists (select from unblocked_tasks group by kind having count(*) >= ${window}::int) as "hasMore",
-         array(select distinct exclusive_key from blocked) as "blockedKeys"
+         array(select distinct exclusive_key from blocked) as "blockedKeys",
+         array(
+           select least(now(), (select min(a.due) from available a where a.place = k.place and not a.is_keyed))
+             - ${COMMIT_MS_MAX}::int * interval '1 millisecond'
+           from kinds k order by k.place
+         ) as "dueFrom"
 )
 select o.*, c.* from outcome o left join claimed c on true order by c.task_id`;
 }

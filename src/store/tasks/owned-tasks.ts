@@ -20,6 +20,27 @@ export async function findOwnedTasks(
     .execute();
 }
 
+/** A running task that a session owns. */
+export type OwnedTaskState = Awaited<ReturnType<typeof findOwnedTasks>>[number];
+
+/**
+ * Finds those of some tasks that run and that a session owns, as findOwnedTasks does. It finds them by their ids, so it
+ * reads no entries of tasks that have ended: there may be many while a transaction holds an old snapshot. No plan may use
+ * the indexes of running tasks: so the lease is compared by `is not distinct from`, and the status is not compared, as
+ * only a running task has a lease.
+ */
+export async function findOwnedAmong(
+  db: Kysely<Database>,
+  { lease, taskIds }: { lease: string; taskIds: readonly string[] },
+): Promise<OwnedTaskState[]> {
+  return db
+    .selectFrom("tasks")
+    .select(["task_id as taskId", "attempt", "cancel_requested_at as cancelRequestedAt"])
+    .where("task_id", "=", sql<string>`any(${sql.val(taskIds)}::uuid[])`)
+    .where("lease", "is not distinct from", lease)
+    .execute();
+}
+
 /** A running task as it is in the database. */
 export interface OwnedTask {
   task: Task;

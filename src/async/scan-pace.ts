@@ -1,0 +1,42 @@
+/** A scan that takes this long or less is never delayed. */
+const FREE_MS = 25;
+/** A scan runs for a tenth of the time at most, until PAUSE_MS_MAX limits its pause. */
+const PAUSE_FACTOR = 9;
+/** The longest pause, so that the bounds that rely on a scan are exceeded by this time and that of the scan at most. */
+const PAUSE_MS_MAX = 5_000;
+
+/**
+ * Says when a scan that is repeated may run again. A scan takes long if its index is full of entries of dead rows,
+ * which vacuum cannot remove while a transaction holds an old snapshot. Without a pace, such scans take all of the
+ * database's time.
+ *
+ * The cost of a scan is the shorter of its last two times: a stall of the database is not the cost of the scan.
+ */
+export class ScanPace {
+  readonly #clock: () => number;
+  #lastMs = 0;
+  #dueAt = -Infinity;
+
+  /** @param clock in ms, never set back */
+  constructor(clock = () => performance.now()) {
+    this.#clock = clock;
+  }
+
+  /** Whether the scan may run now. */
+  get isDue(): boolean {
+    return this.#clock() >= this.#dueAt;
+  }
+
+  /** Runs the scan, and sets when it is due again. A scan that fails, or that `isFree`, may run again at once. */
+  async run<Result>(scan: () => Promise<Result>, isFree: (result: Result) => boolean = () => false): Promise<Result> {
+    const begunAt = this.#clock();
+    const result = await scan();
+    if (isFree(result)) return result;
+    const endedAt = this.#clock();
+    const tookMs = endedAt - begunAt;
+    const costMs = Math.min(tookMs, this.#lastMs);
+    this.#lastMs = tookMs;
+    this.#dueAt = costMs <= FREE_MS ? endedAt : endedAt + Math.min(PAUSE_FACTOR * costMs, PAUSE_MS_MAX);
+    return result;
+  }
+}
