@@ -12,6 +12,7 @@ import { stages as removedTasks } from "./migrations/0011-removed-tasks.ts";
 import { stages as retention } from "./migrations/0012-retention.ts";
 import { stages as packedEvents } from "./migrations/0013-packed-events.ts";
 import { stages as removalHooks } from "./migrations/0014-removal-hooks.ts";
+import { stages as storageSettings } from "./migrations/0015-storage-settings.ts";
 import type { Database } from "./schema.ts";
 import { applySteps, newestStep, readSchema, requireSteps } from "./schema-steps.ts";
 import type { CompleteSchema, SchemaSteps } from "./schema-steps.ts";
@@ -38,6 +39,7 @@ export const MIGRATIONS = {
   // The first pack raises this: see refuseEarlierServers in tapes/packing.ts.
   "0013-packed-events": { stages: packedEvents, runsFrom: "0010-stalled-tasks" },
   "0014-removal-hooks": { stages: removalHooks, runsFrom: "0010-stalled-tasks" },
+  "0015-storage-settings": { stages: storageSettings, runsFrom: "0010-stalled-tasks" },
 } satisfies SchemaSteps;
 
 /** The newest step that this program knows. */
