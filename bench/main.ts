@@ -62,7 +62,8 @@ async function bench(options: Options): Promise<void> {
   process.once("uncaughtException", (error) => process.exit(tell(options, report(), inspect(error))));
   await takeRounds(measures, {
     rounds,
-    prepare: (measure) => measure.prepare(servers, (full) => (small ? Math.max(1, Math.round(full * SMALL)) : full)),
+    prepare: (measure) =>
+      measure.prepare(servers, (full) => (small ? Math.max(1, Math.round(full * SMALL)) : full), options),
     taken,
     watcher: watch({
       onTaken: () => writeJson(options, report()),

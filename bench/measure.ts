@@ -37,11 +37,20 @@ export interface Measure extends Schedule {
   name: string;
   about: string;
   figures: readonly Figure[];
-  /** @param size how much is done: of a number, that number, or a small part of it where one only tries it out */
-  prepare(servers: Servers, size: Size): Promise<Prepared<Readonly<Record<string, number>>>>;
+  /**
+   * @param size how much is done: of a number, that number, or a small part of it where one only tries it out
+   * @param limits how long or large the measures are that let the caller choose
+   */
+  prepare(servers: Servers, size: Size, limits: Limits): Promise<Prepared<Readonly<Record<string, number>>>>;
 }
 
 export type Size = (full: number) => number;
+
+/** What the command line says about the measures that let the caller choose. Left out: their defaults. */
+export interface Limits {
+  minutes?: number | undefined;
+  events?: number | undefined;
+}
 
 /** A measure that can be taken, as often as there are rounds. */
 export interface Prepared<Outcome> {

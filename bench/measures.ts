@@ -2,12 +2,14 @@ import type { Measure } from "./measure.ts";
 import { backlogDrain, graphileWorkerDrain, pgBossDrain } from "./measures/backlog-drain.ts";
 import { claimBacklog } from "./measures/claim-backlog.ts";
 import { events1, events16, events16Worker, events1Worker } from "./measures/events.ts";
+import { expiry } from "./measures/expiry.ts";
 import { fanOut, fanOutBehind } from "./measures/fan-out.ts";
 import { getEvents, postgresPages } from "./measures/get-events.ts";
 import { growth } from "./measures/growth.ts";
 import { grpcStream, grpcStream16, grpcStreamBytes } from "./measures/grpc-stream.ts";
 import { grpcUnary } from "./measures/grpc-unary.ts";
 import { packedTapes, storage } from "./measures/packed-tapes.ts";
+import { heldTransaction } from "./measures/held-transaction.ts";
 import { latency } from "./measures/latency.ts";
 import { listTasks } from "./measures/list-tasks.ts";
 import { million } from "./measures/million.ts";
@@ -64,4 +66,6 @@ export const MEASURES: readonly Measure[] = [
   graphileWorkerDrain,
   pgBossDrain,
   growth,
+  heldTransaction,
+  expiry,
 ];

@@ -1,9 +1,10 @@
 import { parseArgs } from "node:util";
 import { MEASURES } from "./measures.ts";
+import type { Limits } from "./measure.ts";
 import { isKnown } from "./selection.ts";
 import type { Wanted } from "./selection.ts";
 
-export interface Options extends Wanted {
+export interface Options extends Wanted, Limits {
   rounds: number;
   /** Whether sizes are cut down, to see that everything works. */
   small: boolean;
@@ -33,6 +34,8 @@ Takes the measures named, or all that are light, and the light ones that they ar
   --json [FILE]   write JSON, to standard output, or to a file that is written anew after each measure
   --svg FILE      draw a chart of the ratios
   --small         a fiftieth of the heavy sizes, to see that everything works: the figures mean nothing
+  --minutes N     how long each half of held-transaction takes (2); 60 for the whole
+  --events N      how many events of expiry expire (1,000,000); 10,000,000 for the whole
   --profile DIR   the shared server leaves a CPU profile there when it stops
 
 ${MEASURES.map(({ name, about, only }) => `  ${name.padEnd(20)} ${only ? WHEN[only] : ""}${about}`).join("\n")}`;
@@ -51,6 +54,8 @@ export function parseOptions(args: readonly string[]): Options {
       json: { type: "string" },
       svg: { type: "string" },
       small: { type: "boolean", default: false },
+      minutes: { type: "string" },
+      events: { type: "string" },
       profile: { type: "string" },
       help: { type: "boolean", default: false },
     },
@@ -65,8 +70,17 @@ export function parseOptions(args: readonly string[]): Options {
     rounds,
     json: values.json,
     svg: values.svg,
+    minutes: positive("--minutes", values.minutes),
+    events: positive("--events", values.events),
     profile: values.profile,
   };
+}
+
+function positive(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!(value > 0 && value < Infinity)) throw new TypeError(`${option} takes a number above 0`);
+  return value;
 }
 
 /** `--json` by itself means standard output; what follows it is its file unless it is an option or a measure. */

@@ -16,9 +16,16 @@ export interface Servers extends AsyncDisposable {
   readonly bareAddress: string;
   /** An empty database, for a measure that fills one or has a peer use it. */
   createDatabase(): Promise<OwnDatabase>;
-  /** A Spool server on a database of its own: with nobody else's tasks, and nobody else's memory. */
-  startSpool(options?: Pick<SpoolOptions, "settings" | "logFile">): Promise<OwnSpool>;
+  /**
+   * A Spool server on a database of its own: with nobody else's tasks, and nobody else's memory; or on the database that
+   * is given, as one of several servers.
+   */
+  startSpool(options?: OwnSpoolOptions): Promise<OwnSpool>;
   startBare(): Promise<BareServer>;
+}
+
+export interface OwnSpoolOptions extends Pick<SpoolOptions, "settings" | "logFile"> {
+  databaseUrl?: string;
 }
 
 export interface OwnSpool extends SpoolServer {
@@ -51,12 +58,15 @@ export async function startServers({ profileDir }: { profileDir?: string | undef
   return { ...servers, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-async function startOwnSpool(postgresUrl: string, options: SpoolOptions = {}): Promise<OwnSpool> {
+async function startOwnSpool(
+  postgresUrl: string,
+  { databaseUrl, ...options }: OwnSpoolOptions = {},
+): Promise<OwnSpool> {
   await using starting = new AsyncDisposableStack();
-  const database = starting.use(await createDatabase(postgresUrl));
-  const { address, pid } = starting.use(await startSpool(database.url, options));
+  const url = databaseUrl ?? starting.use(await createDatabase(postgresUrl)).url;
+  const { address, pid } = starting.use(await startSpool(url, options));
   const started = starting.move();
-  return { address, pid, databaseUrl: database.url, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  return { address, pid, databaseUrl: url, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
 async function startBare(): Promise<BareServer> {

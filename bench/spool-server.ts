@@ -12,7 +12,7 @@ export interface SpoolServer extends AsyncDisposable {
   readonly pid: number;
 }
 
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 60_000;
 
 export interface SpoolOptions {
   /** Where it leaves a CPU profile when it stops; undefined: it takes none. */
