@@ -64,12 +64,12 @@ export const stages: readonly Stage[] = [
   {
     type: "transaction",
     table: "sessions",
-    // A row for each server and worker, updated every few seconds in columns without an index. In a page that is half
-    // free, such an update finds room for the new version beside the old one, so it writes no index entry, and later
-    // updates take the space of dead versions without a vacuum.
+    // A row for each server and worker, updated every few seconds in columns without an index. Such updates take the
+    // space of dead versions in their page without a vacuum, also with `fillfactor = 100`. What is left after a
+    // transaction that held an old snapshot is cleaned as in task_exclusives.
     statements: [
       `alter table sessions set (
-        fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, vacuum_truncate = off
+        autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, vacuum_truncate = off
       )`,
     ],
   },
