@@ -17,6 +17,7 @@ const FLOORS: Record<string, readonly string[]> = {
   gen: [],
   domain: [],
   codec: ["gen", "domain"],
+  archive: ["gen", "domain", "codec"],
   async: ["domain"],
   telemetry: ["domain"],
   store: ["domain", "async"],
@@ -28,7 +29,7 @@ const FLOORS: Record<string, readonly string[]> = {
   testing: ["domain", "codec", "client", "kinds"],
   doctor: ["gen", "domain", "codec", "async", "store", "engine", "rpc", "client"],
   server: ["gen", "domain", "codec", "async", "telemetry", "store", "engine", "kinds", "rpc", "doctor"],
-  cli: ["domain", "async", "client", "doctor", "server"],
+  cli: ["domain", "archive", "async", "client", "doctor", "server"],
 };
 
 /** Static, dynamic and type imports, and re-exports, of a file by its path. */

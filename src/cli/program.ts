@@ -11,6 +11,7 @@ import { addVersion } from "./commands/version.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
+import { addExport } from "./commands/export.ts";
 import { addFollow } from "./commands/follow.ts";
 import { addGet } from "./commands/get.ts";
 import { addHealth } from "./commands/health.ts";
@@ -35,6 +36,7 @@ const COMMANDS = [
   addContext,
   addInit,
   addMigrate,
+  addExport,
   addDoctor,
   addHealth,
   addCompletion,

@@ -33,6 +33,18 @@ export function parseTime(value: string): Date {
   return time;
 }
 
+/** Checks an ISO 8601 time, or a duration before now. Returns the text, for resolveTime. */
+export function checkTimeOrAge(value: string): string {
+  if (/^\d{4}-/.test(value)) parseTime(value);
+  else parseDuration(value);
+  return value;
+}
+
+/** Resolves a text of checkTimeOrAge. */
+export function resolveTime(value: string, now: Date): Date {
+  return /^\d{4}-/.test(value) ? parseTime(value) : new Date(now.getTime() - parseDuration(value));
+}
+
 /** Collects `--label team=search --label tier=1`. The first `=` ends the key. */
 export function collectLabel(value: string, labels: Readonly<Record<string, string>> = {}): Record<string, string> {
   const end = value.indexOf("=");
