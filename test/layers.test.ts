@@ -28,7 +28,7 @@ const FLOORS: Record<string, readonly string[]> = {
   console: ["gen", "domain", "codec", "async", "client"],
   testing: ["domain", "codec", "client", "kinds"],
   doctor: ["gen", "domain", "codec", "async", "store", "engine", "rpc", "client"],
-  server: ["gen", "domain", "codec", "async", "telemetry", "store", "engine", "kinds", "rpc", "doctor"],
+  server: ["gen", "domain", "codec", "archive", "async", "telemetry", "store", "engine", "kinds", "rpc", "doctor"],
   cli: ["domain", "archive", "async", "client", "doctor", "server"],
 };
 

@@ -15,6 +15,7 @@ import { addExport } from "./commands/export.ts";
 import { addFollow } from "./commands/follow.ts";
 import { addGet } from "./commands/get.ts";
 import { addHealth } from "./commands/health.ts";
+import { addImport } from "./commands/import.ts";
 import { addList } from "./commands/list.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addResult } from "./commands/result.ts";
@@ -37,6 +38,7 @@ const COMMANDS = [
   addInit,
   addMigrate,
   addExport,
+  addImport,
   addDoctor,
   addHealth,
   addCompletion,

@@ -12,7 +12,16 @@ import {
 // validates all of them and reports every problem together.
 
 /** Options that are not settings of the server. */
-const NOT_SETTINGS: ReadonlySet<string> = new Set(["json", "address", "context", "kinds", "timeout", "plan", "wait"]);
+const NOT_SETTINGS: ReadonlySet<string> = new Set([
+  "json",
+  "address",
+  "context",
+  "kinds",
+  "timeout",
+  "plan",
+  "wait",
+  "quiet",
+]);
 
 export function addDatabaseOptions(command: Command): Command {
   return command
@@ -23,10 +32,13 @@ export function addDatabaseOptions(command: Command): Command {
     .option("--data-dir <folder>", "Folder of the embedded database (default: ./.spool)");
 }
 
+export function addNamespaceOption(command: Command): Command {
+  return command.option("--namespace <name>", "Namespace of the tasks (default: default)");
+}
+
 /** Adds the settings that all servers of a service share. */
 export function addServiceOptions(command: Command): Command {
-  return addDatabaseOptions(command)
-    .option("--namespace <name>", "Namespace of the tasks (default: default)")
+  return addNamespaceOption(addDatabaseOptions(command))
     .option("--no-notify", "Find other servers' commits by polling once a second instead of by NOTIFY")
     .option("--cancel-grace-ms <ms>", "How long a cancelled task has to end by itself, in ms (default: 5000)")
     .option(

@@ -153,6 +153,27 @@ export function toTask(row: TaskRow): Task {
   return task as unknown as Task;
 }
 
+/**
+ * Returns the columns of a whole Task by their names, as `json_populate_recordset` reads them. The inverse of toTask.
+ */
+export function toColumns(task: Task): Record<string, unknown> {
+  const columns = ENTRIES.map(([field, { column }]) => [column, task[field]]);
+  const row = Object.fromEntries(columns) as Record<TaskColumn, unknown>;
+  const isDefault = Object.entries(DEFAULT_RETRY_POLICY).every(
+    ([name, value]) => task.retryPolicy[name as keyof RetryPolicy] === value,
+  );
+  return {
+    ...row,
+    last_seq: `${task.lastSeq}`,
+    checkpoint_seq: numberText(task.checkpointSeq),
+    ...(isDefault && { retry_policy: null }),
+  };
+}
+
+function numberText(value: bigint | null): string | null {
+  return value === null ? null : `${value}`;
+}
+
 /** The columns of a new task that its creator sets, including columns that are not fields of Task. */
 export const CREATED_COLUMNS: readonly (ArrayColumn<NewTask> & { cast?: string })[] = [
   ...ENTRIES.flatMap(([, { column, created }]) => (created === undefined ? [] : [{ name: column, ...created }])),
