@@ -26,9 +26,8 @@ import type { Findings } from "./support/scenario.ts";
 const EVENTS_DEFAULT = 1_000_000;
 const KILLS_DEFAULT = 5;
 const SCENARIO_MS_MAX_BASE = 180_000;
-const SCENARIO_MS_PER_EVENT = 1;
+const SCENARIO_MS_PER_EVENT = 3;
 const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "spool.js");
-/** Shares of the events: of one in ten tasks with 100,000 events, and so on. */
 const LONG_EVENTS = 100_000;
 const MEDIUM_EVENTS = 500;
 const SHORT_EVENTS = 5;
@@ -131,8 +130,8 @@ async function exportAndImport(findings: Findings, folder: string, options: Opti
   try {
     const { events } = options;
     const filled = await fillEndedTasks(source, [
-      { kind: "short", tasks: Math.ceil(events / 5 / SHORT_EVENTS), events: SHORT_EVENTS },
-      { kind: "medium", tasks: Math.ceil((events * 2) / 5 / MEDIUM_EVENTS), events: MEDIUM_EVENTS },
+      { kind: "short", tasks: Math.ceil(events / 20 / SHORT_EVENTS), events: SHORT_EVENTS },
+      { kind: "medium", tasks: Math.ceil((events * 11) / 20 / MEDIUM_EVENTS), events: MEDIUM_EVENTS },
       {
         kind: "long",
         tasks: Math.max(1, Math.floor((events * 2) / 5 / LONG_EVENTS)),
