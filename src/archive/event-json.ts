@@ -4,6 +4,7 @@ import type { SpoolEvent } from "../codec/event-types.ts";
 import { newEvent } from "../domain/event.ts";
 import type { NewEvent, TapeEvent, TaskFailure } from "../domain/event.ts";
 import type { JsonObject, JsonValue } from "../domain/json.ts";
+import type { Series } from "../domain/series.ts";
 import { EventSchema } from "../gen/spool/v1/event_pb.ts";
 
 /**
@@ -48,7 +49,13 @@ function bodyJson(event: SpoolEvent): JsonObject {
     case "log":
       return { log: { level: `LOG_LEVEL_${event.level}`, ...text("message", event.message) } };
     case "partial":
-      return { partial: { ...text("kind", event.kind), payload: event.payload } };
+      return {
+        partial: {
+          ...text("kind", event.kind),
+          payload: event.payload,
+          ...(event.series && { series: seriesJson(event.series) }),
+        },
+      };
     case "cancel_requested":
       return { cancelRequested: text("reason", event.reason) };
     case "retrying":
@@ -61,6 +68,7 @@ function bodyJson(event: SpoolEvent): JsonObject {
           ...(event.error && { error: errorJson(event.error) }),
         },
       };
+    case "folded": // Only in the folded view, which an archive never holds.
     case "unknown":
       throw unknownType(event.seq);
   }
@@ -76,8 +84,10 @@ function toNewEvent(event: SpoolEvent): NewEvent {
     }
     case "log":
       return newEvent("log", { level: event.level, message: event.message });
-    case "partial":
-      return newEvent("partial", { kind: event.kind, payload: event.payload });
+    case "partial": {
+      const { kind, payload, series } = event;
+      return newEvent("partial", { kind, payload, ...(series && { series }) });
+    }
     case "cancel_requested":
       return newEvent("cancel_requested", { reason: event.reason });
     case "retrying":
@@ -86,6 +96,7 @@ function toNewEvent(event: SpoolEvent): NewEvent {
       const { status, result, error } = event;
       return newEvent("final", { status, ...(result && { result }), ...(error && { error }) });
     }
+    case "folded": // Only in the folded view, which an archive never holds.
     case "unknown":
       throw unknownType(event.seq);
   }
@@ -101,6 +112,10 @@ function errorJson({ reason, message, details }: TaskFailure): JsonObject {
 
 function text(name: string, value: string): JsonObject {
   return value === "" ? {} : { [name]: value };
+}
+
+function seriesJson({ name, mode, field }: Series): JsonObject {
+  return { ...text("name", name), mode: `SERIES_MODE_${mode.toUpperCase()}`, ...text("field", field ?? "") };
 }
 
 /** An int64 is a text. */

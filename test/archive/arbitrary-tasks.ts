@@ -9,7 +9,7 @@ import { newEvent } from "../../src/domain/event.ts";
 import type { TapeEvent } from "../../src/domain/event.ts";
 import { DEFAULT_RETRY_POLICY } from "../../src/domain/retry.ts";
 import type { TaskView } from "../../src/domain/task.ts";
-import { tapeEvent } from "../codec/arbitrary-events.ts";
+import { recordedEvent } from "../codec/arbitrary-events.ts";
 
 export const HEADER: ArchiveHeader = {
   asked: { since: null, until: null, kinds: [], labels: {} },
@@ -45,6 +45,7 @@ export function endedTask(number: number, events: readonly TapeEvent[]): EndedTa
     deadlineAt: null,
     attemptDeadlineAt: null,
     timeoutMs: 1_500,
+    retentionMs: 86_400_000,
     attempt: 1,
     maxAttempts: 2,
     handovers: 0,
@@ -62,7 +63,7 @@ const time = fc.date({ min: new Date("2020-01-01"), max: new Date("2200-01-01"),
 /** The events of a tape before `final`. */
 export const middleEvents = fc.array(
   fc
-    .tuple(tapeEvent, time)
+    .tuple(recordedEvent, time)
     .filter(([{ type }]) => type !== "final")
     .map(([event, at]) => ({ ...event, time: at })),
   { maxLength: 6 },

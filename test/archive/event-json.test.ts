@@ -6,12 +6,12 @@ import { canonicalJson } from "../../src/domain/canonical-json.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import { toEventMessage } from "../../src/codec/event.ts";
 import { EventSchema } from "../../src/gen/spool/v1/event_pb.ts";
-import { tapeEvent } from "../codec/arbitrary-events.ts";
+import { recordedEvent } from "../codec/arbitrary-events.ts";
 
 describe("the JSON of an event", () => {
   it("is the ProtoJSON that protobuf-es writes", () => {
     fc.assert(
-      fc.property(tapeEvent, (event) => {
+      fc.property(recordedEvent, (event) => {
         const message = toEventMessage(event);
         assert.equal(
           canonicalJson(toEventJson(fromTapeEvent(event))),
@@ -24,7 +24,7 @@ describe("the JSON of an event", () => {
 
   it("is the same after the event was read, stored and read again", () => {
     fc.assert(
-      fc.property(tapeEvent, (event) => {
+      fc.property(recordedEvent, (event) => {
         const line = JSON.stringify(toEventJson(fromTapeEvent(event)));
         const stored = toTapeEvent(fromEventJson(JSON.parse(line)));
         assert.equal(canonicalJson(toEventJson(fromTapeEvent(stored))), canonicalJson(JSON.parse(line) as JsonObject));

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { LOG_LEVELS } from "../../src/domain/event.ts";
-import type { EventBodies, TapeEvent } from "../../src/domain/event.ts";
+import type { EventBodies, EventType, TapeEvent } from "../../src/domain/event.ts";
 
 /** Any text, at all lengths around those where a length takes another byte, often with special characters. */
 const text = fc.oneof(
@@ -88,8 +88,11 @@ export const seq = fc.oneof(
 );
 
 /** An event of any type with any content. */
-export const tapeEvent: fc.Arbitrary<TapeEvent> = fc.oneof(
-  ...Object.entries(BODIES).map(([type, body]) =>
-    fc.record({ seq, time, type: fc.constant(type as TapeEvent["type"]), body }),
-  ),
-);
+export const tapeEvent = eventOf(Object.keys(BODIES) as EventType[]);
+
+/** The same, as a tape has it recorded: none of the folded view. */
+export const recordedEvent = eventOf((Object.keys(BODIES) as EventType[]).filter((type) => type !== "folded"));
+
+function eventOf(types: readonly EventType[]): fc.Arbitrary<TapeEvent> {
+  return fc.oneof(...types.map((type) => fc.record({ seq, time, type: fc.constant(type), body: BODIES[type] })));
+}
