@@ -3,7 +3,7 @@ const FREE_MS = 25;
 /** A scan runs for a tenth of the time at most, until PAUSE_MS_MAX limits its pause. */
 const PAUSE_FACTOR = 9;
 /** The longest pause, so that the bounds that rely on a scan are exceeded by this time and that of the scan at most. */
-const PAUSE_MS_MAX = 5_000;
+const PAUSE_MS_MAX = 2_000;
 
 /**
  * Says when a scan that is repeated may run again. A scan takes long if its index is full of entries of dead rows,

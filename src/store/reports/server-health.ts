@@ -91,7 +91,16 @@ export interface LockHolder {
   waiting: number;
 }
 
-const TABLES = ["tasks", "task_events", "task_requests", "task_exclusives", "sessions", "removed_tasks"];
+const TABLES = [
+  "tasks",
+  "task_events",
+  "packed_events",
+  "task_requests",
+  "task_exclusives",
+  "sessions",
+  "removed_tasks",
+  "removal_hooks",
+];
 /** Lock modes of writers. The modes of vacuum are left out, because they block no other session. */
 const WRITERS_LOCKS = [
   "RowShareLock",
