@@ -71,12 +71,13 @@ describe("the README", () => {
   }).timeout(TOUR_MS);
 
   it("links to documents that show their examples unchanged", async () => {
-    for (const [document, example] of [
-      ["telemetry.md", "traced-kind.ts"],
-      ["kinds.md", "knowledge/kinds.ts"],
+    for (const [document, examples] of [
+      ["telemetry.md", ["traced-kind.ts"]],
+      ["kinds.md", ["knowledge/kinds.ts", "stored-report.ts"]],
     ] as const) {
       const text = await readFile(join(ROOT, "docs", document), "utf8");
-      assert.deepEqual(blocksOf(text, "ts"), [await readFile(join(ROOT, "examples", example), "utf8")]);
+      const files = examples.map((example) => readFile(join(ROOT, "examples", example), "utf8"));
+      assert.deepEqual(blocksOf(text, "ts"), await Promise.all(files));
     }
   });
 
