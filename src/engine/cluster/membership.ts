@@ -82,7 +82,8 @@ export class Membership {
     const poller = new TapePoller({ db, feed, isRunningHere, hasPeers, log });
     this.session = session;
     this.removals = new RemovalSweeper({ db, namespace, log });
-    this.retention = new RetentionSweeper({ db, namespace, settings, feed, observer, log });
+    const isEmbedded = url === null;
+    this.retention = new RetentionSweeper({ db, namespace, isEmbedded, settings, feed, observer, log });
     this.#sweeper = sweeper;
     this.#runner = runner;
     this.#runners = runners;

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { checkEveryMs, restFactor, retainedKinds } from "../../domain/retention.ts";
 import type { RetainedKinds, RetentionSettings } from "../../domain/retention.ts";
 import type { Database } from "../../store/schema.ts";
-import { FIRST_ENDED, removeDueRetained, removeDueTasks } from "../../store/tasks/due-removals.ts";
+import { FIRST_ENDED, removeDueRetained, removeDueTasks, TAPE_EVENTS_MAX } from "../../store/tasks/due-removals.ts";
 import type { DueRemovals, EndedPlace, RemovalBounds } from "../../store/tasks/due-removals.ts";
 import type { EngineObserver } from "../api/engine-observer.ts";
 import type { Feed } from "../read/feed.ts";
@@ -13,6 +13,8 @@ import { pause } from "../../async/pause.ts";
 const SWEEP_MS = 1_000;
 /** The bounds of one commit, which takes some 60 ms: the other statements of the database hardly wait. */
 const BOUNDS: RemovalBounds = { rows: 2_000, tasks: 500, events: 5_000 };
+/** The same for Postgres in this process, whose statements block the event loop. */
+const EMBEDDED_BOUNDS: RemovalBounds = { rows: 500, tasks: 100, events: TAPE_EVENTS_MAX };
 /** The most distinct retentions of tasks that one statement reads. */
 const RETENTIONS_MAX = 1_000;
 /**
@@ -59,18 +61,22 @@ export class RetentionSweeper {
   constructor(parts: {
     db: Kysely<Database>;
     namespace: string;
+    /** Whether Postgres runs in this process. */
+    isEmbedded: boolean;
     settings: RetentionSettings;
     feed: Feed;
     observer: EngineObserver;
     log: Logger;
   }) {
     const { db, namespace } = parts;
+    const bounds = parts.isEmbedded ? EMBEDDED_BOUNDS : BOUNDS;
+    const removals = { db, namespace, bounds };
     this.#observer = parts.observer;
     this.#feed = parts.feed;
     this.#log = parts.log;
     this.#scans = [
-      retainedScan(db, namespace),
-      ...retainedKinds(parts.settings).map((retained) => kindsScan(db, namespace, retained)),
+      retainedScan(removals),
+      ...retainedKinds(parts.settings).map((retained) => kindsScan(removals, retained)),
     ];
     const turn = (signal: AbortSignal) => this.#sweep(signal);
     this.#loop = new Loop({ name: "retention-sweeper", everyMs: SWEEP_MS, log: parts.log, turn });
@@ -139,14 +145,20 @@ export class RetentionSweeper {
   }
 }
 
+interface Removals {
+  db: Kysely<Database>;
+  namespace: string;
+  bounds: RemovalBounds;
+}
+
 /** Scans the tasks with a retention of their own. */
-function retainedScan(db: Kysely<Database>, namespace: string): Scan {
+function retainedScan({ db, ...query }: Removals): Scan {
   let after: number | null = null;
   return {
     ...fresh(SWEEP_MS),
     begin() {},
     async remove() {
-      const removals = await removeDueRetained(db, { namespace, after, retentions: RETENTIONS_MAX, bounds: BOUNDS });
+      const removals = await removeDueRetained(db, { ...query, after, retentions: RETENTIONS_MAX });
       ({ after } = removals);
       return removals;
     },
@@ -154,7 +166,7 @@ function retainedScan(db: Kysely<Database>, namespace: string): Scan {
 }
 
 /** Scans the ended tasks of kinds with one retention. */
-function kindsScan(db: Kysely<Database>, namespace: string, retained: RetainedKinds): Scan {
+function kindsScan({ db, ...query }: Removals, retained: RetainedKinds): Scan {
   let settled = FIRST_ENDED;
   let resumedUntil = performance.now() + RESUME_MS;
   let from: EndedPlace = settled;
@@ -168,7 +180,7 @@ function kindsScan(db: Kysely<Database>, namespace: string, retained: RetainedKi
       from = settled;
     },
     async remove() {
-      const removals = await removeDueTasks(db, { namespace, retained, from, bounds: BOUNDS });
+      const removals = await removeDueTasks(db, { ...query, retained, from });
       from = removals.next;
       settled = removals.settled ?? settled;
       return removals;
