@@ -30,7 +30,9 @@ describeOnEachStore("the removal hook of a kind", (store) => {
 
   it("runs after DeleteTask and after the retention, with the task's params and labels", async () => {
     const removed: Omit<RemovedTask, "signal">[] = [];
-    const kind = hookedKind(async ({ signal: _, ...task }) => void removed.push(task));
+    const kind = hookedKind(async ({ taskId, params, labels, attempt }) => {
+      removed.push({ taskId, params, labels, attempt });
+    });
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskIds = [await startEnded(engine), await startEnded(engine, { retentionMs: 1_000 })];
     await engine.deleteTask(taskIds[0]!);

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
+import { TaskExpired } from "../../../src/domain/errors.ts";
 import type { RetainedKinds } from "../../../src/domain/retention.ts";
+import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
 import {
   FIRST_ENDED,
   removeDueRetained,
@@ -11,10 +13,10 @@ import {
 } from "../../../src/store/tasks/due-removals.ts";
 import type { EndedPlace, RemovalBounds } from "../../../src/store/tasks/due-removals.ts";
 import { packNextTapes } from "../../../src/store/tapes/packing.ts";
-import { deleteRemovedEvents, findRemoved } from "../../../src/store/tasks/removed-tasks.ts";
+import { deleteRemovedEvents, findRemoved, removeTask } from "../../../src/store/tasks/removed-tasks.ts";
 import { readTask, readTaskByRequest } from "../../../src/store/tasks/task-queries.ts";
 import { lockTask } from "../../../src/store/tasks/transitions.ts";
-import { createEnded as storeEnded, createRunning, createTask } from "../../support/new-tasks.ts";
+import { createEnded as storeEnded, createRunning, createTask, newTask } from "../../support/new-tasks.ts";
 import { describeOnEachStore, openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
 import type { Store } from "../../../src/store/database.ts";
@@ -236,5 +238,42 @@ describe("on Postgres, concurrent removals of due tasks", () => {
     };
     await Promise.all([sweep(), sweep(), sweep()]);
     assert.deepEqual(removed.sort(), taskIds.sort());
+  });
+
+  it("are in no deadlock with callers that delete the same tasks and repeat their starts", async () => {
+    const requestIds = Array.from({ length: 60 }, () => randomUUID());
+    const taskIds: string[] = [];
+    for (const requestId of requestIds) taskIds.push(await createEnded(store, { agoMs: 2 * HOUR_MS, requestId }));
+    const removed: string[] = [];
+    const sweep = async () => {
+      for (let from = FIRST_ENDED, hasMore = true; hasMore;) {
+        const removals = await removeDue(store, { from, bounds: { ...BOUNDS, tasks: 7 } });
+        removed.push(...idsOf(removals.removed));
+        ({ next: from, hasMore } = removals);
+      }
+    };
+    const deleteOne = (taskId: string) =>
+      store.db.transaction().execute(async (trx) => {
+        const { tasks } = await lockTask(trx, { namespace, taskId });
+        await removeTask(trx, namespace, tasks[0]!);
+        removed.push(taskId);
+      });
+    const deleteAll = async () => {
+      for (const taskId of taskIds.toReversed()) {
+        await deleteOne(taskId).catch((error: unknown) => assert.ok(error instanceof TaskExpired, String(error)));
+      }
+    };
+    const repeatStarts = async () => {
+      for (const requestId of requestIds) {
+        const task = newTask({ namespace, requestId });
+        await writeFlush(store.db, { creates: [{ task, events: [] }], appends: [] });
+      }
+    };
+    await Promise.all([sweep(), sweep(), deleteAll(), repeatStarts()]);
+    assert.deepEqual(removed.sort(), taskIds.sort());
+    await repeatStarts();
+    for (const requestId of requestIds) {
+      assert.equal((await readTaskByRequest(store.db, { namespace, requestId }))?.status, "pending");
+    }
   });
 });
