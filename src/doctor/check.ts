@@ -4,6 +4,8 @@ export const CHECK_NAMES = [
   "postgres",
   "connections",
   "transactions",
+  "horizon",
+  "vacuum",
   "schema",
   "clock",
   "sweeper",
@@ -30,6 +32,7 @@ export type Section =
   | "Spool doctor"
   | "What happens when something dies"
   | "Several servers"
+  | "Vacuum and bloat"
   | "Servers and workers"
   | "Retention"
   | "Inspecting the database with psql";

@@ -21,6 +21,7 @@ import {
 } from "../store/reports/waiting-queries.ts";
 import type { ClaimableTask, WaitingKind } from "../store/reports/waiting-queries.ts";
 import { readOverdueRemoval, readOverdueRetained } from "../store/reports/overdue-removals.ts";
+import { readHorizonHolders, readTableHealth } from "../store/reports/vacuum-health.ts";
 import { ok, skipped } from "./check.ts";
 import type { CheckName, Finding } from "./check.ts";
 import { evaluateHooks, evaluateRetention } from "./evaluate-retention.ts";
@@ -28,6 +29,7 @@ import { evaluateConnections, evaluateSettings, evaluateTransactions } from "./e
 import { isAlive, evaluateKinds, evaluateSessions, evaluateUnvalidated, ownedMax } from "./evaluate-sessions.ts";
 import type { SessionSnapshot } from "./evaluate-sessions.ts";
 import { evaluateKeys, evaluateRunning, evaluateSweeper, evaluateWaiting, evaluateWakeup } from "./evaluate-tasks.ts";
+import { evaluateHorizon, evaluateVacuum } from "./evaluate-vacuum.ts";
 import type { DoctorContext } from "./doctor-context.ts";
 import {
   HOOK_PENDING_MS,
@@ -70,6 +72,19 @@ export const SERVER_SCANS: readonly Scan[] = [
       if (context.url === null) return skipped(IN_PROCESS);
       const bounds = { idleMs: IDLE_TRANSACTION_MS.warn, activeMs: LONG_TRANSACTION_MS };
       return evaluateTransactions(await context.read((trx) => readLockHolders(trx, bounds)));
+    },
+  },
+  {
+    name: "horizon",
+    async scan(context) {
+      return context.url === null ? skipped(IN_PROCESS) : evaluateHorizon(await context.read(readHorizonHolders));
+    },
+  },
+  {
+    name: "vacuum",
+    async scan(context) {
+      if (context.url === null) return skipped("the embedded database has no autovacuum");
+      return evaluateVacuum(await context.read(readTableHealth));
     },
   },
   { name: "wakeups", scan: scanWakeups },

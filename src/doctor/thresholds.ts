@@ -28,6 +28,21 @@ export const IDLE_TRANSACTION_MS = { warn: IDLE_IN_TRANSACTION_MS_MAX, fail: 10_
 /** How long a transaction may be active. Spool cancels its own statements by then. */
 export const LONG_TRANSACTION_MS = ANSWER_MS_MAX;
 
+/**
+ * How long a transaction may keep an old snapshot. At 2,000 tasks a second, indexes have 600,000 entries of dead rows at
+ * `warn`.
+ */
+export const HORIZON_MS = { warn: 5 * 60_000, fail: 60 * 60_000 };
+/** The same for a replication slot, of which only the number of transactions is known. */
+export const HORIZON_XIDS = { warn: 1_000_000, fail: 50_000_000 };
+/** The fewest dead rows of a table that are reported, if they are five times as many as autovacuum allows. */
+export const DEAD_ROWS = 100_000;
+/**
+ * The age of rows that are not frozen, in transactions. Autovacuum begins at 200 million, ignores its limits at 1,600
+ * million, and Postgres refuses to write at 2,100 million.
+ */
+export const UNFROZEN_XIDS = { warn: 500_000_000, fail: 1_500_000_000 };
+
 /** How late a sweeper may be. `warn`: two sweeps. `fail`: the promised 15 s minus the default lease of 10 s. */
 export const SWEEP_LATE_MS = { warn: 2 * SWEEP_MS, fail: 5_000 };
 
