@@ -1,7 +1,7 @@
 import type { Stage } from "../stages/stage.ts";
 
 /**
- * Sets how often autovacuum cleans each table, by how the table is written. docs/adr/0095 has the reasons, and the
+ * Sets how often autovacuum cleans each table, by how the table is written. docs/adr/0044 has the reasons, and the
  * settings that were tried and left out. `alter table … set` changes only the catalog: it blocks no reader and no writer.
  *
  * With the defaults of Postgres, autovacuum begins when a fifth of a table is dead. For a table of ten million tasks,
