@@ -6,7 +6,7 @@ import { namesOf } from "../array-columns.ts";
 import type { Database } from "../schema.ts";
 import { TASK_COLUMNS, toColumns } from "./task-columns.ts";
 
-// Ended tasks of another database. docs/adr/0093 says which values their columns get.
+// Ended tasks of another database. docs/adr/0042 says which values their columns get.
 
 /** An ended task to write, or a part of its tape. */
 export interface ImportedEvents {
