@@ -189,6 +189,8 @@ async function mixedVersions(findings: Findings, random: SeededRandom): Promise<
       SPOOL_DRAIN_MS: `${DRAIN_MS}`,
       // Servers and workers are killed at random: three in a row may have had the same task, which is not to blame.
       SPOOL_CRASHES_MAX: `${CRASHES_MAX}`,
+      // After the first packed tape, the previous release could not be started again.
+      SPOOL_PACK_AFTER: "never",
     },
     retryMs: 0,
     heartbeatMs: HEARTBEAT_MS,

@@ -121,6 +121,7 @@ async function workers(findings: Findings): Promise<void> {
     databaseUrl: database.url,
     environment: {
       SPOOL_LEASE_MS: `${LEASE_MS}`,
+      SPOOL_PACK_AFTER: "0",
       SPOOL_CANCEL_GRACE_MS: `${GRACE_MS}`,
       // The scenario kills workers at random: three in a row may have had the same task, which is not to blame.
       SPOOL_CRASHES_MAX: `${CRASHES_MAX}`,

@@ -4,6 +4,7 @@ import { StoreUnavailable } from "../../domain/errors.ts";
 import { databaseLocation, openDatabase } from "../../store/database.ts";
 import type { Store } from "../../store/database.ts";
 import { requireCurrentSchema } from "../../store/migrate.ts";
+import { restartPacking } from "../../store/tapes/packing.ts";
 import { readConfiguration } from "../config/configuration.ts";
 import { asConfigurationError } from "../database-watch.ts";
 import { TaskImporter } from "./task-importer.ts";
@@ -54,6 +55,11 @@ async function importArchive(
   const { file, counts, onProgress } = options;
   const parser = new ArchiveParser(file);
   const importer = new TaskImporter(store.db, options);
+  const end = async () => {
+    await importer.flush();
+    // The tasks ended before the place that the packing of tapes has reached. So did those of a killed import.
+    if (counts.tasks + counts.skipped > 0) await restartPacking(store.db, options.namespace);
+  };
   try {
     for await (const { lines } of readLines(file)) {
       for (const { text } of lines) await importLine(parser, importer, text);
@@ -62,10 +68,10 @@ async function importArchive(
     parser.finish();
   } catch (error) {
     await importer.discard();
-    await importer.flush();
+    await end();
     throw error;
   }
-  await importer.flush();
+  await end();
 }
 
 async function importLine(parser: ArchiveParser, importer: TaskImporter, text: string): Promise<void> {

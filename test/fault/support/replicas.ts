@@ -54,7 +54,9 @@ export async function startReplicas({
   heartbeatMs?: number;
 }): Promise<Replicas> {
   const args = [join(root, KINDS), ...kinds].flatMap((file) => ["--kinds", file]);
-  const settings = { SPOOL_LOG_LEVEL: "error", SPOOL_DATABASE_URL: databaseUrl, ...environment };
+  // Tapes are packed as soon as their tasks have ended: packing must stand every fault, too.
+  const packing = { SPOOL_PACK_AFTER: "0" };
+  const settings = { SPOOL_LOG_LEVEL: "error", SPOOL_DATABASE_URL: databaseUrl, ...packing, ...environment };
   await using started = new AsyncDisposableStack();
   const replicas = await Promise.all(
     Array.from({ length: count }, async () => {

@@ -39,7 +39,7 @@ export async function readTapes(url: string): Promise<Map<string, StoredTape>> {
     );
     const events = await client.query<StoredEvent & { taskId: string }>(
       `select task_id "taskId", seq::float, type, body, (extract(epoch from time) * 1e6)::float "timeUs"
-       from task_events order by task_id, seq`,
+       from tape_events order by task_id, seq`,
     );
     const tapes = new Map(tasks.rows.map((task) => [task.taskId, { ...task, events: [] as StoredEvent[] }]));
     for (const { taskId, ...event } of events.rows) {
