@@ -38,6 +38,7 @@ describeOnEachStore("the removal hook of a kind", (store) => {
     await engine.deleteTask(taskIds[0]!);
     await eventually(() => assert.equal(removed.length, 2));
     const expected = taskIds.map((taskId) => ({ taskId, params: { path: "a" }, labels: { team: "b" }, attempt: 1 }));
+    removed.sort((a, b) => taskIds.indexOf(a.taskId) - taskIds.indexOf(b.taskId));
     assert.deepEqual(removed, expected);
     await eventually(async () => assert.equal(await pending(engine.namespace), 0));
   });
