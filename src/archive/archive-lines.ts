@@ -9,9 +9,9 @@ import type { JsonObject, JsonValue } from "../domain/json.ts";
 //   discard   instead of `end`: the task was removed while it was read, and must be ignored
 //   footer    how many tasks and events the file has; the last line of a complete export
 
-export const FORMAT = "spool-export";
+const FORMAT = "spool-export";
 /** Raised by a change that an older reader would misunderstand. */
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 
 /** The most bytes of a line: the largest task or event, with room for another encoding of its characters. */
 export const LINE_BYTES_MAX = 32 * 1024 * 1024;

@@ -26,7 +26,7 @@ export interface EndedTask {
 /** Returns an ended task with some events before `final`. @param number makes ids, the higher the newer */
 export function endedTask(number: number, events: readonly TapeEvent[]): EndedTask {
   const taskId = `01900000-0000-7000-8000-${String(number).padStart(12, "0")}`;
-  const params = { number, ümlaut: "😀" };
+  const params = { number, ümlaut: "😀 \0", nested: { z: [1e300, -0.5, null], a: "" } };
   const time = new Date("2027-01-01T12:34:56.789Z");
   const final = newEvent("final", { status: "succeeded", result: { b: 1, a: [0.1, null] } });
   const tape = [...events, { ...final, time }].map((event, index) => ({ ...event, seq: BigInt(index + 1) }));
@@ -70,7 +70,7 @@ export const middleEvents = fc.array(
 );
 
 /** Returns the lines of a task, as an export writes them. */
-export function linesOf({ task, events }: EndedTask): string[] {
+function linesOf({ task, events }: EndedTask): string[] {
   const json = toTaskJson(task);
   const messages = events.map((event) => toEventJson(fromTapeEvent(event)));
   const digest = new TaskDigest(json);

@@ -28,7 +28,9 @@ export class PendingTask {
     this.chars += event.body.length + EVENT_CHARS;
     if (isCheckpoint(event)) this.#checkpointSeq = event.seq;
     if (event.type === "cancel_requested") {
-      this.#cancelReason ??= (JSON.parse(event.body) as EventBodies["cancel_requested"]).reason;
+      const { reason } = JSON.parse(event.body) as EventBodies["cancel_requested"];
+      // A column of type text cannot hold NUL. The event has the reason in any case.
+      if (!reason.includes("\0")) this.#cancelReason ??= reason;
     }
   }
 

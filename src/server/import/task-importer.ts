@@ -6,6 +6,7 @@ import type { TaskView } from "../../domain/task.ts";
 import { isContentError } from "../../store/errors.ts";
 import type { Database } from "../../store/schema.ts";
 import {
+  allowPauses,
   findNamespaces,
   lockMarkers,
   writeImportedEvents,
@@ -185,6 +186,7 @@ export class TaskImporter {
         return;
       }
       this.#long = await this.#begin([taskId]);
+      await allowPauses(this.#long);
     }
     const long = this.#long;
     await this.#writing.catch((error: unknown) => Promise.reject(this.#refused(open, error)));

@@ -19,6 +19,7 @@ export interface ImportedEvents {
  * import, and a stream from the start does.
  */
 const ENDED_XID = 0;
+const PAUSE_MS_MAX = 60_000;
 
 /** Returns the namespaces of those of the tasks that exist. */
 export async function findNamespaces(db: Kysely<Database>, taskIds: readonly string[]): Promise<Map<string, string>> {
@@ -42,6 +43,14 @@ order by task_id for update`.execute(trx);
 }
 
 /**
+ * Lets a transaction be idle for longer than others may be, while the next events of a long tape are read from a file.
+ * It holds no lock that another process waits for.
+ */
+export async function allowPauses(trx: Transaction<Database>): Promise<void> {
+  await sql`select set_config('idle_in_transaction_session_timeout', ${`${PAUSE_MS_MAX}`}, true)`.execute(trx);
+}
+
+/**
  * Writes the rows of ended tasks, and deletes the markers of their removal. A task whose request_id has since started
  * another task is written without it.
  *
@@ -52,10 +61,14 @@ export async function writeImportedTasks(
   namespace: string,
   tasks: readonly Task[],
 ): Promise<string[]> {
-  const rows = JSON.stringify(tasks.map(toColumns));
+  const rows = JSON.stringify(tasks.map((task) => ({ ...toColumns(task), params: null })));
+  // json_populate_recordset decodes every text of its rows, and refuses \u0000. json_array_elements does not.
+  const params = JSON.stringify(tasks.map((task) => task.params));
   const { rows: lost } = await sql<{ task_id: string }>`/* spool_import_tasks */
 with imported as materialized (
-  select ${TASK_NAMES} from json_populate_recordset(null::tasks, ${rows}::json)
+  select ${IMPORTED_VALUES}
+  from json_populate_recordset(null::tasks, ${rows}::json) with ordinality i
+  join json_array_elements(${params}::json) with ordinality p (params, ordinality) using (ordinality)
 ),
 requested as (
   insert into task_requests (namespace, request_id, task_id)
@@ -78,6 +91,7 @@ select task_id from imported where request_id is not null and task_id not in (se
 }
 
 const TASK_NAMES = namesOf(TASK_COLUMNS);
+const IMPORTED_VALUES = namesOf(TASK_COLUMNS.map((column) => (column === "params" ? "p.params" : `i.${column}`)));
 const TASK_VALUES = namesOf(
   TASK_COLUMNS.map((column) =>
     column === "request_id" ? "case when r.task_id is not null then i.request_id end" : `i.${column}`,
