@@ -38,9 +38,8 @@ export class Sweeper {
   readonly #log: Logger;
   readonly #onUnblocked: (kinds: readonly string[]) => void;
   readonly #loop: Loop;
-  /** Of scans that find no overdue task. */
-  readonly #paces: Record<OverdueReason, ScanPace> = {
-    lost: new ScanPace(),
+  /** Of scans that find no overdue task. A scan for lost tasks is never delayed: it reads no tasks of live sessions. */
+  readonly #paces: Record<Exclude<OverdueReason, "lost">, ScanPace> = {
     cancel: new ScanPace(),
     deadline: new ScanPace(),
     expired: new ScanPace(),
@@ -118,13 +117,11 @@ export class Sweeper {
   }
 
   async #takeOverdue(reason: OverdueReason, graceMs: number): Promise<void> {
-    const pace = this.#paces[reason];
-    if (!pace.isDue) return;
+    const pace = reason === "lost" ? null : this.#paces[reason];
+    if (pace?.isDue === false) return;
     try {
-      const taken = await pace.run(
-        () => this.#take(reason, { graceMs, limit: BATCH_MAX }),
-        (count) => count > 0,
-      );
+      const take = () => this.#take(reason, { graceMs, limit: BATCH_MAX });
+      const taken = await (pace === null ? take() : pace.run(take, (count) => count > 0));
       // A full batch: there may be more.
       if (taken === BATCH_MAX) this.#loop.kick();
     } catch (error) {
