@@ -41,7 +41,7 @@ export class Claimer {
   /** How many tasks the next claim reads per kind, if tasks of held keys blocked the last claim; else undefined. */
   #window: number | undefined;
   /** Of claims that read all tasks, from the oldest on. If they take long, others in between read only later tasks. */
-  readonly #pace = new ScanPace();
+  readonly #pace: ScanPace;
   #dueFrom: ReadonlyMap<string, Date> = new Map();
 
   constructor(parts: {
@@ -58,6 +58,7 @@ export class Claimer {
     feed: Feed;
     observer: EngineObserver;
     log: Logger;
+    pace?: ScanPace;
   }) {
     this.#claim = parts.claim;
     this.#namespace = parts.namespace;
@@ -68,6 +69,7 @@ export class Claimer {
     this.#executor = parts.executor;
     this.#feed = parts.feed;
     this.#observer = parts.observer;
+    this.#pace = parts.pace ?? new ScanPace();
     this.#loop = new Loop({ name: "claimer", everyMs: POLL_MS, log: parts.log, turn: (signal) => this.#fill(signal) });
   }
 

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
 import { pino } from "pino";
+import { ScanPace } from "../../../src/async/scan-pace.ts";
 import { requestCancel, stopAttempt } from "../../../src/domain/lifecycle.ts";
 import { Claimer } from "../../../src/engine/attempt/claimer.ts";
 import { TaskControl } from "../../../src/engine/attempt/task-control.ts";
@@ -11,6 +13,8 @@ import { KindHost } from "../../../src/engine/attempt/kind-host.ts";
 import { UNOBSERVED } from "../../../src/engine/api/engine-observer.ts";
 import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
+import { readTask } from "../../../src/store/tasks/task-queries.ts";
+import { eventually } from "../../support/eventually.ts";
 import { kindOf } from "../../support/engine-tasks.ts";
 import { createTask, SUCCEEDED } from "../../support/new-tasks.ts";
 import { describeHeavyOnEachStore } from "../../support/stores.ts";
@@ -25,7 +29,15 @@ describeHeavyOnEachStore("a claimer", (store) => {
   });
 
   /** @param onClaimed called after each claim, before the claimer has its result */
-  function build({ onClaimed, slots = 4 }: { onClaimed: () => Promise<void>; slots?: number }) {
+  function build({
+    onClaimed,
+    slots = 4,
+    pace = new ScanPace(),
+  }: {
+    onClaimed: () => Promise<void>;
+    slots?: number;
+    pace?: ScanPace;
+  }) {
     const { db } = store();
     const ran = Promise.withResolvers<string>();
     const kind = kindOf("noted", ({ taskId }) => Promise.resolve(ran.resolve(taskId)));
@@ -58,6 +70,7 @@ describeHeavyOnEachStore("a claimer", (store) => {
       feed,
       observer,
       log,
+      pace,
     });
     const lease = randomUUID();
     return { claimer, executor, ran: ran.promise };
@@ -130,6 +143,36 @@ describeHeavyOnEachStore("a claimer", (store) => {
     assert.deepEqual(keys, ["key"]);
     await control.change(running.taskId, "lost", (task, context) => stopAttempt(task, "lost", context));
     assert.deepEqual(keys, ["key", "key"]);
+  });
+
+  it("claims new tasks while a scan of all tasks is not due, and tasks that were due before when it is", async () => {
+    const pace = new (class extends ScanPace {
+      mayScan = true;
+      override get isDue(): boolean {
+        return this.mayScan;
+      }
+    })();
+    const first = Promise.withResolvers<void>();
+    const { claimer, executor, ran } = build({ pace, onClaimed: () => Promise.resolve(first.resolve()) });
+    claimer.start();
+    await first.promise;
+    pace.mayScan = false;
+    // As a task that was handed over: it has been due for long, and waits again.
+    const old = await createTask(store().db, { namespace, kind: "noted" });
+    await sql`update tasks set created_at = now() - interval '1 hour' where task_id = ${old.taskId}`.execute(
+      store().db,
+    );
+    const { taskId } = await createTask(store().db, { namespace, kind: "noted" });
+    claimer.onWaiting();
+    assert.equal(await ran, taskId);
+    assert.equal((await readTask(store().db, { namespace, taskId: old.taskId })).status, "pending");
+    pace.mayScan = true;
+    claimer.onWaiting();
+    await eventually(async () => {
+      assert.equal((await readTask(store().db, { namespace, taskId: old.taskId })).status, "succeeded");
+    });
+    await claimer.stop();
+    await executor.whenIdle(10_000);
   });
 
   it("leaves half of the free slots to starts without a known backlog, and none with a backlog", async () => {
