@@ -95,7 +95,7 @@ export const PAGE_BYTES_MAX = MIB;
 export const FOLDED_BYTES_MAX = 256 * KIB;
 /** How many recorded events one page of the folded view may cover. */
 export const FOLDED_PAGE_RECORDED_MAX = 20_000;
-/** How long a follower of the folded view may collect stored events before it sends them. */
+/** How long stored events may be collected for one page of the folded view before the page is sent. */
 export const FOLDED_PAGE_MS_MAX = 500;
 export const WAIT_MS_MAX = 60 * SECOND_MS;
 export const HEARTBEAT_MS_DEFAULT = 15 * SECOND_MS;

@@ -1,4 +1,4 @@
-import { logBody } from "../../src/domain/emission.ts";
+import { logBody, partialBody } from "../../src/domain/emission.ts";
 import type { EventBodies, EventType } from "../../src/domain/event.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import type { Kind, TaskContext } from "../../src/domain/kind.ts";
@@ -39,7 +39,8 @@ export async function runRecorded(
     progress: (phase, current = 0, total = 0, detail) =>
       record({ type: "progress", phase, current, total, ...(detail === undefined ? {} : { detail }) }),
     log: (level, message) => record({ type: "log", ...logBody(level, message) }),
-    partial: (partialKind, payload) => record({ type: "partial", kind: partialKind, payload }),
+    partial: (partialKind, payload, { series } = {}) =>
+      record({ type: "partial", ...partialBody(partialKind, payload, series) }),
     lastCheckpoint: async () => checkpoint,
     flush: async () => {},
   };

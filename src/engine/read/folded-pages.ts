@@ -41,7 +41,7 @@ export async function* foldPages(pages: AsyncIterable<TapePage>): AsyncGenerator
 
 /**
  * Returns a page of the folded view with at most `limit` events. Reads on while the view has room and the next page is
- * stored already.
+ * stored already, for FOLDED_PAGE_MS_MAX at most.
  *
  * @param first a page of recorded events, with at most `limit` of them
  * @param readNext reads a page from a seq on, no older than lastSeq
@@ -56,11 +56,12 @@ export async function foldPage(
   fold.take(first.events);
   let page = first;
   let nextFromSeq = first.nextFromSeq;
-  while (nextFromSeq <= page.lastSeq && fold.hasRoom) {
+  const until = performance.now() + FOLDED_PAGE_MS_MAX;
+  while (nextFromSeq <= page.lastSeq && fold.hasRoom && performance.now() < until) {
     page = await readNext(nextFromSeq, page.lastSeq);
     const taken = fold.take(page.events);
     nextFromSeq += BigInt(taken);
-    if (taken < page.events.length) break;
+    if (taken < page.events.length || taken === 0) break;
     await setImmediate();
   }
   return foldedPage(page, fold.finish());

@@ -14,6 +14,8 @@ import { describeHeavyOnEachStore } from "../../support/stores.ts";
 const NEVER = new AbortController().signal;
 const HEARTBEAT_MS = 60_000;
 const DELTAS = 3_000;
+/** Usually 3. A slow machine sends what it has collected after FOLDED_PAGE_MS_MAX. */
+const FEW = 30;
 
 const token = (task: TaskContext, number: number) =>
   task.partial("delta", { text: `t${number} ` }, { series: { name: "answer", mode: "append" } });
@@ -48,9 +50,10 @@ describeHeavyOnEachStore("the folded view", (store) => {
     const taskId = await start(engine, { kind: "teller" });
     const task = await entered;
     const follower = following(engine, taskId);
-    const seen = [(await follower.next()).value as TapeEvent, (await follower.next()).value as TapeEvent];
-    assert.deepEqual(types(seen), ["started", "folded"]);
-    assert.equal(seen[1]!.seq, BigInt(DELTAS) + 1n);
+    const seen: TapeEvent[] = [];
+    while ((seen.at(-1)?.seq ?? 0n) <= BigInt(DELTAS)) seen.push((await follower.next()).value as TapeEvent);
+    assert.deepEqual(types(seen.slice(0, 2)), ["started", "folded"]);
+    assert.ok(seen.length <= FEW, `${seen.length} events`);
     for (let number = DELTAS; number < DELTAS + 3; number++) {
       const next = follower.next();
       await token(task, number);
@@ -69,10 +72,10 @@ describeHeavyOnEachStore("the folded view", (store) => {
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await start(engine, { kind: "teller" });
     const tape = await wholeTape(engine, taskId);
-    for (const fromSeq of [1n, 2n, 3n, 1_000n, 1_001n, 1_002n, 3_000n, 3_001n, 3_002n]) {
+    for (const fromSeq of [1n, 1_001n, 2_002n, 3_002n]) {
       const rest = readTape(tape.slice(Number(fromSeq) - 1));
       assert.deepEqual(readTape(await Array.fromAsync(following(engine, taskId, fromSeq))), rest);
-      for (const limit of [1, 2, 1_000]) {
+      for (const limit of [1, 100]) {
         const events: TapeEvent[] = [];
         for (let next = fromSeq, hasMore = true; hasMore;) {
           const query = { taskId, fromSeq: next, limit, waitMs: 0, view: "folded" as const };
@@ -83,7 +86,7 @@ describeHeavyOnEachStore("the folded view", (store) => {
           [next, hasMore] = [page.nextFromSeq, page.hasMore];
         }
         assert.deepEqual(readTape(events), rest);
-        assert.ok(events.length <= 3, `${events.length} events from ${fromSeq}`);
+        assert.ok(events.length <= FEW, `${events.length} events from ${fromSeq}`);
       }
     }
   });
