@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Meter } from "@opentelemetry/api";
 import { defineKind, TaskError } from "@spooltape/client";
 import type { JsonObject, Kind, KindQueries, TaskContext } from "@spooltape/client";
@@ -41,7 +42,8 @@ const params = v.strictObject({
  *
  * A document whose page was made of the same content is skipped, unless `force_all`. One that gets no page is a
  * `source_error` partial and in the report's `errors`, and the work goes on; the next run takes it up again. A page is
- * there only when it is whole; while a model writes it, `page_delta` partials show it. A server that stops hands it on:
+ * there only when it is whole; while a model writes it, the series of `page_delta` partials with its path shows it. A
+ * server that stops hands it on:
  * no page that was written is written again.
  *
  * Fails with MODEL_NOT_CONFIGURED (where `require_model` asks for one), MODEL_REFUSED or TOO_MANY_SOURCES.
@@ -138,9 +140,18 @@ async function streamSummary(
   task: TaskContext<unknown>,
 ): Promise<string> {
   let summary = "";
+  const series = { name: seriesName(path, task.attempt), mode: "append" } as const;
   for await (const delta of ask({ title, text }, task.signal)) {
     summary += delta;
-    await task.partial("page_delta", { path, text: delta });
+    await task.partial("page_delta", { path, text: delta }, { series });
   }
   return summary;
+}
+
+const SERIES_NAME_CHARS_MAX = 128;
+
+/** Returns the name of the text of a page. A later attempt begins the page again, so its text is another series. */
+function seriesName(path: string, attempt: number): string {
+  const name = attempt === 1 ? path : `${path} (attempt ${attempt})`;
+  return name.length <= SERIES_NAME_CHARS_MAX ? name : createHash("sha256").update(name).digest("hex");
 }

@@ -37,10 +37,11 @@ describeOnEachKnowledgeStore("synth with a model", (db) => {
     const { synth, pages } = await prepare(server.baseUrl, ["a.md"], { maxTokens: 99 });
     const { result, events } = await synth();
     assert.deepEqual(result, { written: 1, skipped: 0, failed: 0, errors: [], errors_total: 0 });
+    const series = { name: "a.md", mode: "append", field: "text" };
     assert.deepEqual(events, [
-      { type: "partial", kind: "page_delta", payload: { path: "a.md", text: "It says" } },
-      { type: "partial", kind: "page_delta", payload: { path: "a.md", text: " **this**." } },
-      { type: "partial", kind: "page_delta", payload: { path: "a.md", text: "\n" } },
+      { type: "partial", kind: "page_delta", payload: { path: "a.md", text: "It says" }, series },
+      { type: "partial", kind: "page_delta", payload: { path: "a.md", text: " **this**." }, series },
+      { type: "partial", kind: "page_delta", payload: { path: "a.md", text: "\n" }, series },
       { type: "progress", phase: "synth", current: 1, total: 1, detail: { path: "a.md", outcome: "written" } },
     ]);
     assert.deepEqual(await pages(), [
