@@ -169,6 +169,19 @@ describe("the page of a task", () => {
     await page.getByText("2 of 2").waitFor();
   });
 
+  it("shows a text of thousands of deltas in one block, and each delta in the list", async () => {
+    const { task } = await stage.client.start({ kind: "tokens", params: { count: 5_000 } });
+    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
+    await using visited = await visit(urlOf(stage, task.taskId, 12));
+    const { page } = visited;
+    const series = page.getByRole("region", { name: "Series" });
+    await series.getByRole("heading", { name: "delta answer 5,000 events" }).waitFor();
+    const expected = Array.from({ length: 5_000 }, (_, index) => `t${index + 1} `).join("");
+    await eventually(async () => assert.equal(await series.locator("pre").textContent(), expected));
+    await series.getByRole("heading", { name: "state state 500 events" }).waitFor();
+    await page.getByRole("region", { name: "Event 12 partial" }).getByText("series state").waitFor();
+  });
+
   it("reports that a task does not exist", async () => {
     await using visited = await visit(urlOf(stage, "00000000-0000-7000-8000-000000000000"));
     visited.expect(/404/);

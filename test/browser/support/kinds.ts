@@ -47,6 +47,18 @@ function emit(task: Pick<TaskContext, "progress" | "log" | "partial">, number: n
   }
 }
 
+/** Tells a text in so many parts, and its state between them. */
+export const tokens = defineKind({
+  name: "tokens",
+  params: v.strictObject({ count: whole(1_000) }),
+  async run({ params: { count }, ...task }) {
+    for (let number = 1; number <= count; number++) {
+      await task.partial("delta", { text: `t${number} ` }, { series: { name: "answer", mode: "append" } });
+      if (number % 10 === 0) await task.partial("state", { number }, { series: { name: "state", mode: "latest" } });
+    }
+  },
+});
+
 /** Runs until it is cancelled. */
 export const steady = defineKind({
   name: "steady",
