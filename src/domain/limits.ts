@@ -77,8 +77,8 @@ export const EXCLUSIVE_KEY_BYTES_MAX = 1_024;
 
 export const PAGE_EVENTS_DEFAULT = 100;
 export const PAGE_EVENTS_MAX = 1_000;
-/** The most events in a pack. As many as a page of a replay has, so that the page reads one row. */
-export const PACK_EVENTS_MAX = PAGE_EVENTS_MAX;
+/** The most events in a pack. As many as a page of a replay has, so that the page reads one row. Never lower it: reads rely on it. */
+export const PACK_EVENTS_MAX = 1_000;
 /** The fewest events of a tape that is packed. A pack of fewer would save little. */
 export const PACK_EVENTS_MIN = 50;
 /** How long after its end a tape is packed. */

@@ -22,7 +22,7 @@ const NOTHING_OLDER = 2n ** 63n;
  * @throws TaskNotFound, TaskExpired, StoreUnavailable, Overloaded before the first page, SeqOutOfRange for a position past
  *   last_seq + 1 of a task that has not ended, or the signal's reason
  */
-export async function* followRecorded(
+async function* followRecorded(
   source: TapeSource,
   { taskId, fromSeq, heartbeatMs, knownSeq }: Parameters<TaskEngine["followTape"]>[0],
   signal: AbortSignal,
