@@ -58,6 +58,7 @@ export class Claimer {
     feed: Feed;
     observer: EngineObserver;
     log: Logger;
+    /** Of claims that read all tasks. */
     pace?: ScanPace;
   }) {
     this.#claim = parts.claim;

@@ -158,10 +158,12 @@ describeHeavyOnEachStore("a claimer", (store) => {
     await first.promise;
     pace.mayScan = false;
     // As a task that was handed over: it has been due for long, and waits again.
-    const old = await createTask(store().db, { namespace, kind: "noted" });
-    await sql`update tasks set created_at = now() - interval '1 hour' where task_id = ${old.taskId}`.execute(
-      store().db,
-    );
+    const transaction = store().db.transaction();
+    const old = await transaction.execute(async (trx) => {
+      const task = await createTask(trx, { namespace, kind: "noted" });
+      await sql`update tasks set created_at = now() - interval '1 hour' where task_id = ${task.taskId}`.execute(trx);
+      return task;
+    });
     const { taskId } = await createTask(store().db, { namespace, kind: "noted" });
     claimer.onWaiting();
     assert.equal(await ran, taskId);
