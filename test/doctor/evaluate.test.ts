@@ -20,31 +20,11 @@ import {
   evaluateWakeup,
 } from "../../src/doctor/evaluate-tasks.ts";
 import { evaluateHooks, evaluateRetention } from "../../src/doctor/evaluate-retention.ts";
-import { evaluateHorizon, evaluateVacuum } from "../../src/doctor/evaluate-vacuum.ts";
 import type { SessionState } from "../../src/domain/session.ts";
-import type { HorizonHolder, TableHealth } from "../../src/store/reports/vacuum-health.ts";
 import type { LockHolder, ServerSettings } from "../../src/store/reports/server-health.ts";
 
 const AT = new Date("2030-01-01T00:00:00Z");
 const ago = (ms: number) => new Date(AT.getTime() - ms);
-
-const horizon = (parts: Partial<HorizonHolder>): HorizonHolder => ({
-  type: "session",
-  name: "7",
-  who: "psql, me",
-  forMs: 0,
-  xids: 0,
-  ...parts,
-});
-const health = (parts: Partial<TableHealth>): TableHealth => ({
-  table: "tasks",
-  deadRows: 0,
-  deadRowsMax: 1_000,
-  vacuumedMs: null,
-  isAutovacuumOff: false,
-  unfrozenXids: 0,
-  ...parts,
-});
 
 const settings: ServerSettings = {
   version: "15.4",
@@ -147,43 +127,6 @@ const CASES: Record<string, readonly [Finding["status"], Finding, RegExp][]> = {
       evaluateTransactions({ holders: [holder(99_000, { isIdle: false }), holder(10_000)], unseen: 0 }),
       /1 more/,
     ],
-  ],
-  "what holds vacuum back": [
-    ["ok", evaluateHorizon([]), /nothing holds back/],
-    ["ok", evaluateHorizon([horizon({ forMs: 299_999 })]), /nothing holds back/],
-    ["warn", evaluateHorizon([horizon({ forMs: 300_000 })]), /session 7 \(psql, me\) keeps dead rows .* for 5 min/],
-    ["fail", evaluateHorizon([horizon({ forMs: 300_000 }), horizon({ forMs: 3_600_000 })]), /and 1 more/],
-    [
-      "warn",
-      evaluateHorizon([horizon({ type: "prepared transaction", name: "tpc", who: "", forMs: 600_000 })]),
-      /transaction tpc/,
-    ],
-    ["ok", evaluateHorizon([horizon({ type: "replication slot", forMs: null, xids: 999_999 })]), /nothing/],
-    [
-      "warn",
-      evaluateHorizon([horizon({ type: "replication slot", forMs: null, xids: 1_000_000 })]),
-      /1,000,000 transactions/,
-    ],
-    [
-      "fail",
-      evaluateHorizon([horizon({ type: "replication slot", forMs: null, xids: 50_000_000 })]),
-      /replication slot/,
-    ],
-  ],
-  "the rows that vacuum has to remove": [
-    ["ok", evaluateVacuum([]), /0 dead rows/],
-    ["ok", evaluateVacuum([health({ deadRows: 99_999, deadRowsMax: 10 })]), /99,999 dead rows/],
-    ["ok", evaluateVacuum([health({ deadRows: 499_999, deadRowsMax: 100_000 })]), /499,999 dead rows/],
-    [
-      "warn",
-      evaluateVacuum([health({ deadRows: 500_000, deadRowsMax: 100_000, vacuumedMs: 7_200_000 })]),
-      /tasks has 500,000 dead rows.* from 100,000 on; last vacuum 2 h/,
-    ],
-    ["warn", evaluateVacuum([health({ deadRows: 100_000, deadRowsMax: 10 })]), /no vacuum yet/],
-    ["warn", evaluateVacuum([health({ isAutovacuumOff: true })]), /autovacuum is off for tasks/],
-    ["ok", evaluateVacuum([health({ unfrozenXids: 499_999_999 })]), /dead rows/],
-    ["warn", evaluateVacuum([health({ unfrozenXids: 500_000_000 })]), /tasks has rows .* 500 million/],
-    ["fail", evaluateVacuum([health({ unfrozenXids: 1_500_000_000 })]), /1,500 million/],
   ],
   "the clocks": [
     ["ok", evaluateClock({ differenceMs: -1_009, roundTripMs: 20 }), /1 s \(± 10 ms\) behind this machine's/],
