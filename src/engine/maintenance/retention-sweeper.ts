@@ -43,8 +43,9 @@ interface Scan {
  * Removes ended tasks whose retention has passed, with their tapes: those with a retention of their own, and those whose
  * kind has one by the settings. Every server does this, in batches that share the work.
  *
- * A batch of 500 tasks with 10 events each takes about 60 ms on two cores. With rests of nine times that, a server removes
- * 800 such tasks a second, which is 69 million a day. Without rests it would be 8,000. If the removals fall behind all the same, the rests become shorter: see restFactor.
+ * A batch of 500 tasks with 10 events each takes about 60 ms on two cores. With rests of nine times that, a server
+ * removes 800 such tasks a second, which is 69 million a day. Without rests, it would be 8,000 a second. If the removals
+ * fall behind all the same, the rests become shorter: see restFactor.
  *
  * Other servers are not notified of the removals, because followers of a task so long after its end are rare. Their poll
  * of followed tapes finds the removal within a second. Thousands of notifications a second would delay the others.
