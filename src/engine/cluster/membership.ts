@@ -12,6 +12,7 @@ import type { Runner } from "./runner.ts";
 import type { Runners } from "./runners.ts";
 import { RENEWALS, Session } from "./session.ts";
 import { RemovalHooks } from "../maintenance/removal-hooks.ts";
+import { EmbeddedVacuum } from "../maintenance/embedded-vacuum.ts";
 import { RemovalSweeper } from "../maintenance/removal-sweeper.ts";
 import { RetentionSweeper } from "../maintenance/retention-sweeper.ts";
 import { Sweeper } from "../maintenance/sweeper.ts";
@@ -117,7 +118,8 @@ export class Membership {
     const packer = afterMs === null ? [] : [new TapePacker({ db, namespace, afterMs, observer, log })];
     const hooks = hookedKinds(parts).map((kind) => new RemovalHooks({ db, namespace, kind, log }));
     const wakeups = this.wakeups === null ? [] : [this.wakeups];
-    this.#loops = [...hooks, sweeper, this.removals, this.retention, ...packer, poller, ...wakeups];
+    const vacuum = store.exclusive ? [new EmbeddedVacuum({ db, log })] : [];
+    this.#loops = [...hooks, sweeper, this.removals, this.retention, ...packer, ...vacuum, poller, ...wakeups];
   }
 
   /** Opens the session and starts the loops. @throws StoreUnavailable */
