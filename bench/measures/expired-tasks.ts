@@ -57,8 +57,8 @@ async function addTapes(databaseUrl: string, { first, tasks, length }: Tapes): P
 }
 
 const TASK_ID = "('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid";
-/** In the order of their numbers. */
-const ENDED_AT = "(now() - interval '1 hour' + n * interval '1 microsecond')";
+/** In the order of their numbers, over a day. */
+const ENDED_AT = "(now() - interval '25 hours' + n * interval '80 milliseconds')";
 
 /** Counts the expired tasks that are not removed, and whether removed tasks have events left. */
 export async function readUnremoved(databaseUrl: string): Promise<{ tasks: number; tapes: number }> {

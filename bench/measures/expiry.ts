@@ -105,7 +105,11 @@ async function expire(
   await using database = await createDatabase();
   const { url } = database;
   const start = (turn: Turn) =>
-    startSpool({ databaseUrl: url, settings: { SPOOL_RETENTION: turn === KEPT ? "forever" : RETENTION } });
+    startSpool({
+      databaseUrl: url,
+      // As rows: of packed tapes, there would be little to delete.
+      settings: { SPOOL_RETENTION: turn === KEPT ? "forever" : RETENTION, SPOOL_PACK_AFTER: "never" },
+    });
   await (await start(KEPT))[Symbol.asyncDispose](); // Makes the schema.
   const stored = await addExpiredTasks(url, events);
   const loaded = await say(url, `${stored.tasks} expired tasks with ${stored.events} events are stored`);

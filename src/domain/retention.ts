@@ -33,19 +33,50 @@ export interface Overdue {
   retentionMs: number;
 }
 
-/** The shortest and the longest time that a removal may be overdue before removals take a larger share. */
+/** The shortest and the longest time that a removal may be overdue before removals may take a larger share. */
 const LATE_MS_MIN = 10_000;
 const LATE_MS_MAX = 10 * 60_000;
+/** How long removals keep a pace before they change it. */
+const PACE_MS = 30_000;
+/** How long removals rest after a batch, as multiples of the time that the batch took. */
+const REST_FACTORS = [9, 3, 1] as const;
+
+/** The pace of removals, and what it was chosen by. */
+export interface RemovalPace {
+  /** How long removals rest after a batch, as a multiple of the time that the batch took. */
+  restFactor: number;
+  /** How late the oldest due task was when the pace began; null: not known yet. */
+  overdueMs: number | null;
+  /** When the pace began, in ms of a clock that is never set back. */
+  since: number;
+}
+
+/** Returns the first pace: removals take a tenth of one connection. */
+export function firstPace(now: number): RemovalPace {
+  return { restFactor: REST_FACTORS[0], overdueMs: null, since: now };
+}
 
 /**
- * Returns how long removals rest after a batch, as a multiple of the time that the batch took: 9 times, a tenth of one
- * connection, as long as they keep up. If the oldest due task is overdue by more than a tenth of its retention or 10
- * minutes, and at least by 10 s, 3 times: a quarter of a connection. Past ten times that, once: a half.
+ * Returns the pace of the next removals. They take a tenth of one connection as long as they keep up, then a quarter,
+ * then a half.
+ *
+ * Removals keep up if the oldest due task gets less late. A large backlog, such as that of a first start with a
+ * retention, is no reason to hurry: the tasks of a day are removed in less than a day. Removals fall behind if, over 30 s,
+ * the oldest due task got later by half of that time, and is late by more than a tenth of its retention or 10 minutes, and
+ * by 10 s at least.
  */
-export function restFactor({ overdueMs, retentionMs }: Overdue): number {
+export function nextPace(pace: RemovalPace, overdue: Overdue | null, now: number): RemovalPace {
+  if (overdue === null) return firstPace(now);
+  const { overdueMs, retentionMs } = overdue;
+  if (pace.overdueMs === null) return { ...pace, overdueMs, since: now };
+  const elapsedMs = now - pace.since;
+  if (elapsedMs < PACE_MS) return pace;
   const lateMs = Math.max(LATE_MS_MIN, Math.min(LATE_MS_MAX, retentionMs / 10));
-  if (overdueMs <= lateMs) return 9;
-  return overdueMs <= 10 * lateMs ? 3 : 1;
+  const grownMs = overdueMs - pace.overdueMs;
+  const isBehind = overdueMs > lateMs && grownMs > elapsedMs / 2;
+  const place = REST_FACTORS.findIndex((factor) => factor === pace.restFactor);
+  const next = isBehind ? Math.min(place + 1, REST_FACTORS.length - 1) : Math.max(0, place - (grownMs < 0 ? 1 : 0));
+  return { restFactor: REST_FACTORS[next]!, overdueMs, since: now };
 }
 
 const CHECK_MS_MIN = 1_000;

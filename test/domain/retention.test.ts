@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkEveryMs, reportedOverdueMs, restFactor, retainedKinds } from "../../src/domain/retention.ts";
+import { checkEveryMs, firstPace, nextPace, reportedOverdueMs, retainedKinds } from "../../src/domain/retention.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -27,7 +27,30 @@ describe("the retention of kinds", () => {
 });
 
 describe("the pace of removals", () => {
-  it("rests 9 times as long as a batch took, until a removal is overdue by a tenth of its retention or 10 min", () => {
+  const HALF_MINUTE_MS = 30_000;
+
+  /** Returns the rest factors of removals that are late by these times, one each half minute. */
+  function restFactors(retentionMs: number, ...overdue: (number | null)[]): number[] {
+    let pace = firstPace(0);
+    return overdue.map((overdueMs, index) => {
+      pace = nextPace(pace, overdueMs === null ? null : { overdueMs, retentionMs }, index * HALF_MINUTE_MS);
+      return pace.restFactor;
+    });
+  }
+
+  it("rests 9 times as long as a batch took, however large the backlog is, while removals keep up", () => {
+    assert.deepEqual(restFactors(DAY_MS, 400 * DAY_MS, 399 * DAY_MS, 200 * DAY_MS), [9, 9, 9]);
+    const growing = [10, 10, 10.2, 10.4].map((minutes) => 10 * DAY_MS + minutes * MINUTE_MS);
+    assert.deepEqual(restFactors(DAY_MS, ...growing), [9, 9, 9, 9], "later by less than half of the time");
+  });
+
+  it("rests 3 times and then once as long if removals fall behind, and longer again if they catch up", () => {
+    const late = (...minutes: number[]) => minutes.map((minute) => minute * MINUTE_MS);
+    assert.deepEqual(restFactors(HOUR_MS, ...late(7, 7.5, 8, 8.5, 8.2, 8.1, 8.1)), [9, 3, 1, 1, 3, 9, 9]);
+    assert.deepEqual(restFactors(HOUR_MS, ...late(7, 7.5, 8), null), [9, 3, 1, 9]);
+  });
+
+  it("does not hurry before a removal is late by a tenth of its retention or 10 min, and by 10 s at least", () => {
     const bounds: [retentionMs: number, lateMs: number][] = [
       [1_000, 10_000],
       [100_000, 10_000],
@@ -35,12 +58,17 @@ describe("the pace of removals", () => {
       [30 * DAY_MS, 10 * MINUTE_MS],
     ];
     for (const [retentionMs, lateMs] of bounds) {
-      assert.equal(restFactor({ retentionMs, overdueMs: 0 }), 9);
-      assert.equal(restFactor({ retentionMs, overdueMs: lateMs }), 9);
-      assert.equal(restFactor({ retentionMs, overdueMs: lateMs + 1 }), 3);
-      assert.equal(restFactor({ retentionMs, overdueMs: 10 * lateMs }), 3);
-      assert.equal(restFactor({ retentionMs, overdueMs: 10 * lateMs + 1 }), 1);
+      const before = lateMs - HALF_MINUTE_MS;
+      assert.deepEqual(restFactors(retentionMs, before, lateMs), [9, 9]);
+      assert.deepEqual(restFactors(retentionMs, before, lateMs + 1), [9, 3]);
     }
+  });
+
+  it("keeps a pace for half a minute", () => {
+    const overdue = (overdueMs: number) => ({ overdueMs, retentionMs: HOUR_MS });
+    const pace = nextPace(firstPace(0), overdue(HOUR_MS), 0);
+    assert.equal(nextPace(pace, overdue(2 * HOUR_MS), HALF_MINUTE_MS - 1).restFactor, 9);
+    assert.equal(nextPace(pace, overdue(2 * HOUR_MS), HALF_MINUTE_MS).restFactor, 3);
   });
 
   it("checks a hundred times within a retention, but at most each second and at least each minute", () => {

@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
-import { checkEveryMs, restFactor, retainedKinds } from "../../domain/retention.ts";
-import type { RetainedKinds, RetentionSettings } from "../../domain/retention.ts";
+import { checkEveryMs, firstPace, nextPace, retainedKinds } from "../../domain/retention.ts";
+import type { RemovalPace, RetainedKinds, RetentionSettings } from "../../domain/retention.ts";
 import type { Database } from "../../store/schema.ts";
 import { FIRST_ENDED, removeDueRetained, removeDueTasks, TAPE_EVENTS_MAX } from "../../store/tasks/due-removals.ts";
 import type { DueRemovals, EndedPlace, RemovalBounds } from "../../store/tasks/due-removals.ts";
@@ -37,6 +37,7 @@ interface Scan {
   dueSince: number | null;
   /** When the last sweep found no due task. */
   completeAt: number;
+  pace: RemovalPace;
 }
 
 /**
@@ -45,7 +46,7 @@ interface Scan {
  *
  * A batch of 500 tasks with 10 events each takes about 60 ms on two cores. With rests of nine times that, a server
  * removes 800 such tasks a second, which is 69 million a day. Without rests, it would be 8,000 a second. If the removals
- * fall behind all the same, the rests become shorter: see restFactor.
+ * fall behind all the same, the rests become shorter: see nextPace.
  *
  * Other servers are not notified of the removals, because followers of a task so long after its end are rare. Their poll
  * of followed tapes finds the removal within a second. Thousands of notifications a second would delay the others.
@@ -130,8 +131,8 @@ export class RetentionSweeper {
     this.#report(removed.length);
     scan.dueSince = overdue === null ? null : performance.now() - overdue.overdueMs;
     if (!hasMore && overdue === null) scan.completeAt = performance.now();
-    const factor = overdue === null ? restFactor({ overdueMs: 0, retentionMs: 0 }) : restFactor(overdue);
-    if (removed.length > 0 || hasMore) await pause(factor * workedMs, signal).catch(() => {});
+    scan.pace = nextPace(scan.pace, overdue, performance.now());
+    if (removed.length > 0 || hasMore) await pause(scan.pace.restFactor * workedMs, signal).catch(() => {});
     return hasMore;
   }
 
@@ -191,5 +192,5 @@ function kindsScan({ db, ...query }: Removals, retained: RetainedKinds): Scan {
 
 function fresh(everyMs: number): Omit<Scan, "begin" | "remove"> {
   const now = performance.now();
-  return { everyMs, nextAt: now, dueSince: null, completeAt: now };
+  return { everyMs, nextAt: now, dueSince: null, completeAt: now, pace: firstPace(now) };
 }
