@@ -40,7 +40,7 @@ describe("the form that starts a task", () => {
     const options = visited.page.locator("#known-kinds option");
     await options.nth(4).waitFor({ state: "attached" });
     const kinds = await options.evaluateAll((all) => all.map((option) => (option as HTMLOptionElement).value));
-    assert.deepEqual(kinds, ["echo", "flaky", "hostile", "loud", "steady"]);
+    assert.deepEqual(kinds, ["echo", "flaky", "hostile", "loud", "steady", "tokens"]);
   });
 
   it("reports params that are not JSON and cannot be sent until they are", async () => {
