@@ -30,7 +30,7 @@ export const TAPE_PACKED_MAX = 20 * PACK_EVENTS_MAX;
  * How old a settled place is, at least. A task is visible only some time after its `finished_at`, which is when its
  * transaction began.
  */
-const LATE_COMMIT_MS = 60_000;
+export const LATE_COMMIT_MS = 60_000;
 
 /** The place of an ended task in the order of `finished_at` and the id. */
 export interface EndedPlace {
@@ -183,7 +183,7 @@ from (select) one left join oldest o on true left join removed_list r on true`.e
  * `remaining` with the candidates that are left. The number of rows to lock follows from the mean length of the tapes,
  * because a lock is a write, too. Sets of ids are passed as arrays: with them, every plan reads tables by their keys.
  */
-function removal(namespace: string, { tasks, events }: RemovalBounds): RawBuilder<unknown> {
+export function removal(namespace: string, { tasks, events }: RemovalBounds): RawBuilder<unknown> {
   const isSmall = sql`(last_seq - packed_seq <= ${TAPE_EVENTS_MAX}::int and packed_seq <= ${TAPE_PACKED_MAX}::int)`;
   const packs = sql`(packed_seq + ${PACK_EVENTS_MAX - 1}::int) / ${PACK_EVENTS_MAX}::int`;
   const deleted = sql`case when ${isSmall} then last_seq - packed_seq + ${packs} * ${EVENTS_A_PACK}::int else 0 end`;
@@ -253,10 +253,12 @@ function toRemovals(rows: readonly Row[], continues: boolean): DueRemovals {
   };
 }
 
-function microseconds(column: string): RawBuilder<unknown> {
+/** Returns a time in µs since 1970. */
+export function microseconds(column: string): RawBuilder<unknown> {
   return sql`(extract(epoch from ${sql.raw(column)}) * 1000000)::bigint`;
 }
 
-function milliseconds(value: string): RawBuilder<unknown> {
+/** Returns an interval in ms. */
+export function milliseconds(value: string): RawBuilder<unknown> {
   return sql`(extract(epoch from ${sql.raw(value)}) * 1000)::float8`;
 }

@@ -20,6 +20,20 @@ export async function readTask(
   return toTask(row);
 }
 
+/** Reads tasks of the namespace. Ids that are not found are left out. */
+export async function readTasks(
+  db: Kysely<Database>,
+  { namespace, taskIds }: { namespace: string; taskIds: readonly string[] },
+): Promise<Task[]> {
+  const rows = await db
+    .selectFrom("tasks")
+    .select(TASK_COLUMNS)
+    .where("task_id", "=", sql<string>`any(${sql.val(taskIds)}::uuid[])`)
+    .where("namespace", "=", namespace)
+    .execute();
+  return rows.map(toTask);
+}
+
 /** Reads the state and the owner of several tasks. Ids that do not exist are left out. */
 export async function readTaskStates(
   db: Kysely<Database>,
