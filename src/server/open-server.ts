@@ -18,6 +18,7 @@ import type { Listeners } from "./listeners.ts";
 import { migrationLog } from "./migration-report.ts";
 import type { LoadedKinds } from "./config/load-kinds.ts";
 import type { LastWords } from "./log/fatal-errors.ts";
+import { openRemovalArchive } from "./export/removal-archive.ts";
 import { Readiness } from "./readiness.ts";
 import type { ReadinessReport } from "./readiness.ts";
 import { migratePackages, openKinds, requirePackages } from "./served-kinds.ts";
@@ -69,6 +70,7 @@ export interface ServerInputs {
 export async function openServer(parts: ServerInputs): Promise<RunningServer> {
   const { configuration, store, loaded, resource, tracing, log } = parts;
   const readiness = new Readiness(() => store.check());
+  const removalArchive = await openRemovalArchive(configuration);
   await using opened = new AsyncDisposableStack();
   const metrics = opened.use(
     await openServerMetrics({ configuration, store, isOpen: () => readiness.schema, resource, log }),
@@ -76,7 +78,8 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
   const served = await openKinds({ loaded, configuration, store, meter: metrics.meter, log });
   opened.defer(() => served.close());
   const { kinds } = served;
-  const engine = new Engine({ store, kinds, settings: configuration, observer: metrics.observer, log });
+  const settings = { ...configuration, removalArchive };
+  const engine = new Engine({ store, kinds, settings, observer: metrics.observer, log });
   parts.onEngine?.(engine.crashHandover);
   const kindNames = kinds.map(({ name }) => name);
   metrics.observe(engine, kindNames);

@@ -64,6 +64,10 @@ export function addServerOptions(command: Command): Command {
     )
     .option("--tls-cert <file>", "PEM file with the certificate and its chain, for TLS on both ports (default: no TLS)")
     .option("--tls-key <file>", "PEM file with the key of the certificate")
+    .option(
+      "--retention-export <folder>",
+      "Folder to which tasks are exported before their retention removes them (default: none)",
+    )
     .option("--slots <n>", "How many tasks this server runs at once (default: 64)")
     .option(
       "--unknown-kinds <wait|refuse>",

@@ -21,6 +21,10 @@ export interface EngineObserver {
   cancelAsked(kind: string, outcome: "cancelled" | "requested" | "already_terminal"): void;
   /** An ended task was removed, by a caller or after its retention. */
   taskRemoved(kind: string, by: RemovedBy): void;
+  /** Tasks were written to the archive of removed tasks, before their removal. */
+  tasksExported(count: number): void;
+  /** The archive of removed tasks could not be written to. */
+  exportFailed(): void;
   /** Tapes of ended tasks were packed, with so many events. A long tape is packed in several parts. */
   tapesPacked(packed: { tapes: number; events: number }): void;
   /** A flush of the journal was committed, with so many tasks and events, and so many bytes of event bodies. */
@@ -41,6 +45,8 @@ export const UNOBSERVED: EngineObserver = {
   taskEnded() {},
   cancelAsked() {},
   taskRemoved() {},
+  tasksExported() {},
+  exportFailed() {},
   tapesPacked() {},
   flushed() {},
   eventsWritten() {},

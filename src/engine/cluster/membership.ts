@@ -11,6 +11,7 @@ import { TapePoller } from "./tape-poller.ts";
 import type { Runner } from "./runner.ts";
 import type { Runners } from "./runners.ts";
 import { RENEWALS, Session } from "./session.ts";
+import { ExportingSweeper } from "../maintenance/exporting-sweeper.ts";
 import { RemovalHooks } from "../maintenance/removal-hooks.ts";
 import { EmbeddedVacuum } from "../maintenance/embedded-vacuum.ts";
 import { RemovalSweeper } from "../maintenance/removal-sweeper.ts";
@@ -19,6 +20,7 @@ import { Sweeper } from "../maintenance/sweeper.ts";
 import { TapePacker } from "../maintenance/tape-packer.ts";
 import { Wakeups } from "./wakeups.ts";
 import type { EngineObserver } from "../api/engine-observer.ts";
+import type { RemovalArchive } from "../api/removal-archive.ts";
 
 export interface MembershipSettings extends RetentionSettings {
   namespace: string;
@@ -28,6 +30,8 @@ export interface MembershipSettings extends RetentionSettings {
   leaseMs: number;
   /** After how many consecutive process deaths during its attempts a task ends, whatever attempts it has left. */
   crashesMax: number;
+  /** Where tasks are written before their retention removes them. null: nowhere. */
+  removalArchive?: RemovalArchive | null;
   /** How long after its end a tape is packed, in ms. null: never. */
   packAfter: number | null;
   /** Whether servers notify each other of their commits. Without notifications, they poll once a second. */
@@ -57,7 +61,7 @@ export class Membership {
   readonly session: Session;
   readonly wakeups: Wakeups | null;
   readonly removals: RemovalSweeper;
-  readonly retention: RetentionSweeper;
+  readonly retention: RetentionSweeper | ExportingSweeper;
   readonly #runner: Runner;
   readonly #runners: Runners;
   readonly #sweeper: Sweeper;
@@ -84,7 +88,11 @@ export class Membership {
     this.session = session;
     this.removals = new RemovalSweeper({ db, namespace, log });
     const isEmbedded = url === null;
-    this.retention = new RetentionSweeper({ db, namespace, isEmbedded, settings, feed, observer, log });
+    const { removalArchive: archive = null } = settings;
+    this.retention =
+      archive === null
+        ? new RetentionSweeper({ db, namespace, isEmbedded, settings, feed, observer, log })
+        : new ExportingSweeper({ store, namespace, settings, archive, feed, observer, log });
     this.#sweeper = sweeper;
     this.#runner = runner;
     this.#runners = runners;

@@ -12,18 +12,18 @@ import { pause } from "../../async/pause.ts";
 
 const SWEEP_MS = 1_000;
 /** The bounds of one commit, which takes some 60 ms: the other statements of the database hardly wait. */
-const BOUNDS: RemovalBounds = { rows: 2_000, tasks: 500, events: 5_000 };
+export const REMOVAL_BOUNDS: RemovalBounds = { rows: 2_000, tasks: 500, events: 5_000 };
 /** The same for Postgres in this process, whose statements block the event loop. */
-const EMBEDDED_BOUNDS: RemovalBounds = { rows: 500, tasks: 100, events: TAPE_EVENTS_MAX };
+export const EMBEDDED_REMOVAL_BOUNDS: RemovalBounds = { rows: 500, tasks: 100, events: TAPE_EVENTS_MAX };
 /** The most distinct retentions of tasks that one statement reads. */
-const RETENTIONS_MAX = 1_000;
+export const RETENTIONS_MAX = 1_000;
 /**
  * How long a scan resumes where the last one ended. After that, it begins with the first ended task again: a restored
  * database may have tasks again that were removed before.
  */
-const RESUME_MS = 24 * 60 * 60_000;
+export const RESUME_MS = 24 * 60 * 60_000;
 /** The shortest time between two log lines. */
-const LOG_MS = 60_000;
+export const LOG_MS = 60_000;
 
 /** Removes one batch of due tasks. */
 interface Scan {
@@ -71,7 +71,7 @@ export class RetentionSweeper {
     log: Logger;
   }) {
     const { db, namespace } = parts;
-    const bounds = parts.isEmbedded ? EMBEDDED_BOUNDS : BOUNDS;
+    const bounds = parts.isEmbedded ? EMBEDDED_REMOVAL_BOUNDS : REMOVAL_BOUNDS;
     const removals = { db, namespace, bounds };
     this.#observer = parts.observer;
     this.#feed = parts.feed;

@@ -53,6 +53,8 @@ export interface Configuration {
   retention: number | null;
   /** The same for the tasks of single kinds. */
   retentionByKind: ReadonlyMap<string, number | null>;
+  /** The folder that tasks are exported to before their retention removes them. null: they are not exported. */
+  retentionExport: string | null;
   /** How long after its end a tape is packed. null: never. */
   packAfter: number | null;
   /** How many KiB a stream buffers ahead of its reader before it waits: the memory cost of a stopped reader. */
@@ -137,6 +139,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   crashesMax: setting("SPOOL_CRASHES_MAX", integer(1, CRASHES_MAX), CRASHES_DEFAULT),
   retention: setting("SPOOL_RETENTION", retention(), RETENTION_MS_DEFAULT),
   retentionByKind: setting("SPOOL_RETENTION_BY_KIND", retentionByKind(), new Map()),
+  retentionExport: setting("SPOOL_RETENTION_EXPORT", path(), null),
   packAfter: setting(
     "SPOOL_PACK_AFTER",
     durationOr("never", { minMs: 0, maxMs: PACK_AFTER_MS_MAX, bounds: "0 to 365d" }),

@@ -59,6 +59,8 @@ export class EngineMetrics implements EngineObserver {
   readonly #kinds: LabelledKinds<KindSeries>;
   readonly #events = seriesOf({});
   readonly #journalBytes = seriesOf({});
+  readonly #exportedTasks = seriesOf({});
+  readonly #exportFailures = seriesOf({});
   readonly #packedTapes = seriesOf({});
   readonly #packedEvents = seriesOf({});
   readonly #sessionsLost = seriesBy("of", ["server", "worker"]);
@@ -85,6 +87,12 @@ export class EngineMetrics implements EngineObserver {
     ofKinds("spool_tasks_swept_total", "Tasks that the sweeper took over, by reason", ({ swept }) => all(swept));
     ofKinds("spool_tasks_removed_total", "Ended tasks that this server removed", ({ removed }) => all(removed));
     counter("spool_events_total", "Committed events", () => [this.#events]);
+    counter("spool_retention_exported_total", "Tasks that this server exported before their removal", () => [
+      this.#exportedTasks,
+    ]);
+    counter("spool_retention_export_failures_total", "Exports before a removal that failed at this server", () => [
+      this.#exportFailures,
+    ]);
     counter("spool_tapes_packed_total", "Tapes that this server packed", () => [this.#packedTapes]);
     counter("spool_events_packed_total", "Events that this server packed", () => [this.#packedEvents]);
     counter("spool_journal_bytes_total", "Bytes of event bodies that the journal committed", () => [
@@ -147,6 +155,14 @@ export class EngineMetrics implements EngineObserver {
 
   taskRemoved(kind: string, by: RemovedBy): void {
     this.#kinds.of(kind).removed[by].count++;
+  }
+
+  tasksExported(count: number): void {
+    this.#exportedTasks.count += count;
+  }
+
+  exportFailed(): void {
+    this.#exportFailures.count++;
   }
 
   flushed({ tasks, events, bytes, durationMs }: { tasks: number; events: number; bytes: number; durationMs: number }) {

@@ -52,6 +52,7 @@ describe("a configuration", () => {
       crashesMax: 3,
       retention: 30 * 86_400_000,
       retentionByKind: new Map(),
+      retentionExport: null,
       packAfter: 600_000,
       writeAheadKib: 64,
       streamResetBurst: 10_000,
