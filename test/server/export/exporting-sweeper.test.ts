@@ -216,7 +216,7 @@ describeHeavyOnEachStore("retention with an archive", function (store) {
     await eventually(() => assert.ok(engine.gauges().removalOverdueMs > 0), PATIENT);
     await engine.getTask(early);
     assert.deepEqual(await filesOf(path), []);
-    const late = await createEnded(store().db, { namespace, agoMs: AGO_MS });
+    const late = await createEnded(store().db, { namespace, agoMs: AGO_MS, retentionMs: 60_000 });
     await eventually(() => areRemoved(store(), [early, late]), PATIENT);
     assert.equal((await filesOf(path)).length, 1);
   });
