@@ -53,10 +53,13 @@ export class DueQueue {
     return [...this.#tasks.values()].filter(({ isWritten }) => isWritten);
   }
 
-  /** The task that has been due for longest; null: none is due. */
-  oldest(): (Overdue & { dueAt: number }) | null {
+  /** The task that has been due for longest, or the same of those that are in no file; null: none is due. */
+  oldest({ isUnwritten = false } = {}): (Overdue & { dueAt: number }) | null {
     let oldest: QueuedTask | null = null;
-    for (const task of this.#tasks.values()) if (oldest === null || task.dueAt < oldest.dueAt) oldest = task;
+    for (const task of this.#tasks.values()) {
+      if (isUnwritten && task.isWritten) continue;
+      if (oldest === null || task.dueAt < oldest.dueAt) oldest = task;
+    }
     if (oldest === null) return null;
     const { dueAt, retentionMs } = oldest;
     return { dueAt, retentionMs, overdueMs: performance.now() - dueAt };

@@ -105,9 +105,8 @@ export class ExportingSweeper {
 
   /** Whether enough tasks are due for a file, or one has waited for long enough. */
   #isFileDue(): boolean {
-    const { unwritten, isFull } = this.#queue;
-    if (unwritten.length === 0) return false;
-    return isFull || this.overdueMs >= this.#archive.waitMs;
+    const oldest = this.#queue.oldest({ isUnwritten: true });
+    return oldest !== null && (this.#queue.isFull || oldest.overdueMs >= this.#archive.waitMs);
   }
 
   /**

@@ -9,6 +9,7 @@ import { findDueRetained, findDueTasks, removeFound } from "../../../src/store/t
 import type { DueTask } from "../../../src/store/tasks/due-tasks.ts";
 import { withExportLock } from "../../../src/store/tasks/export-lock.ts";
 import { findRemoved } from "../../../src/store/tasks/removed-tasks.ts";
+import { eventually } from "../../support/eventually.ts";
 import { createEnded as storeEnded, createRunning } from "../../support/new-tasks.ts";
 import { describeOnEachStore, openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
@@ -162,6 +163,18 @@ describe("on Postgres, the lock of exports", () => {
       failure,
     );
     assert.equal(await withExportLock(store, namespace, async () => "again"), "again");
+  });
+
+  it("is lost with its connection, and the work goes on", async () => {
+    const done = await withExportLock(store, namespace, async () => {
+      await sql`select pg_terminate_backend(l.pid) from pg_locks l
+        where l.locktype = 'advisory' and l.pid <> pg_backend_pid()
+          and l.database = (select oid from pg_database where datname = current_database())`.execute(store.db);
+      await eventually(async () => assert.equal(await withExportLock(store, namespace, async () => "other"), "other"));
+      return "done";
+    });
+    assert.equal(done, "done");
+    await store.check();
   });
 
   it("keeps no row from vacuum while it is held", async () => {
