@@ -8,7 +8,7 @@ import { readStates } from "../../store/tasks/task-queries.ts";
 import { RESUME_MS, RETENTIONS_MAX } from "./retention-sweeper.ts";
 
 /** The most tasks that are known to be due, and the most tasks of a file. */
-export const QUEUE_MAX = 10_000;
+const QUEUE_MAX = 10_000;
 /** The most rows that one statement reads. */
 const ROWS = 2_000;
 

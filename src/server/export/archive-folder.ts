@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { RemovalArchiveFailed } from "../../engine/api/removal-archive.ts";
 
 /** The end of the names of unfinished files. */
-export const PARTIAL = ".partial";
+const PARTIAL = ".partial";
 
 /** A file that gets its final name when it is complete. */
 export interface NewFile {
