@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { Loop } from "../../async/loop.ts";
 import { pause } from "../../async/pause.ts";
-import { restFactor, retainedKinds } from "../../domain/retention.ts";
+import { firstPace, nextPace, retainedKinds } from "../../domain/retention.ts";
 import type { RetentionSettings } from "../../domain/retention.ts";
 import type { Store } from "../../store/database.ts";
 import { removeFound } from "../../store/tasks/due-tasks.ts";
@@ -41,6 +41,7 @@ export class ExportingSweeper {
   /** When the oldest known due task fell due, or when a failing sweep last found none; null: none is due. */
   #dueSince: number | null = null;
   #hasArchiveFailed = false;
+  #pace = firstPace(performance.now());
   #removed = 0;
   #loggedAt = -Infinity;
 
@@ -186,8 +187,9 @@ export class ExportingSweeper {
   /** Rests after work, for less time if removals fall behind. The wait for more tasks is no delay. */
   async #rest(workedMs: number, signal: AbortSignal): Promise<void> {
     const oldest = this.#queue.oldest();
-    const overdueMs = Math.max(0, (oldest?.overdueMs ?? 0) - this.#archive.waitMs);
-    await pause(restFactor({ overdueMs, retentionMs: oldest?.retentionMs ?? 0 }) * workedMs, signal);
+    const overdue = oldest && { ...oldest, overdueMs: Math.max(0, oldest.overdueMs - this.#archive.waitMs) };
+    this.#pace = nextPace(this.#pace, overdue, performance.now());
+    await pause(this.#pace.restFactor * workedMs, signal);
   }
 
   /** Logs how many tasks were removed since the last line. */
