@@ -113,7 +113,7 @@ class ServiceTest(unittest.TestCase):
         unknown = str(uuid.uuid4())
         for kind in CALLERS:
             with self.subTest(kind), opened(kind, ADDRESS) as caller:
-                slow = caller.call("start", "echo", {"count": 1, "delay_ms": 500}).task.task_id
+                slow = caller.call("start", "echo", {"count": 1, "delay_ms": 10_000}).task.task_id
                 for call, reason in (
                     (("get", unknown), "TASK_NOT_FOUND"),
                     (("get", "nonsense"), "INVALID_ARGUMENT"),
@@ -124,6 +124,7 @@ class ServiceTest(unittest.TestCase):
                     self.assertEqual(raised.exception.reason, reason)
                 _, error = caller.collect("follow", slow, 1_000)
                 self.assertEqual(error and (error.code, error.reason), ("OUT_OF_RANGE", "SEQ_OUT_OF_RANGE"))
+                caller.call("cancel", slow)
 
     def test_a_list_has_the_tasks_that_match_over_all_pages(self) -> None:
         label = {"list": str(uuid.uuid4())}
