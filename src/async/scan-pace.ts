@@ -27,16 +27,25 @@ export class ScanPace {
     return this.#clock() >= this.#dueAt;
   }
 
-  /** Runs the scan, and sets when it is due again. A scan that fails, or that `isFree`, may run again at once. */
+  /** Runs the scan, and sets when it is due again. A scan that `isFree` may run again at once. */
   async run<Result>(scan: () => Promise<Result>, isFree: (result: Result) => boolean = () => false): Promise<Result> {
     const begunAt = this.#clock();
-    const result = await scan();
-    if (isFree(result)) return result;
+    let isCounted = true;
+    try {
+      const result = await scan();
+      isCounted = !isFree(result);
+      return result;
+    } finally {
+      // A failed scan counts, too: the database may have ended it because it took too long.
+      if (isCounted) this.#note(begunAt);
+    }
+  }
+
+  #note(begunAt: number): void {
     const endedAt = this.#clock();
     const tookMs = endedAt - begunAt;
     const costMs = Math.min(tookMs, this.#lastMs);
     this.#lastMs = tookMs;
     this.#dueAt = costMs <= FREE_MS ? endedAt : endedAt + Math.min(PAUSE_FACTOR * costMs, PAUSE_MS_MAX);
-    return result;
   }
 }

@@ -83,7 +83,7 @@ export const SERVER_SCANS: readonly Scan[] = [
   {
     name: "vacuum",
     async scan(context) {
-      if (context.url === null) return skipped("the embedded database has no autovacuum");
+      if (context.url === null) return skipped("the server of the embedded database vacuums it");
       return evaluateVacuum(await context.read(readTableHealth));
     },
   },

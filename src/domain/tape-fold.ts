@@ -129,7 +129,7 @@ class Run {
     const part = this.#parts.get(key);
     if (part !== undefined && (part.series.mode !== series.mode || part.series.field !== series.field)) return false;
     const text = series.mode === "append" ? (payload[series.field!] as string) : "";
-    const textBytes = (part?.textBytes ?? 0) + Buffer.byteLength(text);
+    const textBytes = (part?.textBytes ?? 0) + Buffer.byteLength(JSON.stringify(text)) - 2;
     const bytes = Buffer.byteLength(event.body) + textBytes;
     const runBytes = this.#bytes - (part?.bytes ?? 0) + bytes;
     if (runBytes > bytesMax) return false;

@@ -154,6 +154,7 @@ describe("spool get", () => {
       params_digest: "0".repeat(64),
       labels: { l: "\u001b[2J" },
       request_id: null,
+      retention_ms: null,
       created_at: time,
       started_at: null,
       finished_at: null,

@@ -180,7 +180,7 @@ describe("spool doctor", function () {
       assert.match(stdout, /^ok +database +the embedded database in .* answers in /m);
       assert.match(stdout, /^ok +sessions +1 server and 0 workers alive/m);
       assert.match(stdout, /^ok +server +.* is SERVING/m);
-      assert.match(stdout, /\n\nhealthy; not checked: connections, transactions, wakeups\n$/);
+      assert.match(stdout, /\n\nhealthy; not checked: connections, transactions, horizon, vacuum, wakeups\n$/);
       assert.equal(code, 0);
       const unauthorized = await runSpool(["doctor"], { environment: { ...environment, SPOOL_TOKEN: "" } });
       assert.match(unauthorized.stdout, /^fail +database +.*bearer token/m);
@@ -194,7 +194,10 @@ describe("spool doctor", function () {
       assert.equal((await runSpool(["migrate", "--data-dir", folder])).code, 0);
       const { code, stdout } = await runSpool(["doctor", "--data-dir", folder]);
       assert.match(stdout, /^ok +schema /m);
-      assert.match(stdout, /\n\nunhealthy: sessions; not checked: connections, transactions, wakeups, server\n$/);
+      assert.match(
+        stdout,
+        /\n\nunhealthy: sessions; not checked: connections, transactions, horizon, vacuum, wakeups, server\n$/,
+      );
       assert.equal(code, 1);
     });
   });

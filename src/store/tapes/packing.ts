@@ -19,8 +19,7 @@ export interface PackingResult {
 
 const NOTHING: PackingResult = { tapes: 0, events: 0, hasMore: false };
 
-interface ScannedTask {
-  task_id: string;
+interface ScannedTask extends Cursor {
   last_seq: bigint;
   packed_seq: bigint;
 }
@@ -50,9 +49,10 @@ export async function packNextTapes(
     const { taskIds, end } = chooseTapes(scanned);
     const packed = taskIds.length === 0 ? [] : await packEvents(trx, taskIds);
     if (packed.length > 0) await refuseEarlierServers(trx);
-    const isPartial = packed.some(({ isDone }) => !isDone);
+    // A tape that is missing in the result was removed meanwhile, or exceeded the bound of bytes.
+    const isPartial = packed.some(({ isDone }) => !isDone) || (packed.length > 0 && packed.length < taskIds.length);
     const passed = isPartial ? scanned.findIndex(({ task_id: taskId }) => taskId === taskIds[0]) : end;
-    if (passed > 0) await moveCursor(trx, namespace, scanned[passed - 1]!.task_id);
+    if (passed > 0) await moveCursor(trx, namespace, scanned[passed - 1]!);
     return {
       tapes: packed.filter(({ isDone }) => isDone).length,
       events: packed.reduce((sum, { events }) => sum + events, 0),
@@ -111,10 +111,10 @@ async function lockCursor(trx: Transaction<Database>, namespace: string): Promis
   return cursorQuery(trx, namespace).forUpdate().skipLocked().executeTakeFirst();
 }
 
-async function moveCursor(trx: Transaction<Database>, namespace: string, taskId: string): Promise<void> {
-  await sql`update sweep_cursors set (finished_at, task_id) = (
-      select finished_at, task_id from tasks where task_id = ${taskId}::uuid
-    ) where namespace = ${namespace} and sweep = ${SWEEP}`.execute(trx);
+/** Moves the cursor to a task, which may have been removed meanwhile. */
+async function moveCursor(trx: Transaction<Database>, namespace: string, place: Cursor): Promise<void> {
+  await sql`update sweep_cursors set finished_at = ${place.finished_at}::timestamptz, task_id = ${place.task_id}::uuid
+    where namespace = ${namespace} and sweep = ${SWEEP}`.execute(trx);
 }
 
 /** Reads the tasks that ended next after the cursor. */
@@ -123,11 +123,11 @@ async function scan(
   { namespace, cursor, afterMs, limit }: { namespace: string; cursor: Cursor; afterMs: number; limit: number },
 ): Promise<ScannedTask[]> {
   const { rows } = await sql<ScannedTask>`/* spool_scan_ended */
-select task_id, last_seq, packed_seq from tasks
+select task_id, finished_at::text, last_seq, packed_seq from tasks
 where namespace = ${namespace} and finished_at is not null
   and (finished_at, task_id) > (${cursor.finished_at}::timestamptz, ${cursor.task_id}::uuid)
   and finished_at < now() - ${afterMs}::bigint * interval '1 millisecond'
-order by finished_at, task_id limit ${limit}::int`.execute(db);
+order by tasks.finished_at, task_id limit ${limit}::int`.execute(db);
   return rows;
 }
 

@@ -24,7 +24,9 @@ export interface RemovalBounds {
 /** The longest tape whose events are deleted with the task. The events of a longer tape are left to the removal sweeper. */
 export const TAPE_EVENTS_MAX = 1_000;
 /** The same for the packed part of a tape. */
-export const TAPE_PACKED_MAX = 20 * PACK_EVENTS_MAX;
+export const TAPE_PACKED_MAX = 5 * PACK_EVENTS_MAX;
+/** The text of a pack takes a row of storage for about so many bytes, before it is compressed. */
+const BYTES_A_ROW = 2_000;
 
 /**
  * How old a settled place is, at least. A task is visible only some time after its `finished_at`, which is when its
@@ -182,23 +184,37 @@ from (select) one left join oldest o on true left join removed_list r on true`.e
  * Returns the CTEs that remove tasks, from a CTE `candidates` of due tasks in the order of `place`: `removed_list`, and
  * `remaining` with the candidates that are left. The number of rows to lock follows from the mean length of the tapes,
  * because a lock is a write, too. Sets of ids are passed as arrays: with them, every plan reads tables by their keys.
+ *
+ * The lock requires that the tape was not packed since the statement began: the statement would not see the new packs,
+ * and leave them behind.
  */
 export function removal(namespace: string, { tasks, events }: RemovalBounds): RawBuilder<unknown> {
   const isSmall = sql`(last_seq - packed_seq <= ${TAPE_EVENTS_MAX}::int and packed_seq <= ${TAPE_PACKED_MAX}::int)`;
   const packs = sql`(packed_seq + ${PACK_EVENTS_MAX - 1}::int) / ${PACK_EVENTS_MAX}::int`;
   const deleted = sql`case when ${isSmall} then last_seq - packed_seq + ${packs} * ${EVENTS_A_PACK}::int else 0 end`;
+  // What the packs of a locked task really take: large events make many packs.
+  const rowsOfPacks = sql`(
+    select coalesce(sum(${EVENTS_A_PACK}::int + p.bytes / ${BYTES_A_ROW}::int), 0) from packed_events p
+    where c.packed_seq > 0 and p.task_id = c.task_id
+  )`;
   return sql`locked as materialized (
-  select c.task_id, c.place, ${deleted} as events
+  select c.task_id, c.place,
+         case when ${isSmall} then c.last_seq - c.packed_seq + ${rowsOfPacks} else 0 end as events
   from (select * from candidates order by place) c
   cross join lateral (
-    select from tasks t where t.task_id = c.task_id and t.finished_at is not null for update skip locked
+    select from tasks t
+    where t.task_id = c.task_id and t.finished_at is not null and t.packed_seq = c.packed_seq
+    for update skip locked
   ) t
   limit (select greatest(1, least(${tasks}::bigint, ${events}::bigint * count(*) / greatest(1, sum(${deleted}))))
          from candidates)
 ),
 taken as materialized (
-  select task_id from (select task_id, sum(events) over (order by place) as total from locked) l
-  where total <= ${events}::int
+  select task_id from (
+    select task_id, events, sum(events) over (order by place) as total, row_number() over (order by place) as number
+    from locked
+  ) l
+  where total <= ${events}::int or number = 1
 ),
 removed as (
   delete from tasks where task_id = any(array(select task_id from taken)) and finished_at is not null

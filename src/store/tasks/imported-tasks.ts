@@ -79,6 +79,9 @@ requested as (
 unmarked as (
   delete from removed_tasks where task_id in (select task_id from imported)
 ),
+unpacked as (
+  delete from packed_events where task_id in (select task_id from imported)
+),
 created as (
   insert into tasks (${TASK_NAMES}, namespace, ended_xid)
   select ${TASK_VALUES}, ${namespace}, ${ENDED_XID}::bigint

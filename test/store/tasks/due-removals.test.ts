@@ -276,4 +276,25 @@ describe("on Postgres, concurrent removals of due tasks", () => {
       assert.equal((await readTaskByRequest(store.db, { namespace, requestId }))?.status, "pending");
     }
   });
+
+  it("leave no packs behind while tapes are packed", async () => {
+    const taskIds: string[] = [];
+    for (let index = 0; index < 60; index++) taskIds.push(await createEnded(store, { agoMs: 2 * HOUR_MS, events: 60 }));
+    const packing = async () => {
+      while ((await packNextTapes(store.db, { namespace, afterMs: 0 })).hasMore);
+    };
+    const sweep = async () => {
+      for (let left = taskIds.length; left > 0;) {
+        await removeDue(store, { bounds: { ...BOUNDS, tasks: 5 } });
+        left = taskIds.length - (await findRemoved(store.db, taskIds)).size;
+      }
+    };
+    await Promise.all([packing(), sweep(), packing(), sweep()]);
+    for (const table of ["packed_events", "task_events"]) {
+      const { rows } = await sql`select from ${sql.table(table)} where task_id = any(${taskIds}::uuid[])`.execute(
+        store.db,
+      );
+      assert.equal(rows.length, 0, table);
+    }
+  });
 });
