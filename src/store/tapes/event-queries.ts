@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Kysely, RawBuilder } from "kysely";
+import { LRUCache } from "lru-cache";
 import type { TapeEvent } from "../../domain/event.ts";
 import { PAGE_BYTES_MAX } from "../../domain/limits.ts";
 import type { TaskStatus } from "../../domain/task.ts";
@@ -34,6 +35,15 @@ interface PageRow extends EventColumns, PackedColumns {
   last_seq: bigint;
 }
 
+/** The same, without a read of packs. */
+type RowsRow = Omit<PageRow, Exclude<keyof PackedColumns, "packed_seq">>;
+
+/**
+ * Tapes that were found packed, of all databases. Their next pages are read with packs at once. All other pages are read
+ * without a join of packs, which would cost short tapes half as much again.
+ */
+const packedTapes = new LRUCache<string, true>({ max: 10_000 });
+
 /**
  * Reads a page in one statement, so that its events, status and last_seq are from one snapshot.
  *
@@ -50,37 +60,75 @@ export async function readPage(db: Kysely<Database>, query: PageQuery): Promise<
 
 /** Reads a page as readPage does; null: the namespace has no such task. */
 async function findPage(db: Kysely<Database>, query: PageQuery): Promise<StoredPage | null> {
-  // Most events are so small that no page of them reaches the bound. Then no sum of sizes is needed.
-  for (const read of [readSmallEvents, readWithinBytes]) {
-    const row = await read(db, query);
-    if (row === undefined) return null;
-    const page = toPage(query, row);
-    if (page !== null) return page;
+  const { taskId, fromSeq } = query;
+  if (packedTapes.get(taskId) === undefined) {
+    // Most events are so small that no page of them reaches the bound. Then no sum of sizes is needed.
+    for (const part of [smallEvents(query), eventsWithinBytes(query)]) {
+      const row = await readPageRow<RowsRow>(
+        db,
+        query,
+        sql`${part.name}
+select t.status, t.last_seq, t.packed_seq, e.* from tasks t ${part.events}`,
+      );
+      if (row === undefined) return null;
+      if (row.packed_seq >= fromSeq) break;
+      const events = toEvents(query, row);
+      if (events !== null) return { taskId, status: row.status, lastSeq: row.last_seq, events };
+    }
   }
-  throw new Error(`the page of task ${query.taskId} lacks bodies of events`);
-}
-
-/** Reads a page up to its limit, without the bodies that are larger than their share of PAGE_BYTES_MAX. */
-function readSmallEvents(db: Kysely<Database>, query: PageQuery): Promise<PageRow | undefined> {
-  const smallMax = Math.floor(PAGE_BYTES_MAX / query.limit);
-  return readPageRow(
+  const { events: rows } = smallEvents(query);
+  const row = await readPageRow<PageRow>(
     db,
     query,
-    sql`/* spool_page */
-select t.status, t.last_seq, p.*, e.* from tasks t cross join lateral (
+    sql`/* spool_packed_page */
+select t.status, t.last_seq, p.*, e.* from tasks t ${rows} ${packsOf(query)}`,
+  );
+  if (row === undefined) return null;
+  packedTapes.set(taskId, true);
+  if (row.packed_from !== null) {
+    return { taskId, status: row.status, lastSeq: row.last_seq, events: packedFirst(query, row) };
+  }
+  // After the last pack, or of a tape that was removed and imported again.
+  const large = eventsWithinBytes(query);
+  const rest =
+    toEvents(query, row) ??
+    toEvents(
+      query,
+      (await readPageRow<RowsRow>(
+        db,
+        query,
+        sql`${large.name}
+select t.status, t.last_seq, t.packed_seq, e.* from tasks t ${large.events}`,
+      ))!,
+    );
+  if (rest === null) throw new Error(`the page of task ${taskId} lacks bodies of events`);
+  return { taskId, status: row.status, lastSeq: row.last_seq, events: rest };
+}
+
+interface PagePart {
+  /** The comment by which a connection prepares the statement. */
+  name: RawBuilder<unknown>;
+  /** A join of `tasks t` with the events of a page. */
+  events: RawBuilder<unknown>;
+}
+
+/** Joins the events of a page, without the bodies that are larger than their share of PAGE_BYTES_MAX. */
+function smallEvents(query: PageQuery): PagePart {
+  const smallMax = Math.floor(PAGE_BYTES_MAX / query.limit);
+  return {
+    name: sql`/* spool_page */`,
+    events: sql`cross join lateral (
   select ${eventColumns(sql`case when pg_column_size(body) <= ${smallMax}::int then body::text end`)}
   from task_events where ${inRange(query)}
-) e ${packsOf(query)}`,
-  );
+) e`,
+  };
 }
 
-/** Reads a page up to the event that brings its bodies to PAGE_BYTES_MAX. Body sizes are known without a read. */
-function readWithinBytes(db: Kysely<Database>, query: PageQuery): Promise<PageRow | undefined> {
-  return readPageRow(
-    db,
-    query,
-    sql`/* spool_large_page */
-select t.status, t.last_seq, p.*, e.* from tasks t cross join lateral (
+/** Joins events up to the one that brings the bodies to PAGE_BYTES_MAX. Sizes are known without a read of the body. */
+function eventsWithinBytes(query: PageQuery): PagePart {
+  return {
+    name: sql`/* spool_large_page */`,
+    events: sql`cross join lateral (
   select ${eventColumns(sql`body::text`)}
   from (
     select seq, time, type, body,
@@ -89,18 +137,16 @@ select t.status, t.last_seq, p.*, e.* from tasks t cross join lateral (
     order by seq
   ) sized
   where before is null or before < ${PAGE_BYTES_MAX}::int
-) e ${packsOf(query)}`,
-  );
+) e`,
+  };
 }
 
-async function readPageRow(
+async function readPageRow<Row>(
   db: Kysely<Database>,
   { taskId, namespace }: PageQuery,
   page: RawBuilder<unknown>,
-): Promise<PageRow | undefined> {
-  const { rows } = await sql<PageRow>`${page} where t.task_id = ${taskId}::uuid and t.namespace = ${namespace}`.execute(
-    db,
-  );
+): Promise<Row | undefined> {
+  const { rows } = await sql<Row>`${page} where t.task_id = ${taskId}::uuid and t.namespace = ${namespace}`.execute(db);
   return rows[0];
 }
 
@@ -185,12 +231,6 @@ function packsOf(query: PageQuery): RawBuilder<unknown> {
 /** Returns the seq after the last one that a page may have. */
 function endOf({ fromSeq, limit }: PageQuery): bigint {
   return fromSeq + BigInt(limit) < SEQ_MAX ? fromSeq + BigInt(limit) : SEQ_MAX;
-}
-
-/** Returns the page of a row; null if the row does not have every body. */
-function toPage(query: PageQuery, row: PageRow): StoredPage | null {
-  const events = row.packed_from === null ? toEvents(query, row) : packedFirst(query, row);
-  return events && { taskId: query.taskId, status: row.status, lastSeq: row.last_seq, events };
 }
 
 /** Returns the events of a page that begins with packed events. */

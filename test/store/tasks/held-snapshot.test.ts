@@ -9,7 +9,7 @@ import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { findOwnedAmong, findOwnedTasks } from "../../../src/store/tasks/owned-tasks.ts";
 import { lockOverdueTasks } from "../../../src/store/tasks/sweep-queries.ts";
 import { newSession } from "../../support/new-sessions.ts";
-import { createRunning, createTask, newTask, startedOf, steps, SUCCEEDED } from "../../support/new-tasks.ts";
+import { createRunning, createTask, newTask, startedOf, SUCCEEDED } from "../../support/new-tasks.ts";
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
 
@@ -72,17 +72,6 @@ describe("on Postgres, while a transaction holds an old snapshot and many tasks 
 
   it("a scan of all running tasks of a session reads the entries of the ended tasks", async () => {
     assert.ok((await entriesOf((trx) => findOwnedTasks(trx, lease))) >= ENDED);
-  });
-
-  it("an append does not read the entries of the ended tasks", async () => {
-    const fence = await createRunning(store.db, { namespace, lease });
-    const append = { fence, appended: 0n, events: steps(1, 3), end: null };
-    let applied = 0;
-    const entries = await entriesOf(async (trx) => {
-      ({ length: applied } = (await writeFlush(trx, { creates: [], appends: [append] })).applied);
-    });
-    assert.equal(applied, 1);
-    assert.ok(entries < ENTRIES_MAX, `${entries} entries`);
   });
 
   it("a claim of tasks that are due from the last claim on does not read the entries of the ended tasks", async () => {
