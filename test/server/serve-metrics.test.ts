@@ -108,7 +108,12 @@ describe("the metrics of spool serve", () => {
     using client = connect({ address: server.address });
     const { task } = await client.start({ kind: "echo" });
     await client.waitFinal({ taskId: task.taskId, timeoutMs: SERVER_MS });
-    const { names } = await scrape(server.url);
+    // On a slow machine, a scrape can come before the first count of waiting tasks.
+    const { names } = await eventually(async () => {
+      const scraped = await scrape(server.url);
+      assert.ok(scraped.names.has("spool_tasks_waiting"));
+      return scraped;
+    });
     const metrics = await eventually(() => {
       const sent = metricsIn(receiver.exports.at(-1));
       assert.deepEqual(new Set(sent.keys()), names);
