@@ -114,3 +114,15 @@ export interface Database {
   hooked_kinds: HookedKindTable;
   removal_hooks: RemovalHookTable;
 }
+
+/** The tables that hold rows for tasks and sessions, for reports on locks and on vacuum. */
+export const SERVICE_TABLES: readonly (keyof Database)[] = [
+  "tasks",
+  "task_events",
+  "packed_events",
+  "task_requests",
+  "task_exclusives",
+  "sessions",
+  "removed_tasks",
+  "removal_hooks",
+];

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
+import { SERVICE_TABLES } from "../schema.ts";
 import type { Database } from "../schema.ts";
 
 // Reports on the database's server, as far as the role may read them. They do not need Spool's schema.
@@ -91,16 +92,6 @@ export interface LockHolder {
   waiting: number;
 }
 
-const TABLES = [
-  "tasks",
-  "task_events",
-  "packed_events",
-  "task_requests",
-  "task_exclusives",
-  "sessions",
-  "removed_tasks",
-  "removal_hooks",
-];
 /** Lock modes of writers. The modes of vacuum are left out, because they block no other session. */
 const WRITERS_LOCKS = [
   "RowShareLock",
@@ -125,7 +116,7 @@ export async function readLockHolders(
   const { rows } = await sql<Omit<LockHolder, "user" | "isIdle"> & { user: string | null; state: string | null }>`
 with spool as (
   select c.oid, c.relname::text as name from pg_class c
-  where c.oid in (select to_regclass(t) from unnest(${sql.val(TABLES)}::text[]) t)
+  where c.oid in (select to_regclass(t) from unnest(${sql.val(SERVICE_TABLES)}::text[]) t)
 ),
 holding as (
   select l.pid, array_agg(distinct s.name) as tables

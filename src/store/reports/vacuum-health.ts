@@ -1,18 +1,9 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
+import { SERVICE_TABLES } from "../schema.ts";
 import type { Database } from "../schema.ts";
 
 // Reports on what vacuum has to do, and on what keeps it from removing dead rows. They read only statistics and catalogs.
-
-const TABLES = [
-  "tasks",
-  "task_events",
-  "packed_events",
-  "task_requests",
-  "task_exclusives",
-  "sessions",
-  "removed_tasks",
-];
 
 /** What the statistics say about a table. */
 export interface TableHealth {
@@ -35,7 +26,7 @@ with options as (
   select c.oid, c.relname::text as name, c.reltuples, c.relfrozenxid, c.reltoastrelid,
          (select jsonb_object_agg(o.option_name, o.option_value) from pg_options_to_table(c.reloptions) o) as set
   from pg_class c
-  where c.oid in (select to_regclass(t) from unnest(${sql.val(TABLES)}::text[]) t)
+  where c.oid in (select to_regclass(t) from unnest(${sql.val(SERVICE_TABLES)}::text[]) t)
 )
 select o.name as table, coalesce(s.n_dead_tup, 0)::float8 as "deadRows",
        coalesce(o.set ->> 'autovacuum_vacuum_threshold', current_setting('autovacuum_vacuum_threshold'))::float8

@@ -40,7 +40,7 @@ type RowsRow = Omit<PageRow, Exclude<keyof PackedColumns, "packed_seq">>;
 
 /**
  * Tapes that were found packed, of all databases. Their next pages are read with packs at once. All other pages are read
- * without a join of packs, which would cost short tapes half as much again.
+ * without a join of packs.
  */
 const packedTapes = new LRUCache<string, true>({ max: 10_000 });
 
@@ -60,49 +60,50 @@ export async function readPage(db: Kysely<Database>, query: PageQuery): Promise<
 
 /** Reads a page as readPage does; null: the namespace has no such task. */
 async function findPage(db: Kysely<Database>, query: PageQuery): Promise<StoredPage | null> {
-  const { taskId, fromSeq } = query;
-  if (packedTapes.get(taskId) === undefined) {
+  const { taskId } = query;
+  if (!packedTapes.has(taskId)) {
     // Most events are so small that no page of them reaches the bound. Then no sum of sizes is needed.
-    for (const part of [smallEvents(query), eventsWithinBytes(query)]) {
-      const row = await readPageRow<RowsRow>(
-        db,
-        query,
-        sql`${part.name}
-select t.status, t.last_seq, t.packed_seq, e.* from tasks t ${part.events}`,
-      );
-      if (row === undefined) return null;
-      if (row.packed_seq >= fromSeq) break;
-      const events = toEvents(query, row);
-      if (events !== null) return { taskId, status: row.status, lastSeq: row.last_seq, events };
-    }
+    const page = await findInRows(db, query, [smallEvents(query), eventsWithinBytes(query)]);
+    if (page !== "packed") return page;
   }
-  const { events: rows } = smallEvents(query);
   const row = await readPageRow<PageRow>(
     db,
     query,
     sql`/* spool_packed_page */
-select t.status, t.last_seq, p.*, e.* from tasks t ${rows} ${packsOf(query)}`,
+select t.status, t.last_seq, p.*, e.* from tasks t ${smallEvents(query).events} ${packsOf(query)}`,
   );
   if (row === undefined) return null;
   packedTapes.set(taskId, true);
-  if (row.packed_from !== null) {
-    return { taskId, status: row.status, lastSeq: row.last_seq, events: packedFirst(query, row) };
-  }
-  // After the last pack, or of a tape that was removed and imported again.
-  const large = eventsWithinBytes(query);
-  const rest =
-    toEvents(query, row) ??
-    toEvents(
+  const events = row.packed_from === null ? toEvents(query, row) : packedFirst(query, row);
+  if (events !== null) return toPage(taskId, row, events);
+  // A large event after the last pack. If it was packed meanwhile, the next read finds the pack.
+  const page = await findInRows(db, query, [eventsWithinBytes(query)]);
+  return page === "packed" ? findPage(db, query) : page;
+}
+
+/** Reads a page of rows by the first of these parts that has every body. Returns `packed` if packs hold some of it. */
+async function findInRows(
+  db: Kysely<Database>,
+  query: PageQuery,
+  parts: readonly PagePart[],
+): Promise<StoredPage | "packed" | null> {
+  for (const part of parts) {
+    const row = await readPageRow<RowsRow>(
+      db,
       query,
-      (await readPageRow<RowsRow>(
-        db,
-        query,
-        sql`${large.name}
-select t.status, t.last_seq, t.packed_seq, e.* from tasks t ${large.events}`,
-      ))!,
+      sql`${part.name}
+select t.status, t.last_seq, t.packed_seq, e.* from tasks t ${part.events}`,
     );
-  if (rest === null) throw new Error(`the page of task ${taskId} lacks bodies of events`);
-  return { taskId, status: row.status, lastSeq: row.last_seq, events: rest };
+    if (row === undefined) return null;
+    if (row.packed_seq >= query.fromSeq) return "packed";
+    const events = toEvents(query, row);
+    if (events !== null) return toPage(query.taskId, row, events);
+  }
+  throw new Error(`the page of task ${query.taskId} lacks bodies of events`);
+}
+
+function toPage(taskId: string, { status, last_seq: lastSeq }: RowsRow, events: TapeEvent[]): StoredPage {
+  return { taskId, status, lastSeq, events };
 }
 
 interface PagePart {
@@ -223,7 +224,7 @@ function inRange(query: PageQuery): RawBuilder<unknown> {
   return sql`task_id = t.task_id and seq >= ${query.fromSeq}::bigint and seq < ${endOf(query)}::bigint`;
 }
 
-/** Returns a join with the packs of a page. A tape without packs costs one comparison. */
+/** Returns a join with the packs of a page. */
 function packsOf(query: PageQuery): RawBuilder<unknown> {
   return joinPacks({ fromSeq: query.fromSeq, endSeq: endOf(query) });
 }

@@ -136,8 +136,7 @@ describeOnEachStore("a packed tape", (store) => {
     const { calls } = await packAll();
     assert.ok(calls > 1);
     const { rows, packs } = await stored(taskId);
-    assert.equal(rows, 1);
-    assert.ok(packs >= 8, `${packs} packs`);
+    assert.ok(rows === 1 && packs >= 8, `${rows} rows, ${packs} packs`);
     assert.deepEqual(await storedTape(store().db, { namespace, taskId }), before);
     for (const from of [1, 40, 60, 75, before.length - 2]) {
       const { events } = await read(taskId, from, 1_000);
@@ -145,6 +144,16 @@ describeOnEachStore("a packed tape", (store) => {
       assert.ok(events.length > 0 && bytes < PAGE_BYTES_MAX + large + 1_000, `${bytes} bytes`);
       assert.deepEqual(events, before.slice(from - 1, from - 1 + events.length));
     }
+  });
+
+  it("is read to a large event after its last pack", async () => {
+    const large = newEvent("final", { status: "succeeded", result: { text: "x".repeat(2 * PAGE_BYTES_MAX) } });
+    const fence = await createRunning(store().db, { namespace });
+    const append = { fence, appended: 0n, events: [...steps(1, 100), large], end: "succeeded" } as const;
+    await writeFlush(store().db, { creates: [], appends: [append] });
+    const before = await storedTape(store().db, { namespace, ...fence });
+    await packAll();
+    assert.deepEqual((await read(fence.taskId, 102, 1_000)).events, before.slice(101));
   });
 
   it("stays as rows if it is short, has not ended, or ended too recently", async () => {
