@@ -7,6 +7,13 @@ import type { NamedClient } from "./named-client.ts";
 export const IDLE_IN_TRANSACTION_MS_MAX = 3_000;
 
 /**
+ * Settings for plans that stay right while tables grow. A prepared statement keeps its plan. A plan that was made while
+ * a table was small would read all of it later, so plans use an index wherever there is one. Where there is none, the
+ * planner expects a huge cost, for which it would compile the statement for longer than it runs.
+ */
+const PLANNING = { enable_seqscan: "off", jit: "off" };
+
+/**
  * Settings that the code relies on, whatever the role, the database or the server has set: how values are written and
  * read, and how transactions behave. Whether a database takes writes is the operator's decision, so this is checked and
  * not set.
@@ -20,6 +27,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   bytea_output: "hex",
   standard_conforming_strings: "on",
   default_transaction_isolation: "read committed",
+  ...PLANNING,
 };
 /** Settings for servers only. In an embedded database no other process waits for a row. */
 const OF_SERVERS = { idle_in_transaction_session_timeout: `${IDLE_IN_TRANSACTION_MS_MAX}` };

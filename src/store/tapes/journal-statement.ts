@@ -47,8 +47,9 @@ export interface FlushResult {
  * A task whose exclusive key is held is created `blocked`. The key may be released before the commit. So after the
  * commit, the caller must have a claim check the key (`keys` of claimTasks), and likewise the keys of ended tasks.
  *
- * The lease is compared by `is not distinct from`, which cannot use the index on the lease. Without statistics, a
- * planner prefers this index, and would scan all running tasks of the session for each append.
+ * Lease and status are compared by `is not distinct from` and `|| ''`, which cannot use the index of running tasks by
+ * lease. Without statistics, or with few running tasks, a planner prefers this index. It would read the entries of all
+ * running tasks for each append, and beside an old snapshot those of all tasks that have ended since.
  */
 export async function writeFlush(db: Kysely<Database>, flush: Flush): Promise<FlushResult> {
   const events = eventColumns(flush);
@@ -99,7 +100,7 @@ updated_tasks as (
       lease = case when a.status is null then t.lease end,
       attempt_deadline_at = case when a.status is null then t.attempt_deadline_at end
   from appends a
-  where t.task_id = a.task_id and t.status = 'running'
+  where t.task_id = a.task_id and t.status || '' = 'running'
     and t.lease is not distinct from a.lease and t.attempt = a.attempt and t.appended = a.appended
   returning a.number, t.task_id, t.last_seq - a.events as base, t.exclusive_key, t.finished_at
 ),

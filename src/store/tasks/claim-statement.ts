@@ -65,16 +65,15 @@ async function send(db: Kysely<Database>, claim: Claim): Promise<{ rows: ClaimRo
 
 /**
  * Sets that a connection plans its claims once. If a limit is a parameter, the planner expects a tenth of the table. So
- * it would never choose the generic plan, and would plan each claim anew, which takes as long as the claim. Sequential
- * scans are off: a plan that was made while the table was small would otherwise read all of it later.
+ * it would never choose the generic plan, and would plan each claim anew, which takes as long as the claim.
  *
  * @param isLocal whether the settings apply to the current transaction only
  */
 export const planOnce = (isLocal: boolean) => sql`/* spool_plan_once */
-select set_config('plan_cache_mode', 'force_generic_plan', ${isLocal}), set_config('enable_seqscan', 'off', ${isLocal})`;
+select set_config('plan_cache_mode', 'force_generic_plan', ${isLocal})`;
 
 const PLAN_AS_EVER = sql`/* spool_plan_as_ever */
-select set_config('plan_cache_mode', null, false), set_config('enable_seqscan', null, false)`;
+select set_config('plan_cache_mode', null, false)`;
 
 interface Outcome {
   at: Date;

@@ -63,6 +63,8 @@ describe("a connection", () => {
       "default_transaction_isolation = 'serializable'",
       "synchronous_commit = off",
       "search_path = nowhere",
+      "enable_seqscan = on",
+      "jit = on",
     ])
       await alter(`set ${setting}`);
     const { rows } = await sql<Record<string, unknown>>`
@@ -70,6 +72,7 @@ describe("a connection", () => {
              (1::float8 / 3)::text as float, '\\x00ff'::bytea::text as bytes, 'a\\b' as string, 'Grüße, 世界' as text,
              current_setting('transaction_isolation') as isolation, current_setting('synchronous_commit') as commit,
              current_setting('search_path') as path,
+             current_setting('enable_seqscan') as seqscan, current_setting('jit') as jit,
              current_setting('idle_in_transaction_session_timeout') as idle`.execute(store.db);
     assert.deepEqual(rows[0], {
       time: true,
@@ -81,6 +84,8 @@ describe("a connection", () => {
       isolation: "read committed",
       commit: "on",
       path: '"$user", public',
+      seqscan: "off",
+      jit: "off",
       idle: "3s",
     });
   });

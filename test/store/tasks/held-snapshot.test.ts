@@ -9,7 +9,7 @@ import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { findOwnedAmong, findOwnedTasks } from "../../../src/store/tasks/owned-tasks.ts";
 import { lockOverdueTasks } from "../../../src/store/tasks/sweep-queries.ts";
 import { newSession } from "../../support/new-sessions.ts";
-import { createRunning, createTask, newTask, startedOf, SUCCEEDED } from "../../support/new-tasks.ts";
+import { createRunning, createTask, newTask, startedOf, steps, SUCCEEDED } from "../../support/new-tasks.ts";
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
 
@@ -101,6 +101,17 @@ describe("on Postgres, while a transaction holds an old snapshot and many tasks 
       found = tasks.map(({ taskId }) => taskId);
     });
     assert.deepEqual(found, [lost.taskId]);
+    assert.ok(entries < ENTRIES_MAX, `${entries} entries`);
+  });
+
+  it("an append does not read the entries of the ended tasks", async () => {
+    const fence = await createRunning(store.db, { namespace, lease });
+    const append = { fence, appended: 0n, events: steps(1), end: null };
+    let applied: string[] = [];
+    const entries = await entriesOf(async (trx) => {
+      applied = (await writeFlush(trx, { creates: [], appends: [append] })).applied.map(({ taskId }) => taskId);
+    });
+    assert.deepEqual(applied, [fence.taskId]);
     assert.ok(entries < ENTRIES_MAX, `${entries} entries`);
   });
 
