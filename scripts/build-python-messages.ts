@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempDisposableSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { describeMessages } from "./python-stub.ts";
 
@@ -43,5 +43,8 @@ function buildDescriptors(): Buffer {
   const args = ["build", ...paths, "--as-file-descriptor-set", "--exclude-source-info", "-o", output];
   const { status, stderr } = spawnSync("buf", args, { cwd: ROOT, encoding: "utf8" });
   if (status !== 0) throw new Error(`buf build ended with ${status}: ${stderr}`);
-  return readFileSync(output);
+  // Every runtime of protobuf has the definitions of options itself.
+  const { file } = fromBinary(FileDescriptorSetSchema, readFileSync(output));
+  const needed = file.filter(({ name }) => name !== "google/protobuf/descriptor.proto");
+  return Buffer.from(toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: needed })));
 }

@@ -16,6 +16,10 @@ export type Reason =
   | "DRAINING"
   | "OVERLOADED"
   | "UNAUTHENTICATED"
+  | "PERMISSION_DENIED"
+  | "NAMESPACE_NOT_FOUND"
+  | "LIMIT_EXCEEDED"
+  | "TOKEN_NOT_FOUND"
   | "CALL_DEADLINE_EXCEEDED"
   | "CALL_CANCELLED"
   | "APPEND_GAP"
@@ -127,6 +131,14 @@ export class RequestIdReused extends SpoolError {
   }
 }
 
+/** The same for callers that may not see the task that has the request_id. */
+export class RequestIdTaken extends SpoolError {
+  constructor(requestId: string) {
+    const what = `request_id ${JSON.stringify(requestId)} started a task before that this caller may not see`;
+    super("REQUEST_ID_REUSED", what, { metadata: { request_id: requestId } });
+  }
+}
+
 /** The attempt no longer owns its task. It may stop: its writes have no effect. */
 export class LeaseLost extends SpoolError {
   constructor(taskId: string) {
@@ -199,13 +211,56 @@ export class Overloaded extends SpoolError {
   }
 }
 
+/** What is wrong with the credential of a call. */
+export type CredentialProblem = "missing" | "wrong" | "expired" | "revoked";
+
+const CREDENTIAL_MESSAGES: Record<CredentialProblem, string> = {
+  missing: "missing bearer token: send the header authorization: Bearer TOKEN",
+  wrong: "wrong bearer token",
+  expired: "the token has expired",
+  revoked: "the token was revoked",
+};
+
 export class Unauthenticated extends SpoolError {
-  /** @param isGiven whether the call carried any token */
-  constructor({ isGiven }: { isGiven: boolean }) {
-    const message = isGiven
-      ? "wrong bearer token"
-      : "missing bearer token: send the header authorization: Bearer TOKEN";
-    super("UNAUTHENTICATED", message, { metadata: { token: isGiven ? "wrong" : "missing" } });
+  constructor(problem: CredentialProblem) {
+    super("UNAUTHENTICATED", CREDENTIAL_MESSAGES[problem], { metadata: { token: problem } });
+  }
+}
+
+/** The caller is known, and its rights do not include the call. */
+export class PermissionDenied extends SpoolError {
+  /** @param denied the name of the `principal`, and what it lacks: the `scope`, `namespace`, `kind` or `label` */
+  constructor(what: string, denied: Readonly<Record<string, string>>) {
+    super("PERMISSION_DENIED", what, { metadata: denied });
+  }
+}
+
+/** The caller may use the namespace, but the service has no such namespace. */
+export class NamespaceNotFound extends SpoolError {
+  constructor(namespace: string) {
+    const what = `there is no namespace ${JSON.stringify(namespace)}: create it with spool namespace create`;
+    super("NAMESPACE_NOT_FOUND", what, { metadata: { namespace } });
+  }
+}
+
+export class TokenNotFound extends SpoolError {
+  constructor(tokenId: string) {
+    super("TOKEN_NOT_FOUND", `there is no token ${tokenId}`, { metadata: { token_id: tokenId } });
+  }
+}
+
+/** A limit of a namespace or of a caller is reached. */
+export class LimitExceeded extends SpoolError {
+  /**
+   * @param limit the name of the limit, and its value `max`
+   * @param retryAfterMs when a retry may succeed; left out: waiting does not help
+   */
+  constructor(
+    what: string,
+    { limit, max, of, retryAfterMs }: { limit: string; max: number; of: string; retryAfterMs?: number },
+  ) {
+    const metadata = { limit, max: `${max}`, of };
+    super("LIMIT_EXCEEDED", what, { metadata, ...(retryAfterMs !== undefined && { retryAfterMs }) });
   }
 }
 

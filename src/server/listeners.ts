@@ -1,7 +1,8 @@
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
-import type { TaskEngine } from "../engine/api/task-engine.ts";
 import { CallerLimits } from "../rpc/call/caller-limits.ts";
+import type { Engines } from "../rpc/call/guard.ts";
+import type { Authenticator } from "../rpc/call/identity.ts";
 import type { RunChecks } from "../rpc/services/admin-service.ts";
 import { callTracker } from "./telemetry/call-tracker.ts";
 import { readCertificate } from "./config/certificate.ts";
@@ -33,15 +34,23 @@ export interface Listeners {
  * @throws ConfigurationError, or an Error if an address cannot be listened on; open listeners are closed again
  */
 export async function openListeners(
-  engine: TaskEngine,
+  engines: Engines,
   configuration: Configuration,
   {
+    authenticator,
     readiness,
     metrics,
     runChecks,
     isTraced,
     log,
-  }: { readiness: Readiness; metrics: Metrics; runChecks: RunChecks; isTraced: boolean; log: Logger },
+  }: {
+    authenticator: Authenticator;
+    readiness: Readiness;
+    metrics: Metrics;
+    runChecks: RunChecks;
+    isTraced: boolean;
+    log: Logger;
+  },
 ): Promise<Listeners> {
   const { host, port, httpPort, httpOrigins, writeAheadKib } = configuration;
   const { streamsPerConnection, streamResetBurst, requestTimeoutMs } = configuration;
@@ -49,9 +58,9 @@ export async function openListeners(
   const certificate = await readCertificate(configuration);
   await using opened = new AsyncDisposableStack();
   const common = {
-    engine,
+    engines,
     host,
-    token: configuration.token ?? undefined,
+    authenticator,
     certificate,
     streamsPerConnection,
     streamResetBurst,

@@ -13,6 +13,8 @@ import type { Configuration } from "./config/configuration.ts";
 import { databasePlace } from "../store/connection/database-url.ts";
 import { asConfigurationError } from "./database-watch.ts";
 import { ServerChecks } from "../doctor/server-checks.ts";
+import { OPEN } from "../rpc/call/identity.ts";
+import { sharedToken } from "./auth/shared-token.ts";
 import { openListeners } from "./listeners.ts";
 import type { Listeners } from "./listeners.ts";
 import { migrationLog } from "./migration-report.ts";
@@ -86,7 +88,16 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
   const checks = opened.use(new ServerChecks(store, configuration));
   const runChecks = () => checks.run();
   const isTraced = tracing !== null;
-  const listeners = await openListeners(engine, configuration, { readiness, metrics, runChecks, isTraced, log });
+  const authenticator = configuration.token === null ? OPEN : sharedToken(configuration.token);
+  const engines = { defaultNamespace: configuration.namespace, of: () => engine };
+  const listeners = await openListeners(engines, configuration, {
+    authenticator,
+    readiness,
+    metrics,
+    runChecks,
+    isTraced,
+    log,
+  });
   const open = { served, engine, checks, listeners, readiness, metrics, tracing };
   const server: ServerParts = { configuration, store, loaded, log, ...open };
   const halted = new AbortController();

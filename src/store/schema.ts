@@ -4,6 +4,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { KindOffer, StalledTask } from "../domain/session.ts";
 import type { Json } from "./json-column.ts";
 import type { TaskTable } from "./tasks/task-columns.ts";
+import type { AuditEventTable, NamespaceTable, SigningKeyTable, TokenTable } from "./access-schema.ts";
 
 export interface TaskEventTable {
   task_id: string;
@@ -113,6 +114,10 @@ export interface Database {
   sweep_cursors: SweepCursorTable;
   hooked_kinds: HookedKindTable;
   removal_hooks: RemovalHookTable;
+  namespaces: NamespaceTable;
+  tokens: TokenTable;
+  signing_keys: SigningKeyTable;
+  audit_events: AuditEventTable;
 }
 
 /** The tables that hold rows for tasks and sessions, for reports on locks and on vacuum. */

@@ -9,6 +9,7 @@ import { Readiness } from "../../src/server/readiness.ts";
 import { startEngine } from "../support/engines.ts";
 import { Stage } from "../support/stage.ts";
 import { openPostgres } from "../support/stores.ts";
+import { oneEngine } from "../support/one-engine.ts";
 
 /** A server on free ports of 127.0.0.1, in this process so that the test plays the code of its tasks. */
 export interface Served extends AsyncDisposable {
@@ -37,7 +38,7 @@ export async function openServed({
   const stage = new Stage();
   const engine = await startEngine(store, { kinds: byWorker ? [] : [stage.kind] });
   const log = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
-  const common = { engine, host: "127.0.0.1", port: 0, log };
+  const common = { engines: oneEngine(engine), host: "127.0.0.1", port: 0, log };
   const endpoint = await openGrpcListener(common);
   const metrics = openMetrics();
   const readiness = new Readiness(async () => {});

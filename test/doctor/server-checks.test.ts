@@ -13,6 +13,7 @@ import { openPostgres } from "../support/stores.ts";
 import type { TestStore } from "../support/stores.ts";
 import { fakeEngine } from "../rpc/fake-engine.ts";
 import { openTestListener } from "../server/http/open-http-listener.ts";
+import { admission, oneEngine } from "../support/one-engine.ts";
 
 const TEST_MS = 60_000;
 const TOKEN = "s3cret-token";
@@ -34,10 +35,10 @@ describe("a server's own checks", function () {
       const runChecks = () => checks.run();
       const log = pino({ level: "silent" });
       const endpoint = await openGrpcListener({
-        engine: fakeEngine({}),
+        engines: oneEngine(fakeEngine({})),
         host: "127.0.0.1",
         port: 0,
-        token: TOKEN,
+        ...admission(TOKEN),
         runChecks,
         log,
       });

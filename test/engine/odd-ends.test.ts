@@ -12,6 +12,7 @@ import { ODD_THROWS } from "../support/odd-throws.ts";
 import type { OddThrow } from "../support/odd-throws.ts";
 import { openPostgres } from "../support/stores.ts";
 import type { TestStore } from "../support/stores.ts";
+import { oneEngine } from "../support/one-engine.ts";
 
 /** Throws, rejects or returns the value that its params name. */
 const odd = kindOf("odd", ({ params: { way, name } }) => {
@@ -104,7 +105,7 @@ async function openWorker(store: TestStore, lines: string[]) {
   await using opened = new AsyncDisposableStack();
   const log = logTo(lines);
   const engine = opened.use(await startEngine(store, { log, cancelGraceMs: 20 }));
-  const endpoint = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
+  const endpoint = await openGrpcListener({ engines: oneEngine(engine), host: "127.0.0.1", port: 0, log });
   opened.defer(() => endpoint.close({ graceMs: 1_000 }));
   const options = { kinds: [odd, never], concurrency: 64, drainMs: 0, graceMs: 0, signals: false };
   opened.use(worker({ address: `127.0.0.1:${endpoint.port}`, ...options }));

@@ -82,8 +82,8 @@ describe("an error of the domain", () => {
     [new errors.StoreUnavailable(new Error("at 10.0.0.7")), Code.Unavailable, {}, 1_000],
     [new errors.Draining(), Code.Unavailable, {}, 1_000],
     [new errors.Overloaded("events"), Code.ResourceExhausted, {}, 250],
-    [new errors.Unauthenticated({ isGiven: false }), Code.Unauthenticated, { token: "missing" }],
-    [new errors.Unauthenticated({ isGiven: true }), Code.Unauthenticated, { token: "wrong" }],
+    [new errors.Unauthenticated("missing"), Code.Unauthenticated, { token: "missing" }],
+    [new errors.Unauthenticated("wrong"), Code.Unauthenticated, { token: "wrong" }],
     [callDeadlineExceeded(), Code.DeadlineExceeded, {}],
     [callCancelled(), Code.Canceled, {}],
   ];

@@ -8,6 +8,7 @@ import { pino } from "pino";
 import { StreamEventsRequestSchema } from "../../src/gen/spool/v1/task_service_pb.ts";
 import { openGrpcListener } from "../../src/server/grpc/grpc-listener.ts";
 import { aLogEvent, aPage, fakeEngine, TASK_ID } from "../rpc/fake-engine.ts";
+import { oneEngine } from "../support/one-engine.ts";
 
 const REQUEST = Buffer.from(
   toBinary(StreamEventsRequestSchema, create(StreamEventsRequestSchema, { taskId: TASK_ID })),
@@ -27,7 +28,7 @@ describe("a connection that breaks in the middle of a message", () => {
     });
     const lines: string[] = [];
     const log = pino({ level: "error" }, { write: (line) => lines.push(line) });
-    const endpoint = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
+    const endpoint = await openGrpcListener({ engines: oneEngine(engine), host: "127.0.0.1", port: 0, log });
     const socket = connect(endpoint.port, "127.0.0.1");
     const session = connectHttp2(`http://127.0.0.1:${endpoint.port}`, { createConnection: () => socket });
     session.on("error", () => {});

@@ -17,6 +17,7 @@ import { makeCertificate } from "../support/certificates.ts";
 import type { CertificateFiles } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 import { openTestListener } from "./http/open-http-listener.ts";
+import { oneEngine } from "../support/one-engine.ts";
 
 /** One connection of HTTP/2 to an endpoint, and the calls of its protocol as bare streams, read by nobody yet. */
 interface Connection extends AsyncDisposable {
@@ -35,7 +36,7 @@ let files: CertificateFiles;
 const openGrpc: Open = async (calls, streamResetBurst = STREAM_RESET_BURST_DEFAULT) => {
   const log = pino({ level: "silent" });
   const endpoint = await openGrpcListener({
-    engine: fakeEngine(calls),
+    engines: oneEngine(fakeEngine(calls)),
     host: "127.0.0.1",
     port: 0,
     streamResetBurst,

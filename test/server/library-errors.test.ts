@@ -14,6 +14,7 @@ import { GetTaskRequestSchema } from "../../src/gen/spool/v1/task_service_pb.ts"
 import { openGrpcListener } from "../../src/server/grpc/grpc-listener.ts";
 import { fakeEngine, SOME_TASK, TASK_ID } from "../rpc/fake-engine.ts";
 import { openTestListener, refusalOf } from "./http/open-http-listener.ts";
+import { admission, oneEngine } from "../support/one-engine.ts";
 
 // What grpc-js, Node and Connect refuse by themselves, sent over bare connections.
 
@@ -31,7 +32,13 @@ function framed(message: Buffer, { isCompressed = false, length = message.length
 async function openGrpc(token?: string) {
   const lines: string[] = [];
   const log = pino({ level: "trace" }, { write: (line) => lines.push(line) });
-  const endpoint = await openGrpcListener({ engine: fakeEngine(SOME_TASK), host: "127.0.0.1", port: 0, token, log });
+  const endpoint = await openGrpcListener({
+    engines: oneEngine(fakeEngine(SOME_TASK)),
+    host: "127.0.0.1",
+    port: 0,
+    ...admission(token),
+    log,
+  });
   const session = connectHttp2(`http://127.0.0.1:${endpoint.port}`);
   session.on("error", () => {});
   return {

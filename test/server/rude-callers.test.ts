@@ -14,13 +14,20 @@ import { fakeEngine, aTask, SOME_TASK, TASK_ID } from "../rpc/fake-engine.ts";
 import { failureOf, RawClient } from "../rpc/raw-client.ts";
 import { eventually } from "../support/eventually.ts";
 import { openTestListener, refusalOf } from "./http/open-http-listener.ts";
+import { oneEngine } from "../support/one-engine.ts";
 
 const { startTask, getTask, listTasks, followTasks } = TaskService.method;
 
 /** A gRPC port over an engine that can do so much, and two clients, each with a connection of its own. */
 async function openGrpc(calls: Partial<TaskEngine>, options: Partial<Parameters<typeof openGrpcListener>[0]> = {}) {
   const log = pino({ level: "silent" });
-  const endpoint = await openGrpcListener({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, log, ...options });
+  const endpoint = await openGrpcListener({
+    engines: oneEngine(fakeEngine(calls)),
+    host: "127.0.0.1",
+    port: 0,
+    log,
+    ...options,
+  });
   const clients = [new RawClient(endpoint.port), new RawClient(endpoint.port)] as const;
   return {
     clients,

@@ -7,6 +7,7 @@ import type {
   DescService,
   MessageShape,
 } from "@bufbuild/protobuf";
+import type { Identity } from "./identity.ts";
 
 /** What a handler knows about its call. Connect's HandlerContext and the context of the gRPC binding both satisfy it. */
 export interface CallContext {
@@ -14,9 +15,11 @@ export interface CallContext {
   readonly signal: AbortSignal;
   readonly requestHeader: Headers;
   /** Reads one header by its lower-case name without building all of them; undefined: read requestHeader. */
-  readonly header?: (name: string) => string | undefined;
+  readonly header?: ((name: string) => string | undefined) | undefined;
   /** The connection of the call. Limits are applied per connection. */
   readonly caller?: string | undefined;
+  /** The authenticated caller. Undefined: the call was not authenticated, and no guarded service serves it. */
+  readonly identity?: Identity | undefined;
   /** The W3C traceparent of the call: its own span if calls are traced, else its caller's; null: none. */
   readonly traceparent?: string | null;
 }

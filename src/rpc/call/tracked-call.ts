@@ -52,6 +52,14 @@ class TracedContext implements CallContext {
     return this.#context.caller;
   }
 
+  get identity(): CallContext["identity"] {
+    return this.#context.identity;
+  }
+
+  get header(): CallContext["header"] {
+    return this.#context.header;
+  }
+
   get requestHeader(): Headers {
     return this.#context.requestHeader;
   }

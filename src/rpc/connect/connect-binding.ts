@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { SpoolError } from "../../domain/errors.ts";
 import { checkTraceparent } from "../../telemetry/trace-context.ts";
 import type { Drain } from "../call/drain.ts";
+import type { Identity } from "../call/identity.ts";
 import { callCancelled, callDeadlineExceeded, codeOf, toRpcError } from "../errors.ts";
 import type { ErrorLog } from "../errors.ts";
 import { tracedContext, runTracked } from "../call/tracked-call.ts";
@@ -45,8 +46,9 @@ export function addRoutes<Service extends DescService>(
   }
 }
 
-/** The connection of a call. Set by the code that passes the call to the router. */
+/** The connection of a call, and its authenticated caller. Set by the code that passes the call to the router. */
 export const CALLER = createContextKey<string | undefined>(undefined);
+export const IDENTITY = createContextKey<Identity | undefined>(undefined);
 
 /** Converts an error to a ConnectError, which is sent as Connect's JSON or in the trailers of gRPC-Web. */
 export function toConnectError(thrown: unknown, log: ErrorLog): ConnectError {
@@ -136,6 +138,8 @@ function openCall(
 ) {
   const controller = new AbortController();
   const settle = drain.onBegin((reason) => controller.abort(reason));
+  const identity = values?.get(IDENTITY);
+  const forget = identity?.onInvalid((reason) => controller.abort(reason));
   const onAbort = () => controller.abort(isOverdue(signal.reason) ? callDeadlineExceeded() : callCancelled());
   if (signal.aborted) onAbort();
   else signal.addEventListener("abort", onAbort);
@@ -143,11 +147,13 @@ function openCall(
     signal: controller.signal,
     requestHeader,
     caller: values?.get(CALLER),
+    identity,
     get traceparent() {
       return checkTraceparent(requestHeader.get("traceparent"));
     },
     [Symbol.dispose]() {
       settle();
+      forget?.();
       signal.removeEventListener("abort", onAbort);
     },
   } satisfies CallContext & Disposable;

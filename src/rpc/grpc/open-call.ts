@@ -4,6 +4,7 @@ import type { Drain } from "../call/drain.ts";
 import { checkTraceparent } from "../../telemetry/trace-context.ts";
 import { callCancelled, callDeadlineExceeded } from "../errors.ts";
 import type { CallContext } from "../call/service.ts";
+import { identityOf } from "./interceptors.ts";
 
 /** A streaming call of grpc-js. */
 export type StreamCall = ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
@@ -22,11 +23,14 @@ export function openCall(call: Call, drain: Drain): OpenCall {
     controller?.abort(reason);
   };
   const settle = drain.onBegin(end);
+  const identity = identityOf(call.metadata);
+  const forget = identity?.onInvalid(end);
   // grpc-js ends a call at its deadline and reports only that the call was cancelled.
   const onCancelled = () => end(isOverdue(call) ? callDeadlineExceeded() : callCancelled());
   const events: EventEmitter = call;
   events.once("cancelled", onCancelled);
   return {
+    identity,
     get signal() {
       controller ??= new AbortController();
       if (ended !== undefined) controller.abort(ended.reason);
@@ -47,6 +51,7 @@ export function openCall(call: Call, drain: Drain): OpenCall {
     },
     [Symbol.dispose]() {
       settle();
+      forget?.();
       events.off("cancelled", onCancelled);
     },
   };

@@ -29,9 +29,20 @@ const STATUSES = {
   skipped: DoctorCheckStatus.SKIPPED,
 } as const;
 
+const missing = () => {
+  throw new Unimplemented("not built yet");
+};
+
 /** Implements spool.v1.AdminService. @param runChecks undefined: calls end with UNIMPLEMENTED */
 export function adminService(runChecks: RunChecks | undefined): ServiceHandlers<typeof AdminService> {
   return {
+    createToken: missing,
+    listTokens: missing,
+    revokeToken: missing,
+    setNamespace: missing,
+    listNamespaces: missing,
+    followAuditLog: missing,
+
     async runChecks(_request, { signal }) {
       if (runChecks === undefined) throw new Unimplemented("this server has no checks");
       const { checks, ...server } = await abortable(runChecks(), signal); // Other callers may still wait for the report.

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { Unimplemented } from "../../domain/errors.ts";
 import { LIST_BYTES_MAX } from "../../domain/limits.ts";
 import type { TapePage, TaskEngine } from "../../engine/api/task-engine.ts";
 import {
@@ -124,6 +125,10 @@ export function taskService(
     async *followTasks(request, { signal }) {
       const query = parseFollowTasks(request);
       for await (const page of engine.followTasks(query, signal)) yield* cutFollowedPage(page, query);
+    },
+
+    async createTaskToken() {
+      throw new Unimplemented("not built yet");
     },
 
     async getActivity(request) {

@@ -22,6 +22,10 @@ import { adminService } from "../../rpc/services/admin-service.ts";
 import type { RunChecks } from "../../rpc/services/admin-service.ts";
 import { CallerLimits, limitCallers } from "../../rpc/call/caller-limits.ts";
 import { Drain } from "../../rpc/call/drain.ts";
+import { guardService } from "../../rpc/call/guard.ts";
+import type { Engines } from "../../rpc/call/guard.ts";
+import { OPEN } from "../../rpc/call/identity.ts";
+import type { Authenticator } from "../../rpc/call/identity.ts";
 import { codeOf } from "../../rpc/errors.ts";
 import { addService } from "../../rpc/grpc/grpc-binding.ts";
 import { authentication, drainOthers } from "../../rpc/grpc/interceptors.ts";
@@ -65,7 +69,7 @@ export interface GrpcListener {
  *
  * @param host an address or a name of this machine
  * @param port 0: any free port
- * @param token the bearer token of every call except to health; undefined: no token is needed
+ * @param authenticator decides who calls; by default, every call is admitted. Calls to health are not authenticated
  * @param certificate not null: the listener uses TLS
  * @param track records each call
  * @param writeAheadKib how much a stream buffers ahead of its reader before it waits; a single frame may be larger
@@ -76,10 +80,10 @@ export interface GrpcListener {
  * @throws Error if the address cannot be listened on
  */
 export async function openGrpcListener({
-  engine,
+  engines,
   host,
   port,
-  token,
+  authenticator = OPEN,
   certificate = null,
   track,
   writeAheadKib = WRITE_AHEAD_KIB_DEFAULT,
@@ -89,10 +93,10 @@ export async function openGrpcListener({
   runChecks,
   log,
 }: {
-  engine: TaskEngine;
+  engines: Engines;
   host: string;
   port: number;
-  token?: string | undefined;
+  authenticator?: Authenticator;
   certificate?: Certificate | null;
   track?: CallTracker | undefined;
   writeAheadKib?: number;
@@ -103,9 +107,11 @@ export async function openGrpcListener({
   log: Logger;
 }): Promise<GrpcListener> {
   const drain = new Drain();
-  const interceptors: ServerInterceptor[] = [nameStatuses(METHODS, log)];
-  if (token !== undefined) interceptors.push(authentication(token, log));
-  interceptors.push(drainOthers(drain, isOurs, log));
+  const interceptors: ServerInterceptor[] = [
+    nameStatuses(METHODS, log),
+    authentication(authenticator, log),
+    drainOthers(drain, isOurs, log),
+  ];
   const server = new Server({
     ...OPTIONS,
     "grpc.max_concurrent_streams": streamsPerConnection,
@@ -113,9 +119,15 @@ export async function openGrpcListener({
   });
   limitHttp2(server, streamResetBurst);
   const options = { drain, writeAheadMax: writeAheadKib * 1_024, track, log };
-  addService(server, TaskService, limitCallers(taskService(engine), limits), options);
-  addService(server, WorkerService, workerService(engine), options);
-  addService(server, AdminService, adminService(runChecks), options);
+  const tasks = (engine: TaskEngine) => limitCallers(taskService(engine), limits);
+  addService(server, TaskService, guardService(TaskService, tasks, engines), options);
+  addService(server, WorkerService, guardService(WorkerService, workerService, engines), options);
+  addService(
+    server,
+    AdminService,
+    guardService(AdminService, () => adminService(runChecks), engines),
+    options,
+  );
 
   const health = new HealthImplementation();
   const setServing = (isServing: boolean) => {

@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import { brotliCompress, constants } from "node:zlib";
 import { base64Decode } from "@bufbuild/protobuf/wire";
-import { createConnectRouter, createContextValues } from "@connectrpc/connect";
+import { createConnectRouter, createContextKey, createContextValues } from "@connectrpc/connect";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Compression, UniversalHandler } from "@connectrpc/connect/protocol";
@@ -12,13 +12,13 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
-import { SpoolError, Unauthenticated, Unimplemented } from "../../domain/errors.ts";
+import { SpoolError, Unimplemented } from "../../domain/errors.ts";
 import { CALL_TIMEOUT_MS_MAX, MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
 import { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
 import { TaskService } from "../../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
 import { Checks } from "../../rpc/validation/checks.ts";
-import { addRoutes, CALLER, nameErrors, toConnectError } from "../../rpc/connect/connect-binding.ts";
+import { addRoutes, CALLER, IDENTITY, nameErrors, toConnectError } from "../../rpc/connect/connect-binding.ts";
 import type { Drain } from "../../rpc/call/drain.ts";
 import type { CallTracker } from "../../rpc/call/tracked-call.ts";
 import { checkJsonRequest } from "../../rpc/validation/request-bounds.ts";
@@ -26,6 +26,7 @@ import type { ServiceHandlers } from "../../rpc/call/service.ts";
 import { callerOf, closeAfter, sendError, STREAM_HEADERS } from "./http-answer.ts";
 import { readQuery } from "./http-query.ts";
 import type { HttpHandler, HttpRequest } from "./http-server.ts";
+import type { Identify } from "./identify.ts";
 import { framingOf, readRequestBody } from "./request-body.ts";
 
 interface ConnectServices {
@@ -33,6 +34,9 @@ interface ConnectServices {
   workers: ServiceHandlers<typeof WorkerService>;
   admin: ServiceHandlers<typeof AdminService>;
 }
+
+/** Why a call is refused before its request is read; null: it is not. */
+const REFUSAL = createContextKey<unknown>(null);
 
 const brotli = promisify(brotliCompress);
 
@@ -56,13 +60,13 @@ export function connectRoutes(
   { tasks, workers, admin }: ConnectServices,
   {
     drain,
-    isAuthorized,
+    identify,
     track,
     requestTimeoutMs,
     log,
   }: {
     drain: Drain;
-    isAuthorized: (authorization: string | undefined) => boolean;
+    identify: Identify;
     track: CallTracker | undefined;
     /** How long a request may take to arrive. */
     requestTimeoutMs: number;
@@ -77,27 +81,21 @@ export function connectRoutes(
     binaryOptions: { readUnknownFields: false },
     requestGate(context: HandlerContext) {
       nameErrors(context, log);
-      const authorization = context.requestHeader.get("authorization") ?? undefined;
-      if (!isAuthorized(authorization)) {
-        throw toConnectError(new Unauthenticated({ isGiven: authorization !== undefined }), log);
-      }
+      const refusal = context.values.get(REFUSAL);
+      if (refusal !== null) throw toConnectError(refusal, log);
     },
   });
   const options = { drain, track, log };
   addRoutes(router, TaskService, tasks, options);
   addRoutes(router, WorkerService, workers, options);
   addRoutes(router, AdminService, admin, options);
-  const routeOptions = { isAuthorized, requestTimeoutMs, log };
+  const routeOptions = { identify, requestTimeoutMs, log };
   return new Map(router.handlers.map((handle) => [handle.requestPath, route(handle, routeOptions)]));
 }
 
 function route(
   handle: UniversalHandler,
-  {
-    isAuthorized,
-    requestTimeoutMs,
-    log,
-  }: { isAuthorized: (authorization: string | undefined) => boolean; requestTimeoutMs: number; log: Logger },
+  { identify, requestTimeoutMs, log }: { identify: Identify; requestTimeoutMs: number; log: Logger },
 ): HttpHandler {
   const isGettable = handle.method.methodKind === "unary" && handle.allowedMethods.includes("GET");
   const methods = isGettable ? ["GET", "POST"] : ["POST"];
@@ -122,10 +120,15 @@ function route(
       for (const [name, value] of Object.entries(STREAM_HEADERS)) response.setHeader(name, value);
     }
     dropFarTimeouts(request);
-    // Do not wait for the rest of a refused request.
-    if (!isAuthorized(request.headers.authorization)) closeAfter(request, response);
     const answer = async () => {
+      const caller = await identify(request);
       const values = createContextValues().set(CALLER, callerOf(request));
+      if ("refusal" in caller) {
+        values.set(REFUSAL, caller.refusal);
+        closeAfter(request, response); // Do not wait for the rest of a refused request.
+      } else {
+        values.set(IDENTITY, caller.identity);
+      }
       const universal = universalRequestFromNodeRequest(request, response, undefined, values);
       if (method === "POST") {
         const framing = framingOf(contentType.toLowerCase());
@@ -145,7 +148,7 @@ function route(
       sendError(response, toConnectError(error, log), status);
     }
 
-    /** Reads the body lazily: Connect checks the token first. */
+    /** Reads the body lazily: a refused call is answered before. */
     async function* readBody(framing: ReturnType<typeof framingOf>) {
       try {
         yield await readRequestBody(request, handle.method, { ...framing, timeoutMs: requestTimeoutMs });

@@ -8,6 +8,7 @@ import { toConnectError } from "../../rpc/connect/connect-binding.ts";
 import type { Drain } from "../../rpc/call/drain.ts";
 import { tracedContext, runTracked } from "../../rpc/call/tracked-call.ts";
 import type { CallTracker } from "../../rpc/call/tracked-call.ts";
+import type { Identity } from "../../rpc/call/identity.ts";
 import type { CallContext } from "../../rpc/call/service.ts";
 import { callerOf, retryAfterMs, sendError, STREAM_HEADERS } from "./http-answer.ts";
 import type { HttpHandler, HttpRequest, HttpResponse } from "./http-server.ts";
@@ -30,6 +31,7 @@ interface EventSourceOptions {
   drain: Drain;
   /** Records each call. */
   track: CallTracker | undefined;
+  identity: Identity;
   log: Logger;
 }
 
@@ -44,7 +46,10 @@ export const HEARTBEAT = ":\n\n";
  *
  * Reads from the stream no faster than the caller does.
  */
-export function eventSource({ method, read }: EventStream, { drain, track, log }: EventSourceOptions): HttpHandler {
+export function eventSource(
+  { method, read }: EventStream,
+  { drain, track, identity, log }: EventSourceOptions,
+): HttpHandler {
   return (request, response) => {
     answer(request, response).catch((error: unknown) => {
       log.debug({ err: error }, "http: response not written");
@@ -61,7 +66,8 @@ export function eventSource({ method, read }: EventStream, { drain, track, log }
       controller.abort(callCancelled());
     });
     const settle = drain.onBegin((reason) => controller.abort(reason));
-    const context: CallContext = { signal, requestHeader: toHeaders(request), caller: callerOf(request) };
+    const forget = identity.onInvalid((reason) => controller.abort(reason));
+    const context: CallContext = { signal, requestHeader: toHeaders(request), caller: callerOf(request), identity };
     const call = track?.(method, context);
     try {
       await runTracked(call, async () => {
@@ -82,6 +88,7 @@ export function eventSource({ method, read }: EventStream, { drain, track, log }
       response.end(`${retry}event: error\ndata: ${JSON.stringify(errorToJson(error, undefined))}\n\n`);
     } finally {
       settle();
+      forget();
     }
   }
 }

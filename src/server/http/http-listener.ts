@@ -1,14 +1,21 @@
 import type { Logger } from "pino";
-import { Overloaded, SpoolError, Unauthenticated, Unimplemented } from "../../domain/errors.ts";
+import { requireScope } from "../../domain/access.ts";
+import { Overloaded, SpoolError, Unimplemented } from "../../domain/errors.ts";
 import {
   HTTP_LIST_BYTES_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
   STREAMS_PER_CONNECTION_DEFAULT,
 } from "../../domain/limits.ts";
-import type { TaskEngine } from "../../engine/api/task-engine.ts";
+import type { Scope } from "../../domain/principal.ts";
+import { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
+import { TaskService } from "../../gen/spool/v1/task_service_pb.ts";
+import { WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
 import { adminService } from "../../rpc/services/admin-service.ts";
 import type { RunChecks } from "../../rpc/services/admin-service.ts";
-import { bearerTokenCheck } from "../../rpc/call/bearer-token.ts";
+import { guardService } from "../../rpc/call/guard.ts";
+import type { Engines } from "../../rpc/call/guard.ts";
+import { OPEN } from "../../rpc/call/identity.ts";
+import type { Authenticator, Identity } from "../../rpc/call/identity.ts";
 import { toConnectError } from "../../rpc/connect/connect-binding.ts";
 import { CallerLimits, limitCallers } from "../../rpc/call/caller-limits.ts";
 import { Drain } from "../../rpc/call/drain.ts";
@@ -19,6 +26,7 @@ import type { Certificate } from "../config/certificate.ts";
 import { connectRoutes } from "./connect-routes.ts";
 import { eventSource } from "./event-source.ts";
 import { eventStream } from "./event-streams.ts";
+import { identifier } from "./identify.ts";
 import { logLevelResource } from "../log/log-level-resource.ts";
 import { closeAfter, pathOf, sendError, sendJson } from "./http-answer.ts";
 import { openHttpServer } from "./http-server.ts";
@@ -39,13 +47,13 @@ export interface HttpListener {
 }
 
 interface HttpListenerOptions {
-  engine: TaskEngine;
+  engines: Engines;
   /** An address or a name of this machine. */
   host: string;
   /** 0: any free port. */
   port: number;
-  /** The bearer token of every call; undefined: no token is needed. */
-  token?: string | undefined;
+  /** Decides who calls. By default, every call is admitted. */
+  authenticator?: Authenticator;
   /** Origins whose pages may call, besides the pages of this server. */
   origins?: readonly string[];
   /** Not null: the listener uses TLS, with HTTP/2 and HTTP/1.1. */
@@ -71,6 +79,14 @@ interface HttpListenerOptions {
   fallback?: HttpHandler;
   /** The root logger of the server: `/log-level` changes its level. */
   log: Logger;
+}
+
+/** A resource that is not a call. */
+interface Resource {
+  /** The scope that the caller needs. null: the call behind the resource checks the caller. */
+  scope: Scope | null;
+  methods: readonly string[];
+  answerTo(caller: Identity): HttpHandler;
 }
 
 /** The paths of calls. Unknown paths below them get an error in the format of calls. */
@@ -110,27 +126,32 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
 }
 
 function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandler {
-  const { engine, token, origins = [], readiness, metrics, isTraced = false, fallback, log } = options;
-  const isAuthorized = token === undefined ? () => true : bearerTokenCheck(token);
-  const tasks = limitCallers(
-    taskService(engine, { listBytesMax: HTTP_LIST_BYTES_MAX }),
-    options.limits ?? new CallerLimits(),
-  );
+  const { engines, authenticator = OPEN, origins = [], readiness, metrics, isTraced = false, fallback, log } = options;
+  const identify = identifier(authenticator);
+  const limits = options.limits ?? new CallerLimits();
+  const list = { listBytesMax: HTTP_LIST_BYTES_MAX };
+  const tasks = guardService(TaskService, (engine) => limitCallers(taskService(engine, list), limits), engines);
+  const workers = guardService(WorkerService, workerService, engines);
+  const admin = guardService(AdminService, () => adminService(options.runChecks), engines);
   const track = callTracker("http", { metrics, isTraced });
   const trackStreams = callTracker("sse", { metrics, isTraced });
   const routes = connectRoutes(
-    { tasks, workers: workerService(engine), admin: adminService(options.runChecks) },
+    { tasks, workers, admin },
     {
       drain,
-      isAuthorized,
+      identify,
       track,
       log,
       requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
     },
   );
-  const own = new Map([["/log-level", { answer: logLevelResource(log), methods: ["GET", "PUT"] }]]);
-  if (metrics.answer !== null) own.set("/metrics", { answer: metrics.answer, methods: ["GET"] });
-  const isAdmitted = originGuard({ origins, hasToken: token !== undefined, log });
+  const level = logLevelResource(log);
+  const own = new Map<string, Resource>([
+    ["/log-level", { scope: "admin", methods: ["GET", "PUT"], answerTo: () => level }],
+  ]);
+  const { answer: metricsText } = metrics;
+  if (metricsText !== null) own.set("/metrics", { scope: "metrics", methods: ["GET"], answerTo: () => metricsText });
+  const isAdmitted = originGuard({ origins, hasToken: authenticator.isRequired, log });
 
   return (request, response) => {
     const path = pathOf(request);
@@ -143,25 +164,35 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
     if (call !== undefined) return call(request, response); // The call checks the token itself, to refuse in its protocol.
     const resource = own.get(path) ?? streamOf(path);
     if (resource !== undefined) {
-      const { answer, methods } = resource;
+      const { scope, methods, answerTo } = resource;
       if (!methods.includes(request.method!)) {
         response.setHeader("allow", methods.join(", "));
         return refuse(new SpoolError("INVALID_ARGUMENT", `method not allowed: use ${methods.join(" or ")}`), 405);
       }
-      if (isAuthorized(request.headers.authorization)) return answer(request, response);
-      closeAfter(request, response);
-      return refuse(new Unauthenticated({ isGiven: request.headers.authorization !== undefined }));
+      void identify(request).then((caller) => {
+        try {
+          if ("refusal" in caller) throw caller.refusal;
+          if (scope !== null) requireScope(caller.identity.principal, scope);
+          answerTo(caller.identity)(request, response);
+        } catch (error) {
+          closeAfter(request, response);
+          refuse(error);
+        }
+      });
+      return;
     }
     return refuse(notFound(path), 404);
 
-    function refuse(error: SpoolError, status?: number): void {
+    function refuse(error: unknown, status?: number): void {
       sendError(response, toConnectError(error, log), status);
     }
   };
 
-  function streamOf(path: string): { answer: HttpHandler; methods: string[] } | undefined {
+  function streamOf(path: string): Resource | undefined {
     const stream = eventStream(tasks, path);
-    return stream && { answer: eventSource(stream, { drain, track: trackStreams, log }), methods: ["GET"] };
+    if (stream === undefined) return undefined;
+    const answerTo = (identity: Identity) => eventSource(stream, { drain, track: trackStreams, identity, log });
+    return { scope: null, methods: ["GET"], answerTo };
   }
 }
 

@@ -13,6 +13,7 @@ import { ACTIVITY_KINDS_MAX } from "../../domain/limits.ts";
 import { isStatementTimeout } from "../errors.ts";
 import type { Database } from "../schema.ts";
 import { executeWithin } from "../connection/time-limit.ts";
+import { isOfKinds } from "../tasks/kind-filter.ts";
 
 /** The time limit of the count. It is less than the deadline after which a connection is closed. */
 const COUNT_MS_MAX = 10_000;
@@ -51,7 +52,7 @@ export async function readActivity(
   const stepOf = (time: RawBuilder<unknown>) => sql`date_bin(${width}, ${time}, timestamptz 'epoch')`;
   const lastStep = stepOf(sql`now()`);
   const firstStep = sql`(${lastStep} - ${steps - 1}::int * ${width})`;
-  const ofKinds = kinds.length === 0 ? sql`true` : sql`kind = any(${sql.val(kinds)}::text[])`;
+  const ofKinds = kinds.length === 0 ? sql`true` : isOfKinds(kinds);
   const statement = sql<ActivityRow>`
 with seen as (
   select kind, status, started_at, finished_at from tasks

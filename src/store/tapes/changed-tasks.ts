@@ -21,6 +21,7 @@ import {
 import type { SnapshotRow } from "./snapshots.ts";
 import { SUMMARY_LIST, toTask } from "../tasks/task-columns.ts";
 import type { TaskRow } from "../tasks/task-columns.ts";
+import { isOfKinds } from "../tasks/kind-filter.ts";
 
 /** How many events at the end of a tape are read for the last visible one. Further back, findVisibleSeq searches. */
 const NEAR_EVENTS = 256;
@@ -203,7 +204,7 @@ function candidates(query: ChangeQuery, newSince: Date | null = null): RawBuilde
   const columns = sql`t.task_id, t.kind, t.last_seq, t.packed_seq`;
   const isChanged = sql`not ${isVisible(rowXid("t"), seen)}`;
   const matches = sql`t.namespace = ${namespace} and ${isChanged}
-    and (cardinality(${query.kinds}::text[]) = 0 or t.kind = any(${query.kinds}::text[]))
+    and ${isOfKinds(query.kinds, sql.ref("t.kind"))}
     and t.labels @> ${JSON.stringify(query.labels)}::jsonb`;
   const inOrderOfIds = (condition: RawBuilder<unknown>, from = fromId) => sql`(
     select 1 as part, null::bigint as ended_xid, ${columns} from tasks t cross join clock m

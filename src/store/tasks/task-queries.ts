@@ -4,6 +4,7 @@ import type { Task, TaskState, TaskStatus } from "../../domain/task.ts";
 import type { Database } from "../schema.ts";
 import { missingTask } from "./removed-tasks.ts";
 import { SUMMARY_COLUMNS, TASK_COLUMNS, toTask } from "./task-columns.ts";
+import { isOfKinds } from "./kind-filter.ts";
 
 /** Reads one task of the namespace. @throws TaskNotFound, TaskExpired */
 export async function readTask(
@@ -105,7 +106,7 @@ export async function listTasks(db: Kysely<Database>, namespace: string, filter:
   }
   if (filter.beforeTaskId !== null) query = query.where("task_id", "<", filter.beforeTaskId);
   if (filter.statuses.length > 0) query = query.where("status", "in", filter.statuses);
-  if (filter.kinds.length > 0) query = query.where("kind", "in", filter.kinds);
+  if (filter.kinds.length > 0) query = query.where(isOfKinds(filter.kinds));
   if (Object.keys(filter.labels).length > 0) {
     query = query.where(sql<boolean>`labels @> ${JSON.stringify(filter.labels)}::jsonb`);
   }

@@ -15,6 +15,7 @@ import { outline } from "../../support/new-tasks.ts";
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
+import { oneEngine } from "../../support/one-engine.ts";
 
 const log = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
 const range = (last: number) => Array.from({ length: last }, (_, index) => index + 1);
@@ -29,7 +30,7 @@ describe("a worker of @spooltape/client", () => {
   /** An engine behind an endpoint. */
   async function serve(settings = {}) {
     const engine = await startEngine(store, settings);
-    const endpoint = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
+    const endpoint = await openGrpcListener({ engines: oneEngine(engine), host: "127.0.0.1", port: 0, log });
     const close = async () => {
       await engine[Symbol.asyncDispose]();
       await endpoint.close({ graceMs: 1_000 });

@@ -18,6 +18,7 @@ import { outline } from "../../support/new-tasks.ts";
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
 import { failureOf } from "../raw-client.ts";
+import { oneEngine } from "../../support/one-engine.ts";
 
 type Said = NonNullable<MessageInitShape<typeof WorkRequestSchema>["message"]>;
 type Told = Exclude<WorkResponse["message"], { case: undefined }>;
@@ -96,7 +97,7 @@ describe("the stream of a worker", () => {
   after(() => store?.[Symbol.asyncDispose]());
   beforeEach(async () => {
     engine = await startEngine(store);
-    endpoint = await openGrpcListener({ engine, host: "127.0.0.1", port: 0, log });
+    endpoint = await openGrpcListener({ engines: oneEngine(engine), host: "127.0.0.1", port: 0, log });
   });
   afterEach(async () => {
     await endpoint.close({ graceMs: 1_000 });

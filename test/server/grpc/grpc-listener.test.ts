@@ -15,6 +15,7 @@ import { openGrpcListener } from "../../../src/server/grpc/grpc-listener.ts";
 import type { GrpcListener } from "../../../src/server/grpc/grpc-listener.ts";
 import { aTask, fakeEngine, SOME_TASK, TASK_ID } from "../../rpc/fake-engine.ts";
 import { failureOf, RawClient } from "../../rpc/raw-client.ts";
+import { admission, oneEngine } from "../../support/one-engine.ts";
 
 const BUF = join(import.meta.dirname, "../../../node_modules/@bufbuild/buf/bin/buf");
 const TOKEN = "a-token";
@@ -24,7 +25,13 @@ const { getTask, startTask, streamEvents } = TaskService.method;
 /** An endpoint over an engine that can do so much, and a client of it. */
 async function open(calls: Partial<TaskEngine>, token?: string) {
   const log = pino({ level: "silent" });
-  const endpoint = await openGrpcListener({ engine: fakeEngine(calls), host: "127.0.0.1", port: 0, token, log });
+  const endpoint = await openGrpcListener({
+    engines: oneEngine(fakeEngine(calls)),
+    host: "127.0.0.1",
+    port: 0,
+    ...admission(token),
+    log,
+  });
   const client = new RawClient(endpoint.port);
   return {
     endpoint,
@@ -189,7 +196,10 @@ describe("the gRPC endpoint", () => {
     await using server = await open({});
     const { port } = server.endpoint;
     const log = pino({ level: "silent" });
-    await assert.rejects(openGrpcListener({ engine: fakeEngine({}), host: "127.0.0.1", port, log }), /EADDRINUSE/);
+    await assert.rejects(
+      openGrpcListener({ engines: oneEngine(fakeEngine({})), host: "127.0.0.1", port, log }),
+      /EADDRINUSE/,
+    );
   });
 
   describe("when it closes", () => {

@@ -11,6 +11,7 @@ import type { HttpListener } from "../../../src/server/http/http-listener.ts";
 import { openMetrics } from "../../../src/server/telemetry/metrics.ts";
 import { Readiness } from "../../../src/server/readiness.ts";
 import { fakeEngine } from "../../rpc/fake-engine.ts";
+import { admission, oneEngine } from "../../support/one-engine.ts";
 
 /** An endpoint that is open, and how to ask at it. */
 export interface TestHttpListener extends AsyncDisposable {
@@ -44,14 +45,19 @@ export function clientOf(
 /** Opens an endpoint over an engine that can do so much. */
 export async function openTestListener(
   calls: Partial<TaskEngine>,
-  options: Partial<Parameters<typeof openHttpListener>[0]> = {},
+  { token, ...options }: Partial<Parameters<typeof openHttpListener>[0]> & { token?: string } = {},
 ): Promise<TestHttpListener> {
   const lines: string[] = [];
   const log = pino({ level: "warn" }, { write: (line) => lines.push(line) });
   const readiness = new Readiness(async () => {});
   const metrics = openMetrics();
   const common = { host: "127.0.0.1", port: 0, readiness, metrics, log };
-  const endpoint = await openHttpListener({ engine: fakeEngine(calls), ...common, ...options });
+  const endpoint = await openHttpListener({
+    engines: oneEngine(fakeEngine(calls)),
+    ...common,
+    ...admission(token),
+    ...options,
+  });
   const url = `${options.certificate ? "https" : "http"}://127.0.0.1:${endpoint.port}`;
   return {
     endpoint,

@@ -12,6 +12,8 @@ from google.protobuf.message import Message as Message
 
 _files = descriptor_pb2.FileDescriptorSet.FromString(pkgutil.get_data(__package__, "descriptors.binpb"))
 _pool = descriptor_pool.DescriptorPool()
+# The definitions of options, which the protos import.
+_pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)
 for _file in _files.file:
     _pool.AddSerializedFile(_file.SerializeToString())
 

@@ -26,6 +26,14 @@ class MessageMap(Generic[_M]):
     def items(self) -> Iterable[Tuple[str, _M]]: ...
 
 NULL_VALUE: int
+SCOPE_UNSPECIFIED: int
+SCOPE_TASKS_READ: int
+SCOPE_TASKS_START: int
+SCOPE_TASKS_CANCEL: int
+SCOPE_TASKS_DELETE: int
+SCOPE_WORK: int
+SCOPE_METRICS: int
+SCOPE_ADMIN: int
 TASK_STATUS_UNSPECIFIED: int
 TASK_STATUS_PENDING: int
 TASK_STATUS_RUNNING: int
@@ -189,6 +197,12 @@ class Timestamp(Message):
     nanos: int
     def __init__(self, *, seconds: Optional[int] = ..., nanos: Optional[int] = ...) -> None: ...
 
+class Access(Message):
+    @property
+    def scopes(self) -> MutableSequence[int]: ...
+    one_task: bool
+    def __init__(self, *, scopes: Optional[Iterable[int]] = ..., one_task: Optional[bool] = ...) -> None: ...
+
 class Task(Message):
     task_id: str
     kind: str
@@ -224,7 +238,9 @@ class Task(Message):
     awaits_worker: bool
     @property
     def retention(self) -> "Duration": ...
-    def __init__(self, *, task_id: Optional[str] = ..., kind: Optional[str] = ..., status: Optional[int] = ..., params: Optional["Struct"] = ..., params_digest: Optional[str] = ..., labels: Optional[Mapping[str, str]] = ..., request_id: Optional[str] = ..., created_at: Optional["Timestamp"] = ..., started_at: Optional["Timestamp"] = ..., finished_at: Optional["Timestamp"] = ..., run_at: Optional["Timestamp"] = ..., deadline_at: Optional["Timestamp"] = ..., timeout: Optional["Duration"] = ..., attempt: Optional[int] = ..., max_attempts: Optional[int] = ..., cancel_requested_at: Optional["Timestamp"] = ..., last_seq: Optional[int] = ..., attempt_deadline_at: Optional["Timestamp"] = ..., retry_policy: Optional["RetryPolicy"] = ..., handovers: Optional[int] = ..., awaits_worker: Optional[bool] = ..., retention: Optional["Duration"] = ...) -> None: ...
+    started_by: str
+    cancelled_by: str
+    def __init__(self, *, task_id: Optional[str] = ..., kind: Optional[str] = ..., status: Optional[int] = ..., params: Optional["Struct"] = ..., params_digest: Optional[str] = ..., labels: Optional[Mapping[str, str]] = ..., request_id: Optional[str] = ..., created_at: Optional["Timestamp"] = ..., started_at: Optional["Timestamp"] = ..., finished_at: Optional["Timestamp"] = ..., run_at: Optional["Timestamp"] = ..., deadline_at: Optional["Timestamp"] = ..., timeout: Optional["Duration"] = ..., attempt: Optional[int] = ..., max_attempts: Optional[int] = ..., cancel_requested_at: Optional["Timestamp"] = ..., last_seq: Optional[int] = ..., attempt_deadline_at: Optional["Timestamp"] = ..., retry_policy: Optional["RetryPolicy"] = ..., handovers: Optional[int] = ..., awaits_worker: Optional[bool] = ..., retention: Optional["Duration"] = ..., started_by: Optional[str] = ..., cancelled_by: Optional[str] = ...) -> None: ...
     def HasField(self, name: Literal["params", "created_at", "started_at", "finished_at", "run_at", "deadline_at", "timeout", "cancel_requested_at", "attempt_deadline_at", "retry_policy", "retention"]) -> bool: ...
 
 class RetryPolicy(Message):
@@ -320,7 +336,8 @@ class FoldedPartial(Message):
 
 class CancelRequested(Message):
     reason: str
-    def __init__(self, *, reason: Optional[str] = ...) -> None: ...
+    cancelled_by: str
+    def __init__(self, *, reason: Optional[str] = ..., cancelled_by: Optional[str] = ...) -> None: ...
 
 class Retrying(Message):
     @property
@@ -531,6 +548,22 @@ class FollowedTask(Message):
     def progress(self) -> "Progress": ...
     def __init__(self, *, events: Optional[Iterable["Event"]] = ..., task_id: Optional[str] = ..., kind: Optional[str] = ..., task: Optional["Task"] = ..., progress: Optional["Progress"] = ...) -> None: ...
     def HasField(self, name: Literal["task", "progress"]) -> bool: ...
+
+class CreateTaskTokenRequest(Message):
+    task_id: str
+    @property
+    def scopes(self) -> MutableSequence[int]: ...
+    @property
+    def ttl(self) -> "Duration": ...
+    def __init__(self, *, task_id: Optional[str] = ..., scopes: Optional[Iterable[int]] = ..., ttl: Optional["Duration"] = ...) -> None: ...
+    def HasField(self, name: Literal["ttl"]) -> bool: ...
+
+class CreateTaskTokenResponse(Message):
+    token: str
+    @property
+    def expires_at(self) -> "Timestamp": ...
+    def __init__(self, *, token: Optional[str] = ..., expires_at: Optional["Timestamp"] = ...) -> None: ...
+    def HasField(self, name: Literal["expires_at"]) -> bool: ...
 
 class GetActivityRequest(Message):
     @property

@@ -4,13 +4,17 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message, UnknownEnum } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Scope } from "./access_pb.ts";
+import { file_spool_v1_access } from "./access_pb.ts";
+import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file spool/v1/admin_service.proto.
  */
 export const file_spool_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("ChxzcG9vbC92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEghzcG9vbC52MSISChBSdW5DaGVja3NSZXF1ZXN0IlUKEVJ1bkNoZWNrc1Jlc3BvbnNlEiUKBmNoZWNrcxgBIAMoCzIVLnNwb29sLnYxLkRvY3RvckNoZWNrEgwKBGhvc3QYAiABKAkSCwoDcGlkGAMgASgFInYKC0RvY3RvckNoZWNrEgwKBG5hbWUYASABKAkSKwoGc3RhdHVzGAIgASgOMhsuc3Bvb2wudjEuRG9jdG9yQ2hlY2tTdGF0dXMSDQoFZm91bmQYAyABKAkSDAoEdG9kbxgEIAEoCRIPCgdzZWN0aW9uGAUgASgJKrEBChFEb2N0b3JDaGVja1N0YXR1cxIjCh9ET0NUT1JfQ0hFQ0tfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGgoWRE9DVE9SX0NIRUNLX1NUQVRVU19PSxABEhwKGERPQ1RPUl9DSEVDS19TVEFUVVNfV0FSThACEhwKGERPQ1RPUl9DSEVDS19TVEFUVVNfRkFJTBADEh8KG0RPQ1RPUl9DSEVDS19TVEFUVVNfU0tJUFBFRBAEMlkKDEFkbWluU2VydmljZRJJCglSdW5DaGVja3MSGi5zcG9vbC52MS5SdW5DaGVja3NSZXF1ZXN0Ghsuc3Bvb2wudjEuUnVuQ2hlY2tzUmVzcG9uc2UiA5ACAWIGcHJvdG8z");
+  fileDesc("ChxzcG9vbC92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEghzcG9vbC52MSISChBSdW5DaGVja3NSZXF1ZXN0IlUKEVJ1bkNoZWNrc1Jlc3BvbnNlEiUKBmNoZWNrcxgBIAMoCzIVLnNwb29sLnYxLkRvY3RvckNoZWNrEgwKBGhvc3QYAiABKAkSCwoDcGlkGAMgASgFInYKC0RvY3RvckNoZWNrEgwKBG5hbWUYASABKAkSKwoGc3RhdHVzGAIgASgOMhsuc3Bvb2wudjEuRG9jdG9yQ2hlY2tTdGF0dXMSDQoFZm91bmQYAyABKAkSDAoEdG9kbxgEIAEoCRIPCgdzZWN0aW9uGAUgASgJIqkBCgZHcmFudHMSEgoKbmFtZXNwYWNlcxgBIAMoCRIfCgZzY29wZXMYAiADKA4yDy5zcG9vbC52MS5TY29wZRINCgVraW5kcxgDIAMoCRIsCgZsYWJlbHMYBCADKAsyHC5zcG9vbC52MS5HcmFudHMuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASL2AgoGTGltaXRzEh4KEXN0YXJ0c19wZXJfc2Vjb25kGAEgASgBSACIAQESFAoHc3RyZWFtcxgCIAEoBUgBiAEBEhoKDXBlbmRpbmdfdGFza3MYAyABKANIAogBARIaCg1ydW5uaW5nX3Rhc2tzGAQgASgDSAOIAQESGQoMcGFyYW1zX2J5dGVzGAUgASgDSASIAQESHAoPZXZlbnRzX3Blcl90YXNrGAYgASgDSAWIAQESGwoOYnl0ZXNfcGVyX3Rhc2sYByABKANIBogBARIZCgxzdG9yZWRfYnl0ZXMYCCABKANIB4gBAUIUChJfc3RhcnRzX3Blcl9zZWNvbmRCCgoIX3N0cmVhbXNCEAoOX3BlbmRpbmdfdGFza3NCEAoOX3J1bm5pbmdfdGFza3NCDwoNX3BhcmFtc19ieXRlc0ISChBfZXZlbnRzX3Blcl90YXNrQhEKD19ieXRlc19wZXJfdGFza0IPCg1fc3RvcmVkX2J5dGVzIpYBChJDcmVhdGVUb2tlblJlcXVlc3QSDAoEbmFtZRgBIAEoCRIgCgZncmFudHMYAiABKAsyEC5zcG9vbC52MS5HcmFudHMSLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIAoGbGltaXRzGAQgASgLMhAuc3Bvb2wudjEuTGltaXRzIkYKE0NyZWF0ZVRva2VuUmVzcG9uc2USDQoFdG9rZW4YASABKAkSIAoHY3JlYXRlZBgCIAEoCzIPLnNwb29sLnYxLlRva2VuIo8CCgVUb2tlbhIQCgh0b2tlbl9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEiAKBmdyYW50cxgDIAEoCzIQLnNwb29sLnYxLkdyYW50cxIgCgZsaW1pdHMYBCABKAsyEC5zcG9vbC52MS5MaW1pdHMSLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgGIAEoCRIuCgpleHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCITChFMaXN0VG9rZW5zUmVxdWVzdCJHChJMaXN0VG9rZW5zUmVzcG9uc2USHwoGdG9rZW5zGAEgAygLMg8uc3Bvb2wudjEuVG9rZW4SEAoIaGFzX21vcmUYAiABKAgiJgoSUmV2b2tlVG9rZW5SZXF1ZXN0EhAKCHRva2VuX2lkGAEgASgJIjUKE1Jldm9rZVRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5zcG9vbC52MS5Ub2tlbiJFChNTZXROYW1lc3BhY2VSZXF1ZXN0EgwKBG5hbWUYASABKAkSIAoGbGltaXRzGAIgASgLMhAuc3Bvb2wudjEuTGltaXRzIj4KFFNldE5hbWVzcGFjZVJlc3BvbnNlEiYKCW5hbWVzcGFjZRgBIAEoCzITLnNwb29sLnYxLk5hbWVzcGFjZSIXChVMaXN0TmFtZXNwYWNlc1JlcXVlc3QiQQoWTGlzdE5hbWVzcGFjZXNSZXNwb25zZRInCgpuYW1lc3BhY2VzGAEgAygLMhMuc3Bvb2wudjEuTmFtZXNwYWNlIsMBCglOYW1lc3BhY2USDAoEbmFtZRgBIAEoCRIgCgZsaW1pdHMYAiABKAsyEC5zcG9vbC52MS5MaW1pdHMSLgoKY3JlYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgEIAEoCRIVCg1wZW5kaW5nX3Rhc2tzGAUgASgDEhUKDXJ1bm5pbmdfdGFza3MYBiABKAMSFAoMc3RvcmVkX2J5dGVzGAcgASgDIigKFUZvbGxvd0F1ZGl0TG9nUmVxdWVzdBIPCgdmcm9tX2lkGAEgASgDIlQKFkZvbGxvd0F1ZGl0TG9nUmVzcG9uc2USJAoGZXZlbnRzGAEgAygLMhQuc3Bvb2wudjEuQXVkaXRFdmVudBIUCgxuZXh0X2Zyb21faWQYAiABKAMitAEKCkF1ZGl0RXZlbnQSEAoIYXVkaXRfaWQYASABKAMSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYAyABKAkSDgoGYWN0aW9uGAQgASgJEg4KBnRhcmdldBgFIAEoCRIRCgluYW1lc3BhY2UYBiABKAkSKAoHZGV0YWlscxgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QqsQEKEURvY3RvckNoZWNrU3RhdHVzEiMKH0RPQ1RPUl9DSEVDS19TVEFUVVNfVU5TUEVDSUZJRUQQABIaChZET0NUT1JfQ0hFQ0tfU1RBVFVTX09LEAESHAoYRE9DVE9SX0NIRUNLX1NUQVRVU19XQVJOEAISHAoYRE9DVE9SX0NIRUNLX1NUQVRVU19GQUlMEAMSHwobRE9DVE9SX0NIRUNLX1NUQVRVU19TS0lQUEVEEAQy+wQKDEFkbWluU2VydmljZRJQCglSdW5DaGVja3MSGi5zcG9vbC52MS5SdW5DaGVja3NSZXF1ZXN0Ghsuc3Bvb2wudjEuUnVuQ2hlY2tzUmVzcG9uc2UiCpACAbrXGAMKAQcSUwoLQ3JlYXRlVG9rZW4SHC5zcG9vbC52MS5DcmVhdGVUb2tlblJlcXVlc3QaHS5zcG9vbC52MS5DcmVhdGVUb2tlblJlc3BvbnNlIge61xgDCgEHElMKCkxpc3RUb2tlbnMSGy5zcG9vbC52MS5MaXN0VG9rZW5zUmVxdWVzdBocLnNwb29sLnYxLkxpc3RUb2tlbnNSZXNwb25zZSIKkAIButcYAwoBBxJTCgtSZXZva2VUb2tlbhIcLnNwb29sLnYxLlJldm9rZVRva2VuUmVxdWVzdBodLnNwb29sLnYxLlJldm9rZVRva2VuUmVzcG9uc2UiB7rXGAMKAQcSVgoMU2V0TmFtZXNwYWNlEh0uc3Bvb2wudjEuU2V0TmFtZXNwYWNlUmVxdWVzdBoeLnNwb29sLnYxLlNldE5hbWVzcGFjZVJlc3BvbnNlIge61xgDCgEHEl8KDkxpc3ROYW1lc3BhY2VzEh8uc3Bvb2wudjEuTGlzdE5hbWVzcGFjZXNSZXF1ZXN0GiAuc3Bvb2wudjEuTGlzdE5hbWVzcGFjZXNSZXNwb25zZSIKkAIButcYAwoBBxJhCg5Gb2xsb3dBdWRpdExvZxIfLnNwb29sLnYxLkZvbGxvd0F1ZGl0TG9nUmVxdWVzdBogLnNwb29sLnYxLkZvbGxvd0F1ZGl0TG9nUmVzcG9uc2UiCpACAbrXGAMKAQcwAWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_spool_v1_access]);
 
 /**
  * @generated from message spool.v1.RunChecksRequest
@@ -105,6 +109,544 @@ export const DoctorCheckSchema: GenMessage<DoctorCheck> = /*@__PURE__*/
   messageDesc(file_spool_v1_admin_service, 2);
 
 /**
+ * The rights of a caller. A pattern is a name, or the beginning of a name with `*` after it.
+ *
+ * @generated from message spool.v1.Grants
+ */
+export type Grants = Message<"spool.v1.Grants"> & {
+  /**
+   * Patterns of namespaces. At least one.
+   *
+   * @generated from field: repeated string namespaces = 1;
+   */
+  namespaces: string[];
+
+  /**
+   * At least one.
+   *
+   * @generated from field: repeated spool.v1.Scope scopes = 2;
+   */
+  scopes: Scope[];
+
+  /**
+   * Patterns of kinds. The caller sees and starts only tasks of these kinds. Empty: all kinds.
+   *
+   * @generated from field: repeated string kinds = 3;
+   */
+  kinds: string[];
+
+  /**
+   * The caller sees only tasks with all of these labels, and the tasks that it starts get them. At most 8.
+   *
+   * @generated from field: map<string, string> labels = 4;
+   */
+  labels: { [key: string]: string };
+};
+
+/**
+ * Describes the message spool.v1.Grants.
+ * Use `create(GrantsSchema)` to create a new message.
+ */
+export const GrantsSchema: GenMessage<Grants> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 3);
+
+/**
+ * Limits of a namespace, or of all callers with one token together. Unset: no limit. What is over a limit is refused
+ * with RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
+ *
+ * @generated from message spool.v1.Limits
+ */
+export type Limits = Message<"spool.v1.Limits"> & {
+  /**
+   * Starts per second, at each server: a token bucket that holds the starts of one second, and at least one.
+   *
+   * @generated from field: optional double starts_per_second = 1;
+   */
+  startsPerSecond?: number | undefined;
+
+  /**
+   * Open streams, at each server.
+   *
+   * @generated from field: optional int32 streams = 2;
+   */
+  streams?: number | undefined;
+
+  /**
+   * Tasks that wait. Counted about once a second.
+   *
+   * @generated from field: optional int64 pending_tasks = 3;
+   */
+  pendingTasks?: bigint | undefined;
+
+  /**
+   * Tasks that run. More tasks wait. For namespaces only.
+   *
+   * @generated from field: optional int64 running_tasks = 4;
+   */
+  runningTasks?: bigint | undefined;
+
+  /**
+   * Bytes of the params of a task, as JSON.
+   *
+   * @generated from field: optional int64 params_bytes = 5;
+   */
+  paramsBytes?: bigint | undefined;
+
+  /**
+   * Events of a task. An attempt that emits more fails with LIMIT_EXCEEDED, and is not retried.
+   *
+   * @generated from field: optional int64 events_per_task = 6;
+   */
+  eventsPerTask?: bigint | undefined;
+
+  /**
+   * Bytes of the events of a task, as JSON. The same.
+   *
+   * @generated from field: optional int64 bytes_per_task = 7;
+   */
+  bytesPerTask?: bigint | undefined;
+
+  /**
+   * Bytes that the tasks and events of a namespace take in the database, estimated. For namespaces only.
+   *
+   * @generated from field: optional int64 stored_bytes = 8;
+   */
+  storedBytes?: bigint | undefined;
+};
+
+/**
+ * Describes the message spool.v1.Limits.
+ * Use `create(LimitsSchema)` to create a new message.
+ */
+export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 4);
+
+/**
+ * @generated from message spool.v1.CreateTokenRequest
+ */
+export type CreateTokenRequest = Message<"spool.v1.CreateTokenRequest"> & {
+  /**
+   * For people: shown in tasks, logs and the audit log. 1 to 128 characters of [A-Za-z0-9._@/-].
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: spool.v1.Grants grants = 2;
+   */
+  grants?: Grants | undefined;
+
+  /**
+   * Unset: the token does not expire.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: spool.v1.Limits limits = 4;
+   */
+  limits?: Limits | undefined;
+};
+
+/**
+ * Describes the message spool.v1.CreateTokenRequest.
+ * Use `create(CreateTokenRequestSchema)` to create a new message.
+ */
+export const CreateTokenRequestSchema: GenMessage<CreateTokenRequest> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 5);
+
+/**
+ * @generated from message spool.v1.CreateTokenResponse
+ */
+export type CreateTokenResponse = Message<"spool.v1.CreateTokenResponse"> & {
+  /**
+   * Secret.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * @generated from field: spool.v1.Token created = 2;
+   */
+  created?: Token | undefined;
+};
+
+/**
+ * Describes the message spool.v1.CreateTokenResponse.
+ * Use `create(CreateTokenResponseSchema)` to create a new message.
+ */
+export const CreateTokenResponseSchema: GenMessage<CreateTokenResponse> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 6);
+
+/**
+ * A token, without its secret.
+ *
+ * @generated from message spool.v1.Token
+ */
+export type Token = Message<"spool.v1.Token"> & {
+  /**
+   * A UUID.
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: spool.v1.Grants grants = 3;
+   */
+  grants?: Grants | undefined;
+
+  /**
+   * @generated from field: spool.v1.Limits limits = 4;
+   */
+  limits?: Limits | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 5;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * The name of the principal that created it.
+   *
+   * @generated from field: string created_by = 6;
+   */
+  createdBy: string;
+
+  /**
+   * Unset: never.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 7;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Unset: the token is not revoked.
+   *
+   * @generated from field: google.protobuf.Timestamp revoked_at = 8;
+   */
+  revokedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message spool.v1.Token.
+ * Use `create(TokenSchema)` to create a new message.
+ */
+export const TokenSchema: GenMessage<Token> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 7);
+
+/**
+ * @generated from message spool.v1.ListTokensRequest
+ */
+export type ListTokensRequest = Message<"spool.v1.ListTokensRequest"> & {
+};
+
+/**
+ * Describes the message spool.v1.ListTokensRequest.
+ * Use `create(ListTokensRequestSchema)` to create a new message.
+ */
+export const ListTokensRequestSchema: GenMessage<ListTokensRequest> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 8);
+
+/**
+ * @generated from message spool.v1.ListTokensResponse
+ */
+export type ListTokensResponse = Message<"spool.v1.ListTokensResponse"> & {
+  /**
+   * @generated from field: repeated spool.v1.Token tokens = 1;
+   */
+  tokens: Token[];
+
+  /**
+   * Whether there are more.
+   *
+   * @generated from field: bool has_more = 2;
+   */
+  hasMore: boolean;
+};
+
+/**
+ * Describes the message spool.v1.ListTokensResponse.
+ * Use `create(ListTokensResponseSchema)` to create a new message.
+ */
+export const ListTokensResponseSchema: GenMessage<ListTokensResponse> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 9);
+
+/**
+ * @generated from message spool.v1.RevokeTokenRequest
+ */
+export type RevokeTokenRequest = Message<"spool.v1.RevokeTokenRequest"> & {
+  /**
+   * A UUID.
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId: string;
+};
+
+/**
+ * Describes the message spool.v1.RevokeTokenRequest.
+ * Use `create(RevokeTokenRequestSchema)` to create a new message.
+ */
+export const RevokeTokenRequestSchema: GenMessage<RevokeTokenRequest> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 10);
+
+/**
+ * @generated from message spool.v1.RevokeTokenResponse
+ */
+export type RevokeTokenResponse = Message<"spool.v1.RevokeTokenResponse"> & {
+  /**
+   * @generated from field: spool.v1.Token token = 1;
+   */
+  token?: Token | undefined;
+};
+
+/**
+ * Describes the message spool.v1.RevokeTokenResponse.
+ * Use `create(RevokeTokenResponseSchema)` to create a new message.
+ */
+export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 11);
+
+/**
+ * @generated from message spool.v1.SetNamespaceRequest
+ */
+export type SetNamespaceRequest = Message<"spool.v1.SetNamespaceRequest"> & {
+  /**
+   * 1 to 63 of [A-Za-z0-9._-].
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * All limits of the namespace: what is unset does not apply any more. Unset: the limits stay as they are.
+   *
+   * @generated from field: spool.v1.Limits limits = 2;
+   */
+  limits?: Limits | undefined;
+};
+
+/**
+ * Describes the message spool.v1.SetNamespaceRequest.
+ * Use `create(SetNamespaceRequestSchema)` to create a new message.
+ */
+export const SetNamespaceRequestSchema: GenMessage<SetNamespaceRequest> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 12);
+
+/**
+ * @generated from message spool.v1.SetNamespaceResponse
+ */
+export type SetNamespaceResponse = Message<"spool.v1.SetNamespaceResponse"> & {
+  /**
+   * @generated from field: spool.v1.Namespace namespace = 1;
+   */
+  namespace?: Namespace | undefined;
+};
+
+/**
+ * Describes the message spool.v1.SetNamespaceResponse.
+ * Use `create(SetNamespaceResponseSchema)` to create a new message.
+ */
+export const SetNamespaceResponseSchema: GenMessage<SetNamespaceResponse> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 13);
+
+/**
+ * @generated from message spool.v1.ListNamespacesRequest
+ */
+export type ListNamespacesRequest = Message<"spool.v1.ListNamespacesRequest"> & {
+};
+
+/**
+ * Describes the message spool.v1.ListNamespacesRequest.
+ * Use `create(ListNamespacesRequestSchema)` to create a new message.
+ */
+export const ListNamespacesRequestSchema: GenMessage<ListNamespacesRequest> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 14);
+
+/**
+ * @generated from message spool.v1.ListNamespacesResponse
+ */
+export type ListNamespacesResponse = Message<"spool.v1.ListNamespacesResponse"> & {
+  /**
+   * @generated from field: repeated spool.v1.Namespace namespaces = 1;
+   */
+  namespaces: Namespace[];
+};
+
+/**
+ * Describes the message spool.v1.ListNamespacesResponse.
+ * Use `create(ListNamespacesResponseSchema)` to create a new message.
+ */
+export const ListNamespacesResponseSchema: GenMessage<ListNamespacesResponse> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 15);
+
+/**
+ * @generated from message spool.v1.Namespace
+ */
+export type Namespace = Message<"spool.v1.Namespace"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: spool.v1.Limits limits = 2;
+   */
+  limits?: Limits | undefined;
+
+  /**
+   * Unset for the namespace of the server's settings, if it was never set.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 3;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string created_by = 4;
+   */
+  createdBy: string;
+
+  /**
+   * Counted at most 5 s ago.
+   *
+   * @generated from field: int64 pending_tasks = 5;
+   */
+  pendingTasks: bigint;
+
+  /**
+   * @generated from field: int64 running_tasks = 6;
+   */
+  runningTasks: bigint;
+
+  /**
+   * Estimated, at most a minute ago.
+   *
+   * @generated from field: int64 stored_bytes = 7;
+   */
+  storedBytes: bigint;
+};
+
+/**
+ * Describes the message spool.v1.Namespace.
+ * Use `create(NamespaceSchema)` to create a new message.
+ */
+export const NamespaceSchema: GenMessage<Namespace> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 16);
+
+/**
+ * @generated from message spool.v1.FollowAuditLogRequest
+ */
+export type FollowAuditLogRequest = Message<"spool.v1.FollowAuditLogRequest"> & {
+  /**
+   * From this position on; 0: from the first act that is kept.
+   *
+   * @generated from field: int64 from_id = 1;
+   */
+  fromId: bigint;
+};
+
+/**
+ * Describes the message spool.v1.FollowAuditLogRequest.
+ * Use `create(FollowAuditLogRequestSchema)` to create a new message.
+ */
+export const FollowAuditLogRequestSchema: GenMessage<FollowAuditLogRequest> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 17);
+
+/**
+ * @generated from message spool.v1.FollowAuditLogResponse
+ */
+export type FollowAuditLogResponse = Message<"spool.v1.FollowAuditLogResponse"> & {
+  /**
+   * Empty: a heartbeat.
+   *
+   * @generated from field: repeated spool.v1.AuditEvent events = 1;
+   */
+  events: AuditEvent[];
+
+  /**
+   * The position to come back with.
+   *
+   * @generated from field: int64 next_from_id = 2;
+   */
+  nextFromId: bigint;
+};
+
+/**
+ * Describes the message spool.v1.FollowAuditLogResponse.
+ * Use `create(FollowAuditLogResponseSchema)` to create a new message.
+ */
+export const FollowAuditLogResponseSchema: GenMessage<FollowAuditLogResponse> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 18);
+
+/**
+ * An administrative act.
+ *
+ * @generated from message spool.v1.AuditEvent
+ */
+export type AuditEvent = Message<"spool.v1.AuditEvent"> & {
+  /**
+   * Ascending. Numbers may be missing.
+   *
+   * @generated from field: int64 audit_id = 1;
+   */
+  auditId: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * The name of the principal.
+   *
+   * @generated from field: string actor = 3;
+   */
+  actor: string;
+
+  /**
+   * Such as `token.create`, `token.revoke`, `namespace.set`, `task.delete`, `log_level.set`.
+   *
+   * @generated from field: string action = 4;
+   */
+  action: string;
+
+  /**
+   * What was changed, such as the id of a token.
+   *
+   * @generated from field: string target = 5;
+   */
+  target: string;
+
+  /**
+   * Empty: the act concerns the whole service.
+   *
+   * @generated from field: string namespace = 6;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: google.protobuf.Struct details = 7;
+   */
+  details?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message spool.v1.AuditEvent.
+ * Use `create(AuditEventSchema)` to create a new message.
+ */
+export const AuditEventSchema: GenMessage<AuditEvent> = /*@__PURE__*/
+  messageDesc(file_spool_v1_admin_service, 19);
+
+/**
  * @generated from enum spool.v1.DoctorCheckStatus
  */
 export const DoctorCheckStatus = {
@@ -148,7 +690,8 @@ export const DoctorCheckStatusSchema: GenEnum<DoctorCheckStatus> = /*@__PURE__*/
   enumDesc(file_spool_v1_admin_service, 0);
 
 /**
- * Calls for operators. Its errors are in errors.proto.
+ * Calls for operators. Its errors are in errors.proto. A caller can only give rights that it has itself, in namespaces
+ * that it may use. Every change is recorded in the audit log, in the same commit.
  *
  * @generated from service spool.v1.AdminService
  */
@@ -165,6 +708,67 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof RunChecksRequestSchema;
     output: typeof RunChecksResponseSchema;
+  },
+  /**
+   * Creates a token of a caller. The answer has the token: the service stores only its digest, so it cannot be read again.
+   *
+   * @generated from rpc spool.v1.AdminService.CreateToken
+   */
+  createToken: {
+    methodKind: "unary";
+    input: typeof CreateTokenRequestSchema;
+    output: typeof CreateTokenResponseSchema;
+  },
+  /**
+   * Lists tokens that the caller could have created, newest first, at most 1,000, without the tokens themselves.
+   *
+   * @generated from rpc spool.v1.AdminService.ListTokens
+   */
+  listTokens: {
+    methodKind: "unary";
+    input: typeof ListTokensRequestSchema;
+    output: typeof ListTokensResponseSchema;
+  },
+  /**
+   * Revokes a token. Calls with it are refused, and its open streams end, within 10 s at every server. Idempotent.
+   * Unknown token: NOT_FOUND, TOKEN_NOT_FOUND.
+   *
+   * @generated from rpc spool.v1.AdminService.RevokeToken
+   */
+  revokeToken: {
+    methodKind: "unary";
+    input: typeof RevokeTokenRequestSchema;
+    output: typeof RevokeTokenResponseSchema;
+  },
+  /**
+   * Creates a namespace, or changes the limits of one. Servers serve a new namespace within 5 s.
+   *
+   * @generated from rpc spool.v1.AdminService.SetNamespace
+   */
+  setNamespace: {
+    methodKind: "unary";
+    input: typeof SetNamespaceRequestSchema;
+    output: typeof SetNamespaceResponseSchema;
+  },
+  /**
+   * Lists the namespaces that the caller may use, by name, with their limits and what they use now.
+   *
+   * @generated from rpc spool.v1.AdminService.ListNamespaces
+   */
+  listNamespaces: {
+    methodKind: "unary";
+    input: typeof ListNamespacesRequestSchema;
+    output: typeof ListNamespacesResponseSchema;
+  },
+  /**
+   * Follows the audit log from a position: administrative acts, in their order. Has no end of its own.
+   *
+   * @generated from rpc spool.v1.AdminService.FollowAuditLog
+   */
+  followAuditLog: {
+    methodKind: "server_streaming";
+    input: typeof FollowAuditLogRequestSchema;
+    output: typeof FollowAuditLogResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_spool_v1_admin_service, 0);

@@ -1,0 +1,19 @@
+/** The limits of a namespace, or of a principal. A limit that is left out does not apply. */
+export interface Limits {
+  /** Starts per second at each server: a token bucket that holds the starts of one second, and at least one. */
+  readonly startsPerSecond?: number;
+  /** Open streams at each server. */
+  readonly streams?: number;
+  /** Tasks that wait. */
+  readonly pendingTasks?: number;
+  /** Tasks that run. More tasks wait. For namespaces only. */
+  readonly runningTasks?: number;
+  /** Bytes of the params of a task, as JSON. */
+  readonly paramsBytes?: number;
+  /** Events of a task. */
+  readonly eventsPerTask?: number;
+  /** Bytes of the events of a task, as JSON. */
+  readonly bytesPerTask?: number;
+  /** Bytes that the tasks and events of a namespace take in the database, estimated. For namespaces only. */
+  readonly storedBytes?: number;
+}

@@ -1,0 +1,117 @@
+import { PermissionDenied, RequestIdTaken, SpoolError, TaskNotFound } from "../../domain/errors.ts";
+import { matchesAny, maySee } from "../../domain/principal.ts";
+import type { Principal } from "../../domain/principal.ts";
+import type { TaskRequest } from "../../domain/task.ts";
+import type { TaskEngine, TaskView } from "./task-engine.ts";
+
+/**
+ * Returns an engine with only the tasks that a caller may see. Other tasks do not exist for this caller: every call
+ * answers as for an id that was never given, after the same read. The labels and the kind of a task never change, so a
+ * task that was seen once is seen by the whole call.
+ *
+ * A removed task has no labels any more, so it is not found either.
+ */
+export function restrictEngine(engine: TaskEngine, principal: Principal): TaskEngine {
+  async function seen(taskId: string): Promise<TaskView> {
+    const task = await engine.getTask(taskId).catch((error: unknown) => {
+      throw error instanceof SpoolError && error.reason === "TASK_EXPIRED" ? new TaskNotFound(taskId) : error;
+    });
+    if (!maySee(principal, task)) throw new TaskNotFound(taskId);
+    return task;
+  }
+
+  return {
+    async startTask(request) {
+      const allowed = labelled(request, principal);
+      const started = await engine.startTask(allowed).catch(async (error: unknown) => {
+        const { reason, metadata } = error as Partial<SpoolError>;
+        if (reason !== "REQUEST_ID_REUSED") throw error;
+        const isSeen = await seen(metadata!["task_id"]!).catch(() => null);
+        throw isSeen === null ? new RequestIdTaken(request.requestId!) : error;
+      });
+      return started;
+    },
+
+    getTask: seen,
+
+    listTasks: (filter) => engine.listTasks({ ...filter, ...visible(filter, principal) }),
+
+    async getActivity(query) {
+      if (Object.keys(principal.labels).length > 0) {
+        const what = "activity is not counted by label, so callers that see only some labels cannot read it";
+        throw new PermissionDenied(what, { principal: principal.name });
+      }
+      return engine.getActivity({ ...query, kinds: visible({ kinds: query.kinds, labels: {} }, principal).kinds });
+    },
+
+    async connectWorker(hello, send) {
+      for (const { name } of hello.kinds) requireKind(name, principal);
+      if (Object.keys(principal.labels).length > 0) {
+        const what =
+          "a worker is assigned tasks of all labels, so callers that see only some labels cannot connect one";
+        throw new PermissionDenied(what, { principal: principal.name });
+      }
+      return engine.connectWorker(hello, send);
+    },
+
+    listSessions: () => engine.listSessions(),
+
+    async cancelTask(taskId, reason) {
+      await seen(taskId);
+      return engine.cancelTask(taskId, reason);
+    },
+
+    async deleteTask(taskId) {
+      await seen(taskId);
+      return engine.deleteTask(taskId);
+    },
+
+    async readEvents(query, signal) {
+      await seen(query.taskId);
+      return engine.readEvents(query, signal);
+    },
+
+    async *followTape(query, signal) {
+      await seen(query.taskId);
+      yield* engine.followTape(query, signal);
+    },
+
+    async *followTasks(query, signal) {
+      yield* engine.followTasks({ ...query, ...visible(query, principal) }, signal);
+    },
+
+    async waitForResult(query, signal) {
+      await seen(query.taskId);
+      return engine.waitForResult(query, signal);
+    },
+  };
+}
+
+function requireKind(kind: string, { name, kinds }: Principal): void {
+  if (matchesAny(kinds, kind)) return;
+  throw new PermissionDenied(`${name} may not use the kind ${JSON.stringify(kind)}`, { principal: name, kind });
+}
+
+/** Returns the request with the caller's labels. @throws PermissionDenied if it has another kind or another label */
+function labelled(request: TaskRequest, principal: Principal): TaskRequest {
+  requireKind(request.kind, principal);
+  return { ...request, labels: { ...request.labels, ...allowedLabels(request.labels, principal) } };
+}
+
+function allowedLabels(wanted: Readonly<Record<string, string>>, { name, labels }: Principal) {
+  for (const [key, value] of Object.entries(labels)) {
+    if (!Object.hasOwn(wanted, key) || wanted[key] === value) continue;
+    const what = `${name} may only use the label ${key}=${value}`;
+    throw new PermissionDenied(what, { principal: name, label: key });
+  }
+  return labels;
+}
+
+/** Returns a filter that takes only what the caller may see. @throws PermissionDenied if the filter asks for more */
+function visible(filter: { kinds: readonly string[]; labels: Readonly<Record<string, string>> }, principal: Principal) {
+  for (const kind of filter.kinds) requireKind(kind, principal);
+  return {
+    kinds: filter.kinds.length > 0 ? filter.kinds : principal.kinds.includes("*") ? [] : principal.kinds,
+    labels: { ...filter.labels, ...allowedLabels(filter.labels, principal) },
+  };
+}

@@ -1,0 +1,77 @@
+import type { Grants, Principal, Scope } from "../../domain/principal.ts";
+import type { Limits } from "../../domain/tenant-limits.ts";
+
+/** A token of a caller, without its secret. */
+export interface StoredToken {
+  /** A UUID. */
+  tokenId: string;
+  name: string;
+  grants: Grants;
+  limits: Limits;
+  createdAt: Date;
+  createdBy: string;
+  /** null: never. */
+  expiresAt: Date | null;
+  /** null: not revoked. */
+  revokedAt: Date | null;
+}
+
+/** A namespace and what it uses. */
+export interface NamespaceState {
+  name: string;
+  limits: Limits;
+  /** null: the namespace of the server's settings, which was never set. */
+  createdAt: Date | null;
+  createdBy: string | null;
+  pendingTasks: number;
+  runningTasks: number;
+  /** Estimated. */
+  storedBytes: number;
+}
+
+/** An administrative act. */
+export interface AuditEvent {
+  auditId: bigint;
+  time: Date;
+  actor: string;
+  action: string;
+  target: string;
+  /** null: the act concerns the whole service. */
+  namespace: string | null;
+  details: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * What operators do with a service. A caller can only give rights that it has itself, in namespaces that it may use.
+ * Each change and its event in the audit log are one commit. Every call may throw StoreUnavailable and PermissionDenied.
+ */
+export interface ServiceAdmin {
+  createToken(
+    by: Principal,
+    wanted: Pick<StoredToken, "name" | "grants" | "limits" | "expiresAt">,
+  ): Promise<{ token: string; created: StoredToken }>;
+
+  /** Returns the tokens that the caller could have created, newest first, at most LIST_TOKENS_MAX. */
+  listTokens(by: Principal): Promise<{ tokens: StoredToken[]; hasMore: boolean }>;
+
+  /** @throws TokenNotFound */
+  revokeToken(by: Principal, tokenId: string): Promise<StoredToken>;
+
+  /** Creates or changes a namespace. @param limits null: they stay as they are */
+  setNamespace(by: Principal, wanted: { name: string; limits: Limits | null }): Promise<NamespaceState>;
+
+  listNamespaces(by: Principal): Promise<NamespaceState[]>;
+
+  /** Yields the audit events from a position on, and an empty list as a heartbeat. Never ends by itself. */
+  followAuditLog(by: Principal, query: { fromId: bigint }, signal: AbortSignal): AsyncIterable<readonly AuditEvent[]>;
+
+  /**
+   * Signs a token for one task.
+   *
+   * @throws PermissionDenied if the caller lacks one of the scopes
+   */
+  createTaskToken(
+    by: Principal,
+    wanted: { namespace: string; taskId: string; scopes: readonly Scope[]; ttlMs: number },
+  ): Promise<{ token: string; expiresAt: Date }>;
+}

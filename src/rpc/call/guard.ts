@@ -1,0 +1,99 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { getOption, hasOption } from "@bufbuild/protobuf";
+import { authorize } from "../../domain/access.ts";
+import type { RequiredAccess } from "../../domain/access.ts";
+import { Unauthenticated } from "../../domain/errors.ts";
+import { isRestricted } from "../../domain/principal.ts";
+import type { Scope } from "../../domain/principal.ts";
+import { restrictEngine } from "../../engine/api/restricted-engine.ts";
+import type { TaskEngine } from "../../engine/api/task-engine.ts";
+import { access, Scope as ScopeValue } from "../../gen/spool/v1/access_pb.ts";
+import type { Identity } from "./identity.ts";
+import type { CallContext, ServiceHandlers } from "./service.ts";
+
+/** The header with which a caller of several namespaces chooses one. */
+export const NAMESPACE_HEADER = "spool-namespace";
+
+/** The engines of a server, one for each namespace. */
+export interface Engines {
+  /** The namespace of callers that may use it and have chosen none. */
+  readonly defaultNamespace: string;
+  /** @throws NamespaceNotFound */
+  of(namespace: string): TaskEngine;
+}
+
+type Handlers = Record<string, (request: unknown, context: CallContext) => unknown>;
+
+/**
+ * Wraps the handlers of a service so that each call is authorized by the option `access` of its method, and is handled
+ * by handlers of the engine of its namespace. If the caller sees only some tasks, so does this engine. No handler checks
+ * rights itself.
+ *
+ * @param handlersOf creates the handlers over an engine; called once for each engine
+ */
+export function guardService<Service extends DescService>(
+  service: Service,
+  handlersOf: (engine: TaskEngine) => ServiceHandlers<Service>,
+  engines: Engines,
+): ServiceHandlers<Service> {
+  const made = new WeakMap<TaskEngine, Handlers>();
+  const restricted = new WeakMap<Identity, WeakMap<TaskEngine, TaskEngine>>();
+
+  const engineFor = (identity: Identity, namespace: string): TaskEngine => {
+    const engine = engines.of(namespace);
+    if (!isRestricted(identity.principal)) return engine;
+    return remembered(
+      remembered(restricted, identity, () => new WeakMap<TaskEngine, TaskEngine>()),
+      engine,
+      () => restrictEngine(engine, identity.principal),
+    );
+  };
+  const guarded = service.methods.map((method) => {
+    const required = requiredAccess(method);
+    const name = method.localName;
+    const handle = (request: unknown, context: CallContext) => {
+      const { identity } = context;
+      if (identity === undefined) throw new Unauthenticated("missing");
+      const chosen = headerOf(context, NAMESPACE_HEADER);
+      const namespace = authorize(identity.principal, required, { chosen, fallback: engines.defaultNamespace });
+      const engine = engineFor(identity, namespace);
+      // TypeScript loses the mapped type of ServiceHandlers over a list of methods. The signatures above enforce it.
+      return remembered(made, engine, () => handlersOf(engine) as unknown as Handlers)[name]!(request, context);
+    };
+    // A handler of a unary call may throw at once, which its binding expects from an async function only.
+    const isUnary = method.methodKind === "unary";
+    return [name, isUnary ? async (request: unknown, context: CallContext) => handle(request, context) : handle];
+  });
+  return Object.fromEntries(guarded) as ServiceHandlers<Service>;
+}
+
+function headerOf({ header, requestHeader }: CallContext, name: string): string | undefined {
+  return (header === undefined ? requestHeader.get(name) : header(name)) || undefined;
+}
+
+const SCOPE_NAMES: ReadonlyMap<number, Scope> = new Map<number, Scope>([
+  [ScopeValue.TASKS_READ, "tasks:read"],
+  [ScopeValue.TASKS_START, "tasks:start"],
+  [ScopeValue.TASKS_CANCEL, "tasks:cancel"],
+  [ScopeValue.TASKS_DELETE, "tasks:delete"],
+  [ScopeValue.WORK, "work"],
+  [ScopeValue.METRICS, "metrics"],
+  [ScopeValue.ADMIN, "admin"],
+]);
+
+/** Returns what the proto requires of the callers of a method. @throws Error if the method has no option `access` */
+export function requiredAccess(method: DescMethod): RequiredAccess {
+  if (!hasOption(method, access)) throw new Error(`${method.parent.typeName}.${method.name} has no option (access)`);
+  const { scopes, oneTask } = getOption(method, access);
+  return { scopes: scopes.map((value) => SCOPE_NAMES.get(value)!), isForOneTask: oneTask };
+}
+
+function remembered<Key extends object, Value>(
+  values: { get(key: Key): Value | undefined; set(key: Key, value: Value): unknown },
+  key: Key,
+  make: () => Value,
+): Value {
+  let value = values.get(key);
+  if (value === undefined) values.set(key, (value = make()));
+  return value;
+}
