@@ -47,6 +47,8 @@ export function endByOutcome(outcome: AttemptOutcome): AttemptEnd {
       return { outcome: "cancelled" };
     case "deadline":
       return { outcome: "failed", failure: STOP_FAILURES.deadline };
+    case "limit":
+      return { outcome: "failed", failure: STOP_FAILURES.limit };
     case "shutdown":
     case "handover":
     case "unreached":

@@ -13,6 +13,7 @@ import { isInstance, messageOf, readOr } from "./thrown.ts";
 const STOP_MESSAGES = {
   cancel: "the task was cancelled",
   deadline: "the attempt ran longer than its timeout, or the task has passed its deadline",
+  limit: "the task emitted more than its namespace allows",
   shutdown: "the process that runs the task shuts down",
   handover: "the process that runs the task shuts down: another will resume it",
   unreached: "the task did not reach its worker",

@@ -45,9 +45,9 @@ export type AttemptOutcome =
 
 /**
  * Why the code of a running attempt must stop. `handover`: the process stops, and another process can resume the task.
- * `unreached`: the task never reached its worker.
+ * `unreached`: the task never reached its worker. `limit`: the task has emitted more than its namespace allows.
  */
-export type StopReason = "cancel" | "deadline" | "shutdown" | "handover" | "unreached" | "lost";
+export type StopReason = "cancel" | "deadline" | "limit" | "shutdown" | "handover" | "unreached" | "lost";
 
 /** What a decision depends on in addition to the task: the time and a random number. */
 export interface DecisionContext {
@@ -87,6 +87,7 @@ const UNREACHED: TaskFailure = {
 };
 export const STOP_FAILURES = {
   deadline: { reason: "DEADLINE_EXCEEDED", message: "the attempt ran longer than its timeout" },
+  limit: { reason: "LIMIT_EXCEEDED", message: "the task emitted more than its namespace allows" },
   shutdown: SHUTDOWN,
   lost: { reason: "WORKER_LOST", message: "the process that ran the task is gone" },
 } satisfies Partial<Record<StopReason, TaskFailure>>;
@@ -131,6 +132,8 @@ export function stopAttempt(task: Deciding, because: StopReason, context: Decisi
   if (task.status !== "running") return { type: "unchanged" };
   if (because === "cancel" || task.cancelRequestedAt !== null) return cancelled(task.cancelReason);
   if (hasPassed(task.deadlineAt, context.at)) return failed(DEADLINE_PASSED);
+  // Another attempt would reach the limit as well.
+  if (because === "limit") return failed(STOP_FAILURES.limit);
   if (because === "handover") return requeued(SHUTDOWN, context.at, { isHandover: true, crashes: 0 });
   if (because === "unreached") return requeued(UNREACHED, context.at, { isHandover: true, crashes: task.crashes });
   // A loss while the process stops in order is no crash, and no sign of health either: the count stays. Code that has

@@ -1,3 +1,5 @@
+import { LimitExceeded } from "./errors.ts";
+
 /** The limits of a namespace, or of a principal. A limit that is left out does not apply. */
 export interface Limits {
   /** Starts per second at each server: a token bucket that holds the starts of one second, and at least one. */
@@ -16,4 +18,12 @@ export interface Limits {
   readonly bytesPerTask?: number;
   /** Bytes that the tasks and events of a namespace take in the database, estimated. For namespaces only. */
   readonly storedBytes?: number;
+}
+
+export const NO_LIMITS: Limits = {};
+
+/** Returns the error of an event that is over a limit of its task. */
+export function taskLimitExceeded(limit: "events_per_task" | "bytes_per_task", max: number): LimitExceeded {
+  const unit = limit === "events_per_task" ? "events" : "bytes of events";
+  return new LimitExceeded(`the task has more than ${max} ${unit}`, { limit, max, of: "namespace" });
 }

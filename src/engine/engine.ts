@@ -7,7 +7,9 @@ import { requestCancel } from "../domain/lifecycle.ts";
 import { LIST_SESSIONS_MAX } from "../domain/limits.ts";
 import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
+import { NO_LIMITS } from "../domain/tenant-limits.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
+import { countTapeBytes } from "../store/reports/task-counts.ts";
 import { readActivity } from "../store/reports/activity-queries.ts";
 import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
@@ -27,7 +29,8 @@ import { Journal } from "./write/journal.ts";
 import { KindDirectory } from "./cluster/kind-directory.ts";
 import { KindHost } from "./attempt/kind-host.ts";
 import { Membership } from "./cluster/membership.ts";
-import type { MembershipSettings } from "./cluster/membership.ts";
+import { NamespaceUse } from "./cluster/namespace-use.ts";
+import type { EngineSettings } from "./engine-settings.ts";
 import { SharedActivity } from "./read/shared-activity.ts";
 import { Starter } from "./starter.ts";
 import { listTasks } from "./read/list-tasks.ts";
@@ -49,15 +52,6 @@ import type { EngineGauges, EngineObserver } from "./api/engine-observer.ts";
 import { Workers } from "./worker/workers.ts";
 import type { Send, WorkerHello } from "./api/worker-protocol.ts";
 
-export interface EngineSettings extends MembershipSettings {
-  /** Tasks of other namespaces read as not found. */
-  namespace: string;
-  /** The maximum number of tasks that run in this process at once. */
-  slots: number;
-  /** What to do with a start whose kind no live process runs. */
-  unknownKinds: "wait" | "refuse";
-}
-
 /**
  * The service without its endpoints. Stores tasks, runs the kinds of this process, and serves tapes.
  *
@@ -75,7 +69,7 @@ export class Engine implements TaskEngine {
   readonly #control: TaskControl;
   /** Runs this process's own kinds. */
   readonly #runner: Runner;
-  readonly #runners = new Runners();
+  readonly #runners: Runners;
   readonly #workers: Workers;
   readonly #followSource: FollowSource;
   readonly #directory: KindDirectory;
@@ -88,6 +82,7 @@ export class Engine implements TaskEngine {
   /** Whether this process runs no new tasks. Other processes run the tasks that are started here. */
   #isDraining = false;
   #isStopped = false;
+  readonly #withAvailability = (task: Task) => this.#directory.withAvailability(task);
 
   constructor({
     store,
@@ -106,6 +101,9 @@ export class Engine implements TaskEngine {
     const { db, priorityDb } = store;
     const { namespace, crashesMax } = settings;
     const reporting: Reporting = { namespace, observer, log };
+    const limits = settings.limits ?? (() => NO_LIMITS);
+    const use = new NamespaceUse({ db: priorityDb, namespace, limits, runningHere: () => this.#runners.busy });
+    this.#runners = new Runners(() => use.room);
     const feed = new Feed((state) => this.#membership?.wakeups?.send(state));
     this.#db = db;
     this.#store = store;
@@ -113,8 +111,7 @@ export class Engine implements TaskEngine {
     this.#settings = settings;
     this.#reporting = reporting;
     this.#source = openTapeSource({ feed, namespace, opened: () => this.#opened(), priorityDb });
-    const withAvailability = (task: Task) => this.#directory.withAvailability(task);
-    this.#followSource = openFollowSource({ db, namespace, feed, withAvailability });
+    this.#followSource = openFollowSource({ db, namespace, feed, withAvailability: this.#withAvailability });
     this.#journal = new Journal({ db: priorityDb, feed, observer, log });
     this.#directory = new KindDirectory({
       own: this.#kinds,
@@ -129,6 +126,7 @@ export class Engine implements TaskEngine {
       namespace,
       directory: this.#directory,
       runners: this.#runners,
+      use,
       journal: this.#journal,
       feed,
       observer,
@@ -141,7 +139,10 @@ export class Engine implements TaskEngine {
       journal: this.#journal,
       graceMs: settings.cancelGraceMs,
       crashesMax,
+      room: () => use.room,
+      limits,
       readCheckpoint: (task) => readCheckpoint(priorityDb, task),
+      readTapeBytes: (taskId) => countTapeBytes(priorityDb, taskId),
     };
     this.#runner = new Runner({
       ...surroundings,
@@ -202,11 +203,11 @@ export class Engine implements TaskEngine {
   async startTask(request: TaskRequest): Promise<{ task: TaskView; alreadyStarted: boolean }> {
     this.#assertJoined();
     const { task, alreadyStarted } = await this.#starter.start(request);
-    return { task: await this.#directory.withAvailability(task), alreadyStarted };
+    return { task: await this.#withAvailability(task), alreadyStarted };
   }
 
   async getTask(taskId: string): Promise<TaskView> {
-    return this.#directory.withAvailability(await this.#readTask(taskId));
+    return this.#withAvailability(await this.#readTask(taskId));
   }
 
   #readTask(taskId: string): Promise<Task> {
@@ -215,8 +216,7 @@ export class Engine implements TaskEngine {
 
   async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): ReturnType<TaskEngine["listTasks"]> {
     const { namespace } = this.#settings;
-    const withAvailability = (task: Task) => this.#directory.withAvailability(task);
-    return listTasks({ db: this.#opened(), namespace, withAvailability }, filter);
+    return listTasks({ db: this.#opened(), namespace, withAvailability: this.#withAvailability }, filter);
   }
 
   async getActivity(query: ActivityQuery): Promise<Activity> {
@@ -245,7 +245,7 @@ export class Engine implements TaskEngine {
     const outcome = isTerminal(stored.status) ? ended : "requested";
     if (outcome === "requested") this.#runners.stop(taskId, "cancel");
     this.#reporting.observer.cancelAsked(stored.kind, outcome);
-    return { task: await this.#directory.withAvailability(stored), outcome };
+    return { task: await this.#withAvailability(stored), outcome };
   }
 
   async deleteTask(taskId: string): ReturnType<TaskEngine["deleteTask"]> {

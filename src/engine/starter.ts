@@ -9,6 +9,7 @@ import type { NewTask } from "../store/tasks/new-task.ts";
 import type { Feed } from "./read/feed.ts";
 import type { Journal } from "./write/journal.ts";
 import type { KindDirectory } from "./cluster/kind-directory.ts";
+import type { NamespaceUse } from "./cluster/namespace-use.ts";
 import type { Runners } from "./cluster/runners.ts";
 import { newTaskId } from "./write/task-id.ts";
 import type { EngineObserver } from "./api/engine-observer.ts";
@@ -40,8 +41,10 @@ export class Starter {
   }
 
   async #start(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
-    const { namespace, directory, runners, journal, feed, observer } = this.#parts;
+    const { namespace, directory, runners, use, journal, feed, observer } = this.#parts;
     const { kind, retry, isUnvalidated } = await directory.find(request.kind);
+    const params = JSON.stringify(request.params);
+    await use.refresh();
     const exclusiveKey = kind === null ? null : exclusiveKeyOf(kind, request.params);
     const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
     const slot = isDue && exclusiveKey === null && !isUnvalidated ? runners.reserve(request.kind) : null;
@@ -51,7 +54,7 @@ export class Starter {
       taskId: newTaskId(),
       namespace,
       request,
-      params: JSON.stringify(request.params),
+      params,
       paramsDigest,
       requestDigest: request.requestId === null ? null : digestRequest(request, paramsDigest),
       ...resolveRetry(request, retry),
@@ -60,6 +63,7 @@ export class Starter {
       lease,
     };
     try {
+      use.admitStart({ params, isPending: slot === null });
       const started = lease === null ? [] : [newEvent("started", { kind: request.kind, attempt: 1 })];
       const outcome = await journal.create(newTask, started);
       if (!outcome.created) return { task: outcome.task, alreadyStarted: true };
@@ -84,6 +88,7 @@ interface StarterParts {
   namespace: string;
   directory: KindDirectory;
   runners: Runners;
+  use: NamespaceUse;
   journal: Journal;
   feed: Feed;
   observer: EngineObserver;

@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import { CallerLimits } from "../rpc/call/caller-limits.ts";
+import { TenantLimits } from "../rpc/call/tenant-limits.ts";
 import type { Engines } from "../rpc/call/guard.ts";
 import type { Authenticator } from "../rpc/call/identity.ts";
 import type { RunChecks } from "../rpc/services/admin-service.ts";
@@ -55,6 +56,7 @@ export async function openListeners(
   const { host, port, httpPort, httpOrigins, writeAheadKib } = configuration;
   const { streamsPerConnection, streamResetBurst, requestTimeoutMs } = configuration;
   const limits = new CallerLimits(configuration);
+  const tenantLimits = new TenantLimits();
   const certificate = await readCertificate(configuration);
   await using opened = new AsyncDisposableStack();
   const common = {
@@ -65,6 +67,7 @@ export async function openListeners(
     streamsPerConnection,
     streamResetBurst,
     limits,
+    tenantLimits,
     runChecks,
     log,
   };

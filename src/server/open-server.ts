@@ -2,6 +2,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import type { Resource } from "@opentelemetry/resources";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
+import { NO_LIMITS } from "../domain/tenant-limits.ts";
 import { untilAborted } from "../async/abort.ts";
 import { pause } from "../async/pause.ts";
 import { retryWhile } from "../async/retry.ts";
@@ -89,7 +90,7 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
   const runChecks = () => checks.run();
   const isTraced = tracing !== null;
   const authenticator = configuration.token === null ? OPEN : sharedToken(configuration.token);
-  const engines = { defaultNamespace: configuration.namespace, of: () => engine };
+  const engines = { defaultNamespace: configuration.namespace, of: () => engine, limitsOf: () => NO_LIMITS };
   const listeners = await openListeners(engines, configuration, {
     authenticator,
     readiness,

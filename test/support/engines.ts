@@ -4,7 +4,7 @@ import type { Kind } from "../../src/domain/kind.ts";
 import type { RetentionSettings } from "../../src/domain/retention.ts";
 import type { TaskRequest } from "../../src/domain/task.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import type { EngineSettings } from "../../src/engine/engine.ts";
+import type { EngineSettings } from "../../src/engine/engine-settings.ts";
 import type { EngineObserver } from "../../src/engine/api/engine-observer.ts";
 import { echo } from "../../src/kinds/echo.ts";
 import type { Store } from "../../src/store/database.ts";

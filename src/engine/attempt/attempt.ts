@@ -1,8 +1,10 @@
 import { AttemptStopped, toFailure } from "../../domain/attempt.ts";
 import { StoreUnavailable } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
+import { STOP_FAILURES } from "../../domain/lifecycle.ts";
 import type { AttemptOutcome, StopReason } from "../../domain/lifecycle.ts";
 import type { Task } from "../../domain/task.ts";
+import type { Limits } from "../../domain/tenant-limits.ts";
 import { isContentError, sqlstateOf } from "../../store/errors.ts";
 import { outsideSpans } from "../../telemetry/trace-context.ts";
 import { retryWhile } from "../../async/retry.ts";
@@ -11,6 +13,7 @@ import type { AttemptFinalizer, FinalizedAttempt } from "./attempt-finalizer.ts"
 import type { AttemptHost } from "./attempt-host.ts";
 import { AttemptReport } from "./attempt-report.ts";
 import type { Reporting } from "./attempt-report.ts";
+import { TapeQuota } from "../write/tape-quota.ts";
 import type { TapeWriter } from "../write/tape-writer.ts";
 
 /** An attempt whose code has ended, and whose end is not stored yet. */
@@ -31,15 +34,27 @@ export interface AttemptSurroundings {
   graceMs: number;
   /** Reads the last checkpoint of earlier attempts. @throws StoreUnavailable */
   readCheckpoint: (task: Task) => Promise<JsonObject | null>;
+  /** Reads how many bytes the events of a task have. @throws StoreUnavailable */
+  readTapeBytes: (taskId: string) => Promise<number>;
+  /** The limits of the namespace. */
+  limits: () => Limits;
 }
+
+/** The end of an attempt that has emitted more than its namespace allows. */
+const OVER_LIMIT: AttemptOutcome = { type: "threw", failure: STOP_FAILURES.limit, because: "limit", isFinal: true };
 
 interface AttemptParts {
   /** When the attempt began, or was read as running, by the database's clock. */
   at: Date;
   /** Whether the attempt continues here after another process. */
   isResumed: boolean;
-  /** Opens the tape. @param onLost called when the journal finds that another process owns the task */
-  openTape: (onLost: () => void) => TapeWriter;
+  /**
+   * Opens the tape.
+   *
+   * @param quota what the attempt may append; null: any number of events
+   * @param onLost called when the journal finds that another process owns the task
+   */
+  openTape: (quota: TapeQuota | null, onLost: () => void) => TapeWriter;
   /** Called when the code has ended by itself, before the end is stored. */
   onCodeEnded: (attempt: Attempt) => void;
   /** Called when the attempt is over here. */
@@ -62,6 +77,7 @@ export class Attempt {
   readonly #parts: AttemptParts;
   readonly #report: AttemptReport;
   readonly #controller = new AbortController();
+  readonly #quota: TapeQuota | null;
   readonly #graceOver = Promise.withResolvers<StopReason>();
   readonly #abandoned = Promise.withResolvers<"abandoned">();
   #graceTimer: NodeJS.Timeout | undefined;
@@ -76,7 +92,8 @@ export class Attempt {
     this.task = task;
     this.#surroundings = surroundings;
     this.#parts = parts;
-    this.writer = openTape(() => this.stop("lost"));
+    this.#quota = this.#openQuota();
+    this.writer = openTape(this.#quota, () => this.stop("lost"));
     this.#report = new AttemptReport(task, { ...surroundings.reporting, at, isResumed });
     const { attemptDeadlineAt } = task;
     const timeoutMs = attemptDeadlineAt === null ? Infinity : attemptDeadlineAt.getTime() - at.getTime();
@@ -147,11 +164,34 @@ export class Attempt {
     const { host, reporting } = this.#surroundings;
     const lastCheckpoint = () => this.#lastCheckpoint();
     try {
-      return await host.run({ task, writer, lastCheckpoint, span: this.#report.span }, this.#controller.signal);
+      const outcome = await host.run(
+        { task, writer, lastCheckpoint, span: this.#report.span },
+        this.#controller.signal,
+      );
+      // A result does not count if events before it were refused. The code may not have waited for them.
+      return writer.isOverLimit && outcome.type === "returned" ? OVER_LIMIT : outcome;
     } catch (error) {
       reporting.log.error({ err: error, task_id: task.taskId }, "attempt: host failed to run the code");
       return { type: "threw", failure: toFailure(error), because: null, isFinal: false };
     }
+  }
+
+  /** Returns the quota of the attempt; null if the namespace does not limit tapes. */
+  #openQuota(): TapeQuota | null {
+    const { limits, readTapeBytes, reporting } = this.#surroundings;
+    const { eventsPerTask, bytesPerTask } = limits();
+    if (eventsPerTask === undefined && bytesPerTask === undefined) return null;
+    const { taskId, lastSeq } = this.task;
+    const quota = new TapeQuota(limits(), { events: Number(lastSeq), onExceeded: () => this.stop("limit") });
+    // The first event says only that the attempt has started.
+    if (bytesPerTask !== undefined && lastSeq > 1n) {
+      readTapeBytes(taskId).then(
+        (bytes) => quota.addStored(bytes),
+        (error: unknown) =>
+          reporting.log.warn({ err: error, task_id: taskId }, "attempt: bytes of the tape not counted"),
+      );
+    }
+    return quota;
   }
 
   /** Stores the end. @throws StoreUnavailable if the end is not stored by the halt */

@@ -29,6 +29,7 @@ export class Claimer {
   readonly #lease: () => string;
   readonly #isFresh: () => boolean;
   readonly #executor: Executor;
+  readonly #room: () => number;
   readonly #feed: Feed;
   readonly #observer: EngineObserver;
   readonly #loop: Loop;
@@ -55,6 +56,8 @@ export class Claimer {
     /** Whether the session was renewed in time. */
     isFresh: () => boolean;
     executor: Executor;
+    /** How many more tasks may run in this process, by the limits of the namespace. */
+    room: () => number;
     feed: Feed;
     observer: EngineObserver;
     log: Logger;
@@ -68,6 +71,7 @@ export class Claimer {
     this.#lease = parts.lease;
     this.#isFresh = parts.isFresh;
     this.#executor = parts.executor;
+    this.#room = parts.room;
     this.#feed = parts.feed;
     this.#observer = parts.observer;
     this.#pace = parts.pace ?? new ScanPace();
@@ -115,9 +119,8 @@ export class Claimer {
     // If the session has expired or is not stored yet, a sweeper would immediately treat the claimed tasks as lost.
     while (!signal.aborted && this.#isFresh()) {
       // Without known backlog, a claim may find nothing. It leaves half of the slots for starts, which can run at once.
-      const slots = this.#executor.reserve(
-        this.#hasBacklog ? CLAIM_MAX : Math.min(CLAIM_MAX, Math.ceil(this.#executor.freeSlots / 2)),
-      );
+      const slotsMax = this.#hasBacklog ? CLAIM_MAX : Math.min(CLAIM_MAX, Math.ceil(this.#executor.freeSlots / 2));
+      const slots = this.#executor.reserve(Math.min(slotsMax, this.#room()));
       const keys = this.#takeKeys();
       if (slots === 0 && keys.length === 0) {
         if (this.#mayHaveTask) this.#hasBacklog = true; // The next free slot triggers a claim.

@@ -2,6 +2,7 @@ import type { JsonObject } from "../../domain/json.ts";
 import type { StopReason } from "../../domain/lifecycle.ts";
 import { TASKS_PER_SLOT_MAX } from "../../domain/limits.ts";
 import type { Task } from "../../domain/task.ts";
+import type { Limits } from "../../domain/tenant-limits.ts";
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
 import { Attempt } from "./attempt.ts";
 import type { AttemptSurroundings, UnstoredEnd } from "./attempt.ts";
@@ -21,6 +22,10 @@ export interface ExecutorParts extends Reporting {
   control: TaskControl;
   /** Reads the last checkpoint of earlier attempts. @throws StoreUnavailable */
   readCheckpoint: (task: Task) => Promise<JsonObject | null>;
+  /** Reads how many bytes the events of a task have. @throws StoreUnavailable */
+  readTapeBytes: (taskId: string) => Promise<number>;
+  /** The limits of the namespace. */
+  limits: () => Limits;
   /** Called when a slot has become free. exclusiveKey is the key that may have become free with it; null: none. */
   onFree: (exclusiveKey: string | null) => void;
 }
@@ -56,9 +61,10 @@ export class Executor {
     this.#host = parts.host;
     this.slots = parts.slots;
     this.#journal = parts.journal;
-    const { host, control, namespace, observer, log, graceMs, readCheckpoint } = parts;
+    const { host, control, namespace, observer, log, graceMs, readCheckpoint, readTapeBytes, limits } = parts;
     const finalizer = new AttemptFinalizer({ control, halted: this.#halted.signal });
-    this.#surroundings = { host, finalizer, reporting: { namespace, observer, log }, graceMs, readCheckpoint };
+    const reporting = { namespace, observer, log };
+    this.#surroundings = { host, finalizer, reporting, graceMs, readCheckpoint, readTapeBytes, limits };
     this.#onFree = parts.onFree;
   }
 
@@ -66,6 +72,11 @@ export class Executor {
   get freeSlots(): number {
     const owned = this.#running.size - this.#slotless.size + this.#reserved;
     return Math.max(0, Math.min(this.slots - owned + this.#ending.size, TASKS_PER_SLOT_MAX * this.slots - owned));
+  }
+
+  /** How many tasks run here, or are about to. */
+  get busy(): number {
+    return this.#running.size + this.#reserved;
   }
 
   has(taskId: string): boolean {
@@ -150,7 +161,7 @@ export class Executor {
     const running = new Attempt(task, this.#surroundings, {
       at,
       isResumed,
-      openTape: (onLost) => this.#journal.open({ taskId, lease, attempt }, { appended, onLost }),
+      openTape: (quota, onLost) => this.#journal.open({ taskId, lease, attempt }, { appended, quota, onLost }),
       onCodeEnded: (ending) => this.#freeSlot(ending),
       onEnded: (ended) => this.#remove(ended),
     });

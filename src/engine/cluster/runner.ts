@@ -21,6 +21,8 @@ export interface RunnerSurroundings extends Omit<ExecutorParts, "host" | "slots"
   feed: Feed;
   /** After how many consecutive process deaths during its attempts a task ends. */
   crashesMax: number;
+  /** How many more tasks may run in this process, by the limits of the namespace. */
+  room: () => number;
 }
 
 /**
@@ -62,7 +64,7 @@ export class Runner {
   /** Starts to claim tasks under an open session. */
   start(session: Session): void {
     const { executor } = this;
-    const { db, namespace, crashesMax, feed, control, observer, log } = this.#parts;
+    const { db, namespace, crashesMax, room, feed, control, observer, log } = this.#parts;
     const kinds = [...this.#kinds.keys()];
     const suspectedFrom = Math.max(1, crashesMax - 1);
     const lease = () => session.id;
@@ -76,6 +78,7 @@ export class Runner {
       lease,
       isFresh,
       executor,
+      room,
       feed,
       observer,
       log,

@@ -7,6 +7,19 @@ import type { EngineGauges } from "../api/engine-observer.ts";
 /** All runners of this process: one for its own kinds, and one for each connected worker. */
 export class Runners {
   readonly #runners = new Set<Runner>();
+  /** How many more tasks may run in this process, by the limits of the namespace. */
+  readonly #room: () => number;
+
+  constructor(room: () => number = () => Infinity) {
+    this.#room = room;
+  }
+
+  /** How many tasks run in this process and at its workers, or are about to. */
+  get busy(): number {
+    let busy = 0;
+    for (const { executor } of this.#runners) busy += executor.busy;
+    return busy;
+  }
 
   add(runner: Runner): void {
     this.#runners.add(runner);
@@ -32,6 +45,7 @@ export class Runners {
    * @returns null if no slot is free, or older tasks may wait for one; otherwise the caller must release the slot
    */
   reserve(kind: string): { runner: Runner; lease: string } | null {
+    if (this.#room() <= 0) return null;
     let best: { runner: Runner; lease: string } | null = null;
     for (const runner of this.#runners) {
       const { freeSlots } = runner.executor;

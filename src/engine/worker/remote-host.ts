@@ -130,7 +130,10 @@ export class RemoteHost implements AttemptHost {
       const because = stopReasonOf(signal);
       if (because === "cancel" || because === "deadline") {
         this.#send({ type: "stop", ...ref, because, graceMs: this.#graceMs });
-      } else end.resolve(stopped("lost"));
+      } else {
+        // What the code could still emit over the limit would not be stored, so the code gets no grace.
+        end.resolve(stopped(because === "limit" ? "limit" : "lost"));
+      }
     };
     if (signal.aborted) onStop();
     else signal.addEventListener("abort", onStop, { once: true });
@@ -166,6 +169,7 @@ export class RemoteHost implements AttemptHost {
       for (const event of events.slice(Number(held.last + 1n - firstNumber))) {
         const room = held.writer.append(event);
         // One message may hold more than a tape has room for.
+        if (held.writer.isOverLimit) return; // The attempt ends, and this event and later ones are not stored.
         if (!held.writer.hasRoom) await room;
         held.last++;
         void this.#acknowledge(ref, held);

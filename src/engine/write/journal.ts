@@ -14,6 +14,7 @@ import type { Create, CreateOutcome } from "./create-queue.ts";
 import type { Feed } from "../read/feed.ts";
 import { BatchWriter, EMPTY_BATCH, separate, sizeOf } from "./flush-batch.ts";
 import type { Batch, FlushFailure, InTurn, PendingAppend } from "./flush-batch.ts";
+import type { TapeQuota } from "./tape-quota.ts";
 import { TapeWriter } from "./tape-writer.ts";
 import { UNOBSERVED } from "../api/engine-observer.ts";
 import type { EngineObserver } from "../api/engine-observer.ts";
@@ -76,14 +77,18 @@ export class Journal {
    * Opens the tape of an attempt for writing. Call once per attempt.
    *
    * @param appended how many events the attempt already has on the tape
+   * @param quota what the attempt may append. null: any number of events
    * @param onLost called when the journal finds that the attempt no longer owns the task
    */
-  open(fence: Fence, { appended = 0n, onLost }: { appended?: bigint; onLost: () => void }): TapeWriter {
+  open(
+    fence: Fence,
+    { appended = 0n, quota = null, onLost }: { appended?: bigint; quota?: TapeQuota | null; onLost: () => void },
+  ): TapeWriter {
     const onEvents = (writer: TapeWriter) => {
       this.#writers.add(writer);
       this.#schedule();
     };
-    return new TapeWriter(fence, { appended, onEvents, onLost });
+    return new TapeWriter(fence, { appended, quota, onEvents, onLost });
   }
 
   /**

@@ -6,6 +6,7 @@ import { newEvent } from "../../domain/event.ts";
 import type { EventBodies, EventType, NewEvent } from "../../domain/event.ts";
 import { silencedRejection } from "../../domain/ignore-rejection.ts";
 import type { Fence, TerminalStatus } from "../../domain/task.ts";
+import type { TapeQuota } from "./tape-quota.ts";
 
 /** How much one writer holds before its producer waits: 1,024 events or 1 MiB. */
 const BOUND: BufferBound = { of: "unsent", items: 1_024, bytes: 1024 * 1024 };
@@ -48,6 +49,7 @@ export class TapeWriter implements EventSink {
   readonly fence: Fence;
   readonly #onEvents: (writer: TapeWriter) => void;
   readonly #onLost: () => void;
+  readonly #quota: TapeQuota | null;
   readonly #buffer: NumberedBuffer<NewEvent>;
   #state = OPEN;
   #storedEnd: StoredEnd | null = null;
@@ -56,11 +58,14 @@ export class TapeWriter implements EventSink {
     fence: Fence,
     {
       appended = 0n,
+      quota = null,
       onEvents,
       onLost,
     }: {
       /** How many events the attempt already has on the tape. */
       appended?: bigint;
+      /** What the attempt may append. null: any number of events. */
+      quota?: TapeQuota | null;
       /** Called when an empty writer has events to take. */
       onEvents: (writer: TapeWriter) => void;
       /** Called once when the attempt no longer owns the task. */
@@ -68,6 +73,7 @@ export class TapeWriter implements EventSink {
     },
   ) {
     this.fence = fence;
+    this.#quota = quota;
     this.#buffer = new NumberedBuffer({ bound: BOUND, sizeOf: bodySize, acknowledged: appended });
     this.#onEvents = onEvents;
     this.#onLost = onLost;
@@ -85,6 +91,11 @@ export class TapeWriter implements EventSink {
 
   get isLost(): boolean {
     return this.#state.is === "lost";
+  }
+
+  /** Whether an event was refused because the task has reached a limit. Later events are refused too. */
+  get isOverLimit(): boolean {
+    return this.#quota?.isExceeded ?? false;
   }
 
   /** How many events of the attempt were accepted so far, durable or not. */
@@ -112,13 +123,19 @@ export class TapeWriter implements EventSink {
     return this.append(newEvent(type, body));
   }
 
-  /** Appends an event. Resolves when there is room for another. @throws LeaseLost, Overloaded; then appends nothing */
+  /**
+   * Appends an event. Resolves when there is room for another.
+   *
+   * @throws LeaseLost, Overloaded, LimitExceeded; then appends nothing
+   */
   append(event: NewEvent): Promise<void> {
     if (this.#state.is === "lost") return silencedRejection(this.#state.error);
     if (this.#state.is === "ended") return silencedRejection(new LeaseLost(this.fence.taskId));
     if (this.#buffer.exceeds(OVERRUN_MAX)) {
       return silencedRejection(new Overloaded("the task emits without waiting for room"));
     }
+    const exceeded = this.#quota?.add(bodySize(event));
+    if (exceeded) return silencedRejection(exceeded);
     this.#add(event);
     return this.#buffer.room();
   }

@@ -5,11 +5,15 @@ import type { RequiredAccess } from "../../domain/access.ts";
 import { Unauthenticated } from "../../domain/errors.ts";
 import { isRestricted } from "../../domain/principal.ts";
 import type { Scope } from "../../domain/principal.ts";
+import { NO_LIMITS } from "../../domain/tenant-limits.ts";
+import type { Limits } from "../../domain/tenant-limits.ts";
 import { restrictEngine } from "../../engine/api/restricted-engine.ts";
 import type { TaskEngine } from "../../engine/api/task-engine.ts";
 import { access, Scope as ScopeValue } from "../../gen/spool/v1/access_pb.ts";
 import type { Identity } from "./identity.ts";
 import type { CallContext, ServiceHandlers } from "./service.ts";
+import { areStreamsLimited } from "./tenant-limits.ts";
+import type { Tenant, TenantLimits } from "./tenant-limits.ts";
 
 /** The header with which a caller of several namespaces chooses one. */
 export const NAMESPACE_HEADER = "spool-namespace";
@@ -20,6 +24,7 @@ export interface Engines {
   readonly defaultNamespace: string;
   /** @throws NamespaceNotFound */
   of(namespace: string): TaskEngine;
+  limitsOf(namespace: string): Limits;
 }
 
 type Handlers = Record<string, (request: unknown, context: CallContext) => unknown>;
@@ -34,7 +39,7 @@ type Handlers = Record<string, (request: unknown, context: CallContext) => unkno
 export function guardService<Service extends DescService>(
   service: Service,
   handlersOf: (engine: TaskEngine) => ServiceHandlers<Service>,
-  engines: Engines,
+  { engines, limits }: { engines: Engines; limits: TenantLimits },
 ): ServiceHandlers<Service> {
   const made = new WeakMap<TaskEngine, Handlers>();
   const restricted = new WeakMap<Identity, WeakMap<TaskEngine, TaskEngine>>();
@@ -57,14 +62,28 @@ export function guardService<Service extends DescService>(
       const chosen = headerOf(context, NAMESPACE_HEADER);
       const namespace = authorize(identity.principal, required, { chosen, fallback: engines.defaultNamespace });
       const engine = engineFor(identity, namespace);
+      const tenants: Tenant[] = [
+        { of: "namespace", name: namespace, limits: engines.limitsOf(namespace) },
+        { of: "principal", name: identity.principal.name, limits: identity.limits ?? NO_LIMITS },
+      ];
+      limits.admit(method, tenants);
       // TypeScript loses the mapped type of ServiceHandlers over a list of methods. The signatures above enforce it.
-      return remembered(made, engine, () => handlersOf(engine) as unknown as Handlers)[name]!(request, context);
+      const handlers = remembered(made, engine, () => handlersOf(engine) as unknown as Handlers);
+      const answer = () => handlers[name]!(request, context);
+      if (method.methodKind === "unary" || !areStreamsLimited(tenants)) return answer();
+      return counted(answer as () => AsyncIterable<unknown>, () => limits.openStream(tenants));
     };
     // A handler of a unary call may throw at once, which its binding expects from an async function only.
     const isUnary = method.methodKind === "unary";
     return [name, isUnary ? async (request: unknown, context: CallContext) => handle(request, context) : handle];
   });
   return Object.fromEntries(guarded) as ServiceHandlers<Service>;
+}
+
+/** Counts a stream from its first read to its end. */
+async function* counted(open: () => AsyncIterable<unknown>, count: () => Disposable): AsyncGenerator<unknown> {
+  using _stream = count();
+  yield* open();
 }
 
 function headerOf({ header, requestHeader }: CallContext, name: string): string | undefined {

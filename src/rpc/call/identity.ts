@@ -1,6 +1,7 @@
 import type { Unauthenticated } from "../../domain/errors.ts";
 import { ALL_GRANTS } from "../../domain/principal.ts";
 import type { Principal } from "../../domain/principal.ts";
+import type { Limits } from "../../domain/tenant-limits.ts";
 
 /** The credentials of a call. */
 export interface Credentials {
@@ -21,6 +22,8 @@ export interface ClientCertificate {
 /** An authenticated caller, for as long as its credential is valid. */
 export interface Identity {
   readonly principal: Principal;
+  /** The limits of all calls with this credential together. */
+  readonly limits?: Limits;
   /**
    * Calls the listener when the credential expires or is revoked, or at once if it has.
    *

@@ -32,6 +32,7 @@ import { authentication, drainOthers } from "../../rpc/grpc/interceptors.ts";
 import { nameStatuses } from "../../rpc/grpc/library-status.ts";
 import type { CallTracker } from "../../rpc/call/tracked-call.ts";
 import type { CallContext } from "../../rpc/call/service.ts";
+import { TenantLimits } from "../../rpc/call/tenant-limits.ts";
 import { taskService } from "../../rpc/services/task-service.ts";
 import { workerService } from "../../rpc/services/worker-service.ts";
 import type { Certificate } from "../config/certificate.ts";
@@ -77,6 +78,7 @@ export interface GrpcListener {
  * @param streamsPerConnection how many calls and streams may be open on one connection; clients wait beyond that
  * @param runChecks the server's checks; undefined: it has none
  * @param limits the limits that all callers share
+ * @param tenantLimits counts what namespaces and principals use at this server
  * @throws Error if the address cannot be listened on
  */
 export async function openGrpcListener({
@@ -90,6 +92,7 @@ export async function openGrpcListener({
   streamResetBurst = STREAM_RESET_BURST_DEFAULT,
   streamsPerConnection = STREAMS_PER_CONNECTION_DEFAULT,
   limits = new CallerLimits(),
+  tenantLimits = new TenantLimits(),
   runChecks,
   log,
 }: {
@@ -103,6 +106,7 @@ export async function openGrpcListener({
   streamResetBurst?: number;
   streamsPerConnection?: number;
   limits?: CallerLimits;
+  tenantLimits?: TenantLimits;
   runChecks?: RunChecks | undefined;
   log: Logger;
 }): Promise<GrpcListener> {
@@ -119,15 +123,12 @@ export async function openGrpcListener({
   });
   limitHttp2(server, streamResetBurst);
   const options = { drain, writeAheadMax: writeAheadKib * 1_024, track, log };
+  const guard = { engines, limits: tenantLimits };
   const tasks = (engine: TaskEngine) => limitCallers(taskService(engine), limits);
-  addService(server, TaskService, guardService(TaskService, tasks, engines), options);
-  addService(server, WorkerService, guardService(WorkerService, workerService, engines), options);
-  addService(
-    server,
-    AdminService,
-    guardService(AdminService, () => adminService(runChecks), engines),
-    options,
-  );
+  const admin = () => adminService(runChecks);
+  addService(server, TaskService, guardService(TaskService, tasks, guard), options);
+  addService(server, WorkerService, guardService(WorkerService, workerService, guard), options);
+  addService(server, AdminService, guardService(AdminService, admin, guard), options);
 
   const health = new HealthImplementation();
   const setServing = (isServing: boolean) => {

@@ -19,6 +19,7 @@ import type { Authenticator, Identity } from "../../rpc/call/identity.ts";
 import { toConnectError } from "../../rpc/connect/connect-binding.ts";
 import { CallerLimits, limitCallers } from "../../rpc/call/caller-limits.ts";
 import { Drain } from "../../rpc/call/drain.ts";
+import { TenantLimits } from "../../rpc/call/tenant-limits.ts";
 import { taskService } from "../../rpc/services/task-service.ts";
 import { workerService } from "../../rpc/services/worker-service.ts";
 import { callTracker } from "../telemetry/call-tracker.ts";
@@ -64,6 +65,8 @@ interface HttpListenerOptions {
   metrics: Metrics;
   /** The limits that all callers share. */
   limits?: CallerLimits;
+  /** Counts what namespaces and principals use at this server. */
+  tenantLimits?: TenantLimits;
   /** The server's checks; undefined: it has none. */
   runChecks?: RunChecks | undefined;
   /** How many calls and streams may be open on one connection. */
@@ -130,9 +133,10 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
   const identify = identifier(authenticator);
   const limits = options.limits ?? new CallerLimits();
   const list = { listBytesMax: HTTP_LIST_BYTES_MAX };
-  const tasks = guardService(TaskService, (engine) => limitCallers(taskService(engine, list), limits), engines);
-  const workers = guardService(WorkerService, workerService, engines);
-  const admin = guardService(AdminService, () => adminService(options.runChecks), engines);
+  const guard = { engines, limits: options.tenantLimits ?? new TenantLimits() };
+  const tasks = guardService(TaskService, (engine) => limitCallers(taskService(engine, list), limits), guard);
+  const workers = guardService(WorkerService, workerService, guard);
+  const admin = guardService(AdminService, () => adminService(options.runChecks), guard);
   const track = callTracker("http", { metrics, isTraced });
   const trackStreams = callTracker("sse", { metrics, isTraced });
   const routes = connectRoutes(

@@ -53,6 +53,8 @@ describeHeavyOnEachStore("a claimer", (store) => {
       log,
       host: new KindHost({ kinds: new Map([["noted", kind]]), log }),
       readCheckpoint: () => Promise.resolve(null),
+      readTapeBytes: async () => 0,
+      limits: () => ({}),
       onFree: () => {},
     });
     const claimer = new Claimer({
@@ -64,6 +66,7 @@ describeHeavyOnEachStore("a claimer", (store) => {
       namespace,
       kinds: ["noted"],
       suspectedFrom: 2,
+      room: () => Infinity,
       lease: () => lease,
       isFresh: () => true,
       executor,

@@ -39,6 +39,8 @@ describeHeavyOnEachStore("the executor", (store) => {
         freesSlotsWithCode,
       }),
       readCheckpoint: () => Promise.resolve(null),
+      readTapeBytes: async () => 0,
+      limits: () => ({}),
       onFree() {
         freed++;
         onFree();
