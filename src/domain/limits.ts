@@ -1,3 +1,5 @@
+import type { Limits } from "./tenant-limits.ts";
+
 /**
  * All bounds of the service. Each has a name, a unit, and tests at the bound and one past it. The proto comments and
  * docs/guarantees.md state the same numbers for users.
@@ -5,6 +7,7 @@
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+const TIB = 1024 * 1024 * MIB;
 const SECOND_MS = 1_000;
 const DAY_MS = 24 * 60 * 60 * SECOND_MS;
 
@@ -170,3 +173,16 @@ export const CALL_TIMEOUT_MS_MAX = 2 ** 31 - 1;
 /** The texts of an error, each as UTF-8, and its violations together: many clients accept at most 8 KiB of trailers. */
 export const ERROR_TEXT_BYTES_MAX = 512;
 export const ERROR_VIOLATIONS_BYTES_MAX = 2_560;
+
+export const NAMESPACE_CHARS_MAX = 63;
+/** The least and the greatest value of each limit of a namespace or a token. */
+export const TENANT_LIMITS: { readonly [Name in keyof Limits]-?: readonly [min: number, max: number] } = {
+  startsPerSecond: [0.001, 1_000_000],
+  streams: [1, 1_000_000],
+  pendingTasks: [1, 1_000_000_000],
+  runningTasks: [1, 1_000_000],
+  paramsBytes: [1, PARAMS_BYTES_MAX],
+  eventsPerTask: [1, 1_000_000_000],
+  bytesPerTask: [1, TIB],
+  storedBytes: [1, 1_024 * TIB],
+};

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fromCancelTaskResponse, toCancelTaskResponse } from "../../src/codec/cancel.ts";
+import { fromLimitsMessage, toLimitsMessage } from "../../src/codec/limits.ts";
 import { fromLogLevelValue, toLogLevelValue } from "../../src/codec/log-level.ts";
 import { fromRetryPolicyMessage, toRetryPolicyMessage } from "../../src/codec/retry-policy.ts";
 import { fromSessionMessage, toSessionMessage } from "../../src/codec/session.ts";
@@ -95,6 +96,22 @@ describe("the codec", () => {
       { taskId: AN_ID, status: "failed", startedAt: null, finishedAt: AT, error: { reason: "NO", message: "no" } },
     ];
     for (const result of results) assert.deepEqual(fromGetResultResponse(toGetResultResponse(result)), result);
+  });
+
+  it("reads back limits, and no limit where none is set", () => {
+    const limits = {
+      startsPerSecond: 0.5,
+      streams: 7,
+      pendingTasks: 100,
+      runningTasks: 10,
+      paramsBytes: 1_024,
+      eventsPerTask: 5_000,
+      bytesPerTask: 2 ** 40,
+      storedBytes: 2 ** 50,
+    };
+    assert.deepEqual(fromLimitsMessage(toLimitsMessage(limits)), limits);
+    assert.deepEqual(fromLimitsMessage(toLimitsMessage({ streams: 1 })), { streams: 1 });
+    assert.deepEqual(fromLimitsMessage(undefined), {});
   });
 
   it("reads back a session", () => {
