@@ -1,11 +1,10 @@
 import type { Limits } from "../domain/tenant-limits.ts";
 import type { MembershipSettings } from "./cluster/membership.ts";
 
+/** The settings of the engine of a namespace. */
 export interface EngineSettings extends MembershipSettings {
   /** Tasks of other namespaces read as not found. */
   namespace: string;
-  /** The maximum number of tasks that run in this process at once. */
-  slots: number;
   /** What to do with a start whose kind no live process runs. */
   unknownKinds: "wait" | "refuse";
   /** Returns the current limits of the namespace. Default: none. */

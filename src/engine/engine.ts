@@ -30,8 +30,8 @@ import { KindDirectory } from "./cluster/kind-directory.ts";
 import { KindHost } from "./attempt/kind-host.ts";
 import { Membership } from "./cluster/membership.ts";
 import { NamespaceUse } from "./cluster/namespace-use.ts";
-import type { EngineSettings } from "./engine-settings.ts";
 import { SharedActivity } from "./read/shared-activity.ts";
+import type { EngineSettings } from "./engine-settings.ts";
 import { Starter } from "./starter.ts";
 import { listTasks } from "./read/list-tasks.ts";
 import { readCheckpoint, readOutcome } from "./read/task-outcome.ts";
@@ -51,9 +51,10 @@ import { UNOBSERVED } from "./api/engine-observer.ts";
 import type { EngineGauges, EngineObserver } from "./api/engine-observer.ts";
 import { Workers } from "./worker/workers.ts";
 import type { Send, WorkerHello } from "./api/worker-protocol.ts";
+import type { SharedParts } from "./namespaces/shared-parts.ts";
 
 /**
- * The service without its endpoints. Stores tasks, runs the kinds of this process, and serves tapes.
+ * A namespace of the service without its endpoints. Stores tasks, runs the kinds of this process, and serves tapes.
  *
  *   startTask ─▶ journal ─▶ one commit ─▶ feed ─▶ followTape
  *       └▶ runner ─▶ a kind's code, here or at a worker ─▶ journal …
@@ -75,6 +76,7 @@ export class Engine implements TaskEngine {
   readonly #directory: KindDirectory;
   readonly #starter: Starter;
   readonly #activity: SharedActivity;
+  readonly #shared: SharedParts;
   /** Hands over tasks when an uncaught error ends the process. */
   readonly crashHandover: CrashHandover;
   #membership: Membership | null = null;
@@ -90,12 +92,15 @@ export class Engine implements TaskEngine {
     settings,
     observer = UNOBSERVED,
     log,
+    shared,
   }: {
     store: Store;
     kinds: readonly Kind[];
     settings: EngineSettings;
     observer?: EngineObserver;
     log: Logger;
+    /** What the engines of a process share. */
+    shared: SharedParts;
   }) {
     // Reads for callers may be refused when all connections are in use. Work on accepted tasks has priority over them.
     const { db, priorityDb } = store;
@@ -109,6 +114,7 @@ export class Engine implements TaskEngine {
     this.#store = store;
     this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]));
     this.#settings = settings;
+    this.#shared = shared;
     this.#reporting = reporting;
     this.#source = openTapeSource({ feed, namespace, opened: () => this.#opened(), priorityDb });
     this.#followSource = openFollowSource({ db, namespace, feed, withAvailability: this.#withAvailability });
@@ -148,17 +154,20 @@ export class Engine implements TaskEngine {
       ...surroundings,
       host: new KindHost({ kinds: this.#kinds, log }),
       kinds,
-      slots: settings.slots,
+      budget: shared.budget,
     });
     const session = () => this.#membership?.session;
     this.crashHandover = new CrashHandover({ control: this.#control, runner: this.#runner, crashesMax, session });
     this.#workers = new Workers({ surroundings, runners: this.#runners, leaseMs: settings.leaseMs });
   }
 
-  /** Joins the service, and starts to claim and run tasks. The schema must exist. @throws StoreUnavailable */
+  /** Joins the service, and starts to claim and run tasks, once. The schema must exist. @throws StoreUnavailable */
   async start(): Promise<void> {
+    if (this.#hasStarted) return;
+    await this.#shared.upkeep.begin();
     this.#membership = await Membership.join({
       store: this.#store,
+      listener: this.#shared.listener,
       settings: this.#settings,
       kinds: this.#runner.offers,
       ownKinds: this.#kinds,

@@ -5,6 +5,8 @@ import type { RetentionSettings } from "../../src/domain/retention.ts";
 import type { TaskRequest } from "../../src/domain/task.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { EngineSettings } from "../../src/engine/engine-settings.ts";
+import { openSharedParts } from "../../src/engine/namespaces/shared-parts.ts";
+import type { SharedSettings } from "../../src/engine/namespaces/shared-parts.ts";
 import type { EngineObserver } from "../../src/engine/api/engine-observer.ts";
 import { echo } from "../../src/kinds/echo.ts";
 import type { Store } from "../../src/store/database.ts";
@@ -15,7 +17,7 @@ export type TestEngine = Engine & AsyncDisposable & { readonly namespace: string
 /** The settings with which no ended task is removed. */
 export const FOREVER: RetentionSettings = { retention: null, retentionByKind: new Map() };
 
-const SETTINGS: Omit<EngineSettings, "namespace"> = {
+const SETTINGS: Omit<EngineSettings, "namespace"> & SharedSettings = {
   slots: 64,
   cancelGraceMs: 5_000,
   leaseMs: 10_000,
@@ -36,20 +38,28 @@ export async function startEngine(
     observer,
     log = LOG,
     ...settings
-  }: { kinds?: readonly Kind[]; observer?: EngineObserver; log?: Logger } & Partial<EngineSettings> = {},
+  }: { kinds?: readonly Kind[]; observer?: EngineObserver; log?: Logger } & Partial<
+    EngineSettings & SharedSettings
+  > = {},
 ): Promise<TestEngine> {
   const namespace = settings.namespace ?? crypto.randomUUID();
+  const all = { ...SETTINGS, ...settings, namespace };
+  const shared = openSharedParts({ store, settings: all, log });
   const engine = new Engine({
     store,
     kinds: [echo, ...kinds],
-    settings: { ...SETTINGS, ...settings, namespace },
+    settings: all,
     ...(observer && { observer }),
     log,
+    shared,
   });
   await engine.start();
   return Object.assign(engine, {
     namespace,
-    [Symbol.asyncDispose]: () => engine.stop({ drainMs: 0, halt: AbortSignal.timeout(STOP_MS) }),
+    async [Symbol.asyncDispose]() {
+      await engine.stop({ drainMs: 0, halt: AbortSignal.timeout(STOP_MS) });
+      await shared.upkeep.stop();
+    },
   });
 }
 

@@ -59,9 +59,8 @@ export const UNOBSERVED: EngineObserver = {
 export interface EngineGauges {
   /** The number of tasks that run in this process or at its workers, by kind. */
   running: ReadonlyMap<string, number>;
-  /** The slots of this process and its workers together. */
-  slots: number;
-  freeSlots: number;
+  /** The slots of this process, which its engines share, and those of each worker. */
+  budgets: ReadonlySet<{ readonly slots: number; readonly free: number }>;
   /** The number of attempts whose code ended more than UNSTORED_MS ago, and whose end is not stored. */
   unstoredEnds: number;
   /** For how long the oldest task has been due to be removed, in ms. 0: no task is due. */

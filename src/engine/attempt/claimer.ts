@@ -104,8 +104,10 @@ export class Claimer {
     this.#loop.kick();
   }
 
-  onFreeSlot(): void {
+  /** Called when a slot is free. @returns whether tasks may wait for it */
+  onFreeSlot(): boolean {
     if (this.#hasBacklog) this.#loop.kick();
+    return this.#hasBacklog;
   }
 
   /** Called when an exclusive key may have become free, or when a task may wait for a key that is now free. */
@@ -122,9 +124,10 @@ export class Claimer {
       const slotsMax = this.#hasBacklog ? CLAIM_MAX : Math.min(CLAIM_MAX, Math.ceil(this.#executor.freeSlots / 2));
       const slots = this.#executor.reserve(Math.min(slotsMax, this.#room()));
       const keys = this.#takeKeys();
-      if (slots === 0 && keys.length === 0) {
+      if (slots === 0) {
         if (this.#mayHaveTask) this.#hasBacklog = true; // The next free slot triggers a claim.
-        return;
+        if (this.#hasBacklog) this.#executor.awaitSlot();
+        if (keys.length === 0) return;
       }
       this.#mayHaveTask = false;
       // Reset before the claim, because a task that is stored during the claim needs another claim.

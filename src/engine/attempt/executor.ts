@@ -1,6 +1,5 @@
 import type { JsonObject } from "../../domain/json.ts";
 import type { StopReason } from "../../domain/lifecycle.ts";
-import { TASKS_PER_SLOT_MAX } from "../../domain/limits.ts";
 import type { Task } from "../../domain/task.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
@@ -10,12 +9,14 @@ import { AttemptFinalizer } from "./attempt-finalizer.ts";
 import type { AttemptHost } from "./attempt-host.ts";
 import type { Reporting } from "./attempt-report.ts";
 import { within } from "../../async/time-limit.ts";
+import type { SlotBudget, SlotTaker, SlotUse } from "./slot-budget.ts";
 import type { TaskControl } from "./task-control.ts";
 import type { Journal } from "../write/journal.ts";
 
 export interface ExecutorParts extends Reporting {
   host: AttemptHost;
-  slots: number;
+  /** The slots, which executors of other namespaces may share. */
+  budget: SlotBudget;
   /** How long code may continue after it was told to stop. */
   graceMs: number;
   journal: Journal;
@@ -28,6 +29,8 @@ export interface ExecutorParts extends Reporting {
   limits: () => Limits;
   /** Called when a slot has become free. exclusiveKey is the key that may have become free with it; null: none. */
   onFree: (exclusiveKey: string | null) => void;
+  /** Called when it is this executor's turn to reserve a free slot. @returns whether it will do so at once */
+  onOffer?: () => boolean;
 }
 
 /** How long an end that cannot be stored holds its slot. The trouble may be with that task alone. */
@@ -42,8 +45,8 @@ export const UNSTORED_HOLD_MS = 5_000;
  */
 export class Executor {
   readonly #host: AttemptHost;
-  /** The maximum number of tasks that run at once. */
-  readonly slots: number;
+  readonly budget: SlotBudget;
+  readonly #taker: SlotTaker;
   readonly #journal: Journal;
   readonly #surroundings: AttemptSurroundings;
   readonly #onFree: (exclusiveKey: string | null) => void;
@@ -54,12 +57,15 @@ export class Executor {
   readonly #slotless = new Set<Attempt>();
   readonly #halted = new AbortController();
   #reserved = 0;
+  /** What the budget knows of the use of slots. */
+  #counted: SlotUse = { owned: 0, ending: 0 };
   #unreserved: PromiseWithResolvers<void> | null = null;
   #isAbandoned = false;
 
   constructor(parts: ExecutorParts) {
     this.#host = parts.host;
-    this.slots = parts.slots;
+    this.budget = parts.budget;
+    this.#taker = { onOffer: parts.onOffer ?? (() => false) };
     this.#journal = parts.journal;
     const { host, control, namespace, observer, log, graceMs, readCheckpoint, readTapeBytes, limits } = parts;
     const finalizer = new AttemptFinalizer({ control, halted: this.#halted.signal });
@@ -68,10 +74,19 @@ export class Executor {
     this.#onFree = parts.onFree;
   }
 
-  /** The number of slots that are neither used nor reserved. */
+  /** The maximum number of tasks that run at once. */
+  get slots(): number {
+    return this.budget.slots;
+  }
+
+  /** The number of slots that this executor can reserve now. */
   get freeSlots(): number {
-    const owned = this.#running.size - this.#slotless.size + this.#reserved;
-    return Math.max(0, Math.min(this.slots - owned + this.#ending.size, TASKS_PER_SLOT_MAX * this.slots - owned));
+    return this.budget.freeFor(this.#taker);
+  }
+
+  /** Called when tasks wait and no slot was free. A free slot is then offered in turn. */
+  awaitSlot(): void {
+    this.budget.await(this.#taker);
   }
 
   /** How many tasks run here, or are about to. */
@@ -115,18 +130,21 @@ export class Executor {
       this.#ending.delete(attempt);
       this.#slotless.add(attempt);
     }
+    this.#count();
     if (this.freeSlots > free) this.#onFree(null);
   }
 
   /** Reserves up to slotsMax slots for tasks that are about to run. @returns how many; the caller releases each */
   reserve(slotsMax: number): number {
-    const slots = Math.max(0, Math.min(slotsMax, this.freeSlots));
+    const slots = this.budget.reserve(this.#taker, slotsMax);
     this.#reserved += slots;
+    this.#count();
     return slots;
   }
 
   release(slots: number): void {
     this.#reserved -= slots;
+    this.#count();
     if (this.#reserved > 0) return;
     this.#unreserved?.resolve();
     this.#unreserved = null;
@@ -173,6 +191,7 @@ export class Executor {
       this.#ending.delete(former);
     }
     this.#running.set(taskId, running);
+    this.#count();
     running.begin();
   }
 
@@ -181,6 +200,7 @@ export class Executor {
     this.#slotless.delete(attempt);
     this.#ending.delete(attempt);
     if (this.#running.get(taskId) === attempt) this.#running.delete(taskId);
+    this.#count();
     this.#onFree(exclusiveKey);
   }
 
@@ -225,6 +245,16 @@ export class Executor {
   #freeSlot(attempt: Attempt): void {
     if (!this.#host.freesSlotsWithCode || this.#running.get(attempt.task.taskId) !== attempt) return;
     this.#ending.add(attempt);
+    this.#count();
     if (this.freeSlots > 0) this.#onFree(null);
+  }
+
+  /** Reports the use of slots to the budget. Call after every change of it. */
+  #count(): void {
+    const owned = this.#running.size - this.#slotless.size + this.#reserved;
+    const ending = this.#ending.size;
+    const before = this.#counted;
+    this.#counted = { owned, ending };
+    this.budget.change({ owned: owned - before.owned, ending: ending - before.ending });
   }
 }

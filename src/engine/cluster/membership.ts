@@ -3,7 +3,7 @@ import type { Kind } from "../../domain/kind.ts";
 import type { RetentionSettings } from "../../domain/retention.ts";
 import type { KindOffer } from "../../domain/session.ts";
 import type { Store } from "../../store/database.ts";
-import { awaitWorkers, expireServerSessions } from "../../store/session-queries.ts";
+import { awaitWorkers } from "../../store/session-queries.ts";
 import { registerHookedKinds } from "../../store/tasks/removal-hooks.ts";
 import type { TaskControl } from "../attempt/task-control.ts";
 import type { Feed } from "../read/feed.ts";
@@ -13,11 +13,11 @@ import type { Runners } from "./runners.ts";
 import { RENEWALS, Session } from "./session.ts";
 import { ExportingSweeper } from "../maintenance/exporting-sweeper.ts";
 import { RemovalHooks } from "../maintenance/removal-hooks.ts";
-import { EmbeddedVacuum } from "../maintenance/embedded-vacuum.ts";
 import { RemovalSweeper } from "../maintenance/removal-sweeper.ts";
 import { RetentionSweeper } from "../maintenance/retention-sweeper.ts";
 import { Sweeper } from "../maintenance/sweeper.ts";
 import { TapePacker } from "../maintenance/tape-packer.ts";
+import type { WakeupListener } from "./wakeup-listener.ts";
 import { Wakeups } from "./wakeups.ts";
 import type { EngineObserver } from "../api/engine-observer.ts";
 import type { RemovalArchive } from "../api/removal-archive.ts";
@@ -34,12 +34,12 @@ export interface MembershipSettings extends RetentionSettings {
   removalArchive?: RemovalArchive | null;
   /** How long after its end a tape is packed, in ms. null: never. */
   packAfter: number | null;
-  /** Whether servers notify each other of their commits. Without notifications, they poll once a second. */
-  notify: boolean;
 }
 
 interface MembershipParts {
   store: Store;
+  /** null: servers do not notify each other. */
+  listener: WakeupListener | null;
   settings: MembershipSettings;
   kinds: readonly KindOffer[];
   /** The kinds of this process, by their names. */
@@ -68,7 +68,7 @@ export class Membership {
   readonly #loops: readonly { start(): void; stop(): Promise<void> }[];
 
   private constructor(session: Session, parts: MembershipParts) {
-    const { store, settings, feed, runner, runners, control, observer, log } = parts;
+    const { store, listener, settings, feed, runner, runners, control, observer, log } = parts;
     const { priorityDb: db, url } = store;
     const { namespace } = settings;
     const hasPeers = () => session.hasPeers;
@@ -97,11 +97,11 @@ export class Membership {
     this.#runner = runner;
     this.#runners = runners;
     this.wakeups =
-      url === null || !settings.notify
+      listener === null
         ? null
         : new Wakeups({
             db,
-            url,
+            listener,
             namespace,
             observer,
             log,
@@ -126,15 +126,12 @@ export class Membership {
     const packer = afterMs === null ? [] : [new TapePacker({ db, namespace, afterMs, observer, log })];
     const hooks = hookedKinds(parts).map((kind) => new RemovalHooks({ db, namespace, kind, log }));
     const wakeups = this.wakeups === null ? [] : [this.wakeups];
-    const vacuum = store.exclusive ? [new EmbeddedVacuum({ db, log })] : [];
-    this.#loops = [...hooks, sweeper, this.removals, this.retention, ...packer, ...vacuum, poller, ...wakeups];
+    this.#loops = [...hooks, sweeper, this.removals, this.retention, ...packer, poller, ...wakeups];
   }
 
   /** Opens the session and starts the loops. @throws StoreUnavailable */
   static async join(parts: MembershipParts): Promise<Membership> {
     const { store, settings, kinds, runner, runners, log } = parts;
-    // No other process can have this database open, so the tasks of earlier processes need not wait for lease expiry.
-    if (store.exclusive) await expireServerSessions(store.priorityDb);
     const hooked = hookedKinds(parts).map(({ name }) => name);
     await registerHookedKinds(store.priorityDb, { namespace: settings.namespace, kinds: hooked });
     const session = await Session.open({

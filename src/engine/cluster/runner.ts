@@ -10,13 +10,14 @@ import type { AttemptHost } from "../attempt/attempt-host.ts";
 import { Claimer } from "../attempt/claimer.ts";
 import { Executor } from "../attempt/executor.ts";
 import type { ExecutorParts } from "../attempt/executor.ts";
+import type { SlotBudget } from "../attempt/slot-budget.ts";
 import type { Feed } from "../read/feed.ts";
 import { TaskValidator } from "../maintenance/task-validator.ts";
 import { Reconciler } from "../maintenance/reconciler.ts";
 import type { Session } from "./session.ts";
 
 /** The parts that all runners of a process share. */
-export interface RunnerSurroundings extends Omit<ExecutorParts, "host" | "slots" | "onFree"> {
+export interface RunnerSurroundings extends Omit<ExecutorParts, "host" | "budget" | "onFree" | "onOffer"> {
   db: Kysely<Database>;
   feed: Feed;
   /** After how many consecutive process deaths during its attempts a task ends. */
@@ -42,10 +43,15 @@ export class Runner {
   constructor({
     host,
     kinds,
-    slots,
+    budget,
     isReady = () => true,
     ...parts
-  }: RunnerSurroundings & { host: AttemptHost; kinds: readonly KindOffer[]; slots: number; isReady?: () => boolean }) {
+  }: RunnerSurroundings & {
+    host: AttemptHost;
+    kinds: readonly KindOffer[];
+    budget: SlotBudget;
+    isReady?: () => boolean;
+  }) {
     this.#kinds = new Map(kinds.map(({ name, retry, isExclusive }) => [name, { name, retry, isExclusive }]));
     this.#parts = parts;
     this.#host = host;
@@ -53,11 +59,12 @@ export class Runner {
     this.executor = new Executor({
       ...parts,
       host,
-      slots,
+      budget,
       onFree: (exclusiveKey) => {
         if (exclusiveKey === null) this.#joined?.claimer.onFreeSlot();
         else this.onFreeKey(exclusiveKey);
       },
+      onOffer: () => this.#isClaiming && (this.#joined?.claimer.onFreeSlot() ?? false),
     });
   }
 

@@ -1,6 +1,7 @@
 import type { KindOffer } from "../../domain/session.ts";
 import type { StopReason } from "../../domain/lifecycle.ts";
 import { UNSTORED_MS } from "../maintenance/reconciler.ts";
+import type { SlotBudget } from "../attempt/slot-budget.ts";
 import type { Runner } from "./runner.ts";
 import type { EngineGauges } from "../api/engine-observer.ts";
 
@@ -57,19 +58,17 @@ export class Runners {
     return best;
   }
 
-  /** Counts the running tasks, slots and unstored ends of all runners. */
-  gauges(): Pick<EngineGauges, "running" | "slots" | "freeSlots" | "unstoredEnds"> {
+  /** Counts the running tasks and unstored ends of all runners, and returns the budgets of their slots. */
+  gauges(): Pick<EngineGauges, "running" | "budgets" | "unstoredEnds"> {
     const running = new Map<string, number>();
-    let slots = 0;
-    let freeSlots = 0;
+    const budgets = new Set<SlotBudget>();
     let unstoredEnds = 0;
     for (const { executor } of this.#runners) {
       executor.countRunning(running);
-      slots += executor.slots;
-      freeSlots += executor.freeSlots;
+      budgets.add(executor.budget);
       unstoredEnds += executor.unstoredEnds(UNSTORED_MS).length;
     }
-    return { running, slots, freeSlots, unstoredEnds };
+    return { running, budgets, unstoredEnds };
   }
 
   /** Whether a runner runs the task. */

@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import { listen, notify } from "../../store/connection/notifications.ts";
+import { notify, openListener } from "../../store/connection/notifications.ts";
 import type { Database } from "../../store/schema.ts";
 import { untilAborted } from "../../async/abort.ts";
 import { encodeProbe } from "./wakeup-message.ts";
@@ -18,10 +18,11 @@ export async function probeWakeups(
   const channel = wakeupChannel(namespace);
   const probe = encodeProbe(crypto.randomUUID());
   const arrived = Promise.withResolvers<number>();
-  const listener = await listen(url, channel, (payload) => {
+  const listener = await openListener(url, (_channel, payload) => {
     if (payload === probe) arrived.resolve(performance.now());
   });
   try {
+    await listener.listen(channel);
     const sentAt = performance.now();
     await notify(db, channel, probe);
     const lost = listener.lost.then((): never => {

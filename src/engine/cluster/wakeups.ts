@@ -2,13 +2,11 @@ import { createHash } from "node:crypto";
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import type { StateChange } from "../../domain/task.ts";
-import { listen, NOTIFICATION_BYTES_MAX, notify } from "../../store/connection/notifications.ts";
+import { NOTIFICATION_BYTES_MAX, notify } from "../../store/connection/notifications.ts";
 import type { Database } from "../../store/schema.ts";
-import { untilAborted } from "../../async/abort.ts";
-import { backoff } from "../../async/backoff.ts";
-import { retryWhile } from "../../async/retry.ts";
 import { decodeWakeups, encodeWakeups, isProbe } from "./wakeup-message.ts";
 import type { EngineObserver } from "../api/engine-observer.ts";
+import type { WakeupListener } from "./wakeup-listener.ts";
 
 /** How long commits are gathered before they are sent, so that many commits make few notifications. */
 const GATHER_MS = 5;
@@ -32,7 +30,7 @@ export function wakeupChannel(namespace: string): string {
  */
 export class Wakeups {
   readonly #db: Kysely<Database>;
-  readonly #url: string;
+  readonly #listener: WakeupListener;
   readonly #channel: string;
   /** Identifies the messages of this process. */
   readonly #sender = crypto.randomUUID();
@@ -42,7 +40,6 @@ export class Wakeups {
   readonly #onPeer: () => void;
   readonly #onStates: (states: readonly StateChange[]) => void;
   readonly #onCaughtUp: () => void;
-  readonly #stopped = new AbortController();
   #gathered = new Map<string, StateChange>();
   /** When the oldest gathered commit was made. */
   #gatheredSince = 0;
@@ -50,12 +47,11 @@ export class Wakeups {
   readonly #sent = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> = Promise.resolve();
-  #listening: Promise<void> = Promise.resolve();
+  #unsubscribe: (() => Promise<void>) | null = null;
 
   constructor(parts: {
     db: Kysely<Database>;
-    /** The URL of the database server. Listening takes a connection of its own. */
-    url: string;
+    listener: WakeupListener;
     namespace: string;
     observer: EngineObserver;
     log: Logger;
@@ -69,7 +65,7 @@ export class Wakeups {
     onCaughtUp: () => void;
   }) {
     this.#db = parts.db;
-    this.#url = parts.url;
+    this.#listener = parts.listener;
     this.#channel = wakeupChannel(parts.namespace);
     this.#observer = parts.observer;
     this.#log = parts.log;
@@ -80,14 +76,20 @@ export class Wakeups {
   }
 
   start(): void {
-    this.#listening = this.#listen();
+    this.#unsubscribe = this.#listener.subscribe(this.#channel, {
+      onPayload: (payload) => this.#receive(payload),
+      onListening: async () => {
+        this.#onCaughtUp();
+        // Announces this server: a server without known peers sends no wakeups until another server appears.
+        await notify(this.#db, this.#channel, this.#sender);
+      },
+    });
   }
 
   async stop(): Promise<void> {
-    this.#stopped.abort();
     clearTimeout(this.#timer);
     this.#flush();
-    await Promise.all([this.#listening, this.#sending]);
+    await Promise.all([this.#unsubscribe?.(), this.#sending]);
   }
 
   /** Adds a commit of this process to the next batch. */
@@ -120,29 +122,6 @@ export class Wakeups {
   #expectReturn(payloads: readonly string[]): void {
     if (this.#sent.size > SENT_MAX) this.#sent.clear();
     for (const payload of payloads) this.#sent.set(payload, this.#gatheredSince);
-  }
-
-  async #listen(): Promise<void> {
-    const { signal } = this.#stopped;
-    const onOutage = (error: unknown) => this.#log.warn({ err: error }, "wakeups: listening failed, retrying");
-    const isTransient = () => !signal.aborted;
-    while (!signal.aborted) {
-      await retryWhile(isTransient, () => this.#listenOnce(signal), { signal, onOutage }).catch(() => {});
-      await backoff(1, signal);
-    }
-  }
-
-  /** Listens until the connection is lost or the signal fires. */
-  async #listenOnce(signal: AbortSignal): Promise<void> {
-    const listener = await listen(this.#url, this.#channel, (payload) => this.#receive(payload));
-    try {
-      this.#onCaughtUp();
-      // Announces this server: a server without known peers sends no wakeups until another server appears.
-      await notify(this.#db, this.#channel, this.#sender);
-      await untilAborted(listener.lost, signal);
-    } finally {
-      await listener.close();
-    }
   }
 
   #receive(payload: string): void {

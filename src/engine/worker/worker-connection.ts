@@ -1,6 +1,7 @@
 import { SessionLost, WorkerSilent } from "../../domain/errors.ts";
 import type { SpoolError } from "../../domain/errors.ts";
 import { attemptKey } from "../../domain/task.ts";
+import { SlotBudget } from "../attempt/slot-budget.ts";
 import { readAppended, readOwnedTasks } from "../../store/tasks/owned-tasks.ts";
 import { RemoteHost } from "./remote-host.ts";
 import { WorkerLiveness } from "./worker-liveness.ts";
@@ -83,7 +84,7 @@ export class WorkerConnection {
       ...surroundings,
       host: this.#host,
       kinds: hello.kinds,
-      slots: hello.capacity,
+      budget: new SlotBudget(hello.capacity),
       isReady: () => this.#state === "serving" && !this.#liveness.isSuspect,
     });
   }

@@ -22,7 +22,7 @@ export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, ga
       };
       for (const [kind, count] of sumByLabel(kinds, now.running)) result.observe(running, count, { kind });
       observe(followers, "of", { tape: now.tapeFollowers, tasks: now.taskFollowers });
-      observe(slots, "state", { busy: now.slots - now.freeSlots, free: now.freeSlots });
+      observe(slots, "state", slotsByState(now.budgets));
       result.observe(unstored, now.unstoredEnds);
       result.observe(overdue, now.removalOverdueMs / 1_000);
       result.observe(workers, now.workers);
@@ -30,6 +30,15 @@ export function observeEngine(meter: Meter, kinds: LabelledKinds<KindSeries>, ga
     },
     [running, followers, slots, unstored, overdue, workers, pages],
   );
+}
+
+function slotsByState(budgets: EngineGauges["budgets"]): { busy: number; free: number } {
+  const sums = { busy: 0, free: 0 };
+  for (const { slots, free } of budgets) {
+    sums.busy += slots - free;
+    sums.free += free;
+  }
+  return sums;
 }
 
 /** Creates the metrics of the connection pool (an embedded database has none) and of failed statements. */

@@ -15,35 +15,37 @@ export async function notify(db: Kysely<Database>, channel: string, payload: str
   await sql`/* spool_notify */ select pg_notify(${channel}, ${payload})`.execute(db);
 }
 
-/** A connection that listens on a channel. */
+/** A connection that listens on channels. */
 export interface Listener {
+  /** Listens on another channel. @throws if the connection is lost */
+  listen(channel: string): Promise<void>;
   /** Resolves when the connection has closed or failed. */
   readonly lost: Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Listens on a channel, on a separate connection. The listener does not reconnect by itself. Payloads that were sent
- * in between are lost, so after the caller has listened again, it must read the database for missed changes.
+ * Opens a separate connection to listen on. The listener does not reconnect by itself. Payloads that were sent in
+ * between are lost, so after the caller has listened again, it must read the database for missed changes.
  *
  * @throws if the server cannot be reached
  */
-export async function listen(url: string, channel: string, onPayload: (payload: string) => void): Promise<Listener> {
+export async function openListener(
+  url: string,
+  onPayload: (channel: string, payload: string) => void,
+): Promise<Listener> {
   const { client } = await new Dialer(url, { applicationName: "spool listener" }).dial();
   const lost = Promise.withResolvers<void>();
   client.on("error", () => lost.resolve());
   client.on("end", () => lost.resolve());
-  client.on("notification", ({ payload = "" }) => onPayload(payload));
-  try {
-    await client.query(`listen ${pg.escapeIdentifier(channel)}`);
-  } catch (error) {
-    client.destroy();
-    throw error;
-  }
+  client.on("notification", ({ channel, payload = "" }) => onPayload(channel, payload));
   // If the peer is lost without a sign, the listener would wait forever. A former primary gets no notifications.
   const ping = setInterval(() => void checkWritable(client).catch(() => lost.resolve()), PING_MS);
   void lost.promise.then(() => clearInterval(ping));
   return {
+    async listen(channel) {
+      await client.query(`listen ${pg.escapeIdentifier(channel)}`);
+    },
     lost: lost.promise,
     async close() {
       lost.resolve();

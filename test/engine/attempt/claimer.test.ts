@@ -7,6 +7,7 @@ import { requestCancel, stopAttempt } from "../../../src/domain/lifecycle.ts";
 import { Claimer } from "../../../src/engine/attempt/claimer.ts";
 import { TaskControl } from "../../../src/engine/attempt/task-control.ts";
 import { Executor } from "../../../src/engine/attempt/executor.ts";
+import { SlotBudget } from "../../../src/engine/attempt/slot-budget.ts";
 import { Feed } from "../../../src/engine/read/feed.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
 import { KindHost } from "../../../src/engine/attempt/kind-host.ts";
@@ -44,7 +45,7 @@ describeHeavyOnEachStore("a claimer", (store) => {
     const feed = new Feed();
     const observer = UNOBSERVED;
     const executor = new Executor({
-      slots,
+      budget: new SlotBudget(slots),
       graceMs: 1_000,
       journal: new Journal({ db, feed, log }),
       control: new TaskControl({ db, namespace, feed, observer, log }),

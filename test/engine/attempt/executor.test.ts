@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { TaskControl } from "../../../src/engine/attempt/task-control.ts";
 import { Executor } from "../../../src/engine/attempt/executor.ts";
+import { SlotBudget } from "../../../src/engine/attempt/slot-budget.ts";
 import { Feed } from "../../../src/engine/read/feed.ts";
 import { KindHost } from "../../../src/engine/attempt/kind-host.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
@@ -28,7 +29,7 @@ describeHeavyOnEachStore("the executor", (store) => {
     const journal = new Journal({ db, feed, log });
     let freed = 0;
     const executor = new Executor({
-      slots,
+      budget: new SlotBudget(slots),
       graceMs,
       journal,
       control,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { probeWakeups } from "../../../src/engine/cluster/wakeup-probe.ts";
 import { wakeupChannel } from "../../../src/engine/cluster/wakeups.ts";
-import { listen, notify } from "../../../src/store/connection/notifications.ts";
+import { notify, openListener } from "../../../src/store/connection/notifications.ts";
 import { start, wholeTape } from "../../support/engine-tasks.ts";
 import { startEngine } from "../../support/engines.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -35,7 +35,8 @@ describe("a wakeup probe", () => {
     const { namespace } = engine;
     const channel = wakeupChannel(namespace);
     const heard: string[] = [];
-    const listener = await listen(store.url!, channel, (payload) => heard.push(payload));
+    const listener = await openListener(store.url!, (_channel, payload) => heard.push(payload));
+    await listener.listen(channel);
     const send = async (payload: string) => {
       await notify(store.db, channel, payload);
       await eventually(() => assert.ok(heard.includes(payload)));

@@ -5,7 +5,7 @@ import { Overloaded, StoreUnavailable } from "../../../src/domain/errors.ts";
 import { DatabaseMisconfigured, NotWritable } from "../../../src/store/connection/session-check.ts";
 import { openDatabase } from "../../../src/store/database.ts";
 import type { Store } from "../../../src/store/database.ts";
-import { listen, notify } from "../../../src/store/connection/notifications.ts";
+import { notify, openListener } from "../../../src/store/connection/notifications.ts";
 import { eventually } from "../../support/eventually.ts";
 import { createDatabase, startServer } from "../../support/postgres.ts";
 import type { TestDatabase } from "../../support/postgres.ts";
@@ -104,7 +104,8 @@ describe("a connection", () => {
   it("for a listener has the same settings, and receives a payload in any script", async () => {
     await alter("set client_encoding = 'LATIN1'");
     const heard = Promise.withResolvers<string>();
-    const listener = await listen(database.url, "channel", heard.resolve);
+    const listener = await openListener(database.url, (_channel, payload) => heard.resolve(payload));
+    await listener.listen("channel");
     await notify(store.db, "channel", "世界");
     assert.equal(await heard.promise, "世界");
     await listener.close();
@@ -118,7 +119,7 @@ describe("a connection", () => {
     await eventually(() => assert.rejects(look(store), isUnavailableFor(NotWritable, /read-only/)));
     await assert.rejects(store.check(), isUnavailableFor(NotWritable, /read-only/));
     await assert.rejects(
-      listen(database.url, "channel", () => {}),
+      openListener(database.url, () => {}),
       NotWritable,
     );
     assert.deepEqual([store.stats().pool!.connections, store.stats().pool!.idle], [0, 0]);

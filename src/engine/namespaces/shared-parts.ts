@@ -1,0 +1,37 @@
+import type { Logger } from "pino";
+import type { Store } from "../../store/database.ts";
+import { SlotBudget } from "../attempt/slot-budget.ts";
+import { WakeupListener } from "../cluster/wakeup-listener.ts";
+import { StoreUpkeep } from "../maintenance/store-upkeep.ts";
+
+/** What the engines of a process share. */
+export interface SharedParts {
+  /** The slots of the kinds of this process. */
+  readonly budget: SlotBudget;
+  /** null: servers do not notify each other. */
+  readonly listener: WakeupListener | null;
+  readonly upkeep: StoreUpkeep;
+}
+
+export interface SharedSettings {
+  /** The maximum number of tasks that run in this process at once. */
+  slots: number;
+  /** Whether servers notify each other of their commits. Without notifications, they poll once a second. */
+  notify: boolean;
+}
+
+export function openSharedParts({
+  store,
+  settings: { slots, notify },
+  log,
+}: {
+  store: Store;
+  settings: SharedSettings;
+  log: Logger;
+}): SharedParts {
+  return {
+    budget: new SlotBudget(slots),
+    listener: store.url === null || !notify ? null : new WakeupListener({ url: store.url, log }),
+    upkeep: new StoreUpkeep({ store, log }),
+  };
+}
