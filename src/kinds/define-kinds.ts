@@ -6,7 +6,7 @@ import { KIND_CHARS_MAX } from "../domain/limits.ts";
 
 /** What a server gives to a package of kinds. */
 export interface KindsContext {
-  /** The namespace whose tasks the server runs. Tables that servers of several namespaces share have it in their keys. */
+  /** The namespace whose tasks these kinds run. All namespaces share the tables of a package: they have it in their keys. */
   readonly namespace: string;
   /** The server's database. It may be down when the package is opened: query it when a task runs. */
   readonly database: KindDatabase;
@@ -50,7 +50,8 @@ const PACKAGE_NAME = new RegExp(`^[A-Za-z0-9._-]{1,${KIND_CHARS_MAX}}$`);
  * @param name 1 to 128 characters of [A-Za-z0-9._-]; names the package's steps in the table kind_migrations
  * @param migrations the steps of the package's tables, in order. A server applies the missing ones before it runs the
  *   first task, all in one transaction; with SPOOL_MIGRATE=off, `spool migrate --kinds` does
- * @param open makes the kinds. Called once, before the database is reached
+ * @param open makes the kinds. Called once for each namespace, for that of the server's settings before the database is
+ *   reached
  * @throws InvalidArgument for a name that is not one, and for two steps of one name
  */
 export function defineKinds({

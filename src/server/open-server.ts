@@ -2,11 +2,13 @@ import packageJson from "../../package.json" with { type: "json" };
 import type { Resource } from "@opentelemetry/resources";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
-import { NO_LIMITS } from "../domain/tenant-limits.ts";
 import { untilAborted } from "../async/abort.ts";
 import { pause } from "../async/pause.ts";
 import { retryWhile } from "../async/retry.ts";
 import { Engine } from "../engine/engine.ts";
+import { Engines } from "../engine/namespaces/engines.ts";
+import type { OpenedEngine } from "../engine/namespaces/engines.ts";
+import { openSharedParts } from "../engine/namespaces/shared-parts.ts";
 import { DatabaseMisconfigured } from "../store/connection/session-check.ts";
 import type { Store } from "../store/database.ts";
 import { migrate, requireCurrentSchema, SCHEMA_VERSION } from "../store/migrate.ts";
@@ -21,11 +23,11 @@ import type { Listeners } from "./listeners.ts";
 import { migrationLog } from "./migration-report.ts";
 import type { LoadedKinds } from "./config/load-kinds.ts";
 import type { LastWords } from "./log/fatal-errors.ts";
-import { openRemovalArchive } from "./export/removal-archive.ts";
+import { namespaceLog } from "./log/namespace-log.ts";
+import { openRemovalArchives } from "./export/removal-archive.ts";
 import { Readiness } from "./readiness.ts";
 import type { ReadinessReport } from "./readiness.ts";
 import { migratePackages, openKinds, requirePackages } from "./served-kinds.ts";
-import type { ServedKinds } from "./served-kinds.ts";
 import { openServerMetrics } from "./telemetry/server-metrics.ts";
 import type { ServerMetrics } from "./telemetry/server-metrics.ts";
 import type { Tracing } from "./telemetry/tracing.ts";
@@ -73,24 +75,30 @@ export interface ServerInputs {
 export async function openServer(parts: ServerInputs): Promise<RunningServer> {
   const { configuration, store, loaded, resource, tracing, log } = parts;
   const readiness = new Readiness(() => store.check());
-  const removalArchive = await openRemovalArchive(configuration);
+  const archiveOf = await openRemovalArchives(configuration);
   await using opened = new AsyncDisposableStack();
   const metrics = opened.use(
     await openServerMetrics({ configuration, store, isOpen: () => readiness.schema, resource, log }),
   );
-  const served = await openKinds({ loaded, configuration, store, meter: metrics.meter, log });
-  opened.defer(() => served.close());
-  const { kinds } = served;
-  const settings = { ...configuration, removalArchive };
-  const engine = new Engine({ store, kinds, settings, observer: metrics.observer, log });
-  parts.onEngine?.(engine.crashHandover);
-  const kindNames = kinds.map(({ name }) => name);
-  metrics.observe(engine, kindNames);
+  const shared = openSharedParts({ store, settings: configuration, log });
+  let kindNames: readonly string[] = [];
+  const { namespace: defaultNamespace } = configuration;
+  const open = async (namespace: string): Promise<OpenedEngine> => {
+    const { kinds, close } = await openKinds({ loaded, configuration, namespace, store, meter: metrics.meter, log });
+    kindNames = kinds.map(({ name }) => name);
+    const settings = { ...configuration, namespace, removalArchive: archiveOf?.(namespace) ?? null };
+    const ofNamespace = namespace === defaultNamespace ? log : namespaceLog(log, namespace);
+    const { observer } = metrics;
+    return { engine: new Engine({ store, kinds, settings, observer, log: ofNamespace, shared }), close };
+  };
+  const engines = await Engines.open({ defaultNamespace, db: store.priorityDb, shared, open, log });
+  opened.defer(() => engines.close());
+  parts.onEngine?.(engines);
+  metrics.observe(engines, kindNames);
   const checks = opened.use(new ServerChecks(store, configuration));
   const runChecks = () => checks.run();
   const isTraced = tracing !== null;
   const authenticator = configuration.token === null ? OPEN : sharedToken(configuration.token);
-  const engines = { defaultNamespace: configuration.namespace, of: () => engine, limitsOf: () => NO_LIMITS };
   const listeners = await openListeners(engines, configuration, {
     authenticator,
     readiness,
@@ -99,8 +107,8 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
     isTraced,
     log,
   });
-  const open = { served, engine, checks, listeners, readiness, metrics, tracing };
-  const server: ServerParts = { configuration, store, loaded, log, ...open };
+  const running = { engines, checks, listeners, readiness, metrics, tracing };
+  const server: ServerParts = { configuration, store, loaded, log, ...running };
   const halted = new AbortController();
   const joined = await join(server, halted.signal).catch(async (error: unknown) => {
     await listeners.close({ graceMs: 0 });
@@ -132,8 +140,7 @@ interface ServerParts {
   configuration: Configuration;
   store: Store;
   loaded: LoadedKinds;
-  served: ServedKinds;
-  engine: Engine;
+  engines: Engines;
   checks: ServerChecks;
   listeners: Listeners;
   readiness: Readiness;
@@ -186,7 +193,7 @@ function publishReadiness({ listeners, log }: ServerParts, { ready, reason }: Re
 }
 
 async function joinOnce(parts: ServerParts): Promise<void> {
-  const { configuration, store, loaded, engine, listeners, readiness, log } = parts;
+  const { configuration, store, loaded, engines, listeners, readiness, log } = parts;
   if (configuration.migrate) {
     const onEvent = migrationLog(log);
     const applied = [...(await migrate(store.db, { onEvent })), ...(await migratePackages(store, loaded))];
@@ -196,7 +203,7 @@ async function joinOnce(parts: ServerParts): Promise<void> {
   }
   const { newest, isNewer } = await requireCurrentSchema(store.db);
   readiness.schema = true;
-  await engine.start();
+  await engines.start();
   readiness.engine = true;
   if (isNewer) {
     const programs = { schema: newest, program_schema: SCHEMA_VERSION, program: packageJson.version };
@@ -209,8 +216,7 @@ async function joinOnce(parts: ServerParts): Promise<void> {
 async function leave({
   configuration,
   store,
-  served,
-  engine,
+  engines,
   checks,
   listeners,
   readiness,
@@ -226,14 +232,14 @@ async function leave({
   const stopMs = drainMs + cancelGraceMs + STOP_MARGIN_MS;
   const begunAt = performance.now();
   const halt = AbortSignal.timeout(stopMs - CLOSING_MS);
-  await engine.stop({ drainMs, halt }).catch((error: unknown) => {
+  await engines.stop({ drainMs, halt }).catch((error: unknown) => {
     log.error({ err: error }, "engine: stop failed, other servers end its tasks");
   });
   if (halt.aborted) log.warn("server: stop timed out waiting for the database, other servers end its tasks");
   const leftMs = Math.max(0, stopMs - (performance.now() - begunAt));
   await listeners.close({ graceMs: Math.min(STOP_MARGIN_MS, leftMs) });
   await Promise.all([metrics[Symbol.asyncDispose](), tracing?.[Symbol.asyncDispose]()]);
-  await untilAborted(served.close(), halt);
+  await untilAborted(engines.close(), halt);
   // Closing waits for running statements.
   await untilAborted(store.close(), halt);
   log.info("server: stopped");

@@ -19,13 +19,14 @@ export interface ServedKinds {
 }
 
 /**
- * Opens the packages of kinds.
+ * Opens the packages of kinds for a namespace.
  *
  * @throws ConfigurationError where a package cannot be opened, and for two kinds of one name
  */
 export async function openKinds(parts: {
   loaded: LoadedKinds;
   configuration: Configuration;
+  namespace: string;
   store: Store;
   meter: Meter;
   log: Logger;
@@ -80,9 +81,14 @@ export async function requirePackages({ db }: Pick<Store, "db">, { packages }: L
   for (const kinds of packages) await requireKindMigrations(db, kinds);
 }
 
-function contextOf(parts: { configuration: Configuration; store: Store; meter: Meter }): KindsContext {
-  const { configuration, store, meter } = parts;
-  const { namespace, sourcesDir } = configuration;
+function contextOf(parts: {
+  configuration: Configuration;
+  namespace: string;
+  store: Store;
+  meter: Meter;
+}): KindsContext {
+  const { configuration, namespace, store, meter } = parts;
+  const { sourcesDir } = configuration;
   // What a task waits for goes before reads of callers.
   const database = kindDatabase(store.priorityDb);
   return { namespace, database, databaseUrl: store.url, meter, sourcesDir, model: modelOf(configuration) };

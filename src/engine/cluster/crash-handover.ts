@@ -35,18 +35,24 @@ export class CrashHandover {
 
   /**
    * Ends the attempt whose code crashed the process, hands over the other tasks that run here, and closes the session.
-   * Sweepers of other servers find the remaining tasks as lost. @throws StoreUnavailable
+   * Sweepers of other servers find the remaining tasks as lost.
+   *
+   * @param culprit null: the attempt belongs to another engine of this process
+   * @throws StoreUnavailable
    */
-  async handOver({ taskId, attempt }: AttemptRef, error: unknown): Promise<void> {
+  async handOver(culprit: AttemptRef | null, error: unknown): Promise<void> {
     const session = this.#session();
     if (session === undefined) return;
     void this.#runner.stopClaiming();
     const { id: lease } = session;
-    const message = `the task's code crashed its process: ${messageOf(error)}`;
-    const death = { crashesMax: this.#crashesMax, message };
-    await this.#control.changeCrashed({ taskId, lease, attempt }, (task, context) =>
-      endWithProcess(task, death, context),
-    );
+    if (culprit !== null) {
+      const { taskId, attempt } = culprit;
+      const message = `the task's code crashed its process: ${messageOf(error)}`;
+      const death = { crashesMax: this.#crashesMax, message };
+      await this.#control.changeCrashed({ taskId, lease, attempt }, (task, context) =>
+        endWithProcess(task, death, context),
+      );
+    }
     const { executor } = this.#runner;
     for (let taken = BATCH_MAX; taken === BATCH_MAX;) {
       const outlived = await this.#control.changeAllOwned({ lease, limit: BATCH_MAX }, (task, context) =>

@@ -18,18 +18,21 @@ const WAIT_MS = 10 * 60_000;
 /** A file ends after the task that brings its lines to so many characters. Compressed, they take a fifth or less. */
 const FILE_CHARS_MAX = 256 * 1024 * 1024;
 
-/** Returns the configured archive; null: none. @throws ConfigurationError if the folder cannot be written to */
-export async function openRemovalArchive({
+/**
+ * Returns the configured archive of each namespace; null: there is none.
+ *
+ * @throws ConfigurationError if the folder cannot be written to
+ */
+export async function openRemovalArchives({
   retentionExport,
-  namespace,
-}: Pick<Configuration, "retentionExport" | "namespace">): Promise<RemovalArchive | null> {
+}: Pick<Configuration, "retentionExport">): Promise<((namespace: string) => RemovalArchive) | null> {
   if (retentionExport === null) return null;
   const folder = new ArchiveFolder(retentionExport);
   await folder.check().catch((error: unknown) => {
     const reason = (error as Error).message;
     throw new ConfigurationError([`SPOOL_RETENTION_EXPORT: must be a folder that can be written to (${reason})`]);
   });
-  return removalArchive(folder, { namespace, waitMs: WAIT_MS });
+  return (namespace) => removalArchive(folder, { namespace, waitMs: WAIT_MS });
 }
 
 /** Returns an archive that writes each batch of tasks to a new file, in the format of `spool export`. */

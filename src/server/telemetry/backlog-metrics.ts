@@ -104,12 +104,12 @@ function gauges(backlog: ReadonlyMap<string, Waiting>): GaugeMetricData[] {
     })),
   });
   return [
-    gauge("spool_tasks_waiting", "Pending tasks of the namespace that are due", ({ waiting }) => waiting),
+    gauge("spool_tasks_waiting", "Pending tasks of the served namespaces that are due", ({ waiting }) => waiting),
     gauge(
       "spool_tasks_waiting_oldest_seconds",
       "How long the oldest waiting task has been due",
       (kind) => kind.oldestMs / 1_000,
     ),
-    gauge("spool_tasks_delayed", "Pending tasks of the namespace that are due later", ({ delayed }) => delayed),
+    gauge("spool_tasks_delayed", "Pending tasks of the served namespaces that are due later", ({ delayed }) => delayed),
   ];
 }

@@ -18,13 +18,19 @@ import type { telemetryResource } from "./resource.ts";
 export interface ServerMetrics extends Metrics {
   /** Receives the events of the engine. */
   readonly observer: EngineObserver;
-  /** Adds the gauges of an engine, once per server. @param kinds the names of the kinds that this process runs */
-  observe(engine: { gauges(): EngineGauges }, kinds: readonly string[]): void;
+  /** Adds the gauges of the engines, once per server. @param kinds the names of the kinds that this process runs */
+  observe(engines: ObservedEngines, kinds: readonly string[]): void;
+}
+
+/** The engines of a server, and the namespaces that they serve. */
+interface ObservedEngines {
+  readonly namespaces: readonly string[];
+  gauges(): EngineGauges;
 }
 
 /** Opens the metrics of a server. @param isOpen whether the schema is known to be current */
 export async function openServerMetrics(parts: {
-  configuration: Pick<Configuration, "metrics" | "namespace">;
+  configuration: Pick<Configuration, "metrics">;
   store: Pick<Store, "db" | "stats">;
   isOpen: () => boolean;
   resource: ReturnType<typeof telemetryResource>;
@@ -33,11 +39,11 @@ export async function openServerMetrics(parts: {
   const { configuration, store, resource, isOpen, log } = parts;
   if (!configuration.metrics) return { ...NO_METRICS, observer: UNOBSERVED, observe() {} };
   logOtelDiagnostics(log);
-  const { namespace } = configuration;
+  let engines: ObservedEngines | null = null;
   const kinds = new LabelledKinds(kindSeries);
   const backlog = new BacklogMetrics(kinds, async (query) => {
-    if (!isOpen()) throw new Error("the database is not open yet");
-    return readBacklog(store.db, { namespace, ...query });
+    if (!isOpen() || engines === null) throw new Error("the database is not open yet");
+    return readBacklog(store.db, { namespaces: engines.namespaces, ...query });
   });
   const otlp = await openOtlpReader([backlog]);
   const metrics = openMetrics({ resource, producers: [backlog], readers: otlp === null ? [] : [otlp] });
@@ -46,9 +52,10 @@ export async function openServerMetrics(parts: {
   return {
     ...metrics,
     observer,
-    observe(engine, own) {
+    observe(observed, own) {
+      engines = observed;
       for (const kind of own) kinds.ofRun(kind);
-      observeEngine(metrics.meter, kinds, () => engine.gauges());
+      observeEngine(metrics.meter, kinds, () => observed.gauges());
     },
     async [Symbol.asyncDispose]() {
       await metrics[Symbol.asyncDispose]();

@@ -19,7 +19,7 @@ export interface KindBacklog {
 }
 
 /**
- * Counts the pending tasks of the namespace by kind: first the given kinds, then those with the most tasks, up to
+ * Counts the pending tasks of some namespaces together, by kind: first the given kinds, then those with the most tasks, up to
  * kindsMax kinds. The remaining kinds are counted together.
  *
  * It reads every pending row, about a million per second. If pending rows are few, it finds them by an index that holds
@@ -30,7 +30,7 @@ export interface KindBacklog {
  */
 export async function readBacklog(
   db: Kysely<Database>,
-  { namespace, kinds, kindsMax }: { namespace: string; kinds: readonly string[]; kindsMax: number },
+  { namespaces, kinds, kindsMax }: { namespaces: readonly string[]; kinds: readonly string[]; kindsMax: number },
   limitMs = COUNT_MS_MAX,
 ): Promise<KindBacklog[]> {
   type Row = { kind: string | null; waiting: bigint; delayed: bigint; oldest_ms: number | null };
@@ -39,7 +39,8 @@ export async function readBacklog(
     limitMs,
     sql<Row>`
 with pending as (
-  select kind, coalesce(run_at, created_at) as due_at from tasks where namespace = ${namespace} and status = 'pending'
+  select kind, coalesce(run_at, created_at) as due_at from tasks
+  where namespace = any(${sql.val(namespaces)}::text[]) and status = 'pending'
 ),
 counted as (
   select kind, count(*) filter (where due_at <= now()) as waiting, count(*) filter (where due_at > now()) as delayed,

@@ -9,7 +9,7 @@ import { newEvent } from "../../../src/domain/event.ts";
 import type { TapeEvent } from "../../../src/domain/event.ts";
 import type { ArchivedTask } from "../../../src/engine/api/removal-archive.ts";
 import { ArchiveFolder } from "../../../src/server/export/archive-folder.ts";
-import { openRemovalArchive, removalArchive } from "../../../src/server/export/removal-archive.ts";
+import { openRemovalArchives, removalArchive } from "../../../src/server/export/removal-archive.ts";
 import { readConfiguration } from "../../../src/server/config/configuration.ts";
 import { PendingTask } from "../../../src/server/import/pending-task.ts";
 import { endedTask } from "../../archive/arbitrary-tasks.ts";
@@ -90,13 +90,13 @@ describe("the archive of removed tasks", () => {
     const file = join(folder.path, "file");
     await writeFile(file, "");
     for (const path of [join(folder.path, "missing"), file]) {
-      await assert.rejects(openRemovalArchive({ retentionExport: path, namespace: "default" }), {
+      await assert.rejects(openRemovalArchives({ retentionExport: path }), {
         name: "ConfigurationError",
         message: /^SPOOL_RETENTION_EXPORT: must be a folder that can be written to \(E(NOENT|NOTDIR)/,
       });
     }
-    assert.equal(await openRemovalArchive({ retentionExport: null, namespace: "default" }), null);
-    const archive = await openRemovalArchive({ retentionExport: folder.path, namespace: "default" });
+    assert.equal(await openRemovalArchives({ retentionExport: null }), null);
+    const archive = (await openRemovalArchives({ retentionExport: folder.path }))?.("default");
     assert.equal(archive!.waitMs, 600_000);
     assert.deepEqual(await readdir(folder.path), ["file"]);
   });

@@ -15,7 +15,7 @@ describeOnEachStore("the backlog", (store) => {
   });
 
   const read = async (kinds: readonly string[] = [], kindsMax = 100) => {
-    const backlog = await readBacklog(store().db, { namespace, kinds, kindsMax });
+    const backlog = await readBacklog(store().db, { namespaces: [namespace], kinds, kindsMax });
     return new Map(backlog.map(({ kind, waiting, delayed }) => [kind, [waiting, delayed]]));
   };
 
@@ -46,7 +46,7 @@ describeOnEachStore("the backlog", (store) => {
     await createTask(db, { namespace, kind: "late", runAt: new Date(Date.now() - HOUR_MS) });
     await createTask(db, { namespace, kind: "late" });
     await createTask(db, { namespace, kind: "later", runAt: new Date(Date.now() + HOUR_MS) });
-    const backlog = await readBacklog(db, { namespace, kinds: [], kindsMax: 100 });
+    const backlog = await readBacklog(db, { namespaces: [namespace], kinds: [], kindsMax: 100 });
     const { late, later } = Object.fromEntries(backlog.map(({ kind, oldestMs }) => [kind, oldestMs]));
     assert.ok(late! >= HOUR_MS - 1_000 && late! < HOUR_MS + 60_000, `${late}`);
     assert.equal(later, 0);
@@ -71,7 +71,7 @@ describe("on Postgres, the backlog", () => {
     const namespace = randomUUID();
     const tasks = Array.from({ length: 20_000 }, (_, index) => newTask({ namespace, kind: `kind-${index}` }));
     await writeFlush(store.db, { creates: tasks.map((task) => ({ task, events: [] })), appends: [] });
-    const query = { namespace, kinds: [], kindsMax: 100 };
+    const query = { namespaces: [namespace], kinds: [], kindsMax: 100 };
     assert.equal((await readBacklog(store.db, query)).length, 101);
     await assert.rejects(readBacklog(store.db, query, 1), isStatementTimeout);
     assert.equal(store.stats().errors.refused, 1);
