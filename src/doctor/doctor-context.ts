@@ -66,7 +66,7 @@ export class DoctorContext {
   /** Reads the sessions again. */
   sessionsNow(): Promise<SessionSnapshot> {
     return this.read(async (trx) => ({
-      sessions: await listSessions(trx, { namespace: this.namespace, limit: LIST_SESSIONS_MAX }),
+      sessions: (await listSessions(trx, { namespace: this.namespace, limit: LIST_SESSIONS_MAX })).sessions,
       at: await readClock(trx),
     }));
   }

@@ -7,6 +7,6 @@ export interface EngineSettings extends MembershipSettings {
   namespace: string;
   /** What to do with a start whose kind no live process runs. */
   unknownKinds: "wait" | "refuse";
-  /** Returns the current limits of the namespace. Default: none. */
-  limits?: () => Limits;
+  /** Returns the current limits of the namespace. */
+  limits: () => Limits;
 }

@@ -7,7 +7,6 @@ import { requestCancel } from "../domain/lifecycle.ts";
 import { LIST_SESSIONS_MAX } from "../domain/limits.ts";
 import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
-import { NO_LIMITS } from "../domain/tenant-limits.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 import { countTapeBytes } from "../store/reports/task-counts.ts";
 import { readActivity } from "../store/reports/activity-queries.ts";
@@ -38,15 +37,7 @@ import { readCheckpoint, readOutcome } from "./read/task-outcome.ts";
 import { Runner } from "./cluster/runner.ts";
 import type { RunnerSurroundings } from "./cluster/runner.ts";
 import { Runners } from "./cluster/runners.ts";
-import type {
-  FollowedPage,
-  FollowTasksQuery,
-  TaskView,
-  TapePage,
-  TaskEngine,
-  TaskOutcome,
-  Worker,
-} from "./api/task-engine.ts";
+import type { FollowedPage, FollowTasksQuery, TapePage, TaskEngine, TaskOutcome, Worker } from "./api/task-engine.ts";
 import { UNOBSERVED } from "./api/engine-observer.ts";
 import type { EngineGauges, EngineObserver } from "./api/engine-observer.ts";
 import { Workers } from "./worker/workers.ts";
@@ -104,9 +95,8 @@ export class Engine implements TaskEngine {
   }) {
     // Reads for callers may be refused when all connections are in use. Work on accepted tasks has priority over them.
     const { db, priorityDb } = store;
-    const { namespace, crashesMax } = settings;
+    const { namespace, crashesMax, limits } = settings;
     const reporting: Reporting = { namespace, observer, log };
-    const limits = settings.limits ?? (() => NO_LIMITS);
     const use = new NamespaceUse({ db: priorityDb, namespace, limits, runningHere: () => this.#runners.busy });
     this.#runners = new Runners(() => use.room);
     const feed = new Feed((state) => this.#membership?.wakeups?.send(state));
@@ -209,13 +199,13 @@ export class Engine implements TaskEngine {
     await orHalt(membership.leave());
   }
 
-  async startTask(request: TaskRequest): Promise<{ task: TaskView; alreadyStarted: boolean }> {
+  async startTask(request: TaskRequest): ReturnType<TaskEngine["startTask"]> {
     this.#assertJoined();
     const { task, alreadyStarted } = await this.#starter.start(request);
     return { task: await this.#withAvailability(task), alreadyStarted };
   }
 
-  async getTask(taskId: string): Promise<TaskView> {
+  async getTask(taskId: string): ReturnType<TaskEngine["getTask"]> {
     return this.#withAvailability(await this.#readTask(taskId));
   }
 
@@ -240,9 +230,7 @@ export class Engine implements TaskEngine {
   }
 
   async listSessions(): Promise<{ sessions: SessionState[]; hasMore: boolean }> {
-    const { namespace } = this.#settings;
-    const sessions = await listSessions(this.#opened(), { namespace, limit: LIST_SESSIONS_MAX + 1 });
-    return { sessions: sessions.slice(0, LIST_SESSIONS_MAX), hasMore: sessions.length > LIST_SESSIONS_MAX };
+    return listSessions(this.#opened(), { namespace: this.#settings.namespace, limit: LIST_SESSIONS_MAX });
   }
 
   async cancelTask(taskId: string, reason: string): ReturnType<TaskEngine["cancelTask"]> {

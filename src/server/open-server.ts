@@ -86,7 +86,12 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
   const open = async (namespace: string): Promise<OpenedEngine> => {
     const { kinds, close } = await openKinds({ loaded, configuration, namespace, store, meter: metrics.meter, log });
     kindNames = kinds.map(({ name }) => name);
-    const settings = { ...configuration, namespace, removalArchive: archiveOf?.(namespace) ?? null };
+    const settings = {
+      ...configuration,
+      namespace,
+      removalArchive: archiveOf?.(namespace) ?? null,
+      limits: () => engines.limitsOf(namespace),
+    };
     const ofNamespace = namespace === defaultNamespace ? log : namespaceLog(log, namespace);
     const { observer } = metrics;
     return { engine: new Engine({ store, kinds, settings, observer, log: ofNamespace, shared }), close };

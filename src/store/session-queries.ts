@@ -127,11 +127,11 @@ export async function countPeers(
   return Number(peers);
 }
 
-/** Lists the sessions of a namespace, alive or not, the oldest first, up to a limit. */
+/** Lists the sessions of a namespace, alive or not, the oldest first, up to a limit, and whether there are more. */
 export async function listSessions(
   db: Kysely<Database>,
   { namespace, limit }: { namespace: string; limit: number },
-): Promise<SessionState[]> {
+): Promise<{ sessions: SessionState[]; hasMore: boolean }> {
   const rows = await db
     .selectFrom("sessions")
     .select([
@@ -151,9 +151,10 @@ export async function listSessions(
     .where("namespace", "=", namespace)
     .orderBy("started_at")
     .orderBy("session_id")
-    .limit(limit)
+    .limit(limit + 1)
     .execute();
-  return rows.map(({ kinds, ...session }) => ({ ...session, kinds: kinds.map(({ name }) => name) }));
+  const sessions = rows.map(({ kinds, ...session }) => ({ ...session, kinds: kinds.map(({ name }) => name) }));
+  return { sessions: sessions.slice(0, limit), hasMore: sessions.length > limit };
 }
 
 /** The most stalled tasks that the doctor reads. */

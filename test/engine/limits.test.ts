@@ -13,7 +13,7 @@ describeOnEachStore("a namespace with limits", (store) => {
       () => assert.fail("the start was not refused"),
       (thrown: unknown) => thrown,
     );
-    assert.ok(error instanceof LimitExceeded, `${error}`);
+    assert.ok(error instanceof LimitExceeded);
     return error.metadata;
   }
 

@@ -37,7 +37,7 @@ describeOnEachStore("the list of sessions", (store) => {
     await store().db.updateTable("sessions").set({ started_at: later }).where("session_id", "=", sessionId).execute();
     return sessionId;
   }
-  const list = (limit = 10) => listSessions(store().db, { namespace, limit });
+  const list = async (limit = 10) => (await listSessions(store().db, { namespace, limit })).sessions;
 
   it("contains the sessions of the namespace, the oldest first, up to a limit", async () => {
     const sessions: string[] = [];
@@ -121,7 +121,9 @@ describeOnEachStore("a worker's session", (store) => {
     return { ...opened, tokenDigest };
   };
   const list = async (sessionId: string) =>
-    (await listSessions(store().db, { namespace, limit: 1_000 })).find((session) => session.sessionId === sessionId);
+    (await listSessions(store().db, { namespace, limit: 1_000 })).sessions.find(
+      (session) => session.sessionId === sessionId,
+    );
 
   it("is handed over from stream to stream, and only the last one can renew or close it", async () => {
     const session = await open({ leaseMs: 0, capacity: 1, host: "old" });

@@ -26,6 +26,7 @@ const SETTINGS: Omit<EngineSettings, "namespace"> & SharedSettings = {
   packAfter: null,
   notify: true,
   unknownKinds: "wait",
+  limits: () => ({}),
 };
 const STOP_MS = 10_000;
 const LOG = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });

@@ -122,11 +122,12 @@ export class Claimer {
     while (!signal.aborted && this.#isFresh()) {
       // Without known backlog, a claim may find nothing. It leaves half of the slots for starts, which can run at once.
       const slotsMax = this.#hasBacklog ? CLAIM_MAX : Math.min(CLAIM_MAX, Math.ceil(this.#executor.freeSlots / 2));
-      const slots = this.#executor.reserve(Math.min(slotsMax, this.#room()));
+      const room = this.#room();
+      const slots = this.#executor.reserve(Math.min(slotsMax, room));
       const keys = this.#takeKeys();
       if (slots === 0) {
         if (this.#mayHaveTask) this.#hasBacklog = true; // The next free slot triggers a claim.
-        if (this.#hasBacklog) this.#executor.awaitSlot();
+        if (this.#hasBacklog && room > 0) this.#executor.awaitSlot();
         if (keys.length === 0) return;
       }
       this.#mayHaveTask = false;

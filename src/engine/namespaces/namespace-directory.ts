@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
+import { NO_LIMITS } from "../../domain/tenant-limits.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 import { readNamespaces } from "../../store/access/namespaces.ts";
 import type { NamespaceRow } from "../../store/access/namespaces.ts";
@@ -8,8 +9,6 @@ import { Loop } from "../../async/loop.ts";
 
 /** How often the table is read: a new namespace is served by every server after this time and that of its join. */
 const READ_MS = 2_000;
-
-const NO_LIMITS: Limits = {};
 
 /** The namespaces that the service has, as of the last read. */
 export class NamespaceDirectory {
