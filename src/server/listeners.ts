@@ -4,7 +4,7 @@ import { CallerLimits } from "../rpc/call/caller-limits.ts";
 import { TenantLimits } from "../rpc/call/tenant-limits.ts";
 import type { Engines } from "../rpc/call/guard.ts";
 import type { Authenticator } from "../rpc/call/identity.ts";
-import type { RunChecks } from "../rpc/services/admin-service.ts";
+import type { AdminCalls, RunChecks } from "../rpc/services/admin-service.ts";
 import { callTracker } from "./telemetry/call-tracker.ts";
 import { readCertificate } from "./config/certificate.ts";
 import type { Configuration } from "./config/configuration.ts";
@@ -42,6 +42,7 @@ export async function openListeners(
     readiness,
     metrics,
     runChecks,
+    admin,
     isTraced,
     log,
   }: {
@@ -49,6 +50,7 @@ export async function openListeners(
     readiness: Readiness;
     metrics: Metrics;
     runChecks: RunChecks;
+    admin: AdminCalls;
     isTraced: boolean;
     log: Logger;
   },
@@ -69,6 +71,7 @@ export async function openListeners(
     limits,
     tenantLimits,
     runChecks,
+    admin,
     log,
   };
   const track = callTracker("grpc", { metrics, isTraced });

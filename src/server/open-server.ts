@@ -5,6 +5,7 @@ import { StoreUnavailable } from "../domain/errors.ts";
 import { untilAborted } from "../async/abort.ts";
 import { pause } from "../async/pause.ts";
 import { retryWhile } from "../async/retry.ts";
+import { namespaceAdmin } from "../engine/access/namespaces.ts";
 import { Engine } from "../engine/engine.ts";
 import { Engines } from "../engine/namespaces/engines.ts";
 import type { OpenedEngine } from "../engine/namespaces/engines.ts";
@@ -109,6 +110,7 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
     readiness,
     metrics,
     runChecks,
+    admin: namespaceAdmin({ store, engines }),
     isTraced,
     log,
   });

@@ -1,3 +1,4 @@
+import type { NamespaceState } from "../../domain/namespace-state.ts";
 import type { Grants, Principal, Scope } from "../../domain/principal.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 
@@ -14,19 +15,6 @@ export interface StoredToken {
   expiresAt: Date | null;
   /** null: not revoked. */
   revokedAt: Date | null;
-}
-
-/** A namespace and what it uses. */
-export interface NamespaceState {
-  name: string;
-  limits: Limits;
-  /** null: the namespace of the server's settings, which was never set. */
-  createdAt: Date | null;
-  createdBy: string | null;
-  pendingTasks: number;
-  runningTasks: number;
-  /** Estimated. */
-  storedBytes: number;
 }
 
 /** An administrative act. */

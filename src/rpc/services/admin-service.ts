@@ -1,9 +1,18 @@
 import { create } from "@bufbuild/protobuf";
 import { Unimplemented } from "../../domain/errors.ts";
 import { abortable } from "../../async/abort.ts";
-import { DoctorCheckStatus, RunChecksResponseSchema } from "../../gen/spool/v1/admin_service_pb.ts";
+import { toNamespaceMessage } from "../../codec/namespace.ts";
+import type { Principal } from "../../domain/principal.ts";
+import type { ServiceAdmin } from "../../engine/api/service-admin.ts";
+import {
+  DoctorCheckStatus,
+  ListNamespacesResponseSchema,
+  RunChecksResponseSchema,
+  SetNamespaceResponseSchema,
+} from "../../gen/spool/v1/admin_service_pb.ts";
 import type { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
-import type { ServiceHandlers } from "../call/service.ts";
+import type { CallContext, ServiceHandlers } from "../call/service.ts";
+import { parseSetNamespace } from "../validation/parse-namespace.ts";
 
 /** The results of a server's checks. */
 export interface CheckReport {
@@ -33,14 +42,38 @@ const missing = () => {
   throw new Unimplemented("not built yet");
 };
 
-/** Implements spool.v1.AdminService. @param runChecks undefined: calls end with UNIMPLEMENTED */
-export function adminService(runChecks: RunChecks | undefined): ServiceHandlers<typeof AdminService> {
+/** What the service does besides checks. */
+export type AdminCalls = Pick<ServiceAdmin, "setNamespace" | "listNamespaces">;
+
+/**
+ * Implements spool.v1.AdminService.
+ *
+ * @param runChecks undefined: calls end with UNIMPLEMENTED
+ * @param admin undefined: the same for all other calls
+ */
+export function adminService(
+  runChecks: RunChecks | undefined,
+  admin: AdminCalls | undefined,
+): ServiceHandlers<typeof AdminService> {
+  const calls = () => {
+    if (admin === undefined) throw new Unimplemented("this server has no administration");
+    return admin;
+  };
   return {
     createToken: missing,
     listTokens: missing,
     revokeToken: missing,
-    setNamespace: missing,
-    listNamespaces: missing,
+
+    async setNamespace(request, context) {
+      const state = await calls().setNamespace(principalOf(context), parseSetNamespace(request));
+      return create(SetNamespaceResponseSchema, { namespace: toNamespaceMessage(state) });
+    },
+
+    async listNamespaces(_request, context) {
+      const states = await calls().listNamespaces(principalOf(context));
+      return create(ListNamespacesResponseSchema, { namespaces: states.map(toNamespaceMessage) });
+    },
+
     followAuditLog: missing,
 
     async runChecks(_request, { signal }) {
@@ -49,6 +82,11 @@ export function adminService(runChecks: RunChecks | undefined): ServiceHandlers<
       return create(RunChecksResponseSchema, { ...server, checks: checks.map(toCheckMessage) });
     },
   };
+}
+
+/** Returns the caller, which the guard requires of every call. */
+function principalOf({ identity }: CallContext): Principal {
+  return identity!.principal;
 }
 
 function toCheckMessage({ name, status, found, todo, section }: CheckReport["checks"][number]) {

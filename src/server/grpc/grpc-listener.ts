@@ -19,7 +19,7 @@ import { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
 import { TaskService } from "../../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
 import { adminService } from "../../rpc/services/admin-service.ts";
-import type { RunChecks } from "../../rpc/services/admin-service.ts";
+import type { AdminCalls, RunChecks } from "../../rpc/services/admin-service.ts";
 import { CallerLimits, limitCallers } from "../../rpc/call/caller-limits.ts";
 import { Drain } from "../../rpc/call/drain.ts";
 import { guardService } from "../../rpc/call/guard.ts";
@@ -77,6 +77,7 @@ export interface GrpcListener {
  * @param streamResetBurst how many streams a connection may cancel at once
  * @param streamsPerConnection how many calls and streams may be open on one connection; clients wait beyond that
  * @param runChecks the server's checks; undefined: it has none
+ * @param admin the calls of operators; undefined: it has none
  * @param limits the limits that all callers share
  * @param tenantLimits counts what namespaces and principals use at this server
  * @throws Error if the address cannot be listened on
@@ -94,6 +95,7 @@ export async function openGrpcListener({
   limits = new CallerLimits(),
   tenantLimits = new TenantLimits(),
   runChecks,
+  admin,
   log,
 }: {
   engines: Engines;
@@ -108,6 +110,7 @@ export async function openGrpcListener({
   limits?: CallerLimits;
   tenantLimits?: TenantLimits;
   runChecks?: RunChecks | undefined;
+  admin?: AdminCalls | undefined;
   log: Logger;
 }): Promise<GrpcListener> {
   const drain = new Drain();
@@ -125,10 +128,10 @@ export async function openGrpcListener({
   const options = { drain, writeAheadMax: writeAheadKib * 1_024, track, log };
   const guard = { engines, limits: tenantLimits };
   const tasks = (engine: TaskEngine) => limitCallers(taskService(engine), limits);
-  const admin = () => adminService(runChecks);
+  const operations = () => adminService(runChecks, admin);
   addService(server, TaskService, guardService(TaskService, tasks, guard), options);
   addService(server, WorkerService, guardService(WorkerService, workerService, guard), options);
-  addService(server, AdminService, guardService(AdminService, admin, guard), options);
+  addService(server, AdminService, guardService(AdminService, operations, guard), options);
 
   const health = new HealthImplementation();
   const setServing = (isServing: boolean) => {

@@ -11,7 +11,7 @@ import { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
 import { TaskService } from "../../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
 import { adminService } from "../../rpc/services/admin-service.ts";
-import type { RunChecks } from "../../rpc/services/admin-service.ts";
+import type { AdminCalls, RunChecks } from "../../rpc/services/admin-service.ts";
 import { guardService } from "../../rpc/call/guard.ts";
 import type { Engines } from "../../rpc/call/guard.ts";
 import { OPEN } from "../../rpc/call/identity.ts";
@@ -69,6 +69,8 @@ interface HttpListenerOptions {
   tenantLimits?: TenantLimits;
   /** The server's checks; undefined: it has none. */
   runChecks?: RunChecks | undefined;
+  /** The calls of operators; undefined: it has none. */
+  admin?: AdminCalls | undefined;
   /** How many calls and streams may be open on one connection. */
   streamsPerConnection?: number;
   /** How long a request may take to arrive, in milliseconds. */
@@ -136,7 +138,7 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
   const guard = { engines, limits: options.tenantLimits ?? new TenantLimits() };
   const tasks = guardService(TaskService, (engine) => limitCallers(taskService(engine, list), limits), guard);
   const workers = guardService(WorkerService, workerService, guard);
-  const admin = guardService(AdminService, () => adminService(options.runChecks), guard);
+  const admin = guardService(AdminService, () => adminService(options.runChecks, options.admin), guard);
   const track = callTracker("http", { metrics, isTraced });
   const trackStreams = callTracker("sse", { metrics, isTraced });
   const routes = connectRoutes(

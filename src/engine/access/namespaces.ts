@@ -1,0 +1,65 @@
+import { InvalidArgument, PermissionDenied } from "../../domain/errors.ts";
+import { NAMESPACES_MAX } from "../../domain/limits.ts";
+import { matchesAny } from "../../domain/principal.ts";
+import { recordAudit } from "../../store/access/audit.ts";
+import { readNamespaces, writeNamespace } from "../../store/access/namespaces.ts";
+import type { NamespaceRow } from "../../store/access/namespaces.ts";
+import type { Store } from "../../store/database.ts";
+import type { NamespaceState } from "../../domain/namespace-state.ts";
+import type { ServiceAdmin } from "../api/service-admin.ts";
+import type { Engines } from "../namespaces/engines.ts";
+import { NamespaceUsage } from "./namespace-usage.ts";
+
+/**
+ * Creates, changes and lists namespaces.
+ *
+ * @param parts.engines the namespace of the server's settings is listed without a row
+ */
+export function namespaceAdmin({
+  store: { db },
+  engines,
+}: {
+  store: Pick<Store, "db">;
+  engines: Pick<Engines, "defaultNamespace" | "namespaces" | "refresh">;
+}): Pick<ServiceAdmin, "setNamespace" | "listNamespaces"> {
+  const { defaultNamespace } = engines;
+  const usage = new NamespaceUsage(db, () => engines.namespaces);
+
+  async function withUsage(rows: readonly KnownNamespace[]): Promise<NamespaceState[]> {
+    const used = await usage.read();
+    return rows.map((row) => ({ ...row, ...used(row.name) }));
+  }
+
+  return {
+    async setNamespace(by, { name, limits }) {
+      if (!matchesAny(by.namespaces, name)) {
+        const what = `${by.name} may not use the namespace ${JSON.stringify(name)}`;
+        throw new PermissionDenied(what, { principal: by.name, namespace: name });
+      }
+      const row = await db.transaction().execute(async (trx) => {
+        const written = await writeNamespace(trx, { name, limits, by: by.name });
+        if (written === undefined) {
+          const description = `cannot be created: the service has ${NAMESPACES_MAX.toLocaleString("en-US")} namespaces`;
+          throw new InvalidArgument([{ field: "name", description }]);
+        }
+        const details = { created: written.isNew, ...(limits !== null && { limits }) };
+        await recordAudit(trx, { actor: by.name, action: "namespace.set", target: name, namespace: name, details });
+        return written.row;
+      });
+      await engines.refresh(); // The caller can use the namespace here at once.
+      return (await withUsage([row]))[0]!;
+    },
+
+    async listNamespaces(by) {
+      const rows: KnownNamespace[] = await readNamespaces(db);
+      if (!rows.some(({ name }) => name === defaultNamespace)) {
+        rows.push({ name: defaultNamespace, limits: {}, createdAt: null, createdBy: null });
+      }
+      const visible = rows.filter(({ name }) => matchesAny(by.namespaces, name));
+      return withUsage(visible.toSorted((one, other) => (one.name < other.name ? -1 : 1)));
+    },
+  };
+}
+
+/** A namespace of the table, or that of the server's settings. */
+type KnownNamespace = Pick<NamespaceState, keyof NamespaceRow>;
