@@ -18,6 +18,7 @@ import { addHealth } from "./commands/health.ts";
 import { addImport } from "./commands/import.ts";
 import { addList } from "./commands/list.ts";
 import { addMigrate } from "./commands/migrate.ts";
+import { addNamespace } from "./commands/namespace.ts";
 import { addResult } from "./commands/result.ts";
 import { addServe } from "./commands/serve.ts";
 import { addStart } from "./commands/start.ts";
@@ -35,6 +36,7 @@ const COMMANDS = [
   addList,
   addOpen,
   addContext,
+  addNamespace,
   addInit,
   addMigrate,
   addExport,
@@ -48,8 +50,8 @@ const COMMANDS = [
 
 export const HELP_FOOTER = `
 Precedence: flag, environment variable, config file, current context, default.
-Variables: SPOOL_ADDRESS, SPOOL_TOKEN, SPOOL_CONTEXT, SPOOL_HTTP_ADDRESS,
-SPOOL_CONFIG.
+Variables: SPOOL_ADDRESS, SPOOL_TOKEN, SPOOL_CALL_NAMESPACE, SPOOL_CONTEXT,
+SPOOL_HTTP_ADDRESS, SPOOL_CONFIG.
 
 Exit codes:
     0  the task succeeded, or the command did its job
@@ -73,6 +75,11 @@ export function buildProgram(): Command {
     .option(
       "--context <context>",
       "Context of the server: see spool context (default: SPOOL_CONTEXT, else the current one)",
+    )
+    .option(
+      "--namespace <name>",
+      "Namespace of the calls (default: SPOOL_CALL_NAMESPACE, else the context's). For serve, doctor and import: that of" +
+        " the server (default: SPOOL_NAMESPACE, else default).",
     )
     .option("--json", "Print only JSON to standard output, and errors and notices as JSON to stderr")
     .option("--config <file>", "JSON file with settings")

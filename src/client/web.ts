@@ -5,6 +5,7 @@ import { SpoolRpcError } from "../codec/rpc-error.ts";
 import { createCaller } from "./caller.ts";
 import type { CallerOptions, SpoolClient } from "./spool-client.ts";
 import { callsOverConnect } from "./transport/connect-calls.ts";
+import { checkNamespace, NAMESPACE_HEADER } from "./transport/namespace.ts";
 import { checkToken } from "./transport/token.ts";
 
 export * from "./caller-exports.ts";
@@ -17,6 +18,8 @@ export interface WebConnectOptions extends CallerOptions {
    * call fails as UNAUTHENTICATED, and the client does not repeat it. Default: none.
    */
   token?: string | (() => string | Promise<string>) | undefined;
+  /** Namespace of all calls. Default: the only one that the token may use, else that of the server's settings. */
+  namespace?: string | undefined;
   /** Replaces the `fetch` of the runtime. */
   fetch?: typeof globalThis.fetch | undefined;
 }
@@ -26,15 +29,17 @@ export interface WebConnectOptions extends CallerOptions {
  * origin (`SPOOL_HTTP_ORIGINS`) unless the page comes from the same origin. It has the same calls and promises as the
  * client over gRPC, but no workers.
  *
- * @throws TypeError for a token that is not printable ASCII, and for a URL that is not one of http or https, or that
+ * @throws TypeError for a token that is not printable ASCII, for a malformed namespace, and for a URL that is not one of http or https, or that
  *   has a user, a query or a fragment
  */
-export function connect({ url, token, fetch, ...options }: WebConnectOptions): SpoolClient {
+export function connect({ url, token, namespace, fetch, ...options }: WebConnectOptions): SpoolClient {
   const href = readUrl(url);
   if (typeof token !== "function") checkToken(token);
+  checkNamespace(namespace);
   const authorize: Interceptor = (next) => async (request) => {
     const bearer = typeof token === "function" ? await askToken(token, request.signal) : token;
     if (bearer !== undefined) request.header.set("authorization", `Bearer ${bearer}`);
+    if (namespace !== undefined) request.header.set(NAMESPACE_HEADER, namespace);
     return next(request);
   };
   const transport = createConnectTransport({

@@ -41,7 +41,7 @@ export async function startTestServer({ kinds = [], ...settings }: TestServerOpt
   });
   const { address, url, stop } = await openTestServer(kinds, settings);
   // Not `connect`, which would send the SPOOL_TOKEN of the environment.
-  const transport = openGrpcTransport(address, credentials.createInsecure(), undefined);
+  const transport = openGrpcTransport(address, credentials.createInsecure());
   const client = createCaller(callsOverGrpc(transport), {});
   const close = async () => {
     client.close();

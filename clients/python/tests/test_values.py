@@ -129,20 +129,28 @@ class EndpointTest(unittest.TestCase):
             ("unix:/run/spool", "unix:/run/spool", False),
         ):
             with self.subTest(address):
-                endpoint = read_endpoint(address, None, None)
+                endpoint = read_endpoint(address, None, None, None)
                 self.assertEqual((endpoint.target, endpoint.credentials is not None), (target, is_secure))
 
     def test_what_is_not_given_comes_from_the_environment(self) -> None:
         with mock.patch.dict(os.environ, {"SPOOL_ADDRESS": "a:1", "SPOOL_TOKEN": "secret"}):
-            self.assertEqual(read_endpoint(None, None, None).target, "a:1")
-            self.assertEqual(read_endpoint(None, None, None).metadata, [("authorization", "Bearer secret")])
-            self.assertEqual(read_endpoint("b:2", "other", None).metadata, [("authorization", "Bearer other")])
-        with mock.patch.dict(os.environ, {"SPOOL_ADDRESS": "", "SPOOL_TOKEN": ""}):
-            endpoint = read_endpoint(None, None, None)
+            self.assertEqual(read_endpoint(None, None, None, None).target, "a:1")
+            self.assertEqual(read_endpoint(None, None, None, None).metadata, [("authorization", "Bearer secret")])
+            self.assertEqual(read_endpoint("b:2", "other", None, None).metadata, [("authorization", "Bearer other")])
+        with mock.patch.dict(os.environ, {"SPOOL_CALL_NAMESPACE": "team-a"}):
+            self.assertEqual(read_endpoint("a", None, None, None).metadata, [("spool-namespace", "team-a")])
+            self.assertEqual(read_endpoint("a", None, "team-b", None).metadata, [("spool-namespace", "team-b")])
+        with mock.patch.dict(os.environ, {"SPOOL_ADDRESS": "", "SPOOL_TOKEN": "", "SPOOL_CALL_NAMESPACE": ""}):
+            endpoint = read_endpoint(None, None, None, None)
             self.assertEqual((endpoint.target, list(endpoint.metadata)), ("127.0.0.1:50051", []))
 
-    def test_a_malformed_address_or_token_is_rejected(self) -> None:
-        for options in ({"address": " "}, {"address": "a", "token": "two words"}, {"address": "a", "token": "é"}):
+    def test_a_malformed_address_token_or_namespace_is_rejected(self) -> None:
+        for options in (
+            {"address": " "},
+            {"address": "a", "token": "two words"},
+            {"address": "a", "token": "é"},
+            {"address": "a", "namespace": "team a"},
+        ):
             with self.subTest(options), self.assertRaises(ValueError):
                 Client(**options)  # type: ignore[arg-type]
 

@@ -36,7 +36,7 @@ export function addComplete(program: Command): void {
 
 async function listValues(list: ValueList, current: string, flags: GlobalFlags): Promise<ListedValue[]> {
   if (list === "contexts") return listContextNames();
-  const { address, token, tls } = readSettings(flags);
-  using client = connect({ address, token, tls, retryMs: 0 });
+  const { address, token, namespace, tls } = readSettings(flags);
+  using client = connect({ address, token, namespace, tls, retryMs: 0 });
   return await (list === "kinds" ? listKinds(client) : listTaskIds(client, current));
 }

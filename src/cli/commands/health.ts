@@ -35,8 +35,8 @@ export function addHealth(program: Command): void {
 
 async function health(command: Command, json: boolean): Promise<number> {
   const { timeout = TIMEOUT_MS_DEFAULT, ...flags } = command.optsWithGlobals<GlobalFlags & { timeout?: number }>();
-  const { address, isAddressConfigured, token, tls } = readSettings(flags);
-  const server = isAddressConfigured ? { address, token, tls } : await localServer(flags.config);
+  const { address, isAddressConfigured, token, namespace, tls } = readSettings(flags);
+  const server = isAddressConfigured ? { address, token, namespace, tls } : await localServer(flags.config);
   const transport = withUsageErrors(() => openConnection(server));
   try {
     const { checkHealth } = await import("../../doctor/check-server.ts");

@@ -1,7 +1,7 @@
 import { access, constants } from "node:fs/promises";
 import type { Command } from "commander";
 import { EXIT } from "../exit-codes.ts";
-import { addDatabaseOptions, addNamespaceOption, serverFlags } from "../options/server-flags.ts";
+import { addDatabaseOptions, serverFlags } from "../options/server-flags.ts";
 import type { GlobalFlags } from "../options/settings.ts";
 import { jsonText, writeNotice, writeOut } from "../output/output.ts";
 import { TransferProgress } from "../output/transfer-progress.ts";
@@ -13,7 +13,7 @@ export function addImport(program: Command): void {
     .command("import")
     .description("Write the tasks of files of spool export into a database")
     .argument("<file...>", "Files of spool export, compressed or not");
-  addNamespaceOption(addDatabaseOptions(command))
+  addDatabaseOptions(command)
     .option("--quiet", "Report no progress")
     .action(async (files: string[], { quiet = false }: { quiet?: boolean }, command: Command) => {
       const { json = false } = command.optsWithGlobals<GlobalFlags>();

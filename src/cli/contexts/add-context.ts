@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { readAddress } from "../../client/transport/address.ts";
+import { checkNamespace } from "../../client/transport/namespace.ts";
 import { parseHttpAddress } from "../options/http-address.ts";
 import type { GlobalFlags } from "../options/settings.ts";
 import { UsageError } from "../options/usage-error.ts";
@@ -47,7 +48,7 @@ export async function addContext(name: string, options: AddOptions, flags: Globa
 }
 
 async function makeContext(options: AddOptions, flags: GlobalFlags): Promise<ServerContext> {
-  const { address, token } = flags;
+  const { address, token, namespace } = flags;
   if (address === undefined) throw new UsageError("context add: give the address of the server with --address");
   if (token !== undefined) {
     throw new UsageError("--token: not allowed with context add; give --token-file or --token-stdin");
@@ -62,6 +63,7 @@ async function makeContext(options: AddOptions, flags: GlobalFlags): Promise<Ser
     }),
     ...(options.tokenFile !== undefined && { tokenFile: resolve(options.tokenFile) }),
     ...(options.tokenStdin && { token: checkToken((await text(process.stdin)).trim(), "standard input") }),
+    ...(namespace !== undefined && { namespace: parseNamespace(namespace) }),
     ...tlsFiles(options, address),
   };
 }
@@ -74,6 +76,15 @@ function checkAddress(address: string): string {
     throw new UsageError(`--${(error as Error).message}`, { cause: error });
   }
   return address;
+}
+
+function parseNamespace(namespace: string): string {
+  try {
+    checkNamespace(namespace);
+    return namespace;
+  } catch (error) {
+    throw new UsageError(`--${(error as Error).message}`, { cause: error });
+  }
 }
 
 function checkToken<Token extends string | undefined>(token: Token, from: string): Token {

@@ -21,6 +21,8 @@ export interface ServerContext {
   readonly token?: string;
   /** The file that holds the token. Read by each command, so the token can be rotated. */
   readonly tokenFile?: string;
+  /** The namespace of calls. */
+  readonly namespace?: string;
   /** PEM file with the authorities to trust instead of the machine's. */
   readonly tlsCa?: string;
   /** PEM files of the client's certificate and its key: both or neither. */
@@ -37,7 +39,7 @@ export interface ContextFile {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const FIELDS = ["address", "httpAddress", "token", "tokenFile", "tlsCa", "tlsCert", "tlsKey"] as const;
+const FIELDS = ["address", "httpAddress", "token", "tokenFile", "namespace", "tlsCa", "tlsCert", "tlsKey"] as const;
 const NONE: ContextFile = { current: null, contexts: {} };
 /** Only the user may read the file: it can hold tokens. */
 const FILE_MODE = 0o600;

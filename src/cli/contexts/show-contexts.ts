@@ -38,7 +38,15 @@ export async function showContext(wanted: string | undefined, { json, context }:
 
 /** The JSON object of a context. Says where the token is, never the token. */
 function shape(name: string, fields: ServerContext, isUsed: boolean) {
-  const { address, httpAddress = null, tokenFile = null, tlsCa = null, tlsCert = null, tlsKey = null } = fields;
+  const {
+    address,
+    httpAddress = null,
+    tokenFile = null,
+    namespace = null,
+    tlsCa = null,
+    tlsCert = null,
+    tlsKey = null,
+  } = fields;
   return {
     name,
     in_use: isUsed,
@@ -46,6 +54,7 @@ function shape(name: string, fields: ServerContext, isUsed: boolean) {
     http_address: httpAddress,
     token: tokenText(fields),
     token_file: tokenFile,
+    namespace,
     tls_ca: tlsCa,
     tls_cert: tlsCert,
     tls_key: tlsKey,

@@ -32,13 +32,9 @@ export function addDatabaseOptions(command: Command): Command {
     .option("--data-dir <folder>", "Folder of the embedded database (default: ./.spool)");
 }
 
-export function addNamespaceOption(command: Command): Command {
-  return command.option("--namespace <name>", "Namespace of the tasks (default: default)");
-}
-
 /** Adds the settings that all servers of a service share. */
 export function addServiceOptions(command: Command): Command {
-  return addNamespaceOption(addDatabaseOptions(command))
+  return addDatabaseOptions(command)
     .option("--no-notify", "Find other servers' commits by polling once a second instead of by NOTIFY")
     .option("--cancel-grace-ms <ms>", "How long a cancelled task has to end by itself, in ms (default: 5000)")
     .option(

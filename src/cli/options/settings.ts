@@ -11,6 +11,7 @@ export interface GlobalFlags {
   address?: string;
   token?: string;
   context?: string;
+  namespace?: string;
   json?: boolean;
   config?: string;
 }
@@ -21,6 +22,8 @@ export interface ClientSettings {
   /** False if `address` is the default. */
   isAddressConfigured: boolean;
   token: string | undefined;
+  /** The namespace of calls; undefined: the server chooses it. */
+  namespace: string | undefined;
   /** The TLS files of the context; undefined: the address says whether to use TLS. */
   tls: TlsOptions | undefined;
   /** URL of the HTTP endpoint; undefined: not configured. */
@@ -35,7 +38,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * empty variable counts as unset. The config file is a JSON object with `address` and `token`; its other fields are the
  * server's settings.
  *
- * The token and the TLS files of a context are used only with its address: they never reach another server.
+ * The token, the namespace and the TLS files of a context are used only with its address.
  *
  * @throws UsageError
  */
@@ -45,17 +48,24 @@ export function readSettings(flags: GlobalFlags, environment: Environment = proc
   }
   const path = flags.config ?? (environment["SPOOL_CONFIG"] || undefined);
   const file = path === undefined ? {} : readConfigFile(path);
-  const variables = { token: environment["SPOOL_TOKEN"], httpAddress: environment["SPOOL_HTTP_ADDRESS"] };
+  const variables = {
+    token: environment["SPOOL_TOKEN"],
+    namespace: environment["SPOOL_CALL_NAMESPACE"],
+    httpAddress: environment["SPOOL_HTTP_ADDRESS"],
+  };
   const context = contextInUse(flags, environment, file.address);
   if (context !== null) {
-    const { address, httpAddress } = context.context;
-    const isFlag = context.source === "flag";
+    const { address, httpAddress, namespace } = context.context;
+    // What the context sets, and what a variable sets directly.
+    const chosen = (ofContext: string | undefined, variable: string | undefined) =>
+      (context.source === "flag" ? ofContext || variable : variable || ofContext) || undefined;
     return {
       address,
       isAddressConfigured: true,
       token: flags.token ?? tokenInUse(context, variables.token, file.token),
       tls: contextTls(context),
-      httpAddress: (isFlag ? httpAddress || variables.httpAddress : variables.httpAddress || httpAddress) || undefined,
+      namespace: flags.namespace ?? chosen(namespace, variables.namespace),
+      httpAddress: chosen(httpAddress, variables.httpAddress),
     };
   }
   const configured = flags.address ?? (environment["SPOOL_ADDRESS"] || file.address);
@@ -63,6 +73,7 @@ export function readSettings(flags: GlobalFlags, environment: Environment = proc
     address: configured ?? ADDRESS_DEFAULT,
     isAddressConfigured: configured !== undefined,
     token: flags.token ?? (variables.token || file.token),
+    namespace: flags.namespace ?? (variables.namespace || undefined),
     tls: undefined,
     httpAddress: variables.httpAddress || undefined,
   };

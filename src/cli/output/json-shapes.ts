@@ -1,3 +1,4 @@
+import type { NamespaceState } from "../../client/admin/namespace-calls.ts";
 import type { EventPage, Session, SpoolEvent, Task, TaskResult } from "../../client/client.ts";
 
 // The JSON objects that `--json` prints: field names as in the proto, times in ISO 8601, statuses in lower case.
@@ -32,6 +33,10 @@ export function pageJson({
 
 export function resultJson(result: TaskResult): Record<string, unknown> {
   return protoNames(result);
+}
+
+export function namespaceJson({ limits, ...namespace }: NamespaceState): Record<string, unknown> {
+  return { ...protoNames(namespace), limits: protoNames(limits) };
 }
 
 /** The same fields under the names of the proto. Values stay as they are: the keys of params are the caller's. */

@@ -4,6 +4,11 @@ export interface ConnectionOptions {
   /** Bearer token, sent with every call. Default: SPOOL_TOKEN, else none. */
   token?: string | undefined;
   /**
+   * Namespace of all calls. Default: SPOOL_CALL_NAMESPACE, else the only namespace that the token may use, else that of
+   * the server's settings.
+   */
+  namespace?: string | undefined;
+  /**
    * Certificates for TLS. Not with an address of `http://`. Default: the machine's authorities with an address of
    * `https://`, else no TLS.
    */

@@ -10,6 +10,7 @@ import type {
 import { Client, Metadata } from "@grpc/grpc-js";
 import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
 import { brokenPromise, SpoolRpcError } from "../../codec/rpc-error.ts";
+import { NAMESPACE_HEADER } from "./namespace.ts";
 import { readServiceError } from "./service-error.ts";
 import { tracedMetadata } from "./traced-metadata.ts";
 
@@ -71,8 +72,13 @@ interface Channel {
 }
 
 /** @param target a gRPC target: `host:port`, `dns:…`, `unix:…` */
-export function openGrpcTransport(target: string, credentials: ChannelCredentials, token?: string): GrpcTransport {
+export function openGrpcTransport(
+  target: string,
+  credentials: ChannelCredentials,
+  { token, namespace }: { token?: string | undefined; namespace?: string | undefined } = {},
+): GrpcTransport {
   const metadata = new Metadata();
+  if (namespace !== undefined) metadata.set(NAMESPACE_HEADER, namespace);
   if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
   const underWay = new Map<Call, (why: Error) => void>();
   /** The current channel, and abandoned channels with open calls. */

@@ -6,6 +6,7 @@ import {
   LABEL_KEY_CHARS_MAX,
   LABEL_VALUE_CHARS_MAX,
   LABELS_MAX,
+  NAMESPACE_CHARS_MAX,
   TASK_ID_PREFIX_CHARS_MAX,
   TASK_ID_PREFIX_CHARS_MIN,
 } from "../../domain/limits.ts";
@@ -16,6 +17,7 @@ const VIOLATIONS_MAX = 100;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const NIL_UUID = "00000000-0000-0000-0000-000000000000";
 const KIND = new RegExp(`^[A-Za-z0-9._-]{1,${KIND_CHARS_MAX}}$`);
+const NAMESPACE = new RegExp(`^[A-Za-z0-9._-]{1,${NAMESPACE_CHARS_MAX}}$`);
 const LABEL_KEY = new RegExp(`^[A-Za-z0-9._/-]{1,${LABEL_KEY_CHARS_MAX}}$`);
 
 /** The ranges of google.protobuf.Duration and Timestamp, in seconds: 10,000 years, and the years 1 to 9999. */
@@ -76,6 +78,11 @@ export class Checks {
 
   kind(field: string, text: string): string {
     if (!KIND.test(text)) this.refuse(field, `must be 1 to ${KIND_CHARS_MAX} characters of [A-Za-z0-9._-]`);
+    return text;
+  }
+
+  namespace(field: string, text: string): string {
+    if (!NAMESPACE.test(text)) this.refuse(field, `must be 1 to ${NAMESPACE_CHARS_MAX} characters of [A-Za-z0-9._-]`);
     return text;
   }
 

@@ -5,6 +5,7 @@ import { errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { Logger } from "pino";
 import { callCancelled } from "../../rpc/errors.ts";
 import { toConnectError } from "../../rpc/connect/connect-binding.ts";
+import { NAMESPACE_HEADER } from "../../rpc/call/guard.ts";
 import type { Drain } from "../../rpc/call/drain.ts";
 import { tracedContext, runTracked } from "../../rpc/call/tracked-call.ts";
 import type { CallTracker } from "../../rpc/call/tracked-call.ts";
@@ -103,7 +104,17 @@ export function serverSentEvent(id: string | bigint, type: string, data: string)
   return `id: ${id}\nevent: ${type}\ndata: ${data}\n\n`;
 }
 
-function toHeaders({ headers }: HttpRequest): Headers {
+/** The query parameter that chooses the namespace of a stream: an EventSource cannot send a header. */
+export const NAMESPACE_PARAMETER = "namespace";
+
+/** Returns the headers of a request. The parameter becomes the header for it, which takes precedence. */
+function toHeaders({ headers, url = "" }: HttpRequest): Headers {
   const plain = Object.entries(headers).filter(([name]) => !name.startsWith(":")); // Pseudo-headers of HTTP/2.
-  return new Headers(plain.map(([name, value]): [string, string] => [name, String(value)]));
+  const all = new Headers(plain.map(([name, value]): [string, string] => [name, String(value)]));
+  const namespace = new URLSearchParams(url.split("?")[1]).get(NAMESPACE_PARAMETER);
+  // A name that no header can carry is refused with the other parameters.
+  if (namespace !== null && /^[\x21-\x7e]+$/.test(namespace) && !all.has(NAMESPACE_HEADER)) {
+    all.set(NAMESPACE_HEADER, namespace);
+  }
+  return all;
 }

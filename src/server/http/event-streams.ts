@@ -19,7 +19,7 @@ import type {
 import type { CallContext, ServiceHandlers } from "../../rpc/call/service.ts";
 import { EVENT_VIEWS, toEventViewValue } from "../../codec/event-view.ts";
 import { fromStatusValue } from "../../codec/status.ts";
-import { HEARTBEAT, serverSentEvent } from "./event-source.ts";
+import { HEARTBEAT, NAMESPACE_PARAMETER, serverSentEvent } from "./event-source.ts";
 import type { EventStream } from "./event-source.ts";
 import { QueryChecks, readQuery } from "./http-query.ts";
 import type { HttpRequest } from "./http-server.ts";
@@ -87,7 +87,8 @@ function textOf(frame: StreamEventsResponse): string {
 }
 
 function parseTape(taskId: string, request: HttpRequest): StreamEventsRequest {
-  const checks = new QueryChecks(readQuery(request), ["from_seq", "view", "heartbeat_seconds"]);
+  const checks = new QueryChecks(readQuery(request), ["from_seq", "view", "heartbeat_seconds", NAMESPACE_PARAMETER]);
+  namespace(checks);
   const first = seq(checks, "from_seq", checks.one("from_seq"));
   const last = lastEventId(request);
   const fromSeq = last === undefined ? first : seq(checks, "last-event-id", last) + 1n;
@@ -109,8 +110,9 @@ const VIEWS: ReadonlyMap<string, FollowView> = new Map([
 ]);
 
 function parseTasks(request: HttpRequest): FollowTasksRequest {
-  const known = ["kind", "label", "cursor", "from_start", "view", "heartbeat_seconds"];
+  const known = ["kind", "label", "cursor", "from_start", "view", "heartbeat_seconds", NAMESPACE_PARAMETER];
   const checks = new QueryChecks(readQuery(request), known);
+  namespace(checks);
   const fromStart = checks.one("from_start") ?? "false";
   if (fromStart !== "true" && fromStart !== "false") checks.refuse("from_start", "must be true or false");
   const view = VIEWS.get(checks.one("view") ?? "events");
@@ -140,6 +142,12 @@ function seq(checks: QueryChecks, field: string, text = "0"): bigint {
   const value = /^\d{1,19}$/.test(text) ? BigInt(text) : -1n;
   if (value < 0n || value > SEQ_MAX) checks.refuse(field, `must be an integer from 0 to ${SEQ_MAX}`);
   return value;
+}
+
+/** Validates the parameter, which has become a header of the call. */
+function namespace(checks: QueryChecks): void {
+  const name = checks.one(NAMESPACE_PARAMETER);
+  if (name !== undefined) checks.namespace(NAMESPACE_PARAMETER, name);
 }
 
 function labels(checks: QueryChecks): Record<string, string> {

@@ -11,7 +11,9 @@ const PREFLIGHT_SECONDS = 7_200;
 
 const PREFLIGHT_HEADERS = {
   "access-control-allow-methods": cors.allowedMethods.join(", "),
-  "access-control-allow-headers": [...cors.allowedHeaders, "Authorization", "Last-Event-ID"].join(", "),
+  "access-control-allow-headers": [...cors.allowedHeaders, "Authorization", "Last-Event-ID", "Spool-Namespace"].join(
+    ", ",
+  ),
   "access-control-max-age": `${PREFLIGHT_SECONDS}`,
 };
 

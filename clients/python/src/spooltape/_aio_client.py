@@ -31,7 +31,7 @@ class AsyncClient:
 
     Takes the same arguments as Client, and makes the same promises.
 
-    :raises ValueError: for a malformed address or token.
+    :raises ValueError: for a malformed address, token or namespace.
     """
 
     def __init__(
@@ -39,11 +39,12 @@ class AsyncClient:
         address: Optional[str] = None,
         *,
         token: Optional[str] = None,
+        namespace: Optional[str] = None,
         credentials: Optional[Any] = None,
         retry_for: Seconds = RETRY_S_DEFAULT,
         heartbeat: Seconds = HEARTBEAT_S_DEFAULT,
     ) -> None:
-        self._transport = AioTransport(read_endpoint(address, token, credentials))
+        self._transport = AioTransport(read_endpoint(address, token, namespace, credentials))
         self._retry_for = limit_of("retry_for", retry_for)
         self._heartbeat = seconds_of("heartbeat", heartbeat)
 

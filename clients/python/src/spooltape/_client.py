@@ -34,10 +34,12 @@ class Client:
 
     :param address: ``host:port``, or ``https://host:port`` for TLS. Default: SPOOL_ADDRESS, else 127.0.0.1:50051.
     :param token: bearer token, sent with every call. Default: SPOOL_TOKEN, else none.
+    :param namespace: namespace of all calls. Default: SPOOL_CALL_NAMESPACE, else the only namespace that the token may
+        use, else that of the server's settings.
     :param credentials: ``grpc.ChannelCredentials``, such as for a private authority. Default: as the address says.
     :param retry_for: how long a call or a follower retries without success, in seconds. 0: never. Default 60.
     :param heartbeat: how often the server sends a heartbeat on an idle stream, 1 to 60 seconds. Default 15.
-    :raises ValueError: for a malformed address or token.
+    :raises ValueError: for a malformed address, token or namespace.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class Client:
         address: Optional[str] = None,
         *,
         token: Optional[str] = None,
+        namespace: Optional[str] = None,
         credentials: Optional[Any] = None,
         retry_for: Seconds = RETRY_S_DEFAULT,
         heartbeat: Seconds = HEARTBEAT_S_DEFAULT,
     ) -> None:
-        self._transport = Transport(read_endpoint(address, token, credentials))
+        self._transport = Transport(read_endpoint(address, token, namespace, credentials))
         self._retry_for = limit_of("retry_for", retry_for)
         self._heartbeat = seconds_of("heartbeat", heartbeat)
 

@@ -1,4 +1,4 @@
-"""How the server is reached: address, token, channel options, and the errors of gRPC."""
+"""How the server is reached: address, token, namespace, channel options, and the errors of gRPC."""
 
 from __future__ import annotations
 
@@ -45,10 +45,13 @@ class Endpoint:
     metadata: Metadata
 
 
-def read_endpoint(address: Optional[str], token: Optional[str], credentials: Optional[Any]) -> Endpoint:
-    """Reads the address and the token. What is None comes from SPOOL_ADDRESS and SPOOL_TOKEN.
+def read_endpoint(
+    address: Optional[str], token: Optional[str], namespace: Optional[str], credentials: Optional[Any]
+) -> Endpoint:
+    """Reads the address, the token and the namespace. What is None comes from SPOOL_ADDRESS, SPOOL_TOKEN and
+    SPOOL_CALL_NAMESPACE.
 
-    Raises ValueError for a malformed address or token.
+    Raises ValueError for a malformed address, token or namespace.
     """
     if address is None:
         address = os.environ.get("SPOOL_ADDRESS") or ADDRESS_DEFAULT
@@ -56,6 +59,10 @@ def read_endpoint(address: Optional[str], token: Optional[str], credentials: Opt
         token = os.environ.get("SPOOL_TOKEN") or None
     if token is not None and re.fullmatch(r"[\x21-\x7e]+", token) is None:
         raise ValueError("token: must be printable ASCII")
+    if namespace is None:
+        namespace = os.environ.get("SPOOL_CALL_NAMESPACE") or None
+    if namespace is not None and re.fullmatch(r"[A-Za-z0-9._-]{1,63}", namespace) is None:
+        raise ValueError("namespace: must be 1 to 63 characters of [A-Za-z0-9._-]")
     match = re.fullmatch(r"(https?://)?(.+?)/?", address.strip())
     if match is None:
         raise ValueError("address: must be host:port")
@@ -64,6 +71,8 @@ def read_endpoint(address: Optional[str], token: Optional[str], credentials: Opt
     if credentials is None and scheme == "https://":
         credentials = grpc.ssl_channel_credentials()
     metadata = [] if token is None else [("authorization", f"Bearer {token}")]
+    if namespace is not None:
+        metadata.append(("spool-namespace", namespace))
     return Endpoint(f"{rest}:{PORT_DEFAULT}" if without_port else rest, credentials, metadata)
 
 

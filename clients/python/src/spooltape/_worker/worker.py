@@ -43,6 +43,7 @@ class Worker:
     :param kinds: the kinds to run, 1 to 100.
     :param address: as for Client.
     :param token: as for Client.
+    :param namespace: as for Client.
     :param credentials: as for Client.
     :param concurrency: how many tasks to run at once, 1 to 10,000. Default 16.
     :param drain: how long running tasks may continue after the stop is requested, in seconds. Default 10.
@@ -59,6 +60,7 @@ class Worker:
         *,
         address: Optional[str] = None,
         token: Optional[str] = None,
+        namespace: Optional[str] = None,
         credentials: Optional[Any] = None,
         concurrency: int = 16,
         drain: Seconds = 10,
@@ -73,7 +75,7 @@ class Worker:
             raise ValueError("kinds: a name is there twice")
         if not 1 <= concurrency <= CAPACITY_MAX:
             raise ValueError(f"concurrency: must be 1 to {CAPACITY_MAX}, is {concurrency}")
-        self._endpoint = read_endpoint(address, token, credentials)
+        self._endpoint = read_endpoint(address, token, namespace, credentials)
         self._concurrency = concurrency
         self._drain_s = seconds_of("drain", drain)
         self._grace_s = seconds_of("grace", grace)

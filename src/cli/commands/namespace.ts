@@ -1,0 +1,99 @@
+import type { Command } from "commander";
+import { InvalidArgumentError } from "commander";
+import { listNamespaces, setNamespace } from "../../client/admin/namespace-calls.ts";
+import type { NamespaceState } from "../../client/admin/namespace-calls.ts";
+import { TENANT_LIMITS } from "../../domain/limits.ts";
+import type { Limits } from "../../domain/tenant-limits.ts";
+import { CALL_RETRY_MS, runAdminCommand } from "../command-context.ts";
+import type { AdminContext } from "../command-context.ts";
+import { EXIT } from "../exit-codes.ts";
+import { UsageError } from "../options/usage-error.ts";
+import { escapeText } from "../output/escape-text.ts";
+import { namespaceJson } from "../output/json-shapes.ts";
+import { jsonText, writeOut } from "../output/output.ts";
+import { tableLine } from "../output/table-line.ts";
+
+const HEADINGS = ["NAMESPACE", "PENDING", "RUNNING", "STORED MIB", "LIMITS"];
+const WIDTHS = [32, 10, 10, 12, 0];
+const MIB = 1024 * 1024;
+
+/** The option of each limit, and what it limits. */
+const LIMIT_OPTIONS: { readonly [Name in keyof Limits]-?: readonly [flag: string, description: string] } = {
+  startsPerSecond: ["--starts-per-second <n>", "Starts per second, at each server"],
+  streams: ["--streams <n>", "Open streams, at each server"],
+  pendingTasks: ["--pending-tasks <n>", "Tasks that wait"],
+  runningTasks: ["--running-tasks <n>", "Tasks that run. More tasks wait."],
+  paramsBytes: ["--params-bytes <bytes>", "Bytes of the params of a task, as JSON"],
+  eventsPerTask: ["--events-per-task <n>", "Events of a task"],
+  bytesPerTask: ["--bytes-per-task <bytes>", "Bytes of the events of a task, as JSON"],
+  storedBytes: ["--stored-bytes <bytes>", "Estimated bytes of the namespace in the database"],
+};
+
+type SetOptions = Limits & { limits: boolean };
+
+export function addNamespace(program: Command): void {
+  const namespace = program
+    .command("namespace")
+    .description("Create and list the namespaces of a service. Needs the scope admin.")
+    .helpCommand(false);
+  const set = namespace
+    .command("set")
+    .description(
+      "Create a namespace, or change its limits. The limits that are given replace all limits; with none given, they stay.",
+    )
+    .argument("<name>", "1 to 63 of [A-Za-z0-9._-]");
+  for (const [name, [flag, description]] of Object.entries(LIMIT_OPTIONS)) {
+    const [min, max] = TENANT_LIMITS[name as keyof Limits];
+    set.option(flag, `${description} (default: no limit)`, (text: string) => parseLimit(text, min, max));
+  }
+  set
+    .option("--no-limits", "Remove all limits")
+    .action((name: string, options: SetOptions, command: Command) =>
+      runAdminCommand(command, (context) => setLimits(context, name, options)),
+    );
+  namespace
+    .command("list")
+    .description("List the namespaces that you may use, with their limits and what they use")
+    .action((_options: object, command: Command) => runAdminCommand(command, list));
+}
+
+async function setLimits({ transport, json }: AdminContext, name: string, options: SetOptions): Promise<number> {
+  const { limits: mayHaveLimits, ...limits } = options;
+  const hasLimits = Object.keys(limits).length > 0;
+  if (!mayHaveLimits && hasLimits) throw new UsageError("--no-limits: not allowed with a limit");
+  const wanted = hasLimits || !mayHaveLimits ? limits : null;
+  const state = await setNamespace(transport, { name, limits: wanted, retryMs: CALL_RETRY_MS });
+  const text = json ? jsonText(namespaceJson(state)) : `namespace ${state.name}: ${limitsText(state)}`;
+  await writeOut(`${text}\n`);
+  return EXIT.succeeded;
+}
+
+async function list({ transport, json }: AdminContext): Promise<number> {
+  const namespaces = await listNamespaces(transport, { retryMs: CALL_RETRY_MS });
+  if (namespaces.length > 0 && !json) await writeOut(tableLine(HEADINGS, WIDTHS));
+  for (const namespace of namespaces) {
+    await writeOut(json ? `${jsonText(namespaceJson(namespace))}\n` : tableLine(cells(namespace), WIDTHS));
+  }
+  return EXIT.succeeded;
+}
+
+function cells(namespace: NamespaceState): string[] {
+  const { name, pendingTasks, runningTasks, storedBytes } = namespace;
+  const mib = (storedBytes / MIB).toFixed(1);
+  return [name, `${pendingTasks}`, `${runningTasks}`, mib, limitsText(namespace)].map(escapeText);
+}
+
+function limitsText({ limits }: NamespaceState): string {
+  const set = Object.entries(limits) as [keyof Limits, number][];
+  if (set.length === 0) return "no limits";
+  return set.map(([name, limit]) => `${LIMIT_OPTIONS[name][0].slice(2).split(" ")[0]} ${limit}`).join(", ");
+}
+
+function parseLimit(text: string, min: number, max: number): number {
+  const limit = text.trim() === "" ? NaN : Number(text);
+  const isInRange = limit >= min && limit <= max && (min < 1 || Number.isInteger(limit));
+  if (!isInRange) {
+    throw new InvalidArgumentError(`It must be ${min.toLocaleString("en-US")} to ${max.toLocaleString("en-US")}.`);
+  }
+  return limit;
+}
