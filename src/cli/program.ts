@@ -22,6 +22,7 @@ import { addNamespace } from "./commands/namespace.ts";
 import { addResult } from "./commands/result.ts";
 import { addServe } from "./commands/serve.ts";
 import { addStart } from "./commands/start.ts";
+import { addToken } from "./commands/token.ts";
 
 /** The commands, in the order in which the help lists them. */
 const COMMANDS = [
@@ -37,6 +38,7 @@ const COMMANDS = [
   addOpen,
   addContext,
   addNamespace,
+  addToken,
   addInit,
   addMigrate,
   addExport,

@@ -89,6 +89,13 @@ function describeRpcError(error: SpoolRpcError, address: string): Report {
   };
 }
 
+/** What the caller can do about a credential that the server knows, or that it should know. */
+const CREDENTIAL_HINTS: Readonly<Record<string, string>> = {
+  wrong: "replace the value of SPOOL_TOKEN or --token by this server's token",
+  expired: "use a new token: spool token create makes one",
+  revoked: "use a new token: spool token create makes one",
+};
+
 /** Returns what the caller can do about the error, if anything. */
 function hintOf({ code, reason, metadata, message }: SpoolRpcError, address: string): string | undefined {
   const isRefused = message.includes("ECONNREFUSED"); // The messages of other connection errors say what to do.
@@ -97,14 +104,14 @@ function hintOf({ code, reason, metadata, message }: SpoolRpcError, address: str
     case "TASK_NOT_FOUND":
     case "TASK_EXPIRED":
       return "to list tasks: spool list";
+    case "TOKEN_NOT_FOUND":
+      return "to list tokens: spool token list";
     case "TASK_NOT_TERMINAL":
       return `to wait for the end of the task: spool result ${taskId} --wait`;
     case "REQUEST_ID_REUSED":
       return `to see the task that this request id started: spool get ${taskId}`;
     case "UNAUTHENTICATED":
-      return metadata["token"] === "wrong"
-        ? "replace the value of SPOOL_TOKEN or --token by this server's token"
-        : "set SPOOL_TOKEN to the server's token";
+      return CREDENTIAL_HINTS[metadata["token"] ?? ""] ?? "set SPOOL_TOKEN to the server's token";
     case "STORE_UNAVAILABLE":
     case "DRAINING":
     case "OVERLOADED":

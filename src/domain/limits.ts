@@ -177,6 +177,11 @@ export const ERROR_VIOLATIONS_BYTES_MAX = 2_560;
 export const NAMESPACE_CHARS_MAX = 63;
 /** How many namespaces may be created. Each server has loops for each of them: see docs/namespaces.md, "Costs". */
 export const NAMESPACES_MAX = 1_000;
+/** Bounds of a token, and of the rights of a caller. */
+export const TOKEN_NAME_CHARS_MAX = 128;
+export const GRANT_PATTERNS_MAX = 100;
+export const GRANT_LABELS_MAX = 8;
+export const LIST_TOKENS_MAX = 1_000;
 /** The least and the greatest value of each limit of a namespace or a token. */
 export const TENANT_LIMITS: { readonly [Name in keyof Limits]-?: readonly [min: number, max: number] } = {
   startsPerSecond: [0.001, 1_000_000],

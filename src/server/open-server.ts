@@ -17,8 +17,9 @@ import type { Configuration } from "./config/configuration.ts";
 import { databasePlace } from "../store/connection/database-url.ts";
 import { asConfigurationError } from "./database-watch.ts";
 import { ServerChecks } from "../doctor/server-checks.ts";
-import { OPEN } from "../rpc/call/identity.ts";
-import { sharedToken } from "./auth/shared-token.ts";
+import { tokenAdmin } from "../engine/access/tokens.ts";
+import { openCredentials } from "./auth/credentials.ts";
+import type { ServerCredentials } from "./auth/credentials.ts";
 import { openListeners } from "./listeners.ts";
 import type { Listeners } from "./listeners.ts";
 import { migrationLog } from "./migration-report.ts";
@@ -104,17 +105,17 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
   const checks = opened.use(new ServerChecks(store, configuration));
   const runChecks = () => checks.run();
   const isTraced = tracing !== null;
-  const authenticator = configuration.token === null ? OPEN : sharedToken(configuration.token);
+  const credentials = opened.use(openCredentials({ configuration, store, log }));
   const listeners = await openListeners(engines, configuration, {
-    authenticator,
+    authenticator: credentials.authenticator,
     readiness,
     metrics,
     runChecks,
-    admin: namespaceAdmin({ store, engines }),
+    admin: { ...namespaceAdmin({ store, engines }), ...tokenAdmin(store) },
     isTraced,
     log,
   });
-  const running = { engines, checks, listeners, readiness, metrics, tracing };
+  const running = { engines, checks, credentials, listeners, readiness, metrics, tracing };
   const server: ServerParts = { configuration, store, loaded, log, ...running };
   const halted = new AbortController();
   const joined = await join(server, halted.signal).catch(async (error: unknown) => {
@@ -149,6 +150,7 @@ interface ServerParts {
   loaded: LoadedKinds;
   engines: Engines;
   checks: ServerChecks;
+  credentials: ServerCredentials;
   listeners: Listeners;
   readiness: Readiness;
   metrics: ServerMetrics;
@@ -200,7 +202,7 @@ function publishReadiness({ listeners, log }: ServerParts, { ready, reason }: Re
 }
 
 async function joinOnce(parts: ServerParts): Promise<void> {
-  const { configuration, store, loaded, engines, listeners, readiness, log } = parts;
+  const { configuration, store, loaded, credentials, engines, listeners, readiness, log } = parts;
   if (configuration.migrate) {
     const onEvent = migrationLog(log);
     const applied = [...(await migrate(store.db, { onEvent })), ...(await migratePackages(store, loaded))];
@@ -210,6 +212,7 @@ async function joinOnce(parts: ServerParts): Promise<void> {
   }
   const { newest, isNewer } = await requireCurrentSchema(store.db);
   readiness.schema = true;
+  await credentials.start();
   await engines.start();
   readiness.engine = true;
   if (isNewer) {
@@ -225,6 +228,7 @@ async function leave({
   store,
   engines,
   checks,
+  credentials,
   listeners,
   readiness,
   metrics,
@@ -245,6 +249,7 @@ async function leave({
   if (halt.aborted) log.warn("server: stop timed out waiting for the database, other servers end its tasks");
   const leftMs = Math.max(0, stopMs - (performance.now() - begunAt));
   await listeners.close({ graceMs: Math.min(STOP_MARGIN_MS, leftMs) });
+  await untilAborted(credentials[Symbol.asyncDispose](), halt);
   await Promise.all([metrics[Symbol.asyncDispose](), tracing?.[Symbol.asyncDispose]()]);
   await untilAborted(engines.close(), halt);
   // Closing waits for running statements.

@@ -6,9 +6,11 @@ import { fromRetryPolicyMessage, toRetryPolicyMessage } from "../../src/codec/re
 import { fromSessionMessage, toSessionMessage } from "../../src/codec/session.ts";
 import { fromStatusValue, readTerminalStatus, toStatusValue } from "../../src/codec/status.ts";
 import { fromTaskMessage, toTaskMessage } from "../../src/codec/task.ts";
+import { fromTokenMessage, toTokenMessage } from "../../src/codec/token.ts";
 import { fromGetResultResponse, toGetResultResponse } from "../../src/codec/task-result.ts";
 import type { TaskResult } from "../../src/codec/task-result.ts";
 import { LOG_LEVELS } from "../../src/domain/event.ts";
+import { SCOPES } from "../../src/domain/principal.ts";
 import { TASK_STATUSES } from "../../src/domain/task.ts";
 import type { TaskView } from "../../src/domain/task.ts";
 import { TaskStatus } from "../../src/gen/spool/v1/task_pb.ts";
@@ -119,5 +121,19 @@ describe("the codec", () => {
     const load = { kinds: ["echo"], capacity: 4, running: 1 };
     const session = { sessionId: AN_ID, host: "a-host", pid: 7, isWorker: true, ...load, ...times };
     assert.deepEqual(fromSessionMessage(toSessionMessage(session)), session);
+  });
+});
+
+describe("a token", () => {
+  it("comes back from its message as it was", () => {
+    const grants = { namespaces: ["a*"], scopes: [...SCOPES], kinds: ["echo"], labels: { team: "a" }, taskId: null };
+    const named = { tokenId: AN_ID, name: "ingest", createdBy: "root", createdAt: AT };
+    for (const token of [
+      { ...named, grants, limits: { streams: 3 }, expiresAt: AT, revokedAt: AT },
+      { ...named, grants: { ...grants, kinds: ["*"], labels: {} }, limits: {}, expiresAt: null, revokedAt: null },
+    ]) {
+      assert.deepEqual(fromTokenMessage(toTokenMessage(token)), token);
+    }
+    assert.throws(() => fromTokenMessage(undefined), brokenPromise);
   });
 });

@@ -1,4 +1,5 @@
 import type { Argument, Command, Option } from "commander";
+import { SCOPES } from "../../domain/principal.ts";
 import { LOG_LEVELS } from "../../server/log/log-level.ts";
 import { isValueList } from "./value-lists.ts";
 import type { ValueList } from "./value-lists.ts";
@@ -38,6 +39,7 @@ const PLACEHOLDERS: Readonly<Record<string, Values>> = {
   file: "files",
   folder: "folders",
   level: LOG_LEVELS,
+  scope: SCOPES,
 };
 
 /** Returns every visible command of a program, with its options and arguments. The program comes first. */

@@ -3,6 +3,8 @@ import { text } from "node:stream/consumers";
 import { InvalidArgumentError } from "commander";
 import type { JsonObject } from "../../client/client.ts";
 import { parseDurationMs } from "../../domain/duration.ts";
+import { SCOPES } from "../../domain/principal.ts";
+import type { Scope } from "../../domain/principal.ts";
 import { UsageError } from "./usage-error.ts";
 
 // Parsers of option values. Commander adds the option to the message of an InvalidArgumentError; the exit code is 2.
@@ -43,6 +45,18 @@ export function checkTimeOrAge(value: string): string {
 /** Resolves a text of checkTimeOrAge. */
 export function resolveTime(value: string, now: Date): Date {
   return /^\d{4}-/.test(value) ? parseTime(value) : new Date(now.getTime() - parseDuration(value));
+}
+
+/** Parses an ISO 8601 time, or a duration from now. */
+export function parseExpiry(value: string): Date {
+  return /^\d{4}-/.test(value) ? parseTime(value) : new Date(Date.now() + parseDuration(value));
+}
+
+/** Collects `--scope tasks:read --scope tasks:start`. */
+export function collectScope(value: string, scopes: readonly Scope[] = []): Scope[] {
+  const scope = SCOPES.find((known) => known === value);
+  if (scope === undefined) throw new InvalidArgumentError(`The scopes are ${SCOPES.join(", ")}.`);
+  return [...scopes, scope];
 }
 
 /** Collects `--label team=search --label tier=1`. The first `=` ends the key. */

@@ -1,4 +1,5 @@
 import type { NamespaceState } from "../../client/admin/namespace-calls.ts";
+import type { StoredToken } from "../../client/admin/token-calls.ts";
 import type { EventPage, Session, SpoolEvent, Task, TaskResult } from "../../client/client.ts";
 
 // The JSON objects that `--json` prints: field names as in the proto, times in ISO 8601, statuses in lower case.
@@ -37,6 +38,11 @@ export function resultJson(result: TaskResult): Record<string, unknown> {
 
 export function namespaceJson({ limits, ...namespace }: NamespaceState): Record<string, unknown> {
   return { ...protoNames(namespace), limits: protoNames(limits) };
+}
+
+export function tokenJson({ grants, limits, ...token }: StoredToken): Record<string, unknown> {
+  const { taskId: _, ...rights } = grants;
+  return { ...protoNames(token), grants: protoNames(rights), limits: protoNames(limits) };
 }
 
 /** The same fields under the names of the proto. Values stay as they are: the keys of params are the caller's. */

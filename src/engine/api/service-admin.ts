@@ -1,21 +1,7 @@
 import type { NamespaceState } from "../../domain/namespace-state.ts";
-import type { Grants, Principal, Scope } from "../../domain/principal.ts";
+import type { Principal, Scope } from "../../domain/principal.ts";
+import type { StoredToken } from "../../domain/stored-token.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
-
-/** A token of a caller, without its secret. */
-export interface StoredToken {
-  /** A UUID. */
-  tokenId: string;
-  name: string;
-  grants: Grants;
-  limits: Limits;
-  createdAt: Date;
-  createdBy: string;
-  /** null: never. */
-  expiresAt: Date | null;
-  /** null: not revoked. */
-  revokedAt: Date | null;
-}
 
 /** An administrative act. */
 export interface AuditEvent {

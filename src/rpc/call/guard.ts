@@ -1,15 +1,15 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { getOption, hasOption } from "@bufbuild/protobuf";
+import { fromScopeValue } from "../../codec/scope.ts";
 import { authorize } from "../../domain/access.ts";
 import type { RequiredAccess } from "../../domain/access.ts";
 import { Unauthenticated } from "../../domain/errors.ts";
 import { isRestricted } from "../../domain/principal.ts";
-import type { Scope } from "../../domain/principal.ts";
 import { NO_LIMITS } from "../../domain/tenant-limits.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 import { restrictEngine } from "../../engine/api/restricted-engine.ts";
 import type { TaskEngine } from "../../engine/api/task-engine.ts";
-import { access, Scope as ScopeValue } from "../../gen/spool/v1/access_pb.ts";
+import { access } from "../../gen/spool/v1/access_pb.ts";
 import type { Identity } from "./identity.ts";
 import type { CallContext, ServiceHandlers } from "./service.ts";
 import { areStreamsLimited } from "./tenant-limits.ts";
@@ -90,21 +90,11 @@ function headerOf({ header, requestHeader }: CallContext, name: string): string 
   return (header === undefined ? requestHeader.get(name) : header(name)) || undefined;
 }
 
-const SCOPE_NAMES: ReadonlyMap<number, Scope> = new Map<number, Scope>([
-  [ScopeValue.TASKS_READ, "tasks:read"],
-  [ScopeValue.TASKS_START, "tasks:start"],
-  [ScopeValue.TASKS_CANCEL, "tasks:cancel"],
-  [ScopeValue.TASKS_DELETE, "tasks:delete"],
-  [ScopeValue.WORK, "work"],
-  [ScopeValue.METRICS, "metrics"],
-  [ScopeValue.ADMIN, "admin"],
-]);
-
 /** Returns what the proto requires of the callers of a method. @throws Error if the method has no option `access` */
 export function requiredAccess(method: DescMethod): RequiredAccess {
   if (!hasOption(method, access)) throw new Error(`${method.parent.typeName}.${method.name} has no option (access)`);
   const { scopes, oneTask } = getOption(method, access);
-  return { scopes: scopes.map((value) => SCOPE_NAMES.get(value)!), isForOneTask: oneTask };
+  return { scopes: scopes.map((value) => fromScopeValue(value)!), isForOneTask: oneTask };
 }
 
 function remembered<Key extends object, Value>(

@@ -2,16 +2,21 @@ import { create } from "@bufbuild/protobuf";
 import { Unimplemented } from "../../domain/errors.ts";
 import { abortable } from "../../async/abort.ts";
 import { toNamespaceMessage } from "../../codec/namespace.ts";
+import { toTokenMessage } from "../../codec/token.ts";
 import type { Principal } from "../../domain/principal.ts";
 import type { ServiceAdmin } from "../../engine/api/service-admin.ts";
 import {
+  CreateTokenResponseSchema,
   DoctorCheckStatus,
   ListNamespacesResponseSchema,
+  ListTokensResponseSchema,
+  RevokeTokenResponseSchema,
   RunChecksResponseSchema,
   SetNamespaceResponseSchema,
 } from "../../gen/spool/v1/admin_service_pb.ts";
 import type { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
 import type { CallContext, ServiceHandlers } from "../call/service.ts";
+import { parseCreateToken, parseRevokeToken } from "../validation/parse-admin.ts";
 import { parseSetNamespace } from "../validation/parse-namespace.ts";
 
 /** The results of a server's checks. */
@@ -43,7 +48,10 @@ const missing = () => {
 };
 
 /** What the service does besides checks. */
-export type AdminCalls = Pick<ServiceAdmin, "setNamespace" | "listNamespaces">;
+export type AdminCalls = Pick<
+  ServiceAdmin,
+  "createToken" | "listTokens" | "revokeToken" | "setNamespace" | "listNamespaces"
+>;
 
 /**
  * Implements spool.v1.AdminService.
@@ -60,10 +68,6 @@ export function adminService(
     return admin;
   };
   return {
-    createToken: missing,
-    listTokens: missing,
-    revokeToken: missing,
-
     async setNamespace(request, context) {
       const state = await calls().setNamespace(principalOf(context), parseSetNamespace(request));
       return create(SetNamespaceResponseSchema, { namespace: toNamespaceMessage(state) });
@@ -72,6 +76,22 @@ export function adminService(
     async listNamespaces(_request, context) {
       const states = await calls().listNamespaces(principalOf(context));
       return create(ListNamespacesResponseSchema, { namespaces: states.map(toNamespaceMessage) });
+    },
+
+    async createToken(request, context) {
+      const wanted = parseCreateToken(request, Date.now());
+      const { token, created } = await calls().createToken(principalOf(context), wanted);
+      return create(CreateTokenResponseSchema, { token, created: toTokenMessage(created) });
+    },
+
+    async listTokens(_request, context) {
+      const { tokens, hasMore } = await calls().listTokens(principalOf(context));
+      return create(ListTokensResponseSchema, { tokens: tokens.map(toTokenMessage), hasMore });
+    },
+
+    async revokeToken(request, context) {
+      const revoked = await calls().revokeToken(principalOf(context), parseRevokeToken(request));
+      return create(RevokeTokenResponseSchema, { token: toTokenMessage(revoked) });
     },
 
     followAuditLog: missing,

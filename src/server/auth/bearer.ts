@@ -1,11 +1,40 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
+import { Unauthenticated } from "../../domain/errors.ts";
+import type { Identity } from "../../rpc/call/identity.ts";
 
-/** Returns the token of an authorization header (RFC 6750). Undefined: the header is missing or has another scheme. */
-export function bearerToken(authorization: string | undefined): string | undefined {
-  return /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+/** A bearer token of a call. */
+export interface PresentedToken {
+  readonly text: string;
+  /** As of `digestToken`. */
+  readonly digest: string;
 }
 
-/** Returns the SHA-256 of a token. Comparing digests reveals neither a token nor its length by the time it takes. */
-export function digestToken(token: string): Buffer {
-  return createHash("sha256").update(token).digest();
+/** Knows tokens of one type. */
+export interface TokenSource {
+  /**
+   * Returns the caller with a token; null: the token is not of this source. A promise is for tokens that no other source
+   * can have: the caller of the source refuses the token if the promise resolves to null.
+   *
+   * @throws Unauthenticated
+   */
+  find(token: PresentedToken): Identity | Promise<Identity | null> | null;
+}
+
+/**
+ * Returns the token of an authorization header (RFC 6750).
+ *
+ * @throws Unauthenticated if the header has another scheme
+ */
+export function presentedToken(authorization: string): PresentedToken {
+  const text = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
+  if (text === undefined) throw new Unauthenticated("wrong");
+  return { text, digest: digestToken(text) };
+}
+
+/**
+ * Returns the SHA-256 of a token, as base64url. Tokens are compared by their digests, because the time that it takes then
+ * reveals nothing about a token.
+ */
+export function digestToken(token: string): string {
+  return hash("sha256", token, "base64url");
 }

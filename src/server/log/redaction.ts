@@ -25,11 +25,14 @@ const SECRET_FORMS: readonly [form: RegExp, masked: string][] = [
   ],
   [/\b(sk-)[\w-]{16,256}/g, `$1${MASK}`],
   [/-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]{0,16384}?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g, MASK],
+  // The tokens of callers, and JSON Web Tokens.
+  [/\b(spool_)[\w-]{43}/g, `$1${MASK}`],
+  [/\b(eyJ)[\w-]{8,4096}\.[\w-]{2,8192}\.[\w-]{0,1024}/g, `$1${MASK}`],
   // A worker's resume token: the session id, which is not secret, and a secret.
   [/([0-9a-f]{4}-[0-9a-f]{12}\.)[\w-]{43}/g, `$1${MASK}`],
 ];
 /** A text without a match here contains none of the patterns. Most texts in a log are ids and words. */
-const MAY_HOLD_SECRET = /:\/\/|[=:]|earer|asic|sk-|-----BEGIN|\.[\w-]{43}/i;
+const MAY_HOLD_SECRET = /:\/\/|[=:]|earer|asic|sk-|spool_|eyJ|-----BEGIN|\.[\w-]{43}/i;
 
 /** Shorter secrets are not masked in texts: they could be any word. */
 const KNOWN_CHARS_MIN = 8;

@@ -26,6 +26,8 @@ describe("redaction of a text", () => {
     ['{"resumeToken":"s3cret","n":1}', '{"resumeToken":"[redacted]","n":1}'],
     ['a body: "{\\"api_key\\": \\"s3cret\\"}"', 'a body: "{\\"api_key\\": \\"[redacted]\\"}"'],
     ["Incorrect API key provided: sk-proj-s3crets3crets3cret.", "Incorrect API key provided: sk-[redacted]."],
+    [`made spool_${"s".repeat(43)}.`, "made spool_[redacted]."],
+    ["sent eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl here", "sent eyJ[redacted] here"],
     [`resumed with ${RESUME_TOKEN}`, "resumed with 01934c1e-6f0a-7c3e-9d55-1f1f5b0e7a11.[redacted]"],
     [`no key: ${PEM} is none`, "no key: [redacted] is none"],
     [`no key: ${PEM.slice(0, 50)}`, "no key: [redacted]"],

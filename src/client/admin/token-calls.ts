@@ -1,0 +1,61 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { toLimitsMessage } from "../../codec/limits.ts";
+import { fromTokenMessage, toGrantsMessage } from "../../codec/token.ts";
+import type { StoredToken } from "../../domain/stored-token.ts";
+import {
+  AdminService,
+  CreateTokenResponseSchema,
+  ListTokensResponseSchema,
+  RevokeTokenResponseSchema,
+} from "../../gen/spool/v1/admin_service_pb.ts";
+import { RETRY_MS_DEFAULT, withRetries } from "../retry.ts";
+import type { GrpcTransport } from "../transport/grpc-transport.ts";
+
+export type { StoredToken } from "../../domain/stored-token.ts";
+
+/** How long the server may take to answer, in ms. */
+const ANSWER_MS_MAX = 20_000;
+
+const method = AdminService.method;
+
+/**
+ * Creates a token. Not repeated after a lost answer: the token of the first attempt would stay, unknown to all.
+ *
+ * @returns the token, which cannot be read again
+ */
+export async function createToken(
+  transport: GrpcTransport,
+  { name, grants, limits, expiresAt }: Pick<StoredToken, "name" | "grants" | "limits" | "expiresAt">,
+): Promise<{ token: string; created: StoredToken }> {
+  const request = {
+    name,
+    grants: toGrantsMessage(grants),
+    limits: toLimitsMessage(limits),
+    ...(expiresAt && { expiresAt: timestampFromDate(expiresAt) }),
+  };
+  const read = (bytes: Buffer) => fromBinary(CreateTokenResponseSchema, bytes);
+  const { token, created } = await transport.unary(method.createToken, request, { timeoutMs: ANSWER_MS_MAX, read });
+  return { token, created: fromTokenMessage(created) };
+}
+
+/** Returns the tokens that the caller could have created, newest first, at most 1,000. */
+export async function listTokens(
+  transport: GrpcTransport,
+  { retryMs = RETRY_MS_DEFAULT }: { retryMs?: number } = {},
+): Promise<{ tokens: StoredToken[]; hasMore: boolean }> {
+  const read = (bytes: Buffer) => fromBinary(ListTokensResponseSchema, bytes);
+  const call = () => transport.unary(method.listTokens, {}, { timeoutMs: ANSWER_MS_MAX, read });
+  const { tokens, hasMore } = await withRetries(call, { retryMs });
+  return { tokens: tokens.map(fromTokenMessage), hasMore };
+}
+
+/** Revokes a token. Repeating this is safe. */
+export async function revokeToken(
+  transport: GrpcTransport,
+  { tokenId, retryMs = RETRY_MS_DEFAULT }: { tokenId: string; retryMs?: number },
+): Promise<StoredToken> {
+  const read = (bytes: Buffer) => fromBinary(RevokeTokenResponseSchema, bytes);
+  const call = () => transport.unary(method.revokeToken, { tokenId }, { timeoutMs: ANSWER_MS_MAX, read });
+  return fromTokenMessage((await withRetries(call, { retryMs })).token);
+}
