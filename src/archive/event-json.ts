@@ -57,7 +57,7 @@ function bodyJson(event: SpoolEvent): JsonObject {
         },
       };
     case "cancel_requested":
-      return { cancelRequested: text("reason", event.reason) };
+      return { cancelRequested: { ...text("reason", event.reason), ...text("cancelledBy", event.cancelledBy ?? "") } };
     case "retrying":
       return { retrying: { error: errorJson(event.error), nextAttemptAt: timeJson(event.nextAttemptAt) } };
     case "final":
@@ -88,8 +88,10 @@ function toNewEvent(event: SpoolEvent): NewEvent {
       const { kind, payload, series } = event;
       return newEvent("partial", { kind, payload, ...(series && { series }) });
     }
-    case "cancel_requested":
-      return newEvent("cancel_requested", { reason: event.reason });
+    case "cancel_requested": {
+      const { reason, cancelledBy } = event;
+      return newEvent("cancel_requested", { reason, ...(cancelledBy && { cancelled_by: cancelledBy }) });
+    }
     case "retrying":
       return newEvent("retrying", { error: event.error, next_attempt_at: event.nextAttemptAt.toISOString() });
     case "final": {

@@ -86,7 +86,13 @@ const BODIES: { readonly [Type in EventType]: readonly [field: number, write: (b
       if (series !== undefined) seriesField(3, series);
     },
   ],
-  cancel_requested: [7, ({ reason }) => string(1, reason)],
+  cancel_requested: [
+    7,
+    ({ reason, cancelled_by: cancelledBy = "" }) => {
+      string(1, reason);
+      string(2, cancelledBy);
+    },
+  ],
   final: [
     8,
     ({ status, result, error }) => {

@@ -80,6 +80,8 @@ export interface CancelRequestedEvent extends Recorded {
   type: "cancel_requested";
   /** May be empty. */
   reason: string;
+  /** The name of the principal that asked. Left out: unknown, because the call was not authenticated. */
+  cancelledBy?: string;
 }
 
 /** The attempt failed, and the task will have another. */

@@ -28,7 +28,10 @@ const BODIES: { readonly [Type in EventType]: (body: EventBodies[Type]) => BodyI
   progress: (body) => ({ case: "progress", value: toProgressMessage(body) }),
   log: ({ level, message }) => ({ case: "log", value: { level: toLogLevelValue(level), message } }),
   partial: (body) => ({ case: "partial", value: toPartialMessage(body) }),
-  cancel_requested: (value) => ({ case: "cancelRequested", value }),
+  cancel_requested: ({ reason, cancelled_by: cancelledBy }) => ({
+    case: "cancelRequested",
+    value: { reason, ...(cancelledBy !== undefined && { cancelledBy }) },
+  }),
   retrying: ({ error, next_attempt_at: nextAttemptAt }) => ({
     case: "retrying",
     value: { error: toTaskError(error), nextAttemptAt: timestampFromDate(new Date(nextAttemptAt)) },
@@ -67,8 +70,10 @@ export function fromEventMessage({ seq, time: recorded, body }: Event): SpoolEve
     }
     case "partial":
       return { seq, time, type: "partial", ...fromPartialMessage(body.value) };
-    case "cancelRequested":
-      return { seq, time, type: "cancel_requested", reason: body.value.reason };
+    case "cancelRequested": {
+      const { reason, cancelledBy } = body.value;
+      return { seq, time, type: "cancel_requested", reason, ...(cancelledBy !== "" && { cancelledBy }) };
+    }
     case "retrying": {
       const nextAttemptAt = readTime(body.value.nextAttemptAt, "next_attempt_at");
       return { seq, time, type: "retrying", error: fromTaskError(body.value.error), nextAttemptAt };

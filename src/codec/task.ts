@@ -9,7 +9,7 @@ import { readStatus, toStatusValue } from "./status.ts";
 import { readTime, readTimeOrNull, timeFields } from "./timestamp.ts";
 
 export function toTaskMessage(task: TaskView): TaskMessage {
-  const { params, requestId, timeoutMs, retentionMs } = task;
+  const { params, requestId, timeoutMs, retentionMs, startedBy, cancelledBy } = task;
   const { startedAt, finishedAt, runAt, deadlineAt, attemptDeadlineAt, cancelRequestedAt } = task;
   return create(TaskSchema, {
     taskId: task.taskId,
@@ -29,6 +29,8 @@ export function toTaskMessage(task: TaskView): TaskMessage {
     ...timeFields({ startedAt, finishedAt, runAt, deadlineAt, attemptDeadlineAt, cancelRequestedAt }),
     ...(timeoutMs !== null && { timeout: durationFromMs(timeoutMs) }),
     ...(retentionMs !== null && { retention: durationFromMs(retentionMs) }),
+    ...(startedBy !== null && { startedBy }),
+    ...(cancelledBy !== null && { cancelledBy }),
   });
 }
 
@@ -56,6 +58,8 @@ export function fromTaskMessage(message: TaskMessage | undefined): TaskView {
     handovers: message.handovers,
     retryPolicy: fromRetryPolicyMessage(message.retryPolicy),
     cancelRequestedAt: readTimeOrNull(message.cancelRequestedAt),
+    startedBy: message.startedBy === "" ? null : message.startedBy,
+    cancelledBy: message.cancelledBy === "" ? null : message.cancelledBy,
     awaitsWorker: message.awaitsWorker,
     lastSeq: message.lastSeq,
   };

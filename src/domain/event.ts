@@ -20,7 +20,8 @@ export interface EventBodies {
   progress: { phase: string; current: number; total: number; detail?: JsonObject };
   log: { level: LogLevel; message: string };
   partial: { kind: string; payload: JsonObject; series?: Series };
-  cancel_requested: { reason: string };
+  /** `cancelled_by`: the name of the principal; left out: unknown. */
+  cancel_requested: { reason: string; cancelled_by?: string };
   retrying: { error: TaskFailure; next_attempt_at: string };
   final: { status: TerminalStatus; result?: JsonObject; error?: TaskFailure };
   /** Several partials of the tape as one event, in the folded view. */

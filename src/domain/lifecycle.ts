@@ -18,7 +18,7 @@ import type { Task, TerminalStatus } from "./task.ts";
 export type Transition =
   | { type: "unchanged" }
   /** The cancel request is recorded, and the owner of the task is notified. */
-  | { type: "ask"; reason: string; event: NewEvent }
+  | { type: "ask"; reason: string; cancelledBy: string | null; event: NewEvent }
   /**
    * The task returns to pending for another attempt, not before nextAttemptAt. A handover does not count as an attempt.
    * `crashes` is the number of attempts in a row that have ended with their process.
@@ -32,6 +32,16 @@ export interface End {
   event: NewEvent;
   /** If the last attempt ended with its process: the number of attempts in a row that did. */
   crashes?: number;
+  /** If a cancel ended a pending task: the name of the principal that asked. */
+  cancelledBy?: string | null;
+}
+
+/** A request to cancel a task. */
+export interface Cancel {
+  /** For people; may be empty. */
+  reason: string;
+  /** The name of the principal that asks; null: the server does not authenticate calls. */
+  by: string | null;
 }
 
 /** How the code of an attempt ended. */
@@ -95,14 +105,12 @@ export const STOP_FAILURES = {
 /**
  * Decides a cancel. A pending task ends at once, a running task is asked to stop, and a finished task does not change.
  */
-export function requestCancel(task: Deciding, reason: string): Transition {
+export function requestCancel(task: Deciding, { reason, by }: Cancel): Transition {
   switch (task.status) {
     case "pending":
-      return cancelled(reason);
+      return { ...cancelled(reason), cancelledBy: by };
     case "running":
-      return task.cancelRequestedAt === null
-        ? { type: "ask", reason, event: newEvent("cancel_requested", { reason }) }
-        : { type: "unchanged" };
+      return task.cancelRequestedAt === null ? asked(reason, by) : { type: "unchanged" };
     case "succeeded":
     case "failed":
     case "cancelled":
@@ -224,6 +232,11 @@ function requeued(
 ): Transition {
   const event = newEvent("retrying", { error, next_attempt_at: nextAttemptAt.toISOString() });
   return { type: "requeue", nextAttemptAt, isHandover, crashes, event };
+}
+
+function asked(reason: string, by: string | null): Transition {
+  const event = newEvent("cancel_requested", { reason, ...(by !== null && { cancelled_by: by }) });
+  return { type: "ask", reason, cancelledBy: by, event };
 }
 
 function succeeded(result: JsonObject): End {

@@ -14,7 +14,7 @@ export interface RequestContent {
  * Returns the digest of everything that a start requests, SHA-256 in hex. Equal starts have equal digests, for any
  * client and any order of fields. Times count to the millisecond, as they are stored. A field that is unset counts as
  * unset, whatever its current default is. A field that came later counts only if it is set, so that digests of earlier
- * versions stay equal. The request_id itself and the trace of the call do not count.
+ * versions stay equal. The request_id itself, the trace of the call and the name of its caller do not count.
  */
 export function digestRequest(request: TaskRequest, paramsDigest: string): string {
   const { kind, labels, timeoutMs, maxAttempts, retryPolicy, runAt, deadlineAt, retentionMs } = request;

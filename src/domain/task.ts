@@ -29,6 +29,8 @@ export interface TaskRequest extends AskedRetry {
   retentionMs: number | null;
   /** The W3C traceparent of the start, to which its attempts are linked; null: none. */
   traceparent: string | null;
+  /** The name of the principal that starts the task; null: the server does not authenticate calls. */
+  startedBy: string | null;
 }
 
 /** A task as callers see it. */
@@ -69,6 +71,10 @@ export interface TaskView {
   /** How long the task waits between attempts. */
   retryPolicy: Readonly<RetryPolicy>;
   cancelRequestedAt: Date | null;
+  /** The name of the principal that started the task; null: unknown, because the call was not authenticated. */
+  startedBy: string | null;
+  /** The name of the principal that cancelled the task first; null: none, or the call was not authenticated. */
+  cancelledBy: string | null;
   /** The task waits because no live process has its kind. It runs when such a process connects. */
   awaitsWorker: boolean;
   /** The seq of the last event on the tape; 0n on an empty tape. */

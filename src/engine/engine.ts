@@ -233,10 +233,13 @@ export class Engine implements TaskEngine {
     return listSessions(this.#opened(), { namespace: this.#settings.namespace, limit: LIST_SESSIONS_MAX });
   }
 
-  async cancelTask(taskId: string, reason: string): ReturnType<TaskEngine["cancelTask"]> {
+  async cancelTask(
+    taskId: string,
+    cancel: Parameters<TaskEngine["cancelTask"]>[1],
+  ): ReturnType<TaskEngine["cancelTask"]> {
     this.#opened();
     const { task: stored, transition } = await this.#control.change(taskId, "cancel", (task) =>
-      requestCancel(task, reason),
+      requestCancel(task, cancel),
     );
     const ended = transition?.type === "end" ? "cancelled" : "already_terminal";
     const outcome = isTerminal(stored.status) ? ended : "requested";

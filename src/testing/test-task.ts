@@ -109,7 +109,7 @@ export class TestTask {
   #control(): RunControl {
     return {
       cancel: (reason = "") => {
-        this.#apply(requestCancel(this.#state(), reason));
+        this.#apply(requestCancel(this.#state(), { reason, by: null }));
         if (this.#cancel !== null) this.#stop("cancel");
       },
       timeOut: () => this.#stop("deadline"),

@@ -51,6 +51,8 @@ export function endedTask(number: number, events: readonly TapeEvent[]): EndedTa
     handovers: 0,
     retryPolicy: DEFAULT_RETRY_POLICY,
     cancelRequestedAt: null,
+    startedBy: number % 2 === 0 ? null : "ingest",
+    cancelledBy: null,
     awaitsWorker: false,
     lastSeq: BigInt(tape.length),
   };

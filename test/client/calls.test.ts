@@ -108,6 +108,8 @@ describe("a client", () => {
       awaitsWorker: false,
       retryPolicy: { initialBackoffMs: 1_000, maxBackoffMs: 300_000, backoffMultiplier: 2, jitter: 0.2 },
       cancelRequestedAt: null,
+      startedBy: null,
+      cancelledBy: null,
       lastSeq: 7n,
     });
   });

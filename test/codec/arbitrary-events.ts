@@ -71,7 +71,7 @@ const BODIES: { [Type in keyof EventBodies]: fc.Arbitrary<string> } = {
   ]),
   partial: object({ kind: quoted, payload: jsonObject, series }, ["kind", "payload"]),
   folded: object({ first_seq: recordedSeq, parts: list(foldedPart) }, ["first_seq", "parts"]),
-  cancel_requested: object({ reason: quoted }, ["reason"]),
+  cancel_requested: object({ reason: quoted, cancelled_by: quoted }, ["reason"]),
   retrying: object({ error: failure, next_attempt_at: time.map((date) => JSON.stringify(date)) }, [
     "error",
     "next_attempt_at",

@@ -40,6 +40,8 @@ const BARE: TaskView = {
   handovers: 0,
   retryPolicy: { initialBackoffMs: 1_000, maxBackoffMs: 300_000, backoffMultiplier: 2, jitter: 0 },
   cancelRequestedAt: null,
+  startedBy: null,
+  cancelledBy: null,
   awaitsWorker: false,
   lastSeq: 0n,
 };
@@ -61,6 +63,8 @@ const FULL: TaskView = {
   maxAttempts: 3,
   handovers: 4,
   cancelRequestedAt: AT,
+  startedBy: "ingest",
+  cancelledBy: "ops@example.org",
   awaitsWorker: true,
   lastSeq: 9_007_199_254_740_993n,
 };

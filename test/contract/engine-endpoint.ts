@@ -38,7 +38,7 @@ export async function openEngineEndpoint(): Promise<Endpoint> {
       } while (beforeTaskId !== null);
     },
     async cancel(taskId, reason = "") {
-      const { task, outcome } = await told(engine.cancelTask(taskId, reason));
+      const { task, outcome } = await told(engine.cancelTask(taskId, { reason, by: null }));
       return { status: task.status, outcome };
     },
     delete: async (taskId) => (await told(engine.deleteTask(taskId))).alreadyDeleted,

@@ -56,7 +56,7 @@ const stops =
 
 /** Everything that can happen to a task, by name. */
 export const HAPPENINGS = {
-  cancel: (life) => requestCancel(life, "enough"),
+  cancel: (life) => requestCancel(life, { reason: "enough", by: null }),
   returned: ends({ type: "returned", result: { a: 1 } }),
   threw: ends(threw(null)),
   "threw, final": ends(threw(null, { isFinal: true })),

@@ -163,7 +163,7 @@ describe("the lifecycle of a task", () => {
   }
 
   it("records on the tape what happened", () => {
-    assert.deepEqual(bodyIn(requestCancel(task(), "")), { reason: "" });
+    assert.deepEqual(bodyIn(requestCancel(task(), { reason: "", by: null })), { reason: "" });
     assert.deepEqual(bodyIn(HAPPENINGS.returned(task())), { status: "succeeded", result: { a: 1 } });
     for (const happening of ["threw", "threw, final"] as const) {
       assert.deepEqual(bodyIn(HAPPENINGS[happening](task())), { status: "failed", error: FAILURE });

@@ -19,12 +19,12 @@ describeHeavyOnEachStore("cancelTask", (store) => {
     await using engine = await startEngine(store(), { kinds: [wait], slots: 1 });
     const first = await startRunning(engine, { kind: "wait" });
     const second = await start(engine, { kind: "wait" });
-    const { outcome, task } = await engine.cancelTask(second, "not now");
+    const { outcome, task } = await engine.cancelTask(second, { reason: "not now", by: null });
     assert.deepEqual([outcome, task.status, task.startedAt], ["cancelled", "cancelled", null]);
     const { error, tape, startedAt } = await outcomeOf(engine, second);
     assert.deepEqual([error, startedAt], [{ reason: "CANCELLED", message: "not now" }, null]);
     assert.deepEqual(outline(tape), ["final"]);
-    await engine.cancelTask(first, "");
+    await engine.cancelTask(first, { reason: "", by: null });
     assert.deepEqual(outline(await wholeTape(engine, first)), ["started", "cancel_requested", "final"]);
     assert.deepEqual(outline(await wholeTape(engine, second)), ["final"]);
   });
@@ -36,7 +36,7 @@ describeHeavyOnEachStore("cancelTask", (store) => {
     });
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "tidy" });
-    const { outcome, task } = await engine.cancelTask(taskId, "enough");
+    const { outcome, task } = await engine.cancelTask(taskId, { reason: "enough", by: null });
     assert.deepEqual([outcome, task.status, task.cancelReason], ["requested", "running", "enough"]);
     const { status, error, tape } = await outcomeOf(engine, taskId);
     assert.deepEqual([status, error], ["cancelled", { reason: "CANCELLED", message: "enough" }]);
@@ -48,7 +48,7 @@ describeHeavyOnEachStore("cancelTask", (store) => {
     const kind = kindOf("stubborn", ({ signal }) => untilStopped(signal).catch(() => ({ done: true })));
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "stubborn" });
-    await engine.cancelTask(taskId, "");
+    await engine.cancelTask(taskId, { reason: "", by: null });
     const { status, result } = await outcomeOf(engine, taskId);
     assert.deepEqual([status, result], ["succeeded", { done: true }]);
   });
@@ -59,7 +59,7 @@ describeHeavyOnEachStore("cancelTask", (store) => {
     );
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "fails", maxAttempts: 5 });
-    await engine.cancelTask(taskId, "");
+    await engine.cancelTask(taskId, { reason: "", by: null });
     const { status, error } = await outcomeOf(engine, taskId);
     assert.deepEqual([status, error?.reason], ["cancelled", "CANCELLED"]);
   });
@@ -82,7 +82,7 @@ describeHeavyOnEachStore("cancelTask", (store) => {
     await using engine = await startEngine(store(), { kinds: [kind], cancelGraceMs: 50, slots: 1 });
     const taskId = await start(engine, { kind: "deaf" });
     await untilEvent(engine, taskId, "log");
-    await engine.cancelTask(taskId, "now");
+    await engine.cancelTask(taskId, { reason: "now", by: null });
     const { status, tape } = await outcomeOf(engine, taskId);
     assert.equal(status, "cancelled");
     assert.deepEqual(outline(tape), ["started", "log", "cancel_requested", "final"]);
@@ -100,7 +100,7 @@ describeHeavyOnEachStore("cancelTask", (store) => {
     for (let round = 0; round < 10; round++) {
       const taskId = await startRunning(engine, { kind: "wait" });
       const answers = await Promise.all(
-        ["first", "second", "third"].map((reason) => engine.cancelTask(taskId, reason)),
+        ["first", "second", "third"].map((reason) => engine.cancelTask(taskId, { reason, by: null })),
       );
       for (const { outcome } of answers) assert.notEqual(outcome, "cancelled");
       const { error, tape } = await outcomeOf(engine, taskId);
@@ -114,7 +114,7 @@ describeHeavyOnEachStore("cancelTask", (store) => {
     const runAt = new Date(Date.now() + 3_600_000);
     for (let round = 0; round < 10; round++) {
       const taskId = await start(engine, { runAt });
-      const answers = await Promise.all([1, 2, 3].map(() => engine.cancelTask(taskId, "")));
+      const answers = await Promise.all([1, 2, 3].map(() => engine.cancelTask(taskId, { reason: "", by: null })));
       const outcomes = answers.map(({ outcome }) => outcome).sort();
       assert.deepEqual(outcomes, ["already_terminal", "already_terminal", "cancelled"]);
       assert.deepEqual(outline(await wholeTape(engine, taskId)), ["final"]);
@@ -127,7 +127,7 @@ describeHeavyOnEachStore("cancelTask", (store) => {
     const { tape } = await outcomeOf(engine, taskId);
     const before = await engine.getTask(taskId);
     for (let again = 0; again < 2; again++) {
-      const { outcome, task } = await engine.cancelTask(taskId, "too late");
+      const { outcome, task } = await engine.cancelTask(taskId, { reason: "too late", by: null });
       assert.deepEqual([outcome, task], ["already_terminal", before]);
     }
     assert.deepEqual(await wholeTape(engine, taskId), tape);
@@ -138,7 +138,7 @@ describeHeavyOnEachStore("cancelTask", (store) => {
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await start(engine, { kind: "fails", maxAttempts: 10 });
     await untilEvent(engine, taskId, "retrying");
-    assert.equal((await engine.cancelTask(taskId, "")).outcome, "cancelled");
+    assert.equal((await engine.cancelTask(taskId, { reason: "", by: null })).outcome, "cancelled");
     const { tape, error } = await outcomeOf(engine, taskId);
     assert.deepEqual(outline(tape), ["started", "retrying", "final"]);
     assert.equal(error?.reason, "CANCELLED");
@@ -150,7 +150,10 @@ describeHeavyOnEachStore("cancelTask", (store) => {
     await Promise.all(
       Array.from({ length: 200 }, async (_, round) => {
         const taskId = await start(engine, { params: { count: round % 20 } });
-        const cancels = [engine.cancelTask(taskId, ""), engine.cancelTask(taskId, "")];
+        const cancels = [
+          engine.cancelTask(taskId, { reason: "", by: null }),
+          engine.cancelTask(taskId, { reason: "", by: null }),
+        ];
         const { status, tape } = await outcomeOf(engine, taskId);
         const asked = outline(tape).filter((type) => type === "cancel_requested").length;
         const said = (await Promise.all(cancels)).map(({ outcome }) => outcome);

@@ -104,9 +104,9 @@ describe("an engine whose database goes away", () => {
     await server.stop();
     const unavailable = { reason: "STORE_UNAVAILABLE" };
     await assert.rejects(engine.getTask(taskId), unavailable);
-    await assert.rejects(engine.cancelTask(taskId, ""), unavailable);
+    await assert.rejects(engine.cancelTask(taskId, { reason: "", by: null }), unavailable);
     await server.start();
-    assert.equal((await engine.cancelTask(taskId, "")).outcome, "requested");
+    assert.equal((await engine.cancelTask(taskId, { reason: "", by: null })).outcome, "requested");
     assert.equal((await outcomeOf(engine, taskId)).status, "cancelled");
   });
 
@@ -115,7 +115,7 @@ describe("an engine whose database goes away", () => {
     await using engine = await startEngine(store, { kinds: [wait], leaseMs: 60_000 });
     const taskId = await startRunning(engine, { kind: "wait" });
     const cut = proxy.cutCommitOf("spool_transition"); // The sweeper commits each second too.
-    await assert.rejects(engine.cancelTask(taskId, "lost"), { reason: "STORE_UNAVAILABLE" });
+    await assert.rejects(engine.cancelTask(taskId, { reason: "lost", by: null }), { reason: "STORE_UNAVAILABLE" });
     await cut;
     const { error, tape } = await outcomeOf(engine, taskId);
     assert.deepEqual(error, { reason: "CANCELLED", message: "lost" });

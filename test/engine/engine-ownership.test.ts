@@ -158,7 +158,7 @@ describe("engines that share a database", () => {
     await using engine = await startEngine(store, { namespace, kinds: [kind], leaseMs: 60_000 });
     await using other = await startEngine(store, { namespace, leaseMs: 60_000 });
     const taskId = await startRunning(engine, { kind: "polite" });
-    assert.equal((await other.cancelTask(taskId, "elsewhere")).outcome, "requested");
+    assert.equal((await other.cancelTask(taskId, { reason: "elsewhere", by: null })).outcome, "requested");
     const { status, tape } = await outcomeOf(other, taskId);
     assert.equal(status, "cancelled");
     assert.deepEqual(outline(tape), ["started", "cancel_requested", "log", "final"]);

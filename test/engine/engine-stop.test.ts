@@ -98,7 +98,7 @@ describeHeavyOnEachStore("a stopping engine", (store) => {
     const kind = kindOf("deaf", () => release.promise, { resumable: true });
     const engine = await startEngine(store(), { kinds: [kind], cancelGraceMs: 100 });
     const taskId = await startRunning(engine, { kind: "deaf" });
-    await engine.cancelTask(taskId, "enough");
+    await engine.cancelTask(taskId, { reason: "enough", by: null });
     await engine.stop({ drainMs: 0, halt });
     assert.equal((await outcomeOf(engine, taskId)).status, "cancelled");
     release.resolve();

@@ -115,7 +115,7 @@ describe("an engine whose database is in trouble", function () {
       await using store = await openServed(trouble.options);
       await using engine = await startEngine(store, { kinds });
       const ids = await Promise.all(kinds.map((kind) => startRunning(engine, { kind: kind.name, maxAttempts: 2 })));
-      await engine.cancelTask(ids[4]!, "not wanted");
+      await engine.cancelTask(ids[4]!, { reason: "not wanted", by: null });
       await run(trouble.begin);
       gate.resolve();
       await Promise.all([

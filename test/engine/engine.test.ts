@@ -165,7 +165,7 @@ describeOnEachStore("the engine", (store) => {
     const missing = { reason: "TASK_NOT_FOUND" };
     for (const id of [taskId, randomUUID()]) {
       await assert.rejects(other.getTask(id), missing);
-      await assert.rejects(other.cancelTask(id, ""), missing);
+      await assert.rejects(other.cancelTask(id, { reason: "", by: null }), missing);
       await assert.rejects(other.readEvents({ taskId: id, fromSeq: 1n, limit: 1, waitMs: 10 }, NEVER), missing);
       await assert.rejects(wholeTape(other, id), missing);
       await assert.rejects(other.waitForResult({ taskId: id, waitMs: 10 }, NEVER), missing);
@@ -184,7 +184,7 @@ describeOnEachStore("the engine", (store) => {
       });
     }
     const waiting = engine.waitForResult({ taskId, waitMs: 60_000 }, NEVER);
-    await engine.cancelTask(taskId, "enough");
+    await engine.cancelTask(taskId, { reason: "enough", by: null });
     assert.deepEqual((await waiting).error, { reason: "CANCELLED", message: "enough" });
   });
 });

@@ -77,7 +77,7 @@ describe("tasks with exclusive keys", () => {
     await using engine = await startEngine(store, { namespace, kinds: [kind, holding], slots: 1 });
     const holder = await startRunning(engine, { kind: "gated", params: { key: "key" } });
     const [first, second, third] = await startAll(engine, "noted", 3);
-    await engine.cancelTask(first!, "test");
+    await engine.cancelTask(first!, { reason: "test", by: null });
     const deadlineAt = new Date(Date.now() + 50);
     const late = await start(engine, { kind: "noted", params: { key: "key", number: "late" }, deadlineAt });
     assert.equal((await outcomeOf(engine, late)).status, "failed");
@@ -167,7 +167,7 @@ describe("tasks with exclusive keys", () => {
     const starts = Array.from({ length: 100 }, async (_, index) => {
       const params = { key: `key-${index % 4}`, fails: index % 7 === 0 };
       const taskId = await start(engines[index % 2]!, { kind: "hammered", params });
-      if (index % 11 === 0) await engines[(index + 1) % 2]!.cancelTask(taskId, "test");
+      if (index % 11 === 0) await engines[(index + 1) % 2]!.cancelTask(taskId, { reason: "test", by: null });
       return taskId;
     });
     for (const taskId of await Promise.all(starts)) await outcomeOf(one, taskId);

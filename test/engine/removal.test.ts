@@ -50,7 +50,7 @@ for (const notify of [true, false]) {
         const query = { taskId, fromSeq: 1n };
         const calls = [
           there.getTask(taskId),
-          there.cancelTask(taskId, ""),
+          there.cancelTask(taskId, { reason: "", by: null }),
           there.readEvents({ ...query, limit: 10, waitMs: 0 }, NEVER),
           there.readEvents({ ...query, limit: 10, waitMs: 60_000 }, NEVER),
           there.waitForResult({ taskId, waitMs: 60_000 }, NEVER),
@@ -144,7 +144,7 @@ for (const notify of [true, false]) {
     it("is removed once, whatever cancels and deletes race", async () => {
       for (let round = 0; round < 20; round++) {
         const taskId = await start(here, { runAt: new Date(Date.now() + 3_600_000) });
-        const cancel = here.cancelTask(taskId, "");
+        const cancel = here.cancelTask(taskId, { reason: "", by: null });
         const deletes = [here, there].map((engine) => engine.deleteTask(taskId).catch((error: unknown) => error));
         assert.equal((await cancel).outcome, "cancelled");
         const answers = await Promise.all(deletes);
@@ -153,7 +153,10 @@ for (const notify of [true, false]) {
         assert.ok(refusals.every(({ reason }) => reason === "TASK_NOT_TERMINAL"));
         if (removals.length === 0) removals.push(await there.deleteTask(taskId));
         assert.equal(removals.filter((answer) => !(answer as { alreadyDeleted: boolean }).alreadyDeleted).length, 1);
-        const late = [here.cancelTask(taskId, ""), there.cancelTask(taskId, "")];
+        const late = [
+          here.cancelTask(taskId, { reason: "", by: null }),
+          there.cancelTask(taskId, { reason: "", by: null }),
+        ];
         await Promise.all(late.map((call) => assert.rejects(call, { reason: "TASK_EXPIRED" })));
       }
     });
@@ -169,7 +172,7 @@ for (const notify of [true, false]) {
       const { namespace } = here;
       return store.db.transaction().execute(async (trx) => {
         const { tasks, at } = await lockTask(trx, { namespace, taskId });
-        const transition = requestCancel(tasks[0]!, "");
+        const transition = requestCancel(tasks[0]!, { reason: "", by: null });
         assert.ok(transition.type === "end");
         const [ended] = await writeTransitions(trx, [{ task: tasks[0]!, transition }], at);
         await removeTask(trx, namespace, ended!);

@@ -44,6 +44,8 @@ export function aTask(fields: Partial<TaskView> = {}): TaskView {
     checkpointSeq: null,
     cancelRequestedAt: null,
     cancelReason: null,
+    startedBy: null,
+    cancelledBy: null,
     lease: "a session",
     lastSeq: 0n,
     awaitsWorker: false,

@@ -78,6 +78,7 @@ export function taskRequest(request: Partial<TaskRequest> = {}): TaskRequest {
     deadlineAt: null,
     retentionMs: null,
     traceparent: null,
+    startedBy: null,
     ...request,
   };
 }

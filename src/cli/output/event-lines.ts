@@ -35,11 +35,11 @@ export function describeEvent(event: SpoolEvent, colorize: Colorize): string | n
       return `partial ${escapeText(event.kind)}${payload(event.payload)}`;
     case "folded":
       return event.parts.map(foldedPart).join("\n");
-    case "cancel_requested":
-      return colorize(
-        "yellow",
-        event.reason === "" ? "cancel requested" : `cancel requested: ${escapeText(event.reason)}`,
-      );
+    case "cancel_requested": {
+      const by = event.cancelledBy === undefined ? "" : ` by ${escapeText(event.cancelledBy)}`;
+      const reason = event.reason === "" ? "" : `: ${escapeText(event.reason)}`;
+      return colorize("yellow", `cancel requested${by}${reason}`);
+    }
     case "retrying":
       return colorize("yellow", `retrying at ${event.nextAttemptAt.toISOString()} after ${failureText(event.error)}`);
     case "final":

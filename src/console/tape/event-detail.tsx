@@ -90,7 +90,12 @@ function Body({ event }: { event: SpoolEvent }) {
         </>
       );
     case "cancel_requested":
-      return event.reason === "" ? <p>No reason was given.</p> : <pre class="text">{event.reason}</pre>;
+      return (
+        <>
+          {event.reason === "" ? <p>No reason was given.</p> : <pre class="text">{event.reason}</pre>}
+          {event.cancelledBy !== undefined && <p>Requested by {event.cancelledBy}.</p>}
+        </>
+      );
     case "retrying":
       return (
         <>

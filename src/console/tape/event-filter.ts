@@ -60,7 +60,7 @@ function textOf(event: SpoolEvent): string {
         .map(({ kind, series, payload }) => `${kind} ${series.name} ${JSON.stringify(payload)}`)
         .join(" ");
     case "cancel_requested":
-      return event.reason;
+      return `${event.reason} ${event.cancelledBy ?? ""}`;
     case "retrying":
       return `${event.error.reason} ${event.error.message} ${JSON.stringify(event.error.details ?? {})}`;
     case "final":

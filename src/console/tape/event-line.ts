@@ -35,8 +35,11 @@ export function eventLine(event: SpoolEvent): EventLine {
       return { ...head, tone: "plain", label: "partial", text: cut(`${event.kind} ${JSON.stringify(event.payload)}`) };
     case "folded":
       return { ...head, tone: "plain", label: "series", text: cut(event.parts.map(foldedText).join(" · ")) };
-    case "cancel_requested":
-      return { ...head, tone: "warn", label: "cancel", text: cut(event.reason || "requested without a reason") };
+    case "cancel_requested": {
+      const by = event.cancelledBy === undefined ? "" : ` (by ${event.cancelledBy})`;
+      const text = (event.reason || "requested without a reason") + by;
+      return { ...head, tone: "warn", label: "cancel", text: cut(text) };
+    }
     case "retrying": {
       const text = `${event.error.reason}: ${event.error.message}; next at ${formatTime(event.nextAttemptAt)}`;
       return { ...head, tone: "warn", label: "retrying", text: cut(text) };

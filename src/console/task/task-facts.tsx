@@ -27,6 +27,8 @@ export function TaskFacts({ task }: { task: Task }) {
       <Fact name="Deadline">{deadlineAt && <TimeText time={deadlineAt} />}</Fact>
       <Fact name="Kept after its end">{task.retentionMs !== null && formatDuration(task.retentionMs)}</Fact>
       <Fact name="Cancel requested">{cancelRequestedAt && <TimeText time={cancelRequestedAt} />}</Fact>
+      <Fact name="Started by">{task.startedBy}</Fact>
+      <Fact name="Cancelled by">{task.cancelledBy}</Fact>
       <Fact name="Request id">{task.requestId && <code>{task.requestId}</code>}</Fact>
       <Fact name="Task id">
         <code>{task.taskId}</code>

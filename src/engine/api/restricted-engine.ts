@@ -56,9 +56,9 @@ export function restrictEngine(engine: TaskEngine, principal: Principal): TaskEn
 
     listSessions: () => engine.listSessions(),
 
-    async cancelTask(taskId, reason) {
+    async cancelTask(taskId, cancel) {
       await seen(taskId);
-      return engine.cancelTask(taskId, reason);
+      return engine.cancelTask(taskId, cancel);
     },
 
     async deleteTask(taskId) {

@@ -3,6 +3,7 @@ import type { SpoolError } from "../../domain/errors.ts";
 import type { EventBodies, TapeEvent, TaskFailure } from "../../domain/event.ts";
 import type { FollowCursor } from "../../domain/follow-cursor.ts";
 import type { JsonObject } from "../../domain/json.ts";
+import type { Cancel } from "../../domain/lifecycle.ts";
 import type { SessionState } from "../../domain/session.ts";
 import type { EventView } from "../../domain/series.ts";
 import type { Snapshot } from "../../domain/snapshot.ts";
@@ -175,7 +176,7 @@ export interface TaskEngine {
    */
   cancelTask(
     taskId: string,
-    reason: string,
+    cancel: Cancel,
   ): Promise<{ task: TaskView; outcome: "cancelled" | "requested" | "already_terminal" }>;
 
   /**

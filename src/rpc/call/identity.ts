@@ -49,7 +49,13 @@ export function lastingIdentity(principal: Principal): Identity {
   return { principal, onInvalid: () => () => {} };
 }
 
-const EVERYONE = lastingIdentity({ ...ALL_GRANTS, name: "anonymous" });
+const ANYONE: Principal = { ...ALL_GRANTS, name: "anonymous" };
+const EVERYONE = lastingIdentity(ANYONE);
+
+/** Returns the name of a caller, for what is stored about its calls; null: its calls are not authenticated. */
+export function callerName(identity: Identity | undefined): string | null {
+  return identity === undefined || identity.principal === ANYONE ? null : identity.principal.name;
+}
 
 /** Admits every call, with all rights. For servers that only this machine can reach. */
 export const OPEN: Authenticator = { isRequired: false, authenticate: () => EVERYONE };

@@ -36,8 +36,10 @@ import {
   parseStartTask,
   parseStreamEvents,
 } from "../validation/parse.ts";
+import type { StartContext } from "../validation/parse.ts";
 import { parseFollowTasks } from "../validation/parse-follow-tasks.ts";
-import type { ServiceHandlers } from "../call/service.ts";
+import { callerName } from "../call/identity.ts";
+import type { CallContext, ServiceHandlers } from "../call/service.ts";
 import { lazyMessage } from "../codec/tape-message.ts";
 import { encodeTasks } from "../codec/task-list.ts";
 
@@ -52,8 +54,8 @@ export function taskService(
   { listBytesMax = LIST_BYTES_MAX }: { listBytesMax?: number } = {},
 ): ServiceHandlers<typeof TaskService> {
   return {
-    async startTask(request, { traceparent = null }) {
-      const wanted = parseStartTask(request, { now: Date.now(), traceparent });
+    async startTask(request, context) {
+      const wanted = parseStartTask(request, startContext(context));
       const { task, alreadyStarted } = await engine.startTask(wanted);
       return create(StartTaskResponseSchema, { task: toTaskMessage(task), alreadyStarted });
     },
@@ -63,8 +65,9 @@ export function taskService(
       return create(GetTaskResponseSchema, { task: toTaskMessage(task) });
     },
 
-    async *runTask(request, { signal, traceparent = null }) {
-      const { task: wanted, heartbeatMs, view } = parseRunTask(request, { now: Date.now(), traceparent });
+    async *runTask(request, context) {
+      const { signal } = context;
+      const { task: wanted, heartbeatMs, view } = parseRunTask(request, startContext(context));
       const { task, alreadyStarted } = await engine.startTask(wanted).catch((error: unknown) => {
         throw violatedWithin("start", error);
       });
@@ -98,9 +101,9 @@ export function taskService(
       return lazyMessage(ListTasksResponseSchema, rest, { field: "tasks", convert, encoded });
     },
 
-    async cancelTask(request) {
+    async cancelTask(request, { identity }) {
       const { taskId, reason } = parseCancelTask(request);
-      return toCancelTaskResponse(await engine.cancelTask(taskId, reason));
+      return toCancelTaskResponse(await engine.cancelTask(taskId, { reason, by: callerName(identity) }));
     },
 
     async deleteTask(request) {
@@ -135,6 +138,10 @@ export function taskService(
       return toGetActivityResponse(await engine.getActivity(parseGetActivity(request)));
     },
   };
+}
+
+function startContext({ traceparent = null, identity }: CallContext): StartContext {
+  return { now: Date.now(), traceparent, startedBy: callerName(identity) };
 }
 
 const streamFramesOf = new WeakMap<TapePage, readonly StreamEventsResponse[]>();

@@ -54,6 +54,8 @@ export interface StartContext {
   now: number;
   /** The W3C traceparent of the call; null: none. */
   traceparent: string | null;
+  /** The name of the principal that calls; null: the server does not authenticate calls. */
+  startedBy: string | null;
 }
 
 export function parseStartTask(request: StartTaskRequest, context: StartContext): TaskRequest {
@@ -167,6 +169,7 @@ function taskRequest(checks: Checks, request: StartTaskRequest, context: StartCo
     ...times(checks, request, context.now),
     retentionMs: retention ? checks.duration("retention", retention, [RETENTION_MS_MIN, RETENTION_MS_MAX]) : null,
     traceparent: context.traceparent,
+    startedBy: context.startedBy,
   };
 }
 

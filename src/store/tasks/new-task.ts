@@ -42,6 +42,7 @@ export function asCreated(task: NewTask, at: Date): Task {
     crashes: 0,
     cancelRequestedAt: null,
     cancelReason: null,
+    cancelledBy: null,
     lease,
     checkpointSeq: null,
     lastSeq: isRunning ? 1n : 0n,

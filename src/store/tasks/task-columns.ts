@@ -45,6 +45,9 @@ export interface TaskTable {
   appended: Generated<bigint>;
   checkpoint_seq: bigint | null;
   traceparent: string | null;
+  /** Principals, by name. null: unknown. */
+  started_by: string | null;
+  cancelled_by: string | null;
   /** The transaction that ended the task; 0: ended before the column existed; null: not ended. */
   ended_xid: bigint | null;
   /** The attempts and retries that the start asked for, until a process validates the task; null: it is validated. */
@@ -121,6 +124,8 @@ const COLUMNS = {
   checkpointSeq: { column: "checkpoint_seq" },
   lastSeq: { column: "last_seq" },
   traceparent: { column: "traceparent", created: { type: "text", value: ({ request }) => request.traceparent } },
+  startedBy: { column: "started_by", created: { type: "text", value: ({ request }) => request.startedBy } },
+  cancelledBy: { column: "cancelled_by" },
 } as const satisfies { [Field in keyof Task]: ColumnOf<Field> };
 
 type TaskColumn = (typeof COLUMNS)[keyof Task]["column"];

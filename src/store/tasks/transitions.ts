@@ -71,6 +71,7 @@ moved as (
       attempt_deadline_at = case when i.type = 'ask' then t.attempt_deadline_at end,
       cancel_requested_at = case when i.type = 'ask' then i.at else t.cancel_requested_at end,
       cancel_reason = case when i.type = 'ask' then i.reason else t.cancel_reason end,
+      cancelled_by = coalesce(t.cancelled_by, i.cancelled_by),
       run_at = case when i.type = 'requeue' then i.next_attempt_at else t.run_at end,
       handovers = t.handovers + i.handovers,
       blocked = t.blocked and i.type = 'ask',
@@ -105,6 +106,11 @@ const CHANGES = arrayTable<TaskChange>([
   { name: "type", type: "text", value: ({ transition }) => transition.type },
   { name: "status", type: "text", value: ({ task, transition }) => statusAfter(task, transition) },
   { name: "reason", type: "text", value: ({ transition }) => (transition.type === "ask" ? transition.reason : null) },
+  {
+    name: "cancelled_by",
+    type: "text",
+    value: ({ transition }) => ("cancelledBy" in transition ? transition.cancelledBy : null),
+  },
   {
     name: "next_attempt_at",
     type: "timestamptz",

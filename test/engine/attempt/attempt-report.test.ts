@@ -66,7 +66,7 @@ describe("the report of an attempt", () => {
       assert.equal((await outcomeOf(engine, await start(engine))).status, "succeeded");
       await eventually(() => assert.deepEqual(told, ["began", "attempt succeeded", "task succeeded"]));
       const later = await start(engine, { runAt: new Date(Date.now() + 60_000) });
-      assert.equal((await engine.cancelTask(later, "enough")).outcome, "cancelled");
+      assert.equal((await engine.cancelTask(later, { reason: "enough", by: null })).outcome, "cancelled");
     }
   });
 
@@ -77,7 +77,7 @@ describe("the report of an attempt", () => {
       await using engine = await startEngine(store, { observer });
       const { worker, ref, token } = await beginTask(engine, { traceparent: START });
       await worker.drop();
-      if (isCancelled) await engine.cancelTask(ref.taskId, "enough");
+      if (isCancelled) await engine.cancelTask(ref.taskId, { reason: "enough", by: null });
       await using _ = await ScriptedWorker.connect(engine, { resumeToken: token, capacity: 1 });
       const decided = await eventually(() => {
         const span = traced.spans().find(({ name }) => /^(retry|end) /.test(name));

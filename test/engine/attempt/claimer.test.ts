@@ -141,9 +141,9 @@ describeHeavyOnEachStore("a claimer", (store) => {
       observer: UNOBSERVED,
       log,
     });
-    await control.change(running.taskId, "cancel", (task) => requestCancel(task, "test"));
+    await control.change(running.taskId, "cancel", (task) => requestCancel(task, { reason: "test", by: null }));
     assert.deepEqual(keys, []);
-    await control.change(waiting.taskId, "cancel", (task) => requestCancel(task, "test"));
+    await control.change(waiting.taskId, "cancel", (task) => requestCancel(task, { reason: "test", by: null }));
     assert.deepEqual(keys, ["key"]);
     await control.change(running.taskId, "lost", (task, context) => stopAttempt(task, "lost", context));
     assert.deepEqual(keys, ["key", "key"]);

@@ -47,7 +47,7 @@ for (const notify of [true, false]) {
       const { task } = await first.startTask(taskRequest({ kind: "stage", params: actor.params }));
       const { signal } = await actor.enter();
       signal.addEventListener("abort", () => actor.fail(signal.reason as Error));
-      assert.equal((await second.cancelTask(task.taskId, "from afar")).outcome, "requested");
+      assert.equal((await second.cancelTask(task.taskId, { reason: "from afar", by: null })).outcome, "requested");
       const { status } = await second.waitForResult({ taskId: task.taskId, waitMs: 10_000 }, never());
       assert.equal(status, "cancelled");
     });

@@ -61,9 +61,9 @@ describeHeavyOnEachStore("a follower of task states", (store) => {
     assert.deepEqual([task.taskId, task.status, task.params], [running, "running", null]);
     assert.deepEqual(progress, { phase: "steps", current: 2, total: 10 });
 
-    await engine.cancelTask(waiting, "");
+    await engine.cancelTask(waiting, { reason: "", by: null });
     await until(states, (state) => state.task.taskId === waiting && state.task.status === "cancelled");
-    await engine.cancelTask(running, "");
+    await engine.cancelTask(running, { reason: "", by: null });
     const end = await until(states, (state) => state.task.status === "cancelled");
     assert.deepEqual([end.task.taskId, end.progress], [running, null]);
     await states.return(undefined);

@@ -23,7 +23,8 @@ describe("a follower of many tasks, only on Postgres,", () => {
     const over = store.db.transaction().execute(async (trx) => {
       const { tasks, at } = await lockTask(trx, { namespace: await namespaceOf(store, taskId), taskId });
       const event = newEvent("cancel_requested", { reason: "late" });
-      await writeTransitions(trx, [{ task: tasks[0]!, transition: { type: "ask", reason: "late", event } }], at);
+      const transition = { type: "ask", reason: "late", cancelledBy: null, event } as const;
+      await writeTransitions(trx, [{ task: tasks[0]!, transition }], at);
       written.resolve();
       if ((await how.promise) === "rollback") throw new RolledBack();
     });

@@ -229,7 +229,7 @@ describeHeavyOnEachStore("a follower", (store) => {
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "large" });
     const live = follow(engine, taskId, 1n);
-    await engine.cancelTask(taskId, "");
+    await engine.cancelTask(taskId, { reason: "", by: null });
     for (const pages of [await live, await follow(engine, taskId, 1n)]) {
       assert.equal(pages.flatMap(({ events }) => events).length, 27);
       for (const { events } of pages) {

@@ -63,7 +63,7 @@ describe("a worker that reconnects after its stream broke", () => {
     const { worker, ref, token } = await beginTask(engine);
     const other = await start(engine, { kind: "remote" });
     await worker.next("assign", 2);
-    await engine.cancelTask(ref.taskId, "enough");
+    await engine.cancelTask(ref.taskId, { reason: "enough", by: null });
     await worker.next("stop");
     const dropped = worker.drop();
     const running = [ref, { taskId: other, attempt: 1 }];
@@ -139,7 +139,7 @@ describe("a worker that reconnects after its stream broke", () => {
     await using engine = await engineOf({ cancelGraceMs: 50 });
     const { worker, ref } = await beginTask(engine);
     await worker.drop();
-    await engine.cancelTask(ref.taskId, "enough");
+    await engine.cancelTask(ref.taskId, { reason: "enough", by: null });
     assert.deepEqual(outline(await wholeTape(engine, ref.taskId)), ["started", "cancel_requested", "final"]);
     assert.equal((await engine.getTask(ref.taskId)).status, "cancelled");
   });
@@ -148,7 +148,7 @@ describe("a worker that reconnects after its stream broke", () => {
     await using engine = await engineOf();
     const { worker, ref, token } = await beginTask(engine);
     await worker.drop();
-    await engine.cancelTask(ref.taskId, "enough");
+    await engine.cancelTask(ref.taskId, { reason: "enough", by: null });
     await using again = await ScriptedWorker.connect(engine, { resumeToken: token, running: [ref] });
     assert.equal((await again.next("stop")).because, "cancel");
     await again.finish(ref, 1, { type: "error", failure: { reason: "STOPPED", message: "" }, isFinal: false });

@@ -164,7 +164,7 @@ describeHeavyOnEachStore("a worker", (store) => {
     await using worker = await ScriptedWorker.connect(engine);
     const taskId = await start(engine, { kind: "remote" });
     const ref = refOf(await worker.next("assign"));
-    await engine.cancelTask(taskId, "enough");
+    await engine.cancelTask(taskId, { reason: "enough", by: null });
     assert.deepEqual(await worker.next("stop").then(({ because, graceMs }) => [because, graceMs]), ["cancel", 20]);
     assert.deepEqual(outline(await wholeTape(engine, taskId)), ["started", "cancel_requested", "final"]);
     assert.equal((await worker.next("lease_lost")).taskId, taskId);

@@ -25,8 +25,8 @@ describe("TaskService", () => {
   it("can also be served by Connect", async () => {
     const implementation: ServiceImpl<typeof TaskService> = taskService(
       fakeEngine({
-        async cancelTask(taskId, reason) {
-          return { task: aTask({ taskId, kind: reason }), outcome: "requested" };
+        async cancelTask(taskId, cancel) {
+          return { task: aTask({ taskId, kind: cancel.reason }), outcome: "requested" };
         },
       }),
     );

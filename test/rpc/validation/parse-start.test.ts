@@ -8,7 +8,7 @@ import { Call, labels, seconds, times } from "./parser-call.ts";
 
 const NOW = Date.UTC(2026, 10, 22);
 const NOW_S = NOW / 1_000;
-const CONTEXT = { now: NOW, traceparent: null };
+const CONTEXT = { now: NOW, traceparent: null, startedBy: "ingest" };
 const DAY_S = 24 * 60 * 60;
 
 const start = new Call(StartTaskRequestSchema, { kind: "echo" }, (request) => parseStartTask(request, CONTEXT));
@@ -40,6 +40,7 @@ describe("a StartTask request", () => {
       deadlineAt: null,
       retentionMs: null,
       traceparent: null,
+      startedBy: "ingest",
     });
   });
 
@@ -67,6 +68,7 @@ describe("a StartTask request", () => {
       deadlineAt: new Date(1_002),
       retentionMs: 90_001,
       traceparent: null,
+      startedBy: "ingest",
     });
   });
 

@@ -74,14 +74,14 @@ describeOnEachStore("the log lines of a task", (store) => {
     const about = { kind: "waits", attempt: 1 };
     const running = await linesOf({ kind: "waits" }, async (engine, taskId) => {
       await untilEvent(engine, taskId, "started");
-      await engine.cancelTask(taskId, "enough");
+      await engine.cancelTask(taskId, { reason: "enough", by: null });
     });
     assert.deepEqual(running, [
       { ...about, msg: "attempt: started" },
       { ...about, outcome: "cancelled", msg: "attempt: ended" },
     ]);
     const later = { kind: "waits", runAt: new Date(Date.now() + 3_600_000) };
-    const waiting = await linesOf(later, (engine, taskId) => engine.cancelTask(taskId, "enough"));
+    const waiting = await linesOf(later, (engine, taskId) => engine.cancelTask(taskId, { reason: "enough", by: null }));
     assert.deepEqual(waiting, [
       {
         ...about,

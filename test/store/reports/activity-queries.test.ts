@@ -135,9 +135,9 @@ describeOnEachStore("the activity", (store) => {
     await untilEvent(engine, await start(engine, { kind: "fails", maxAttempts: 2, retryPolicy }), "retrying");
     const runAt = new Date(Date.now() + HOUR_MS);
     await start(engine, { runAt });
-    await engine.cancelTask(await start(engine, { runAt }), "before it ran");
+    await engine.cancelTask(await start(engine, { runAt }), { reason: "before it ran", by: null });
     const cancelled = await startRunning(engine, { kind: "stays" });
-    await engine.cancelTask(cancelled, "while it runs");
+    await engine.cancelTask(cancelled, { reason: "while it runs", by: null });
     await outcomeOf(engine, cancelled);
     await startRunning(engine, { kind: "stays" });
     await startRunning(engine, { kind: "stays" });

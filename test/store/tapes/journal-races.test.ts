@@ -53,7 +53,7 @@ describe("on Postgres, a flush that waits for another transaction", () => {
     return { applied, tape: outline(await storedTape(store.db, { namespace, taskId: fence.taskId })) };
   }
 
-  const asked: Decide = (task) => requestCancel(task, "enough");
+  const asked: Decide = (task) => requestCancel(task, { reason: "enough", by: null });
   const ended: Decide = (task, moment) => stopAttempt(task, "lost", moment);
 
   it("checks its fence again, and writes nothing after an end", async () => {

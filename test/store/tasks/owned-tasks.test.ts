@@ -33,7 +33,7 @@ describeOnEachStore("a task that a session owns", (store) => {
     const [one, two, ended] = [await running({ lease }), await running({ lease }), await running({ lease })];
     await running();
     await createTask(db(), { namespace });
-    await change(two, (task) => requestCancel(task, "enough"));
+    await change(two, (task) => requestCancel(task, { reason: "enough", by: null }));
     await end(ended);
     const owned = await findOwnedTasks(db(), lease);
     const asked = new Map(
@@ -55,7 +55,7 @@ describeOnEachStore("a task that a session owns", (store) => {
     assert.deepEqual(task, await readTask(db(), { namespace, taskId: fence.taskId }));
     assert.deepEqual([task.params, task.lease, task.attempt], [{ a: 1 }, fence.lease, fence.attempt]);
     assert.ok(at >= task.startedAt!);
-    await change(fence, (running) => requestCancel(running, "enough"));
+    await change(fence, (running) => requestCancel(running, { reason: "enough", by: null }));
     assert.equal((await read(fence))?.cancelReason, "enough");
   });
 

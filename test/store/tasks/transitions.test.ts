@@ -16,12 +16,12 @@ import type { Decide } from "../decisions.ts";
 
 const MINUTE_MS = 60_000;
 
-const ask: Decide = (task) => requestCancel(task, "enough");
+const ask: Decide = (task) => requestCancel(task, { reason: "enough", by: null });
 const requeue: Decide = (task, moment) => stopAttempt(task, "lost", moment);
 const handOver: Decide = (task, moment) => stopAttempt(task, "handover", moment);
 const cancel: Decide = (task, moment) => stopAttempt(task, "cancel", moment);
 /** What ends a task that waits. */
-const withdraw: Decide = (task) => requestCancel(task, "not wanted");
+const withdraw: Decide = (task) => requestCancel(task, { reason: "not wanted", by: null });
 
 describeOnEachStore("transitions", (store) => {
   let namespace: string;

@@ -150,6 +150,8 @@ def read_task(message: pb.Task) -> Task:
             policy.jitter,
         ),
         cancel_requested_at=_time_or_none(message, "cancel_requested_at"),
+        started_by=message.started_by or None,
+        cancelled_by=message.cancelled_by or None,
         awaits_worker=message.awaits_worker,
         last_seq=message.last_seq,
     )
@@ -185,7 +187,8 @@ def read_event(message: pb.Event) -> Event:
     if which == "started":
         return StartedEvent(seq, time, message.started.kind, message.started.attempt)
     if which == "cancel_requested":
-        return CancelRequestedEvent(seq, time, message.cancel_requested.reason)
+        request = message.cancel_requested
+        return CancelRequestedEvent(seq, time, request.reason, request.cancelled_by or None)
     if which == "retrying":
         retrying = message.retrying
         return RetryingEvent(seq, time, _failure(retrying.error), _time(retrying, "next_attempt_at"))

@@ -142,6 +142,8 @@ class CancelRequestedEvent:
     time: datetime
     reason: str
     """May be empty."""
+    cancelled_by: Optional[str] = None
+    """The name of the principal that asked. None: unknown, because the call was not authenticated."""
     type: Literal["cancel_requested"] = "cancel_requested"
 
 

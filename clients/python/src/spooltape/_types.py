@@ -63,6 +63,10 @@ class Task:
     retry_policy: RetryPolicy
     """Complete: no part is None."""
     cancel_requested_at: Optional[datetime]
+    started_by: Optional[str]
+    """The name of the principal that started the task. None: unknown, because the call was not authenticated."""
+    cancelled_by: Optional[str]
+    """The name of the principal that cancelled the task first. None: none, or the call was not authenticated."""
     awaits_worker: bool
     """The task waits because no live process runs its kind."""
     last_seq: int
