@@ -5,6 +5,7 @@ import { SlotBudget } from "../attempt/slot-budget.ts";
 import { readAppended, readOwnedTasks } from "../../store/tasks/owned-tasks.ts";
 import { RemoteHost } from "./remote-host.ts";
 import { WorkerLiveness } from "./worker-liveness.ts";
+import { digestOf } from "./resume-token.ts";
 import { openWorkerSession } from "./worker-session.ts";
 import { Runner } from "../cluster/runner.ts";
 import type { RunnerSurroundings } from "../cluster/runner.ts";
@@ -66,6 +67,8 @@ export class WorkerConnection {
   #state: State = "opening";
   /** null until the session is open. */
   #session: Session | null = null;
+  /** The digest of the token that resumes the session; null until the session is open. */
+  #tokenDigest: string | null = null;
   #heartbeats: NodeJS.Timeout | undefined;
   #closed: Promise<void> | null = null;
 
@@ -101,8 +104,9 @@ export class WorkerConnection {
     }
   }
 
-  get sessionId(): string {
-    return this.#session!.id;
+  /** Whether a token resumes the session of this connection. The id alone, which ListSessions returns, does not. */
+  isResumedBy(token: string): boolean {
+    return digestOf(token) === this.#tokenDigest;
   }
 
   get isClosed(): boolean {
@@ -180,6 +184,7 @@ export class WorkerConnection {
       onLost: () => this.#onSessionLost(),
     });
     this.#session = session;
+    this.#tokenDigest = digestOf(token);
     const owned = isResumed ? await readOwnedTasks(surroundings.db, session.id) : [];
     if (this.isClosed) return; // The session was lost meanwhile.
     const running = new Set(hello.running.map(attemptKey));
@@ -255,7 +260,10 @@ export class WorkerConnection {
   }
 
   async #readAppended({ taskId, attempt }: AttemptRef): Promise<bigint> {
-    const { db, namespace } = this.#parts.surroundings;
-    return readAppended(db, { namespace, taskId, attempt });
+    const { surroundings, hello } = this.#parts;
+    const { db, namespace } = surroundings;
+    // A worker may send any id. It must not learn how far tasks are that its caller may not see.
+    const kinds = hello.kinds.map(({ name }) => name);
+    return readAppended(db, { namespace, taskId, attempt, kinds });
   }
 }

@@ -3,7 +3,6 @@ import { outsideSpans } from "../../telemetry/trace-context.ts";
 import type { RunnerSurroundings } from "../cluster/runner.ts";
 import type { Runners } from "../cluster/runners.ts";
 import type { Worker } from "../api/task-engine.ts";
-import { sessionOf } from "./resume-token.ts";
 import { WorkerConnection } from "./worker-connection.ts";
 import type { Send, WorkerHello } from "../api/worker-protocol.ts";
 
@@ -37,7 +36,7 @@ export class Workers {
 
   /** Connects a worker, and ends its former stream to this process, if any. @throws StoreUnavailable */
   async connect(hello: WorkerHello, send: Send): Promise<Worker> {
-    this.#endFormer(sessionOf(hello.resumeToken));
+    this.#endFormer(hello.resumeToken);
     const parts = { surroundings: this.#surroundings, runners: this.#runners, leaseMs: this.#leaseMs, hello, send };
     const onClosed = (closed: WorkerConnection) => this.#connections.delete(closed);
     // The loops of the connection serve many tasks, so they do not belong to the span of this call.
@@ -61,9 +60,10 @@ export class Workers {
   }
 
   /** Ends the former stream of a worker that has reconnected before this process found that stream dead. */
-  #endFormer(sessionId: string | null): void {
+  #endFormer(token: string | null): void {
+    if (token === null) return;
     for (const connection of this.#connections) {
-      if (connection.sessionId !== sessionId) continue;
+      if (!connection.isResumedBy(token)) continue;
       void connection.end(new SessionLost("session resumed on another stream"));
     }
   }

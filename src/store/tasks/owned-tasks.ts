@@ -67,10 +67,19 @@ export async function readOwnedTasks(db: Kysely<Database>, lease: string): Promi
   return (await selectOwned(db, lease).execute()).map(toOwnedTask);
 }
 
-/** Returns how many events an attempt has appended, if it is the last attempt of its task; else 0. */
+/**
+ * Returns how many events an attempt has appended, if it is the last attempt of a task of one of the kinds; else 0.
+ *
+ * @param kinds names of kinds
+ */
 export async function readAppended(
   db: Kysely<Database>,
-  { namespace, taskId, attempt }: { namespace: string; taskId: string; attempt: number },
+  {
+    namespace,
+    taskId,
+    attempt,
+    kinds,
+  }: { namespace: string; taskId: string; attempt: number; kinds: readonly string[] },
 ): Promise<bigint> {
   const row = await db
     .selectFrom("tasks")
@@ -78,6 +87,7 @@ export async function readAppended(
     .where("task_id", "=", taskId)
     .where("namespace", "=", namespace)
     .where("attempt", "=", attempt)
+    .where("kind", "in", kinds)
     .executeTakeFirst();
   return row?.appended ?? 0n;
 }

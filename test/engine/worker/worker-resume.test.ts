@@ -5,7 +5,7 @@ import { outcomeOf, start, untilEvent, wholeTape } from "../../support/engine-ta
 import { startEngine } from "../../support/engines.ts";
 import { eventually } from "../../support/eventually.ts";
 import { outline } from "../../support/new-tasks.ts";
-import { beginTask, refOf, ScriptedWorker } from "../../support/scripted-worker.ts";
+import { beginTask, offerOf, refOf, ScriptedWorker } from "../../support/scripted-worker.ts";
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
 
@@ -133,6 +133,33 @@ describe("a worker that reconnects after its stream broke", () => {
     const { rows } = await sql<{ row: string }>`select s::text as row from sessions s`.execute(store.db);
     const [, secret] = token.split(".");
     assert.ok(rows.length > 0 && rows.every(({ row }) => !row.includes(secret!)));
+  });
+
+  it("keeps its stream when another worker sends the id of its session with a wrong secret", async () => {
+    await using engine = await engineOf();
+    const { worker, ref } = await beginTask(engine);
+    const { sessions } = await engine.listSessions();
+    assert.ok(sessions.some(({ sessionId }) => sessionId === worker.welcome.sessionId));
+    const resumeToken = `${worker.welcome.sessionId}.${"A".repeat(43)}`;
+    await using other = await ScriptedWorker.connect(engine, { resumeToken });
+    assert.equal(other.welcome.resumed, false);
+    await worker.append(ref, 1);
+    await worker.next("appended");
+    assert.equal(worker.error, null);
+  });
+
+  it("learns nothing about a task of a kind that it does not run", async () => {
+    await using engine = await engineOf();
+    const { worker, ref } = await beginTask(engine);
+    await worker.append(ref, 1);
+    await worker.next("appended");
+    await using other = await ScriptedWorker.connect(engine, { kinds: [offerOf("another")] });
+    for (const guess of [ref, { ...ref, taskId: randomUUID() }]) {
+      await other.append(guess, 1);
+      await other.finish(guess, 1);
+    }
+    await other.next("lease_lost", 4);
+    assert.deepEqual([other.told("appended"), other.told("finished")], [[], []]);
   });
 
   it("loses a task that is cancelled while it is disconnected, within the grace period", async () => {
