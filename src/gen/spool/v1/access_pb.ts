@@ -28,7 +28,8 @@ export type Access = Message<"spool.v1.Access"> & {
   scopes: Scope[];
 
   /**
-   * Whether the call concerns one task, by its task_id. A token for one task can only make such calls.
+   * Whether the call reads or changes one task, by its task_id. A token for one task can only make such calls, and none
+   * that gives it a token that is valid for longer.
    *
    * @generated from field: bool one_task = 2;
    */
