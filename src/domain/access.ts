@@ -15,7 +15,7 @@ export interface RequiredAccess {
  *
  * @param chosen the namespace that the caller has chosen; undefined: none
  * @param fallback the namespace of callers that may use it and have chosen none
- * @throws PermissionDenied, InvalidArgument (no namespace was chosen where one is needed)
+ * @throws PermissionDenied, InvalidArgument (the namespace is malformed, or none was chosen where one is needed)
  */
 export function authorize(
   principal: Principal,
@@ -23,10 +23,7 @@ export function authorize(
   { chosen, fallback }: { chosen: string | undefined; fallback: string },
 ): string {
   for (const scope of required.scopes) requireScope(principal, scope);
-  if (principal.taskId !== null && !required.isForOneTask) {
-    const what = "a token for one task can only read or cancel this task";
-    throw new PermissionDenied(what, { principal: principal.name });
-  }
+  if (!required.isForOneTask) refuseTaskToken(principal);
   return chooseNamespace(principal, chosen, fallback);
 }
 
@@ -36,8 +33,18 @@ export function requireScope({ name, scopes }: Principal, scope: Scope): void {
   throw new PermissionDenied(`${name} needs the scope ${scope}`, { principal: name, scope });
 }
 
+/** Refuses callers that see only one task. @throws PermissionDenied */
+export function refuseTaskToken({ name, taskId }: Principal): void {
+  if (taskId === null) return;
+  throw new PermissionDenied("a token for one task can only read or cancel this task", { principal: name });
+}
+
+/** The names of namespaces. An error repeats the name that the caller has chosen, so the name must be short. */
+const NAMESPACE = /^[A-Za-z0-9._-]{1,63}$/;
+
 function chooseNamespace({ name, namespaces }: Principal, chosen: string | undefined, fallback: string): string {
   if (chosen !== undefined) {
+    if (!NAMESPACE.test(chosen)) throw invalidNamespace("must be 1 to 63 of [A-Za-z0-9._-]");
     if (matchesAny(namespaces, chosen)) return chosen;
     const what = `${name} may not use the namespace ${JSON.stringify(chosen)}`;
     throw new PermissionDenied(what, { principal: name, namespace: chosen });
@@ -45,7 +52,9 @@ function chooseNamespace({ name, namespaces }: Principal, chosen: string | undef
   if (matchesAny(namespaces, fallback)) return fallback;
   const [only, ...others] = namespaces;
   if (only !== undefined && others.length === 0 && !only.endsWith("*")) return only;
-  throw new InvalidArgument([
-    { field: "spool-namespace", description: "is required for callers of several namespaces" },
-  ]);
+  throw invalidNamespace("is required for callers of several namespaces");
+}
+
+function invalidNamespace(description: string): InvalidArgument {
+  return new InvalidArgument([{ field: "spool-namespace", description }]);
 }

@@ -74,11 +74,14 @@ export class InvalidArgument extends SpoolError {
 recognizeCopies(InvalidArgument, "InvalidArgument");
 
 export class KindUnknown extends SpoolError {
+  readonly known: readonly string[];
+
   constructor(kind: string, known: readonly string[]) {
     super("KIND_UNKNOWN", `unknown kind ${JSON.stringify(kind)}; known kinds: ${known.join(", ")}`, {
       metadata: { kind },
       violations: [{ field: "kind", description: `must be one of ${known.join(", ")}` }],
     });
+    this.known = known;
   }
 }
 

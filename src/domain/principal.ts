@@ -30,6 +30,14 @@ export interface Principal extends Grants {
   readonly name: string;
 }
 
+/** Selects the tasks that a caller may see. */
+export interface VisibleTasks {
+  /** Patterns of kinds. Empty: all kinds. */
+  readonly kinds: readonly string[];
+  /** Only tasks with all of these labels. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 /** The pattern of all names. */
 export const ANY = "*";
 
@@ -44,6 +52,15 @@ export function matchesAny(patterns: readonly string[], name: string): boolean {
 /** Whether the caller sees only some of the tasks in its namespaces. */
 export function isRestricted({ kinds, labels, taskId }: Grants): boolean {
   return taskId !== null || !kinds.includes(ANY) || Object.keys(labels).length > 0;
+}
+
+/** A kind that no task has. */
+const NO_KIND = "";
+
+/** Returns the filter that takes the tasks that the caller may see. A token for one task needs its id as well. */
+export function visibleTasks({ kinds, labels }: Grants): VisibleTasks {
+  if (kinds.includes(ANY)) return { kinds: [], labels };
+  return { kinds: kinds.length > 0 ? kinds : [NO_KIND], labels };
 }
 
 /** Whether the caller may see a task of its namespace. */

@@ -5,6 +5,7 @@ import { Draining, StoreUnavailable } from "../domain/errors.ts";
 import type { Kind } from "../domain/kind.ts";
 import { requestCancel } from "../domain/lifecycle.ts";
 import { LIST_SESSIONS_MAX } from "../domain/limits.ts";
+import type { VisibleTasks } from "../domain/principal.ts";
 import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
@@ -205,12 +206,12 @@ export class Engine implements TaskEngine {
     return { task: await this.#withAvailability(task), alreadyStarted };
   }
 
-  async getTask(taskId: string): ReturnType<TaskEngine["getTask"]> {
-    return this.#withAvailability(await this.#readTask(taskId));
+  async getTask(taskId: string, only?: VisibleTasks): ReturnType<TaskEngine["getTask"]> {
+    return this.#withAvailability(await this.#readTask(taskId, only));
   }
 
-  #readTask(taskId: string): Promise<Task> {
-    return readTask(this.#opened(), { namespace: this.#settings.namespace, taskId });
+  #readTask(taskId: string, only?: VisibleTasks): Promise<Task> {
+    return readTask(this.#opened(), { namespace: this.#settings.namespace, taskId, only });
   }
 
   async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): ReturnType<TaskEngine["listTasks"]> {

@@ -31,7 +31,7 @@ describeOnEachStore("a namespace with limits", (store) => {
     const metadata = await refused(start(engine, waiting));
     assert.deepEqual(metadata, { limit: "pending_tasks", max: "2", of: "namespace" });
     await outcomeOf(engine, await start(engine, { kind: "echo" })); // It does not wait.
-    await engine.cancelTask(first, "");
+    await engine.cancelTask(first, { reason: "", by: null });
     await eventually(async () => void (await start(engine, waiting)));
     await refused(start(engine, waiting));
   });

@@ -4,6 +4,7 @@ import type { EventBodies, TapeEvent, TaskFailure } from "../../domain/event.ts"
 import type { FollowCursor } from "../../domain/follow-cursor.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Cancel } from "../../domain/lifecycle.ts";
+import type { VisibleTasks } from "../../domain/principal.ts";
 import type { SessionState } from "../../domain/session.ts";
 import type { EventView } from "../../domain/series.ts";
 import type { Snapshot } from "../../domain/snapshot.ts";
@@ -126,8 +127,14 @@ export interface TaskEngine {
    */
   startTask(request: TaskRequest): Promise<{ task: TaskView; alreadyStarted: boolean }>;
 
-  /** @throws TaskNotFound, TaskExpired */
-  getTask(taskId: string): Promise<TaskView>;
+  /**
+   * Returns a task.
+   *
+   * @param only the task is found only if it matches this filter. Otherwise, the call takes the same statements as for a
+   *   task that does not exist
+   * @throws TaskNotFound, TaskExpired
+   */
+  getTask(taskId: string, only?: VisibleTasks): Promise<TaskView>;
 
   /**
    * Returns tasks, newest first, without their params.

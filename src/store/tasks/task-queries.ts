@@ -1,22 +1,30 @@
 import { sql } from "kysely";
-import type { Kysely } from "kysely";
+import type { Kysely, RawBuilder } from "kysely";
+import type { VisibleTasks } from "../../domain/principal.ts";
 import type { Task, TaskState, TaskStatus } from "../../domain/task.ts";
 import type { Database } from "../schema.ts";
 import { missingTask } from "./removed-tasks.ts";
 import { SUMMARY_COLUMNS, TASK_COLUMNS, toTask } from "./task-columns.ts";
 import { isOfKinds } from "./kind-filter.ts";
 
-/** Reads one task of the namespace. @throws TaskNotFound, TaskExpired */
+/**
+ * Reads one task of the namespace.
+ *
+ * @param only reads the task only if it matches this filter. Otherwise, the statements and their results are the same as
+ *   for a task that does not exist, so the time of the answer does not reveal the task
+ * @throws TaskNotFound, TaskExpired
+ */
 export async function readTask(
   db: Kysely<Database>,
-  { namespace, taskId }: { namespace: string; taskId: string },
+  { namespace, taskId, only }: { namespace: string; taskId: string; only?: VisibleTasks | undefined },
 ): Promise<Task> {
-  const row = await db
+  let query = db
     .selectFrom("tasks")
     .select(TASK_COLUMNS)
     .where("task_id", "=", taskId)
-    .where("namespace", "=", namespace)
-    .executeTakeFirst();
+    .where("namespace", "=", namespace);
+  if (only !== undefined) query = query.where(isOfKinds(only.kinds)).where(hasLabels(only.labels));
+  const row = await query.executeTakeFirst();
   if (row === undefined) throw await missingTask(db, { namespace, taskId });
   return toTask(row);
 }
@@ -108,7 +116,11 @@ export async function listTasks(db: Kysely<Database>, namespace: string, filter:
   if (filter.statuses.length > 0) query = query.where("status", "in", filter.statuses);
   if (filter.kinds.length > 0) query = query.where(isOfKinds(filter.kinds));
   if (Object.keys(filter.labels).length > 0) {
-    query = query.where(sql<boolean>`labels @> ${JSON.stringify(filter.labels)}::jsonb`);
+    query = query.where(hasLabels(filter.labels));
   }
   return (await query.execute()).map(toTask);
+}
+
+function hasLabels(labels: Readonly<Record<string, string>>): RawBuilder<boolean> {
+  return sql<boolean>`labels @> ${JSON.stringify(labels)}::jsonb`;
 }
