@@ -8,6 +8,7 @@ import { runSteps } from "./run-steps.ts";
 const SCENARIOS = globSync("*.ts", { cwd: join(import.meta.dirname, "..", "test", "fault"), exclude: ["*.test.ts"] });
 
 runSteps({
+  "The rights of every call, at every endpoint": "npm run --silent test:access",
   "Clients in other languages": "npm run --silent test:clients",
   "The console, in Chromium": "npm run --silent test:browser",
   "The npm packages, installed": "npm run --silent test:packages",

@@ -78,7 +78,7 @@ export class RawClient implements Disposable {
 }
 
 /** What google.rpc.Status says of an error. */
-function detailsOf(error: unknown): {
+export function detailsOf(error: unknown): {
   code: number;
   message: string;
   domain: string | undefined;
@@ -119,7 +119,7 @@ export async function failureOf(outcome: Promise<unknown> | AsyncIterable<unknow
   throw new Error("It did not fail.");
 }
 
-function pathOf(method: DescMethod): string {
+export function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 

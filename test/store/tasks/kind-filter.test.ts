@@ -17,7 +17,7 @@ const PATTERN = fc.oneof(
   KIND.map((kind) => `${kind}*`),
   fc.constantFrom("*", "a%*", "_*", "%", "", "x*"),
 );
-const RUNS = { numRuns: 60 };
+const RUNS = { numRuns: 15 };
 
 describeOnEachStore("a filter by patterns of kinds", (store) => {
   const namespace = randomUUID();
