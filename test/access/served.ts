@@ -1,5 +1,6 @@
 import { pino } from "pino";
 import { NamespaceNotFound } from "../../src/domain/errors.ts";
+import type { JsonObject } from "../../src/domain/json.ts";
 import type { TaskEngine } from "../../src/engine/api/task-engine.ts";
 import { CallerLimits } from "../../src/rpc/call/caller-limits.ts";
 import { openGrpcListener } from "../../src/server/grpc/grpc-listener.ts";
@@ -21,16 +22,23 @@ export const OTHER_NAMESPACE = "other";
 export interface AccessServer extends AsyncDisposable {
   readonly grpcPort: number;
   readonly url: string;
-  /** Makes an ended task with OWN, and returns its id. */
-  makeTask(): Promise<string>;
+  /** Makes an ended task with OWN, and with more labels if they are given. Returns its id. */
+  makeTask(more?: { params?: JsonObject; labels?: Record<string, string> }): Promise<string>;
   /** Counts the tasks of each status in OWN.namespace. */
   countTasks(): Promise<number>;
   /** Returns the lines that the server has logged at level error. */
   readonly errors: readonly string[];
 }
 
-/** Opens the listeners of a server over the engines of two namespaces, on a database of its own. */
-export async function openAccessServer({ authenticator }: Credentials): Promise<AccessServer> {
+/**
+ * Opens the listeners of a server over the engines of two namespaces, on a database of its own.
+ *
+ * @param wrap replaces the engine that calls reach
+ */
+export async function openAccessServer(
+  { authenticator }: Credentials,
+  { wrap = (engine) => engine }: { wrap?: (engine: TaskEngine) => TaskEngine } = {},
+): Promise<AccessServer> {
   await using opened = new AsyncDisposableStack();
   const database = opened.use(await createDatabase());
   const store = await openDatabase({ url: database.url });
@@ -38,7 +46,7 @@ export async function openAccessServer({ authenticator }: Credentials): Promise<
   await migrate(store.db);
   const own = opened.use(await startEngine(store, { namespace: OWN.namespace }));
   const other = opened.use(await startEngine(store, { namespace: OTHER_NAMESPACE }));
-  const byName = new Map<string, TaskEngine>([own, other].map((engine) => [engine.namespace, engine]));
+  const byName = new Map([own, other].map((engine) => [engine.namespace, wrap(engine)]));
   const engines = {
     defaultNamespace: OWN.namespace,
     of(namespace: string) {
@@ -66,8 +74,9 @@ export async function openAccessServer({ authenticator }: Credentials): Promise<
     grpcPort: grpc.port,
     url: `http://127.0.0.1:${http.port}`,
     errors,
-    async makeTask() {
-      const { task } = await own.startTask(taskRequest({ kind: OWN.kind, labels: OWN.labels }));
+    async makeTask({ params = {}, labels = {} } = {}) {
+      const request = taskRequest({ kind: OWN.kind, params, labels: { ...labels, ...OWN.labels } });
+      const { task } = await own.startTask(request);
       await own.cancelTask(task.taskId, "");
       return task.taskId;
     },
