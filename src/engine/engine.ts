@@ -4,6 +4,7 @@ import type { Activity, ActivityQuery } from "../domain/activity.ts";
 import { Draining, StoreUnavailable } from "../domain/errors.ts";
 import type { Kind } from "../domain/kind.ts";
 import { requestCancel } from "../domain/lifecycle.ts";
+import type { Cancel } from "../domain/lifecycle.ts";
 import { LIST_SESSIONS_MAX } from "../domain/limits.ts";
 import type { VisibleTasks } from "../domain/principal.ts";
 import type { SessionState } from "../domain/session.ts";
@@ -211,7 +212,7 @@ export class Engine implements TaskEngine {
   }
 
   #readTask(taskId: string, only?: VisibleTasks): Promise<Task> {
-    return readTask(this.#opened(), { namespace: this.#settings.namespace, taskId, only });
+    return readTask(this.#opened(), { namespace: this.#reporting.namespace, taskId, only });
   }
 
   async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): ReturnType<TaskEngine["listTasks"]> {
@@ -234,10 +235,7 @@ export class Engine implements TaskEngine {
     return listSessions(this.#opened(), { namespace: this.#settings.namespace, limit: LIST_SESSIONS_MAX });
   }
 
-  async cancelTask(
-    taskId: string,
-    cancel: Parameters<TaskEngine["cancelTask"]>[1],
-  ): ReturnType<TaskEngine["cancelTask"]> {
+  async cancelTask(taskId: string, cancel: Cancel): ReturnType<TaskEngine["cancelTask"]> {
     this.#opened();
     const { task: stored, transition } = await this.#control.change(taskId, "cancel", (task) =>
       requestCancel(task, cancel),

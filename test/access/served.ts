@@ -12,6 +12,7 @@ import { migrate } from "../../src/store/migrate.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
 import { createDatabase } from "../support/postgres.ts";
 import type { Credentials } from "./credentials.ts";
+import { NO_LIMITS } from "../../src/domain/tenant-limits.ts";
 
 /** The namespace, the kind and the labels of the tasks that the calls of the matrix are about. */
 export const OWN = { namespace: "own", kind: "own.kind", labels: { team: "own" } } as const;
@@ -54,6 +55,7 @@ export async function openAccessServer(
       if (engine === undefined) throw new NamespaceNotFound(namespace);
       return engine;
     },
+    limitsOf: () => NO_LIMITS,
   };
   const errors: string[] = [];
   const log = pino({ level: "error" }, { write: (line) => errors.push(line) });
@@ -77,7 +79,7 @@ export async function openAccessServer(
     async makeTask({ params = {}, labels = {} } = {}) {
       const request = taskRequest({ kind: OWN.kind, params, labels: { ...labels, ...OWN.labels } });
       const { task } = await own.startTask(request);
-      await own.cancelTask(task.taskId, "");
+      await own.cancelTask(task.taskId, { reason: "", by: null });
       return task.taskId;
     },
     async countTasks() {

@@ -22,7 +22,7 @@ const PATTERNS = fc.array(fc.constantFrom("a", "a*", "a.*", "b", "*", "none"), {
 /** Calls that concern one task, by the method of the engine. */
 const ONE_TASK: Partial<Record<keyof TaskEngine, (engine: TaskEngine, taskId: string) => Promise<unknown>>> = {
   getTask: (engine, taskId) => engine.getTask(taskId),
-  cancelTask: (engine, taskId) => engine.cancelTask(taskId, "enough"),
+  cancelTask: (engine, taskId) => engine.cancelTask(taskId, { reason: "enough", by: null }),
   deleteTask: (engine, taskId) => engine.deleteTask(taskId),
   readEvents: (engine, taskId) => engine.readEvents({ taskId, fromSeq: 1n, limit: 1, waitMs: 0 }, NEVER),
   followTape: (engine, taskId) => firstOf(engine.followTape({ taskId, fromSeq: 1n, heartbeatMs: 1 }, NEVER)),
@@ -95,7 +95,7 @@ describe("an engine that is restricted to the tasks of a caller", () => {
       tasks.push((await engine.startTask(request)).task);
     }
     removed = (await engine.startTask(taskRequest({ kind: "a" }))).task.taskId;
-    await engine.cancelTask(removed, "");
+    await engine.cancelTask(removed, { reason: "", by: null });
     await engine.deleteTask(removed);
   });
   after(async () => {

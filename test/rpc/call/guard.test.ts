@@ -14,6 +14,8 @@ import { lastingIdentity } from "../../../src/rpc/call/identity.ts";
 import type { CallContext } from "../../../src/rpc/call/service.ts";
 import { taskService } from "../../../src/rpc/services/task-service.ts";
 import { aTask, fakeEngine, TASK_ID } from "../fake-engine.ts";
+import { NO_LIMITS } from "../../../src/domain/tenant-limits.ts";
+import { TenantLimits } from "../../../src/rpc/call/tenant-limits.ts";
 
 const SERVICES: readonly DescService[] = [TaskService, WorkerService, AdminService];
 const NEVER = new AbortController().signal;
@@ -36,19 +38,21 @@ describe("the option access", () => {
   });
 
   it("is required: a service without it cannot be served", () => {
-    assert.throws(() => guardService(Health, () => ({}) as never, engines({})), /Health.Check has no option/);
+    assert.throws(() => guardService(Health, () => ({}) as never, guardOf({})), /Health.Check has no option/);
   });
 });
 
-function engines(byNamespace: Record<string, TaskEngine>) {
-  return {
+function guardOf(byNamespace: Record<string, TaskEngine>) {
+  const engines = {
     defaultNamespace: "default",
     of(namespace: string) {
       const engine = byNamespace[namespace];
       if (engine === undefined) throw new NamespaceNotFound(namespace);
       return engine;
     },
+    limitsOf: () => NO_LIMITS,
   };
+  return { engines, limits: new TenantLimits() };
 }
 
 describe("a guarded service", () => {
@@ -61,7 +65,7 @@ describe("a guarded service", () => {
       made++;
       return taskService(engine);
     };
-    const guarded = guardService(TaskService, handlersOf, engines(named));
+    const guarded = guardService(TaskService, handlersOf, guardOf(named));
     const identity = lastingIdentity({ ...ALL_GRANTS, name: "the caller", ...some });
     const context: CallContext = { signal: NEVER, requestHeader: new Headers(headers), identity };
     const request = create(GetTaskRequestSchema, { taskId: TASK_ID });
@@ -117,7 +121,7 @@ describe("a guarded service", () => {
   });
 
   it("throws the error of a stream when the stream is read", async () => {
-    const guarded = guardService(TaskService, taskService, engines(named));
+    const guarded = guardService(TaskService, taskService, guardOf(named));
     const context: CallContext = { signal: NEVER, requestHeader: new Headers() };
     assert.throws(() => guarded.streamEvents({} as never, context), SpoolError);
   });
