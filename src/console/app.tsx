@@ -1,3 +1,5 @@
+import { session, sessionError, signOut } from "./access/session.ts";
+import { SignInPage } from "./access/sign-in-page.tsx";
 import { connection } from "./connection.ts";
 import type { Connection } from "./connection.ts";
 import { TasksPage } from "./list/tasks-page.tsx";
@@ -5,15 +7,14 @@ import { route } from "./navigation.ts";
 import { originRefusal } from "./origin-refusal.ts";
 import { OverviewPage } from "./overview/overview-page.tsx";
 import { PageTitle } from "./parts/page-title.tsx";
+import { Problem } from "./parts/problem.tsx";
 import { RefusedPage } from "./refused-page.tsx";
 import { formatRoute, isTaskIdPrefix, NO_FILTER } from "./route.ts";
 import type { Route } from "./route.ts";
-import { forgetToken, sessionToken, tokenState } from "./session-token.ts";
 import { StartPage } from "./start/start-page.tsx";
 import { MatchesPage } from "./task/matches-page.tsx";
 import { TaskPage } from "./task/task-page.tsx";
 import { nextTheme, theme } from "./theme.ts";
-import { TokenPage } from "./token-page.tsx";
 
 const CONNECTIONS: Record<Connection, string> = {
   idle: "",
@@ -43,10 +44,12 @@ export function App() {
   );
 }
 
-/** Renders the content of the route, or how to solve a rejected origin or token. */
+/** Renders the content of the route, or what keeps the caller from it. */
 function Content() {
   if (originRefusal.value !== null) return <RefusedPage error={originRefusal.value} />;
-  return tokenState.value === "unasked" ? <Page /> : <TokenPage />;
+  if (sessionError.value !== null) return <Problem title="Failed to read the session" error={sessionError.value} />;
+  if (session.value === null) return <p class="quiet">Loading session…</p>;
+  return session.value.caller === null ? <SignInPage /> : <Page />;
 }
 
 /** Moves the focus to the content. The fragment must not become `#main`, because it holds the route. */
@@ -75,11 +78,7 @@ function Header() {
         {CONNECTIONS[connection.value]}
       </p>
       <div class="top-buttons">
-        {sessionToken.value !== null && (
-          <button type="button" class="plain" onClick={forget}>
-            Forget the token
-          </button>
-        )}
+        <SignedIn />
         <button type="button" class="plain" onClick={nextTheme}>
           Colours: {theme.value}
         </button>
@@ -88,10 +87,18 @@ function Header() {
   );
 }
 
-/** Deletes the token and reloads, which also drops the data read with the token. */
-function forget(): void {
-  forgetToken();
-  location.reload();
+/** Renders who is signed in. Nothing if no session is needed. */
+function SignedIn() {
+  const { caller, expiresAt = null } = session.value ?? {};
+  if (!caller || expiresAt === null) return null;
+  return (
+    <>
+      <span class="quiet">{caller.name}</span>
+      <button type="button" class="plain" onClick={() => void signOut()}>
+        Sign out
+      </button>
+    </>
+  );
 }
 
 function Page() {

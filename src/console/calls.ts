@@ -6,10 +6,10 @@ import { isTransient } from "../client/errors.ts";
 import { withRetries } from "../client/retry.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
+import { readSession } from "./access/session.ts";
 import { connection } from "./connection.ts";
 import { originRefusal } from "./origin-refusal.ts";
 import { setServerTime } from "./parts/clock.ts";
-import { sessionToken, tokenRefused } from "./session-token.ts";
 
 const transport = createConnectTransport({
   // Relative to the path of the page.
@@ -27,8 +27,6 @@ const transport = createConnectTransport({
       }
     },
     (next) => async (request) => {
-      const token = sessionToken.peek();
-      if (token !== null) request.header.set("authorization", `Bearer ${token}`);
       const response = await next(request);
       setServerTime(response.header.get("date"));
       return response;
@@ -53,12 +51,11 @@ const ANSWER_MS = SILENCE_MS;
 
 /** Returns the answer of a call. @throws SpoolRpcError, or the signal's reason if the signal has fired */
 export async function answered<Answer>(call: Promise<Answer>, signal?: AbortSignal): Promise<Answer> {
-  const token = sessionToken.peek();
   try {
     return await call;
   } catch (error) {
     signal?.throwIfAborted();
-    throw toRpcError(error, token);
+    throw toRpcError(error);
   }
 }
 
@@ -92,7 +89,6 @@ export async function* streamed<Frame>(
   open: (signal: AbortSignal) => AsyncIterable<Frame>,
   signal: AbortSignal,
 ): AsyncGenerator<Frame, void, undefined> {
-  const token = sessionToken.peek();
   const over = new AbortController();
   const watch = (ms: number) => setTimeout(() => over.abort(), ms);
   let timer = watch(OPENING_MS);
@@ -104,17 +100,17 @@ export async function* streamed<Frame>(
     }
   } catch (error) {
     signal.throwIfAborted();
-    throw over.signal.aborted ? new SpoolRpcError("UNAVAILABLE", "the server sent nothing") : toRpcError(error, token);
+    throw over.signal.aborted ? new SpoolRpcError("UNAVAILABLE", "the server sent nothing") : toRpcError(error);
   } finally {
     clearTimeout(timer);
     over.abort();
   }
 }
 
-/** Converts an error of Connect, and records what the page shows of it. @param token the token of the call */
-function toRpcError(error: unknown, token: string | null): SpoolRpcError {
+/** Converts an error of Connect, and records what the page shows of it. */
+function toRpcError(error: unknown): SpoolRpcError {
   const failure = readConnectError(error);
-  if (failure.code === "UNAUTHENTICATED") tokenRefused(token);
+  if (failure.code === "UNAUTHENTICATED") void readSession(); // If the session has ended, the page asks to sign in.
   if (failure.reason === "ORIGIN_REFUSED") originRefusal.value = failure;
   return failure;
 }

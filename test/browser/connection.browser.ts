@@ -141,41 +141,6 @@ describe("the console on a lost connection", () => {
   }).timeout(STAGE_MS);
 });
 
-describe("the console of a server with a token", () => {
-  it("asks for the token, reports a wrong one, keeps the right one in the tab, and forgets it on request", async () => {
-    await using stage = await openStage({ SPOOL_TOKEN: "right-token" });
-    await stage.client.start({ kind: "echo" });
-    await using visited = await visit(`${stage.server.url}/#/tasks?kind=echo`);
-    visited.expect(/401/);
-    const { page } = visited;
-    await page.getByRole("heading", { name: "This server requires a token" }).waitFor();
-    await page.getByText("stores it only for this tab").waitFor();
-    assert.equal(await page.getByRole("button", { name: "Forget the token" }).count(), 0);
-    const late = Promise.withResolvers<void>();
-    await page.route("**/ListSessions", async (route) => {
-      if (route.request().headers()["authorization"] === "Bearer wrong-token") await late.promise;
-      await route.continue();
-    });
-    await page.getByLabel("Token", { exact: true }).fill("wrong-token");
-    await page.getByLabel("Token", { exact: true }).press("Enter");
-    await page.getByRole("alert").getByText("rejected this token").waitFor();
-    await page.getByLabel("Token", { exact: true }).fill("right-token");
-    await page.getByRole("button", { name: "Continue" }).click();
-    await page.getByRole("link", { name: "echo", exact: true }).waitFor();
-    const refused = page.waitForResponse((response) => response.status() === 401);
-    late.resolve();
-    await refused;
-    await page.getByRole("link", { name: "echo", exact: true }).waitFor();
-    assert.match(page.url(), /kind=echo$/, "what was asked for is what is shown");
-    await page.reload();
-    await page.getByRole("link", { name: "echo", exact: true }).waitFor();
-    assert.deepEqual(await page.evaluate(() => Object.entries(localStorage)), [["spool-theme", "auto"]]);
-    await page.getByRole("button", { name: "Forget the token" }).click();
-    await page.getByRole("heading", { name: "This server requires a token" }).waitFor();
-    assert.equal(await page.evaluate(() => sessionStorage.length), 0);
-  }).timeout(STAGE_MS);
-});
-
 function connectionOf(page: Page) {
   return page.getByRole("status", { name: "Connection" });
 }

@@ -20,12 +20,16 @@ import {
 import { databasePasswords, databaseUrlProblem } from "../../store/connection/database-url.ts";
 import { LOG_LEVELS } from "../log/log-level.ts";
 import type { LogLevel } from "../log/log-level.ts";
+import { CONSOLE_SETTINGS, consoleSecrets } from "./console-settings.ts";
+import type { ConsoleSettings } from "./console-settings.ts";
 import { isLoopback } from "./loopback.ts";
 import { retention, retentionByKind } from "./retention-values.ts";
+import { setting } from "./setting.ts";
+import type { Setting } from "./setting.ts";
 import { durationOr, flag, host, integer, origins, path, portOrOff, text } from "./setting-values.ts";
 
 /** The settings of a server, with defaults filled in. Durations are in milliseconds. */
-export interface Configuration {
+export interface Configuration extends ConsoleSettings {
   host: string;
   /** gRPC port. 0: any free port. */
   port: number;
@@ -99,13 +103,6 @@ export class ConfigurationError extends Error {
   }
 }
 
-interface Setting<Value> {
-  /** Environment variables. The first one that is set is used. */
-  variables: readonly string[];
-  schema: v.GenericSchema<unknown, Value>;
-  fallback: Value;
-}
-
 const LOG_FORMATS = ["auto", "json", "pretty"] as const;
 
 const UNKNOWN_KINDS = ["wait", "refuse"] as const;
@@ -169,6 +166,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   metrics: setting("SPOOL_METRICS", flag(), true),
   logLevel: setting("SPOOL_LOG_LEVEL", v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`), "info"),
   logFormat: setting("SPOOL_LOG_FORMAT", v.picklist(LOG_FORMATS, `must be one of ${LOG_FORMATS.join(", ")}`), "auto"),
+  ...CONSOLE_SETTINGS,
 };
 
 /** Settings of the client commands, which the same file may contain. */
@@ -261,12 +259,9 @@ function flagName(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-function setting<Value>(variable: string, schema: v.GenericSchema<unknown, Value>, fallback: Value): Setting<Value> {
-  return { variables: [variable], schema, fallback };
-}
-
 /** Returns the secrets of a configuration, in every form in which a text could contain them. */
-export function secretsOf({ token, modelApiKey, databaseUrl }: Configuration): string[] {
+export function secretsOf(configuration: Configuration): string[] {
+  const { token, modelApiKey, databaseUrl } = configuration;
   const passwords = databaseUrl === null ? [] : databasePasswords(databaseUrl);
-  return [token, modelApiKey, ...passwords].filter((secret) => secret !== null);
+  return [token, modelApiKey, ...consoleSecrets(configuration), ...passwords].filter((secret) => secret !== null);
 }

@@ -25,6 +25,9 @@ import { workerService } from "../../rpc/services/worker-service.ts";
 import { callTracker } from "../telemetry/call-tracker.ts";
 import type { Certificate } from "../config/certificate.ts";
 import { connectRoutes } from "./connect-routes.ts";
+import { ConsoleSessions } from "./console/console-sessions.ts";
+import { Seal } from "./console/seal.ts";
+import { sessionResource } from "./console/session-resource.ts";
 import { eventSource } from "./event-source.ts";
 import { eventStream } from "./event-streams.ts";
 import { identifier } from "./identify.ts";
@@ -71,6 +74,8 @@ interface HttpListenerOptions {
   runChecks?: RunChecks | undefined;
   /** The calls of operators; undefined: it has none. */
   admin?: AdminCalls | undefined;
+  /** Seals the sessions of the console. null: a random secret, so that the sessions of other servers are unknown. */
+  consoleSecret?: string | null;
   /** How many calls and streams may be open on one connection. */
   streamsPerConnection?: number;
   /** How long a request may take to arrive, in milliseconds. */
@@ -132,7 +137,9 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
 
 function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandler {
   const { engines, authenticator = OPEN, origins = [], readiness, metrics, isTraced = false, fallback, log } = options;
-  const identify = identifier(authenticator);
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS_DEFAULT } = options;
+  const sessions = new ConsoleSessions(new Seal(options.consoleSecret ?? null));
+  const identify = identifier(authenticator, sessions);
   const limits = options.limits ?? new CallerLimits();
   const list = { listBytesMax: HTTP_LIST_BYTES_MAX };
   const guard = { engines, limits: options.tenantLimits ?? new TenantLimits() };
@@ -141,22 +148,16 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
   const admin = guardService(AdminService, () => adminService(options.runChecks, options.admin), guard);
   const track = callTracker("http", { metrics, isTraced });
   const trackStreams = callTracker("sse", { metrics, isTraced });
-  const routes = connectRoutes(
-    { tasks, workers, admin },
-    {
-      drain,
-      identify,
-      track,
-      log,
-      requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
-    },
-  );
+  const routes = connectRoutes({ tasks, workers, admin }, { drain, identify, track, log, requestTimeoutMs });
   const level = logLevelResource(log);
   const own = new Map<string, Resource>([
     ["/log-level", { scope: "admin", methods: ["GET", "PUT"], answerTo: () => level }],
   ]);
   const { answer: metricsText } = metrics;
   if (metricsText !== null) own.set("/metrics", { scope: "metrics", methods: ["GET"], answerTo: () => metricsText });
+  const { defaultNamespace } = engines;
+  const session = { authenticator, sessions, identify, defaultNamespace, hasProvider: false, requestTimeoutMs, log };
+  const pages = new Map([["/console/session", sessionResource(session)]]);
   const isAdmitted = originGuard({ origins, hasToken: authenticator.isRequired, log });
 
   return (request, response) => {
@@ -164,10 +165,12 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
     if (path === "/healthz") return sendJson(response, 200, JSON.stringify({ alive: true }));
     if (path === "/readyz") return void sendReadiness(readiness, response);
     const call = routes.get(path);
-    const isOurs = call !== undefined || own.has(path) || CALLS.test(path);
+    const page = pages.get(path);
+    const isOurs = call !== undefined || page !== undefined || own.has(path) || CALLS.test(path);
     if (!isOurs && fallback !== undefined) return fallback(request, response);
     if (!isAdmitted(request, response)) return;
     if (call !== undefined) return call(request, response); // The call checks the token itself, to refuse in its protocol.
+    if (page !== undefined) return page(request, response);
     const resource = own.get(path) ?? streamOf(path);
     if (resource !== undefined) {
       const { scope, methods, answerTo } = resource;

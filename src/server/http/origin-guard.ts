@@ -5,6 +5,7 @@ import { toConnectError } from "../../rpc/connect/connect-binding.ts";
 import { sendError } from "./http-answer.ts";
 import type { HttpRequest, HttpResponse } from "./http-server.ts";
 import { isLoopback } from "../config/loopback.ts";
+import { hostOf, isSame } from "./page-origin.ts";
 
 /** How long a browser may cache a preflight response. */
 const PREFLIGHT_SECONDS = 7_200;
@@ -75,12 +76,6 @@ export function originGuard({
   };
 }
 
-/** Returns the host and port of a request; null if they are not valid in a URL. */
-function hostOf({ headers }: HttpRequest): string | null {
-  const host = (headers[":authority"] as string | undefined) ?? headers.host;
-  return host === undefined || /[/?#@\\]/.test(host) ? null : host;
-}
-
 /**
  * Whether a request without an Origin header comes from a page of this server, or from no page. Browsers omit Origin in
  * reads and send Sec-Fetch-* headers. A link on another page may be followed: that page does not see the response.
@@ -89,17 +84,6 @@ function isOfThisOrigin({ method, headers }: HttpRequest): boolean {
   const site = headers["sec-fetch-site"];
   if (site !== "cross-site" && site !== "same-site") return true;
   return method === "GET" && headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "document";
-}
-
-/** Whether the origin is that of the host. A proxy may terminate TLS, so https is accepted on a plain connection. */
-function isSame(origin: string, host: string, { socket }: HttpRequest): boolean {
-  const of = URL.parse(origin);
-  if (of?.protocol !== "https:" && (of?.protocol !== "http:" || isEncrypted(socket))) return false;
-  return URL.parse(`${of.protocol}//${host}`)?.host === of.host;
-}
-
-function isEncrypted(socket: HttpRequest["socket"]): boolean {
-  return "encrypted" in socket && socket.encrypted === true;
 }
 
 function isPreflight({ method, headers }: HttpRequest): boolean {

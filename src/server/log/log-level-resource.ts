@@ -1,12 +1,13 @@
 import type { Logger } from "pino";
-import { InvalidArgument } from "../../domain/errors.ts";
+import { SpoolError } from "../../domain/errors.ts";
 import { toConnectError } from "../../rpc/connect/connect-binding.ts";
 import { pathOf, sendError, sendJson } from "../http/http-answer.ts";
 import type { HttpHandler, HttpRequest, HttpResponse } from "../http/http-server.ts";
+import { invalid, readJsonObject, requireOnlyField } from "../http/small-body.ts";
 import { changeLogLevel, LOG_LEVELS } from "./log-level.ts";
 import type { LogLevel } from "./log-level.ts";
 
-const BODY_BYTES_MAX = 1_024;
+const BODY = { bytesMax: 1_024, example: '{"level": "debug"}' };
 
 /**
  * Returns the log level for GET, as `{"level": "info"}`, and changes the level for PUT with the same body. The change
@@ -24,10 +25,10 @@ export function logLevelResource(log: Logger): HttpHandler {
 
   async function answer(request: HttpRequest, response: HttpResponse): Promise<void> {
     if (request.method === "PUT") {
-      const body = await readBody(request);
       try {
-        changeLogLevel(log, parseLevel(body), { by: `PUT ${pathOf(request)}` });
+        changeLogLevel(log, parseLevel(await readJsonObject(request, BODY)), { by: `PUT ${pathOf(request)}` });
       } catch (error) {
+        if (!(error instanceof SpoolError)) throw error; // The caller has disconnected.
         return sendError(response, toConnectError(error, log));
       }
     }
@@ -35,39 +36,11 @@ export function logLevelResource(log: Logger): HttpHandler {
   }
 }
 
-/** Reads the body as text; null if it is too long, which is not buffered. @throws if the caller disconnects */
-async function readBody(request: HttpRequest): Promise<string | null> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes <= BODY_BYTES_MAX) chunks.push(chunk);
-  }
-  return bytes <= BODY_BYTES_MAX ? Buffer.concat(chunks).toString() : null;
-}
-
 /** @throws InvalidArgument */
-function parseLevel(body: string | null): LogLevel {
-  if (body === null) throw invalid("body", `must be at most ${BODY_BYTES_MAX} bytes`);
-  const fields = parseObject(body);
-  const unknown = Object.keys(fields).find((name) => name !== "level");
-  if (unknown !== undefined) throw invalid(unknown, "unknown field; known field: level");
+function parseLevel(fields: Readonly<Record<string, unknown>>): LogLevel {
+  requireOnlyField(fields, "level");
   const { level } = fields;
   const known = LOG_LEVELS.find((candidate) => candidate === level);
   if (known === undefined) throw invalid("level", `must be one of ${LOG_LEVELS.join(", ")}`);
   return known;
-}
-
-function parseObject(body: string): { readonly level?: unknown } {
-  try {
-    const value: unknown = JSON.parse(body);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  } catch {
-    // Reported below, as any body that is not an object.
-  }
-  throw invalid("body", 'must be a JSON object such as {"level": "debug"}');
-}
-
-function invalid(field: string, description: string): InvalidArgument {
-  return new InvalidArgument([{ field, description }]);
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigurationError, readConfiguration, secretsOf } from "../../../src/server/config/configuration.ts";
+import { CONSOLE_SETTINGS } from "../../../src/server/config/console-settings.ts";
 import { isLoopback } from "../../../src/server/config/loopback.ts";
 
 type Environment = Record<string, string>;
@@ -33,6 +34,7 @@ describe("a configuration", () => {
 
   it("is complete if nothing is set", () => {
     assert.deepEqual(readConfiguration({ environment: {} }), {
+      ...Object.fromEntries(Object.entries(CONSOLE_SETTINGS).map(([name, { fallback }]) => [name, fallback])),
       host: "127.0.0.1",
       port: 50_051,
       httpPort: 8_080,
