@@ -5,6 +5,7 @@ import { skipped } from "./check.ts";
 import type { Finding } from "./check.ts";
 import type { Findings } from "./findings.ts";
 import { evaluateClock, evaluateRoundTrip } from "./evaluate-database.ts";
+import { checkedNamespaces, scanNamespaces } from "./namespace-scans.ts";
 import { scanSchema, SERVER_SCANS, TASK_SCANS } from "./scans.ts";
 import type { Scan } from "./scans.ts";
 import { DoctorContext } from "./doctor-context.ts";
@@ -40,7 +41,11 @@ export async function examineStore(
     findings
       .record("schema", () => scanSchema(context))
       .then(async () => {
-        if (findings.get("schema")?.status === "ok") await Promise.all(TASK_SCANS.map(run));
+        if (findings.get("schema")?.status !== "ok") return;
+        const contexts = checkedNamespaces(context);
+        await Promise.all(
+          TASK_SCANS.map(({ name, scan }) => findings.record(name, async () => scanNamespaces(await contexts, scan))),
+        );
       }),
   ]);
 }

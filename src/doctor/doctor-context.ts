@@ -27,20 +27,29 @@ export class DoctorContext {
   readonly url: string | null;
   /** Fires at the deadline of all checks. */
   readonly signal: AbortSignal;
-  readonly #takesTurns: boolean;
-  #lastRead: Promise<unknown> = Promise.resolve();
+  /** The last read of all contexts that take turns with each other; null: they take none. */
+  readonly #turns: { lastRead: Promise<unknown> } | null;
   #sessions: Promise<SessionSnapshot> | undefined;
 
-  /** @param takesTurns whether a read waits for the previous read */
+  /**
+   * @param takesTurns whether a read waits for the previous read
+   * @param turnsWith another context, whose reads are the previous ones too
+   */
   constructor({
     takesTurns = false,
+    turnsWith,
     ...parts
-  }: Pick<DoctorContext, "settings" | "db" | "url" | "signal"> & { takesTurns?: boolean }) {
-    this.#takesTurns = takesTurns;
+  }: Pick<DoctorContext, "settings" | "db" | "url" | "signal"> & { takesTurns?: boolean; turnsWith?: DoctorContext }) {
+    this.#turns = turnsWith ? turnsWith.#turns : takesTurns ? { lastRead: Promise.resolve() } : null;
     this.settings = parts.settings;
     this.db = parts.db;
     this.url = parts.url;
     this.signal = parts.signal;
+  }
+
+  /** Returns a context for the checks of another namespace. */
+  of(namespace: string): DoctorContext {
+    return new DoctorContext({ ...this, settings: { ...this.settings, namespace }, turnsWith: this });
   }
 
   get namespace(): string {
@@ -49,12 +58,13 @@ export class DoctorContext {
 
   /** Runs a read-only transaction. Each statement is cancelled after STATEMENT_MS_MAX. */
   read<Result>(read: (trx: Transaction<Database>) => Promise<Result>): Promise<Result> {
-    if (!this.#takesTurns) return readWithin(this.db, STATEMENT_MS_MAX, read);
-    const inTurn = this.#lastRead.then(() => {
+    const turns = this.#turns;
+    if (turns === null) return readWithin(this.db, STATEMENT_MS_MAX, read);
+    const inTurn = turns.lastRead.then(() => {
       this.signal.throwIfAborted(); // After the deadline no check uses the result.
       return readWithin(this.db, STATEMENT_MS_MAX, read);
     });
-    this.#lastRead = inTurn.catch(() => {});
+    turns.lastRead = inTurn.catch(() => {});
     return inTurn;
   }
 

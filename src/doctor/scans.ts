@@ -10,6 +10,7 @@ import {
   readServerSettings,
 } from "../store/reports/server-health.ts";
 import { listStalledTasks } from "../store/session-queries.ts";
+import { countRunningElsewhere } from "../store/reports/shared-slots.ts";
 import { readPendingHooks } from "../store/tasks/removal-hooks.ts";
 import { readOverdueTasks } from "../store/tasks/sweep-queries.ts";
 import type { OverdueReason, OverdueTask } from "../store/tasks/sweep-queries.ts";
@@ -231,17 +232,22 @@ async function scanWaiting(context: DoctorContext): Promise<Finding> {
 /** Reads the tasks that sessions with free slots would claim next: for each set of kinds as many as there are slots. */
 async function readNext(context: DoctorContext): Promise<ClaimableTask[]> {
   const { namespace } = context;
-  const free = [...freeSlots(await context.sessionsNow()).values()].slice(0, KIND_SETS_MAX);
+  const elsewhere = await context.read((trx) => countRunningElsewhere(trx, namespace));
+  const free = [...freeSlots(await context.sessionsNow(), elsewhere).values()].slice(0, KIND_SETS_MAX);
   const kindSets = free.map(({ kinds }) => kinds);
   const claimable = await context.read((trx) => readClaimable(trx, { namespace, kindSets }));
   const next = claimable.flatMap((tasks, place) => tasks.slice(0, free[place]!.slots));
   return [...new Map(next.map((task) => [task.taskId, task])).values()];
 }
 
-function freeSlots({ sessions, at }: SessionSnapshot): Map<string, { kinds: readonly string[]; slots: number }> {
+/** Returns the free slots for each set of kinds. @param elsewhere the slots that other namespaces of a server use */
+function freeSlots(
+  { sessions, at }: SessionSnapshot,
+  elsewhere: ReadonlyMap<string, number>,
+): Map<string, { kinds: readonly string[]; slots: number }> {
   const free = new Map<string, { kinds: readonly string[]; slots: number }>();
   for (const session of sessions) {
-    const slots = session.capacity - session.running;
+    const slots = session.capacity - session.running - (elsewhere.get(session.sessionId) ?? 0);
     if (slots <= 0 || session.kinds.length === 0 || !isAlive(session, at)) continue;
     const kinds = session.kinds.toSorted();
     const key = JSON.stringify(kinds);

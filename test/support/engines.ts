@@ -17,7 +17,8 @@ export type TestEngine = Engine & AsyncDisposable & { readonly namespace: string
 /** The settings with which no ended task is removed. */
 export const FOREVER: RetentionSettings = { retention: null, retentionByKind: new Map() };
 
-const SETTINGS: Omit<EngineSettings, "namespace"> & SharedSettings = {
+/** The settings of an engine, unless a test says otherwise. */
+export const TEST_SETTINGS: Omit<EngineSettings, "namespace"> & SharedSettings = {
   slots: 64,
   cancelGraceMs: 5_000,
   leaseMs: 10_000,
@@ -44,7 +45,7 @@ export async function startEngine(
   > = {},
 ): Promise<TestEngine> {
   const namespace = settings.namespace ?? crypto.randomUUID();
-  const all = { ...SETTINGS, ...settings, namespace };
+  const all = { ...TEST_SETTINGS, ...settings, namespace };
   const shared = openSharedParts({ store, settings: all, log });
   const engine = new Engine({
     store,

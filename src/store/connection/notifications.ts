@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
+import pLimit from "p-limit";
 import pg from "pg";
 import { Dialer } from "./dialer.ts";
 import { checkWritable } from "./session-check.ts";
@@ -42,9 +43,10 @@ export async function openListener(
   // If the peer is lost without a sign, the listener would wait forever. A former primary gets no notifications.
   const ping = setInterval(() => void checkWritable(client).catch(() => lost.resolve()), PING_MS);
   void lost.promise.then(() => clearInterval(ping));
+  const inTurn = pLimit(1);
   return {
     async listen(channel) {
-      await client.query(`listen ${pg.escapeIdentifier(channel)}`);
+      await inTurn(() => client.query(`listen ${pg.escapeIdentifier(channel)}`));
     },
     lost: lost.promise,
     async close() {
