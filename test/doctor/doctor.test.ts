@@ -59,7 +59,7 @@ describe("the doctor", function () {
     tokenDigest = null as string | null,
   } = {}) {
     const offers = kinds.map((name) => ({ name, retry: {}, isExclusive: false }));
-    const session = newSession({ namespace, kinds: offers, capacity, leaseMs, tokenDigest });
+    const session = newSession({ namespace, host: namespace, kinds: offers, capacity, leaseMs, tokenDigest });
     await openSession(db(), session);
     return session.sessionId;
   }

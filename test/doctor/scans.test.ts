@@ -36,7 +36,7 @@ describeHeavyOnEachStore("a scan that the doctor repeats", (store) => {
 
   async function openIdle({ capacity }: { capacity: number }): Promise<string> {
     const kinds = [{ name: "idle", retry: {}, isExclusive: false }];
-    const session = newSession({ namespace, kinds, capacity });
+    const session = newSession({ namespace, host: namespace, kinds, capacity });
     await openSession(db(), session);
     return session.sessionId;
   }
