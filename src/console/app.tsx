@@ -1,3 +1,6 @@
+import { NamespaceField } from "./access/namespace-field.tsx";
+import { shownNamespace } from "./access/namespace.ts";
+import { lackOfPage } from "./access/rights.ts";
 import { session, sessionError, signOut } from "./access/session.ts";
 import { SignInPage } from "./access/sign-in-page.tsx";
 import { connection } from "./connection.ts";
@@ -49,7 +52,21 @@ function Content() {
   if (originRefusal.value !== null) return <RefusedPage error={originRefusal.value} />;
   if (sessionError.value !== null) return <Problem title="Failed to read the session" error={sessionError.value} />;
   if (session.value === null) return <p class="quiet">Loading session…</p>;
-  return session.value.caller === null ? <SignInPage /> : <Page />;
+  const { caller } = session.value;
+  if (caller === null) return <SignInPage />;
+  const lack = lackOfPage(route.value.page);
+  if (lack !== null) return <Notice title="Not allowed" text={lack} />;
+  if (shownNamespace(caller) === null) return <Notice title="Choose a namespace" text="You may use several." />;
+  return <Page />;
+}
+
+function Notice({ title, text }: { title: string; text: string }) {
+  return (
+    <>
+      <PageTitle title={title} />
+      <p>{text}</p>
+    </>
+  );
 }
 
 /** Moves the focus to the content. The fragment must not become `#main`, because it holds the route. */
@@ -65,7 +82,7 @@ function Header() {
       <span class="brand">Spool</span>
       <nav aria-label="Main">
         <ul>
-          {PLACES.map(({ name, to, pages }) => (
+          {PLACES.filter(({ to }) => lackOfPage(to.page) === null).map(({ name, to, pages }) => (
             <li key={name}>
               <a href={formatRoute(to)} aria-current={pages.includes(page) ? "page" : undefined}>
                 {name}
@@ -87,16 +104,23 @@ function Header() {
   );
 }
 
-/** Renders who is signed in. Nothing if no session is needed. */
+/** Renders the namespace, and who is signed in. Nothing of what the caller cannot change. */
 function SignedIn() {
   const { caller, expiresAt = null } = session.value ?? {};
-  if (!caller || expiresAt === null) return null;
+  if (!caller) return null;
   return (
     <>
-      <span class="quiet">{caller.name}</span>
-      <button type="button" class="plain" onClick={() => void signOut()}>
-        Sign out
-      </button>
+      <NamespaceField caller={caller} />
+      {expiresAt !== null && (
+        <>
+          <span class="quiet" title={`May: ${caller.scopes.join(", ")}`}>
+            {caller.name}
+          </span>
+          <button type="button" class="plain" onClick={() => void signOut()}>
+            Sign out
+          </button>
+        </>
+      )}
     </>
   );
 }

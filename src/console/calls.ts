@@ -4,8 +4,10 @@ import { readConnectError } from "../codec/connect-error.ts";
 import { SpoolRpcError } from "../codec/rpc-error.ts";
 import { isTransient } from "../client/errors.ts";
 import { withRetries } from "../client/retry.ts";
+import { AdminService } from "../gen/spool/v1/admin_service_pb.ts";
 import { TaskService } from "../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../gen/spool/v1/worker_service_pb.ts";
+import { chosenNamespace } from "./access/namespace.ts";
 import { readSession } from "./access/session.ts";
 import { connection } from "./connection.ts";
 import { originRefusal } from "./origin-refusal.ts";
@@ -27,6 +29,7 @@ const transport = createConnectTransport({
       }
     },
     (next) => async (request) => {
+      if (chosenNamespace !== null) request.header.set("spool-namespace", chosenNamespace);
       const response = await next(request);
       setServerTime(response.header.get("date"));
       return response;
@@ -36,6 +39,7 @@ const transport = createConnectTransport({
 
 export const taskCalls = createClient(TaskService, transport);
 export const workerCalls = createClient(WorkerService, transport);
+export const adminCalls = createClient(AdminService, transport);
 
 /** The heartbeat interval of streams. */
 export const HEARTBEAT_MS = 5_000;

@@ -49,12 +49,22 @@ function chooseNamespace({ name, namespaces }: Principal, chosen: string | undef
     const what = `${name} may not use the namespace ${JSON.stringify(chosen)}`;
     throw new PermissionDenied(what, { principal: name, namespace: chosen });
   }
-  if (matchesAny(namespaces, fallback)) return fallback;
-  const [only, ...others] = namespaces;
-  if (only !== undefined && others.length === 0 && !only.endsWith("*")) return only;
+  const implied = impliedNamespace(namespaces, fallback);
+  if (implied !== null) return implied;
   throw invalidNamespace("is required for callers of several namespaces");
 }
 
 function invalidNamespace(description: string): InvalidArgument {
   return new InvalidArgument([{ field: "spool-namespace", description }]);
+}
+
+/**
+ * Returns the namespace of calls whose caller has chosen none; null: the caller must choose one.
+ *
+ * @param namespaces the patterns of the caller's rights
+ */
+export function impliedNamespace(namespaces: readonly string[], fallback: string): string | null {
+  if (matchesAny(namespaces, fallback)) return fallback;
+  const [only, ...others] = namespaces;
+  return only !== undefined && others.length === 0 && !only.endsWith("*") ? only : null;
 }

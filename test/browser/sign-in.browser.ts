@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { once } from "node:events";
 import type { Page } from "playwright-core";
 import { eventually } from "../support/eventually.ts";
+import { signIn } from "./support/sign-in.ts";
 import { openStage } from "./support/stage.ts";
 import type { Stage } from "./support/stage.ts";
 import { visit } from "./support/visit.ts";
@@ -166,11 +167,6 @@ describe("the console when its session ends @slow", () => {
     await page.getByText("Your session has ended. Sign in again.").waitFor({ timeout: 60_000 });
   }).timeout(2 * STAGE_MS);
 });
-
-async function signIn(page: Page, token: string): Promise<void> {
-  await page.getByLabel("Token", { exact: true }).fill(token);
-  await page.getByRole("button", { name: "Sign in" }).click();
-}
 
 /** Waits until the page shows the task of these tests. */
 async function shown(page: Page): Promise<void> {

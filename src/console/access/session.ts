@@ -73,8 +73,8 @@ async function ask(method: "GET" | "POST" | "DELETE", body?: object): Promise<Se
     const response = await fetch(new URL("console/session", location.href), {
       method,
       // The header proves to the server that this request is of its own page.
-      headers: { "spool-console": "1", ...(body && { "content-type": "application/json" }) },
-      body: body === undefined ? null : JSON.stringify(body),
+      headers: { "spool-console": "1", "content-type": "application/json" },
+      ...(body && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(ANSWER_MS),
     });
     if (response.ok) return method === "DELETE" ? ({} as Session) : ((await response.json()) as Session);

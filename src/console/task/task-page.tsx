@@ -1,6 +1,8 @@
 import { useState } from "preact/hooks";
 import type { CancelledTask, Task } from "../../client/types.ts";
 import { isTerminal } from "../../domain/task.ts";
+import { RightButton } from "../access/right-button.tsx";
+import { lackOf } from "../access/rights.ts";
 import { formatCount } from "../format.ts";
 import { now } from "../parts/clock.ts";
 import { Failure } from "../parts/failure.tsx";
@@ -83,17 +85,19 @@ function TaskHeader({ task, onChange }: { task: Task; onChange: (task: Task) => 
       </span>
       <div class="buttons">
         {isTerminal(task.status) ? (
-          <button type="button" class="danger" onClick={() => setAsked("delete")}>
+          <RightButton scope="tasks:delete" class="danger" onClick={() => setAsked("delete")}>
             Delete
-          </button>
+          </RightButton>
         ) : (
-          <button type="button" class="danger" onClick={() => setAsked("cancel")}>
+          <RightButton scope="tasks:cancel" class="danger" onClick={() => setAsked("cancel")}>
             Cancel
-          </button>
+          </RightButton>
         )}
-        <a class="button" href={formatRoute({ page: "start", from: task.taskId })}>
-          Start again
-        </a>
+        {lackOf("tasks:start") === null && (
+          <a class="button" href={formatRoute({ page: "start", from: task.taskId })}>
+            Start again
+          </a>
+        )}
       </div>
       <p class="task-note" role="status">
         {note}
