@@ -1,4 +1,5 @@
 import { PermissionDenied } from "./errors.ts";
+import { TOKEN_NAME_CHARS_MAX } from "./limits.ts";
 import { ANY } from "./principal.ts";
 import type { Grants, Principal } from "./principal.ts";
 
@@ -6,6 +7,14 @@ import type { Grants, Principal } from "./principal.ts";
 interface Excess {
   right: "scope" | "namespace" | "kind" | "label";
   value: string;
+}
+
+/** The names of tokens. */
+export const TOKEN_NAME = new RegExp(`^[A-Za-z0-9._@/-]{1,${TOKEN_NAME_CHARS_MAX}}$`);
+
+/** The patterns of names with at most `charsMax` characters. */
+export function patternForm(charsMax: number): RegExp {
+  return new RegExp(`^(?:[A-Za-z0-9._-]{1,${charsMax}}|[A-Za-z0-9._-]{0,${charsMax - 1}}\\*)$`);
 }
 
 /** Whether one set of rights contains another. */

@@ -105,7 +105,7 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
   const checks = opened.use(new ServerChecks(store, configuration));
   const runChecks = () => checks.run();
   const isTraced = tracing !== null;
-  const credentials = opened.use(openCredentials({ configuration, store, log }));
+  const credentials = opened.use(await openCredentials({ settings: configuration, store, log }));
   const listeners = await openListeners(engines, configuration, {
     authenticator: credentials.authenticator,
     readiness,

@@ -51,7 +51,10 @@ export function addServiceOptions(command: Command): Command {
 
 export function addServerOptions(command: Command): Command {
   return addServiceOptions(command)
-    .option("--host <host>", "Address to listen on (default: 127.0.0.1). Any address but loopback requires a token.")
+    .option(
+      "--host <host>",
+      "Address to listen on (default: 127.0.0.1). Any address but loopback requires credentials.",
+    )
     .option("--port <port>", "gRPC port (default: 50051). 0 takes a free port.")
     .option("--http-port <port>", "HTTP port (default: 8080). 0 takes a free port, off serves no HTTP.")
     .option(
@@ -60,6 +63,12 @@ export function addServerOptions(command: Command): Command {
     )
     .option("--tls-cert <file>", "PEM file with the certificate and its chain, for TLS on both ports (default: no TLS)")
     .option("--tls-key <file>", "PEM file with the key of the certificate")
+    .option("--tls-client-ca <file>", "PEM file with the authorities of client certificates (default: none)")
+    .option(
+      "--tls-client-auth <optional|require>",
+      "Whether to refuse connections without a client certificate (default: optional)",
+    )
+    .option("--access-file <file>", "JSON file with tokens, client certificates and issuers of JWTs (default: none)")
     .option(
       "--retention-export <folder>",
       "Folder to which tasks are exported before their retention removes them (default: none)",

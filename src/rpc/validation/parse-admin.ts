@@ -1,4 +1,5 @@
 import { fromScopeValue } from "../../codec/scope.ts";
+import { patternForm, TOKEN_NAME } from "../../domain/grants.ts";
 import {
   GRANT_LABELS_MAX,
   GRANT_PATTERNS_MAX,
@@ -17,8 +18,6 @@ import type {
 import { Checks } from "./checks.ts";
 import { parseLimits } from "./parse-limits.ts";
 
-const NAME = new RegExp(`^[A-Za-z0-9._@/-]{1,${TOKEN_NAME_CHARS_MAX}}$`);
-
 /** @param now the current Unix time in ms */
 export function parseCreateToken(
   request: CreateTokenRequest,
@@ -26,7 +25,8 @@ export function parseCreateToken(
 ): Pick<StoredToken, "name" | "grants" | "limits" | "expiresAt"> {
   const checks = new Checks();
   const { name, grants, expiresAt, limits } = request;
-  if (!NAME.test(name)) checks.refuse("name", `must be 1 to ${TOKEN_NAME_CHARS_MAX} characters of [A-Za-z0-9._@/-]`);
+  if (!TOKEN_NAME.test(name))
+    checks.refuse("name", `must be 1 to ${TOKEN_NAME_CHARS_MAX} characters of [A-Za-z0-9._@/-]`);
   const expiry = expiresAt ? checks.timestamp("expires_at", expiresAt) : null;
   if (expiry !== null && expiry.getTime() <= now) checks.refuse("expires_at", "must be in the future");
   for (const limit of ["runningTasks", "storedBytes"] as const) {
@@ -67,7 +67,7 @@ function parseGrants(checks: Checks, message: GrantsMessage | undefined): Grants
 
 function patterns(checks: Checks, field: string, values: readonly string[], charsMax: number): string[] {
   if (values.length > GRANT_PATTERNS_MAX) checks.refuse(field, `must have at most ${GRANT_PATTERNS_MAX} entries`);
-  const pattern = new RegExp(`^(?:[A-Za-z0-9._-]{1,${charsMax}}|[A-Za-z0-9._-]{0,${charsMax - 1}}\\*)$`);
+  const pattern = patternForm(charsMax);
   for (const [index, value] of values.slice(0, GRANT_PATTERNS_MAX).entries()) {
     if (pattern.test(value)) continue;
     checks.refuse(

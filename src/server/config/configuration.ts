@@ -22,7 +22,7 @@ import { LOG_LEVELS } from "../log/log-level.ts";
 import type { LogLevel } from "../log/log-level.ts";
 import { CONSOLE_SETTINGS, consoleSecrets } from "./console-settings.ts";
 import type { ConsoleSettings } from "./console-settings.ts";
-import { isLoopback } from "./loopback.ts";
+import { contradictions } from "./contradictions.ts";
 import { retention, retentionByKind } from "./retention-values.ts";
 import { setting } from "./setting.ts";
 import type { Setting } from "./setting.ts";
@@ -40,8 +40,14 @@ export interface Configuration extends ConsoleSettings {
   /** PEM files, both or neither. With them the endpoints use TLS. */
   tlsCert: string | null;
   tlsKey: string | null;
-  /** The token that callers must send; null: no token is needed. Required unless host is loopback. */
+  /** A PEM file with the authorities of client certificates. null: clients are not asked for one. */
+  tlsClientCa: string | null;
+  /** Whether connections without a client certificate are refused. */
+  tlsClientAuth: "optional" | "require";
+  /** A token with all rights. null: there is none. See `requiresCredential`. */
   token: string | null;
+  /** A JSON file with tokens, client certificates and issuers of JSON Web Tokens. null: there is none. */
+  accessFile: string | null;
   /** null: Postgres runs in process, with its files in dataDir. */
   databaseUrl: string | null;
   dataDir: string;
@@ -105,6 +111,7 @@ export class ConfigurationError extends Error {
 
 const LOG_FORMATS = ["auto", "json", "pretty"] as const;
 
+const CLIENT_AUTH = ["optional", "require"] as const;
 const UNKNOWN_KINDS = ["wait", "refuse"] as const;
 
 const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[Name]> } = {
@@ -114,6 +121,9 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   httpOrigins: setting("SPOOL_HTTP_ORIGINS", origins(), []),
   tlsCert: setting("SPOOL_TLS_CERT", path(), null),
   tlsKey: setting("SPOOL_TLS_KEY", path(), null),
+  tlsClientCa: setting("SPOOL_TLS_CLIENT_CA", path(), null),
+  tlsClientAuth: setting("SPOOL_TLS_CLIENT_AUTH", v.picklist(CLIENT_AUTH, "must be optional or require"), "optional"),
+  accessFile: setting("SPOOL_ACCESS_FILE", path(), null),
   // The token is sent in a header: no spaces, nothing that needs quoting.
   token: setting("SPOOL_TOKEN", text(/^[\x21-\x7e]{1,4096}$/, "1 to 4,096 visible ASCII characters"), null),
   databaseUrl: {
@@ -206,12 +216,7 @@ export function readConfiguration({
     else if (parsed.success) settings[name] = parsed.output;
     else problems.push(`${found!.from}: ${parsed.issues[0].message}`);
   }
-  if (typeof settings.host === "string" && !isLoopback(settings.host) && settings.token === null) {
-    problems.push("SPOOL_TOKEN: must be set if SPOOL_HOST is not loopback: other machines can reach the server");
-  }
-  if ((settings.tlsCert === null) !== (settings.tlsKey === null)) {
-    problems.push("SPOOL_TLS_CERT, SPOOL_TLS_KEY: must be set together");
-  }
+  problems.push(...contradictions(settings as Partial<Configuration>));
   if (problems.length > 0) throw new ConfigurationError(problems);
   return settings as Configuration;
 }

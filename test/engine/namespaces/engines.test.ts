@@ -53,7 +53,7 @@ describeOnEachOwnStore("the engines of a server", function (store) {
     }
     const notFound = { reason: "TASK_NOT_FOUND" };
     await assert.rejects(other.getTask(mine), notFound);
-    await assert.rejects(other.cancelTask(mine, ""), notFound);
+    await assert.rejects(other.cancelTask(mine, { reason: "", by: null }), notFound);
     await assert.rejects(other.deleteTask(mine), notFound);
     await assert.rejects(other.readEvents({ taskId: mine, fromSeq: 1n, limit: 1, waitMs: 0 }, never()), notFound);
     assert.deepEqual(outline(await wholeTape(one, mine)).at(-1), "final");
@@ -153,7 +153,7 @@ describeOnEachOwnStore("the listener of a server", (store) => {
       const taskId = await start(one.of(name), { runAt: new Date(Date.now() + 60_000) });
       const ended = wholeTape(other.of(name), taskId);
       await other.of(name).readEvents({ taskId, fromSeq: 1n, limit: 1, waitMs: 0 }, never());
-      await one.of(name).cancelTask(taskId, "woken");
+      await one.of(name).cancelTask(taskId, { reason: "woken", by: null });
       assert.equal(outline(await ended).at(-1), "final");
     }
     assert.equal(await listeners(), 2);

@@ -1,0 +1,27 @@
+import { contains } from "../../domain/grants.ts";
+import type { Grants } from "../../domain/principal.ts";
+import { Validity } from "./validity.ts";
+
+/** An entry of the access file, and whether it is still there. */
+export interface AccessEntry<Value extends { grants: Grants }> {
+  readonly value: Value;
+  readonly validity: Validity;
+}
+
+/**
+ * Returns the entries of a new file. Open calls go on if their entry is still there, with at least the same rights.
+ * Others end: their entry has vanished, or calls would keep rights that it no longer gives.
+ */
+export function replaceEntries<Value extends { grants: Grants }>(
+  before: ReadonlyMap<string, AccessEntry<Value>>,
+  values: ReadonlyMap<string, Value>,
+): Map<string, AccessEntry<Value>> {
+  const entries = new Map<string, AccessEntry<Value>>();
+  for (const [key, value] of values) {
+    const last = before.get(key);
+    const isKept = last !== undefined && contains(value.grants, last.value.grants);
+    entries.set(key, { value, validity: isKept ? last.validity : new Validity() });
+  }
+  for (const [key, { validity }] of before) if (entries.get(key)?.validity !== validity) validity.end("revoked");
+  return entries;
+}
