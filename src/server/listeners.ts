@@ -6,7 +6,7 @@ import type { Engines } from "../rpc/call/guard.ts";
 import type { Authenticator } from "../rpc/call/identity.ts";
 import type { AdminCalls, RunChecks } from "../rpc/services/admin-service.ts";
 import { callTracker } from "./telemetry/call-tracker.ts";
-import { readCertificate } from "./config/certificate.ts";
+import { certificateFiles, certificateOf, readCertificate } from "./config/certificate.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { consoleSecretOf } from "./config/console-settings.ts";
 import { consoleFiles } from "./http/console-files.ts";
@@ -14,6 +14,7 @@ import { openGrpcListener } from "./grpc/grpc-listener.ts";
 import { openHttpListener } from "./http/http-listener.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import type { Readiness } from "./readiness.ts";
+import { WatchedFiles } from "./watched-files.ts";
 
 /** The open listeners of a server. */
 export interface Listeners {
@@ -93,6 +94,21 @@ export async function openListeners(
             "set SPOOL_HTTP_PORT to another port or to off",
           ),
         );
+  const files = new WatchedFiles({
+    name: "certificates",
+    paths: certificateFiles(configuration),
+    log,
+    onChange(contents) {
+      const changed = certificateOf(configuration, contents);
+      grpc.setCertificate(changed);
+      http?.setCertificate(changed);
+    },
+  });
+  if (certificate !== null) {
+    opened.use(files);
+    await files.read();
+    files.start();
+  }
   const open = opened.move();
   const address = `${certificate ? "https://" : ""}${authority(host, grpc.port)}`;
   const url = http === null ? null : `${certificate ? "https" : "http"}://${authority(host, http.port)}`;

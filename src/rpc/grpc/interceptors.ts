@@ -1,6 +1,7 @@
 import { ServerInterceptingCall } from "@grpc/grpc-js";
 import type { Metadata, ServerInterceptor } from "@grpc/grpc-js";
 import { Unauthenticated } from "../../domain/errors.ts";
+import { readClientCertificate } from "../call/client-certificate.ts";
 import type { Authenticator, Identity } from "../call/identity.ts";
 import type { Drain } from "../call/drain.ts";
 import { toRpcError } from "../errors.ts";
@@ -35,7 +36,11 @@ export function authentication(authenticator: Authenticator, log: ErrorLog): Ser
             try {
               const found = authenticator.authenticate({
                 authorization: authorization?.toString(),
-                certificate: null,
+                // Read only if there is no token: it is parsed for each call.
+                get certificate() {
+                  const { sslPeerCertificate: peer } = call.getAuthContext();
+                  return peer === undefined ? null : readClientCertificate(peer);
+                },
               });
               // A caller that is known already is not delayed by a turn of the event loop.
               if (found instanceof Promise) void found.then(admit, refuse);

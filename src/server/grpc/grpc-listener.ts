@@ -1,6 +1,6 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
-import type { ServerInterceptor, ServerOptions } from "@grpc/grpc-js";
+import { Server } from "@grpc/grpc-js";
+import type { ServerCredentials, ServerInterceptor, ServerOptions } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
@@ -39,6 +39,7 @@ import type { Certificate } from "../config/certificate.ts";
 import { http2Limits } from "../http2-limits.ts";
 import { guardStreams } from "./grpc-streams.ts";
 import { reflectionOf } from "./reflection.ts";
+import { tlsCredentials } from "./tls-credentials.ts";
 
 /** Spool's services. The health service reports each by its name, and all of them by "". */
 const SERVICES: readonly DescService[] = [TaskService, WorkerService, AdminService];
@@ -56,6 +57,8 @@ const OPTIONS: ServerOptions = {
 export interface GrpcListener {
   /** The port of the listener. */
   readonly port: number;
+  /** New connections get the new certificate. Open connections stay. */
+  setCertificate(certificate: Certificate): void;
   /** Sets the status that health reports. NOT_SERVING until this is called. */
   setServing(isServing: boolean): void;
   /**
@@ -151,11 +154,13 @@ export async function openGrpcListener({
     if (refusal !== null) track?.(TaskService.method.followTasks, refusedContext(caller)).end(codeOf(refusal), refusal);
     return refusal;
   };
-  const boundPort = await listen(server, { host, port, certificate });
+  const { credentials, setCertificate } = tlsCredentials(certificate);
+  const boundPort = await listen(server, { host, port, credentials });
   guardStreams(server, { refusalOf, log });
   let closed: Promise<void> | undefined;
   return {
     port: boundPort,
+    setCertificate,
     setServing,
     close({ graceMs }) {
       setServing(false);
@@ -198,13 +203,9 @@ function isOurs(path: string): boolean {
 
 function listen(
   server: Server,
-  { host, port, certificate }: { host: string; port: number; certificate: Certificate | null },
+  { host, port, credentials }: { host: string; port: number; credentials: ServerCredentials },
 ): Promise<number> {
   const address = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
-  const credentials =
-    certificate === null
-      ? ServerCredentials.createInsecure()
-      : ServerCredentials.createSsl(null, [{ cert_chain: certificate.cert, private_key: certificate.key }]);
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, boundPort) => {
       if (error === null) resolve(boundPort);

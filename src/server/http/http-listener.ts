@@ -43,6 +43,8 @@ import type { Readiness } from "../readiness.ts";
 export interface HttpListener {
   /** The port of the listener. */
   readonly port: number;
+  /** New connections get the new certificate. Open connections stay. */
+  setCertificate(certificate: Certificate): void;
   /**
    * Closes the listener: new calls are refused, streams and waits end with DRAINING, and calls that write may finish.
    * Resolves when all have ended. After graceMs the remaining calls are cut off.
@@ -128,6 +130,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   });
   return {
     port: server.port,
+    setCertificate: (next) => server.setCertificate(next),
     close({ graceMs }) {
       drain.begin();
       return server.close({ graceMs });

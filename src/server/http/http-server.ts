@@ -19,6 +19,8 @@ export type HttpResponse = Parameters<HttpHandler>[1];
 /** A listening HTTP server. */
 export interface HttpServer {
   readonly port: number;
+  /** New connections get the new certificate. Open connections stay. Has no effect without TLS. */
+  setCertificate(certificate: Certificate): void;
   /**
    * Accepts no more connections and closes each connection when its requests have ended. Resolves when all are closed.
    * After graceMs the remaining connections are cut off.
@@ -100,7 +102,16 @@ export async function openHttpServer({
   const settings = { maxHeaderListSize: HEADERS_BYTES_MAX, maxConcurrentStreams: streamsPerConnection };
   const server = certificate
     ? createSecureServer(
-        { ...options, ...timeouts, ...certificate, ...http2Limits(streamResetBurst), allowHTTP1: true, settings },
+        {
+          ...options,
+          ...timeouts,
+          ...contextOf(certificate),
+          requestCert: certificate.clients !== undefined,
+          rejectUnauthorized: certificate.clients?.isRequired ?? false,
+          ...http2Limits(streamResetBurst),
+          allowHTTP1: true,
+          settings,
+        },
         onRequest,
       )
     : createServer({ ...options, ...timeouts }, onRequest);
@@ -122,6 +133,9 @@ export async function openHttpServer({
   let closed: Promise<void> | undefined;
   return {
     port: (server.address() as AddressInfo).port,
+    setCertificate(next) {
+      if ("setSecureContext" in server) server.setSecureContext(contextOf(next));
+    },
     close({ graceMs }) {
       closed ??= new Promise((resolve) => {
         closing = true;
@@ -137,6 +151,10 @@ export async function openHttpServer({
       return closed;
     },
   };
+}
+
+function contextOf({ cert, key, clients }: Certificate) {
+  return { cert, key, ...(clients && { ca: clients.ca }) };
 }
 
 function isHttp2(socket: Socket): boolean {
