@@ -1,4 +1,3 @@
-import { TIMER_MS_MAX } from "../../async/time-limit.ts";
 import { Unauthenticated } from "../../domain/errors.ts";
 import type { Identity } from "../../rpc/call/identity.ts";
 
@@ -6,6 +5,12 @@ import type { Identity } from "../../rpc/call/identity.ts";
 type Problem = "expired" | "revoked";
 
 type Listener = (reason: Unauthenticated) => void;
+
+/**
+ * The longest run of a timer. A timer outlasts the calls of a caller by this time at most, and is not set for each of
+ * them.
+ */
+const TIMER_MS = 60_000;
 
 interface ValidityOptions {
   /** null: never. */
@@ -17,8 +22,7 @@ interface ValidityOptions {
 }
 
 /**
- * How long a credential is valid. Open calls listen, so that they end when it expires or is revoked. A timer runs only
- * while there are listeners.
+ * How long a credential is valid. Open calls listen, so that they end when it expires or is revoked.
  */
 export class Validity implements Pick<Identity, "onInvalid"> {
   readonly #expiresAtMs: number;
@@ -52,7 +56,8 @@ export class Validity implements Pick<Identity, "onInvalid"> {
     this.#ended = problem;
     const listeners = [...this.#listeners];
     this.#listeners.clear();
-    this.#release();
+    clearTimeout(this.#timer);
+    this.#onUse(false);
     const reason = new Unauthenticated(problem);
     for (const listener of listeners) listener(reason);
   }
@@ -71,19 +76,18 @@ export class Validity implements Pick<Identity, "onInvalid"> {
     const forget = this.#parent?.onInvalid(listener);
     return () => {
       forget?.();
-      if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.#release();
+      if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.#onUse(false);
     };
   }
 
   #watchExpiry(): void {
-    if (this.#expiresAtMs === Infinity) return;
+    if (this.#expiresAtMs === Infinity || this.#timer !== undefined) return;
     const leftMs = this.#expiresAtMs - Date.now();
     if (leftMs <= 0) return this.end("expired");
-    this.#timer = setTimeout(() => this.#watchExpiry(), Math.min(leftMs, TIMER_MS_MAX)).unref();
-  }
-
-  #release(): void {
-    clearTimeout(this.#timer);
-    this.#onUse(false);
+    const check = () => {
+      this.#timer = undefined;
+      if (this.#listeners.size > 0) this.#watchExpiry();
+    };
+    this.#timer = setTimeout(check, Math.min(leftMs, TIMER_MS)).unref();
   }
 }
