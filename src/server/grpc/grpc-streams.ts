@@ -57,6 +57,8 @@ export function guardStreams(
       if (refusal !== null) return refuse(stream, refusal);
       dropUnreadable(headers, log);
       for (const listener of listeners) listener(stream, headers);
+      // A request without any bytes may have ended before its turn. grpc-js would wait for that event forever.
+      if (stream.readableEnded) stream.emit("end");
     };
     http2Server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       stream.on("error", ignore); // A stream that is reset while it waits for its turn has no other listener.

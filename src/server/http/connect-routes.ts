@@ -3,7 +3,7 @@ import { brotliCompress, constants } from "node:zlib";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { createConnectRouter, createContextKey, createContextValues } from "@connectrpc/connect";
 import type { DescMethod } from "@bufbuild/protobuf";
-import type { HandlerContext } from "@connectrpc/connect";
+import type { ContextValues, HandlerContext } from "@connectrpc/connect";
 import type { Compression, UniversalHandler } from "@connectrpc/connect/protocol";
 import {
   compressionBrotli,
@@ -34,6 +34,9 @@ interface ConnectServices {
   workers: ServiceHandlers<typeof WorkerService>;
   admin: ServiceHandlers<typeof AdminService>;
 }
+
+/** The signal of a call, which the library creates with the deadline. */
+const SIGNAL = createContextKey<AbortSignal | undefined>(undefined);
 
 /** Why a call is refused before its request is read; null: it is not. */
 const REFUSAL = createContextKey<unknown>(null);
@@ -83,6 +86,8 @@ export function connectRoutes(
       nameErrors(context, log);
       const refusal = context.values.get(REFUSAL);
       if (refusal !== null) throw toConnectError(refusal, log);
+      if (context.signal.aborted) throw toConnectError(context.signal.reason, log);
+      context.values.set(SIGNAL, context.signal);
     },
   });
   const options = { drain, track, log };
@@ -134,7 +139,7 @@ function route(
         const framing = framingOf(contentType.toLowerCase());
         universal.header.delete(framing.encodingHeader);
         universal.header.delete("content-length"); // The length before decompression.
-        universal.body = readBody(framing);
+        universal.body = readBody(framing, values);
       }
       await universalResponseToNodeResponse(await handle(universal), response);
     };
@@ -149,9 +154,13 @@ function route(
     }
 
     /** Reads the body lazily: a refused call is answered before. */
-    async function* readBody(framing: ReturnType<typeof framingOf>) {
+    async function* readBody(framing: ReturnType<typeof framingOf>, values: ContextValues) {
       try {
-        yield await readRequestBody(request, handle.method, { ...framing, timeoutMs: requestTimeoutMs });
+        const body = await readRequestBody(request, handle.method, { ...framing, timeoutMs: requestTimeoutMs });
+        // After the deadline, an error of decoding would no longer abort the signal, and would get no reason.
+        const signal = values.get(SIGNAL);
+        if (signal?.aborted) throw toConnectError(signal.reason, log);
+        yield body;
       } catch (error) {
         if (!(error instanceof SpoolError)) throw error; // The caller has disconnected.
         if (!request.complete) closeAfter(request, response);
