@@ -8,7 +8,7 @@ import type { AdminCalls, RunChecks } from "../rpc/services/admin-service.ts";
 import { callTracker } from "./telemetry/call-tracker.ts";
 import { certificateFiles, certificateOf, readCertificate } from "./config/certificate.ts";
 import type { Configuration } from "./config/configuration.ts";
-import { consoleSecretOf } from "./config/console-settings.ts";
+import { consoleSecretOf, providerOf } from "./config/console-settings.ts";
 import { consoleFiles } from "./http/console-files.ts";
 import { openGrpcListener } from "./grpc/grpc-listener.ts";
 import { openHttpListener } from "./http/http-listener.ts";
@@ -81,8 +81,8 @@ export async function openListeners(
     throwIfInUse(error, `gRPC address ${authority(host, port)}`, "set SPOOL_PORT to another port"),
   );
   opened.defer(() => grpc.close({ graceMs: 0 }));
-  const consoleSecret = consoleSecretOf(configuration);
-  const forHttp = { ...common, requestTimeoutMs, metrics, isTraced, origins: httpOrigins, consoleSecret, readiness };
+  const signIn = { consoleSecret: consoleSecretOf(configuration), provider: providerOf(configuration) };
+  const forHttp = { ...common, requestTimeoutMs, metrics, isTraced, origins: httpOrigins, ...signIn, readiness };
   const http =
     httpPort === null
       ? null

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { start } from "../support/engine-tasks.ts";
 import { eventually } from "../support/eventually.ts";
-import { openRightsServer } from "./support/rights-server.ts";
+import { admitting, openRightsServer } from "./support/rights-server.ts";
 import type { RightsServer } from "./support/rights-server.ts";
 import { signIn } from "./support/sign-in.ts";
 import { visit } from "./support/visit.ts";
@@ -15,7 +15,7 @@ describe("the console of a caller with some rights", function () {
   this.timeout(SERVER_MS);
   let server: RightsServer;
   before(async () => {
-    server = await openRightsServer({
+    const authenticator = admitting({
       reader: { scopes: ["tasks:read"], ...IN_FIRST },
       starter: { scopes: ["tasks:start"], ...IN_FIRST },
       owner: { scopes: ["tasks:read", "tasks:start", "tasks:cancel", "tasks:delete"], ...IN_FIRST },
@@ -24,6 +24,7 @@ describe("the console of a caller with some rights", function () {
       any: { scopes: ["tasks:read"], namespaces: ["f*", "s*"] },
       others: { scopes: ["tasks:read"], namespaces: ["second", "third"] },
     });
+    server = await openRightsServer({ authenticator });
   });
   after(() => server[Symbol.asyncDispose]());
 
@@ -37,7 +38,7 @@ describe("the console of a caller with some rights", function () {
     assert.ok(await cancel.isDisabled());
     assert.equal(await cancel.getAttribute("title"), "reader needs the scope tasks:cancel.");
     assert.equal(await page.getByRole("link", { name: "Start again" }).count(), 0);
-    await server.engines.first.cancelTask(taskId, "");
+    await server.engines.first.cancelTask(taskId, { reason: "", by: null });
     const remove = page.getByRole("button", { name: "Delete" });
     await remove.waitFor();
     assert.equal(await remove.getAttribute("title"), "reader needs the scope tasks:delete.");

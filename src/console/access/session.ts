@@ -22,8 +22,8 @@ interface Session {
   readonly problem?: string;
   /** When the session ends; null: the caller needs none. */
   readonly expiresAt?: string | null;
-  /** How people can sign in. */
-  readonly signIn: { readonly token: boolean; readonly provider: boolean };
+  /** How people can sign in: with a token, and at the identity provider of this host; null: there is none. */
+  readonly signIn: { readonly token: boolean; readonly provider: string | null };
 }
 
 /** How long an answer may take. */

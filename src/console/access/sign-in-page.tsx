@@ -18,6 +18,13 @@ export function SignInPage() {
     <div class="card sign-in">
       <PageTitle title="Sign in" />
       {PROBLEMS[problem] !== undefined && <p role="status">{PROBLEMS[problem]}</p>}
+      {ways.provider !== null && (
+        <p>
+          <a class="button primary" href={`console/login?page=${encodeURIComponent(location.href)}`}>
+            Sign in with {ways.provider}
+          </a>
+        </p>
+      )}
       {ways.token && <TokenForm />}
     </div>
   );

@@ -20,7 +20,7 @@ import {
 import { databasePasswords, databaseUrlProblem } from "../../store/connection/database-url.ts";
 import { LOG_LEVELS } from "../log/log-level.ts";
 import type { LogLevel } from "../log/log-level.ts";
-import { CONSOLE_SETTINGS, consoleSecrets } from "./console-settings.ts";
+import { CONSOLE_SETTINGS, consoleProblems, consoleSecrets } from "./console-settings.ts";
 import type { ConsoleSettings } from "./console-settings.ts";
 import { contradictions } from "./contradictions.ts";
 import { retention, retentionByKind } from "./retention-values.ts";
@@ -216,7 +216,8 @@ export function readConfiguration({
     else if (parsed.success) settings[name] = parsed.output;
     else problems.push(`${found!.from}: ${parsed.issues[0].message}`);
   }
-  problems.push(...contradictions(settings as Partial<Configuration>));
+  const valid = settings as Partial<Configuration>;
+  problems.push(...contradictions(valid), ...consoleProblems(valid));
   if (problems.length > 0) throw new ConfigurationError(problems);
   return settings as Configuration;
 }

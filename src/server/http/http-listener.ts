@@ -24,10 +24,13 @@ import { taskService } from "../../rpc/services/task-service.ts";
 import { workerService } from "../../rpc/services/worker-service.ts";
 import { callTracker } from "../telemetry/call-tracker.ts";
 import type { Certificate } from "../config/certificate.ts";
+import type { ProviderSettings } from "../config/console-settings.ts";
 import { connectRoutes } from "./connect-routes.ts";
 import { ConsoleSessions } from "./console/console-sessions.ts";
+import { IdentityProvider } from "./console/identity-provider.ts";
 import { Seal } from "./console/seal.ts";
 import { sessionResource } from "./console/session-resource.ts";
+import { signInPages } from "./console/sign-in-pages.ts";
 import { eventSource } from "./event-source.ts";
 import { eventStream } from "./event-streams.ts";
 import { identifier } from "./identify.ts";
@@ -78,6 +81,8 @@ interface HttpListenerOptions {
   admin?: AdminCalls | undefined;
   /** Seals the sessions of the console. null: a random secret, so that the sessions of other servers are unknown. */
   consoleSecret?: string | null;
+  /** The identity provider at which people can sign in to the console; null: none. */
+  provider?: ProviderSettings | null;
   /** How many calls and streams may be open on one connection. */
   streamsPerConnection?: number;
   /** How long a request may take to arrive, in milliseconds. */
@@ -141,7 +146,8 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
 function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandler {
   const { engines, authenticator = OPEN, origins = [], readiness, metrics, isTraced = false, fallback, log } = options;
   const { requestTimeoutMs = REQUEST_TIMEOUT_MS_DEFAULT } = options;
-  const sessions = new ConsoleSessions(new Seal(options.consoleSecret ?? null));
+  const seal = new Seal(options.consoleSecret ?? null);
+  const sessions = new ConsoleSessions(seal);
   const identify = identifier(authenticator, sessions);
   const limits = options.limits ?? new CallerLimits();
   const list = { listBytesMax: HTTP_LIST_BYTES_MAX };
@@ -159,8 +165,13 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
   const { answer: metricsText } = metrics;
   if (metricsText !== null) own.set("/metrics", { scope: "metrics", methods: ["GET"], answerTo: () => metricsText });
   const { defaultNamespace } = engines;
-  const session = { authenticator, sessions, identify, defaultNamespace, hasProvider: false, requestTimeoutMs, log };
-  const pages = new Map([["/console/session", sessionResource(session)]]);
+  const provider = options.provider ? new IdentityProvider(options.provider) : null;
+  const common = { authenticator, sessions, log };
+  const session = { ...common, identify, defaultNamespace, provider: provider?.host ?? null, requestTimeoutMs };
+  const pages = new Map([
+    ["/console/session", sessionResource(session)],
+    ...(provider === null ? [] : signInPages({ ...common, provider, seal, origins })),
+  ]);
   const isAdmitted = originGuard({ origins, hasToken: authenticator.isRequired, log });
 
   return (request, response) => {

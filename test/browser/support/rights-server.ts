@@ -13,14 +13,16 @@ import { startEngine } from "../../support/engines.ts";
 import type { TestEngine } from "../../support/engines.ts";
 import { openPostgres } from "../../support/stores.ts";
 
-/** A server in this process with the namespaces `first` and `second`, and a token for each of some callers. */
+/** A server in this process with the namespaces `first` and `second`. */
 export interface RightsServer extends AsyncDisposable {
   readonly url: string;
   readonly engines: Readonly<Record<"first" | "second", TestEngine>>;
 }
 
-/** @param callers by token; what is left out is allowed */
-export async function openRightsServer(callers: Record<string, Partial<Principal>>): Promise<RightsServer> {
+/** @param options replace those of a listener on any free port */
+export async function openRightsServer(
+  options: Pick<Parameters<typeof openHttpListener>[0], "authenticator" | "provider"> & { port?: number },
+): Promise<RightsServer> {
   await using opened = new AsyncDisposableStack();
   const store = opened.use(await openPostgres());
   const first = opened.use(await startEngine(store, { namespace: "first" }));
@@ -39,11 +41,11 @@ export async function openRightsServer(callers: Record<string, Partial<Principal
     },
     host: "127.0.0.1",
     port: 0,
-    authenticator: authenticatorOf(callers),
     readiness: new Readiness(async () => {}),
     metrics,
     fallback: consoleFiles(),
     log: pino({ level: "silent" }),
+    ...options,
   });
   opened.defer(() => listener.close({ graceMs: 0 }));
   const all = opened.move();
@@ -54,7 +56,8 @@ export async function openRightsServer(callers: Record<string, Partial<Principal
   };
 }
 
-function authenticatorOf(callers: Record<string, Partial<Principal>>): Authenticator {
+/** Returns an authenticator of some callers, by token. The rights that are left out are allowed. */
+export function admitting(callers: Record<string, Partial<Principal>>): Authenticator {
   const identities = new Map(
     Object.entries(callers).map(([token, rights]) => [
       `Bearer ${token}`,

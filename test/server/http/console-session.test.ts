@@ -95,7 +95,7 @@ describe("/console/session", () => {
     const { principal } = READER;
     const { namespaces, scopes, kinds, labels } = principal;
     assert.deepEqual(caller, { name: NAME, scopes, namespaces, kinds, labels, defaultNamespace: "default" });
-    assert.deepEqual(ways, { token: true, provider: false });
+    assert.deepEqual(ways, { token: true, provider: null });
     assert.ok(Math.abs(Date.parse(expiresAt!) - Date.now() - 12 * HOUR_MS) < 60_000);
     assert.deepEqual((await stateOf(server, cookies)).caller, caller);
   });
@@ -161,7 +161,7 @@ describe("/console/session", () => {
     await using server = await openTestListener(ENGINE);
     const { caller, expiresAt, signIn: ways } = await stateOf(server, []);
     assert.deepEqual([(caller as { name: string }).name, expiresAt], ["anonymous", null]);
-    assert.deepEqual(ways, { token: false, provider: false });
+    assert.deepEqual(ways, { token: false, provider: null });
   });
 });
 
@@ -213,7 +213,7 @@ describe("a call with the session of the console", () => {
     assert.deepEqual(await stateOf(server, cookies), {
       caller: null,
       problem: "expired",
-      signIn: { token: true, provider: false },
+      signIn: { token: true, provider: null },
     });
   });
 

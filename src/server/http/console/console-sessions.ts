@@ -6,7 +6,7 @@ import { BrowserValue } from "./cookies.ts";
 import type { Seal } from "./seal.ts";
 
 /** The longest time for which the console is signed in. */
-export const SESSION_MS_MAX = 12 * 3_600_000;
+const SESSION_MS_MAX = 12 * 3_600_000;
 
 const PURPOSE = "session";
 const COOKIE = new BrowserValue("spool-session");

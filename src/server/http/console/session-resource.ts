@@ -19,8 +19,8 @@ interface SessionResourceOptions {
   sessions: ConsoleSessions;
   identify: Identify;
   defaultNamespace: string;
-  /** Whether people can sign in at an identity provider. */
-  hasProvider: boolean;
+  /** The host of the identity provider at which people can sign in; null: none. */
+  provider: string | null;
   requestTimeoutMs: number;
   log: Logger;
 }
@@ -83,8 +83,8 @@ export function sessionResource(options: SessionResourceOptions): HttpHandler {
   }
 
   function sendState(response: HttpResponse, state: State): void {
-    const { defaultNamespace, hasProvider } = options;
-    const signIn = { token: authenticator.isRequired, provider: hasProvider };
+    const { defaultNamespace, provider } = options;
+    const signIn = { token: authenticator.isRequired, provider };
     const shown =
       "problem" in state
         ? { caller: null, problem: state.problem }
