@@ -22,6 +22,7 @@ import { addNamespace } from "./commands/namespace.ts";
 import { addResult } from "./commands/result.ts";
 import { addServe } from "./commands/serve.ts";
 import { addStart } from "./commands/start.ts";
+import { addTaskToken } from "./commands/task-token.ts";
 import { addToken } from "./commands/token.ts";
 
 /** The commands, in the order in which the help lists them. */
@@ -39,6 +40,7 @@ const COMMANDS = [
   addContext,
   addNamespace,
   addToken,
+  addTaskToken,
   addInit,
   addMigrate,
   addExport,

@@ -10,6 +10,7 @@ import { fromCancelTaskResponse } from "../codec/cancel.ts";
 import { readEventPage, readTapeFrame } from "../codec/tape-page.ts";
 import { fromGetResultResponse } from "../codec/task-result.ts";
 import { fromSessionMessage } from "../codec/session.ts";
+import { readTime } from "../codec/timestamp.ts";
 import { fromTaskMessage } from "../codec/task.ts";
 import { toEventViewValue } from "../codec/event-view.ts";
 import { readTasksFrame } from "../codec/followed-tasks.ts";
@@ -26,6 +27,7 @@ import {
   listRequest,
   runRequest,
   startRequest,
+  taskTokenRequest,
 } from "./requests.ts";
 import { RETRY_MS_DEFAULT, withRetries } from "./retry.ts";
 import { openRun } from "./follow/run.ts";
@@ -161,6 +163,11 @@ export function createCaller(transport: Transport, options: CallerOptions): Spoo
     async sessions(options) {
       const { sessions, hasMore } = await call(WorkerService.method.listSessions, {}, options);
       return { sessions: sessions.map(fromSessionMessage), hasMore };
+    },
+
+    async createTaskToken(request, options) {
+      const { token, expiresAt } = await call(method.createTaskToken, taskTokenRequest(request), options);
+      return { token, expiresAt: readTime(expiresAt, "expires_at") };
     },
 
     async activity(request = {}, options) {

@@ -7,6 +7,7 @@ import { JSON_DEPTH_MAX, PARAMS_WIRE_BYTES_MAX, PARAMS_VALUES_MAX } from "../dom
 import type { RetryPolicy } from "../gen/spool/v1/task_pb.ts";
 import { FollowView } from "../gen/spool/v1/task_service_pb.ts";
 import type {
+  CreateTaskTokenRequestSchema,
   FollowTasksRequestSchema,
   GetActivityRequestSchema,
   GetEventsRequestSchema,
@@ -17,9 +18,17 @@ import type {
 import type { EventView } from "../domain/series.ts";
 import { toEventViewValue } from "../codec/event-view.ts";
 import { toRetryPolicyMessage } from "../codec/retry-policy.ts";
+import { toScopeValue } from "../codec/scope.ts";
 import { toStatusValue } from "../codec/status.ts";
 import { invalidArgument, invalidWithin } from "./errors.ts";
-import type { ActivityRequest, RetryPolicyRequest, StartRequest, TaskFilter, TasksToFollow } from "./types.ts";
+import type {
+  ActivityRequest,
+  RetryPolicyRequest,
+  StartRequest,
+  TaskFilter,
+  TasksToFollow,
+  TaskTokenRequest,
+} from "./types.ts";
 
 // Converts requests of callers to protobuf messages. The client rejects only values that the encoding cannot carry or
 // would silently change. The server checks all other bounds.
@@ -140,6 +149,18 @@ export function eventsRequest(page: {
     ...(limit !== undefined && { limit: int32("limit", limit) }),
     wait: duration("wait", waitMs),
     view: toEventViewValue(view),
+  };
+}
+
+export function taskTokenRequest({
+  taskId,
+  scopes = [],
+  ttlMs,
+}: TaskTokenRequest): MessageInitShape<typeof CreateTaskTokenRequestSchema> {
+  return {
+    taskId,
+    scopes: scopes.map(toScopeValue),
+    ...(ttlMs !== undefined && { ttl: duration("ttl", ttlMs) }),
   };
 }
 

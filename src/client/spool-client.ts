@@ -19,6 +19,8 @@ import type {
   TaskResult,
   TasksFrame,
   TasksToFollow,
+  TaskToken,
+  TaskTokenRequest,
 } from "./types.ts";
 
 export interface CallerOptions {
@@ -117,6 +119,11 @@ export interface SpoolClient extends Disposable {
   listPage(filter?: TaskFilter & { pageToken?: string | undefined }, options?: CallOptions): Promise<TaskPage>;
   /** Returns the servers and workers that run the tasks: at most 1,000 sessions, oldest first. */
   sessions(options?: CallOptions): Promise<{ sessions: Session[]; hasMore: boolean }>;
+  /**
+   * Makes a token for one task, such as for a page that follows the task in a browser. Such a token reads and cancels
+   * this task only. The service does not store it, so it cannot be revoked.
+   */
+  createTaskToken(request: TaskTokenRequest, options?: CallOptions): Promise<TaskToken>;
   /** Returns how many tasks started and ended recently, by time step and kind. Servers cache this for about 1 s. */
   activity(request?: ActivityRequest, options?: CallOptions): Promise<Activity>;
   /** Ends all open calls with an error. Tasks keep running. */

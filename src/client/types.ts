@@ -1,5 +1,6 @@
 import type { RetryPolicyParts } from "../codec/retry-policy.ts";
 import type { JsonObject } from "../domain/json.ts";
+import type { TaskTokenScope } from "../domain/task-token.ts";
 import type { TaskStatus, TaskView } from "../domain/task.ts";
 
 export type { RetryPolicyParts as RetryPolicyRequest } from "../codec/retry-policy.ts";
@@ -9,6 +10,7 @@ export type { FollowedTask, TasksFrame } from "../codec/followed-tasks.ts";
 export type { EventPage, Frame } from "../codec/tape-page.ts";
 export type { TaskResult } from "../codec/task-result.ts";
 export type { Activity, ActivityStep, Durations, EndedTasks, KindActivity } from "../domain/activity.ts";
+export type { TaskTokenScope } from "../domain/task-token.ts";
 export type { SessionState as Session } from "../domain/session.ts";
 
 /** A task, as returned by the server. */
@@ -55,6 +57,23 @@ export interface StartedTask {
   task: Task;
   /** Whether an earlier call with the same request id started this task. */
   alreadyStarted: boolean;
+}
+
+/** Which token to make for one task. */
+export interface TaskTokenRequest {
+  taskId: string;
+  /** `tasks:read`, `tasks:cancel` or both, of those that the caller has. Default: `tasks:read`. */
+  scopes?: readonly TaskTokenScope[] | undefined;
+  /** How long the token is valid, in ms: 1 s to 7 days. Default 1 h. */
+  ttlMs?: number | undefined;
+}
+
+/** A token for one task. */
+export interface TaskToken {
+  /** Secret: it gives its rights to its bearer. */
+  token: string;
+  /** Earlier than asked for if the credential of the caller expires earlier. */
+  expiresAt: Date;
 }
 
 /** What a delete did. */

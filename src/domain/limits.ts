@@ -182,6 +182,10 @@ export const TOKEN_NAME_CHARS_MAX = 128;
 export const GRANT_PATTERNS_MAX = 100;
 export const GRANT_LABELS_MAX = 8;
 export const LIST_TOKENS_MAX = 1_000;
+/** How long a token for one task is valid. */
+export const TASK_TOKEN_TTL_MS_MIN = 1_000;
+export const TASK_TOKEN_TTL_MS_DEFAULT = 3_600_000;
+export const TASK_TOKEN_TTL_MS_MAX = 7 * 24 * 3_600_000;
 /** The least and the greatest value of each limit of a namespace or a token. */
 export const TENANT_LIMITS: { readonly [Name in keyof Limits]-?: readonly [min: number, max: number] } = {
   startsPerSecond: [0.001, 1_000_000],

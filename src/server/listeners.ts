@@ -2,6 +2,7 @@ import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import { CallerLimits } from "../rpc/call/caller-limits.ts";
 import { TenantLimits } from "../rpc/call/tenant-limits.ts";
+import type { ServiceAdmin } from "../engine/api/service-admin.ts";
 import type { Engines } from "../rpc/call/guard.ts";
 import type { Authenticator } from "../rpc/call/identity.ts";
 import type { AdminCalls, RunChecks } from "../rpc/services/admin-service.ts";
@@ -45,6 +46,7 @@ export async function openListeners(
     metrics,
     runChecks,
     admin,
+    createTaskToken,
     isTraced,
     log,
   }: {
@@ -53,6 +55,7 @@ export async function openListeners(
     metrics: Metrics;
     runChecks: RunChecks;
     admin: AdminCalls;
+    createTaskToken: ServiceAdmin["createTaskToken"] | undefined;
     isTraced: boolean;
     log: Logger;
   },
@@ -74,6 +77,7 @@ export async function openListeners(
     tenantLimits,
     runChecks,
     admin,
+    createTaskToken,
     log,
   };
   const track = callTracker("grpc", { metrics, isTraced });

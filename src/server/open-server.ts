@@ -112,6 +112,7 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
     metrics,
     runChecks,
     admin: { ...namespaceAdmin({ store, engines }), ...tokenAdmin(store) },
+    createTaskToken: credentials.createTaskToken,
     isTraced,
     log,
   });

@@ -49,6 +49,37 @@ class CallTest(unittest.TestCase):
                 self.assertEqual((error.metadata, error.retry_after), ({"task_id": "t"}, None))
                 self.assertEqual(len(server.calls), 1)
 
+    def test_a_task_says_who_started_and_who_cancelled_it(self) -> None:
+        message = task()
+        message.started_by, message.cancelled_by = "ingest", "ops@example.org"
+        for kind in CALLERS:
+            with self.subTest(kind), ScriptedServer(
+                GetTask=lambda *_: pb.GetTaskResponse(task=message)
+            ) as server, opened(kind, server.address) as caller:
+                found = caller.call("get", "t")
+                self.assertEqual((found.started_by, found.cancelled_by), ("ingest", "ops@example.org"))
+
+    def test_a_token_for_one_task_is_asked_for_as_the_caller_says(self) -> None:
+        def make(_: Any, __: Any) -> Any:
+            answer = pb.CreateTaskTokenResponse(token="spool_task_x")
+            answer.expires_at.seconds = 60
+            return answer
+
+        for kind in CALLERS:
+            with self.subTest(kind), ScriptedServer(CreateTaskToken=make) as server, opened(
+                kind, server.address
+            ) as caller:
+                made = caller.call("create_task_token", "t")
+                self.assertEqual((made.token, made.expires_at.timestamp()), ("spool_task_x", 60))
+                self.assertNotIn("spool_task_x", repr(made))
+                caller.call("create_task_token", "t", scopes=["tasks:cancel"], ttl=90)
+                with self.assertRaises(SpoolError) as raised:
+                    caller.call("create_task_token", "t", scopes=["admin"])
+                self.assertEqual(raised.exception.code, "INVALID_ARGUMENT")
+                first, second = server.requests_of("CreateTaskToken")
+                self.assertEqual((list(first.scopes), first.HasField("ttl")), ([pb.SCOPE_TASKS_READ], False))
+                self.assertEqual((list(second.scopes), second.ttl.seconds), ([pb.SCOPE_TASKS_CANCEL], 90))
+
     def test_an_overloaded_server_is_asked_again_after_its_hint(self) -> None:
         def get(_: Any, context: Any) -> Any:
             if len(server.calls) == 1:

@@ -1,5 +1,6 @@
 import type { Argument, Command, Option } from "commander";
 import { SCOPES } from "../../domain/principal.ts";
+import { TASK_TOKEN_SCOPES } from "../../domain/task-token.ts";
 import { LOG_LEVELS } from "../../server/log/log-level.ts";
 import { isValueList } from "./value-lists.ts";
 import type { ValueList } from "./value-lists.ts";
@@ -40,6 +41,7 @@ const PLACEHOLDERS: Readonly<Record<string, Values>> = {
   folder: "folders",
   level: LOG_LEVELS,
   scope: SCOPES,
+  "task-scope": TASK_TOKEN_SCOPES,
 };
 
 /** Returns every visible command of a program, with its options and arguments. The program comes first. */

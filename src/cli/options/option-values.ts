@@ -5,6 +5,8 @@ import type { JsonObject } from "../../client/client.ts";
 import { parseDurationMs } from "../../domain/duration.ts";
 import { SCOPES } from "../../domain/principal.ts";
 import type { Scope } from "../../domain/principal.ts";
+import { TASK_TOKEN_SCOPES } from "../../domain/task-token.ts";
+import type { TaskTokenScope } from "../../domain/task-token.ts";
 import { UsageError } from "./usage-error.ts";
 
 // Parsers of option values. Commander adds the option to the message of an InvalidArgumentError; the exit code is 2.
@@ -56,6 +58,13 @@ export function parseExpiry(value: string): Date {
 export function collectScope(value: string, scopes: readonly Scope[] = []): Scope[] {
   const scope = SCOPES.find((known) => known === value);
   if (scope === undefined) throw new InvalidArgumentError(`The scopes are ${SCOPES.join(", ")}.`);
+  return [...scopes, scope];
+}
+
+/** Collects `--scope tasks:read --scope tasks:cancel`. */
+export function collectTaskScope(value: string, scopes: readonly TaskTokenScope[] = []): TaskTokenScope[] {
+  const scope = TASK_TOKEN_SCOPES.find((known) => known === value);
+  if (scope === undefined) throw new InvalidArgumentError(`The scopes are ${TASK_TOKEN_SCOPES.join(", ")}.`);
   return [...scopes, scope];
 }
 

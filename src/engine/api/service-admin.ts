@@ -40,12 +40,19 @@ export interface ServiceAdmin {
   followAuditLog(by: Principal, query: { fromId: bigint }, signal: AbortSignal): AsyncIterable<readonly AuditEvent[]>;
 
   /**
-   * Signs a token for one task.
+   * Signs a token for one task, which the caller sees.
    *
+   * @param wanted.notAfter when the caller's own credential expires; null: never, or it is not known
    * @throws PermissionDenied if the caller lacks one of the scopes
    */
   createTaskToken(
     by: Principal,
-    wanted: { namespace: string; taskId: string; scopes: readonly Scope[]; ttlMs: number },
+    wanted: {
+      namespace: string;
+      taskId: string;
+      scopes: readonly Scope[];
+      ttlMs: number;
+      notAfter: Date | null;
+    },
   ): Promise<{ token: string; expiresAt: Date }>;
 }

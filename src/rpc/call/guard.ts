@@ -38,7 +38,7 @@ type Handlers = Record<string, (request: unknown, context: CallContext) => unkno
  */
 export function guardService<Service extends DescService>(
   service: Service,
-  handlersOf: (engine: TaskEngine) => ServiceHandlers<Service>,
+  handlersOf: (engine: TaskEngine, namespace: string) => ServiceHandlers<Service>,
   { engines, limits }: { engines: Engines; limits: TenantLimits },
 ): ServiceHandlers<Service> {
   const made = new WeakMap<TaskEngine, Handlers>();
@@ -68,7 +68,7 @@ export function guardService<Service extends DescService>(
       ];
       limits.admit(method, tenants);
       // TypeScript loses the mapped type of ServiceHandlers over a list of methods. The signatures above enforce it.
-      const handlers = remembered(made, engine, () => handlersOf(engine) as unknown as Handlers);
+      const handlers = remembered(made, engine, () => handlersOf(engine, namespace) as unknown as Handlers);
       const answer = () => handlers[name]!(request, context);
       if (method.methodKind === "unary" || !areStreamsLimited(tenants)) return answer();
       return counted(answer as () => AsyncIterable<unknown>, () => limits.openStream(tenants));

@@ -24,6 +24,8 @@ export interface Identity {
   readonly principal: Principal;
   /** The limits of all calls with this credential together. */
   readonly limits?: Limits;
+  /** When the credential expires. null or left out: never, or it is not known. */
+  readonly expiresAt?: Date | null;
   /**
    * Calls the listener when the credential expires or is revoked, or at once if it has.
    *

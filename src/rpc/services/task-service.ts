@@ -1,8 +1,11 @@
 import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Unimplemented } from "../../domain/errors.ts";
 import { LIST_BYTES_MAX } from "../../domain/limits.ts";
+import type { ServiceAdmin } from "../../engine/api/service-admin.ts";
 import type { TapePage, TaskEngine } from "../../engine/api/task-engine.ts";
 import {
+  CreateTaskTokenResponseSchema,
   DeleteTaskResponseSchema,
   GetTaskResponseSchema,
   ListTasksResponseSchema,
@@ -37,21 +40,33 @@ import {
   parseStreamEvents,
 } from "../validation/parse.ts";
 import type { StartContext } from "../validation/parse.ts";
+import { parseCreateTaskToken } from "../validation/parse-task-token.ts";
 import { parseFollowTasks } from "../validation/parse-follow-tasks.ts";
 import { callerName } from "../call/identity.ts";
 import type { CallContext, ServiceHandlers } from "../call/service.ts";
 import { lazyMessage } from "../codec/tape-message.ts";
 import { encodeTasks } from "../codec/task-list.ts";
 
+/** Makes tokens for single tasks of a namespace. */
+interface TaskTokenMaker {
+  namespace: string;
+  create: ServiceAdmin["createTaskToken"];
+}
+
 /**
  * Implements spool.v1.TaskService over an engine, for every endpoint. A handler validates, calls the engine and returns
  * a message. The endpoint converts what a handler throws with toRpcError.
  *
  * @param options.listBytesMax the most bytes of a page of tasks, encoded as protobuf
+ * @param options.taskTokens makes tokens for single tasks of the engine's namespace; undefined: calls of
+ *   CreateTaskToken end with UNIMPLEMENTED
  */
 export function taskService(
   engine: TaskEngine,
-  { listBytesMax = LIST_BYTES_MAX }: { listBytesMax?: number } = {},
+  {
+    listBytesMax = LIST_BYTES_MAX,
+    taskTokens,
+  }: { listBytesMax?: number; taskTokens?: TaskTokenMaker | undefined } = {},
 ): ServiceHandlers<typeof TaskService> {
   return {
     async startTask(request, context) {
@@ -130,8 +145,15 @@ export function taskService(
       for await (const page of engine.followTasks(query, signal)) yield* cutFollowedPage(page, query);
     },
 
-    async createTaskToken() {
-      throw new Unimplemented("not built yet");
+    async createTaskToken(request, { identity }) {
+      const wanted = parseCreateTaskToken(request);
+      if (taskTokens === undefined)
+        throw new Unimplemented("this server does not authenticate calls, so it has no tokens: set SPOOL_TOKEN");
+      await engine.getTask(wanted.taskId); // The caller must see the task.
+      const { principal, expiresAt: notAfter = null } = identity!;
+      const { namespace, create: createToken } = taskTokens;
+      const { token, expiresAt } = await createToken(principal, { ...wanted, namespace, notAfter });
+      return create(CreateTaskTokenResponseSchema, { token, expiresAt: timestampFromDate(expiresAt) });
     },
 
     async getActivity(request) {

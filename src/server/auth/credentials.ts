@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import type { Logger } from "pino";
 import { OPEN } from "../../rpc/call/identity.ts";
 import type { Authenticator } from "../../rpc/call/identity.ts";
+import type { ServiceAdmin } from "../../engine/api/service-admin.ts";
 import type { Store } from "../../store/database.ts";
 import { ConfigurationError } from "../config/configuration.ts";
 import type { Configuration } from "../config/configuration.ts";
@@ -15,11 +16,14 @@ import { anyCertificate, CertificateRules } from "./certificate-rules.ts";
 import { FileTokens } from "./file-tokens.ts";
 import { JsonWebTokens } from "./json-web-tokens.ts";
 import { sharedToken } from "./shared-token.ts";
+import { TaskTokens } from "./task-tokens.ts";
 import { TokenDirectory } from "./token-directory.ts";
 
 /** The credentials that a server accepts. */
 export interface ServerCredentials extends AsyncDisposable {
   readonly authenticator: Authenticator;
+  /** undefined: calls are not authenticated, so there are no tokens. */
+  readonly createTaskToken: ServiceAdmin["createTaskToken"] | undefined;
   /** Reads the tokens of the database, whose schema is current now. Has no effect if it has done so. */
   start(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -42,7 +46,7 @@ export async function openCredentials({
   log: Logger;
 }): Promise<ServerCredentials> {
   if (!requiresCredential(settings)) {
-    return { authenticator: OPEN, async start() {}, async [Symbol.asyncDispose]() {} };
+    return { authenticator: OPEN, createTaskToken: undefined, async start() {}, async [Symbol.asyncDispose]() {} };
   }
   const { token, accessFile, tlsClientAuth } = settings;
   await using opened = new AsyncDisposableStack();
@@ -55,12 +59,15 @@ export async function openCredentials({
     sources.push(...file.sources);
     ({ certificates } = file);
   }
+  const taskTokens = new TaskTokens(store);
+  sources.push(taskTokens);
   const tokens = new TokenDirectory(store, { log });
   opened.defer(() => tokens.stop());
   sources.push(tokens); // Last, because it asks the database for tokens that it does not know.
   const open = opened.move();
   return {
     authenticator: authenticateBy(sources, certificates),
+    createTaskToken: taskTokens.create,
     start: () => tokens.start(),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };

@@ -28,6 +28,7 @@ function known({ value: { name, grants, expiresAt }, validity: parent }: AccessE
   const validity = new Validity({ expiresAt, parent });
   const identity: Identity = {
     principal: { ...grants, name },
+    expiresAt: validity.expiresAt,
     onInvalid: (listener) => validity.onInvalid(listener),
   };
   return { identity, validity };

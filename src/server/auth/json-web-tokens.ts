@@ -125,7 +125,11 @@ export class JsonWebTokens implements TokenSource, AsyncDisposable {
       }
       const expiresAt = new Date((payload.exp! + TOLERANCE_S) * 1_000);
       const validity = new Validity({ expiresAt, parent: entry.validity });
-      const identity: Identity = { principal, onInvalid: (listener) => validity.onInvalid(listener) };
+      const identity: Identity = {
+        principal,
+        expiresAt: validity.expiresAt,
+        onInvalid: (listener) => validity.onInvalid(listener),
+      };
       this.#verified.set(digest, { identity, validity, issuer, version });
       return identity;
     } catch (error) {

@@ -127,7 +127,8 @@ export class TokenDirectory implements TokenSource {
       return;
     }
     const principal = { ...grants, name };
-    this.#known.set(key, { validity, identity: { principal, onInvalid: (listener) => validity.onInvalid(listener) } });
+    const onInvalid: Identity["onInvalid"] = (listener) => validity.onInvalid(listener);
+    this.#known.set(key, { validity, identity: { principal, expiresAt: validity.expiresAt, onInvalid } });
     this.#refused.delete(key);
   }
 }

@@ -38,6 +38,13 @@ export class Validity implements Pick<Identity, "onInvalid"> {
     this.#onUse = onUse;
   }
 
+  /** When the credential expires, or what it relies on. null: never. */
+  get expiresAt(): Date | null {
+    const own = this.#expiresAtMs === Infinity ? null : new Date(this.#expiresAtMs);
+    const inherited = this.#parent?.expiresAt ?? null;
+    return own === null || (inherited !== null && inherited < own) ? inherited : own;
+  }
+
   /** Why the credential is not valid; null: it is valid. */
   get problem(): Problem | null {
     if (this.#ended !== null) return this.#ended;

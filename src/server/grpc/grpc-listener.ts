@@ -10,6 +10,7 @@ import {
   STREAMS_PER_CONNECTION_DEFAULT,
   WRITE_AHEAD_KIB_DEFAULT,
 } from "../../domain/limits.ts";
+import type { ServiceAdmin } from "../../engine/api/service-admin.ts";
 import type { TaskEngine } from "../../engine/api/task-engine.ts";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "../../gen/google/rpc/status_pb.ts";
@@ -81,6 +82,7 @@ export interface GrpcListener {
  * @param streamsPerConnection how many calls and streams may be open on one connection; clients wait beyond that
  * @param runChecks the server's checks; undefined: it has none
  * @param admin the calls of operators; undefined: it has none
+ * @param createTaskToken makes tokens for single tasks; undefined: it has none
  * @param limits the limits that all callers share
  * @param tenantLimits counts what namespaces and principals use at this server
  * @throws Error if the address cannot be listened on
@@ -99,6 +101,7 @@ export async function openGrpcListener({
   tenantLimits = new TenantLimits(),
   runChecks,
   admin,
+  createTaskToken,
   log,
 }: {
   engines: Engines;
@@ -114,6 +117,7 @@ export async function openGrpcListener({
   tenantLimits?: TenantLimits;
   runChecks?: RunChecks | undefined;
   admin?: AdminCalls | undefined;
+  createTaskToken?: ServiceAdmin["createTaskToken"] | undefined;
   log: Logger;
 }): Promise<GrpcListener> {
   const drain = new Drain();
@@ -130,7 +134,10 @@ export async function openGrpcListener({
   limitHttp2(server, streamResetBurst);
   const options = { drain, writeAheadMax: writeAheadKib * 1_024, track, log };
   const guard = { engines, limits: tenantLimits };
-  const tasks = (engine: TaskEngine) => limitCallers(taskService(engine), limits);
+  const tasks = (engine: TaskEngine, namespace: string) => {
+    const taskTokens = createTaskToken && { namespace, create: createTaskToken };
+    return limitCallers(taskService(engine, { taskTokens }), limits);
+  };
   const operations = () => adminService(runChecks, admin);
   addService(server, TaskService, guardService(TaskService, tasks, guard), options);
   addService(server, WorkerService, guardService(WorkerService, workerService, guard), options);

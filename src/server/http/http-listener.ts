@@ -7,6 +7,8 @@ import {
   STREAMS_PER_CONNECTION_DEFAULT,
 } from "../../domain/limits.ts";
 import type { Scope } from "../../domain/principal.ts";
+import type { ServiceAdmin } from "../../engine/api/service-admin.ts";
+import type { TaskEngine } from "../../engine/api/task-engine.ts";
 import { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
 import { TaskService } from "../../gen/spool/v1/task_service_pb.ts";
 import { WorkerService } from "../../gen/spool/v1/worker_service_pb.ts";
@@ -83,6 +85,8 @@ interface HttpListenerOptions {
   consoleSecret?: string | null;
   /** The identity provider at which people can sign in to the console; null: none. */
   provider?: ProviderSettings | null;
+  /** Makes tokens for single tasks; undefined: it has none. */
+  createTaskToken?: ServiceAdmin["createTaskToken"] | undefined;
   /** How many calls and streams may be open on one connection. */
   streamsPerConnection?: number;
   /** How long a request may take to arrive, in milliseconds. */
@@ -150,9 +154,13 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
   const sessions = new ConsoleSessions(seal);
   const identify = identifier(authenticator, sessions);
   const limits = options.limits ?? new CallerLimits();
-  const list = { listBytesMax: HTTP_LIST_BYTES_MAX };
   const guard = { engines, limits: options.tenantLimits ?? new TenantLimits() };
-  const tasks = guardService(TaskService, (engine) => limitCallers(taskService(engine, list), limits), guard);
+  const { createTaskToken } = options;
+  const tasksOf = (engine: TaskEngine, namespace: string) => {
+    const taskTokens = createTaskToken && { namespace, create: createTaskToken };
+    return limitCallers(taskService(engine, { listBytesMax: HTTP_LIST_BYTES_MAX, taskTokens }), limits);
+  };
+  const tasks = guardService(TaskService, tasksOf, guard);
   const workers = guardService(WorkerService, workerService, guard);
   const admin = guardService(AdminService, () => adminService(options.runChecks, options.admin), guard);
   const track = callTracker("http", { metrics, isTraced });

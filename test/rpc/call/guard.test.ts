@@ -121,7 +121,7 @@ describe("a guarded service", () => {
   });
 
   it("throws the error of a stream when the stream is read", async () => {
-    const guarded = guardService(TaskService, taskService, guardOf(named));
+    const guarded = guardService(TaskService, (engine) => taskService(engine), guardOf(named));
     const context: CallContext = { signal: NEVER, requestHeader: new Headers() };
     assert.throws(() => guarded.streamEvents({} as never, context), SpoolError);
   });

@@ -25,6 +25,10 @@ describe("redaction of a text", () => {
     ["/x?access_token=s3cret&y=1", "/x?access_token=[redacted]&y=1"],
     ['{"resumeToken":"s3cret","n":1}', '{"resumeToken":"[redacted]","n":1}'],
     ['a body: "{\\"api_key\\": \\"s3cret\\"}"', 'a body: "{\\"api_key\\": \\"[redacted]\\"}"'],
+    [
+      `a spool_${"x".repeat(43)} and a spool_task_eyJ.eyJ.${"y".repeat(43)}!`,
+      "a spool_[redacted] and a spool_[redacted]!",
+    ],
     ["Incorrect API key provided: sk-proj-s3crets3crets3cret.", "Incorrect API key provided: sk-[redacted]."],
     [`made spool_${"s".repeat(43)}.`, "made spool_[redacted]."],
     ["sent eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl here", "sent eyJ[redacted] here"],

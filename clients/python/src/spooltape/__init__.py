@@ -46,6 +46,8 @@ from ._types import (
     TaskResult,
     TasksFrame,
     TaskStatus,
+    TaskToken,
+    TaskTokenScope,
 )
 from ._worker.attempt import StopReason
 from ._worker.context import AsyncTaskContext, TaskContext
@@ -105,6 +107,8 @@ __all__ = [
     "TaskResult",
     "TaskStatus",
     "TaskStopped",
+    "TaskToken",
+    "TaskTokenScope",
     "TasksFrame",
     "TerminalStatus",
     "UnknownEvent",

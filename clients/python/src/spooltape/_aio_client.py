@@ -8,17 +8,18 @@ from typing import Any, AsyncGenerator, AsyncIterator, Mapping, Optional, Sequen
 from . import _messages as pb
 from ._aio_channel import AioTransport
 from ._connection import ANSWER_S_MAX, HEARTBEAT_S_DEFAULT, RETRY_S_DEFAULT, SILENT_HEARTBEATS, read_endpoint
-from ._decode import first_of_run, read_cancelled, read_page, read_result, read_session, read_task, task_of
+from ._decode import first_of_run, read_cancelled, read_page, read_result, read_session, read_task, read_task_token
+from ._decode import task_of
 from ._errors import SpoolError
 from ._event_types import Event, EventView, FinalEvent
 from ._json import JsonObject, check_text
 from ._requests import View, events_request, list_request, next_page_token, start_request, stream_request
-from ._requests import event_view, tasks_requests, within_start
+from ._requests import event_view, task_token_request, tasks_requests, within_start
 from ._aio_streams import AsyncRun, TapeMessages, anext_or_none, follow_events, follow_frames, retrying, wait_final
 from ._tape import OnReconnect, TapeFollower, TasksFollower
 from ._times import Seconds, limit_of, seconds_of, to_duration
 from ._types import CancelledTask, DeletedTask, EventPage, RetryPolicy, Session, StartedTask, Task
-from ._types import TaskResult, TasksFrame, TaskStatus
+from ._types import TaskResult, TasksFrame, TaskStatus, TaskToken, TaskTokenScope
 from ._waiter import Waiter
 
 _M = TypeVar("_M", bound=pb.Message)
@@ -202,6 +203,17 @@ class AsyncClient:
         request = pb.DeleteTaskRequest(task_id=check_text("task_id", task_id))
         answer = await self._call(TASKS + "DeleteTask", request, pb.DeleteTaskResponse)
         return DeletedTask(answer.already_deleted)
+
+    async def create_task_token(
+        self,
+        task_id: str,
+        *,
+        scopes: Sequence[TaskTokenScope] = ("tasks:read",),
+        ttl: Optional[Seconds] = None,
+    ) -> TaskToken:
+        """Makes a token for one task: see Client.create_task_token."""
+        request = task_token_request(task_id, scopes, ttl)
+        return read_task_token(await self._call(TASKS + "CreateTaskToken", request, pb.CreateTaskTokenResponse))
 
     async def get(self, task_id: str) -> Task:
         """Returns a task with its current status and its params."""

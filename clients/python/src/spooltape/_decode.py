@@ -42,6 +42,7 @@ from ._types import (
     TaskResult,
     TasksFrame,
     TaskStatus,
+    TaskToken,
 )
 
 _M = TypeVar("_M", bound=pb.Message)
@@ -105,7 +106,7 @@ def _terminal(value: int) -> TerminalStatus:
         raise broken(f"the answer has an outcome with status {value}") from None
 
 
-_Timed = Union[pb.Task, pb.Event, pb.Retrying, pb.GetResultResponse, pb.Session]
+_Timed = Union[pb.Task, pb.Event, pb.Retrying, pb.GetResultResponse, pb.Session, pb.CreateTaskTokenResponse]
 
 
 def _time(message: _Timed, field: str) -> datetime:
@@ -155,6 +156,10 @@ def read_task(message: pb.Task) -> Task:
         awaits_worker=message.awaits_worker,
         last_seq=message.last_seq,
     )
+
+
+def read_task_token(message: pb.CreateTaskTokenResponse) -> TaskToken:
+    return TaskToken(message.token, _time(message, "expires_at"))
 
 
 def _failure(error: pb.TaskError) -> TaskFailure:

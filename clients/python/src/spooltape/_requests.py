@@ -12,7 +12,7 @@ from ._errors import SpoolError, broken, invalid
 from ._event_types import EventView
 from ._json import MIB, JsonObject, check_text, to_struct
 from ._times import Seconds, to_duration, to_timestamp
-from ._types import RetryPolicy, TaskStatus
+from ._types import RetryPolicy, TaskStatus, TaskTokenScope
 
 PARAMS_BYTES_MAX = 3 * MIB
 PARAMS_VALUES_MAX = 20_000
@@ -117,6 +117,25 @@ def tasks_requests(
         request.MergeFrom(template)
         return request
 
+    return request
+
+
+_TASK_TOKEN_SCOPES: Mapping[TaskTokenScope, int] = {
+    "tasks:read": pb.SCOPE_TASKS_READ,
+    "tasks:cancel": pb.SCOPE_TASKS_CANCEL,
+}
+
+
+def task_token_request(
+    task_id: str, scopes: Sequence[TaskTokenScope], ttl: Optional[Seconds]
+) -> pb.CreateTaskTokenRequest:
+    for scope in scopes:
+        if scope not in _TASK_TOKEN_SCOPES:
+            raise invalid("scopes", f"must be of {', '.join(_TASK_TOKEN_SCOPES)}, not {scope!r}")
+    wanted = [_TASK_TOKEN_SCOPES[scope] for scope in scopes]
+    request = pb.CreateTaskTokenRequest(task_id=check_text("task_id", task_id), scopes=wanted)
+    if ttl is not None:
+        request.ttl.CopyFrom(to_duration("ttl", ttl))
     return request
 
 

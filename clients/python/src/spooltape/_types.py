@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Mapping, Optional, Sequence, Union
 
@@ -10,6 +10,7 @@ from ._event_types import Event, Progress, TaskFailure, TerminalStatus
 from ._json import JsonObject
 
 TaskStatus = Literal["pending", "running", "succeeded", "failed", "cancelled"]
+TaskTokenScope = Literal["tasks:read", "tasks:cancel"]
 CancelOutcome = Literal["cancelled", "requested", "already_terminal"]
 
 
@@ -142,6 +143,16 @@ class DeletedTask:
 
     already_deleted: bool
     """Whether the task had been removed before. If so, the call changed nothing."""
+
+
+@dataclass(frozen=True)
+class TaskToken:
+    """A token for one task."""
+
+    token: str = field(repr=False)
+    """Secret: it gives its rights to its bearer."""
+    expires_at: datetime
+    """Earlier than asked for if the credential of the caller expires earlier."""
 
 
 @dataclass(frozen=True)
