@@ -22,6 +22,7 @@ import { addNamespace } from "./commands/namespace.ts";
 import { addResult } from "./commands/result.ts";
 import { addServe } from "./commands/serve.ts";
 import { addStart } from "./commands/start.ts";
+import { addAudit } from "./commands/audit.ts";
 import { addTaskToken } from "./commands/task-token.ts";
 import { addToken } from "./commands/token.ts";
 
@@ -41,6 +42,7 @@ const COMMANDS = [
   addNamespace,
   addToken,
   addTaskToken,
+  addAudit,
   addInit,
   addMigrate,
   addExport,

@@ -182,6 +182,9 @@ export const TOKEN_NAME_CHARS_MAX = 128;
 export const GRANT_PATTERNS_MAX = 100;
 export const GRANT_LABELS_MAX = 8;
 export const LIST_TOKENS_MAX = 1_000;
+/** Acts in a message of the audit log. Even with the rights of large tokens as details, it stays within the bytes of a message. */
+export const AUDIT_PAGE_MAX = 100;
+export const AUDIT_RETENTION_MS_DEFAULT = 90 * 24 * 3_600_000;
 /** How long a token for one task is valid. */
 export const TASK_TOKEN_TTL_MS_MIN = 1_000;
 export const TASK_TOKEN_TTL_MS_DEFAULT = 3_600_000;

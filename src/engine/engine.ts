@@ -247,9 +247,9 @@ export class Engine implements TaskEngine {
     return { task: await this.#withAvailability(stored), outcome };
   }
 
-  async deleteTask(taskId: string): ReturnType<TaskEngine["deleteTask"]> {
+  async deleteTask(taskId: string, by: string | null): ReturnType<TaskEngine["deleteTask"]> {
     this.#opened();
-    const { alreadyDeleted } = await this.#control.remove(taskId);
+    const { alreadyDeleted } = await this.#control.remove(taskId, by);
     if (!alreadyDeleted) this.#membership?.removals.kick();
     return { alreadyDeleted };
   }

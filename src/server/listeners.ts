@@ -2,6 +2,7 @@ import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import { CallerLimits } from "../rpc/call/caller-limits.ts";
 import { TenantLimits } from "../rpc/call/tenant-limits.ts";
+import type { Act } from "../domain/audit-event.ts";
 import type { ServiceAdmin } from "../engine/api/service-admin.ts";
 import type { Engines } from "../rpc/call/guard.ts";
 import type { Authenticator } from "../rpc/call/identity.ts";
@@ -47,6 +48,7 @@ export async function openListeners(
     runChecks,
     admin,
     createTaskToken,
+    onAct,
     isTraced,
     log,
   }: {
@@ -56,6 +58,7 @@ export async function openListeners(
     runChecks: RunChecks;
     admin: AdminCalls;
     createTaskToken: ServiceAdmin["createTaskToken"] | undefined;
+    onAct: (act: Act) => void;
     isTraced: boolean;
     log: Logger;
   },
@@ -86,7 +89,8 @@ export async function openListeners(
   );
   opened.defer(() => grpc.close({ graceMs: 0 }));
   const signIn = { consoleSecret: consoleSecretOf(configuration), provider: providerOf(configuration) };
-  const forHttp = { ...common, requestTimeoutMs, metrics, isTraced, origins: httpOrigins, ...signIn, readiness };
+  const origins = httpOrigins;
+  const forHttp = { ...common, requestTimeoutMs, metrics, isTraced, origins, ...signIn, readiness, onAct };
   const http =
     httpPort === null
       ? null

@@ -3,6 +3,7 @@ import type { Resource } from "@opentelemetry/resources";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
 import { untilAborted } from "../async/abort.ts";
+import type { Loop } from "../async/loop.ts";
 import { pause } from "../async/pause.ts";
 import { retryWhile } from "../async/retry.ts";
 import { namespaceAdmin } from "../engine/access/namespaces.ts";
@@ -17,6 +18,9 @@ import type { Configuration } from "./config/configuration.ts";
 import { databasePlace } from "../store/connection/database-url.ts";
 import { asConfigurationError } from "./database-watch.ts";
 import { ServerChecks } from "../doctor/server-checks.ts";
+import { auditLogAdmin } from "../engine/access/audit-log.ts";
+import { auditSweeper } from "../engine/access/audit-sweeper.ts";
+import { recordAct } from "../engine/access/audited.ts";
 import { tokenAdmin } from "../engine/access/tokens.ts";
 import { openCredentials } from "./auth/credentials.ts";
 import type { ServerCredentials } from "./auth/credentials.ts";
@@ -111,12 +115,15 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
     readiness,
     metrics,
     runChecks,
-    admin: { ...namespaceAdmin({ store, engines }), ...tokenAdmin(store) },
+    admin: { ...namespaceAdmin({ store, engines, log }), ...tokenAdmin(store, log), ...auditLogAdmin(store) },
+    onAct: (act) => void recordAct({ db: store.priorityDb, log }, act),
     createTaskToken: credentials.createTaskToken,
     isTraced,
     log,
   });
-  const running = { engines, checks, credentials, listeners, readiness, metrics, tracing };
+  const { auditRetention: retentionMs } = configuration;
+  const sweeper = retentionMs === null ? null : auditSweeper(store, { retentionMs, log });
+  const running = { engines, checks, credentials, sweeper, listeners, readiness, metrics, tracing };
   const server: ServerParts = { configuration, store, loaded, log, ...running };
   const halted = new AbortController();
   const joined = await join(server, halted.signal).catch(async (error: unknown) => {
@@ -152,6 +159,8 @@ interface ServerParts {
   engines: Engines;
   checks: ServerChecks;
   credentials: ServerCredentials;
+  /** null: acts stay in the audit log. */
+  sweeper: Loop | null;
   listeners: Listeners;
   readiness: Readiness;
   metrics: ServerMetrics;
@@ -203,7 +212,7 @@ function publishReadiness({ listeners, log }: ServerParts, { ready, reason }: Re
 }
 
 async function joinOnce(parts: ServerParts): Promise<void> {
-  const { configuration, store, loaded, credentials, engines, listeners, readiness, log } = parts;
+  const { configuration, store, loaded, credentials, sweeper, engines, listeners, readiness, log } = parts;
   if (configuration.migrate) {
     const onEvent = migrationLog(log);
     const applied = [...(await migrate(store.db, { onEvent })), ...(await migratePackages(store, loaded))];
@@ -216,6 +225,8 @@ async function joinOnce(parts: ServerParts): Promise<void> {
   await credentials.start();
   await engines.start();
   readiness.engine = true;
+  sweeper?.start();
+  sweeper?.kick();
   if (isNewer) {
     const programs = { schema: newest, program_schema: SCHEMA_VERSION, program: packageJson.version };
     log.warn(programs, "database: migrated by a newer program, which allows this program to run");
@@ -230,6 +241,7 @@ async function leave({
   engines,
   checks,
   credentials,
+  sweeper,
   listeners,
   readiness,
   metrics,
@@ -250,7 +262,7 @@ async function leave({
   if (halt.aborted) log.warn("server: stop timed out waiting for the database, other servers end its tasks");
   const leftMs = Math.max(0, stopMs - (performance.now() - begunAt));
   await listeners.close({ graceMs: Math.min(STOP_MARGIN_MS, leftMs) });
-  await untilAborted(credentials[Symbol.asyncDispose](), halt);
+  await untilAborted(Promise.all([credentials[Symbol.asyncDispose](), sweeper?.stop()]), halt);
   await Promise.all([metrics[Symbol.asyncDispose](), tracing?.[Symbol.asyncDispose]()]);
   await untilAborted(engines.close(), halt);
   // Closing waits for running statements.

@@ -41,7 +41,7 @@ export async function openEngineEndpoint(): Promise<Endpoint> {
       const { task, outcome } = await told(engine.cancelTask(taskId, { reason, by: null }));
       return { status: task.status, outcome };
     },
-    delete: async (taskId) => (await told(engine.deleteTask(taskId))).alreadyDeleted,
+    delete: async (taskId) => (await told(engine.deleteTask(taskId, null))).alreadyDeleted,
     async events({ taskId, fromSeq = 1n, limit = 100, waitMs = 0, view = "recorded" }) {
       const query = { taskId, fromSeq: fromSeq || 1n, limit, waitMs, view };
       return toEndpointPage(await told(engine.readEvents(query, signal)));

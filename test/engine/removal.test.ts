@@ -46,7 +46,7 @@ for (const notify of [true, false]) {
         await eventually(async () => assert.equal((await here.getTask(taskId)).status, "succeeded"));
         // The tape is in the memory of the other server, without a follower or with one.
         const paused = round % 2 === 0 ? null : await begin(there, taskId);
-        await here.deleteTask(taskId);
+        await here.deleteTask(taskId, null);
         const query = { taskId, fromSeq: 1n };
         const calls = [
           there.getTask(taskId),
@@ -60,7 +60,7 @@ for (const notify of [true, false]) {
             .next(),
         ];
         await Promise.all(calls.map((call) => assert.rejects(call, { reason: "TASK_EXPIRED" })));
-        assert.deepEqual(await there.deleteTask(taskId), { alreadyDeleted: true });
+        assert.deepEqual(await there.deleteTask(taskId, null), { alreadyDeleted: true });
         await paused?.return?.();
       }
     });
@@ -71,7 +71,7 @@ for (const notify of [true, false]) {
         await here.waitForResult({ taskId, waitMs: 60_000 }, NEVER);
         const engines = [here, there].flatMap((engine) => Array.from({ length: followers }, () => engine));
         const replays = await Promise.all(engines.map((engine) => begin(engine, taskId)));
-        await here.deleteTask(taskId);
+        await here.deleteTask(taskId, null);
         await eventually(async () => assert.equal(await storedEvents(taskId), 0));
         for (const replay of replays) {
           const seqs: bigint[] = [];
@@ -110,7 +110,7 @@ for (const notify of [true, false]) {
       await here.waitForResult({ taskId: kept, waitMs: 60_000 }, NEVER);
       await inTheMiddle.follow(there, ({ tapes }) => tapes.has(removed), { labels, fromStart: true });
       assert.ok(inTheMiddle.count() < EVENTS);
-      await here.deleteTask(removed);
+      await here.deleteTask(removed, null);
       const tape = await wholeTape(here, kept);
       for (const followed of [before, inTheMiddle]) {
         const seen = followed.count();
@@ -134,7 +134,7 @@ for (const notify of [true, false]) {
         followed.take(page);
         if (followed.tapes.get(kept)?.at(-1)?.type === "final") break;
         if (isRemoved || !followed.tapes.has(removed)) continue;
-        await here.deleteTask(removed);
+        await here.deleteTask(removed, null);
         isRemoved = true;
       }
       stopped.abort();
@@ -145,13 +145,13 @@ for (const notify of [true, false]) {
       for (let round = 0; round < 20; round++) {
         const taskId = await start(here, { runAt: new Date(Date.now() + 3_600_000) });
         const cancel = here.cancelTask(taskId, { reason: "", by: null });
-        const deletes = [here, there].map((engine) => engine.deleteTask(taskId).catch((error: unknown) => error));
+        const deletes = [here, there].map((engine) => engine.deleteTask(taskId, null).catch((error: unknown) => error));
         assert.equal((await cancel).outcome, "cancelled");
         const answers = await Promise.all(deletes);
         const removals = answers.filter((answer) => "alreadyDeleted" in (answer as object));
         const refusals = answers.filter((answer) => !removals.includes(answer)) as { reason: string }[];
         assert.ok(refusals.every(({ reason }) => reason === "TASK_NOT_TERMINAL"));
-        if (removals.length === 0) removals.push(await there.deleteTask(taskId));
+        if (removals.length === 0) removals.push(await there.deleteTask(taskId, null));
         assert.equal(removals.filter((answer) => !(answer as { alreadyDeleted: boolean }).alreadyDeleted).length, 1);
         const late = [
           here.cancelTask(taskId, { reason: "", by: null }),

@@ -14,7 +14,7 @@ describe("the example stored-report", () => {
     const { result } = await engine.waitForResult({ taskId, waitMs: 10_000 }, new AbortController().signal);
     const file = result!["file"] as string;
     assert.equal(await readFile(file, "utf8"), "a\nb");
-    await engine.deleteTask(taskId);
+    await engine.deleteTask(taskId, null);
     await eventually(() => assert.rejects(access(file), { code: "ENOENT" }));
   });
 });

@@ -30,7 +30,7 @@ export const TEST_SETTINGS: Omit<EngineSettings, "namespace"> & SharedSettings =
   limits: () => ({}),
 };
 const STOP_MS = 10_000;
-const LOG = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
+export const LOG = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
 
 /** Starts an engine on an open store, with echo and the kinds given. */
 export async function startEngine(

@@ -73,6 +73,7 @@ export function addServerOptions(command: Command): Command {
       "--retention-export <folder>",
       "Folder to which tasks are exported before their retention removes them (default: none)",
     )
+    .option("--audit-retention <duration>", "How long acts stay in the audit log, as 90d, or forever (default: 90d)")
     .option("--slots <n>", "How many tasks this server runs at once (default: 64)")
     .option(
       "--unknown-kinds <wait|refuse>",

@@ -1,4 +1,5 @@
 import type { NamespaceState } from "../../client/admin/namespace-calls.ts";
+import type { AuditEvent } from "../../client/admin/audit-calls.ts";
 import type { StoredToken } from "../../client/admin/token-calls.ts";
 import type { EventPage, Session, SpoolEvent, Task, TaskResult } from "../../client/client.ts";
 
@@ -38,6 +39,10 @@ export function resultJson(result: TaskResult): Record<string, unknown> {
 
 export function namespaceJson({ limits, ...namespace }: NamespaceState): Record<string, unknown> {
   return { ...protoNames(namespace), limits: protoNames(limits) };
+}
+
+export function auditEventJson(event: AuditEvent): Record<string, unknown> {
+  return protoNames(event);
 }
 
 export function tokenJson({ grants, limits, ...token }: StoredToken): Record<string, unknown> {

@@ -1,13 +1,14 @@
+import type { Logger } from "pino";
 import { InvalidArgument, PermissionDenied } from "../../domain/errors.ts";
 import { NAMESPACES_MAX } from "../../domain/limits.ts";
 import { matchesAny } from "../../domain/principal.ts";
-import { recordAudit } from "../../store/access/audit.ts";
 import { readNamespaces, writeNamespace } from "../../store/access/namespaces.ts";
 import type { NamespaceRow } from "../../store/access/namespaces.ts";
 import type { Store } from "../../store/database.ts";
 import type { NamespaceState } from "../../domain/namespace-state.ts";
 import type { ServiceAdmin } from "../api/service-admin.ts";
 import type { Engines } from "../namespaces/engines.ts";
+import { audited } from "./audited.ts";
 import { NamespaceUsage } from "./namespace-usage.ts";
 
 /**
@@ -18,9 +19,11 @@ import { NamespaceUsage } from "./namespace-usage.ts";
 export function namespaceAdmin({
   store: { db },
   engines,
+  log,
 }: {
   store: Pick<Store, "db">;
   engines: Pick<Engines, "defaultNamespace" | "namespaces" | "refresh">;
+  log: Logger;
 }): Pick<ServiceAdmin, "setNamespace" | "listNamespaces"> {
   const { defaultNamespace } = engines;
   const usage = new NamespaceUsage(db, () => engines.namespaces);
@@ -36,14 +39,14 @@ export function namespaceAdmin({
         const what = `${by.name} may not use the namespace ${JSON.stringify(name)}`;
         throw new PermissionDenied(what, { principal: by.name, namespace: name });
       }
-      const row = await db.transaction().execute(async (trx) => {
+      const row = await audited({ db, log }, async (trx, record) => {
         const written = await writeNamespace(trx, { name, limits, by: by.name });
         if (written === undefined) {
           const description = `cannot be created: the service has ${NAMESPACES_MAX.toLocaleString("en-US")} namespaces`;
           throw new InvalidArgument([{ field: "name", description }]);
         }
         const details = { created: written.isNew, ...(limits !== null && { limits }) };
-        await recordAudit(trx, { actor: by.name, action: "namespace.set", target: name, namespace: name, details });
+        record({ actor: by.name, action: "namespace.set", target: name, namespace: name, details });
         return written.row;
       });
       await engines.refresh(); // The caller can use the namespace here at once.

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import type { Logger } from "pino";
 import { v7 as uuidv7 } from "uuid";
 import { TokenNotFound } from "../../domain/errors.ts";
 import { contains, requireGrants } from "../../domain/grants.ts";
@@ -6,30 +7,31 @@ import { LIST_TOKENS_MAX } from "../../domain/limits.ts";
 import { ANY } from "../../domain/principal.ts";
 import type { Grants, Principal } from "../../domain/principal.ts";
 import type { StoredToken } from "../../domain/stored-token.ts";
-import { recordAudit } from "../../store/access/audit.ts";
 import { insertToken, listTokens, lockToken, revokeToken } from "../../store/access/tokens.ts";
 import type { TokenRow } from "../../store/access/tokens.ts";
 import type { Store } from "../../store/database.ts";
 import type { ServiceAdmin } from "../api/service-admin.ts";
+import { audited } from "./audited.ts";
 
 const TOKEN_PREFIX = "spool_";
 const TOKEN_BYTES = 32;
 
 /** Creates, lists and revokes the tokens of callers. */
-export function tokenAdmin({
-  db,
-}: Pick<Store, "db">): Pick<ServiceAdmin, "createToken" | "listTokens" | "revokeToken"> {
+export function tokenAdmin(
+  { db }: Pick<Store, "db">,
+  log: Logger,
+): Pick<ServiceAdmin, "createToken" | "listTokens" | "revokeToken"> {
   return {
     async createToken(by, { name, grants, limits, expiresAt }) {
       requireGrants(by, grants);
       const token = `${TOKEN_PREFIX}${randomBytes(TOKEN_BYTES).toString("base64url")}`;
       const digest = createHash("sha256").update(token).digest();
       const tokenId = uuidv7();
-      const created = await db.transaction().execute(async (trx) => {
+      const created = await audited({ db, log }, async (trx, record) => {
         const row = await insertToken(trx, { tokenId, digest, name, grants, limits, createdBy: by.name, expiresAt });
         const { scopes, namespaces, kinds, labels } = grants;
         const details = { name, namespaces, scopes, kinds, labels, limits, expires_at: expiresAt };
-        await recordAudit(trx, { ...act(by, "token.create", row), details });
+        record({ ...act(by, "token.create", row), details });
         return row;
       });
       return { token, created: withoutDigest(created) };
@@ -47,12 +49,12 @@ export function tokenAdmin({
     },
 
     async revokeToken(by, tokenId) {
-      return db.transaction().execute(async (trx) => {
+      return audited({ db, log }, async (trx, record) => {
         const row = await lockToken(trx, tokenId);
         if (row === undefined || !contains(by, row.grants)) throw new TokenNotFound(tokenId);
         if (row.revokedAt !== null) return withoutDigest(row);
         const revoked = await revokeToken(trx, { tokenId, by: by.name });
-        await recordAudit(trx, { ...act(by, "token.revoke", row), details: { name: row.name } });
+        record({ ...act(by, "token.revoke", row), details: { name: row.name } });
         return withoutDigest(revoked);
       });
     },

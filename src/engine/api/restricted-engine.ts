@@ -73,9 +73,9 @@ export function restrictEngine(engine: TaskEngine, principal: Principal): TaskEn
       return engine.cancelTask(taskId, cancel);
     },
 
-    async deleteTask(taskId) {
+    async deleteTask(taskId, by) {
       await seen(taskId);
-      return engine.deleteTask(taskId);
+      return engine.deleteTask(taskId, by);
     },
 
     async readEvents(query, signal) {

@@ -1,18 +1,14 @@
 import type { NamespaceState } from "../../domain/namespace-state.ts";
+import type { AuditEvent } from "../../domain/audit-event.ts";
 import type { Principal, Scope } from "../../domain/principal.ts";
 import type { StoredToken } from "../../domain/stored-token.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 
-/** An administrative act. */
-export interface AuditEvent {
-  auditId: bigint;
-  time: Date;
-  actor: string;
-  action: string;
-  target: string;
-  /** null: the act concerns the whole service. */
-  namespace: string | null;
-  details: Readonly<Record<string, unknown>>;
+/** Acts in their order. */
+export interface AuditPage {
+  events: readonly AuditEvent[];
+  /** The position to come back with. */
+  nextFromId: bigint;
 }
 
 /**
@@ -36,8 +32,13 @@ export interface ServiceAdmin {
 
   listNamespaces(by: Principal): Promise<NamespaceState[]>;
 
-  /** Yields the audit events from a position on, and an empty list as a heartbeat. Never ends by itself. */
-  followAuditLog(by: Principal, query: { fromId: bigint }, signal: AbortSignal): AsyncIterable<readonly AuditEvent[]>;
+  /**
+   * Yields the acts from a position on that concern the namespaces of the caller. Yields an empty page when all acts that
+   * were stored before the call have come, and as a heartbeat. Never ends by itself.
+   *
+   * @throws PermissionDenied if the caller sees only some tasks
+   */
+  followAuditLog(by: Principal, query: { fromId: bigint }, signal: AbortSignal): AsyncIterable<AuditPage>;
 
   /**
    * Signs a token for one task, which the caller sees.

@@ -190,9 +190,10 @@ export interface TaskEngine {
    * Removes a task that has ended, with its tape. When the call resolves, no call at any server finds the task. For
    * REMOVED_MS, such calls throw TaskExpired, and another call of this method changes nothing.
    *
+   * @param by the name of the principal that calls; null: the server does not authenticate calls
    * @throws TaskNotFound, TaskNotTerminal
    */
-  deleteTask(taskId: string): Promise<{ alreadyDeleted: boolean }>;
+  deleteTask(taskId: string, by: string | null): Promise<{ alreadyDeleted: boolean }>;
 
   /**
    * Returns one page of a tape. Waits up to waitMs if there is no event at fromSeq and the task has not ended.

@@ -11,6 +11,7 @@ import { lockOverdueTasks } from "../../store/tasks/sweep-queries.ts";
 import type { OverdueFilter, OverdueReason } from "../../store/tasks/sweep-queries.ts";
 import { lockTask, writeTransitions } from "../../store/tasks/transitions.ts";
 import type { LockedTasks, TaskChange } from "../../store/tasks/transitions.ts";
+import { audited } from "../access/audited.ts";
 import { reportDecision } from "./attempt-report.ts";
 import type { Reporting } from "./attempt-report.ts";
 import type { Feed } from "../read/feed.ts";
@@ -109,16 +110,19 @@ export class TaskControl {
   /**
    * Removes a task that has ended. After the commit, no reader finds the task. Its events are deleted later.
    *
+   * @param by the name of the principal that deletes the task, for the audit log; null: it is not recorded
    * @returns whether the task had been removed before
    * @throws TaskNotFound, TaskNotTerminal, StoreUnavailable
    */
-  async remove(taskId: string): Promise<{ alreadyDeleted: boolean }> {
-    const { namespace, observer } = this.#reporting;
+  async remove(taskId: string, by: string | null): Promise<{ alreadyDeleted: boolean }> {
+    const { namespace, observer, log } = this.#reporting;
     try {
-      const removed = await this.#db.transaction().execute(async (trx) => {
+      const removed = await audited({ db: this.#db, log }, async (trx, record) => {
         const [task] = (await lockTask(trx, { namespace, taskId })).tasks;
         if (!isTerminal(task!.status)) throw new TaskNotTerminal(taskId, task!.status, "only an ended task is deleted");
         await removeTask(trx, namespace, task!);
+        const details = { kind: task!.kind, status: task!.status };
+        if (by !== null) record({ actor: by, action: "task.delete", target: taskId, namespace, details });
         return task!;
       });
       this.#feed.announceRemoval(removed);

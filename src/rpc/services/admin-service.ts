@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { Unimplemented } from "../../domain/errors.ts";
 import { abortable } from "../../async/abort.ts";
 import { toNamespaceMessage } from "../../codec/namespace.ts";
+import { toAuditEventMessage } from "../../codec/audit-event.ts";
 import { toTokenMessage } from "../../codec/token.ts";
 import type { Principal } from "../../domain/principal.ts";
 import type { ServiceAdmin } from "../../engine/api/service-admin.ts";
@@ -9,6 +10,7 @@ import {
   CreateTokenResponseSchema,
   DoctorCheckStatus,
   ListNamespacesResponseSchema,
+  FollowAuditLogResponseSchema,
   ListTokensResponseSchema,
   RevokeTokenResponseSchema,
   RunChecksResponseSchema,
@@ -16,6 +18,7 @@ import {
 } from "../../gen/spool/v1/admin_service_pb.ts";
 import type { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
 import type { CallContext, ServiceHandlers } from "../call/service.ts";
+import { parseFollowAuditLog } from "../validation/parse-audit.ts";
 import { parseCreateToken, parseRevokeToken } from "../validation/parse-admin.ts";
 import { parseSetNamespace } from "../validation/parse-namespace.ts";
 
@@ -43,15 +46,8 @@ const STATUSES = {
   skipped: DoctorCheckStatus.SKIPPED,
 } as const;
 
-const missing = () => {
-  throw new Unimplemented("not built yet");
-};
-
 /** What the service does besides checks. */
-export type AdminCalls = Pick<
-  ServiceAdmin,
-  "createToken" | "listTokens" | "revokeToken" | "setNamespace" | "listNamespaces"
->;
+export type AdminCalls = Omit<ServiceAdmin, "createTaskToken">;
 
 /**
  * Implements spool.v1.AdminService.
@@ -94,7 +90,13 @@ export function adminService(
       return create(RevokeTokenResponseSchema, { token: toTokenMessage(revoked) });
     },
 
-    followAuditLog: missing,
+    async *followAuditLog(request, context) {
+      const query = parseFollowAuditLog(request);
+      if (admin === undefined) throw new Unimplemented("this server has no audit log");
+      for await (const { events, nextFromId } of admin.followAuditLog(principalOf(context), query, context.signal)) {
+        yield create(FollowAuditLogResponseSchema, { events: events.map(toAuditEventMessage), nextFromId });
+      }
+    },
 
     async runChecks(_request, { signal }) {
       if (runChecks === undefined) throw new Unimplemented("this server has no checks");

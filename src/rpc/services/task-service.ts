@@ -121,8 +121,8 @@ export function taskService(
       return toCancelTaskResponse(await engine.cancelTask(taskId, { reason, by: callerName(identity) }));
     },
 
-    async deleteTask(request) {
-      return create(DeleteTaskResponseSchema, await engine.deleteTask(parseDeleteTask(request)));
+    async deleteTask(request, { identity }) {
+      return create(DeleteTaskResponseSchema, await engine.deleteTask(parseDeleteTask(request), callerName(identity)));
     },
 
     async getEvents(request, { signal }) {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import {
+  AUDIT_RETENTION_MS_DEFAULT,
   CRASHES_DEFAULT,
   CRASHES_MAX,
   PACK_AFTER_MS_DEFAULT,
@@ -65,6 +66,8 @@ export interface Configuration extends ConsoleSettings {
   retentionByKind: ReadonlyMap<string, number | null>;
   /** The folder that tasks are exported to before their retention removes them. null: they are not exported. */
   retentionExport: string | null;
+  /** How long acts stay in the audit log. null: forever. */
+  auditRetention: number | null;
   /** How long after its end a tape is packed. null: never. */
   packAfter: number | null;
   /** How many KiB a stream buffers ahead of its reader before it waits: the memory cost of a stopped reader. */
@@ -147,6 +150,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   retention: setting("SPOOL_RETENTION", retention(), RETENTION_MS_DEFAULT),
   retentionByKind: setting("SPOOL_RETENTION_BY_KIND", retentionByKind(), new Map()),
   retentionExport: setting("SPOOL_RETENTION_EXPORT", path(), null),
+  auditRetention: setting("SPOOL_AUDIT_RETENTION", retention(), AUDIT_RETENTION_MS_DEFAULT),
   packAfter: setting(
     "SPOOL_PACK_AFTER",
     durationOr("never", { minMs: 0, maxMs: PACK_AFTER_MS_MAX, bounds: "0 to 365d" }),

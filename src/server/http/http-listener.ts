@@ -1,5 +1,7 @@
+import { hostname } from "node:os";
 import type { Logger } from "pino";
 import { requireScope } from "../../domain/access.ts";
+import type { Act } from "../../domain/audit-event.ts";
 import { Overloaded, SpoolError, Unimplemented } from "../../domain/errors.ts";
 import {
   HTTP_LIST_BYTES_MAX,
@@ -16,7 +18,7 @@ import { adminService } from "../../rpc/services/admin-service.ts";
 import type { AdminCalls, RunChecks } from "../../rpc/services/admin-service.ts";
 import { guardService } from "../../rpc/call/guard.ts";
 import type { Engines } from "../../rpc/call/guard.ts";
-import { OPEN } from "../../rpc/call/identity.ts";
+import { callerName, OPEN } from "../../rpc/call/identity.ts";
 import type { Authenticator, Identity } from "../../rpc/call/identity.ts";
 import { toConnectError } from "../../rpc/connect/connect-binding.ts";
 import { CallerLimits, limitCallers } from "../../rpc/call/caller-limits.ts";
@@ -85,6 +87,8 @@ interface HttpListenerOptions {
   consoleSecret?: string | null;
   /** The identity provider at which people can sign in to the console; null: none. */
   provider?: ProviderSettings | null;
+  /** Records an act of a caller that is no call of a service; undefined: it is not recorded. */
+  onAct?: ((act: Act) => void) | undefined;
   /** Makes tokens for single tasks; undefined: it has none. */
   createTaskToken?: ServiceAdmin["createTaskToken"] | undefined;
   /** How many calls and streams may be open on one connection. */
@@ -166,9 +170,14 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
   const track = callTracker("http", { metrics, isTraced });
   const trackStreams = callTracker("sse", { metrics, isTraced });
   const routes = connectRoutes({ tasks, workers, admin }, { drain, identify, track, log, requestTimeoutMs });
-  const level = logLevelResource(log);
+  const levelFor = (identity: Identity) =>
+    logLevelResource(log, (details) => {
+      const actor = callerName(identity);
+      const target = `${hostname()} ${process.pid}`;
+      if (actor !== null) options.onAct?.({ actor, action: "log_level.set", target, namespace: null, details });
+    });
   const own = new Map<string, Resource>([
-    ["/log-level", { scope: "admin", methods: ["GET", "PUT"], answerTo: () => level }],
+    ["/log-level", { scope: "admin", methods: ["GET", "PUT"], answerTo: levelFor }],
   ]);
   const { answer: metricsText } = metrics;
   if (metricsText !== null) own.set("/metrics", { scope: "metrics", methods: ["GET"], answerTo: () => metricsText });

@@ -14,8 +14,12 @@ const BODY = { bytesMax: 1_024, example: '{"level": "debug"}' };
  * lasts until the process ends.
  *
  * @param log the root logger, not a child
+ * @param onChange is called after the level was changed
  */
-export function logLevelResource(log: Logger): HttpHandler {
+export function logLevelResource(
+  log: Logger,
+  onChange: (change: { from: string; to: string }) => void = () => {},
+): HttpHandler {
   return (request, response) => {
     answer(request, response).catch((error: unknown) => {
       log.debug({ err: error }, "http: response not written");
@@ -26,7 +30,10 @@ export function logLevelResource(log: Logger): HttpHandler {
   async function answer(request: HttpRequest, response: HttpResponse): Promise<void> {
     if (request.method === "PUT") {
       try {
-        changeLogLevel(log, parseLevel(await readJsonObject(request, BODY)), { by: `PUT ${pathOf(request)}` });
+        const level = parseLevel(await readJsonObject(request, BODY));
+        const from = log.level;
+        changeLogLevel(log, level, { by: `PUT ${pathOf(request)}` });
+        onChange({ from, to: log.level });
       } catch (error) {
         if (!(error instanceof SpoolError)) throw error; // The caller has disconnected.
         return sendError(response, toConnectError(error, log));

@@ -26,7 +26,7 @@ const SECRET_FORMS: readonly [form: RegExp, masked: string][] = [
   [/\b(sk-)[\w-]{16,256}/g, `$1${MASK}`],
   [/-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]{0,16384}?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g, MASK],
   // The tokens of callers and of single tasks, and JSON Web Tokens.
-  [/\b(spool_)[\w.-]{43,4096}/g, `$1${MASK}`],
+  [/\b(spool_)(?:task_eyJ[\w-]{8,4096}\.[\w-]{2,8192}\.[\w-]{0,1024}|[\w-]{43})/g, `$1${MASK}`],
   [/\b(eyJ)[\w-]{8,4096}\.[\w-]{2,8192}\.[\w-]{0,1024}/g, `$1${MASK}`],
   // A worker's resume token: the session id, which is not secret, and a secret.
   [/([0-9a-f]{4}-[0-9a-f]{12}\.)[\w-]{43}/g, `$1${MASK}`],

@@ -5,6 +5,7 @@ import { ALL_GRANTS } from "../../../src/domain/principal.ts";
 import { namespaceAdmin } from "../../../src/engine/access/namespaces.ts";
 import { createEnded, createRunning, createTask } from "../../support/new-tasks.ts";
 import { describeOnEachOwnStore } from "../../support/stores.ts";
+import { LOG } from "../../support/engines.ts";
 
 const ROOT = { ...ALL_GRANTS, name: "root" };
 
@@ -20,7 +21,7 @@ describeOnEachOwnStore("the administration of namespaces", (store) => {
       namespaces: names,
       refresh: () => Promise.resolve(void refreshed++),
     };
-    return Object.assign(namespaceAdmin({ store: store(), engines }), { refreshed: () => refreshed });
+    return Object.assign(namespaceAdmin({ store: store(), engines, log: LOG }), { refreshed: () => refreshed });
   }
 
   it("creates a namespace, changes its limits, and records both with their author", async () => {

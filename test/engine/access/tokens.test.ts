@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { pino } from "pino";
 import { ALL_GRANTS } from "../../../src/domain/principal.ts";
 import type { Grants, Principal } from "../../../src/domain/principal.ts";
 import { tokenAdmin } from "../../../src/engine/access/tokens.ts";
@@ -8,9 +9,10 @@ import { findTokens } from "../../../src/store/access/tokens.ts";
 import { describeOnEachOwnStore } from "../../support/stores.ts";
 
 const ROOT: Principal = { ...ALL_GRANTS, name: "root" };
+const LOG = pino({ level: "silent" });
 
 describeOnEachOwnStore("the tokens of callers", (store) => {
-  const admin = () => tokenAdmin(store());
+  const admin = () => tokenAdmin(store(), LOG);
   const wanted = (grants: Partial<Grants> = {}, name = "ingest") => ({
     name,
     grants: { ...ALL_GRANTS, ...grants },

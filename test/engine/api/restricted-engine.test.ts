@@ -23,7 +23,7 @@ const PATTERNS = fc.array(fc.constantFrom("a", "a*", "a.*", "b", "*", "none"), {
 const ONE_TASK: Partial<Record<keyof TaskEngine, (engine: TaskEngine, taskId: string) => Promise<unknown>>> = {
   getTask: (engine, taskId) => engine.getTask(taskId),
   cancelTask: (engine, taskId) => engine.cancelTask(taskId, { reason: "enough", by: null }),
-  deleteTask: (engine, taskId) => engine.deleteTask(taskId),
+  deleteTask: (engine, taskId) => engine.deleteTask(taskId, null),
   readEvents: (engine, taskId) => engine.readEvents({ taskId, fromSeq: 1n, limit: 1, waitMs: 0 }, NEVER),
   followTape: (engine, taskId) => firstOf(engine.followTape({ taskId, fromSeq: 1n, heartbeatMs: 1 }, NEVER)),
   waitForResult: (engine, taskId) => engine.waitForResult({ taskId, waitMs: 0 }, NEVER),
@@ -96,7 +96,7 @@ describe("an engine that is restricted to the tasks of a caller", () => {
     }
     removed = (await engine.startTask(taskRequest({ kind: "a" }))).task.taskId;
     await engine.cancelTask(removed, { reason: "", by: null });
-    await engine.deleteTask(removed);
+    await engine.deleteTask(removed, null);
   });
   after(async () => {
     await engine[Symbol.asyncDispose]();

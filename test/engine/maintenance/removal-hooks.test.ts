@@ -35,7 +35,7 @@ describeOnEachStore("the removal hook of a kind", (store) => {
     });
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskIds = [await startEnded(engine), await startEnded(engine, { retentionMs: 1_000 })];
-    await engine.deleteTask(taskIds[0]!);
+    await engine.deleteTask(taskIds[0]!, null);
     await eventually(() => assert.equal(removed.length, 2));
     const expected = taskIds.map((taskId) => ({ taskId, params: { path: "a" }, labels: { team: "b" }, attempt: 1 }));
     removed.sort((a, b) => taskIds.indexOf(a.taskId) - taskIds.indexOf(b.taskId));
@@ -52,7 +52,7 @@ describeOnEachStore("the removal hook of a kind", (store) => {
     });
     await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startEnded(engine);
-    await engine.deleteTask(taskId);
+    await engine.deleteTask(taskId, null);
     await assert.rejects(engine.getTask(taskId), { reason: "TASK_EXPIRED" });
     await eventually(() => assert.deepEqual(attempts, [1, 2, 3]));
     await eventually(async () => assert.equal(await pending(engine.namespace), 0));
@@ -66,7 +66,7 @@ describeOnEachStore("the removal hook of a kind", (store) => {
     const taskId = await startEnded(first);
     await first[Symbol.asyncDispose]();
     await using without = await startEngine(store(), { namespace });
-    await without.deleteTask(taskId);
+    await without.deleteTask(taskId, null);
     assert.deepEqual([await pending(namespace), runs], [1, 0]);
     await using again = await startEngine(store(), { namespace, kinds: [kind] });
     await eventually(() => assert.equal(runs, 1));
@@ -80,7 +80,7 @@ describeOnEachStore("the removal hook of a kind", (store) => {
       await new Promise(() => {}); // Ignores its signal.
     });
     const first = await startEngine(store(), { kinds: [blocked] });
-    await first.deleteTask(await startEnded(first));
+    await first.deleteTask(await startEnded(first), null);
     const signal = await entered.promise;
     await first[Symbol.asyncDispose]();
     assert.ok(signal.aborted);

@@ -8,7 +8,7 @@ import type { Store } from "../../../src/store/database.ts";
 import { startEngines } from "../../support/all-engines.ts";
 import type { TestEngines } from "../../support/all-engines.ts";
 import { kindOf, start, wholeTape } from "../../support/engine-tasks.ts";
-import { taskRequest } from "../../support/engines.ts";
+import { taskRequest, LOG } from "../../support/engines.ts";
 import { eventually } from "../../support/eventually.ts";
 import { outline } from "../../support/new-tasks.ts";
 import { ScriptedWorker } from "../../support/scripted-worker.ts";
@@ -24,7 +24,7 @@ describeOnEachOwnStore("the engines of a server", function (store) {
   beforeEach(() => store().db.deleteFrom("namespaces").execute());
 
   async function create(of: TestEngines, name = randomUUID()): Promise<string> {
-    await namespaceAdmin({ store: store(), engines: of }).setNamespace(ROOT, { name, limits: null });
+    await namespaceAdmin({ store: store(), engines: of, log: LOG }).setNamespace(ROOT, { name, limits: null });
     return name;
   }
 
@@ -54,7 +54,7 @@ describeOnEachOwnStore("the engines of a server", function (store) {
     const notFound = { reason: "TASK_NOT_FOUND" };
     await assert.rejects(other.getTask(mine), notFound);
     await assert.rejects(other.cancelTask(mine, { reason: "", by: null }), notFound);
-    await assert.rejects(other.deleteTask(mine), notFound);
+    await assert.rejects(other.deleteTask(mine, null), notFound);
     await assert.rejects(other.readEvents({ taskId: mine, fromSeq: 1n, limit: 1, waitMs: 0 }, never()), notFound);
     assert.deepEqual(outline(await wholeTape(one, mine)).at(-1), "final");
   });
@@ -143,7 +143,7 @@ describeOnEachOwnStore("the listener of a server", (store) => {
     if (store().url === null) return this.skip();
     const { db } = store();
     await using one = await startEngines(store());
-    const admin = namespaceAdmin({ store: store(), engines: one });
+    const admin = namespaceAdmin({ store: store(), engines: one, log: LOG });
     const names = Array.from({ length: 3 }, () => randomUUID());
     for (const name of names) await admin.setNamespace(ROOT, { name, limits: null });
     const listeners = async () => (await sql<{ count: number }>`${sql.raw(LISTENERS)}`.execute(db)).rows[0]!.count;

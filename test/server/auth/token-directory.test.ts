@@ -15,9 +15,10 @@ import { describeOnEachStore } from "../../support/stores.ts";
 
 const ROOT: Principal = { ...ALL_GRANTS, name: "root" };
 const POLL_MS = 20;
+const LOG = pino({ level: "silent" });
 
 async function openDirectory(store: Store) {
-  const directory = new TokenDirectory(store, { pollMs: POLL_MS, log: pino({ level: "silent" }) });
+  const directory = new TokenDirectory(store, { pollMs: POLL_MS, log: LOG });
   await directory.start();
   const find = (text: string) => directory.find({ text, digest: digestToken(text) });
   return { find, [Symbol.asyncDispose]: () => directory.stop() };
@@ -25,7 +26,7 @@ async function openDirectory(store: Store) {
 
 async function createToken(store: Store, expiresAt: Date | null = null) {
   const grants = { ...ALL_GRANTS, namespaces: ["team-a"] };
-  return tokenAdmin(store).createToken(ROOT, { name: "ingest", grants, limits: {}, expiresAt });
+  return tokenAdmin(store, LOG).createToken(ROOT, { name: "ingest", grants, limits: {}, expiresAt });
 }
 
 /** Counts the statements of a store. */
@@ -58,13 +59,13 @@ describeOnEachStore("the directory of tokens", (store) => {
 
   it("refuses a token at once that was revoked before, and ends open calls of a revoked token", async () => {
     const [early, late] = [await createToken(store()), await createToken(store())];
-    await tokenAdmin(store()).revokeToken(ROOT, early.created.tokenId);
+    await tokenAdmin(store(), LOG).revokeToken(ROOT, early.created.tokenId);
     await using directory = await openDirectory(store());
     const revoked = { reason: "UNAUTHENTICATED", metadata: { token: "revoked" } };
     await assert.rejects(async () => directory.find(early.token), revoked);
     const ended = Promise.withResolvers<unknown>();
     (directory.find(late.token) as Identity).onInvalid(ended.resolve);
-    await tokenAdmin(store()).revokeToken(ROOT, late.created.tokenId);
+    await tokenAdmin(store(), LOG).revokeToken(ROOT, late.created.tokenId);
     assert.equal(((await ended.promise) as { metadata: object }).metadata["token" as never], "revoked");
     await assert.rejects(async () => directory.find(late.token), revoked);
   });
@@ -73,7 +74,7 @@ describeOnEachStore("the directory of tokens", (store) => {
     const [slow, quick] = [await createToken(store()), await createToken(store())];
     await using directory = await openDirectory(store());
     const past = new Date(Date.now() - 30_000);
-    await tokenAdmin(store()).revokeToken(ROOT, quick.created.tokenId);
+    await tokenAdmin(store(), LOG).revokeToken(ROOT, quick.created.tokenId);
     await eventually(() => assert.throws(() => directory.find(quick.token)));
     await store()
       .db.updateTable("tokens")
@@ -93,7 +94,7 @@ describeOnEachStore("the directory of tokens", (store) => {
 
   it("looks up calls with the same unknown token once, and refuses the token without a look-up then", async () => {
     const { counts, store: watched } = counted(store());
-    const directory = new TokenDirectory(watched, { pollMs: 60_000, log: pino({ level: "silent" }) });
+    const directory = new TokenDirectory(watched, { pollMs: 60_000, log: LOG });
     const unknown = `spool_${"x".repeat(43)}`;
     const find = async () => directory.find({ text: unknown, digest: digestToken(unknown) });
     await assert.rejects(find(), { reason: "STORE_UNAVAILABLE" }, "before the start nothing is known");
