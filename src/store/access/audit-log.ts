@@ -19,10 +19,9 @@ export async function readAuditEvents(
 }
 
 /**
- * Deletes acts that are older than the retention. Looks only at the oldest ones, because the time of acts rises with
- * their numbers.
+ * Deletes acts that are older than the retention. Scans only the oldest acts, because the time rises with the number.
  *
- * @param limit how many to look at
+ * @param limit how many acts to scan
  * @returns how many were deleted
  */
 export async function deleteOldAuditEvents(

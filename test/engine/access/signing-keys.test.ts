@@ -46,6 +46,16 @@ describeOnEachStore("the keys of tokens for single tasks", (store) => {
     assert.equal(reads.count, count);
   });
 
+  it("are no longer accepted when they were deleted, after the next read", async () => {
+    const server = new SigningKeys(store());
+    const { keyId } = await server.forSigning();
+    await store().db.deleteFrom("signing_keys").execute();
+    assert.notEqual(server.find(keyId), undefined);
+    await server.lookUp(crypto.randomUUID());
+    assert.equal(server.find(keyId), undefined);
+    assert.notEqual((await server.forSigning()).keyId, keyId);
+  });
+
   it("sign for 30 days, and are accepted until the last of their tokens has expired", async () => {
     const first = await new SigningKeys(store()).forSigning();
     await age(first.keyId, 29);

@@ -26,7 +26,7 @@ describe("redaction of a text", () => {
     ['{"resumeToken":"s3cret","n":1}', '{"resumeToken":"[redacted]","n":1}'],
     ['a body: "{\\"api_key\\": \\"s3cret\\"}"', 'a body: "{\\"api_key\\": \\"[redacted]\\"}"'],
     [
-      `a spool_${"x".repeat(43)} and a spool_task_eyJ.eyJ.${"y".repeat(43)}!`,
+      `a spool_${"x".repeat(43)} and a spool_task_eyJ${"h".repeat(90)}.eyJ${"c".repeat(90)}.${"y".repeat(43)}!`,
       "a spool_[redacted] and a spool_[redacted]!",
     ],
     ["Incorrect API key provided: sk-proj-s3crets3crets3cret.", "Incorrect API key provided: sk-[redacted]."],

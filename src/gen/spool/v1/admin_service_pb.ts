@@ -566,7 +566,7 @@ export const FollowAuditLogRequestSchema: GenMessage<FollowAuditLogRequest> = /*
  */
 export type FollowAuditLogResponse = Message<"spool.v1.FollowAuditLogResponse"> & {
   /**
-   * Empty: a heartbeat.
+   * Empty: a heartbeat. The first one comes as soon as all acts that were stored before the call have been sent.
    *
    * @generated from field: repeated spool.v1.AuditEvent events = 1;
    */

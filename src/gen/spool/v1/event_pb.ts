@@ -344,7 +344,8 @@ export type CancelRequested = Message<"spool.v1.CancelRequested"> & {
   reason: string;
 
   /**
-   * The name of the principal that asked. Empty: unknown, because an earlier version recorded the event.
+   * The name of the principal that asked. Empty: unknown, because the call was not authenticated, or an
+   * earlier version recorded the event.
    *
    * @generated from field: string cancelled_by = 2;
    */

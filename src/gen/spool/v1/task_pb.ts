@@ -175,14 +175,15 @@ export type Task = Message<"spool.v1.Task"> & {
   retention?: Duration | undefined;
 
   /**
-   * The name of the principal that started the task. Empty: unknown, because an earlier version stored the task.
+   * The name of the principal that started the task. Empty: unknown, because the call was not
+   * authenticated, or an earlier version stored the task.
    *
    * @generated from field: string started_by = 23;
    */
   startedBy: string;
 
   /**
-   * The name of the principal that first asked to cancel the task. Empty: none has.
+   * The name of the principal that first asked to cancel the task. Empty: none has, or it is unknown.
    *
    * @generated from field: string cancelled_by = 24;
    */
