@@ -6,7 +6,6 @@ import { generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
 import { pino } from "pino";
 import { ALL_GRANTS } from "../../../src/domain/principal.ts";
 import type { Grants } from "../../../src/domain/principal.ts";
-import type { Identity } from "../../../src/rpc/call/identity.ts";
 import { digestToken } from "../../../src/server/auth/bearer.ts";
 import { JsonWebTokens } from "../../../src/server/auth/json-web-tokens.ts";
 import { eventually } from "../../support/eventually.ts";

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isLoopback } from "../../../src/server/config/loopback.ts";
 import { ConfigurationError, readConfiguration } from "../../../src/server/config/configuration.ts";
 
 function problemsOf(options: { environment: Record<string, string> }): readonly string[] {
@@ -31,5 +32,47 @@ describe("a server that other machines can reach", () => {
     assert.match(problems({ SPOOL_TLS_CLIENT_CA: "ca.pem" }), /^SPOOL_TLS_CLIENT_CA: needs TLS/);
     assert.match(problems({ SPOOL_TLS_CLIENT_AUTH: "require" }), /^SPOOL_TLS_CLIENT_AUTH: require needs/);
     assert.match(problems({ SPOOL_TLS_CLIENT_AUTH: "maybe" }), /must be optional or require/);
+  });
+});
+
+describe("an address without a token", () => {
+  const LOOPBACK = ["127.0.0.1", "127.0.0.53", "127.255.255.255", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"];
+  for (const host of [...LOOPBACK, "localhost", "LocalHost"]) {
+    it(`may be ${host}`, () => {
+      assert.ok(isLoopback(host));
+      assert.deepEqual(problemsOf({ environment: { SPOOL_HOST: host } }), []);
+    });
+  }
+
+  const OPEN = [
+    "0.0.0.0",
+    "::",
+    "::ffff:0.0.0.0",
+    "::ffff:10.0.0.1",
+    "10.0.0.1",
+    "128.0.0.1",
+    "126.255.255.255",
+    "::2",
+  ];
+  const NAMES = [
+    "127.evil.com",
+    "127.0.0.1.evil.com",
+    "localhost.evil.com",
+    "127.1",
+    "2130706433",
+    "0x7f.0.0.1",
+    "fe80::1%lo",
+  ];
+  for (const host of [...OPEN, ...NAMES]) {
+    it(`may not be ${host}`, () => {
+      assert.ok(!isLoopback(host));
+      const environment = { SPOOL_HOST: host };
+      assert.match(problemsOf({ environment }).join(), /^SPOOL_TOKEN: must be set/);
+      assert.deepEqual(problemsOf({ environment: { ...environment, SPOOL_TOKEN: "t" } }), []);
+    });
+  }
+
+  it("is reported together with other problems", () => {
+    assert.equal(problemsOf({ environment: { SPOOL_HOST: "0.0.0.0", SPOOL_SLOTS: "x" } }).length, 2);
   });
 });
