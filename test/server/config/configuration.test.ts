@@ -5,8 +5,6 @@ import { join } from "node:path";
 import { ConfigurationError, readConfiguration, secretsOf } from "../../../src/server/config/configuration.ts";
 import { CONSOLE_SETTINGS } from "../../../src/server/config/console-settings.ts";
 
-type Environment = Record<string, string>;
-
 /** What is wrong with a configuration; empty: nothing. */
 function problemsOf(options: Parameters<typeof readConfiguration>[0]): readonly string[] {
   try {
