@@ -49,7 +49,8 @@ export class DoctorContext {
 
   /** Returns a context for the checks of another namespace. */
   of(namespace: string): DoctorContext {
-    return new DoctorContext({ ...this, settings: { ...this.settings, namespace }, turnsWith: this });
+    const { settings, db, url, signal } = this;
+    return new DoctorContext({ settings: { ...settings, namespace }, db, url, signal, turnsWith: this });
   }
 
   get namespace(): string {

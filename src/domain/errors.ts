@@ -241,7 +241,7 @@ export class PermissionDenied extends SpoolError {
 /** The caller may use the namespace, but the service has no such namespace. */
 export class NamespaceNotFound extends SpoolError {
   constructor(namespace: string) {
-    const what = `there is no namespace ${JSON.stringify(namespace)}: create it with spool namespace create`;
+    const what = `there is no namespace ${JSON.stringify(namespace)}: create it with spool namespace set`;
     super("NAMESPACE_NOT_FOUND", what, { metadata: { namespace } });
   }
 }
