@@ -72,7 +72,8 @@ begin
       ('tokens',                    'select, insert, update (revoked_at, revoked_by, changed_at)',
         'select (token_id, name, grants, created_at, created_by, expires_at, revoked_at, revoked_by, changed_at)'),
       ('signing_keys',              'select, insert, delete',                 null),
-      ('audit_events',              'select, insert',                         'select'),
+      -- The retention of the audit log deletes its oldest acts. No act is changed.
+      ('audit_events',              'select, insert, delete',                 'select'),
       ('documents',                 'select, insert, update, delete',         'select'),
       ('chunks',                    'select, insert, update, delete',         'select'),
       ('pages',                     'select, insert, update, delete',         'select'),

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { mkdtempDisposable, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { start } from "../support/engine-tasks.ts";
 import { freePort } from "../support/free-port.ts";
 import { CLIENT, startProvider } from "./support/oidc-provider.ts";
 import { openRightsServer } from "./support/rights-server.ts";
+import { openStage as openServerStage } from "./support/stage.ts";
 import { visit } from "./support/visit.ts";
 
 const SERVER_MS = 60_000;
@@ -55,6 +59,37 @@ describe("the console of a server with an identity provider", function () {
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
     await page.getByRole("link", { name: /^Sign in with/ }).click();
     await page.getByRole("banner").getByText("ana").waitFor(); // The provider still knows the person.
+  });
+
+  it("gives the person the rights that the access file gives to the issuer's tokens", async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), "spool-access-"));
+    const port = await freePort();
+    await using provider = await startProvider(`http://127.0.0.1:${port}`);
+    const { issuer } = provider;
+    const { clientId, clientSecret } = CLIENT;
+    const grants = { namespaces: ["default"], scopes: ["tasks:read"] };
+    const jwt = [{ issuer, audience: clientId, jwks: `${issuer}/jwks`, grants }];
+    const path = join(folder.path, "access.json");
+    await writeFile(path, JSON.stringify({ jwt }));
+    await using stage = await openServerStage({
+      SPOOL_TOKEN: "the-token-of-this-test",
+      SPOOL_HTTP_PORT: `${port}`,
+      SPOOL_ACCESS_FILE: path,
+      SPOOL_OIDC_ISSUER: issuer,
+      SPOOL_OIDC_CLIENT_ID: clientId,
+      SPOOL_OIDC_CLIENT_SECRET: clientSecret,
+    });
+    const { task } = await stage.client.start({ kind: "steady", params: { delay_ms: 1_000 } });
+    await using visited = await visit(`${stage.server.url}/#/tasks/${task.taskId}`);
+    visited.expect(REFUSED);
+    const { page } = visited;
+    await page.getByRole("link", { name: /^Sign in with/ }).click();
+    await approve(page, "ana");
+    await page.getByRole("banner").getByText("ana").waitFor();
+    const cancel = page.getByRole("button", { name: "Cancel" });
+    await cancel.waitFor();
+    assert.equal(await cancel.getAttribute("title"), "ana needs the scope tasks:cancel.");
+    await stage.client.cancel({ taskId: task.taskId });
   });
 
   it("uses the access token if that is the token that the server accepts", async () => {

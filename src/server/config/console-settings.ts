@@ -60,9 +60,17 @@ function issuer(): v.GenericSchema<unknown, string> {
 }
 
 /** Returns what is wrong with settings that belong together. */
-export function consoleProblems({ oidcIssuer, oidcClientId, oidcClientSecret }: Partial<ConsoleSettings>): string[] {
+export function consoleProblems({
+  oidcIssuer,
+  oidcClientId,
+  oidcClientSecret,
+  accessFile,
+}: Partial<ConsoleSettings & { accessFile: string | null }>): string[] {
   if ((oidcIssuer === null) !== (oidcClientId === null)) {
     return ["SPOOL_OIDC_ISSUER, SPOOL_OIDC_CLIENT_ID: must be set together"];
+  }
+  if (typeof oidcIssuer === "string" && accessFile === null) {
+    return ["SPOOL_OIDC_ISSUER: needs SPOOL_ACCESS_FILE, with the issuer's rights"];
   }
   return oidcIssuer === null && oidcClientSecret !== null ? ["SPOOL_OIDC_CLIENT_SECRET: needs SPOOL_OIDC_ISSUER"] : [];
 }

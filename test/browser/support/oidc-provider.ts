@@ -26,7 +26,8 @@ export interface TestProvider extends AsyncDisposable {
 export async function startProvider(consoleUrl: string, { hasJwt = false } = {}): Promise<TestProvider> {
   const port = await freePort();
   const issuer = `http://127.0.0.1:${port}`;
-  const server = createServer(new Provider(issuer, configurationOf(consoleUrl, hasJwt)).callback());
+  const answer = new Provider(issuer, configurationOf(consoleUrl, hasJwt)).callback();
+  const server = createServer((request, response) => void answer(request, response));
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
   return {

@@ -30,7 +30,11 @@ describe("SPOOL_CONSOLE_SECRET", () => {
 });
 
 describe("the identity provider of the console", () => {
-  const PROVIDER = { SPOOL_OIDC_ISSUER: "https://login.example", SPOOL_OIDC_CLIENT_ID: "spool" };
+  const PROVIDER = {
+    SPOOL_OIDC_ISSUER: "https://login.example",
+    SPOOL_OIDC_CLIENT_ID: "spool",
+    SPOOL_ACCESS_FILE: "a.json",
+  };
   const read = (environment: Record<string, string>) => readConfiguration({ environment });
 
   it("is none by default, and has the scopes openid, profile and email", () => {
@@ -66,6 +70,7 @@ describe("the identity provider of the console", () => {
     for (const [environment, problem] of [
       [{ SPOOL_OIDC_ISSUER: "https://login.example" }, /SPOOL_OIDC_ISSUER, SPOOL_OIDC_CLIENT_ID: must be set together/],
       [{ SPOOL_OIDC_CLIENT_ID: "spool" }, /SPOOL_OIDC_ISSUER, SPOOL_OIDC_CLIENT_ID: must be set together/],
+      [{ ...PROVIDER, SPOOL_ACCESS_FILE: "" }, /SPOOL_OIDC_ISSUER: needs SPOOL_ACCESS_FILE/],
       [{ SPOOL_OIDC_CLIENT_SECRET: "s" }, /SPOOL_OIDC_CLIENT_SECRET: needs SPOOL_OIDC_ISSUER/],
       [{ ...PROVIDER, SPOOL_OIDC_CLIENT_SECRET: "a b" }, /SPOOL_OIDC_CLIENT_SECRET: must be visible ASCII/],
       [{ ...PROVIDER, SPOOL_OIDC_CLIENT_ID: "x".repeat(257) }, /SPOOL_OIDC_CLIENT_ID: must be 1 to 256/],

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "pino";
-import { SpoolError } from "../../../domain/errors.ts";
+import { SpoolError, Unauthenticated } from "../../../domain/errors.ts";
 import type { Authenticator } from "../../../rpc/call/identity.ts";
 import { readQuery } from "../http-query.ts";
 import type { HttpHandler, HttpRequest, HttpResponse } from "../http-server.ts";
@@ -84,13 +84,15 @@ export function signInPages(options: SignInPagesOptions): Map<string, HttpHandle
     throw new SignInFailed(`${why} Sign in again.`);
   }
 
-  /** Returns the first token that the server accepts. @throws SignInFailed with what is wrong with the last one */
+  /** Returns the first token that gives any rights. @throws SignInFailed with what is wrong with the last one */
   async function firstAdmitted(tokens: readonly string[]): Promise<string> {
     let refusal: unknown;
     for (const token of tokens) {
       try {
         const credentials = { authorization: `Bearer ${token}`, certificate: null };
         const { principal } = await authenticator.authenticate(credentials);
+        // The scopes of an access token narrow its rights, and those for a profile leave none.
+        if (principal.scopes.length === 0) throw new Unauthenticated("wrong");
         log.info({ principal: principal.name }, "console: signed in");
         return token;
       } catch (error) {
