@@ -38,7 +38,7 @@ const WORKER_REQUESTS: Requests<typeof WorkerService> = {
 const ADMIN_REQUESTS: Requests<typeof AdminService> = {
   runChecks: () => ({}),
   createToken: () => ({
-    name: "a caller",
+    name: "a-caller",
     grants: { namespaces: [namespace], scopes: [Scope.ADMIN], kinds: [kind], labels },
   }),
   listTokens: () => ({}),

@@ -1,6 +1,8 @@
 import { pino } from "pino";
 import { NamespaceNotFound } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
+import { namespaceAdmin } from "../../src/engine/access/namespaces.ts";
+import { tokenAdmin } from "../../src/engine/access/tokens.ts";
 import type { TaskEngine } from "../../src/engine/api/task-engine.ts";
 import { CallerLimits } from "../../src/rpc/call/caller-limits.ts";
 import { openGrpcListener } from "../../src/server/grpc/grpc-listener.ts";
@@ -61,7 +63,9 @@ export async function openAccessServer(
   const log = pino({ level: "error" }, { write: (line) => errors.push(line) });
   const limits = new CallerLimits({ followsPerConnection: 1_000, waitingReads: 1_000 });
   const runChecks = async () => ({ checks: [], host: "host", pid: 1 });
-  const common = { engines, host: "127.0.0.1", port: 0, authenticator, limits, runChecks, log };
+  const ofAdmin = { defaultNamespace: OWN.namespace, namespaces: [...byName.keys()], refresh: async () => {} };
+  const admin = { ...namespaceAdmin({ store, engines: ofAdmin }), ...tokenAdmin(store) };
+  const common = { engines, host: "127.0.0.1", port: 0, authenticator, limits, runChecks, admin, log };
   const grpc = await openGrpcListener(common);
   opened.defer(() => grpc.close({ graceMs: 0 }));
   grpc.setServing(true);

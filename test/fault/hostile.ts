@@ -28,7 +28,7 @@ import { inParallel, runScenario } from "./support/scenario.ts";
 import type { Findings } from "./support/scenario.ts";
 
 const INPUTS_DEFAULT = 200_000;
-const AT_ONCE = 48;
+const AT_ONCE = 32;
 const TOKEN = "the-token-of-the-operator";
 const ONLY_INPUTS = 100;
 const IDLE_MS = 5_000;
@@ -110,7 +110,8 @@ async function scenario(findings: Findings): Promise<void> {
 /** Checks an answer. */
 function evaluate(findings: Findings, { name, answer, isOddHttp }: Exchange, input: string): void {
   const { code, reason, text } = answer;
-  findings.count(`answers: ${code}${reason === undefined ? "" : ` ${reason}`}`);
+  const [endpoint] = name.split(" ");
+  findings.count(`answers: ${code}${code === "cut" ? ` ${endpoint}` : ""}${reason === undefined ? "" : ` ${reason}`}`);
   if (code === "OK" || code === "left" || code === "cut") return;
   if (code === "Unknown" || code === "no answer" || code === "no end") {
     findings.violation(`${name}, ${input}: ${code}`, text);
@@ -144,7 +145,12 @@ async function prepare({ address, url }: ServerProcess): Promise<string[]> {
 /** Returns the credentials of all callers. Those with few rights need a server that creates tokens. */
 async function credentialsOf({ url }: ServerProcess, findings: Findings): Promise<Record<string, string>[]> {
   const root = { authorization: `Bearer ${TOKEN}` };
-  const common = [root, root, root, {}, { authorization: "Bearer wrong" }, { authorization: "Basic x" }];
+  const common = [
+    ...Array.from({ length: 9 }, () => root),
+    {},
+    { authorization: "Bearer wrong" },
+    { authorization: "Basic x" },
+  ];
   const admin = createClient(AdminService, createConnectTransport({ baseUrl: url, httpVersion: "1.1" }));
   const scopes = [Scope.TASKS_READ, Scope.TASKS_START, Scope.TASKS_CANCEL, Scope.TASKS_DELETE, Scope.WORK];
   const grants = [
@@ -156,7 +162,8 @@ async function credentialsOf({ url }: ServerProcess, findings: Findings): Promis
       grants.map((each) => admin.createToken({ name: "few-rights", grants: each }, { headers: root })),
     );
     findings.record("callers with few rights", made.length);
-    return [...common, ...made.map(({ token }) => ({ authorization: `Bearer ${token}` }))];
+    const few = made.map(({ token }) => ({ authorization: `Bearer ${token}` }));
+    return [...common, ...few, ...few, ...few];
   } catch (error) {
     findings.record("callers with few rights", `none: ${ConnectError.from(error).message}`);
     return common;

@@ -20,9 +20,9 @@ export interface Exchange {
 }
 
 /** A stream ends by its own deadline after this time. */
-const STREAM_TIMEOUT = "400m";
+const STREAM_TIMEOUT = "100m";
 /** The caller leaves an open call after this time. */
-const LEAVE_MS = 600;
+const LEAVE_MS = 300;
 /** A call that the server must answer without waiting has no answer after this time. */
 const ANSWER_MS_MAX = 30_000;
 const SESSIONS = 8;

@@ -8,9 +8,9 @@ import type { Answer } from "./hostile-answers.ts";
 import type { Exchange } from "./hostile-grpc.ts";
 import type { HostileValues } from "./hostile-values.ts";
 
-const LEAVE_MS = 600;
+const LEAVE_MS = 300;
 const ANSWER_MS_MAX = 30_000;
-const STREAM_MS = "400";
+const STREAM_MS = "100";
 const TIMEOUTS = ["", "-1", "0", "1", "99999999999", "1e3", "x", " 5", "1.5"];
 const TYPES = [
   "text/html",
@@ -112,7 +112,7 @@ export class HostileHttp {
     const headers: Record<string, string> = { ...credential };
     if (values.chance(0.3)) headers["last-event-id"] = values.pick(["1", "-1", "x", values.known.at(-1)!]);
     if (values.chance(0.1)) headers["origin"] = values.pick(["http://evil.example", "null", "x"]);
-    const sent = { method: "GET", path, headers, body: Buffer.alloc(0) as Buffer, leaveMs: 200 };
+    const sent = { method: "GET", path, headers, body: Buffer.alloc(0) as Buffer, leaveMs: 100 };
     if (path === "/log-level" && values.chance(0.5)) {
       sent.method = "PUT";
       sent.body = values.pick([

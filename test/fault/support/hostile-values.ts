@@ -30,12 +30,13 @@ const LENGTHS = [63, 64, 128, 129, 255, 256, 257, 1_024, 1_025, 16_385, 70_000];
 const INTEGERS = [0, 1, -1, 2, 3, 99, 100, 101, 1_000, 1_001, 10_001, 2 ** 31 - 1, -(2 ** 31)];
 const LONGS = [0n, 1n, -1n, 2n ** 31n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 63n)];
 const DOUBLES = [0, -0, 0.5, 1, -1, 1e9, 2 ** 53, 1e308, -1e308, Number.MIN_VALUE, NaN, Infinity, -Infinity];
-const FIELDS_MAX = 4;
+const FIELDS_MAX = 3;
 const DEPTHS = [1, 4, 31, 32, 33, 100, 101, 2_000];
 
 /** Random values for requests, most of them odd. The same seed makes the same values. */
 export class HostileValues {
   readonly #random: SeededRandom;
+  #isShort = false;
   /** Ids, cursors and page tokens that the server knows. */
   readonly known: string[];
 
@@ -57,6 +58,7 @@ export class HostileValues {
   }
 
   text(): string {
+    if (this.#isShort) return this.pick(TEXTS);
     const kind = this.below(5);
     if (kind === 0) return this.pick(this.known);
     if (kind === 1) return this.#changed(this.pick(this.known));
@@ -104,7 +106,7 @@ export class HostileValues {
     } catch {
       bytes = this.bytes(); // The library does not encode a value, such as a number out of range.
     }
-    return this.chance(0.4) ? this.mutated(bytes) : bytes;
+    return this.chance(0.25) ? this.mutated(bytes) : bytes;
   }
 
   /** Returns the text of a request as JSON: valid, odd or broken. */
@@ -115,20 +117,20 @@ export class HostileValues {
     } catch {
       json = this.#jsonObject(method.input);
     }
-    if (this.chance(0.4)) json = this.#jsonObject(method.input);
+    if (this.chance(0.2)) json = this.#jsonObject(method.input);
     let text = JSON.stringify(json);
     if (this.chance(0.05)) text = this.pick(["[", '{"a":', '{"params":{"a":']).repeat(this.pick([10, 1_000, 100_000]));
     if (this.chance(0.05))
       text = text.replace(/\d+/, this.pick(["1e999", "-1e999", "123456789012345678901234567890", "0x1"]));
     const bytes = Buffer.from(text);
-    return this.chance(0.3) ? this.mutated(bytes) : bytes;
+    return this.chance(0.2) ? this.mutated(bytes) : bytes;
   }
 
   /** Returns a valid request with odd values in some fields, or one that is random throughout. */
   #request(method: DescMethod): Message {
     const { input } = method;
     const base = requestOf(method, this.pick(this.known));
-    const message = create(input, this.chance(0.6) ? base : {});
+    const message = create(input, this.chance(0.8) ? base : {});
     for (let count = this.below(FIELDS_MAX); count > 0 && input.fields.length > 0; count--) {
       this.#set(message, this.pick(input.fields), 0);
     }
@@ -149,15 +151,14 @@ export class HostileValues {
   }
 
   #valueOf(field: DescField, depth: number): unknown {
-    const many = () => this.pick([0, 1, 2, 3, 33, 101, 1_001]);
     switch (field.fieldKind) {
       case "list":
-        return Array.from({ length: depth > 1 ? 1 : many() }, () => {
+        return this.#many(depth, () => {
           if (field.listKind === "message") return this.#message(field.message, depth + 1);
           return field.listKind === "enum" ? this.pick(INTEGERS) : this.#scalar(field.scalar);
         });
       case "map":
-        return Object.fromEntries(Array.from({ length: many() }, () => [this.text(), this.text()]));
+        return Object.fromEntries(this.#many(depth, (index) => [`${this.text()}${index}`, this.text()]));
       case "message":
         if (field.message.typeName === "google.protobuf.Struct") return this.#struct();
         return depth > 4 ? create(field.message) : this.#message(field.message, depth + 1);
@@ -166,6 +167,15 @@ export class HostileValues {
       case "scalar":
         return this.#scalar(field.scalar);
     }
+  }
+
+  /** Makes several values. The texts of many values are short, so that a request is not many MiB. */
+  #many<Item>(depth: number, make: (index: number) => Item): Item[] {
+    const length = depth > 0 ? 1 : this.pick([0, 1, 2, 3, 33, 101, 1_001]);
+    this.#isShort = length > 3;
+    const items = Array.from({ length }, (_, index) => make(index));
+    this.#isShort = false;
+    return items;
   }
 
   #scalar(type: ScalarType): unknown {
