@@ -162,7 +162,7 @@ function callEventSource(url: string, { method, request, headers }: Call): Promi
     ...kinds.map((kind): [string, string] => ["kind", kind]),
     ...Object.entries(labels).map(([key, value]): [string, string] => ["label", `${key}=${value}`]),
   ]);
-  const path = method.name === "StreamEvents" ? `/v1/tasks/${taskId}/events` : `/v1/events?${query}`;
+  const path = method.name === "StreamEvents" ? `/v1/tasks/${taskId}/events` : `/v1/events?${query.toString()}`;
   return callHttp(url + path, { headers });
 }
 

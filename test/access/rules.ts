@@ -59,8 +59,6 @@ function fieldsOf(message: DescMessage, seen = new Set<DescMessage>()): Set<stri
   return names;
 }
 
-export const answerOfRight = (method: DescMethod): Answer => RIGHT[method.name] ?? "OK";
-
 /** Returns an answer that the rule decides; null: the rule does not apply. */
 export type Rule = (traits: Traits, method: DescMethod) => Answer | null;
 

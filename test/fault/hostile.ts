@@ -28,7 +28,7 @@ import { inParallel, runScenario } from "./support/scenario.ts";
 import type { Findings } from "./support/scenario.ts";
 
 const INPUTS_DEFAULT = 200_000;
-const AT_ONCE = 32;
+const AT_ONCE = 64;
 const TOKEN = "the-token-of-the-operator";
 const ONLY_INPUTS = 100;
 const IDLE_MS = 5_000;

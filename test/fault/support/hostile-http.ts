@@ -90,7 +90,7 @@ export class HostileHttp {
           values.pick(["encoding", "base64", "message", "compression", "connect"]),
           values.text().slice(0, 300),
         );
-      const path = `${pathOf(method)}?${query}`.slice(0, 12_000);
+      const path = `${pathOf(method)}?${query.toString()}`.slice(0, 12_000);
       return this.#exchange(name, false, { method: "GET", path, headers, body: Buffer.alloc(0), leaveMs });
     }
     headers["content-type"] = isTypeOdd ? values.pick(TYPES) : type;
@@ -108,7 +108,11 @@ export class HostileHttp {
       query.append(name, values.pick(["1", "true", "events", "tasks", "a=b", values.text().slice(0, 300)]));
     }
     const id = encodeURIComponent(values.text().slice(0, 200).toWellFormed());
-    const path = values.pick([`/v1/tasks/${id}/events?${query}`, `/v1/events?${query}`, values.pick(RESOURCES)]);
+    const path = values.pick([
+      `/v1/tasks/${id}/events?${query.toString()}`,
+      `/v1/events?${query.toString()}`,
+      values.pick(RESOURCES),
+    ]);
     const headers: Record<string, string> = { ...credential };
     if (values.chance(0.3)) headers["last-event-id"] = values.pick(["1", "-1", "x", values.known.at(-1)!]);
     if (values.chance(0.1)) headers["origin"] = values.pick(["http://evil.example", "null", "x"]);
