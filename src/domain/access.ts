@@ -1,5 +1,5 @@
 import { InvalidArgument, PermissionDenied } from "./errors.ts";
-import { matchesAny } from "./principal.ts";
+import { ANY, isRestricted, matchesAny } from "./principal.ts";
 import type { Principal, Scope } from "./principal.ts";
 
 /** What a call requires of its caller. */
@@ -8,6 +8,8 @@ export interface RequiredAccess {
   readonly scopes: readonly Scope[];
   /** Whether the call concerns one task, by its id. */
   readonly isForOneTask: boolean;
+  /** Whether the call concerns the whole service: the caller needs its scopes in all namespaces, and for all tasks. */
+  readonly isForService: boolean;
 }
 
 /**
@@ -22,9 +24,19 @@ export function authorize(
   required: RequiredAccess,
   { chosen, fallback }: { chosen: string | undefined; fallback: string },
 ): string {
-  for (const scope of required.scopes) requireScope(principal, scope);
-  if (!required.isForOneTask) refuseTaskToken(principal);
+  requireAccess(principal, required);
   return chooseNamespace(principal, chosen, fallback);
+}
+
+/** Checks that a caller has what a call or a resource requires, in whatever namespace. @throws PermissionDenied */
+export function requireAccess(principal: Principal, { scopes, isForOneTask, isForService }: RequiredAccess): void {
+  const { name } = principal;
+  for (const scope of scopes) requireScope(principal, scope);
+  if (!isForOneTask) refuseTaskToken(principal);
+  if (isForService && (!principal.namespaces.includes(ANY) || isRestricted(principal))) {
+    const what = `${name} needs rights in all namespaces and for all tasks: this concerns the whole service`;
+    throw new PermissionDenied(what, { principal: name });
+  }
 }
 
 /** @throws PermissionDenied */

@@ -33,10 +33,7 @@ export function grantTaskToken(
 ): TaskToken {
   for (const scope of wanted.scopes) requireScope(by, scope);
   const expiresAt = new Date(Math.min(now.getTime() + ttlMs, notAfter?.getTime() ?? Infinity));
-  // A token for one task can make another one, for the same task. Both have the name of the first caller.
-  const createdBy =
-    by.taskId !== null && by.name.endsWith(NAME_ENDING) ? by.name.slice(0, -NAME_ENDING.length) : by.name;
-  return { ...wanted, createdBy, expiresAt };
+  return { ...wanted, createdBy: by.name, expiresAt };
 }
 
 /** Returns the caller with a token. The kind and the labels of its task were checked when the token was made. */

@@ -1,6 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { ALL_GRANTS, SCOPES } from "../../src/domain/principal.ts";
-import type { Grants, Scope } from "../../src/domain/principal.ts";
+import type { Grants } from "../../src/domain/principal.ts";
 import type { CredentialState, Credentials } from "./credentials.ts";
 import { CALL, expectedAnswer, GUARD } from "./rules.ts";
 import type { Answer, Rule, Traits } from "./rules.ts";
@@ -9,12 +9,12 @@ import { OTHER_NAMESPACE, OWN } from "./served.ts";
 /** A caller of the matrix. */
 export interface Caller {
   name: string;
-  /** Returns the scopes of the caller; null: it has no valid credential. */
-  scopes(traits: Traits): readonly Scope[] | null;
+  /** Returns the rights of the caller; null: it has no valid credential. */
+  grants(traits: Traits): Grants | null;
   /** Returns the headers of a call about a task. */
   headers(traits: Traits, taskId: string): Record<string, string>;
-  /** Returns what the server must answer. @param isServed false: the server does not have the call yet */
-  expected(method: DescMethod, traits: Traits, isServed: boolean): Answer;
+  /** Returns what the server must answer. */
+  expected(method: DescMethod, traits: Traits): Answer;
 }
 
 /** The scopes that a task token can have. */
@@ -22,7 +22,7 @@ const OF_TASK_TOKENS = ["tasks:read", "tasks:cancel"] as const;
 
 const WITHOUT_CREDENTIAL: Caller = {
   name: "without a token",
-  scopes: () => null,
+  grants: () => null,
   headers: () => ({}),
   expected: () => "UNAUTHENTICATED",
 };
@@ -52,7 +52,7 @@ export function callersOf(credentials: Credentials): Caller[] {
     });
     return {
       name,
-      scopes: (traits) => grantsOf(traits, "").scopes,
+      grants: (traits) => grantsOf(traits, ""),
       headers(traits, taskId) {
         const wanted = grantsOf(traits, taskId);
         const key = JSON.stringify(wanted);
@@ -60,8 +60,7 @@ export function callersOf(credentials: Credentials): Caller[] {
         issued.set(key, authorization);
         return { authorization, ...headers };
       },
-      expected: (method, traits, isServed) =>
-        expectedAnswer(method, traits, { scopes: grantsOf(traits, "").scopes, guard, call, isServed }),
+      expected: (method, traits) => expectedAnswer(method, traits, { grants: grantsOf(traits, ""), guard, call }),
     };
   }
 

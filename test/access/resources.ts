@@ -1,7 +1,8 @@
-import type { Scope } from "../../src/domain/principal.ts";
+import type { Grants, Scope } from "../../src/domain/principal.ts";
 import type { Caller } from "./callers.ts";
 import { callHttp, callPath } from "./endpoints.ts";
 import type { Outcome } from "./endpoints.ts";
+import { hasWholeService } from "./rules.ts";
 import type { Traits } from "./rules.ts";
 
 /** What a server serves besides calls. */
@@ -9,6 +10,8 @@ interface Resource {
   name: string;
   /** The scopes that the caller needs; null: the resource is open to all. */
   scopes: readonly Scope[] | null;
+  /** Whether the caller needs its scopes for the whole service. Default: no. */
+  isForService?: boolean;
   call(headers: Record<string, string>): Promise<Outcome>;
 }
 
@@ -24,10 +27,11 @@ function resourcesOf({ grpcPort, url }: { grpcPort: number; url: string }): Reso
     { name: "GET /healthz", scopes: null, call: get("/healthz") },
     { name: "GET /readyz", scopes: null, call: get("/readyz") },
     { name: "GET /metrics", scopes: ["metrics"], call: get("/metrics") },
-    { name: "GET /log-level", scopes: ["admin"], call: get("/log-level") },
+    { name: "GET /log-level", scopes: ["admin"], isForService: true, call: get("/log-level") },
     {
       name: "PUT /log-level",
       scopes: ["admin"],
+      isForService: true,
       call: (headers) => callHttp(`${url}/log-level`, { method: "PUT", headers, body: '{"level":"error"}' }),
     },
     { name: "health over gRPC", scopes: null, call: grpc("/grpc.health.v1.Health/Check", Buffer.alloc(0)) },
@@ -42,10 +46,10 @@ export async function callResources(
   deviations: string[],
 ): Promise<number> {
   const resources = resourcesOf(server);
-  for (const { name, scopes, call } of resources) {
+  for (const { name, scopes, isForService = false, call } of resources) {
     for (const caller of callers) {
-      const traits: Traits = { ...NO_CALL, scopes: scopes ?? [] };
-      const expected = scopes === null ? "OK" : expectedOf(scopes, caller.scopes(traits));
+      const traits: Traits = { ...NO_CALL, isForService, scopes: scopes ?? [] };
+      const expected = scopes === null ? "OK" : expectedOf(traits, caller.grants(traits));
       const { code, reason = "OK", text } = await call(caller.headers(traits, crypto.randomUUID()));
       if (reason === expected && (code === "OK") === (expected === "OK")) continue;
       deviations.push(`${name}, a caller ${caller.name}: ${code} ${reason}, not ${expected}: ${text}`);
@@ -56,7 +60,9 @@ export async function callResources(
 
 const NO_CALL = { isForOneTask: false, namesTask: false, namesKind: false, namesLabels: false, namesNamespace: false };
 
-function expectedOf(needed: readonly Scope[], scopes: readonly Scope[] | null): string {
-  if (scopes === null) return "UNAUTHENTICATED";
-  return needed.every((scope) => scopes.includes(scope)) ? "OK" : "PERMISSION_DENIED";
+function expectedOf({ scopes, isForService }: Traits, grants: Grants | null): string {
+  if (grants === null) return "UNAUTHENTICATED";
+  const isAllowed =
+    scopes.every((scope) => grants.scopes.includes(scope)) && (!isForService || hasWholeService(grants));
+  return isAllowed ? "OK" : "PERMISSION_DENIED";
 }

@@ -1,7 +1,7 @@
 import { getOption, hasOption } from "@bufbuild/protobuf";
 import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import type { Reason } from "../../src/domain/errors.ts";
-import type { Scope } from "../../src/domain/principal.ts";
+import type { Grants, Scope } from "../../src/domain/principal.ts";
 import { access, ScopeSchema } from "../../src/gen/spool/v1/access_pb.ts";
 import type { Scope as ScopeValue } from "../../src/gen/spool/v1/access_pb.ts";
 
@@ -10,6 +10,8 @@ export interface Traits {
   scopes: readonly Scope[];
   /** Whether a token for one task can make the call. */
   isForOneTask: boolean;
+  /** Whether only callers with rights in all namespaces and for all tasks can make the call. */
+  isForService: boolean;
   /** Whether the request names a task, a kind, labels or a namespace. */
   namesTask: boolean;
   namesKind: boolean;
@@ -22,17 +24,20 @@ export type Answer = "OK" | Reason;
 
 /** Calls that cannot be limited to the labels of a caller. */
 const COVER_ALL_LABELS: ReadonlySet<string> = new Set(["GetActivity", "Work"]);
+/** Calls that cover all tasks of a namespace, whatever their kinds and labels. */
+const COVER_ALL_TASKS: ReadonlySet<string> = new Set(["FollowAuditLog"]);
 /** What a call answers to a caller with all rights, if it is not OK. The token to revoke does not exist. */
 const RIGHT: Readonly<Record<string, Answer>> = { RevokeToken: "TOKEN_NOT_FOUND" };
 
 /** Reads the traits of a call from its descriptor. @throws Error if the method has no option `access` */
 export function traitsOf(method: DescMethod): Traits {
   if (!hasOption(method, access)) throw new Error(`${method.name} has no option (access)`);
-  const { scopes, oneTask } = getOption(method, access);
+  const { scopes, oneTask, wholeService } = getOption(method, access);
   const names = fieldsOf(method.input);
   return {
     scopes: scopes.map(scopeName),
     isForOneTask: oneTask,
+    isForService: wholeService,
     namesTask: method.input.field["taskId"] !== undefined,
     namesKind: names.has("kind") || names.has("kinds"),
     namesLabels: names.has("labels"),
@@ -97,11 +102,22 @@ const coversAllLabels = ({ name }: DescMethod): boolean => COVER_ALL_LABELS.has(
 export function expectedAnswer(
   method: DescMethod,
   traits: Traits,
-  caller: { scopes: readonly Scope[]; guard: Rule; call: Rule; isServed: boolean },
+  caller: { grants: Grants; guard: Rule; call: Rule },
 ): Answer {
-  if (traits.scopes.some((scope) => !caller.scopes.includes(scope))) return "PERMISSION_DENIED";
+  const { grants } = caller;
+  if (traits.scopes.some((scope) => !grants.scopes.includes(scope))) return "PERMISSION_DENIED";
+  if (traits.isForService && !hasWholeService(grants)) return "PERMISSION_DENIED";
   const guarded = caller.guard(traits, method);
   if (guarded !== null) return guarded;
-  if (!caller.isServed) return "UNIMPLEMENTED";
+  if (COVER_ALL_TASKS.has(method.name) && !seesAllTasks(grants)) return "PERMISSION_DENIED";
   return caller.call(traits, method) ?? RIGHT[method.name] ?? "OK";
+}
+
+/** Whether a caller has its rights in all namespaces, and for all tasks. */
+export function hasWholeService(grants: Grants): boolean {
+  return grants.namespaces.includes("*") && seesAllTasks(grants);
+}
+
+function seesAllTasks({ kinds, labels, taskId }: Grants): boolean {
+  return kinds.includes("*") && Object.keys(labels).length === 0 && taskId === null;
 }

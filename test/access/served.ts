@@ -15,6 +15,8 @@ import { startEngine, taskRequest } from "../support/engines.ts";
 import { createDatabase } from "../support/postgres.ts";
 import type { Credentials } from "./credentials.ts";
 import { NO_LIMITS } from "../../src/domain/tenant-limits.ts";
+import { auditLogAdmin } from "../../src/engine/access/audit-log.ts";
+import { TaskTokens } from "../../src/server/auth/task-tokens.ts";
 
 /** The namespace, the kind and the labels of the tasks that the calls of the matrix are about. */
 export const OWN = { namespace: "own", kind: "own.kind", labels: { team: "own" } } as const;
@@ -64,8 +66,14 @@ export async function openAccessServer(
   const limits = new CallerLimits({ followsPerConnection: 1_000, waitingReads: 1_000 });
   const runChecks = async () => ({ checks: [], host: "host", pid: 1 });
   const ofAdmin = { defaultNamespace: OWN.namespace, namespaces: [...byName.keys()], refresh: async () => {} };
-  const admin = { ...namespaceAdmin({ store, engines: ofAdmin }), ...tokenAdmin(store) };
-  const common = { engines, host: "127.0.0.1", port: 0, authenticator, limits, runChecks, admin, log };
+  const admin = {
+    ...namespaceAdmin({ store, engines: ofAdmin, log }),
+    ...tokenAdmin(store, log),
+    ...auditLogAdmin(store),
+  };
+  const createTaskToken = new TaskTokens(store).create;
+  const calls = { runChecks, admin, createTaskToken };
+  const common = { engines, host: "127.0.0.1", port: 0, authenticator, limits, ...calls, log };
   const grpc = await openGrpcListener(common);
   opened.defer(() => grpc.close({ graceMs: 0 }));
   grpc.setServing(true);

@@ -6,7 +6,7 @@ import { SpoolError } from "../../src/domain/errors.ts";
 import { ALL_GRANTS, SCOPES } from "../../src/domain/principal.ts";
 import type { Principal } from "../../src/domain/principal.ts";
 
-const READ: RequiredAccess = { scopes: ["tasks:read"], isForOneTask: true };
+const READ: RequiredAccess = { scopes: ["tasks:read"], isForOneTask: true, isForService: false };
 
 function principal(some: Partial<Principal> = {}): Principal {
   return { ...ALL_GRANTS, name: "the caller", ...some };
@@ -28,7 +28,7 @@ describe("authorization", () => {
       fc.property(fc.subarray([...SCOPES]), fc.subarray([...SCOPES]), (scopes, needed) => {
         const missing = needed.find((scope) => !scopes.includes(scope));
         const refusal = { reason: "PERMISSION_DENIED", principal: "the caller", scope: missing };
-        const required = { scopes: needed, isForOneTask: false };
+        const required = { scopes: needed, isForOneTask: false, isForService: false };
         assert.deepEqual(outcome(principal({ scopes }), { required }), missing === undefined ? "default" : refusal);
       }),
     );
@@ -37,8 +37,22 @@ describe("authorization", () => {
   it("refuses calls that do not concern one task to callers with one task, whatever their scopes", () => {
     const caller = principal({ taskId: "a task" });
     assert.equal(outcome(caller), "default");
-    const required = { scopes: [], isForOneTask: false };
+    const required = { scopes: [], isForOneTask: false, isForService: false };
     assert.deepEqual(outcome(caller, { required }), { reason: "PERMISSION_DENIED", principal: "the caller" });
+  });
+
+  it("refuses calls on the whole service to callers of some namespaces or some tasks", () => {
+    const required = { scopes: [], isForOneTask: false, isForService: true };
+    assert.equal(outcome(principal(), { required }), "default");
+    for (const some of [
+      { namespaces: ["default"] },
+      { namespaces: ["d*"] },
+      { kinds: ["a*"] },
+      { labels: { a: "b" } },
+    ]) {
+      const refusal = { reason: "PERMISSION_DENIED", principal: "the caller" };
+      assert.deepEqual(outcome(principal(some), { required }), refusal);
+    }
   });
 
   it("takes the chosen namespace if a pattern of the caller matches it", () => {

@@ -54,7 +54,10 @@ async function scenario(findings: Findings): Promise<void> {
   findings.record("ratio", (during / before).toFixed(2));
   findings.record("beside a busy process that calls no server", ms(control));
   findings.record("noise", JSON.stringify(noise.end));
-  findings.expect(during <= RATIO_MAX * before, `${ms(during)} after ${ms(before)}, and ${ms(control)} beside no noise`);
+  findings.expect(
+    during <= RATIO_MAX * before,
+    `${ms(during)} after ${ms(before)}, and ${ms(control)} beside no noise`,
+  );
   const { started, refused, seconds } = noise.end;
   findings.expect(refused > 0, "the noise never reached its limit");
   const allowed = STARTS_PER_SECOND * (seconds + 1);

@@ -93,8 +93,8 @@ function headerOf({ header, requestHeader }: CallContext, name: string): string 
 /** Returns what the proto requires of the callers of a method. @throws Error if the method has no option `access` */
 export function requiredAccess(method: DescMethod): RequiredAccess {
   if (!hasOption(method, access)) throw new Error(`${method.parent.typeName}.${method.name} has no option (access)`);
-  const { scopes, oneTask } = getOption(method, access);
-  return { scopes: scopes.map((value) => fromScopeValue(value)!), isForOneTask: oneTask };
+  const { scopes, oneTask, wholeService } = getOption(method, access);
+  return { scopes: scopes.map((value) => fromScopeValue(value)!), isForOneTask: oneTask, isForService: wholeService };
 }
 
 function remembered<Key extends object, Value>(

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import type { Logger } from "pino";
-import { requireScope } from "../../domain/access.ts";
+import { requireAccess } from "../../domain/access.ts";
+import type { RequiredAccess } from "../../domain/access.ts";
 import type { Act } from "../../domain/audit-event.ts";
 import { Overloaded, SpoolError, Unimplemented } from "../../domain/errors.ts";
 import {
@@ -8,7 +9,6 @@ import {
   REQUEST_TIMEOUT_MS_DEFAULT,
   STREAMS_PER_CONNECTION_DEFAULT,
 } from "../../domain/limits.ts";
-import type { Scope } from "../../domain/principal.ts";
 import type { ServiceAdmin } from "../../engine/api/service-admin.ts";
 import type { TaskEngine } from "../../engine/api/task-engine.ts";
 import { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
@@ -106,10 +106,14 @@ interface HttpListenerOptions {
   log: Logger;
 }
 
+const LOG_LEVEL: RequiredAccess = { scopes: ["admin"], isForOneTask: false, isForService: true };
+/** Metrics have no names of tasks, so a scraper needs no rights on them. */
+const METRICS: RequiredAccess = { scopes: ["metrics"], isForOneTask: false, isForService: false };
+
 /** A resource that is not a call. */
 interface Resource {
-  /** The scope that the caller needs. null: the call behind the resource checks the caller. */
-  scope: Scope | null;
+  /** What the caller needs. null: the call behind the resource checks the caller. */
+  required: RequiredAccess | null;
   methods: readonly string[];
   answerTo(caller: Identity): HttpHandler;
 }
@@ -177,10 +181,10 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
       if (actor !== null) options.onAct?.({ actor, action: "log_level.set", target, namespace: null, details });
     });
   const own = new Map<string, Resource>([
-    ["/log-level", { scope: "admin", methods: ["GET", "PUT"], answerTo: levelFor }],
+    ["/log-level", { required: LOG_LEVEL, methods: ["GET", "PUT"], answerTo: levelFor }],
   ]);
   const { answer: metricsText } = metrics;
-  if (metricsText !== null) own.set("/metrics", { scope: "metrics", methods: ["GET"], answerTo: () => metricsText });
+  if (metricsText !== null) own.set("/metrics", { required: METRICS, methods: ["GET"], answerTo: () => metricsText });
   const { defaultNamespace } = engines;
   const provider = options.provider ? new IdentityProvider(options.provider) : null;
   const common = { authenticator, sessions, log };
@@ -204,7 +208,7 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
     if (page !== undefined) return page(request, response);
     const resource = own.get(path) ?? streamOf(path);
     if (resource !== undefined) {
-      const { scope, methods, answerTo } = resource;
+      const { required, methods, answerTo } = resource;
       if (!methods.includes(request.method!)) {
         response.setHeader("allow", methods.join(", "));
         return refuse(new SpoolError("INVALID_ARGUMENT", `method not allowed: use ${methods.join(" or ")}`), 405);
@@ -212,7 +216,7 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
       void identify(request).then((caller) => {
         try {
           if ("refusal" in caller) throw caller.refusal;
-          if (scope !== null) requireScope(caller.identity.principal, scope);
+          if (required !== null) requireAccess(caller.identity.principal, required);
           answerTo(caller.identity)(request, response);
         } catch (error) {
           closeAfter(request, response);
@@ -232,7 +236,7 @@ function listenerHandler(options: HttpListenerOptions, drain: Drain): HttpHandle
     const stream = eventStream(tasks, path);
     if (stream === undefined) return undefined;
     const answerTo = (identity: Identity) => eventSource(stream, { drain, track: trackStreams, identity, log });
-    return { scope: null, methods: ["GET"], answerTo };
+    return { required: null, methods: ["GET"], answerTo };
   }
 }
 

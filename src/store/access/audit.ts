@@ -8,7 +8,7 @@ const LOCK = sql`select pg_advisory_xact_lock(hashtextextended('spool audit_even
 
 /**
  * Appends an act to the audit log, in the transaction of its change: both are stored, or neither is. The numbers of acts
- * become visible in their order, so that no follower misses one that commits late: docs/adr/0094.
+ * become visible in their order, so that no follower misses one that commits late: docs/adr/0050.
  *
  * Call this last in a transaction: other acts wait until it ends.
  */

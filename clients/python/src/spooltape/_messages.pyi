@@ -201,7 +201,8 @@ class Access(Message):
     @property
     def scopes(self) -> MutableSequence[int]: ...
     one_task: bool
-    def __init__(self, *, scopes: Optional[Iterable[int]] = ..., one_task: Optional[bool] = ...) -> None: ...
+    whole_service: bool
+    def __init__(self, *, scopes: Optional[Iterable[int]] = ..., one_task: Optional[bool] = ..., whole_service: Optional[bool] = ...) -> None: ...
 
 class Task(Message):
     task_id: str

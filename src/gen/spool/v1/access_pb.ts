@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file spool/v1/access.proto.
  */
 export const file_spool_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChVzcG9vbC92MS9hY2Nlc3MucHJvdG8SCHNwb29sLnYxIjsKBkFjY2VzcxIfCgZzY29wZXMYASADKA4yDy5zcG9vbC52MS5TY29wZRIQCghvbmVfdGFzaxgCIAEoCCqvAQoFU2NvcGUSFQoRU0NPUEVfVU5TUEVDSUZJRUQQABIUChBTQ09QRV9UQVNLU19SRUFEEAESFQoRU0NPUEVfVEFTS1NfU1RBUlQQAhIWChJTQ09QRV9UQVNLU19DQU5DRUwQAxIWChJTQ09QRV9UQVNLU19ERUxFVEUQBBIOCgpTQ09QRV9XT1JLEAUSEQoNU0NPUEVfTUVUUklDUxAGEg8KC1NDT1BFX0FETUlOEAc6SgoGYWNjZXNzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY94oDIAEoCzIQLnNwb29sLnYxLkFjY2Vzc1IGYWNjZXNzYgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("ChVzcG9vbC92MS9hY2Nlc3MucHJvdG8SCHNwb29sLnYxIlIKBkFjY2VzcxIfCgZzY29wZXMYASADKA4yDy5zcG9vbC52MS5TY29wZRIQCghvbmVfdGFzaxgCIAEoCBIVCg13aG9sZV9zZXJ2aWNlGAMgASgIKq8BCgVTY29wZRIVChFTQ09QRV9VTlNQRUNJRklFRBAAEhQKEFNDT1BFX1RBU0tTX1JFQUQQARIVChFTQ09QRV9UQVNLU19TVEFSVBACEhYKElNDT1BFX1RBU0tTX0NBTkNFTBADEhYKElNDT1BFX1RBU0tTX0RFTEVURRAEEg4KClNDT1BFX1dPUksQBRIRCg1TQ09QRV9NRVRSSUNTEAYSDwoLU0NPUEVfQURNSU4QBzpKCgZhY2Nlc3MSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxj3igMgASgLMhAuc3Bvb2wudjEuQWNjZXNzUgZhY2Nlc3NiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * What a caller needs to make a call. Every method has this option, so a new method cannot be left without a rule.
@@ -34,6 +34,13 @@ export type Access = Message<"spool.v1.Access"> & {
    * @generated from field: bool one_task = 2;
    */
   oneTask: boolean;
+
+  /**
+   * Whether the call concerns the whole service. The caller needs the scopes in all namespaces, and for all tasks.
+   *
+   * @generated from field: bool whole_service = 3;
+   */
+  wholeService: boolean;
 };
 
 /**

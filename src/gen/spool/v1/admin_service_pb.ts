@@ -741,7 +741,8 @@ export const AdminService: GenService<{
     output: typeof RevokeTokenResponseSchema;
   },
   /**
-   * Creates a namespace, or changes the limits of one. Servers serve a new namespace within 5 s.
+   * Creates a namespace, or changes the limits of one. A namespace cannot raise its own limits: the caller needs the
+   * scope in all namespaces. Servers serve a new namespace within 5 s.
    *
    * @generated from rpc spool.v1.AdminService.SetNamespace
    */
