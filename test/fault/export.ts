@@ -35,14 +35,14 @@ const SHORT_EVENTS = 5;
 const BROKEN = `
 select (select count(*) from task_events e where not exists (select from tasks t where t.task_id = e.task_id))::int as orphans,
        (select count(*) from tasks t
-         where t.last_seq <> (select count(*) from task_events e where e.task_id = t.task_id))::int as partial`;
+         where t.last_seq <> (select count(*) from tape_events e where e.task_id = t.task_id))::int as partial`;
 
 /** Times are compared to the millisecond, which is what callers see. */
 const SUM = `
 select count(*)::int as events,
        sum(hashtextextended(concat_ws(' ', task_id, seq, type, date_trunc('milliseconds', time at time zone 'utc'), body::jsonb::text), 0))::text
          as checksum
-from (select task_id, seq, type, time, replace(body::text, '\\u0001', '?')::json as body from task_events) e`;
+from (select task_id, seq, type, time, replace(body::text, '\\u0001', '?')::json as body from tape_events) e`;
 
 interface Options {
   events: number;
@@ -163,7 +163,7 @@ async function exportAndImport(findings: Findings, folder: string, options: Opti
     const measured = await run(["import", whole], { SPOOL_DATABASE_URL: to.url, SPOOL_NAMESPACE: "default" }, null);
     findings.expect(measured.code === 0, `spool import ended with ${measured.code}`, measured.printed);
     record(findings, "an import", measured, filled.events);
-    await target.query("truncate tasks, task_events, task_requests, removed_tasks");
+    await target.query("truncate tasks, task_events, packed_events, task_requests, removed_tasks");
     await runWithKills(findings, ["import", killed], database, { ...options, msOfRun: measured.ms, afterKill });
     await afterKill();
     const [before, after] = (await Promise.all([source.query(SUM), target.query(SUM)])).map(
