@@ -21,6 +21,7 @@ import { replay } from "./measures/replay.ts";
 import { shortTasks, shortTasksWorker } from "./measures/short-tasks.ts";
 import { startAndEnd } from "./measures/start-and-end.ts";
 import { startTask } from "./measures/start-task.ts";
+import { credentialsEvents, credentialsStarts, credentialsTasks } from "./measures/credentials.ts";
 import { telemetryEvents, telemetryTasks } from "./measures/telemetry.ts";
 import { stoppedFollowers } from "./measures/stopped-followers.ts";
 import { waitingFollowers } from "./measures/waiting-followers.ts";
@@ -60,6 +61,9 @@ export const MEASURES: readonly Measure[] = [
   listTasks,
   telemetryTasks,
   telemetryEvents,
+  credentialsTasks,
+  credentialsEvents,
+  credentialsStarts,
   million,
   claimBacklog,
   backlogDrain,

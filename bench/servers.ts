@@ -24,7 +24,7 @@ export interface Servers extends AsyncDisposable {
   startBare(): Promise<BareServer>;
 }
 
-export interface OwnSpoolOptions extends Pick<SpoolOptions, "settings" | "logFile"> {
+export interface OwnSpoolOptions extends Pick<SpoolOptions, "settings" | "logFile" | "token"> {
   databaseUrl?: string;
 }
 

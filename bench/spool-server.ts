@@ -21,12 +21,14 @@ export interface SpoolOptions {
   settings?: Readonly<Record<string, string>>;
   /** A file that takes its log; undefined: the benchmark's own errors do. */
   logFile?: string | undefined;
+  /** A token that the server accepts; undefined: it needs none. */
+  token?: string | undefined;
 }
 
 /** Starts the server as its users do, and with its defaults, but for a log of warnings alone and no HTTP endpoint. */
 export async function startSpool(
   databaseUrl: string,
-  { profileDir, settings = {}, logFile }: SpoolOptions = {},
+  { profileDir, settings = {}, logFile, token }: SpoolOptions = {},
 ): Promise<SpoolServer> {
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
@@ -48,7 +50,7 @@ export async function startSpool(
   await log?.close(); // The program has its own.
   await using starting = new AsyncDisposableStack();
   const child = starting.use(keep(program, "spool serve"));
-  using client = connect({ address, retryMs: START_TIMEOUT_MS });
+  using client = connect({ address, token, retryMs: START_TIMEOUT_MS });
   // A start is answered UNAVAILABLE, and so sent again, until the schema is there.
   await Promise.race([client.start({ kind: burst.name, params: { events: 0 } }), child.failed]);
   const started = starting.move();

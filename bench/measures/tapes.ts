@@ -1,4 +1,5 @@
-import type { SpoolEvent } from "../../src/client/client.ts";
+import type { SpoolClient, SpoolEvent } from "../../src/client/client.ts";
+import { burst } from "../kinds.ts";
 
 /** Of a task that emits so many events: `started` and `final` are on its tape too. */
 export function tapeLength(emitted: number): number {
@@ -19,4 +20,10 @@ export async function countTape(events: AsyncIterable<SpoolEvent>, emitted: numb
   }
   if (seen === tapeLength(emitted) && last?.type === "final" && last.status === "succeeded") return;
   throw new Error(`a tape of ${seen} events that ends with ${last?.type}, instead of ${tapeLength(emitted)}`);
+}
+
+/** Starts a task that emits some events, and follows it to its end. */
+export async function runBurst(client: SpoolClient, events: number): Promise<void> {
+  const run = await client.run({ kind: burst.name, params: { events } });
+  await countTape(run.events, events);
 }

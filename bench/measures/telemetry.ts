@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "../../src/client/client.ts";
 import type { SpoolClient } from "../../src/client/client.ts";
-import { burst } from "../kinds.ts";
-import type { Figure, Measure } from "../measure.ts";
 import { rateOf } from "../rate.ts";
 import type { Servers } from "../servers.ts";
-import { countTape } from "./tapes.ts";
+import { inTurn } from "./in-turn.ts";
+import type { Variants } from "./in-turn.ts";
+import { runBurst } from "./tapes.ts";
 
 /** How much a server tells, each of the ones before it and more. */
 const LEVELS = ["untold", "told", "traced"] as const;
@@ -23,76 +23,40 @@ const ABOUT: Record<Level, string> = {
 };
 /** Of the level before. */
 const SHARE_MIN = 0.95;
-/** How often the levels take turns within a round: what the machine does meanwhile then falls on all of them. */
-const TURNS = 4;
+const WHY = "what it costs that a server tells of it";
 
-export const telemetryTasks = atEachLevel({
+const VARIANTS: Variants<Level> = {
+  names: LEVELS,
+  about: ABOUT,
+  comparedWith: {
+    told: { with: "untold", atLeast: SHARE_MIN },
+    traced: { with: "told", atLeast: SHARE_MIN },
+  },
+  start: startLevels,
+};
+
+export const telemetryTasks = inTurn(VARIANTS, {
   name: "telemetry-tasks",
   unit: "tasks/s",
   about: "start a task that emits 10 events and follow it to its end, 64 at once",
+  why: WHY,
   async turn(client, size) {
     const events = 10;
-    return rateOf(() => runTask(client, events), { times: size(2_000), atOnce: 64 });
+    return rateOf(() => runBurst(client, events), { times: size(2_000), atOnce: 64 });
   },
 });
 
-export const telemetryEvents = atEachLevel({
+export const telemetryEvents = inTurn(VARIANTS, {
   name: "telemetry-events",
   unit: "events/s",
   about: "16 tasks at once emit 15,000 events each, and a client follows each from its start to its end",
+  why: WHY,
   async turn(client, size) {
     const events = size(15_000);
-    const tasks = await rateOf(() => runTask(client, events), { times: 16, atOnce: 16 });
+    const tasks = await rateOf(() => runBurst(client, events), { times: 16, atOnce: 16 });
     return tasks * events;
   },
 });
-
-async function runTask(client: SpoolClient, events: number): Promise<void> {
-  const run = await client.run({ kind: burst.name, params: { events } });
-  await countTape(run.events, events);
-}
-
-function atEachLevel({
-  name,
-  unit,
-  about,
-  turn,
-}: {
-  name: string;
-  unit: string;
-  about: string;
-  /** @returns how many a second */
-  turn(client: SpoolClient, size: (full: number) => number): Promise<number>;
-}): Measure {
-  const figures = LEVELS.map((level, index): Figure => {
-    const before = LEVELS[index - 1];
-    const comparisons = before === undefined ? [] : [{ with: `${name}-${before}`, bar: { atLeast: SHARE_MIN } }];
-    return { name: `${name}-${level}`, unit, about: `${about}, ${ABOUT[level]}`, comparisons };
-  });
-  return {
-    name,
-    about: `${about}: what it costs that a server tells of it`,
-    figures,
-    only: "heavy",
-    async prepare(servers, size) {
-      const { clients, close } = await startLevels(servers);
-      for (const client of [...clients, ...clients]) await turn(client, size); // Each has to be warm.
-      return {
-        async run() {
-          const secondsOf = clients.map(() => 0);
-          for (let taken = 0; taken < TURNS; taken++) {
-            for (let place = 0; place < clients.length; place++) {
-              const index = (place + taken) % clients.length; // Nobody is always first.
-              secondsOf[index]! += 1 / (await turn(clients[index]!, size));
-            }
-          }
-          return Object.fromEntries(LEVELS.map((level, index) => [`${name}-${level}`, TURNS / secondsOf[index]!]));
-        },
-        close,
-      };
-    },
-  };
-}
 
 /** A server and its client for each level, on one Postgres. */
 async function startLevels(servers: Servers): Promise<{ clients: SpoolClient[]; close(): Promise<void> }> {
