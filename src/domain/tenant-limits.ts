@@ -6,9 +6,9 @@ export interface Limits {
   readonly startsPerSecond?: number;
   /** Open streams at each server. */
   readonly streams?: number;
-  /** Tasks that wait. */
+  /** Tasks that wait. This limit and all that follow are for namespaces only. */
   readonly pendingTasks?: number;
-  /** Tasks that run. More tasks wait. For namespaces only. */
+  /** Tasks that run. More tasks wait. */
   readonly runningTasks?: number;
   /** Bytes of the params of a task, as JSON. */
   readonly paramsBytes?: number;
@@ -16,7 +16,7 @@ export interface Limits {
   readonly eventsPerTask?: number;
   /** Bytes of the events of a task, as JSON. */
   readonly bytesPerTask?: number;
-  /** Bytes that the tasks and events of a namespace take in the database, estimated. For namespaces only. */
+  /** Bytes that the tasks and events of a namespace take in the database, estimated. */
   readonly storedBytes?: number;
 }
 

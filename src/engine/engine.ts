@@ -99,7 +99,7 @@ export class Engine implements TaskEngine {
     const { db, priorityDb } = store;
     const { namespace, crashesMax, limits } = settings;
     const reporting: Reporting = { namespace, observer, log };
-    const use = new NamespaceUse({ db: priorityDb, namespace, limits, runningHere: () => this.#runners.busy });
+    const use = new NamespaceUse({ db: priorityDb, namespace, limits, shared, runningHere: () => this.#runners.busy });
     this.#runners = new Runners(() => use.room);
     const feed = new Feed((state) => this.#membership?.wakeups?.send(state));
     this.#db = db;

@@ -115,7 +115,11 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
     readiness,
     metrics,
     runChecks,
-    admin: { ...namespaceAdmin({ store, engines, log }), ...tokenAdmin(store, log), ...auditLogAdmin(store) },
+    admin: {
+      ...namespaceAdmin({ store, engines, storedBytes: shared.storedBytes, log }),
+      ...tokenAdmin(store, log),
+      ...auditLogAdmin(store),
+    },
     onAct: (act) => void recordAct({ db: store.priorityDb, log }, act),
     createTaskToken: credentials.createTaskToken,
     isTraced,

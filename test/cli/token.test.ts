@@ -6,7 +6,7 @@ import { startServerProcess } from "../support/server-process.ts";
 import { runSpool } from "./spool-process.ts";
 
 const ROOT_TOKEN = "the-root-token";
-const RIGHTS = ["--scope", "tasks:read", "--scope", "tasks:start", "--namespace", "default"];
+const RIGHTS = ["--scope", "tasks:read", "--scope", "tasks:start", "--namespaces", "default"];
 
 describe("spool token", () => {
   it("creates a token that works at once, lists it, and revokes it", async () => {
@@ -69,9 +69,9 @@ describe("spool token", () => {
   it("refuses an unknown scope, a wrong time, and missing rights before it calls a server", async () => {
     const create = (...words: string[]) => runSpool(["token", "create", "--name", "a", ...words]);
     for (const [words, message] of [
-      [["--scope", "all", "--namespace", "a"], /The scopes are tasks:read, tasks:start/],
+      [["--scope", "all", "--namespaces", "a"], /The scopes are tasks:read, tasks:start/],
       [[...RIGHTS, "--expires", "soon"], /A duration is a number with a unit/],
-      [["--scope", "work"], /required option '--namespace <pattern>' not specified/],
+      [["--scope", "work"], /required option '--namespaces <patterns>' not specified/],
     ] as const) {
       const { code, stderr } = await create(...words);
       assert.equal(code, 2);

@@ -8,7 +8,7 @@ import { outline } from "../support/new-tasks.ts";
 import { describeOnEachStore } from "../support/stores.ts";
 
 describeOnEachStore("a namespace with limits", (store) => {
-  async function refused(start: Promise<unknown>): Promise<Readonly<Record<string, string>>> {
+  async function refusalOf(start: Promise<unknown>): Promise<Readonly<Record<string, string>>> {
     const error = await start.then(
       () => assert.fail("the start was not refused"),
       (thrown: unknown) => thrown,
@@ -20,7 +20,7 @@ describeOnEachStore("a namespace with limits", (store) => {
   it("refuses params past their limit, and takes those at the limit", async () => {
     await using engine = await startEngine(store(), { limits: () => ({ paramsBytes: 11 }) });
     await start(engine, { kind: "nowhere", params: { text: "" } });
-    const metadata = await refused(start(engine, { kind: "nowhere", params: { text: "!" } }));
+    const metadata = await refusalOf(start(engine, { kind: "nowhere", params: { text: "!" } }));
     assert.deepEqual(metadata, { limit: "params_bytes", max: "11", of: "namespace" });
   });
 
@@ -28,12 +28,22 @@ describeOnEachStore("a namespace with limits", (store) => {
     await using engine = await startEngine(store(), { limits: () => ({ pendingTasks: 2 }) });
     const waiting = { kind: "nowhere" };
     const [first] = [await start(engine, waiting), await start(engine, waiting)];
-    const metadata = await refused(start(engine, waiting));
+    const metadata = await refusalOf(start(engine, waiting));
     assert.deepEqual(metadata, { limit: "pending_tasks", max: "2", of: "namespace" });
     await outcomeOf(engine, await start(engine, { kind: "echo" })); // It does not wait.
     await engine.cancelTask(first, { reason: "", by: null });
     await eventually(async () => void (await start(engine, waiting)));
-    await refused(start(engine, waiting));
+    await refusalOf(start(engine, waiting));
+  });
+
+  it("refuses starts past the limit of stored bytes, and counts only its own tasks", async () => {
+    const limits = () => ({ storedBytes: 1 });
+    await using unlimited = await startEngine(store());
+    await start(unlimited, {});
+    await using full = await startEngine(store(), { namespace: unlimited.namespace, limits });
+    assert.deepEqual(await refusalOf(start(full, {})), { limit: "stored_bytes", max: "1", of: "namespace" });
+    await using empty = await startEngine(store(), { limits });
+    await start(empty, {});
   });
 
   it("runs no more tasks at once than the limit, and all in the end", async () => {

@@ -1,12 +1,11 @@
 import type { Command } from "commander";
-import { InvalidArgumentError } from "commander";
 import { listNamespaces, setNamespace } from "../../client/admin/namespace-calls.ts";
 import type { NamespaceState } from "../../client/admin/namespace-calls.ts";
-import { TENANT_LIMITS } from "../../domain/limits.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 import { CALL_RETRY_MS, runAdminCommand } from "../command-context.ts";
 import type { AdminContext } from "../command-context.ts";
 import { EXIT } from "../exit-codes.ts";
+import { addLimits, LIMIT_OPTIONS } from "../options/limit-options.ts";
 import { UsageError } from "../options/usage-error.ts";
 import { escapeText } from "../output/escape-text.ts";
 import { namespaceJson } from "../output/json-shapes.ts";
@@ -16,18 +15,6 @@ import { tableLine } from "../output/table-line.ts";
 const HEADINGS = ["NAMESPACE", "PENDING", "RUNNING", "STORED MIB", "LIMITS"];
 const WIDTHS = [32, 10, 10, 12, 0];
 const MIB = 1024 * 1024;
-
-/** The option of each limit, and what it limits. */
-const LIMIT_OPTIONS: { readonly [Name in keyof Limits]-?: readonly [flag: string, description: string] } = {
-  startsPerSecond: ["--starts-per-second <n>", "Starts per second, at each server"],
-  streams: ["--streams <n>", "Open streams, at each server"],
-  pendingTasks: ["--pending-tasks <n>", "Tasks that wait"],
-  runningTasks: ["--running-tasks <n>", "Tasks that run. More tasks wait."],
-  paramsBytes: ["--params-bytes <bytes>", "Bytes of the params of a task, as JSON"],
-  eventsPerTask: ["--events-per-task <n>", "Events of a task"],
-  bytesPerTask: ["--bytes-per-task <bytes>", "Bytes of the events of a task, as JSON"],
-  storedBytes: ["--stored-bytes <bytes>", "Estimated bytes of the namespace in the database"],
-};
 
 type SetOptions = Limits & { limits: boolean };
 
@@ -42,10 +29,7 @@ export function addNamespace(program: Command): void {
       "Create a namespace, or change its limits. The limits that are given replace all limits; with none given, they stay.",
     )
     .argument("<name>", "1 to 63 of [A-Za-z0-9._-]");
-  for (const [name, [flag, description]] of Object.entries(LIMIT_OPTIONS)) {
-    const [min, max] = TENANT_LIMITS[name as keyof Limits];
-    set.option(flag, `${description} (default: no limit)`, (text: string) => parseLimit(text, min, max));
-  }
+  addLimits(set, Object.keys(LIMIT_OPTIONS) as (keyof Limits)[]);
   set
     .option("--no-limits", "Remove all limits")
     .action((name: string, options: SetOptions, command: Command) =>
@@ -87,13 +71,4 @@ function limitsText({ limits }: NamespaceState): string {
   const set = Object.entries(limits) as [keyof Limits, number][];
   if (set.length === 0) return "no limits";
   return set.map(([name, limit]) => `${LIMIT_OPTIONS[name][0].slice(2).split(" ")[0]} ${limit}`).join(", ");
-}
-
-function parseLimit(text: string, min: number, max: number): number {
-  const limit = text.trim() === "" ? NaN : Number(text);
-  const isInRange = limit >= min && limit <= max && (min < 1 || Number.isInteger(limit));
-  if (!isInRange) {
-    throw new InvalidArgumentError(`It must be ${min.toLocaleString("en-US")} to ${max.toLocaleString("en-US")}.`);
-  }
-  return limit;
 }

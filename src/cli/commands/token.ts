@@ -3,10 +3,12 @@ import { createToken, listTokens, revokeToken } from "../../client/admin/token-c
 import type { StoredToken } from "../../client/admin/token-calls.ts";
 import { ANY } from "../../domain/principal.ts";
 import type { Scope } from "../../domain/principal.ts";
+import type { Limits } from "../../domain/tenant-limits.ts";
 import { CALL_RETRY_MS, runAdminCommand } from "../command-context.ts";
 import type { AdminContext } from "../command-context.ts";
 import { EXIT } from "../exit-codes.ts";
-import { collect, collectLabel, collectScope, parseExpiry } from "../options/option-values.ts";
+import { addLimits } from "../options/limit-options.ts";
+import { collect, collectLabel, collectScope, parseExpiry, splitPatterns } from "../options/option-values.ts";
 import { escapeText } from "../output/escape-text.ts";
 import { tokenJson } from "../output/json-shapes.ts";
 import { jsonText, writeNotice, writeOut } from "../output/output.ts";
@@ -15,10 +17,13 @@ import { tableLine } from "../output/table-line.ts";
 const HEADINGS = ["ID", "NAME", "STATE", "EXPIRES", "CREATED BY", "RIGHTS"];
 const WIDTHS = [36, 20, 7, 24, 16, 0];
 
-interface CreateOptions {
+/** The limits that a token can have. */
+const TOKEN_LIMITS = ["startsPerSecond", "streams"] as const;
+
+interface CreateOptions extends Pick<Limits, (typeof TOKEN_LIMITS)[number]> {
   name: string;
   scope: Scope[];
-  namespace: string[];
+  namespaces: string[];
   kind?: string[];
   label?: Record<string, string>;
   expires?: Date;
@@ -29,15 +34,15 @@ export function addToken(program: Command): void {
     .command("token")
     .description("Create, list and revoke the tokens of callers. Needs the scope admin.")
     .helpCommand(false);
-  token
+  const created = token
     .command("create")
     .description("Create a token and print it. It cannot be printed again.")
     .requiredOption("--name <name>", "Name of the caller, as logs and tasks show it: 1 to 128 of [A-Za-z0-9._@/-]")
     .requiredOption("--scope <scope>", "What the caller may do. Can be repeated.", collectScope)
     .requiredOption(
-      "--namespace <pattern>",
-      "Namespace that the caller may use, or the beginning of names with * after it. Can be repeated.",
-      collect,
+      "--namespaces <patterns>",
+      "Namespaces that the caller may use, separated by commas: names, or beginnings of names with * after them",
+      splitPatterns,
     )
     .option("--kind <pattern>", "Kind that the caller sees and starts, or a pattern. Can be repeated.", collect)
     .option(
@@ -49,10 +54,11 @@ export function addToken(program: Command): void {
       "--expires <time>",
       "When the token expires: 90d from now, or an ISO 8601 time (default: never)",
       parseExpiry,
-    )
-    .action((options: CreateOptions, command: Command) =>
-      runAdminCommand(command, (context) => create(context, options)),
     );
+  addLimits(created, TOKEN_LIMITS);
+  created.action((options: CreateOptions, command: Command) =>
+    runAdminCommand(command, (context) => create(context, options)),
+  );
   token
     .command("list")
     .description("List the tokens that you could have created, newest first, without their secrets")
@@ -67,10 +73,14 @@ export function addToken(program: Command): void {
 }
 
 async function create({ transport, json }: AdminContext, options: CreateOptions): Promise<number> {
-  const { name, scope: scopes, namespace: namespaces, kind: kinds = [ANY], label: labels = {} } = options;
+  const { name, scope: scopes, namespaces, kind: kinds = [ANY], label: labels = {} } = options;
   const grants = { namespaces, scopes, kinds, labels, taskId: null };
-  const { expires: expiresAt = null } = options;
-  const { token, created } = await createToken(transport, { name, grants, limits: {}, expiresAt });
+  const { expires: expiresAt = null, startsPerSecond, streams } = options;
+  const limits = {
+    ...(startsPerSecond !== undefined && { startsPerSecond }),
+    ...(streams !== undefined && { streams }),
+  };
+  const { token, created } = await createToken(transport, { name, grants, limits, expiresAt });
   if (json) {
     await writeOut(`${jsonText({ token, ...tokenJson(created) })}\n`);
   } else {

@@ -82,6 +82,11 @@ export function collect(value: string, values: readonly string[] = []): string[]
   return [...values, value];
 }
 
+/** Splits a list of patterns at its commas. */
+export function splitPatterns(text: string): string[] {
+  return text.split(",").map((pattern) => pattern.trim());
+}
+
 /** Reads the params of a task from inline JSON, from `@FILE`, or from standard input for `-`. */
 export async function readParams(source: string): Promise<JsonObject> {
   const json = await readSource(source);

@@ -1,17 +1,16 @@
 import type { Kysely } from "kysely";
 import { Overloaded } from "../../domain/errors.ts";
-import { countOpenTasks, estimateStoredBytes } from "../../store/reports/namespace-usage.ts";
+import { countOpenTasks } from "../../store/reports/namespace-usage.ts";
 import type { OpenTasks } from "../../store/reports/namespace-usage.ts";
 import type { Database } from "../../store/schema.ts";
 import { isStatementTimeout } from "../../store/errors.ts";
 import { CachedQuery } from "../../async/cached-query.ts";
+import type { StoredBytes } from "../cluster/stored-bytes.ts";
 import type { NamespaceState } from "../../domain/namespace-state.ts";
 
 /** Cached for 5 s, or for 9 times the query time if that is longer: counting takes a tenth of a connection's time. */
 const COUNT_CACHE_MS = 5_000;
 const CACHE_FACTOR = 9;
-/** How long an estimate is cached: sizes change slowly. */
-const BYTES_CACHE_MS = 60_000;
 
 type Usage = Pick<NamespaceState, "pendingTasks" | "runningTasks" | "storedBytes">;
 
@@ -20,13 +19,13 @@ const NO_TASKS: OpenTasks = { pendingTasks: 0, runningTasks: 0 };
 /** What namespaces use, counted for all callers together. */
 export class NamespaceUsage {
   readonly #tasks: CachedQuery<ReadonlyMap<string, OpenTasks>>;
-  readonly #bytes: CachedQuery<ReadonlyMap<string, number>>;
+  readonly #bytes: StoredBytes;
 
   /** @param namespaces returns the namespaces whose tasks are counted */
-  constructor(db: Kysely<Database>, namespaces: () => readonly string[]) {
-    const query = { ageFactor: CACHE_FACTOR };
-    this.#tasks = new CachedQuery(() => countOpenTasks(db, namespaces()), { ...query, maxAgeMs: COUNT_CACHE_MS });
-    this.#bytes = new CachedQuery(() => estimateStoredBytes(db), { ...query, maxAgeMs: BYTES_CACHE_MS });
+  constructor(db: Kysely<Database>, storedBytes: StoredBytes, namespaces: () => readonly string[]) {
+    const cached = { maxAgeMs: COUNT_CACHE_MS, ageFactor: CACHE_FACTOR };
+    this.#tasks = new CachedQuery(() => countOpenTasks(db, namespaces()), cached);
+    this.#bytes = storedBytes;
   }
 
   /** Returns a function of the namespace. @throws StoreUnavailable; Overloaded if counting takes too long */

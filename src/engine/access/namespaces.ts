@@ -7,6 +7,7 @@ import type { NamespaceRow } from "../../store/access/namespaces.ts";
 import type { Store } from "../../store/database.ts";
 import type { NamespaceState } from "../../domain/namespace-state.ts";
 import type { ServiceAdmin } from "../api/service-admin.ts";
+import { StoredBytes } from "../cluster/stored-bytes.ts";
 import type { Engines } from "../namespaces/engines.ts";
 import { audited } from "./audited.ts";
 import { NamespaceUsage } from "./namespace-usage.ts";
@@ -14,19 +15,22 @@ import { NamespaceUsage } from "./namespace-usage.ts";
 /**
  * Creates, changes and lists namespaces.
  *
+ * @param parts.storedBytes estimates that other parts of the process share
  * @param parts.engines the namespace of the server's settings is listed without a row
  */
 export function namespaceAdmin({
   store: { db },
   engines,
+  storedBytes = new StoredBytes(db),
   log,
 }: {
   store: Pick<Store, "db">;
   engines: Pick<Engines, "defaultNamespace" | "namespaces" | "refresh">;
+  storedBytes?: StoredBytes;
   log: Logger;
 }): Pick<ServiceAdmin, "setNamespace" | "listNamespaces"> {
   const { defaultNamespace } = engines;
-  const usage = new NamespaceUsage(db, () => engines.namespaces);
+  const usage = new NamespaceUsage(db, storedBytes, () => engines.namespaces);
 
   async function withUsage(rows: readonly KnownNamespace[]): Promise<NamespaceState[]> {
     const used = await usage.read();

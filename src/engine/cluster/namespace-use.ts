@@ -4,6 +4,7 @@ import { LimitExceeded } from "../../domain/errors.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 import { countTasks } from "../../store/reports/task-counts.ts";
 import type { Database } from "../../store/schema.ts";
+import type { StoredBytes } from "./stored-bytes.ts";
 
 /** How long a count is used. */
 const COUNT_MS = 1_000;
@@ -22,11 +23,14 @@ export class NamespaceUse {
   readonly #namespace: string;
   readonly #limits: () => Limits;
   readonly #runningHere: () => number;
+  readonly #storedBytes: Pick<StoredBytes, "read">;
   readonly #pending: CachedQuery<number>;
   readonly #running: CachedQuery<void>;
   /** The waiting tasks at the last count, and those of this process's starts since the count began. */
   #pendingBefore = 0;
   #pendingSince = 0;
+  /** The last estimate of what the namespace takes in the database. */
+  #bytes = 0;
   /** Tasks that run elsewhere. Infinity until they are counted. */
   #runningElsewhere = Infinity;
 
@@ -34,6 +38,7 @@ export class NamespaceUse {
     db: Kysely<Database>;
     namespace: string;
     limits: () => Limits;
+    shared: { storedBytes: Pick<StoredBytes, "read"> };
     /** How many tasks run, or are about to run, in this process and at its workers. */
     runningHere: () => number;
   }) {
@@ -41,14 +46,19 @@ export class NamespaceUse {
     this.#namespace = parts.namespace;
     this.#limits = parts.limits;
     this.#runningHere = parts.runningHere;
+    this.#storedBytes = parts.shared.storedBytes;
     const cached = { maxAgeMs: COUNT_MS, ageFactor: COUNT_FACTOR };
     this.#pending = new CachedQuery(() => this.#countPending(), cached);
     this.#running = new CachedQuery(() => this.#countRunningElsewhere(), cached);
   }
 
-  /** Counts the waiting tasks, if they are limited and the last count is old. @throws StoreUnavailable */
+  /** Counts what is limited and was counted too long ago. @throws StoreUnavailable */
   async refresh(): Promise<void> {
-    if (this.#limits().pendingTasks !== undefined) this.#pendingBefore = await this.#pending.read();
+    const { pendingTasks, storedBytes } = this.#limits();
+    if (pendingTasks !== undefined) this.#pendingBefore = await this.#pending.read();
+    // A start does not fail because the estimate takes too long: the last one counts.
+    const sizes = storedBytes === undefined ? null : await this.#storedBytes.read().catch(() => null);
+    if (sizes !== null) this.#bytes = sizes.get(this.#namespace) ?? 0;
   }
 
   /**
@@ -59,11 +69,15 @@ export class NamespaceUse {
    * @throws LimitExceeded
    */
   admitStart({ params, isPending }: { params: string; isPending: boolean }): void {
-    const { paramsBytes: bytesMax, pendingTasks } = this.#limits();
+    const { paramsBytes: bytesMax, pendingTasks, storedBytes } = this.#limits();
     const paramsBytes = bytesMax === undefined ? 0 : Buffer.byteLength(params);
     if (bytesMax !== undefined && paramsBytes > bytesMax) {
       const what = `params: must have at most ${bytesMax} bytes as JSON in this namespace, not ${paramsBytes}`;
       throw new LimitExceeded(what, { limit: "params_bytes", max: bytesMax, of: "namespace" });
+    }
+    if (storedBytes !== undefined && this.#bytes >= storedBytes) {
+      const what = `the namespace has its maximum of ${storedBytes} stored bytes: delete tasks, or keep them for less time`;
+      throw new LimitExceeded(what, { limit: "stored_bytes", max: storedBytes, of: "namespace" });
     }
     if (!isPending || pendingTasks === undefined) return;
     if (this.#pendingBefore + this.#pendingSince >= pendingTasks) {

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Store } from "../../store/database.ts";
 import { SlotBudget } from "../attempt/slot-budget.ts";
+import { StoredBytes } from "../cluster/stored-bytes.ts";
 import { WakeupListener } from "../cluster/wakeup-listener.ts";
 import { StoreUpkeep } from "../maintenance/store-upkeep.ts";
 
@@ -11,6 +12,7 @@ export interface SharedParts {
   /** null: servers do not notify each other. */
   readonly listener: WakeupListener | null;
   readonly upkeep: StoreUpkeep;
+  readonly storedBytes: StoredBytes;
 }
 
 export interface SharedSettings {
@@ -33,5 +35,6 @@ export function openSharedParts({
     budget: new SlotBudget(slots),
     listener: store.url === null || !notify ? null : new WakeupListener({ url: store.url, log }),
     upkeep: new StoreUpkeep({ store, log }),
+    storedBytes: new StoredBytes(store.db),
   };
 }

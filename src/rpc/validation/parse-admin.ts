@@ -16,7 +16,7 @@ import type {
   RevokeTokenRequest,
 } from "../../gen/spool/v1/admin_service_pb.ts";
 import { Checks } from "./checks.ts";
-import { parseLimits } from "./parse-limits.ts";
+import { parseTokenLimits } from "./parse-limits.ts";
 
 /** @param now the current Unix time in ms */
 export function parseCreateToken(
@@ -29,15 +29,10 @@ export function parseCreateToken(
     checks.refuse("name", `must be 1 to ${TOKEN_NAME_CHARS_MAX} characters of [A-Za-z0-9._@/-]`);
   const expiry = expiresAt ? checks.timestamp("expires_at", expiresAt) : null;
   if (expiry !== null && expiry.getTime() <= now) checks.refuse("expires_at", "must be in the future");
-  for (const limit of ["runningTasks", "storedBytes"] as const) {
-    if (limits?.[limit] === undefined) continue;
-    const field = limit === "runningTasks" ? "limits.running_tasks" : "limits.stored_bytes";
-    checks.refuse(field, "must be unset: it is a limit of namespaces only");
-  }
   return checks.passed({
     name,
     grants: parseGrants(checks.within("grants"), grants),
-    limits: parseLimits(checks.within("limits"), limits),
+    limits: parseTokenLimits(checks.within("limits"), limits),
     expiresAt: expiry,
   });
 }

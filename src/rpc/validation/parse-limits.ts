@@ -16,7 +16,19 @@ const FIELDS: { readonly [Name in keyof Limits]-?: string } = {
   storedBytes: "stored_bytes",
 };
 
-/** Returns the limits of a namespace or of a token. @param checks of the message */
+/** The limits of tokens. All others are of namespaces only. */
+const OF_TOKENS: ReadonlySet<string> = new Set<keyof Limits>(["startsPerSecond", "streams"]);
+
+/** Returns the limits of a token. @param checks of the message */
+export function parseTokenLimits(checks: Checks, message: LimitsMessage | undefined): Limits {
+  const limits = parseLimits(checks, message);
+  for (const name of Object.keys(limits) as (keyof Limits)[]) {
+    if (!OF_TOKENS.has(name)) checks.refuse(FIELDS[name], "must be unset: it is a limit of namespaces only");
+  }
+  return limits;
+}
+
+/** Returns the limits of a namespace. @param checks of the message */
 export function parseLimits(checks: Checks, message: LimitsMessage | undefined): Limits {
   const limits = fromLimitsMessage(message);
   for (const [name, limit] of Object.entries(limits) as [keyof Limits, number][]) {

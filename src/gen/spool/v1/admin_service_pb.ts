@@ -172,14 +172,14 @@ export type Limits = Message<"spool.v1.Limits"> & {
   streams?: number | undefined;
 
   /**
-   * Tasks that wait. Counted about once a second.
+   * Tasks that wait. Counted about once a second. This limit and all that follow are for namespaces only.
    *
    * @generated from field: optional int64 pending_tasks = 3;
    */
   pendingTasks?: bigint | undefined;
 
   /**
-   * Tasks that run. More tasks wait. For namespaces only.
+   * Tasks that run. More tasks wait.
    *
    * @generated from field: optional int64 running_tasks = 4;
    */
@@ -207,7 +207,7 @@ export type Limits = Message<"spool.v1.Limits"> & {
   bytesPerTask?: bigint | undefined;
 
   /**
-   * Bytes that the tasks and events of a namespace take in the database, estimated. For namespaces only.
+   * Bytes that the tasks and events of the namespace take in the database, estimated once a minute.
    *
    * @generated from field: optional int64 stored_bytes = 8;
    */
