@@ -48,6 +48,7 @@ describe("spool result", () => {
       task_id: TASK_ID,
       status: "failed",
       started_at: null,
+      started_by: null,
       finished_at: new Date(T0).toISOString(),
       error: { reason: "BROKEN", message: "it\nbroke" },
     });
@@ -168,6 +169,7 @@ describe("spool get", () => {
       awaits_worker: false,
       retry_policy: { initial_backoff_ms: 1_000, max_backoff_ms: 300_000, backoff_multiplier: 2, jitter: 0.2 },
       cancel_requested_at: null,
+      cancelled_by: null,
     });
   });
 

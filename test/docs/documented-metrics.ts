@@ -56,7 +56,7 @@ export function documentedMetrics(): Map<string, Metric> {
 function metric(type: MetricType, labels: string, what: string): Metric {
   const named = [...labels.matchAll(LABEL)].map(([, label, values]) => [label!, valuesOf(label!, values)] as const);
   const ofTarget = OF_TARGET.map((label) => [label, null] as const);
-  return { type, labels: new Map([...named, ...ofTarget]), isOfNamespace: /^of the (whole )?namespace\b/.test(what) };
+  return { type, labels: new Map([...named, ...ofTarget]), isOfNamespace: /^of the namespaces?\b/.test(what) };
 }
 
 /** Values in backticks; of codes the table gives examples. */

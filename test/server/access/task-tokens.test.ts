@@ -111,18 +111,10 @@ describe("a token for one task", () => {
       assert.deepEqual([task.status, task.cancelledBy], ["cancelled", "root/task-token"]);
     });
 
-    it(`makes tokens for its own task that last no longer and do no more, over ${name}`, async () => {
+    it(`makes no other token, over ${name}`, async () => {
       const taskId = await startEcho();
-      const own = await root.createTaskToken({ taskId, ttlMs: HOUR_MS });
-      using reader = open(own.token);
-      const made = await reader.createTaskToken({ taskId, ttlMs: 2 * HOUR_MS });
-      assert.deepEqual(made.expiresAt, own.expiresAt);
-      const scopes = ["tasks:read", "tasks:cancel"] as const;
-      await assert.rejects(reader.createTaskToken({ taskId, scopes }), { reason: "PERMISSION_DENIED" });
-      const other = { taskId: await startEcho() };
-      await assert.rejects(reader.createTaskToken(other), { reason: "TASK_NOT_FOUND" });
-      using second = open(made.token);
-      assert.equal((await second.get({ taskId })).taskId, taskId);
+      using reader = open((await root.createTaskToken({ taskId })).token);
+      await assert.rejects(reader.createTaskToken({ taskId }), { reason: "PERMISSION_DENIED" });
     });
   }
 
