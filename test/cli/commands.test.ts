@@ -48,7 +48,6 @@ describe("spool result", () => {
       task_id: TASK_ID,
       status: "failed",
       started_at: null,
-      started_by: null,
       finished_at: new Date(T0).toISOString(),
       error: { reason: "BROKEN", message: "it\nbroke" },
     });
@@ -158,6 +157,7 @@ describe("spool get", () => {
       retention_ms: null,
       created_at: time,
       started_at: null,
+      started_by: null,
       finished_at: null,
       run_at: null,
       deadline_at: time,
