@@ -5,9 +5,9 @@ import { kindOf, outcomeOf, start } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
 import { eventually } from "../support/eventually.ts";
 import { outline } from "../support/new-tasks.ts";
-import { describeOnEachStore } from "../support/stores.ts";
+import { describeHeavyOnEachStore } from "../support/stores.ts";
 
-describeOnEachStore("a namespace with limits", (store) => {
+describeHeavyOnEachStore("a namespace with limits", (store) => {
   async function refusalOf(start: Promise<unknown>): Promise<Readonly<Record<string, string>>> {
     const error = await start.then(
       () => assert.fail("the start was not refused"),

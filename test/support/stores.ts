@@ -30,12 +30,13 @@ export function describeOnEachStore(title: string, body: (store: () => Store) =>
 
 /** The same for a suite that changes the schema: its databases are its own. */
 export function describeOnEachOwnStore(title: string, body: (store: () => Store) => void): void {
-  for (const [name, open] of Object.entries(STORES)) {
-    describeWith(open, `on ${name}, ${title}`, (store) => {
-      after(() => store()?.[Symbol.asyncDispose]());
-      body(store);
-    });
-  }
+  for (const [name, open] of Object.entries(STORES)) describeOwn(open, `on ${name}, ${title}`, body);
+}
+
+/** The same for a heavy suite with databases of its own. On PGlite only `npm run check:full` runs it. */
+export function describeHeavyOnEachOwnStore(title: string, body: (store: () => Store) => void): void {
+  describeOwn(openPostgres, `on Postgres, ${title}`, body);
+  describeOwn(openEmbedded, `on PGlite @slow, ${title}`, body);
 }
 
 /**
@@ -45,6 +46,13 @@ export function describeOnEachOwnStore(title: string, body: (store: () => Store)
 export function describeHeavyOnEachStore(title: string, body: (store: () => Store) => void): void {
   describeOn("Postgres", `on Postgres, ${title}`, body);
   describeOn("PGlite", `on PGlite @slow, ${title}`, body);
+}
+
+function describeOwn(open: () => Promise<TestStore>, title: string, body: (store: () => TestStore) => void): void {
+  describeWith(open, title, (store) => {
+    after(() => store()?.[Symbol.asyncDispose]());
+    body(store);
+  });
 }
 
 function describeOn(name: StoreName, title: string, body: (store: () => Store) => void): void {

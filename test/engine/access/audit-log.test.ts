@@ -10,7 +10,7 @@ import { auditSweeper } from "../../../src/engine/access/audit-sweeper.ts";
 import { audited, recordAct } from "../../../src/engine/access/audited.ts";
 import type { AuditPage } from "../../../src/engine/api/service-admin.ts";
 import { eventually } from "../../support/eventually.ts";
-import { describeOnEachOwnStore } from "../../support/stores.ts";
+import { describeHeavyOnEachOwnStore } from "../../support/stores.ts";
 
 const ROOT: Principal = { ...ALL_GRANTS, name: "root" };
 const DAY_MS = 24 * 3_600_000;
@@ -19,7 +19,7 @@ function act(target: string, fields: Partial<Act> = {}): Act {
   return { actor: "ops", action: "test.act", target, namespace: null, details: { why: ["a", 1, null] }, ...fields };
 }
 
-describeOnEachOwnStore("the audit log", (store) => {
+describeHeavyOnEachOwnStore("the audit log", (store) => {
   let lines: Record<string, unknown>[];
   const log = pino({}, { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) });
   beforeEach(async () => {

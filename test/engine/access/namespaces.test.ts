@@ -4,12 +4,12 @@ import { NAMESPACES_MAX } from "../../../src/domain/limits.ts";
 import { ALL_GRANTS } from "../../../src/domain/principal.ts";
 import { namespaceAdmin } from "../../../src/engine/access/namespaces.ts";
 import { createEnded, createRunning, createTask } from "../../support/new-tasks.ts";
-import { describeOnEachOwnStore } from "../../support/stores.ts";
+import { describeHeavyOnEachOwnStore } from "../../support/stores.ts";
 import { LOG } from "../../support/engines.ts";
 
 const ROOT = { ...ALL_GRANTS, name: "root" };
 
-describeOnEachOwnStore("the administration of namespaces", (store) => {
+describeHeavyOnEachOwnStore("the administration of namespaces", (store) => {
   beforeEach(async () => {
     for (const table of ["namespaces", "audit_events"] as const) await store().db.deleteFrom(table).execute();
   });

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { sql } from "kysely";
 import { SigningKeys } from "../../../src/engine/access/signing-keys.ts";
 import type { Store } from "../../../src/store/database.ts";
-import { describeOnEachStore } from "../../support/stores.ts";
+import { describeHeavyOnEachStore } from "../../support/stores.ts";
 
-describeOnEachStore("the keys of tokens for single tasks", (store) => {
+describeHeavyOnEachStore("the keys of tokens for single tasks", (store) => {
   beforeEach(async () => void (await store().db.deleteFrom("signing_keys").execute()));
 
   const age = (keyId: string, days: number) =>

@@ -6,12 +6,12 @@ import type { Grants, Principal } from "../../../src/domain/principal.ts";
 import { tokenAdmin } from "../../../src/engine/access/tokens.ts";
 import { digestToken } from "../../../src/server/auth/bearer.ts";
 import { findTokens } from "../../../src/store/access/tokens.ts";
-import { describeOnEachOwnStore } from "../../support/stores.ts";
+import { describeHeavyOnEachOwnStore } from "../../support/stores.ts";
 
 const ROOT: Principal = { ...ALL_GRANTS, name: "root" };
 const LOG = pino({ level: "silent" });
 
-describeOnEachOwnStore("the tokens of callers", (store) => {
+describeHeavyOnEachOwnStore("the tokens of callers", (store) => {
   const admin = () => tokenAdmin(store(), LOG);
   const wanted = (grants: Partial<Grants> = {}, name = "ingest") => ({
     name,

@@ -13,14 +13,14 @@ import { eventually } from "../../support/eventually.ts";
 import { outline } from "../../support/new-tasks.ts";
 import { ScriptedWorker } from "../../support/scripted-worker.ts";
 import { Stage } from "../../support/stage.ts";
-import { describeOnEachOwnStore } from "../../support/stores.ts";
+import { describeHeavyOnEachOwnStore } from "../../support/stores.ts";
 
 const ROOT = { ...ALL_GRANTS, name: "root" };
 const NO_FILTER = { limit: 100, beforeTaskId: null, statuses: [], kinds: [], labels: {} };
 const ACTIVITY = { windowMs: 60_000, stepMs: 60_000, kinds: [] };
 const LISTENERS = "select count(*)::int as count from pg_stat_activity where application_name = 'spool listener'";
 
-describeOnEachOwnStore("the engines of a server", function (store) {
+describeHeavyOnEachOwnStore("the engines of a server", function (store) {
   beforeEach(() => store().db.deleteFrom("namespaces").execute());
 
   async function create(of: TestEngines, name = randomUUID()): Promise<string> {
@@ -158,7 +158,7 @@ describeOnEachOwnStore("the engines of a server", function (store) {
   });
 });
 
-describeOnEachOwnStore("the listener of a server", (store) => {
+describeHeavyOnEachOwnStore("the listener of a server", (store) => {
   it("is one connection for all namespaces, and wakes each of them", async function () {
     if (store().url === null) return this.skip();
     const { db } = store();

@@ -11,7 +11,7 @@ import { openDatabase } from "../../../src/store/database.ts";
 import { migrate } from "../../../src/store/migrate.ts";
 import { eventually } from "../../support/eventually.ts";
 import { startServer } from "../../support/postgres.ts";
-import { describeOnEachStore } from "../../support/stores.ts";
+import { describeHeavyOnEachStore } from "../../support/stores.ts";
 
 const ROOT: Principal = { ...ALL_GRANTS, name: "root" };
 const POLL_MS = 20;
@@ -42,7 +42,7 @@ function counted(store: Store) {
   return { counts, store: { ...store, priorityDb: countedDb } };
 }
 
-describeOnEachStore("the directory of tokens", (store) => {
+describeHeavyOnEachStore("the directory of tokens", (store) => {
   it("admits a token that was created before its start, without a look-up", async () => {
     const { token } = await createToken(store());
     await using directory = await openDirectory(store());
