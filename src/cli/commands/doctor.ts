@@ -48,8 +48,9 @@ export function addDoctor(program: Command): void {
 
 async function doctor(command: Command, json: boolean): Promise<number> {
   const { timeout = TIMEOUT_MS_DEFAULT, ...flags } = command.optsWithGlobals<GlobalFlags & { timeout?: number }>();
-  const { address, isAddressConfigured, token, namespace, tls } = readSettings(flags);
-  const transport = withUsageErrors(() => openConnection({ address, token, namespace, tls }));
+  // The checks are of the whole service, so the call has no namespace. `--namespace` is a setting of the server here.
+  const { address, isAddressConfigured, token, tls } = readSettings(flags);
+  const transport = withUsageErrors(() => openConnection({ address, token, tls }));
   try {
     const { runDoctor } = await import("../../doctor/doctor.ts");
     const { readConfiguration } = await import("../../server/config/configuration.ts");
