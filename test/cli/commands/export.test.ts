@@ -65,6 +65,7 @@ describe("spool export and spool import", function () {
     folder = await mkdtempDisposable(join(tmpdir(), "spool-export-"));
     [source, target] = await Promise.all([migrated(), migrated()]);
     const filling = new pg.Client({ connectionString: source.url });
+    filling.on("error", () => {}); // As below.
     await filling.connect();
     filled = await fillEndedTasks(filling, [
       { kind: "short", tasks: 40, events: 5 },
