@@ -28,13 +28,15 @@ export async function callerWith(
     name: string;
     scopes: readonly Scope[];
     labels?: Readonly<Record<string, string>>;
+    limits?: { startsPerSecond?: number; streams?: number };
     expiresAt?: Date;
   },
 ): Promise<SpoolClient> {
-  const { root, name, scopes, labels = {}, expiresAt } = wanted;
+  const { root, name, scopes, labels = {}, limits = {}, expiresAt } = wanted;
   const { token } = await adminOf(server, root).createToken({
     name,
     grants: { namespaces: ["*"], scopes: scopes.map(toScopeValue), labels: { ...labels } },
+    limits,
     ...(expiresAt && { expiresAt: timestampFromDate(expiresAt) }),
   });
   return connect({ address: server.address, token });

@@ -104,7 +104,7 @@ export class TokenDirectory implements TokenSource {
   }
 
   /** Takes over the state of a token. The rights of a token never change. */
-  #apply({ tokenId, digest, name, grants, expiresAt, revokedAt }: TokenRow): void {
+  #apply({ tokenId, digest, name, grants, limits, expiresAt, revokedAt }: TokenRow): void {
     const key = toText(digest);
     if (revokedAt !== null) {
       this.#known.delete(key);
@@ -128,7 +128,7 @@ export class TokenDirectory implements TokenSource {
     }
     const principal = { ...grants, name };
     const onInvalid: Identity["onInvalid"] = (listener) => validity.onInvalid(listener);
-    this.#known.set(key, { validity, identity: { principal, expiresAt: validity.expiresAt, onInvalid } });
+    this.#known.set(key, { validity, identity: { principal, limits, expiresAt: validity.expiresAt, onInvalid } });
     this.#refused.delete(key);
   }
 }

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { connect } from "../../../src/client/client.ts";
+import { callerWith } from "../../support/admin-callers.ts";
+import { openGuarded } from "../../support/guarded-server.ts";
+import type { GuardedServer } from "../../support/guarded-server.ts";
+
+const TOKEN = "the-token-of-the-settings";
+
+describe("a token with limits", () => {
+  let server: GuardedServer;
+  before(async () => {
+    server = await openGuarded({ token: TOKEN });
+  });
+  after(() => server?.[Symbol.asyncDispose]());
+
+  it("starts no more tasks than its limit, while other callers start theirs", async () => {
+    const scopes = ["tasks:start"] as const;
+    const limits = { startsPerSecond: 0.001 };
+    using limited = await callerWith(server, { root: TOKEN, name: "limited", scopes, limits });
+    using root = connect({ address: server.address, token: TOKEN });
+    await limited.start({ kind: "echo" });
+    const refused = {
+      reason: "LIMIT_EXCEEDED",
+      metadata: { limit: "starts_per_second", max: "0.001", of: "principal" },
+    };
+    await assert.rejects(limited.start({ kind: "echo" }), refused);
+    await root.start({ kind: "echo" });
+  });
+
+  it("has no more streams than its limit, until one ends", async () => {
+    const scopes = ["tasks:start", "tasks:read"] as const;
+    using limited = await callerWith(server, { root: TOKEN, name: "reader", scopes, limits: { streams: 1 } });
+    const actor = server.stage.actor();
+    const { taskId } = (await limited.start({ kind: "stage", params: actor.params })).task;
+    const open = limited.follow({ taskId })[Symbol.asyncIterator]();
+    await open.next();
+    const second = limited.follow({ taskId })[Symbol.asyncIterator]();
+    const refused = { reason: "LIMIT_EXCEEDED", metadata: { limit: "streams", max: "1", of: "principal" } };
+    await assert.rejects(second.next(), refused);
+    actor.leave();
+    while ((await open.next()).done !== true);
+    assert.equal((await Array.fromAsync(limited.follow({ taskId }))).at(-1)?.type, "final");
+  });
+});
