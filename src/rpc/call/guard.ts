@@ -86,8 +86,10 @@ async function* counted(open: () => AsyncIterable<unknown>, count: () => Disposa
   yield* open();
 }
 
-function headerOf({ header, requestHeader }: CallContext, name: string): string | undefined {
-  return (header === undefined ? requestHeader.get(name) : header(name)) || undefined;
+/** Reads one header. `requestHeader` is a getter that builds all headers, so it is read only where there is no other way. */
+function headerOf(context: CallContext, name: string): string | undefined {
+  const { header } = context;
+  return (header === undefined ? context.requestHeader.get(name) : header(name)) || undefined;
 }
 
 /** Returns what the proto requires of the callers of a method. @throws Error if the method has no option `access` */
