@@ -1,4 +1,5 @@
 import { InvalidArgument, PermissionDenied } from "./errors.ts";
+import { NAMESPACE_NAME } from "./namespace-name.ts";
 import { ANY, isRestricted, matchesAny } from "./principal.ts";
 import type { Principal, Scope } from "./principal.ts";
 
@@ -51,12 +52,10 @@ export function refuseTaskToken({ name, taskId }: Principal): void {
   throw new PermissionDenied("a token for one task can only read or cancel this task", { principal: name });
 }
 
-/** The names of namespaces. An error repeats the name that the caller has chosen, so the name must be short. */
-const NAMESPACE = /^[A-Za-z0-9._-]{1,63}$/;
-
 function chooseNamespace({ name, namespaces }: Principal, chosen: string | undefined, fallback: string): string {
   if (chosen !== undefined) {
-    if (!NAMESPACE.test(chosen)) throw invalidNamespace("must be 1 to 63 of [A-Za-z0-9._-]");
+    // An error below repeats the name that the caller has chosen, so the name must be short.
+    if (!NAMESPACE_NAME.test(chosen)) throw invalidNamespace("must be 1 to 63 of [A-Za-z0-9._-]");
     if (matchesAny(namespaces, chosen)) return chosen;
     const what = `${name} may not use the namespace ${JSON.stringify(chosen)}`;
     throw new PermissionDenied(what, { principal: name, namespace: chosen });

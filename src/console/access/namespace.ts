@@ -1,10 +1,10 @@
 import { signal } from "@preact/signals";
 import { impliedNamespace } from "../../domain/access.ts";
+import { NAMESPACE_NAME } from "../../domain/namespace-name.ts";
 import { ANY } from "../../domain/principal.ts";
 import type { Caller } from "./session.ts";
 
 const PARAMETER = "namespace";
-const NAME = /^[A-Za-z0-9._-]{1,63}$/;
 
 /**
  * The namespace that the URL chooses, before the fragment: the links of the page keep it, and so does a URL that one
@@ -14,7 +14,7 @@ export const chosenNamespace = namespaceIn(location.search);
 
 function namespaceIn(search: string): string | null {
   const name = new URLSearchParams(search).get(PARAMETER);
-  return name !== null && NAME.test(name) ? name : null;
+  return name !== null && NAMESPACE_NAME.test(name) ? name : null;
 }
 
 /** The namespaces that the server has listed. Empty: it has not. */

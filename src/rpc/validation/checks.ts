@@ -10,6 +10,7 @@ import {
   TASK_ID_PREFIX_CHARS_MAX,
   TASK_ID_PREFIX_CHARS_MIN,
 } from "../../domain/limits.ts";
+import { NAMESPACE_NAME } from "../../domain/namespace-name.ts";
 
 /** Maximum violations per request: a list of a million wrong entries must not become a million texts. */
 const VIOLATIONS_MAX = 100;
@@ -17,7 +18,6 @@ const VIOLATIONS_MAX = 100;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const NIL_UUID = "00000000-0000-0000-0000-000000000000";
 const KIND = new RegExp(`^[A-Za-z0-9._-]{1,${KIND_CHARS_MAX}}$`);
-const NAMESPACE = new RegExp(`^[A-Za-z0-9._-]{1,${NAMESPACE_CHARS_MAX}}$`);
 const LABEL_KEY = new RegExp(`^[A-Za-z0-9._/-]{1,${LABEL_KEY_CHARS_MAX}}$`);
 
 /** The ranges of google.protobuf.Duration and Timestamp, in seconds: 10,000 years, and the years 1 to 9999. */
@@ -82,7 +82,8 @@ export class Checks {
   }
 
   namespace(field: string, text: string): string {
-    if (!NAMESPACE.test(text)) this.refuse(field, `must be 1 to ${NAMESPACE_CHARS_MAX} characters of [A-Za-z0-9._-]`);
+    if (!NAMESPACE_NAME.test(text))
+      this.refuse(field, `must be 1 to ${NAMESPACE_CHARS_MAX} characters of [A-Za-z0-9._-]`);
     return text;
   }
 

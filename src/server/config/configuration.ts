@@ -18,6 +18,7 @@ import {
   WRITE_AHEAD_KIB_DEFAULT,
   WRITE_AHEAD_KIB_MAX,
 } from "../../domain/limits.ts";
+import { NAMESPACE_NAME } from "../../domain/namespace-name.ts";
 import { databasePasswords, databaseUrlProblem } from "../../store/connection/database-url.ts";
 import { LOG_LEVELS } from "../log/log-level.ts";
 import type { LogLevel } from "../log/log-level.ts";
@@ -141,7 +142,7 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
     fallback: null,
   },
   dataDir: setting("SPOOL_DATA_DIR", path(), "./.spool"),
-  namespace: setting("SPOOL_NAMESPACE", text(/^[A-Za-z0-9._-]{1,63}$/, "1 to 63 of [A-Za-z0-9._-]"), "default"),
+  namespace: setting("SPOOL_NAMESPACE", text(NAMESPACE_NAME, "1 to 63 of [A-Za-z0-9._-]"), "default"),
   slots: setting("SPOOL_SLOTS", integer(1, 10_000), 64),
   cancelGraceMs: setting("SPOOL_CANCEL_GRACE_MS", integer(0, 3_600_000), 5_000),
   leaseMs: setting("SPOOL_LEASE_MS", integer(1_000, 600_000), 10_000),
