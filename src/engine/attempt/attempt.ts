@@ -77,7 +77,6 @@ export class Attempt {
   readonly #parts: AttemptParts;
   readonly #report: AttemptReport;
   readonly #controller = new AbortController();
-  readonly #quota: TapeQuota | null;
   readonly #graceOver = Promise.withResolvers<StopReason>();
   readonly #abandoned = Promise.withResolvers<"abandoned">();
   #graceTimer: NodeJS.Timeout | undefined;
@@ -92,8 +91,7 @@ export class Attempt {
     this.task = task;
     this.#surroundings = surroundings;
     this.#parts = parts;
-    this.#quota = this.#openQuota();
-    this.writer = openTape(this.#quota, () => this.stop("lost"));
+    this.writer = openTape(this.#openQuota(), () => this.stop("lost"));
     this.#report = new AttemptReport(task, { ...surroundings.reporting, at, isResumed });
     const { attemptDeadlineAt } = task;
     const timeoutMs = attemptDeadlineAt === null ? Infinity : attemptDeadlineAt.getTime() - at.getTime();

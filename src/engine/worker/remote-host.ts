@@ -168,8 +168,8 @@ export class RemoteHost implements AttemptHost {
     try {
       for (const event of events.slice(Number(held.last + 1n - firstNumber))) {
         const room = held.writer.append(event);
-        // One message may hold more than a tape has room for.
         if (held.writer.isOverLimit) return; // The attempt ends, and this event and later ones are not stored.
+        // One message may hold more than a tape has room for.
         if (!held.writer.hasRoom) await room;
         held.last++;
         void this.#acknowledge(ref, held);

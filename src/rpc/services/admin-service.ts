@@ -92,8 +92,7 @@ export function adminService(
 
     async *followAuditLog(request, context) {
       const query = parseFollowAuditLog(request);
-      if (admin === undefined) throw new Unimplemented("this server has no audit log");
-      for await (const { events, nextFromId } of admin.followAuditLog(principalOf(context), query, context.signal)) {
+      for await (const { events, nextFromId } of calls().followAuditLog(principalOf(context), query, context.signal)) {
         yield create(FollowAuditLogResponseSchema, { events: events.map(toAuditEventMessage), nextFromId });
       }
     },
