@@ -11,6 +11,7 @@ import { restrictEngine } from "../../engine/api/restricted-engine.ts";
 import type { TaskEngine } from "../../engine/api/task-engine.ts";
 import { access } from "../../gen/spool/v1/access_pb.ts";
 import type { Identity } from "./identity.ts";
+import { remembered } from "./remembered.ts";
 import type { CallContext, ServiceHandlers } from "./service.ts";
 import { areStreamsLimited } from "./tenant-limits.ts";
 import type { Tenant, TenantLimits } from "./tenant-limits.ts";
@@ -97,14 +98,4 @@ export function requiredAccess(method: DescMethod): RequiredAccess {
   if (!hasOption(method, access)) throw new Error(`${method.parent.typeName}.${method.name} has no option (access)`);
   const { scopes, oneTask, wholeService } = getOption(method, access);
   return { scopes: scopes.map((value) => fromScopeValue(value)!), isForOneTask: oneTask, isForService: wholeService };
-}
-
-function remembered<Key extends object, Value>(
-  values: { get(key: Key): Value | undefined; set(key: Key, value: Value): unknown },
-  key: Key,
-  make: () => Value,
-): Value {
-  let value = values.get(key);
-  if (value === undefined) values.set(key, (value = make()));
-  return value;
 }

@@ -2,12 +2,14 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { LimitExceeded } from "../../domain/errors.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 import { TaskService } from "../../gen/spool/v1/task_service_pb.ts";
+import { remembered } from "./remembered.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** Whose limits are checked. */
 export interface Tenant {
   of: "namespace" | "principal";
   name: string;
+  /** Of a principal: those of its credential, always the same object. */
   limits: Limits;
 }
 
@@ -16,9 +18,6 @@ interface Use {
   starts: TokenBucket | null;
   streams: number;
 }
-
-/** After how many tenants the use of idle ones is forgotten. */
-const TENANTS_MAX = 10_000;
 
 const STARTS: ReadonlySet<DescMethod> = new Set([TaskService.method.startTask, TaskService.method.runTask]);
 
@@ -30,7 +29,9 @@ export function areStreamsLimited(tenants: readonly Tenant[]): boolean {
 /** Enforces the limits of tenants on starts per second and on open streams, at all endpoints of a server together. */
 export class TenantLimits {
   readonly #now: () => number;
-  readonly #uses = new Map<string, Use>();
+  readonly #namespaces = new Map<string, Use>();
+  /** By the limits of the credential: other credentials of the same principal have their own. */
+  readonly #credentials = new WeakMap<Limits, Use>();
 
   /** @param now a clock in milliseconds, never set back */
   constructor(now: () => number = () => performance.now()) {
@@ -41,10 +42,11 @@ export class TenantLimits {
   admit(method: DescMethod, tenants: readonly Tenant[]): void {
     if (!STARTS.has(method)) return;
     const buckets: TokenBucket[] = [];
-    for (const { of, name, limits } of tenants) {
-      const { startsPerSecond } = limits;
+    for (const tenant of tenants) {
+      const { of, name } = tenant;
+      const { startsPerSecond } = tenant.limits;
       if (startsPerSecond === undefined) continue;
-      const use = this.#useOf({ of, name });
+      const use = this.#useOf(tenant);
       if (use.starts?.perSecond !== startsPerSecond) use.starts = new TokenBucket(startsPerSecond, this.#now);
       const waitMs = use.starts.waitMs;
       if (waitMs > 0) {
@@ -60,10 +62,11 @@ export class TenantLimits {
   /** Counts an open stream until the result is disposed. @throws LimitExceeded */
   openStream(tenants: readonly Tenant[]): Disposable {
     const uses: Use[] = [];
-    for (const { of, name, limits } of tenants) {
-      const { streams } = limits;
+    for (const tenant of tenants) {
+      const { of, name } = tenant;
+      const { streams } = tenant.limits;
       if (streams === undefined) continue;
-      const use = this.#useOf({ of, name });
+      const use = this.#useOf(tenant);
       if (use.streams >= streams) {
         const what = `the ${of} ${name} has its maximum of ${streams} open streams at this server`;
         throw new LimitExceeded(what, { limit: "streams", max: streams, of });
@@ -78,19 +81,10 @@ export class TenantLimits {
     };
   }
 
-  #useOf({ of, name }: Pick<Tenant, "of" | "name">): Use {
-    const key = `${of} ${name}`;
-    let use = this.#uses.get(key);
-    if (use === undefined) {
-      if (this.#uses.size >= TENANTS_MAX) this.#forgetIdle();
-      this.#uses.set(key, (use = { starts: null, streams: 0 }));
-    }
-    return use;
-  }
-
-  #forgetIdle(): void {
-    for (const [key, { starts, streams }] of this.#uses) {
-      if (streams === 0 && (starts === null || starts.isFull)) this.#uses.delete(key);
-    }
+  #useOf({ of, name, limits }: Tenant): Use {
+    const unused = () => ({ starts: null, streams: 0 });
+    return of === "namespace"
+      ? remembered(this.#namespaces, name, unused)
+      : remembered(this.#credentials, limits, unused);
   }
 }

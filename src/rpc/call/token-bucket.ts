@@ -21,11 +21,6 @@ export class TokenBucket {
     return this.#tokens >= 1 ? 0 : Math.ceil(((1 - this.#tokens) / this.perSecond) * 1_000);
   }
 
-  get isFull(): boolean {
-    this.#fill();
-    return this.#tokens >= this.#size;
-  }
-
   take(): void {
     this.#tokens--;
   }
