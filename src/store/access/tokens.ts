@@ -1,21 +1,14 @@
 import { sql } from "kysely";
 import type { Kysely, Transaction } from "kysely";
 import type { Grants } from "../../domain/principal.ts";
+import type { StoredToken } from "../../domain/stored-token.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 import type { Database } from "../schema.ts";
 
 /** A stored token. Times are by the database's clock. */
-export interface TokenRow {
-  tokenId: string;
+export interface TokenRow extends StoredToken {
   /** SHA-256 of the token. */
   digest: Buffer;
-  name: string;
-  grants: Grants;
-  limits: Limits;
-  createdAt: Date;
-  createdBy: string;
-  expiresAt: Date | null;
-  revokedAt: Date | null;
   changedAt: Date;
 }
 

@@ -19,8 +19,8 @@ export interface KindBacklog {
 }
 
 /**
- * Counts the pending tasks of some namespaces together, by kind: first the given kinds, then those with the most tasks, up to
- * kindsMax kinds. The remaining kinds are counted together.
+ * Counts the pending tasks of some namespaces together, by kind: first the given kinds, then those with the most tasks,
+ * up to kindsMax kinds. The remaining kinds are counted together.
  *
  * It reads every pending row, about a million per second. If pending rows are few, it finds them by an index that holds
  * only such rows. The statement has no name, so it is planned each time: the number of rows varies from none to
