@@ -23,7 +23,7 @@ export function retryBudget(retryMs: number): RetryBudget {
 
 /**
  * Repeats a call until it succeeds, fails with a permanent error, or `retryMs` have passed since the first failure.
- * Only for calls that are safe to repeat. All calls of this service are: a start because of its request id.
+ * Only for calls that are safe to repeat. All calls of TaskService are, a start because of its request id.
  *
  * @param onFailure is called for each error that is retried
  */

@@ -1,20 +1,13 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { toLimitsMessage } from "../../codec/limits.ts";
 import { fromNamespaceMessage } from "../../codec/namespace.ts";
 import type { NamespaceState } from "../../domain/namespace-state.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
-import {
-  AdminService,
-  ListNamespacesResponseSchema,
-  SetNamespaceResponseSchema,
-} from "../../gen/spool/v1/admin_service_pb.ts";
-import { RETRY_MS_DEFAULT, withRetries } from "../retry.ts";
+import { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
+import { RETRY_MS_DEFAULT } from "../retry.ts";
 import type { GrpcTransport } from "../transport/grpc-transport.ts";
+import { adminCall } from "./admin-call.ts";
 
 export type { NamespaceState } from "../../domain/namespace-state.ts";
-
-/** How long the server may take to answer, in ms. */
-const ANSWER_MS_MAX = 20_000;
 
 const method = AdminService.method;
 
@@ -24,9 +17,7 @@ export async function setNamespace(
   { name, limits, retryMs = RETRY_MS_DEFAULT }: { name: string; limits: Limits | null; retryMs?: number },
 ): Promise<NamespaceState> {
   const request = { name, ...(limits !== null && { limits: toLimitsMessage(limits) }) };
-  const read = (bytes: Buffer) => fromBinary(SetNamespaceResponseSchema, bytes);
-  const call = () => transport.unary(method.setNamespace, request, { timeoutMs: ANSWER_MS_MAX, read });
-  return fromNamespaceMessage((await withRetries(call, { retryMs })).namespace);
+  return fromNamespaceMessage((await adminCall(transport, method.setNamespace, request, retryMs)).namespace);
 }
 
 /** Returns the namespaces that the caller may use, by name. */
@@ -34,7 +25,5 @@ export async function listNamespaces(
   transport: GrpcTransport,
   { retryMs = RETRY_MS_DEFAULT }: { retryMs?: number } = {},
 ): Promise<NamespaceState[]> {
-  const read = (bytes: Buffer) => fromBinary(ListNamespacesResponseSchema, bytes);
-  const call = () => transport.unary(method.listNamespaces, {}, { timeoutMs: ANSWER_MS_MAX, read });
-  return (await withRetries(call, { retryMs })).namespaces.map(fromNamespaceMessage);
+  return (await adminCall(transport, method.listNamespaces, {}, retryMs)).namespaces.map(fromNamespaceMessage);
 }

@@ -1,21 +1,13 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { toLimitsMessage } from "../../codec/limits.ts";
 import { fromTokenMessage, toGrantsMessage } from "../../codec/token.ts";
 import type { StoredToken } from "../../domain/stored-token.ts";
-import {
-  AdminService,
-  CreateTokenResponseSchema,
-  ListTokensResponseSchema,
-  RevokeTokenResponseSchema,
-} from "../../gen/spool/v1/admin_service_pb.ts";
-import { RETRY_MS_DEFAULT, withRetries } from "../retry.ts";
+import { AdminService } from "../../gen/spool/v1/admin_service_pb.ts";
+import { RETRY_MS_DEFAULT } from "../retry.ts";
 import type { GrpcTransport } from "../transport/grpc-transport.ts";
+import { adminCall } from "./admin-call.ts";
 
 export type { StoredToken } from "../../domain/stored-token.ts";
-
-/** How long the server may take to answer, in ms. */
-const ANSWER_MS_MAX = 20_000;
 
 const method = AdminService.method;
 
@@ -34,8 +26,7 @@ export async function createToken(
     limits: toLimitsMessage(limits),
     ...(expiresAt && { expiresAt: timestampFromDate(expiresAt) }),
   };
-  const read = (bytes: Buffer) => fromBinary(CreateTokenResponseSchema, bytes);
-  const { token, created } = await transport.unary(method.createToken, request, { timeoutMs: ANSWER_MS_MAX, read });
+  const { token, created } = await adminCall(transport, method.createToken, request, 0);
   return { token, created: fromTokenMessage(created) };
 }
 
@@ -44,9 +35,7 @@ export async function listTokens(
   transport: GrpcTransport,
   { retryMs = RETRY_MS_DEFAULT }: { retryMs?: number } = {},
 ): Promise<{ tokens: StoredToken[]; hasMore: boolean }> {
-  const read = (bytes: Buffer) => fromBinary(ListTokensResponseSchema, bytes);
-  const call = () => transport.unary(method.listTokens, {}, { timeoutMs: ANSWER_MS_MAX, read });
-  const { tokens, hasMore } = await withRetries(call, { retryMs });
+  const { tokens, hasMore } = await adminCall(transport, method.listTokens, {}, retryMs);
   return { tokens: tokens.map(fromTokenMessage), hasMore };
 }
 
@@ -55,7 +44,5 @@ export async function revokeToken(
   transport: GrpcTransport,
   { tokenId, retryMs = RETRY_MS_DEFAULT }: { tokenId: string; retryMs?: number },
 ): Promise<StoredToken> {
-  const read = (bytes: Buffer) => fromBinary(RevokeTokenResponseSchema, bytes);
-  const call = () => transport.unary(method.revokeToken, { tokenId }, { timeoutMs: ANSWER_MS_MAX, read });
-  return fromTokenMessage((await withRetries(call, { retryMs })).token);
+  return fromTokenMessage((await adminCall(transport, method.revokeToken, { tokenId }, retryMs)).token);
 }
