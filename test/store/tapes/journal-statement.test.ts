@@ -50,6 +50,7 @@ describeOnEachStore("writeFlush", (store) => {
       checkpointSeq: null,
       cancelRequestedAt: null,
       cancelReason: null,
+      cancelledBy: null,
       lease: null,
       lastSeq: 0n,
     });
