@@ -48,10 +48,10 @@ export class TenantLimits {
       if (startsPerSecond === undefined) continue;
       const use = this.#useOf(tenant);
       if (use.starts?.perSecond !== startsPerSecond) use.starts = new TokenBucket(startsPerSecond, this.#now);
-      const waitMs = use.starts.waitMs;
-      if (waitMs > 0) {
+      if (!use.starts.hasToken) {
         const what = `the ${of} ${name} starts more than ${startsPerSecond} tasks per second at this server`;
-        throw new LimitExceeded(what, { limit: "starts_per_second", max: startsPerSecond, of, retryAfterMs: waitMs });
+        const retryAfterMs = use.starts.nextReturnMs();
+        throw new LimitExceeded(what, { limit: "starts_per_second", max: startsPerSecond, of, retryAfterMs });
       }
       buckets.push(use.starts);
     }

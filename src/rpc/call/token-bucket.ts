@@ -1,3 +1,6 @@
+/** The longest time that a refused caller is told to wait. Callers past it share the time out from its beginning. */
+const RETURN_MS_MAX = 10_000;
+
 /** Limits a rate: holds the tokens of one second, and at least one, and is refilled all the time. */
 export class TokenBucket {
   readonly perSecond: number;
@@ -5,6 +8,8 @@ export class TokenBucket {
   readonly #now: () => number;
   #tokens: number;
   #filledAt: number;
+  /** When the last of the refused callers was told to come back. */
+  #lastReturnAt = 0;
 
   /** @param now a clock in milliseconds, never set back */
   constructor(perSecond: number, now: () => number) {
@@ -15,14 +20,27 @@ export class TokenBucket {
     this.#filledAt = now();
   }
 
-  /** How long until there is a token, in ms. 0: there is one now. */
-  get waitMs(): number {
+  get hasToken(): boolean {
     this.#fill();
-    return this.#tokens >= 1 ? 0 : Math.ceil(((1 - this.#tokens) / this.perSecond) * 1_000);
+    return this.#tokens >= 1;
   }
 
   take(): void {
     this.#tokens--;
+  }
+
+  /**
+   * Returns when a refused caller is to come back, in ms from now. Each caller gets the time of another token. Without
+   * that, all refused callers come back for the next token together, and all but one in vain. No token is reserved.
+   */
+  nextReturnMs(): number {
+    this.#fill();
+    const now = this.#filledAt;
+    const tokenMs = 1_000 / this.perSecond;
+    const firstAt = now + (1 - this.#tokens) * tokenMs;
+    const nextAt = this.#lastReturnAt + tokenMs;
+    this.#lastReturnAt = nextAt > firstAt && nextAt <= now + RETURN_MS_MAX ? nextAt : firstAt;
+    return Math.max(1, Math.ceil(this.#lastReturnAt - now));
   }
 
   #fill(): void {

@@ -48,12 +48,48 @@ describe("the starts of a tenant", () => {
             admitted++;
           } catch (error) {
             const { retryAfterMs } = error as LimitExceeded;
-            assert.ok(retryAfterMs! > 0 && retryAfterMs! <= 1_000 / startsPerSecond + 1, `${retryAfterMs} ms`);
+            assert.ok(retryAfterMs! > 0 && retryAfterMs! <= 10_001, `${retryAfterMs} ms`);
           }
         }
         assert.ok(admitted <= Math.max(1, startsPerSecond) + (now / 1_000) * startsPerSecond + 1e-6);
       }),
     );
+  });
+
+  it("succeed for all refused callers of the last 10 s that come back when they were told", () => {
+    const gaps = fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 100 });
+    fc.assert(
+      fc.property(fc.integer({ min: 10, max: 50 }), gaps, (startsPerSecond, pauses) => {
+        let now = 0;
+        const limits = new TenantLimits(() => now);
+        const tenants = [namespace({ startsPerSecond })];
+        for (let count = 0; count < startsPerSecond; count++) limits.admit(startTask, tenants);
+        const returns: number[] = [];
+        for (const pause of pauses) {
+          returns.push(now + refusalOf(() => limits.admit(startTask, tenants)).retryAfterMs!);
+          now = Math.min(now + pause, returns[0]! - 1);
+        }
+        for (const time of returns) {
+          now = time;
+          limits.admit(startTask, tenants);
+        }
+      }),
+    );
+  });
+
+  it("are told to come back at any of the times of 10 s if more callers were refused", () => {
+    let now = 0;
+    const limits = new TenantLimits(() => now);
+    const tenants = [namespace({ startsPerSecond: 1 })];
+    limits.admit(startTask, tenants);
+    const told = Array.from({ length: 25 }, () => refusalOf(() => limits.admit(startTask, tenants)).retryAfterMs!);
+    assert.deepEqual(
+      told.map((ms) => ms / 1_000),
+      Array.from({ length: 25 }, (_, refused) => (refused % 10) + 1),
+    );
+    now = 60_000;
+    limits.admit(startTask, tenants);
+    assert.equal(refusalOf(() => limits.admit(startTask, tenants)).retryAfterMs, 1_000);
   });
 
   it("take nothing from a tenant if another tenant of the call is over its limit", () => {
