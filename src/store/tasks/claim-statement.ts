@@ -64,16 +64,19 @@ async function send(db: Kysely<Database>, claim: Claim): Promise<{ rows: ClaimRo
 }
 
 /**
- * Sets that a connection plans its claims once. If a limit is a parameter, the planner expects a tenth of the table. So
- * it would never choose the generic plan, and would plan each claim anew, which takes as long as the claim.
+ * Sets how a connection plans its claims:
+ * - Once. If a limit is a parameter, the planner expects a tenth of the table. So it would never choose the generic plan,
+ *   and would plan each claim anew, which takes as long as the claim.
+ * - Without sorting tasks. If the planner expects few waiting tasks, it finds an index by status as good as the indexes
+ *   for claims. It would read the entries of all tasks that were waiting before, and sort what is left.
  *
  * @param isLocal whether the settings apply to the current transaction only
  */
 export const planOnce = (isLocal: boolean) => sql`/* spool_plan_once */
-select set_config('plan_cache_mode', 'force_generic_plan', ${isLocal})`;
+select set_config('plan_cache_mode', 'force_generic_plan', ${isLocal}), set_config('enable_sort', 'off', ${isLocal})`;
 
 const PLAN_AS_EVER = sql`/* spool_plan_as_ever */
-select set_config('plan_cache_mode', null, false)`;
+select set_config('plan_cache_mode', null, false), set_config('enable_sort', null, false)`;
 
 interface Outcome {
   at: Date;
