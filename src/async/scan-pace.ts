@@ -1,7 +1,7 @@
 /** A scan that takes this long or less is never delayed. */
 const FREE_MS = 25;
-/** A scan runs for a tenth of the time at most, until PAUSE_MS_MAX limits its pause. */
-const PAUSE_FACTOR = 9;
+/** A scan runs for a fiftieth of the time at most, until PAUSE_MS_MAX limits its pause. Each server has several scans. */
+const PAUSE_FACTOR = 49;
 /** The longest pause, so that the bounds that rely on a scan are exceeded by this time and that of the scan at most. */
 const PAUSE_MS_MAX = 2_000;
 

@@ -14,6 +14,7 @@ import { stages as packedEvents } from "./migrations/0013-packed-events.ts";
 import { stages as removalHooks } from "./migrations/0014-removal-hooks.ts";
 import { stages as storageSettings } from "./migrations/0015-storage-settings.ts";
 import { stages as access } from "./migrations/0016-access.ts";
+import { stages as overdueTasks } from "./migrations/0017-overdue-tasks.ts";
 import type { Database } from "./schema.ts";
 import { applySteps, newestStep, readSchema, requireSteps } from "./schema-steps.ts";
 import type { CompleteSchema, SchemaSteps } from "./schema-steps.ts";
@@ -42,6 +43,7 @@ export const MIGRATIONS = {
   "0014-removal-hooks": { stages: removalHooks, runsFrom: "0010-stalled-tasks" },
   "0015-storage-settings": { stages: storageSettings, runsFrom: "0010-stalled-tasks" },
   "0016-access": { stages: access, runsFrom: "0010-stalled-tasks" },
+  "0017-overdue-tasks": { stages: overdueTasks, runsFrom: "0010-stalled-tasks" },
 } satisfies SchemaSteps;
 
 /** The newest step that this program knows. */

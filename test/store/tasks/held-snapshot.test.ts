@@ -109,6 +109,13 @@ describe("on Postgres, while a transaction holds an old snapshot and many tasks 
     assert.ok(entries < ENTRIES_MAX, `${entries} entries`);
   });
 
+  for (const reason of ["cancel", "deadline", "expired"] as const) {
+    it(`a sweep of overdue tasks (${reason}) does not read the entries of the ended tasks`, async () => {
+      const entries = await entriesOf((trx) => lockOverdueTasks(trx, { namespace, reason, graceMs: 0, limit: 100 }));
+      assert.ok(entries < ENTRIES_MAX, `${entries} entries`);
+    });
+  }
+
   it("an append does not read the entries of the ended tasks", async () => {
     const fence = await createRunning(store.db, { namespace, lease });
     const append = { fence, appended: 0n, events: steps(1), end: null };
