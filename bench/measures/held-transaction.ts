@@ -36,7 +36,7 @@ export const heldTransaction: Measure = {
 
 function figuresOf(which: Which): Figure[] {
   const how = which === "free" ? "with no other transaction" : "beside a transaction that is open since the beginning";
-  const beside = (name: string): Figure["comparisons"] => {
+  const beside = (name: string): NonNullable<Figure["comparisons"]> => {
     if (which === "free") return [];
     const isRate = name.startsWith("tasks") || name.startsWith("events");
     return [{ with: `day-free-${name}`, ...(isRate && { bar: BAR }) }];
