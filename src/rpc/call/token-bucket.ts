@@ -1,3 +1,5 @@
+/** A token that is refilled in many steps may lack this share, by rounding. */
+const ROUNDING = 1e-9;
 /** The longest time that a refused caller is told to wait. Callers past it share the time out from its beginning. */
 const RETURN_MS_MAX = 10_000;
 
@@ -22,7 +24,7 @@ export class TokenBucket {
 
   get hasToken(): boolean {
     this.#fill();
-    return this.#tokens >= 1;
+    return this.#tokens >= 1 - ROUNDING;
   }
 
   take(): void {
