@@ -27,6 +27,8 @@ export interface DatabaseAddress {
   endpoints: readonly Endpoint[];
   /** `/database`, or empty. */
   path: string;
+  /** The schema of Spool's tables, from the parameter `schema`; null: as the search_path says. */
+  schema: string | null;
   tls: TlsSettings;
 }
 
@@ -45,12 +47,13 @@ const URL_PARTS = /^(?<scheme>postgres(?:ql)?:\/\/)(?<authority>[^/?]*)(?<path>[
 const HOST_PARTS = /^(?<host>\[[^\]]+\]|[^:[\]]*)(?::(?<port>\d*))?$/;
 const PORT_MAX = 65_535;
 const IN_DOUBT = "must be a URL: in a user name or password, write characters such as # and / as %23 and %2F";
+const SCHEMA_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
 /** Spool connects only to servers that take writes, so all these values mean the same. */
 const SESSION_ATTRIBUTES = ["any", "read-write", "primary"];
 
 /**
  * Parses a URL as libpq does, with one or several hosts (`postgres://user@one:5432,two:5432/db`). sslmode has libpq's
- * meanings. Its default is the environment variable PGSSLMODE, then `disable`.
+ * meanings. Its default is the environment variable PGSSLMODE, then `disable`. The parameter `schema` is Spool's own.
  *
  * @throws InvalidDatabaseUrl
  */
@@ -66,6 +69,9 @@ export function parseDatabaseUrl(url: string, environment = process.env): Databa
   const tls = takeTls(take, environment);
   requireOneOf("target_session_attrs", take("target_session_attrs") ?? "any", SESSION_ATTRIBUTES);
   requireOneOf("load_balance_hosts", take("load_balance_hosts") ?? "disable", ["disable"]);
+  const schema = take("schema");
+  if (schema !== null && !SCHEMA_NAME.test(schema))
+    throw new InvalidDatabaseUrl("schema: must be 1 to 63 of letters, digits and _, and begin with no digit");
   const at = authority.lastIndexOf("@") + 1;
   const [user, hosts] = [authority.slice(0, at), authority.slice(at)];
   const [namedHosts, namedPorts] = [take("host"), take("port")];
@@ -83,7 +89,7 @@ export function parseDatabaseUrl(url: string, environment = process.env): Databa
       const label = host === "" ? NAMELESS : labelOf(host, port || ports[index]);
       return { label, url: toUrl(text, ports[index] ? { port: ports[index] } : {}) };
     });
-    return { endpoints, path, tls };
+    return { endpoints, path, schema, tls };
   }
   const names = namedHosts.split(",");
   const ports = portsOf(namedPorts, names.length);
@@ -91,7 +97,7 @@ export function parseDatabaseUrl(url: string, environment = process.env): Databa
     const port = ports[index];
     return { label: labelOf(host, port), url: toUrl("", { host, ...(port && { port }) }) };
   });
-  return { endpoints, path, tls };
+  return { endpoints, path, schema, tls };
 }
 
 function labelOf(host: string, port: string | undefined): string {

@@ -18,12 +18,13 @@ export function databaseUrlProblem(text: string): string | null {
   }
 }
 
-/** Returns the hosts and the database of a URL, without user and password. Never throws. */
+/** Returns the hosts, the database and the schema of a URL, without user and password. Never throws. */
 export function databasePlace(url: string): string {
   if (databaseUrlProblem(url) !== null) return NAMELESS;
-  const { endpoints, path } = parseDatabaseUrl(url);
+  const { endpoints, path, schema } = parseDatabaseUrl(url);
   const labels = endpoints.map(({ label }) => label);
-  return labels[0] === NAMELESS ? NAMELESS : `${labels.join(",")}${path}`;
+  const inSchema = schema === null ? "" : `, schema ${schema}`;
+  return labels[0] === NAMELESS ? NAMELESS : `${labels.join(",")}${path}${inSchema}`;
 }
 
 /** Returns the passwords in a URL, both percent-encoded and decoded. */

@@ -1,7 +1,7 @@
 import type { DatabaseAddress, Endpoint } from "./database-address.ts";
 import { parseDatabaseUrl } from "./database-address.ts";
 import { NamedClient } from "./named-client.ts";
-import { DatabaseMisconfigured, NotWritable, PREPARE_SESSION, requireUsable } from "./session-check.ts";
+import { DatabaseMisconfigured, NotWritable, prepareSession, requireUsable } from "./session-check.ts";
 import type { SessionFacts } from "./session-check.ts";
 import { explainTls, tlsTries } from "./tls.ts";
 import type { TlsTry } from "./tls.ts";
@@ -26,6 +26,8 @@ const TOO_LATE = "timeout expired";
 export class Dialer {
   readonly #address: DatabaseAddress;
   readonly #applicationName: string;
+  /** The statement that prepares a session. */
+  readonly #prepare: string;
   readonly #mayBeUnusable: boolean;
   /** The host of the latest connection. */
   #last: Endpoint | null = null;
@@ -39,6 +41,7 @@ export class Dialer {
     { applicationName, mayBeUnusable = false }: { applicationName: string; mayBeUnusable?: boolean },
   ) {
     this.#address = parseDatabaseUrl(url);
+    this.#prepare = prepareSession(this.#address.schema);
     this.#applicationName = applicationName;
     this.#mayBeUnusable = mayBeUnusable;
   }
@@ -95,7 +98,7 @@ export class Dialer {
     const timer = setTimeout(() => client.destroy(new Error(TOO_LATE)), withinMs);
     try {
       await client.connect();
-      const { rows } = (await client.query(PREPARE_SESSION)) as { rows: [SessionFacts] };
+      const { rows } = (await client.query(this.#prepare)) as { rows: [SessionFacts] };
       const [facts] = rows;
       if (!mayBeUnusable) requireUsable(facts);
       return { client, facts };

@@ -32,7 +32,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
 /** Settings for servers only. In an embedded database no other process waits for a row. */
 const OF_SERVERS = { idle_in_transaction_session_timeout: `${IDLE_IN_TRANSACTION_MS_MAX}` };
 
-/** The default of Postgres. A search_path in the URL overrides it. */
+/** The default of Postgres. A schema or a search_path in the URL overrides it. */
 const SEARCH_PATH = '"$user", public';
 
 const set = (name: string, value: string) => `set_config('${name}', '${value}', false)`;
@@ -47,21 +47,28 @@ const WRITABLE = `pg_is_in_recovery() as "isStandby", current_setting('transacti
  * choice. They are set in the session as well, so a later change of the server's setting does not affect open
  * connections.
  */
-const preparing = (settings: Readonly<Record<string, string>>) => `select ${WRITABLE},
+const preparing = (settings: Readonly<Record<string, string>>, searchPath: string) => `select ${WRITABLE},
   current_database() as database, current_setting('server_encoding') as encoding,
   extract(epoch from pg_postmaster_start_time())::text as instance,
   ${Object.entries(settings)
     .map(([name, value]) => set(name, value))
     .join(", ")},
   set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false),
-  case when (select source from pg_settings where name = 'search_path') <> 'client'
+  ${searchPath}`;
+
+const DEFAULT_SEARCH_PATH = `case when (select source from pg_settings where name = 'search_path') <> 'client'
     then ${set("search_path", SEARCH_PATH)} end`;
 
-export const PREPARE_SESSION = preparing({ ...SETTINGS, ...OF_SERVERS });
-/** The same for the embedded Postgres. */
-export const PREPARE_EMBEDDED = preparing(SETTINGS);
+/** @param schema the only schema in which tables are found; null: as the search_path says */
+export function prepareSession(schema: string | null): string {
+  const searchPath = schema === null ? DEFAULT_SEARCH_PATH : set("search_path", `"${schema}"`);
+  return preparing({ ...SETTINGS, ...OF_SERVERS }, searchPath);
+}
 
-/** The row that PREPARE_SESSION returns. */
+/** The same for the embedded Postgres. */
+export const PREPARE_EMBEDDED = preparing(SETTINGS, DEFAULT_SEARCH_PATH);
+
+/** The row that the statement of prepareSession returns. */
 export interface SessionFacts extends WritableFacts {
   database: string;
   /** The encoding of the database, such as `UTF8`. */
