@@ -6,7 +6,7 @@ import { isReusable } from "./page-freshness.ts";
 import { RecentTape } from "./recent-tape.ts";
 import { RecentTapes } from "./recent-tapes.ts";
 import { Subscribers } from "./subscribers.ts";
-import type { Subscription } from "./subscription.ts";
+import type { Subscriber, Subscription } from "./subscription.ts";
 import type { PageQuery, TapePage } from "../api/task-engine.ts";
 import { TimingWheel } from "./timing-wheel.ts";
 import type { EngineGauges } from "../api/engine-observer.ts";
@@ -43,6 +43,8 @@ export class Feed {
   readonly #sharedPages = new PageCache(SHARED_PAGES_BYTES_MAX);
   /** How many pages were served from memory. */
   #pages = 0;
+  /** Why this process publishes no more commits; null: it may publish more. */
+  #ended: Error | null = null;
 
   /** @param onCommit called with every commit of this process, followed or not */
   constructor(onCommit: (state: StateChange) => void = () => {}) {
@@ -53,14 +55,23 @@ export class Feed {
   subscribe(taskId: string, signal: AbortSignal): Subscription {
     const tape = this.#tapes.find(taskId) ?? new RecentTape(this.#wheel);
     this.#tapes.follow(taskId, tape);
-    return tape.subscribers.subscribe(signal, () => {
-      if (tape.subscribers.size === 0) this.#tapes.unfollow(taskId, tape);
-    });
+    return this.#opened(
+      tape.subscribers.subscribe(signal, () => {
+        if (tape.subscribers.size === 0) this.#tapes.unfollow(taskId, tape);
+      }),
+    );
   }
 
   /** Subscribes to the commits of all tasks, for a follower of many tasks. */
   subscribeToAll(signal: AbortSignal): Subscription {
-    return this.#subscribers.subscribe(signal);
+    return this.#opened(this.#subscribers.subscribe(signal));
+  }
+
+  /** Ends the followers: each gets the error when it has read what is stored, and waits for more. */
+  end(reason: Error): void {
+    this.#ended = reason;
+    this.#subscribers.endAll(reason);
+    for (const { subscribers } of this.#tapes.followed().values()) subscribers.endAll(reason);
   }
 
   /** Wakes the followers of many tasks: something was committed, here or elsewhere. */
@@ -162,6 +173,11 @@ export class Feed {
     let tapeFollowers = 0;
     for (const { subscribers } of this.#tapes.followed().values()) tapeFollowers += subscribers.size;
     return { tapeFollowers, taskFollowers: this.#subscribers.size, feedPages: this.#pages };
+  }
+
+  #opened(subscriber: Subscriber): Subscription {
+    if (this.#ended !== null) subscriber.end(this.#ended);
+    return subscriber;
   }
 
   #followedIf(matches: (status: TaskStatus | null) => boolean): string[] {

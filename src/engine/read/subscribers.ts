@@ -1,5 +1,4 @@
 import { Subscriber } from "./subscription.ts";
-import type { Subscription } from "./subscription.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
 
 /** The subscribers to the same commits, such as the followers of one tape. */
@@ -17,8 +16,13 @@ export class Subscribers {
   }
 
   /** Adds a subscriber. @param onDispose called when the subscription has ended */
-  subscribe(signal: AbortSignal, onDispose: () => void = () => {}): Subscription {
+  subscribe(signal: AbortSignal, onDispose: () => void = () => {}): Subscriber {
     return new Subscriber({ subscribers: this.#subscribers, signal, wheel: this.#wheel, onDispose });
+  }
+
+  /** Ends the waits of all subscribers with an error. */
+  endAll(reason: Error): void {
+    for (const subscriber of this.#subscribers) subscriber.end(reason);
   }
 
   /** Wakes all subscribers. */

@@ -3,7 +3,8 @@ import type { Timed, TimingWheel } from "./timing-wheel.ts";
 export interface Subscription extends Disposable {
   /**
    * Resolves with true when a commit was published since the last call, or with false after timeoutMs without one.
-   * Throws the signal's reason if it has to wait and the signal fires. Never misses a commit between two calls.
+   * Throws the signal's reason if it has to wait and the signal fires, and the reason of `end` if it has to wait after
+   * that. Never misses a commit between two calls.
    */
   next(timeoutMs: number): Promise<boolean>;
 }
@@ -23,6 +24,8 @@ export class Subscriber implements Subscription, Timed {
   /** Whether a commit was published while the subscriber did not wait. */
   #isNotified = false;
   #wait: Wait | null = null;
+  /** Why there will be no more commits; null: there may be more. */
+  #ended: Error | null = null;
 
   constructor(parts: { subscribers: Set<Subscriber>; signal: AbortSignal; wheel: TimingWheel; onDispose: () => void }) {
     this.#subscribers = parts.subscribers;
@@ -39,6 +42,12 @@ export class Subscriber implements Subscription, Timed {
     else this.#endWait().resolve(true);
   }
 
+  /** Ends this wait and all later ones with an error. */
+  end(reason: Error): void {
+    this.#ended = reason;
+    if (this.#wait !== null) this.#endWait().reject(reason);
+  }
+
   /** Called by the wheel at the deadline. */
   expire(): void {
     this.#endWait().resolve(false);
@@ -51,6 +60,7 @@ export class Subscriber implements Subscription, Timed {
     }
     return new Promise((resolve, reject) => {
       this.#signal.throwIfAborted();
+      if (this.#ended !== null) throw this.#ended;
       this.#wait = { resolve, reject };
       this.deadlineMs = performance.now() + timeoutMs;
       this.#wheel.watch(this);
