@@ -67,8 +67,12 @@ begin
       ('sweep_cursors',             'select, insert, update, delete',         'select'),
       ('sessions',                  'select, insert, update, delete',
         'select (session_id, namespace, host, pid, started_at, expires_at, kinds, capacity, seen_at, connection, stalled,
-                 is_leaving, reads_packed)'),
+                 is_leaving, reads_packed, knows_shards)'),
       ('namespaces',                'select, insert, update',                 'select'),
+      -- The URLs of shards may hold passwords. Shards and moves are changed by the owner.
+      ('shards',                    'select',                                 'select (name, state, added_at)'),
+      ('namespace_moves',           null,                                     'select'),
+      ('moved_namespaces',          'select',                                 'select'),
       ('tokens',                    'select, insert, update (revoked_at, revoked_by, changed_at)',
         'select (token_id, name, grants, created_at, created_by, expires_at, revoked_at, revoked_by, changed_at)'),
       ('signing_keys',              'select, insert, delete',                 null),

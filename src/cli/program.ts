@@ -20,6 +20,7 @@ import { addList } from "./commands/list.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addNamespace } from "./commands/namespace.ts";
 import { addResult } from "./commands/result.ts";
+import { addShard } from "./commands/shard.ts";
 import { addServe } from "./commands/serve.ts";
 import { addStart } from "./commands/start.ts";
 import { addAudit } from "./commands/audit.ts";
@@ -40,6 +41,7 @@ const COMMANDS = [
   addOpen,
   addContext,
   addNamespace,
+  addShard,
   addToken,
   addTaskToken,
   addAudit,

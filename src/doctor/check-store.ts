@@ -1,3 +1,4 @@
+import { HOME_SHARD } from "../domain/shard.ts";
 import type { Store } from "../store/database.ts";
 import { readClock } from "../store/reports/server-health.ts";
 import { databasePlace } from "../store/connection/database-url.ts";
@@ -5,7 +6,9 @@ import { skipped } from "./check.ts";
 import type { Finding } from "./check.ts";
 import type { Findings } from "./findings.ts";
 import { evaluateClock, evaluateRoundTrip } from "./evaluate-database.ts";
+import { mergeFindings } from "./merge-findings.ts";
 import { checkedNamespaces, scanNamespaces } from "./namespace-scans.ts";
+import type { ExaminedShard } from "./namespace-scans.ts";
 import { scanSchema, SERVER_SCANS, TASK_SCANS } from "./scans.ts";
 import type { Scan } from "./scans.ts";
 import { DoctorContext } from "./doctor-context.ts";
@@ -16,21 +19,61 @@ const ROUND_TRIPS = 5;
 
 type Settings = DoctorContext["settings"] & Pick<DoctorSettings, "dataDir">;
 
+type CheckedStore = Pick<Store, "db" | "url">;
+
+/** A shard besides the first one. */
+export interface OtherShard {
+  name: string;
+  store: CheckedStore;
+}
+
+interface Examination {
+  settings: Settings;
+  findings: Findings;
+  /** Whether the reads of a store run one after the other, which leaves connections to other users of the store. */
+  takesTurns?: boolean;
+  signal: AbortSignal;
+}
+
 /**
- * Makes every check except `server` and records the results in `findings`. Never rejects.
+ * Makes every check except `server` on all shards, and records the results in `findings`. Never rejects.
  *
- * @param takesTurns whether the reads run one after the other, which leaves connections to other users of the store
+ * @param home the first shard
+ * @param others returns the other shards, when the schema of the first one is known to be current
  */
-export async function examineStore(
-  { db, url }: Pick<Store, "db" | "url">,
-  {
-    settings,
-    findings,
-    takesTurns = false,
-    signal,
-  }: { settings: Settings; findings: Findings; takesTurns?: boolean; signal: AbortSignal },
+export async function examineShards(
+  home: CheckedStore,
+  { others, ...examination }: Examination & { others: () => Promise<readonly OtherShard[]> },
 ): Promise<void> {
-  const context = new DoctorContext({ settings, db, url, signal, takesTurns });
+  const { findings } = examination;
+  const directory = contextOf(home, examination);
+  await examineStore(directory, { ...examination, shard: { name: HOME_SHARD, directory } });
+  if (findings.get("schema")?.status !== "ok") return;
+  const examined = await Promise.all(
+    (await others().catch(() => [])).map(async ({ name, store }) => {
+      const ofShard = findings.another();
+      const context = contextOf(store, examination);
+      await examineStore(context, { ...examination, findings: ofShard, shard: { name, directory } });
+      return { where: name, findings: ofShard };
+    }),
+  );
+  if (examined.length === 0) return;
+  for (const { name, ...finding } of findings.checks()) {
+    if (name === "server") continue;
+    const elsewhere = examined.map(({ where, findings: ofShard }) => ({ where, finding: ofShard.checked(name) }));
+    findings.set(name, mergeFindings([{ where: HOME_SHARD, finding }, ...elsewhere], "shards"));
+  }
+}
+
+function contextOf({ db, url }: CheckedStore, { settings, takesTurns = false, signal }: Examination): DoctorContext {
+  return new DoctorContext({ settings, db, url, signal, takesTurns });
+}
+
+/** Makes every check except `server` on one shard. Never rejects. */
+async function examineStore(
+  context: DoctorContext,
+  { settings, findings, shard }: Examination & { shard: ExaminedShard },
+): Promise<void> {
   await findings.record("database", () => measureRoundTrips(context, settings.dataDir, findings));
   if (!findings.isReached) return;
   // The connection may have been lost after the first statement and before the clock was read.
@@ -42,7 +85,7 @@ export async function examineStore(
       .record("schema", () => scanSchema(context))
       .then(async () => {
         if (findings.get("schema")?.status !== "ok") return;
-        const contexts = checkedNamespaces(context);
+        const contexts = checkedNamespaces(context, shard);
         await Promise.all(
           TASK_SCANS.map(({ name, scan }) => findings.record(name, async () => scanNamespaces(await contexts, scan))),
         );

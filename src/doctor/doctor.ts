@@ -1,14 +1,17 @@
 import { untilAborted } from "../async/abort.ts";
+import { readShards } from "../store/access/shards.ts";
+import { readWithin } from "../store/connection/bounded-read.ts";
 import { DataDirInUse } from "../store/connection/data-dir-lock.ts";
 import { databaseLocation, openDatabase } from "../store/database.ts";
 import { hasEmbedded } from "../store/connection/embedded.ts";
 import type { Store } from "../store/database.ts";
 import { skipped, worst } from "./check.ts";
 import type { Check, Finding } from "./check.ts";
-import { examineStore } from "./check-store.ts";
+import { examineShards } from "./check-store.ts";
 import type { DoctorSettings } from "./doctor-context.ts";
 import { Findings } from "./findings.ts";
 import { requestChecks, checkHealth } from "./check-server.ts";
+import { STATEMENT_MS_MAX } from "./thresholds.ts";
 import type { ServerEndpoint } from "./check-server.ts";
 
 /** Kept low: the database may be short of connections. */
@@ -100,12 +103,20 @@ class Examination {
     if (store === null) return;
     this.#findings.whyUnreached = "the database was not reached";
     const [findings, signal] = [this.#findings, this.#signal];
-    await examineStore(store, { settings: this.#settings, findings, signal });
+    const opened: Store[] = [store];
+    const others = async () => {
+      const entries = await readWithin(store.db, STATEMENT_MS_MAX, readShards);
+      return Promise.all(
+        entries.map(async ({ name, url }) => {
+          const ofShard = await openDatabase({ url, connectionsMax: CONNECTIONS_MAX, mayBeUnusable: true });
+          opened.push(ofShard);
+          return { name, store: ofShard };
+        }),
+      );
+    };
+    await examineShards(store, { settings: this.#settings, findings, signal, others });
     // A database that stopped answering must not delay the report.
-    await untilAborted(
-      store.close().catch(() => {}),
-      signal,
-    );
+    await untilAborted(Promise.allSettled(opened.map((each) => each.close())), signal);
   }
 
   /** Opens the database. @returns null if that failed; the finding is recorded then */

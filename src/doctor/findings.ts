@@ -29,10 +29,20 @@ export class Findings {
     this.#found.set(name, finding);
   }
 
-  /** Returns all checks, in the order of CHECK_NAMES. A check that was not made says why. */
+  /** Returns findings for another database, within the same time limit. */
+  another(): Findings {
+    return new Findings({ timeoutMs: this.#timeoutMs, signal: this.#signal });
+  }
+
+  /** Returns all checks, in the order of CHECK_NAMES. */
   checks(): Check[] {
+    return CHECK_NAMES.map((name) => ({ name, ...this.checked(name) }));
+  }
+
+  /** Returns the finding of a check. A check that was not made says why. */
+  checked(name: CheckName): Finding {
     const reason = this.isReached ? "the schema is another version's, or unknown" : this.whyUnreached;
-    return CHECK_NAMES.map((name) => ({ name, ...(this.#found.get(name) ?? skipped(reason)) }));
+    return this.#found.get(name) ?? skipped(reason);
   }
 
   /** Runs a check and records its finding. An error or the deadline becomes a finding as well. Never rejects. */

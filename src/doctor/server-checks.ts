@@ -2,7 +2,8 @@ import { hostname } from "node:os";
 import { CachedQuery } from "../async/cached-query.ts";
 import type { Store } from "../store/database.ts";
 import type { CheckReport } from "../rpc/services/admin-service.ts";
-import { examineStore } from "./check-store.ts";
+import { examineShards } from "./check-store.ts";
+import type { OtherShard } from "./check-store.ts";
 import type { DoctorSettings } from "./doctor-context.ts";
 import { Findings } from "./findings.ts";
 
@@ -18,13 +19,25 @@ export const REPORT_CACHE_MS = 1_000;
  */
 export class ServerChecks implements Disposable {
   readonly #store: Pick<Store, "db" | "url">;
+  readonly #others: () => readonly OtherShard[];
   readonly #settings: DoctorSettings;
   readonly #stopped = new AbortController();
   readonly #report: CachedQuery<CheckReport>;
 
-  /** @param clock in ms, never set back */
-  constructor(store: Pick<Store, "db" | "url">, settings: DoctorSettings, clock = () => performance.now()) {
+  /**
+   * @param options.others returns the shards besides the first one
+   * @param options.clock in ms, never set back
+   */
+  constructor(
+    store: Pick<Store, "db" | "url">,
+    settings: DoctorSettings,
+    {
+      others = () => [],
+      clock = () => performance.now(),
+    }: { others?: () => readonly OtherShard[]; clock?: () => number } = {},
+  ) {
     this.#store = store;
+    this.#others = others;
     this.#settings = settings;
     this.#report = new CachedQuery(() => this.#examine(), { maxAgeMs: REPORT_CACHE_MS, ageFactor: 1, clock });
   }
@@ -39,7 +52,8 @@ export class ServerChecks implements Disposable {
     const signal = AbortSignal.any([tooLate.signal, this.#stopped.signal]);
     const findings = new Findings({ timeoutMs: SERVER_CHECKS_MS_MAX, signal });
     try {
-      await examineStore(this.#store, { settings: this.#settings, findings, takesTurns: true, signal });
+      const others = () => Promise.resolve(this.#others());
+      await examineShards(this.#store, { settings: this.#settings, findings, takesTurns: true, signal, others });
       const checks = findings.checks().filter(({ name }) => name !== "server");
       return {
         host: hostname(),

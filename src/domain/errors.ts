@@ -18,6 +18,7 @@ export type Reason =
   | "UNAUTHENTICATED"
   | "PERMISSION_DENIED"
   | "NAMESPACE_NOT_FOUND"
+  | "NAMESPACE_UNAVAILABLE"
   | "LIMIT_EXCEEDED"
   | "TOKEN_NOT_FOUND"
   | "CALL_DEADLINE_EXCEEDED"
@@ -243,6 +244,18 @@ export class NamespaceNotFound extends SpoolError {
   constructor(namespace: string) {
     const what = `there is no namespace ${JSON.stringify(namespace)}: create it with spool namespace set`;
     super("NAMESPACE_NOT_FOUND", what, { metadata: { namespace } });
+  }
+}
+
+/** Error for a namespace that exists and that this server cannot serve now. */
+export class NamespaceUnavailable extends SpoolError {
+  /** @param why such as `is being opened` */
+  constructor(namespace: string, why: string, options?: ErrorOptions) {
+    super("NAMESPACE_UNAVAILABLE", `the namespace ${namespace} ${why}`, {
+      metadata: { namespace },
+      retryAfterMs: 500,
+      ...options,
+    });
   }
 }
 

@@ -9,6 +9,8 @@ import type { Snapshot } from "./snapshot.ts";
  * tasks. A transaction that commits late is not visible in `seen`, whatever its number, and is sent in a later round.
  */
 export interface FollowCursor {
+  /** How often the namespace had been moved to another shard when the snapshots were taken. */
+  generation: number;
   seen: Snapshot;
   /** null: no round is under way. */
   round: { target: Snapshot; place: Place } | null;
@@ -29,8 +31,10 @@ export interface Place {
 /** The place before the first task. */
 export const FIRST_PLACE: Place = { endedXid: 0n, taskId: "00000000-0000-0000-0000-000000000000", seq: null };
 
-/** The cursor that starts with everything stored. */
-export const FROM_START: FollowCursor = { seen: NOTHING, round: null };
+/** Returns the cursor that starts with everything stored. */
+export function fromStart(generation: number): FollowCursor {
+  return { generation, seen: NOTHING, round: null };
+}
 
 /**
  * Checks that a cursor can be compared with a current snapshot of the database: transaction numbers must have the same
@@ -39,7 +43,7 @@ export const FROM_START: FollowCursor = { seen: NOTHING, round: null };
  * @throws InvalidArgument for a cursor of another database, a cursor that is too old, or a cursor from before a
  *   failover that may have lost commits; StoreUnavailable if a database answered that was replaced by a failover
  */
-export function requireComparable({ seen, round }: FollowCursor, now: Snapshot): void {
+export function requireComparable({ seen, round }: Pick<FollowCursor, "seen" | "round">, now: Snapshot): void {
   const snapshots = round === null ? [seen] : [seen, round.target];
   for (const snapshot of snapshots.filter(({ xmax }) => xmax !== 0n)) {
     requireTimeline(snapshot, now);
@@ -48,6 +52,16 @@ export function requireComparable({ seen, round }: FollowCursor, now: Snapshot):
       refuse(`must be at most ${SNAPSHOT_AGE_MAX} database transactions old`);
     }
   }
+}
+
+/**
+ * Refuses a cursor of a database that the namespace has left, and whose rows are gone.
+ *
+ * @throws InvalidArgument
+ */
+export function refuseGeneration({ generation }: FollowCursor, current: number): never {
+  const which = generation > current ? "before a restore of the first shard" : "before a move to another shard";
+  refuse(`is of ${which} (generation ${generation}, now ${current}): start again with from_start`);
 }
 
 function requireTimeline(snapshot: Snapshot, now: Snapshot): void {

@@ -7,6 +7,14 @@ export interface NamespaceState {
   /** null: the namespace of the server's settings, which was never set. */
   createdAt: Date | null;
   createdBy: string | null;
+  /** The shard that it lives on. */
+  shard: string;
+  /** null: the shard cannot be reached. */
+  usage: NamespaceUsage | null;
+}
+
+/** What a namespace uses. */
+export interface NamespaceUsage {
   pendingTasks: number;
   runningTasks: number;
   /** Estimated. */

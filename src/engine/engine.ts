@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import type { Activity, ActivityQuery } from "../domain/activity.ts";
-import { Draining, StoreUnavailable } from "../domain/errors.ts";
+import { Draining } from "../domain/errors.ts";
 import type { Kind } from "../domain/kind.ts";
 import { requestCancel } from "../domain/lifecycle.ts";
 import type { Cancel } from "../domain/lifecycle.ts";
@@ -33,6 +33,7 @@ import { Membership } from "./cluster/membership.ts";
 import { NamespaceUse } from "./cluster/namespace-use.ts";
 import { SharedActivity } from "./read/shared-activity.ts";
 import type { EngineSettings } from "./engine-settings.ts";
+import { EngineState } from "./engine-state.ts";
 import { Starter } from "./starter.ts";
 import { listTasks } from "./read/list-tasks.ts";
 import { readCheckpoint, readOutcome } from "./read/task-outcome.ts";
@@ -57,6 +58,7 @@ export class Engine implements TaskEngine {
   readonly #store: Store;
   readonly #kinds: ReadonlyMap<string, Kind>;
   readonly #settings: EngineSettings;
+  readonly #state: EngineState;
   readonly #reporting: Reporting;
   readonly #source: TapeSource;
   readonly #journal: Journal;
@@ -72,11 +74,6 @@ export class Engine implements TaskEngine {
   readonly #shared: SharedParts;
   /** Hands over tasks when an uncaught error ends the process. */
   readonly crashHandover: CrashHandover;
-  #membership: Membership | null = null;
-  #hasStarted = false;
-  /** Whether this process runs no new tasks. Other processes run the tasks that are started here. */
-  #isDraining = false;
-  #isStopped = false;
   readonly #withAvailability = (task: Task) => this.#directory.withAvailability(task);
 
   constructor({
@@ -97,19 +94,20 @@ export class Engine implements TaskEngine {
   }) {
     // Reads for callers may be refused when all connections are in use. Work on accepted tasks has priority over them.
     const { db, priorityDb } = store;
-    const { namespace, crashesMax, limits } = settings;
+    const { namespace, crashesMax, limits, origin } = settings;
     const reporting: Reporting = { namespace, observer, log };
     const use = new NamespaceUse({ db: priorityDb, namespace, limits, shared, runningHere: () => this.#runners.busy });
     this.#runners = new Runners(() => use.room);
-    const feed = new Feed((state) => this.#membership?.wakeups?.send(state));
+    const feed = new Feed((state) => this.#state.membership?.wakeups?.send(state));
     this.#db = db;
     this.#store = store;
     this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]));
     this.#settings = settings;
+    this.#state = new EngineState(settings.mayMove);
     this.#shared = shared;
     this.#reporting = reporting;
     this.#source = openTapeSource({ feed, namespace, opened: () => this.#opened(), priorityDb });
-    this.#followSource = openFollowSource({ db, namespace, feed, withAvailability: this.#withAvailability });
+    this.#followSource = openFollowSource({ db, namespace, feed, origin, withAvailability: this.#withAvailability });
     this.#journal = new Journal({ db: priorityDb, feed, observer, log });
     this.#directory = new KindDirectory({
       own: this.#kinds,
@@ -148,16 +146,16 @@ export class Engine implements TaskEngine {
       kinds,
       budget: shared.budget,
     });
-    const session = () => this.#membership?.session;
+    const session = () => this.#state.membership?.session;
     this.crashHandover = new CrashHandover({ control: this.#control, runner: this.#runner, crashesMax, session });
     this.#workers = new Workers({ surroundings, runners: this.#runners, leaseMs: settings.leaseMs });
   }
 
   /** Joins the service, and starts to claim and run tasks, once. The schema must exist. @throws StoreUnavailable */
   async start(): Promise<void> {
-    if (this.#hasStarted) return;
+    if (this.#state.hasStarted) return;
     await this.#shared.upkeep.begin();
-    this.#membership = await Membership.join({
+    this.#state.membership = await Membership.join({
       store: this.#store,
       listener: this.#shared.listener,
       settings: this.#settings,
@@ -170,7 +168,7 @@ export class Engine implements TaskEngine {
       observer: this.#reporting.observer,
       log: this.#reporting.log,
     });
-    this.#hasStarted = true;
+    this.#state.hasStarted = true;
   }
 
   /**
@@ -181,10 +179,11 @@ export class Engine implements TaskEngine {
    *
    * @param halt ends the wait, because the database may be unreachable or a statement may block. Other servers then end
    *   the remaining tasks as WORKER_LOST
+   * @param reason what open followers get, if the process goes on without the engine
    */
-  async stop({ drainMs, halt }: { drainMs: number; halt: AbortSignal }): Promise<void> {
-    this.#isDraining = true;
-    const membership = this.#membership;
+  async stop({ drainMs, halt, reason }: { drainMs: number; halt: AbortSignal; reason?: Error }): Promise<void> {
+    this.#state.isDraining = true;
+    const membership = this.#state.membership;
     if (membership === null) return;
     const orHalt = (work: Promise<unknown>) => untilAborted(work, halt);
     this.#journal.giveUpOn(halt);
@@ -195,14 +194,15 @@ export class Engine implements TaskEngine {
     await this.#runner.executor.whenIdle(drainMs);
     await orHalt(this.#runner.executor.stopAll("shutdown", halt));
     await orHalt(this.#workers.close());
-    this.#isStopped = true;
+    this.#state.isStopped = true;
     await orHalt(this.#journal.stop());
-    this.#membership = null;
+    if (reason !== undefined) this.#source.feed.end(reason);
+    this.#state.membership = null;
     await orHalt(membership.leave());
   }
 
   async startTask(request: TaskRequest): ReturnType<TaskEngine["startTask"]> {
-    this.#assertJoined();
+    this.#state.assertJoined();
     const { task, alreadyStarted } = await this.#starter.start(request);
     return { task: await this.#withAvailability(task), alreadyStarted };
   }
@@ -226,8 +226,8 @@ export class Engine implements TaskEngine {
   }
 
   async connectWorker(hello: WorkerHello, send: Send): Promise<Worker> {
-    this.#assertJoined();
-    if (this.#isDraining) throw new Draining();
+    this.#state.assertJoined();
+    if (this.#state.isDraining) throw new Draining();
     return this.#workers.connect(hello, send);
   }
 
@@ -250,7 +250,7 @@ export class Engine implements TaskEngine {
   async deleteTask(taskId: string, by: string | null): ReturnType<TaskEngine["deleteTask"]> {
     this.#opened();
     const { alreadyDeleted } = await this.#control.remove(taskId, by);
-    if (!alreadyDeleted) this.#membership?.removals.kick();
+    if (!alreadyDeleted) this.#state.membership?.removals.kick();
     return { alreadyDeleted };
   }
 
@@ -272,28 +272,19 @@ export class Engine implements TaskEngine {
     return readOutcome(this.#db, this.#settings.namespace, task);
   }
 
-  /** Returns the current state, for gauges. */
   gauges(): EngineGauges {
     return {
       ...this.#runners.gauges(),
       workers: this.#workers.count,
-      removalOverdueMs: this.#membership?.retention.overdueMs ?? 0,
+      removalOverdueMs: this.#state.membership?.retention.overdueMs ?? 0,
       ...this.#source.feed.gauges(),
       ...this.#source.stored.gauges(),
     };
   }
 
-  /** Returns the database, whose schema exists after the start. @throws StoreUnavailable before the start */
+  /** Returns the database. @throws StoreUnavailable: see EngineState.assertReadable */
   #opened(): Kysely<Database> {
-    if (!this.#hasStarted) throw new StoreUnavailable(new Error("the engine has not started"));
+    this.#state.assertReadable();
     return this.#db;
-  }
-
-  /** @throws Draining; StoreUnavailable before the start, and while other servers may consider this process dead */
-  #assertJoined(): void {
-    const hasLeft = this.#isStopped || (this.#isDraining && !this.#membership?.session.hasPeers);
-    if (hasLeft) throw new Draining();
-    if (this.#membership === null) throw new StoreUnavailable(new Error("the engine has not started"));
-    if (!this.#membership.session.isFresh) throw new StoreUnavailable(new Error("the session was not renewed in time"));
   }
 }

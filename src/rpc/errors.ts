@@ -34,6 +34,7 @@ export const CODES = {
   UNAUTHENTICATED: Code.Unauthenticated,
   PERMISSION_DENIED: Code.PermissionDenied,
   NAMESPACE_NOT_FOUND: Code.NotFound,
+  NAMESPACE_UNAVAILABLE: Code.Unavailable,
   LIMIT_EXCEEDED: Code.ResourceExhausted,
   TOKEN_NOT_FOUND: Code.NotFound,
   CALL_DEADLINE_EXCEEDED: Code.DeadlineExceeded,

@@ -3,6 +3,7 @@ import { hasEmbedded } from "../store/connection/embedded.ts";
 import { databaseLocation, openDatabase } from "../store/database.ts";
 import type { Store } from "../store/database.ts";
 import { migrate, planMigration, requireCurrentSchema } from "../store/migrate.ts";
+import { readShards } from "../store/access/shards.ts";
 import type { MigrationPlan } from "../store/stages/migration-plan.ts";
 import { readConfiguration } from "./config/configuration.ts";
 import { loadKinds } from "./config/load-kinds.ts";
@@ -24,8 +25,8 @@ export interface MigrationTarget {
 }
 
 /**
- * Brings the configured database to this program's schema, unless a newer program has migrated it, and applies the steps
- * of packages of kinds.
+ * Brings the configured database and the other shards of its service to this program's schema, unless a newer program has
+ * migrated them, and applies the steps of packages of kinds.
  *
  * @param options `waitMs`: how long to wait for another migration, and for the lock of each stage; default 10 minutes
  * @returns the steps that were applied now, and the schema that the database is at
@@ -39,6 +40,11 @@ export function migrateDatabase(
     const options = { onEvent: migrationNotices(onNotice), ...(waitMs !== undefined && { waitMs }) };
     const applied = [...(await migrate(store.db, options)), ...(await migratePackages(store, loaded))];
     const { newest: version } = await requireCurrentSchema(store.db);
+    for (const { name, url } of await readShards(store.db)) {
+      await using shard = await openShard(url);
+      const onShard = [...(await migrate(shard.db, options)), ...(await migratePackages(shard, loaded))];
+      applied.push(...onShard.map((step) => `${name}: ${step}`));
+    }
     return { applied, version };
   });
 }
@@ -60,6 +66,11 @@ export async function planDatabase(target: MigrationTarget): Promise<{ plan: Mig
     plan: await planMigration(store.db),
     kinds: await planPackages(store, loaded),
   }));
+}
+
+async function openShard(url: string): Promise<Pick<Store, "db"> & AsyncDisposable> {
+  const { db, close } = await openDatabase({ url });
+  return { db, [Symbol.asyncDispose]: close };
 }
 
 async function withDatabase<Result>(

@@ -1,4 +1,3 @@
-import packageJson from "../../package.json" with { type: "json" };
 import type { Resource } from "@opentelemetry/resources";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../domain/errors.ts";
@@ -9,11 +8,9 @@ import { retryWhile } from "../async/retry.ts";
 import { namespaceAdmin } from "../engine/access/namespaces.ts";
 import { Engine } from "../engine/engine.ts";
 import { Engines } from "../engine/namespaces/engines.ts";
-import type { OpenedEngine } from "../engine/namespaces/engines.ts";
-import { openSharedParts } from "../engine/namespaces/shared-parts.ts";
+import type { OpenEngine } from "../engine/namespaces/engines.ts";
 import { DatabaseMisconfigured } from "../store/connection/session-check.ts";
 import type { Store } from "../store/database.ts";
-import { migrate, requireCurrentSchema, SCHEMA_VERSION } from "../store/migrate.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { databasePlace } from "../store/connection/database-url.ts";
 import { asConfigurationError } from "./database-watch.ts";
@@ -26,14 +23,14 @@ import { openCredentials } from "./auth/credentials.ts";
 import type { ServerCredentials } from "./auth/credentials.ts";
 import { openListeners } from "./listeners.ts";
 import type { Listeners } from "./listeners.ts";
-import { migrationLog } from "./migration-report.ts";
 import type { LoadedKinds } from "./config/load-kinds.ts";
 import type { LastWords } from "./log/fatal-errors.ts";
 import { namespaceLog } from "./log/namespace-log.ts";
 import { openRemovalArchives } from "./export/removal-archive.ts";
+import { openShards, prepareSchema } from "./open-shards.ts";
 import { Readiness } from "./readiness.ts";
 import type { ReadinessReport } from "./readiness.ts";
-import { migratePackages, openKinds, requirePackages } from "./served-kinds.ts";
+import { openKinds } from "./served-kinds.ts";
 import { openServerMetrics } from "./telemetry/server-metrics.ts";
 import type { ServerMetrics } from "./telemetry/server-metrics.ts";
 import type { Tracing } from "./telemetry/tracing.ts";
@@ -86,27 +83,30 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
   const metrics = opened.use(
     await openServerMetrics({ configuration, store, isOpen: () => readiness.schema, resource, log }),
   );
-  const shared = openSharedParts({ store, settings: configuration, log });
+  const shards = openShards({ configuration, store, loaded, log });
   let kindNames: readonly string[] = [];
   const { namespace: defaultNamespace } = configuration;
-  const open = async (namespace: string): Promise<OpenedEngine> => {
-    const { kinds, close } = await openKinds({ loaded, configuration, namespace, store, meter: metrics.meter, log });
+  const open: OpenEngine = async (namespace, { parts: on }, origin) => {
+    const { meter } = metrics;
+    const { kinds, close } = await openKinds({ loaded, configuration, namespace, store: on.store, meter, log });
     kindNames = kinds.map(({ name }) => name);
     const settings = {
       ...configuration,
       namespace,
       removalArchive: archiveOf?.(namespace) ?? null,
       limits: () => engines.limitsOf(namespace),
+      mayMove: () => shards.all.length > 1,
+      origin,
     };
     const ofNamespace = namespace === defaultNamespace ? log : namespaceLog(log, namespace);
     const { observer } = metrics;
-    return { engine: new Engine({ store, kinds, settings, observer, log: ofNamespace, shared }), close };
+    return { engine: new Engine({ ...on, kinds, settings, observer, log: ofNamespace }), close };
   };
-  const engines = await Engines.open({ defaultNamespace, db: store.priorityDb, shared, open, log });
+  const engines = await Engines.open({ defaultNamespace, shards, open, settings: configuration, log });
   opened.defer(() => engines.close());
   parts.onEngine?.(engines);
   metrics.observe(engines, kindNames);
-  const checks = opened.use(new ServerChecks(store, configuration));
+  const checks = opened.use(new ServerChecks(store, configuration, { others: () => otherStores(engines) }));
   const runChecks = () => checks.run();
   const isTraced = tracing !== null;
   const credentials = opened.use(await openCredentials({ settings: configuration, store, log }));
@@ -116,7 +116,7 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
     metrics,
     runChecks,
     admin: {
-      ...namespaceAdmin({ store, engines, storedBytes: shared.storedBytes, log }),
+      ...namespaceAdmin({ store, engines, log }),
       ...tokenAdmin(store, log),
       ...auditLogAdmin(store),
     },
@@ -216,25 +216,14 @@ function publishReadiness({ listeners, log }: ServerParts, { ready, reason }: Re
 }
 
 async function joinOnce(parts: ServerParts): Promise<void> {
-  const { configuration, store, loaded, credentials, sweeper, engines, listeners, readiness, log } = parts;
-  if (configuration.migrate) {
-    const onEvent = migrationLog(log);
-    const applied = [...(await migrate(store.db, { onEvent })), ...(await migratePackages(store, loaded))];
-    if (applied.length > 0) log.info({ applied }, "database: migrated");
-  } else {
-    await requirePackages(store, loaded);
-  }
-  const { newest, isNewer } = await requireCurrentSchema(store.db);
+  const { store, credentials, sweeper, engines, listeners, readiness } = parts;
+  await prepareSchema(store, parts);
   readiness.schema = true;
   await credentials.start();
   await engines.start();
   readiness.engine = true;
   sweeper?.start();
   sweeper?.kick();
-  if (isNewer) {
-    const programs = { schema: newest, program_schema: SCHEMA_VERSION, program: packageJson.version };
-    log.warn(programs, "database: migrated by a newer program, which allows this program to run");
-  }
   listeners.setServing(true);
 }
 
@@ -277,4 +266,8 @@ async function leave({
 
 function databaseName({ databaseUrl, dataDir }: Configuration): string {
   return databaseUrl === null ? `embedded, in ${dataDir}` : databasePlace(databaseUrl);
+}
+
+function otherStores({ shards }: Engines): { name: string; store: Store }[] {
+  return shards.all.slice(1).map(({ name, parts }) => ({ name, store: parts.store }));
 }

@@ -25,6 +25,9 @@ const STATEMENT_TEXT_CLASS = "42";
 /** Codes of a transaction that was rolled back because of another one. A retry of the same statement succeeds. */
 const RETRYABLE = new Set(["40001", "40P01"]);
 
+/** Refuses all writes of namespaces that have left a shard: see access/moved-namespaces.ts. */
+export const MOVED_CONSTRAINT = "spool_moved";
+
 /** Matches a SQLSTATE. It contains a digit, unlike the code of a socket error, such as `EPIPE`. */
 const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/;
 
@@ -32,7 +35,8 @@ const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/;
  * Translates an error of the driver: returns StoreUnavailable if the database is in trouble, else the error unchanged.
  *
  * Every error counts as trouble, except three sorts: an error in the data of the statement (isContentError), a conflict
- * of two transactions (isSerializationFailure), and a bug in this program. There is no complete list of the possible
+ * of two transactions (isSerializationFailure), and a bug in this program. A write of a namespace that has moved to
+ * another shard is trouble: it succeeds there. There is no complete list of the possible
  * faults of a database, its disk, its configuration and its network. So an unknown error counts as trouble too.
  */
 export function translateStoreError(error: unknown): unknown {
@@ -44,6 +48,7 @@ function isTrouble(error: unknown): boolean {
   const sqlstate = sqlstateOf(error);
   // An error of a socket or of the driver. The driver has no codes for a broken connection.
   if (sqlstate === undefined) return !(error instanceof TypeError || error instanceof RangeError);
+  if ((error as { constraint?: string }).constraint === MOVED_CONSTRAINT) return true;
   if (sqlstate.startsWith(STATEMENT_TEXT_CLASS)) return CONFIGURATION_CODES.has(sqlstate);
   return !RETRYABLE.has(sqlstate) && !CONTENT_CLASSES.has(sqlstate.slice(0, 2));
 }
@@ -66,7 +71,7 @@ export function storeErrorReason(error: unknown): StoreErrorReason {
 
 /** Whether the data of a statement is at fault: each retry fails again, and other statements do not. */
 export function isContentError(error: unknown): boolean {
-  return CONTENT_CLASSES.has(sqlstateOf(error)?.slice(0, 2) ?? "");
+  return !(error instanceof StoreUnavailable) && CONTENT_CLASSES.has(sqlstateOf(error)?.slice(0, 2) ?? "");
 }
 
 /** Whether nothing was written, and the same statement may be retried at once. */

@@ -15,6 +15,7 @@ import { stages as removalHooks } from "./migrations/0014-removal-hooks.ts";
 import { stages as storageSettings } from "./migrations/0015-storage-settings.ts";
 import { stages as access } from "./migrations/0016-access.ts";
 import { stages as overdueTasks } from "./migrations/0017-overdue-tasks.ts";
+import { stages as shards } from "./migrations/0018-shards.ts";
 import type { Database } from "./schema.ts";
 import { applySteps, newestStep, readSchema, requireSteps } from "./schema-steps.ts";
 import type { CompleteSchema, SchemaSteps } from "./schema-steps.ts";
@@ -44,6 +45,8 @@ export const MIGRATIONS = {
   "0015-storage-settings": { stages: storageSettings, runsFrom: "0010-stalled-tasks" },
   "0016-access": { stages: access, runsFrom: "0010-stalled-tasks" },
   "0017-overdue-tasks": { stages: overdueTasks, runsFrom: "0010-stalled-tasks" },
+  // An older program would serve every namespace from the first shard: see refuseEarlierServers in access/shards.ts.
+  "0018-shards": { stages: shards, runsFrom: "0010-stalled-tasks" },
 } satisfies SchemaSteps;
 
 /** The newest step that this program knows. */

@@ -4,7 +4,15 @@ import type { JsonObject } from "../domain/json.ts";
 import type { KindOffer, StalledTask } from "../domain/session.ts";
 import type { Json } from "./json-column.ts";
 import type { TaskTable } from "./tasks/task-columns.ts";
-import type { AuditEventTable, NamespaceTable, SigningKeyTable, TokenTable } from "./access-schema.ts";
+import type {
+  AuditEventTable,
+  MovedNamespaceTable,
+  NamespaceMoveTable,
+  NamespaceTable,
+  ShardTable,
+  SigningKeyTable,
+  TokenTable,
+} from "./access-schema.ts";
 
 export interface TaskEventTable {
   task_id: string;
@@ -71,6 +79,8 @@ export interface SessionTable {
   is_leaving: Generated<boolean>;
   /** Whether the server of the session can read packed events. */
   reads_packed: Generated<boolean>;
+  /** Whether the server of the session serves each namespace from its shard. */
+  knows_shards: Generated<boolean>;
 }
 
 /** The marker of a removed task. */
@@ -115,6 +125,9 @@ export interface Database {
   hooked_kinds: HookedKindTable;
   removal_hooks: RemovalHookTable;
   namespaces: NamespaceTable;
+  shards: ShardTable;
+  namespace_moves: NamespaceMoveTable;
+  moved_namespaces: MovedNamespaceTable;
   tokens: TokenTable;
   signing_keys: SigningKeyTable;
   audit_events: AuditEventTable;

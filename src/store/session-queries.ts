@@ -39,6 +39,7 @@ export async function openSession(db: Kysely<Database>, session: NewSession): Pr
       token_digest: session.tokenDigest,
       expires_at: inMs(session.leaseMs),
       reads_packed: true,
+      knows_shards: true,
     })
     .execute();
 }
@@ -268,4 +269,16 @@ export async function removeExpiredSessions(db: Kysely<Database>): Promise<void>
       ),
     )
     .execute();
+}
+
+/** Counts the servers with a live session in a namespace. */
+export async function countLiveServers(db: Kysely<Database>, namespace: string): Promise<number> {
+  const { count } = await db
+    .selectFrom("sessions")
+    .select(({ fn }) => fn.countAll<bigint>().as("count"))
+    .where("namespace", "=", namespace)
+    .where("token_digest", "is", null)
+    .where("expires_at", ">", sql<Date>`now()`)
+    .executeTakeFirstOrThrow();
+  return Number(count);
 }

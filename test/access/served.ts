@@ -11,6 +11,7 @@ import { Readiness } from "../../src/server/readiness.ts";
 import { openMetrics } from "../../src/server/telemetry/metrics.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrate.ts";
+import { homeShard } from "../support/all-engines.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
 import { createDatabase } from "../support/postgres.ts";
 import type { Credentials } from "./credentials.ts";
@@ -65,7 +66,12 @@ export async function openAccessServer(
   const log = pino({ level: "error" }, { write: (line) => errors.push(line) });
   const limits = new CallerLimits({ followsPerConnection: 1_000, waitingReads: 1_000 });
   const runChecks = async () => ({ checks: [], host: "host", pid: 1 });
-  const ofAdmin = { defaultNamespace: OWN.namespace, namespaces: [...byName.keys()], refresh: async () => {} };
+  const ofAdmin = {
+    defaultNamespace: OWN.namespace,
+    shards: { all: [homeShard(store)] },
+    namespacesOn: () => [...byName.keys()],
+    refresh: async () => {},
+  };
   const admin = {
     ...namespaceAdmin({ store, engines: ofAdmin, log }),
     ...tokenAdmin(store, log),

@@ -5,20 +5,20 @@ import { bodyOf } from "../../src/domain/event.ts";
 import type { TapeEvent } from "../../src/domain/event.ts";
 import { mergedPayload } from "../../src/domain/series.ts";
 import { decodeCursor, encodeCursor } from "../../src/rpc/codec/follow-cursor.ts";
-import { startEngine, taskRequest } from "../support/engines.ts";
+import { taskRequest } from "../support/engines.ts";
 import { followQuery } from "../support/followed-tasks.ts";
 import { Stage } from "../support/stage.ts";
-import { openPostgres } from "../support/stores.ts";
 import { EndpointError, endpointTask, foldedBody, toldEach } from "./endpoint.ts";
 import type { Endpoint, EndpointEvent, EndpointNews, EndpointPage, StartOptions } from "./endpoint.ts";
+import { openServedEngine } from "./served-engines.ts";
 
 const HEARTBEAT_MS = 15_000;
 
 /** The engine itself, without a wire. */
 export async function openEngineEndpoint(): Promise<Endpoint> {
-  const store = await openPostgres();
   const stage = new Stage();
-  const engine = await startEngine(store, { kinds: [stage.kind] });
+  const served = await openServedEngine([stage.kind]);
+  const { engine } = served;
   const { signal } = new AbortController();
   return {
     stage,
@@ -64,10 +64,7 @@ export async function openEngineEndpoint(): Promise<Endpoint> {
       return { status, result, error, isStarted: startedAt !== null };
     },
     sessions: () => told(engine.listSessions()),
-    async [Symbol.asyncDispose]() {
-      await engine[Symbol.asyncDispose]();
-      await store[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => served[Symbol.asyncDispose](),
   };
 }
 

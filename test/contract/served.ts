@@ -6,10 +6,8 @@ import { openHttpListener } from "../../src/server/http/http-listener.ts";
 import type { HttpHandler } from "../../src/server/http/http-server.ts";
 import { openMetrics } from "../../src/server/telemetry/metrics.ts";
 import { Readiness } from "../../src/server/readiness.ts";
-import { startEngine } from "../support/engines.ts";
 import { Stage } from "../support/stage.ts";
-import { openPostgres } from "../support/stores.ts";
-import { oneEngine } from "../support/one-engine.ts";
+import { openServedEngine } from "./served-engines.ts";
 
 /** A server on free ports of 127.0.0.1, in this process so that the test plays the code of its tasks. */
 export interface Served extends AsyncDisposable {
@@ -34,11 +32,10 @@ export async function openServed({
   workerAt?: (served: Pick<Served, "address" | "url">) => Promise<string>;
   fallback?: HttpHandler;
 } = {}): Promise<Served> {
-  const store = await openPostgres();
   const stage = new Stage();
-  const engine = await startEngine(store, { kinds: byWorker ? [] : [stage.kind] });
+  const served = await openServedEngine(byWorker ? [] : [stage.kind]);
   const log = pino({ level: process.env.SPOOL_LOG_LEVEL ?? "silent" });
-  const common = { engines: oneEngine(engine), host: "127.0.0.1", port: 0, log };
+  const common = { engines: served.engines, host: "127.0.0.1", port: 0, log };
   const endpoint = await openGrpcListener(common);
   const metrics = openMetrics();
   const readiness = new Readiness(async () => {});
@@ -54,8 +51,7 @@ export async function openServed({
       await connected?.[Symbol.asyncDispose]();
       await Promise.all([endpoint.close({ graceMs: 1_000 }), httpEndpoint.close({ graceMs: 1_000 })]);
       await metrics[Symbol.asyncDispose]();
-      await engine[Symbol.asyncDispose]();
-      await store[Symbol.asyncDispose]();
+      await served[Symbol.asyncDispose]();
     },
   };
 }

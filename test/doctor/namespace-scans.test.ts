@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Finding } from "../../src/doctor/check.ts";
 import { ok, skipped } from "../../src/doctor/check.ts";
 import { DoctorContext } from "../../src/doctor/doctor-context.ts";
+import { HOME_SHARD } from "../../src/domain/shard.ts";
 import { checkedNamespaces, scanNamespaces } from "../../src/doctor/namespace-scans.ts";
 import { openSession } from "../../src/store/session-queries.ts";
 import { countRunningElsewhere } from "../../src/store/reports/shared-slots.ts";
@@ -34,9 +35,28 @@ describeOnEachOwnStore("the scans of several namespaces", (store) => {
         { name: fresh, ...row },
       ]) // prettier-ignore
       .execute();
-    const names = (await checkedNamespaces(contextOf(own))).map(({ namespace }) => namespace);
-    assert.deepEqual(names, [own, old]);
+    assert.deepEqual(await checkedOn(HOME_SHARD, own), [own, old]);
   });
+
+  it("include only the namespaces of the shard", async () => {
+    const { db } = store();
+    const [own, here, there] = [randomUUID(), randomUUID(), randomUUID()];
+    const row = { limits: "{}", created_by: "root", created_at: new Date(Date.now() - 60_000) };
+    await db.deleteFrom("namespaces").execute();
+    const rows = [
+      { name: here, ...row },
+      { name: there, ...row, shard: "b" },
+    ];
+    await db.insertInto("namespaces").values(rows).execute();
+    assert.deepEqual(await checkedOn(HOME_SHARD, own), [own, here]);
+    assert.deepEqual(await checkedOn("b", own), [there]);
+    assert.deepEqual(await checkedOn("b", there), [there]);
+  });
+
+  const checkedOn = async (shard: string, own: string) =>
+    (await checkedNamespaces(contextOf(own), { name: shard, directory: contextOf(own) })).map(
+      ({ namespace }) => namespace,
+    );
 
   it("give the finding of a single namespace as it is", async () => {
     assert.deepEqual(await scanned({ one: FAILED }), FAILED);

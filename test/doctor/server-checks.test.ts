@@ -72,7 +72,7 @@ describe("a server's own checks", function () {
 
   it("run once for all callers until the report expires", async () => {
     let nowMs = 0;
-    using checks = new ServerChecks(store, configuration(), () => nowMs);
+    using checks = new ServerChecks(store, configuration(), { clock: () => nowMs });
     const first = checks.run();
     assert.equal(checks.run(), first, "while it runs");
     nowMs = 1_500; // It has taken longer than a report is kept at least.

@@ -26,6 +26,7 @@ function soundTape(): StoredTape {
   ] as [EventType, Record<string, unknown>][];
   return {
     taskId: TASK,
+    namespace: "default",
     kind: "worker-steps",
     status: "succeeded",
     attempt: 2,

@@ -58,7 +58,8 @@ function heldLists() {
 const FOLLOWS: Partial<TaskEngine> = {
   async *followTasks({ cursor }, signal) {
     const seen = { xmin: 1n, xmax: 1n, running: [], at: new Date(0), timeline: 1, isReplicated: false };
-    yield { tasks: [], cursor: cursor ?? { seen, round: null }, seen, target: seen };
+    const at = { generation: 0, seen };
+    yield { tasks: [], cursor: cursor ?? { ...at, round: null }, ...at, target: seen };
     await once(signal, "abort");
     throw signal.reason;
   },

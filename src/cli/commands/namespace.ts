@@ -1,10 +1,12 @@
 import type { Command } from "commander";
 import { listNamespaces, setNamespace } from "../../client/admin/namespace-calls.ts";
 import type { NamespaceState } from "../../client/admin/namespace-calls.ts";
+import { HOME_SHARD } from "../../domain/shard.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 import { CALL_RETRY_MS, runAdminCommand } from "../command-context.ts";
 import type { AdminContext } from "../command-context.ts";
 import { EXIT } from "../exit-codes.ts";
+import { addMoves } from "./namespace-moves.ts";
 import { addLimits, LIMIT_OPTIONS } from "../options/limit-options.ts";
 import { UsageError } from "../options/usage-error.ts";
 import { escapeText } from "../output/escape-text.ts";
@@ -12,8 +14,8 @@ import { namespaceJson } from "../output/json-shapes.ts";
 import { jsonText, writeOut } from "../output/output.ts";
 import { tableLine } from "../output/table-line.ts";
 
-const HEADINGS = ["NAMESPACE", "PENDING", "RUNNING", "STORED MIB", "LIMITS"];
-const WIDTHS = [32, 10, 10, 12, 0];
+const COLUMNS = { NAMESPACE: 32, PENDING: 10, RUNNING: 10, "STORED MIB": 12 };
+const SHARD_WIDTH = 16;
 const MIB = 1024 * 1024;
 
 type SetOptions = Limits & { limits: boolean };
@@ -35,6 +37,7 @@ export function addNamespace(program: Command): void {
     .action((name: string, options: SetOptions, command: Command) =>
       runAdminCommand(command, (context) => setLimits(context, name, options)),
     );
+  addMoves(namespace);
   namespace
     .command("list")
     .description("List the namespaces that you may use, with their limits and what they use")
@@ -54,17 +57,25 @@ async function setLimits({ transport, json }: AdminContext, name: string, option
 
 async function list({ transport, json }: AdminContext): Promise<number> {
   const namespaces = await listNamespaces(transport, { retryMs: CALL_RETRY_MS });
-  if (namespaces.length > 0 && !json) await writeOut(tableLine(HEADINGS, WIDTHS));
+  // A service with one shard has no use for the word.
+  const hasShards = namespaces.some(({ shard }) => shard !== HOME_SHARD);
+  const columns = { ...COLUMNS, ...(hasShards && { SHARD: SHARD_WIDTH }), LIMITS: 0 };
+  const widths = Object.values(columns);
+  if (namespaces.length > 0 && !json) await writeOut(tableLine(Object.keys(columns), widths));
   for (const namespace of namespaces) {
-    await writeOut(json ? `${jsonText(namespaceJson(namespace))}\n` : tableLine(cells(namespace), WIDTHS));
+    const line = json ? `${jsonText(namespaceJson(namespace))}\n` : tableLine(cells(namespace, { hasShards }), widths);
+    await writeOut(line);
   }
   return EXIT.succeeded;
 }
 
-function cells(namespace: NamespaceState): string[] {
-  const { name, pendingTasks, runningTasks, storedBytes } = namespace;
-  const mib = (storedBytes / MIB).toFixed(1);
-  return [name, `${pendingTasks}`, `${runningTasks}`, mib, limitsText(namespace)].map(escapeText);
+function cells(namespace: NamespaceState, { hasShards }: { hasShards: boolean }): string[] {
+  const { name, shard, usage } = namespace;
+  const used =
+    usage === null
+      ? ["-", "-", "-"]
+      : [`${usage.pendingTasks}`, `${usage.runningTasks}`, (usage.storedBytes / MIB).toFixed(1)];
+  return [name, ...used, ...(hasShards ? [shard] : []), limitsText(namespace)].map(escapeText);
 }
 
 function limitsText({ limits }: NamespaceState): string {

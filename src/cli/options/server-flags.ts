@@ -21,6 +21,9 @@ const NOT_SETTINGS: ReadonlySet<string> = new Set([
   "plan",
   "wait",
   "quiet",
+  "url",
+  "to",
+  "undo",
 ]);
 
 export function addDatabaseOptions(command: Command): Command {

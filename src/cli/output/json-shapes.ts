@@ -37,8 +37,8 @@ export function resultJson(result: TaskResult): Record<string, unknown> {
   return protoNames(result);
 }
 
-export function namespaceJson({ limits, ...namespace }: NamespaceState): Record<string, unknown> {
-  return { ...protoNames(namespace), limits: protoNames(limits) };
+export function namespaceJson({ limits, usage, ...namespace }: NamespaceState): Record<string, unknown> {
+  return { ...protoNames({ ...namespace, ...usage }), limits: protoNames(limits) };
 }
 
 export function auditEventJson(event: AuditEvent): Record<string, unknown> {

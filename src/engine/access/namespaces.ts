@@ -2,39 +2,39 @@ import type { Logger } from "pino";
 import { InvalidArgument, PermissionDenied } from "../../domain/errors.ts";
 import { NAMESPACES_MAX } from "../../domain/limits.ts";
 import { matchesAny } from "../../domain/principal.ts";
+import { HOME_SHARD } from "../../domain/shard.ts";
 import { readNamespaces, writeNamespace } from "../../store/access/namespaces.ts";
-import type { NamespaceRow } from "../../store/access/namespaces.ts";
 import type { Store } from "../../store/database.ts";
 import type { NamespaceState } from "../../domain/namespace-state.ts";
 import type { ServiceAdmin } from "../api/service-admin.ts";
-import { StoredBytes } from "../cluster/stored-bytes.ts";
 import type { Engines } from "../namespaces/engines.ts";
 import { audited } from "./audited.ts";
-import { NamespaceUsage } from "./namespace-usage.ts";
+import { NamespaceCounts } from "./namespace-counts.ts";
+import type { NamespacePlaces } from "./namespace-counts.ts";
 
 /**
  * Creates, changes and lists namespaces.
  *
- * @param parts.storedBytes estimates that other parts of the process share
  * @param parts.engines the namespace of the server's settings is listed without a row
  */
 export function namespaceAdmin({
   store: { db },
   engines,
-  storedBytes = new StoredBytes(db),
   log,
 }: {
   store: Pick<Store, "db">;
-  engines: Pick<Engines, "defaultNamespace" | "namespaces" | "refresh">;
-  storedBytes?: StoredBytes;
+  engines: Pick<Engines, "defaultNamespace" | "refresh"> & NamespacePlaces;
   log: Logger;
 }): Pick<ServiceAdmin, "setNamespace" | "listNamespaces"> {
   const { defaultNamespace } = engines;
-  const usage = new NamespaceUsage(db, storedBytes, () => engines.namespaces);
+  const counts = new NamespaceCounts(engines);
 
   async function withUsage(rows: readonly KnownNamespace[]): Promise<NamespaceState[]> {
-    const used = await usage.read();
-    return rows.map((row) => ({ ...row, ...used(row.name) }));
+    const usageOf = await counts.read();
+    return rows.map(({ name, limits, createdAt, createdBy, shard }) => {
+      const known = { name, limits, createdAt, createdBy, shard };
+      return { ...known, usage: usageOf(known) };
+    });
   }
 
   return {
@@ -53,14 +53,14 @@ export function namespaceAdmin({
         record({ actor: by.name, action: "namespace.set", target: name, namespace: name, details });
         return written.row;
       });
-      await engines.refresh(); // The caller can use the namespace here at once.
+      await engines.refresh(name); // The caller can use the namespace here at once.
       return (await withUsage([row]))[0]!;
     },
 
     async listNamespaces(by) {
       const rows: KnownNamespace[] = await readNamespaces(db);
       if (!rows.some(({ name }) => name === defaultNamespace)) {
-        rows.push({ name: defaultNamespace, limits: {}, createdAt: null, createdBy: null });
+        rows.push({ name: defaultNamespace, limits: {}, createdAt: null, createdBy: null, shard: HOME_SHARD });
       }
       const visible = rows.filter(({ name }) => matchesAny(by.namespaces, name));
       return withUsage(visible.toSorted((one, other) => (one.name < other.name ? -1 : 1)));
@@ -69,4 +69,4 @@ export function namespaceAdmin({
 }
 
 /** A namespace of the table, or that of the server's settings. */
-type KnownNamespace = Pick<NamespaceState, keyof NamespaceRow>;
+type KnownNamespace = Omit<NamespaceState, "usage">;

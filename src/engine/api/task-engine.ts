@@ -70,7 +70,8 @@ export interface FollowedPage {
   tasks: readonly FollowedTask[];
   /** The cursor after the whole page. cursorAfter returns the cursor after a part of the page. */
   cursor: FollowCursor;
-  /** The page covers the changes that are visible in `target` and not in `seen`. */
+  /** The page covers the changes that are visible in `target` and not in `seen`, in this generation of the namespace. */
+  generation: number;
   seen: Snapshot;
   target: Snapshot;
 }

@@ -1,20 +1,24 @@
-import type { Kysely } from "kysely";
-import pLimit from "p-limit";
 import type { Logger } from "pino";
-import { NamespaceNotFound, StoreUnavailable } from "../../domain/errors.ts";
+import { NamespaceNotFound, NamespaceUnavailable, StoreUnavailable } from "../../domain/errors.ts";
+import type { ShardEntry } from "../../domain/shard.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
-import type { Database } from "../../store/schema.ts";
 import type { AttemptRef } from "../../telemetry/attempt-context.ts";
 import { untilAborted } from "../../async/abort.ts";
-import { retryWhile } from "../../async/retry.ts";
+import { within } from "../../async/time-limit.ts";
 import type { EngineGauges } from "../api/engine-observer.ts";
 import type { Engine } from "../engine.ts";
+import { NEVER_MOVED } from "../read/follow-origin.ts";
+import type { FollowOrigin } from "../read/follow-origin.ts";
 import { NamespaceDirectory } from "./namespace-directory.ts";
-import type { SharedParts } from "./shared-parts.ts";
+import type { Place } from "./namespace-directory.ts";
+import { Shards } from "./shards.ts";
+import type { Shard } from "./shards.ts";
 import { sumGauges } from "./sum-gauges.ts";
 
-/** How many namespaces join at once: few, so that calls get connections meanwhile. */
-const MAX_CONCURRENT_JOINS = 4;
+/** How long to wait for new namespaces to be served. */
+const JOIN_WAIT_MS = 5_000;
+/** How long an engine may take to leave beyond its drain time and the grace of its tasks. */
+const LEAVE_MARGIN_MS = 5_000;
 
 /** An engine that is open, and what it needs besides the store. */
 export interface OpenedEngine {
@@ -23,54 +27,60 @@ export interface OpenedEngine {
   close(): Promise<void>;
 }
 
-/** Opens the engine of a namespace, which has not started yet. */
-export type OpenEngine = (namespace: string) => Promise<OpenedEngine>;
+/** Opens the engine of a namespace on a shard. The engine has not started yet. */
+export type OpenEngine = (namespace: string, shard: Shard, origin: FollowOrigin) => Promise<OpenedEngine>;
+
+/** An engine, the shard that it runs on, and how often its namespace had been moved when it was opened. */
+interface Served extends OpenedEngine {
+  shard: Shard;
+  generation: number;
+}
 
 /**
- * The engines of a server: one for the namespace of its settings, and one for each namespace of the service. A
- * namespace that is created later gets its engine without a restart. No namespace is ever removed.
+ * The engines of a server: one for each namespace of the service and one for the namespace of the server's settings, each
+ * on the shard that its namespace lives on. A namespace that is created or moved later gets its engine without a restart.
  */
 export class Engines {
   readonly defaultNamespace: string;
-  readonly #default: OpenedEngine;
+  readonly shards: Shards;
   readonly #open: OpenEngine;
-  readonly #shared: SharedParts;
+  readonly #settings: LeaveSettings;
   readonly #directory: NamespaceDirectory;
   readonly #log: Logger;
-  readonly #opened = new Map<string, OpenedEngine>();
-  /** Namespaces whose engine is being opened, or joins. */
-  readonly #joining = new Map<string, Promise<void>>();
-  readonly #inTurn = pLimit(MAX_CONCURRENT_JOINS);
+  readonly #served = new Map<string, Served>();
+  /** Namespaces whose engine is being opened, or leaves a shard. */
+  readonly #changing = new Map<string, Promise<void>>();
+  /** Namespaces that could not be served, with the reason. */
+  readonly #failures = new Map<string, unknown>();
   readonly #stopped = new AbortController();
 
-  private constructor(parts: EnginesParts, opened: OpenedEngine) {
-    this.defaultNamespace = parts.defaultNamespace;
-    this.#default = opened;
-    this.#open = parts.open;
-    this.#shared = parts.shared;
-    this.#log = parts.log;
-    this.#opened.set(parts.defaultNamespace, opened);
-    this.#directory = new NamespaceDirectory({
-      db: parts.db,
-      onRead: (names) => {
-        for (const name of names) void this.#serve(name);
-      },
-      log: parts.log,
-    });
+  private constructor({ defaultNamespace, shards, open, settings, log }: EnginesParts, opened: OpenedEngine) {
+    this.defaultNamespace = defaultNamespace;
+    this.shards = shards;
+    this.#open = open;
+    this.#settings = settings;
+    this.#log = log;
+    this.#served.set(defaultNamespace, { ...opened, shard: shards.home, generation: NEVER_MOVED.generation });
+    const { priorityDb: db } = shards.home.parts.store;
+    this.#directory = new NamespaceDirectory({ db, onRead: (entries) => this.#apply(entries), log });
   }
 
-  /** Opens the engine of the default namespace. @throws what opening throws */
+  /** Opens the engine of the default namespace, on the first shard. @throws what opening throws */
   static async open(parts: EnginesParts): Promise<Engines> {
-    return new Engines(parts, await parts.open(parts.defaultNamespace));
+    return new Engines(parts, await parts.open(parts.defaultNamespace, parts.shards.home, NEVER_MOVED));
   }
 
-  /** @throws NamespaceNotFound; StoreUnavailable before the namespaces are known, and while the engine is being opened */
+  /** @throws NamespaceNotFound, NamespaceUnavailable; StoreUnavailable before the namespaces are known */
   of(namespace: string): Engine {
-    const opened = this.#opened.get(namespace);
-    if (opened !== undefined) return opened.engine;
+    const served = this.#served.get(namespace);
+    if (served !== undefined) return served.engine;
     if (!this.#directory.isRead) throw new StoreUnavailable(new Error("the namespaces were not read yet"));
-    if (!this.#directory.has(namespace)) throw new NamespaceNotFound(namespace);
-    throw new StoreUnavailable(new Error("the namespace is being opened"));
+    if (!this.#isKnown(namespace)) throw new NamespaceNotFound(namespace);
+    const { shard, isMoving } = this.#directory.placeOf(namespace);
+    if (isMoving) throw new NamespaceUnavailable(namespace, "is being moved to another shard");
+    const cause = this.#failures.get(namespace);
+    if (cause === undefined) throw new NamespaceUnavailable(namespace, "is being opened");
+    throw new NamespaceUnavailable(namespace, `cannot be served from its shard ${shard}`, { cause });
   }
 
   /** Returns the limits of a namespace, as of the last read: at most a few seconds ago while the database answers. */
@@ -80,70 +90,130 @@ export class Engines {
 
   /** The namespaces that this server serves. */
   get namespaces(): string[] {
-    return [...this.#opened.keys()];
+    return [...this.#served.keys()];
+  }
+
+  /** The number of namespaces that this server cannot serve now. */
+  get unserved(): number {
+    return this.#directory.names.filter((namespace) => !this.#served.has(namespace)).length;
+  }
+
+  /** Returns the namespaces that this server serves from a shard. */
+  namespacesOn(shard: Shard): string[] {
+    return [...this.#served].flatMap(([namespace, served]) => (served.shard === shard ? [namespace] : []));
   }
 
   /**
-   * Joins the service in all namespaces. The schema must exist. Idempotent.
+   * Joins the service in all namespaces. The schema of the first shard must exist. Waits a moment for the other shards,
+   * which may be down. Idempotent.
    *
    * @throws StoreUnavailable
    */
   async start(): Promise<void> {
-    await this.#default.engine.start();
-    await this.refresh();
+    await this.#directory.read();
+    const first = this.#served.get(this.defaultNamespace);
+    if (first?.shard === this.shards.home) await first.engine.start();
+    await within(Promise.all(this.#changing.values()), JOIN_WAIT_MS);
     this.#directory.start();
   }
 
-  /** Reads the namespaces, and joins those that this server does not serve yet. @throws StoreUnavailable */
-  async refresh(): Promise<void> {
+  /** Reads the namespaces, and waits a moment for one of them to be served. @throws StoreUnavailable */
+  async refresh(namespace: string): Promise<void> {
     await this.#directory.read();
-    await Promise.all(this.#joining.values());
+    await within(this.#changing.get(namespace) ?? Promise.resolve(), JOIN_WAIT_MS);
   }
 
-  /** Opens and starts the engine of a namespace, once. Never rejects. */
+  #isKnown(namespace: string): boolean {
+    return namespace === this.defaultNamespace || this.#directory.has(namespace);
+  }
+
+  /** Serves every namespace from its shard. */
+  async #apply(entries: readonly ShardEntry[]): Promise<void> {
+    await this.shards.update(entries);
+    for (const namespace of new Set([this.defaultNamespace, ...this.#directory.names])) void this.#serve(namespace);
+    await this.shards.closeLeft((shard) => this.namespacesOn(shard).length > 0);
+  }
+
+  /** Serves a namespace from its shard. Never rejects: the next read of the directory tries again. */
   #serve(namespace: string): Promise<void> {
-    const joining = this.#joining.get(namespace);
-    if (joining !== undefined) return joining;
-    if (this.#opened.has(namespace) || this.#stopped.signal.aborted) return Promise.resolve();
-    const joined = this.#inTurn(() => this.#join(namespace))
+    const changing = this.#changing.get(namespace);
+    if (changing !== undefined) return changing;
+    const served = this.#served.get(namespace);
+    const place = this.#directory.placeOf(namespace);
+    const shard = this.shards.get(place.shard);
+    const isRight = place.isMoving
+      ? served === undefined
+      : served !== undefined && served.shard === shard && served.generation === place.generation;
+    if (this.#stopped.signal.aborted || isRight) return Promise.resolve();
+    const changed = this.#change(namespace, served, place)
       .catch((error: unknown) => {
-        // The next read of the namespaces tries again.
-        const isStopped = this.#stopped.signal.aborted;
-        if (!isStopped) this.#log.error({ err: error, of: namespace }, "namespaces: join failed, retrying");
+        if (this.#stopped.signal.aborted) return;
+        const isNew = !this.#failures.has(namespace);
+        this.#failures.set(namespace, error);
+        // One line for an outage, not one for each try.
+        if (isNew)
+          this.#log.error({ err: error, of: namespace, shard: place.shard }, "namespaces: join failed, retrying");
       })
-      .finally(() => this.#joining.delete(namespace));
-    this.#joining.set(namespace, joined);
-    return joined;
+      .finally(() => this.#changing.delete(namespace));
+    this.#changing.set(namespace, changed);
+    return changed;
   }
 
-  async #join(namespace: string): Promise<void> {
-    const { signal } = this.#stopped;
-    signal.throwIfAborted();
-    const opened = await this.#open(namespace);
+  async #change(namespace: string, served: Served | undefined, place: Place): Promise<void> {
+    if (served !== undefined) await this.#leave(namespace, served);
+    if (place.isMoving) return;
+    const shard = this.shards.get(place.shard);
+    if (shard === undefined) throw new Error("the shard is not open");
+    await shard.inTurn(() => this.#join(namespace, shard, place));
+    this.#failures.delete(namespace);
+    this.#log.info({ of: namespace, shard: shard.name }, "namespaces: joined");
+  }
+
+  async #join(namespace: string, shard: Shard, { generation, before }: Place): Promise<void> {
+    this.#stopped.signal.throwIfAborted();
+    await shard.parts.prepare();
+    const left = before === null ? undefined : this.shards.get(before.shard);
+    const origin: FollowOrigin = {
+      generation,
+      before: left === undefined ? null : { db: left.parts.store.db, opening: before!.opening },
+    };
+    const opened = await this.#open(namespace, shard, origin);
     try {
-      const isTransient = (error: unknown) => error instanceof StoreUnavailable;
-      await retryWhile(isTransient, () => opened.engine.start(), { signal });
-      this.#opened.set(namespace, opened);
-      this.#log.info({ of: namespace }, "namespaces: joined");
+      await opened.engine.start();
+      this.#stopped.signal.throwIfAborted();
+      this.#served.set(namespace, { ...opened, shard, generation });
     } catch (error) {
+      await opened.engine.stop({ drainMs: 0, halt: AbortSignal.timeout(LEAVE_MARGIN_MS) });
       await opened.close();
       throw error;
     }
   }
 
+  /** Stops the engine of a namespace that leaves its shard, as a server stops, and ends its streams: callers come back. */
+  async #leave(namespace: string, { engine, close, shard }: Served): Promise<void> {
+    this.#served.delete(namespace);
+    const reason = new NamespaceUnavailable(namespace, "moves to another shard");
+    const { drainMs, cancelGraceMs } = this.#settings;
+    const halt = AbortSignal.timeout(drainMs + cancelGraceMs + LEAVE_MARGIN_MS);
+    await engine.stop({ drainMs, halt, reason });
+    await close();
+    this.#log.info({ of: namespace, shard: shard.name }, "namespaces: left");
+  }
+
   /** Leaves the service in all namespaces at once, each as Engine.stop does. */
   async stop({ drainMs, halt }: { drainMs: number; halt: AbortSignal }): Promise<void> {
     this.#stopped.abort();
-    await untilAborted(Promise.all([this.#directory.stop(), ...this.#joining.values()]), halt);
+    await untilAborted(Promise.all([this.#directory.stop(), ...this.#changing.values()]), halt);
     const left = await Promise.allSettled(this.#all.map(({ engine }) => engine.stop({ drainMs, halt })));
-    await untilAborted(this.#shared.upkeep.stop(), halt);
+    await untilAborted(Promise.all(this.shards.all.map(({ parts }) => parts.shared.upkeep.stop())), halt);
     const failure = left.find((outcome) => outcome.status === "rejected");
     if (failure !== undefined) throw failure.reason;
   }
 
-  /** Releases what the kinds hold, after the stop. */
+  /** Releases what the kinds hold, and closes the shards besides the first one. Call it after the stop. */
   async close(): Promise<void> {
     await Promise.all(this.#all.map((opened) => opened.close()));
+    await this.shards.close();
   }
 
   /** Returns the attempts whose code runs in this process. */
@@ -155,7 +225,7 @@ export class Engines {
   async handOver(culprit: AttemptRef, error: unknown): Promise<void> {
     const isCulprits = ({ engine }: OpenedEngine) =>
       engine.crashHandover.running().some(({ taskId }) => taskId === culprit.taskId);
-    const owner = this.#all.find(isCulprits) ?? this.#default;
+    const owner = this.#all.find(isCulprits) ?? this.#all[0];
     const handed = await Promise.allSettled(
       this.#all.map((opened) => opened.engine.crashHandover.handOver(opened === owner ? culprit : null, error)),
     );
@@ -167,16 +237,22 @@ export class Engines {
     return sumGauges(this.#all.map(({ engine }) => engine.gauges()));
   }
 
-  get #all(): OpenedEngine[] {
-    return [...this.#opened.values()];
+  get #all(): Served[] {
+    return [...this.#served.values()];
   }
 }
 
 interface EnginesParts {
   /** The namespace of the server's settings, which needs no row in the table of namespaces. */
   defaultNamespace: string;
-  db: Kysely<Database>;
-  shared: SharedParts;
+  shards: Shards;
   open: OpenEngine;
+  settings: LeaveSettings;
   log: Logger;
+}
+
+/** How long the tasks of a namespace that leaves its shard may continue, in ms: see Engine.stop. */
+interface LeaveSettings {
+  drainMs: number;
+  cancelGraceMs: number;
 }

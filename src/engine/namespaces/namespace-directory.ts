@@ -1,24 +1,30 @@
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
+import { HOME_SHARD } from "../../domain/shard.ts";
+import type { ShardEntry } from "../../domain/shard.ts";
 import { NO_LIMITS } from "../../domain/tenant-limits.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 import { readNamespaces } from "../../store/access/namespaces.ts";
 import type { NamespaceRow } from "../../store/access/namespaces.ts";
+import { readShards } from "../../store/access/shards.ts";
 import type { Database } from "../../store/schema.ts";
 import { Loop } from "../../async/loop.ts";
 
-/** How often the table is read: a new namespace is served by every server after this time and that of its join. */
+/** How often the tables are read: a new namespace is served by every server after this time and that of its join. */
 const READ_MS = 2_000;
 
-/** The namespaces that the service has, as of the last read. */
+/** Where a namespace lives. */
+export type Place = Pick<NamespaceRow, "shard" | "isMoving" | "generation" | "before">;
+
+/** The namespaces and the shards that the service has, as of the last read of the first shard. */
 export class NamespaceDirectory {
   readonly #db: Kysely<Database>;
-  readonly #onRead: (names: readonly string[]) => void;
+  readonly #onRead: (shards: readonly ShardEntry[]) => Promise<void>;
   readonly #loop: Loop;
   #rows: ReadonlyMap<string, NamespaceRow> | null = null;
 
   /** @param parts.onRead is called after each read */
-  constructor(parts: { db: Kysely<Database>; onRead: (names: readonly string[]) => void; log: Logger }) {
+  constructor(parts: { db: Kysely<Database>; onRead: (shards: readonly ShardEntry[]) => Promise<void>; log: Logger }) {
     this.#db = parts.db;
     this.#onRead = parts.onRead;
     this.#loop = new Loop({ name: "namespaces", everyMs: READ_MS, log: parts.log, turn: () => this.read() });
@@ -37,6 +43,11 @@ export class NamespaceDirectory {
     return this.#rows !== null;
   }
 
+  /** The names of the namespaces that have a row. */
+  get names(): string[] {
+    return [...(this.#rows?.keys() ?? [])];
+  }
+
   has(name: string): boolean {
     return this.#rows?.has(name) ?? false;
   }
@@ -45,10 +56,15 @@ export class NamespaceDirectory {
     return this.#rows?.get(name)?.limits ?? NO_LIMITS;
   }
 
-  /** Reads the table now. @throws StoreUnavailable */
+  /** Returns where a namespace lives. A namespace without a row lives on the first shard. */
+  placeOf(name: string): Place {
+    return this.#rows?.get(name) ?? { shard: HOME_SHARD, isMoving: false, generation: 0, before: null };
+  }
+
+  /** Reads the tables now. @throws StoreUnavailable */
   async read(): Promise<void> {
-    const rows = await readNamespaces(this.#db);
+    const [rows, shards] = await Promise.all([readNamespaces(this.#db), readShards(this.#db)]);
     this.#rows = new Map(rows.map((row) => [row.name, row]));
-    this.#onRead([...this.#rows.keys()]);
+    await this.#onRead(shards);
   }
 }

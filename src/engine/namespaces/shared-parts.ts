@@ -5,7 +5,7 @@ import { StoredBytes } from "../cluster/stored-bytes.ts";
 import { WakeupListener } from "../cluster/wakeup-listener.ts";
 import { StoreUpkeep } from "../maintenance/store-upkeep.ts";
 
-/** What the engines of a process share. */
+/** What the engines of a process on one shard share. */
 export interface SharedParts {
   /** The slots of the kinds of this process. */
   readonly budget: SlotBudget;
@@ -25,14 +25,17 @@ export interface SharedSettings {
 export function openSharedParts({
   store,
   settings: { slots, notify },
+  budget = new SlotBudget(slots),
   log,
 }: {
   store: Store;
   settings: SharedSettings;
+  /** The slots, if the engines of another shard use them, too. */
+  budget?: SlotBudget;
   log: Logger;
 }): SharedParts {
   return {
-    budget: new SlotBudget(slots),
+    budget,
     listener: store.url === null || !notify ? null : new WakeupListener({ url: store.url, log }),
     upkeep: new StoreUpkeep({ store, log }),
     storedBytes: new StoredBytes(store.db),

@@ -21,6 +21,8 @@ const TASKS_MAX = 200;
 export interface ChangeSource {
   db: Kysely<Database>;
   namespace: string;
+  /** How often the namespace had been moved when the source was opened. */
+  generation: number;
   /** Runs a read when its turn comes. All scans of this process share a few connections; other calls get the rest. */
   turn<Answer>(read: () => Promise<Answer>): Promise<Answer>;
   /** Adds what callers see besides the stored task. */
@@ -40,7 +42,7 @@ export interface ChangeSource {
 export async function* scanChanges(
   source: ChangeSource,
   { view, kinds, labels }: Pick<FollowTasksQuery, "view" | "kinds" | "labels">,
-  { seen, round }: FollowCursor,
+  { generation, seen, round }: FollowCursor,
   { mustBeDurable }: { mustBeDurable: boolean },
 ): AsyncGenerator<FollowedPage> {
   const scan = view === "events" ? scanTapes : scanTasks;
@@ -50,8 +52,9 @@ export async function* scanChanges(
     requireComparable({ seen, round: under }, snapshot);
     const target = under?.target ?? (isDurable ? snapshot : seen); // If there are pages, the snapshot is durable.
     for await (const tasks of pages)
-      yield { seen, target, tasks, cursor: cursorAfter({ seen, target }, tasks.at(-1)!) };
-    if (end === null) return yield { seen, target, tasks: [], cursor: { seen: target, round: null } };
+      yield { generation, seen, target, tasks, cursor: cursorAfter({ generation, seen, target }, tasks.at(-1)!) };
+    const done: FollowCursor = { generation, seen: target, round: null };
+    if (end === null) return yield { generation, seen, target, tasks: [], cursor: done };
     under = { target, place: end };
   }
 }
@@ -62,11 +65,11 @@ export async function* scanChanges(
  * @param seq the seq of the task's last event that was delivered; null if the page has states instead of events
  */
 export function cursorAfter(
-  { seen, target }: Pick<FollowedPage, "seen" | "target">,
+  { generation, seen, target }: Pick<FollowedPage, "generation" | "seen" | "target">,
   { endedXid, taskId, events }: FollowedTask,
   seq = events.at(-1)?.seq ?? null,
 ): FollowCursor {
-  return { seen, round: { target, place: { endedXid, taskId, seq } } };
+  return { generation, seen, round: { target, place: { endedXid, taskId, seq } } };
 }
 
 /** The result of one scan. */

@@ -1,13 +1,16 @@
 import pLimit from "p-limit";
 import { pause } from "../../async/pause.ts";
-import { FROM_START, requireComparable } from "../../domain/follow-cursor.ts";
+import { fromStart, refuseGeneration, requireComparable } from "../../domain/follow-cursor.ts";
 import type { FollowCursor } from "../../domain/follow-cursor.ts";
+import { hasMovedRows } from "../../store/moves/moved-namespaces.ts";
 import { readSnapshot } from "../../store/tapes/snapshots.ts";
 import type { Feed } from "./feed.ts";
 import { readForOpenStream } from "./open-stream-read.ts";
 import { scanChanges } from "./change-scan.ts";
 import type { ChangeSource } from "./change-scan.ts";
 import type { FollowedPage, FollowTasksQuery } from "../api/task-engine.ts";
+import { NEVER_MOVED } from "./follow-origin.ts";
+import type { FollowOrigin } from "./follow-origin.ts";
 
 /** How often a follower scans for changes when no wakeup arrives. */
 const POLL_MS = 1_000;
@@ -28,12 +31,16 @@ const MAX_CONCURRENT_READS = 2;
 /** The source of the followers of many tasks. */
 export interface FollowSource extends ChangeSource {
   feed: Feed;
+  before: FollowOrigin["before"];
 }
 
 /** Opens a source. All followers of many tasks share one, because it limits their reads together. */
-export function openFollowSource(parts: Omit<FollowSource, "turn">): FollowSource {
+export function openFollowSource({
+  origin: { generation, before } = NEVER_MOVED,
+  ...parts
+}: Omit<FollowSource, "turn" | keyof FollowOrigin> & { origin?: FollowOrigin | undefined }): FollowSource {
   const limit = pLimit(MAX_CONCURRENT_READS);
-  return { ...parts, turn: (read) => limit(() => readForOpenStream(read)) };
+  return { ...parts, generation, before, turn: (read) => limit(() => readForOpenStream(read)) };
 }
 
 /**
@@ -41,20 +48,63 @@ export function openFollowSource(parts: Omit<FollowSource, "turn">): FollowSourc
  * no state for a task or a follower: the store finds the changes since the cursor's snapshot, and the feed only signals
  * when to scan. The first page comes at once and is empty. After heartbeatMs without changes, another empty page comes.
  *
- * Every cursor survives a crash of the database, because it holds only durable snapshots.
+ * Every cursor survives a crash of the database, because it holds only durable snapshots. A cursor of before a move to
+ * another shard continues on the shard before until it has everything of there.
  *
- * @throws InvalidArgument for a cursor that is of another database, too old, or from before a failover that may have
- *   lost commits; StoreUnavailable, or the signal's reason
+ * @throws InvalidArgument for a cursor that is of another database, too old, from before a failover that may have lost
+ *   commits, or from before a move whose old rows are gone; StoreUnavailable, or the signal's reason
  */
 export async function* followTasks(
   source: FollowSource,
   query: FollowTasksQuery,
   signal: AbortSignal,
 ): AsyncGenerator<FollowedPage> {
+  const { cursor } = query;
+  if (cursor === null || cursor.generation === source.generation) return yield* followHere(source, query, signal);
+  yield* finishBefore(source, { ...query, cursor }, signal);
+  const { generation } = source;
+  const opening: FollowCursor = { generation, seen: source.before!.opening, round: null };
+  yield* followHere(source, { ...query, cursor: opening }, signal);
+}
+
+/** Yields what a follower has not received of the shard before. Nothing changes there, so one whole round has all. */
+async function* finishBefore(
+  source: FollowSource,
+  query: FollowTasksQuery & { cursor: FollowCursor },
+  signal: AbortSignal,
+): AsyncGenerator<FollowedPage> {
+  const { before } = source;
+  let { cursor } = query;
+  const generation = source.generation - 1;
+  if (before === null || cursor.generation !== generation) refuseGeneration(cursor, source.generation);
+  const left: ChangeSource = { ...source, db: before.db, generation };
+  const requireRows = async () => {
+    if (!(await hasMovedRows(left.db, left.namespace))) refuseGeneration(cursor, source.generation);
+  };
+  await requireRows();
+  requireComparable(cursor, await readSnapshot(left.db, { isGiven: false }));
+  yield emptyPage(cursor);
+  for (let isWhole = false; !isWhole;) {
+    isWhole = cursor.round === null; // Else the round began before the move.
+    for await (const page of scanChanges(left, query, cursor, { mustBeDurable: false })) {
+      signal.throwIfAborted();
+      cursor = page.cursor;
+      if (page.tasks.length > 0) yield page;
+    }
+  }
+  await requireRows(); // Else rows may have been deleted before they were read.
+}
+
+async function* followHere(
+  source: FollowSource,
+  query: FollowTasksQuery,
+  signal: AbortSignal,
+): AsyncGenerator<FollowedPage> {
+  const { generation } = source;
   using wakeup = source.feed.subscribeToAll(signal); // Before the first scan, so that no commit falls between.
   const isGiven = query.cursor === null && !query.fromStart;
   const now = await readSnapshot(source.db, { isGiven });
-  let cursor = query.cursor ?? (query.fromStart ? FROM_START : { seen: now, round: null });
+  let cursor = query.cursor ?? (query.fromStart ? fromStart(generation) : { generation, seen: now, round: null });
   requireComparable(cursor, now);
   signal.throwIfAborted();
   let idleSince = performance.now();
@@ -86,5 +136,6 @@ export async function* followTasks(
 }
 
 function emptyPage(cursor: FollowCursor): FollowedPage {
-  return { seen: cursor.seen, target: cursor.seen, tasks: [], cursor };
+  const { generation, seen } = cursor;
+  return { generation, seen, target: seen, tasks: [], cursor };
 }

@@ -7,7 +7,9 @@ import type { FollowTasksQuery } from "../../engine/api/task-engine.ts";
 /** The scope of a cursor. A cursor is valid only for a stream with the same filter and view. */
 export type FollowScope = Pick<FollowTasksQuery, "kinds" | "labels" | "view">;
 
+/** After it comes the generation, if it is not 0: `1` or `1g2`. */
 const VERSION = "1";
+const VERSIONED = /^1(?:g([1-9]\d{0,8}))?$/;
 const DIGEST_CHARS = 22;
 const NUMBER_MAX = 2n ** 63n - 1n;
 const TIME_MS_MAX = 8.64e15;
@@ -17,12 +19,13 @@ const REPLICATED = "r";
 const PLACE = /^([\da-f]{1,16}|x)-([\da-f]{32})-([\da-f]{1,16}|x)$/;
 
 /**
- * Encodes the position of a follower of many tasks, opaque to callers. It holds a version, a digest of the stream's
- * scope, the `seen` snapshot and, during a round, its target and place. Numbers are in hex, so an operator can read
+ * Encodes the position of a follower of many tasks, opaque to callers. It holds a version, the generation, a digest of
+ * the stream's scope, the `seen` snapshot and, during a round, its target and place. Numbers are in hex, so an operator can read
  * them.
  */
-export function encodeCursor({ seen, round }: FollowCursor, scope: FollowScope): string {
-  const parts = [VERSION, digestOf(scope), encodeSnapshot(seen)];
+export function encodeCursor({ generation, seen, round }: FollowCursor, scope: FollowScope): string {
+  const version = generation === 0 ? VERSION : `${VERSION}g${generation}`;
+  const parts = [version, digestOf(scope), encodeSnapshot(seen)];
   if (round !== null) parts.push(encodeSnapshot(round.target), encodePlace(round.place));
   return parts.join(".");
 }
@@ -31,14 +34,16 @@ export function encodeCursor({ seen, round }: FollowCursor, scope: FollowScope):
 export function decodeCursor(text: string, scope: FollowScope): FollowCursor | null {
   if (text.length > CURSOR_CHARS_MAX) return null;
   const [version, digest, seenText, targetText, placeText, ...more] = text.split(".");
-  if (version !== VERSION || digest !== digestOf(scope) || more.length > 0) return null;
+  const versioned = VERSIONED.exec(version!);
+  if (versioned === null || digest !== digestOf(scope) || more.length > 0) return null;
+  const generation = Number(versioned[1] ?? 0);
   const seen = decodeSnapshot(seenText);
   if (seen === null) return null;
-  if (targetText === undefined) return { seen, round: null };
+  if (targetText === undefined) return { generation, seen, round: null };
   const target = decodeSnapshot(targetText);
   const place = decodePlace(placeText);
   if (target === null || place === null || target.xmax < seen.xmax) return null;
-  return { seen, round: { target, place } };
+  return { generation, seen, round: { target, place } };
 }
 
 /** Returns the digest of a scope. The order of kinds does not matter. */

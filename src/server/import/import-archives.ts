@@ -1,6 +1,7 @@
 import { ArchiveParser } from "../../archive/archive-parser.ts";
 import { readLines } from "../../archive/archive-lines-reader.ts";
 import { StoreUnavailable } from "../../domain/errors.ts";
+import { findShardUrl } from "../../store/access/shards.ts";
 import { databaseLocation, openDatabase } from "../../store/database.ts";
 import type { Store } from "../../store/database.ts";
 import { requireCurrentSchema } from "../../store/migrate.ts";
@@ -30,20 +31,22 @@ export async function importArchives(
   { flags, onProgress }: ImportOptions,
 ): Promise<ImportCounts> {
   const configuration = readConfiguration({ flags });
-  const store = await openDatabase(databaseLocation(configuration));
+  const { namespace } = configuration;
+  const home = await openDatabase(databaseLocation(configuration));
+  await using opened = new AsyncDisposableStack();
+  opened.defer(() => home.close());
   const counts: ImportCounts = { tasks: 0, events: 0, skipped: 0, withoutRequestId: 0 };
   try {
-    await requireCurrentSchema(store.db);
-    for (const file of files) {
-      await importArchive(store, { file, namespace: configuration.namespace, counts, onProgress });
-    }
+    await requireCurrentSchema(home.db);
+    const url = await findShardUrl(home.db, namespace);
+    const store = url === null ? home : await openDatabase({ url });
+    if (store !== home) opened.defer(() => store.close());
+    for (const file of files) await importArchive(store, { file, namespace, counts, onProgress });
     return counts;
   } catch (error) {
     const cause = error instanceof StoreUnavailable && error.cause instanceof Error ? `: ${error.cause.message}` : "";
     const known = asConfigurationError(error);
     throw known === error && cause !== "" ? new Error(`${(error as Error).message}${cause}`, { cause: error }) : known;
-  } finally {
-    await store.close();
   }
 }
 

@@ -1,7 +1,9 @@
 import type { Logger } from "pino";
 import type { EngineGauges, EngineObserver } from "../../engine/api/engine-observer.ts";
 import { UNOBSERVED } from "../../engine/api/engine-observer.ts";
+import type { Shard } from "../../engine/namespaces/shards.ts";
 import { readBacklog } from "../../store/reports/backlog.ts";
+import type { KindBacklog } from "../../store/reports/backlog.ts";
 import type { Store } from "../../store/database.ts";
 import { BacklogMetrics } from "./backlog-metrics.ts";
 import type { Configuration } from "../config/configuration.ts";
@@ -10,7 +12,7 @@ import { LabelledKinds } from "./labelled-kinds.ts";
 import { NO_METRICS, openMetrics } from "./metrics.ts";
 import type { Metrics } from "./metrics.ts";
 import { openOtlpReader } from "./otlp-metrics.ts";
-import { observeEngine, observeStore } from "./standing-metrics.ts";
+import { observeEngine, observeStores, observeUnserved } from "./standing-metrics.ts";
 import { logOtelDiagnostics } from "./otel-diagnostics.ts";
 import type { telemetryResource } from "./resource.ts";
 
@@ -22,9 +24,12 @@ export interface ServerMetrics extends Metrics {
   observe(engines: ObservedEngines, kinds: readonly string[]): void;
 }
 
-/** The engines of a server, and the namespaces that they serve. */
+/** The engines of a server, and the shards that they run on, the first one first. */
 interface ObservedEngines {
-  readonly namespaces: readonly string[];
+  readonly shards: { readonly all: readonly Shard[] };
+  namespacesOn(shard: Shard): readonly string[];
+  /** The number of namespaces that this server cannot serve now. */
+  readonly unserved: number;
   gauges(): EngineGauges;
 }
 
@@ -43,12 +48,17 @@ export async function openServerMetrics(parts: {
   const kinds = new LabelledKinds(kindSeries);
   const backlog = new BacklogMetrics(kinds, async (query) => {
     if (!isOpen() || engines === null) throw new Error("the database is not open yet");
-    return readBacklog(store.db, { namespaces: engines.namespaces, ...query });
+    return countBacklog(engines, query);
   });
   const otlp = await openOtlpReader([backlog]);
   const metrics = openMetrics({ resource, producers: [backlog], readers: otlp === null ? [] : [otlp] });
   const observer = new EngineMetrics(metrics.meter, kinds);
-  observeStore(metrics.meter, () => store.stats());
+  observeStores(metrics.meter, () => [
+    { labels: {}, stats: store.stats() },
+    ...(engines?.shards.all
+      .slice(1)
+      .map(({ name, parts: on }) => ({ labels: { shard: name }, stats: on.store.stats() })) ?? []),
+  ]);
   return {
     ...metrics,
     observer,
@@ -56,10 +66,26 @@ export async function openServerMetrics(parts: {
       engines = observed;
       for (const kind of own) kinds.ofRun(kind);
       observeEngine(metrics.meter, kinds, () => observed.gauges());
+      observeUnserved(metrics.meter, () => observed.unserved);
     },
     async [Symbol.asyncDispose]() {
       await metrics[Symbol.asyncDispose]();
       await backlog[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Counts the waiting tasks of all shards that answer. @throws what the count of the first shard throws */
+async function countBacklog(
+  engines: ObservedEngines,
+  query: { kinds: readonly string[]; kindsMax: number },
+): Promise<KindBacklog[]> {
+  const counts = await Promise.allSettled(
+    engines.shards.all.map((shard) =>
+      readBacklog(shard.parts.store.db, { namespaces: engines.namespacesOn(shard), ...query }),
+    ),
+  );
+  const [home] = counts;
+  if (home!.status === "rejected") throw home!.reason;
+  return counts.flatMap((counted) => (counted.status === "fulfilled" ? counted.value : []));
 }

@@ -41,33 +41,56 @@ function slotsByState(budgets: EngineGauges["budgets"]): { busy: number; free: n
   return sums;
 }
 
-/** Creates the metrics of the connection pool (an embedded database has none) and of failed statements. */
-export function observeStore(meter: Meter, stats: () => StoreStats): void {
+/** Creates the gauge of the namespaces that this server cannot serve. */
+export function observeUnserved(meter: Meter, unserved: () => number): void {
+  const description = "Namespaces that this server cannot serve, because their shard cannot be reached";
+  meter.createObservableGauge("spool_namespaces_unserved", { description }).addCallback((result) => {
+    result.observe(unserved());
+  });
+}
+
+/** What a store counts, with the labels of its series: none for the first shard. */
+interface LabelledStats {
+  labels: Readonly<Record<string, string>>;
+  stats: StoreStats;
+}
+
+/** Creates the metrics of the connection pools (an embedded database has none) and of failed statements. */
+export function observeStores(meter: Meter, all: () => readonly LabelledStats[]): void {
   meter
     .createObservableCounter("spool_database_errors_total", { description: "Failed statements, by reason" })
     .addCallback((result) => {
-      for (const [reason, count] of Object.entries(stats().errors)) result.observe(count, { reason });
+      for (const { labels, stats } of all()) {
+        for (const [reason, count] of Object.entries(stats.errors)) result.observe(count, { reason, ...labels });
+      }
     });
-  if (stats().pool === null) return;
-  const gauge = (name: string, description: string, observe: (pool: Pool, result: ObservableResult) => void) =>
-    meter.createObservableGauge(name, { description }).addCallback((result) => observe(stats().pool!, result));
-  gauge("spool_database_connections", "Connections of the pool, by state", ({ connections, idle }, result) => {
-    result.observe(connections - idle, { state: "busy" });
-    result.observe(idle, { state: "idle" });
+  if (all()[0]!.stats.pool === null) return;
+  type Observe = (value: number, labels?: Record<string, string>) => void;
+  const eachPool = (observe: (pool: Pool, report: Observe) => void) => (result: ObservableResult) => {
+    for (const { labels, stats } of all()) {
+      observe(stats.pool!, (value, own) => result.observe(value, { ...own, ...labels }));
+    }
+  };
+  const gauge = (name: string, description: string, observe: (pool: Pool, report: Observe) => void) =>
+    meter.createObservableGauge(name, { description }).addCallback(eachPool(observe));
+  gauge("spool_database_connections", "Connections of the pool, by state", ({ connections, idle }, report) => {
+    report(connections - idle, { state: "busy" });
+    report(idle, { state: "idle" });
   });
-  const counter = (name: string, description: string) => meter.createObservableCounter(name, { description });
-  counter("spool_database_connections_dropped_total", "Dropped connections, by reason").addCallback((result) => {
-    for (const [reason, count] of Object.entries(stats().pool!.dropped)) result.observe(count, { reason });
+  const counter = (name: string, description: string, observe: (pool: Pool, report: Observe) => void) =>
+    meter.createObservableCounter(name, { description }).addCallback(eachPool(observe));
+  counter("spool_database_connections_dropped_total", "Dropped connections, by reason", ({ dropped }, report) => {
+    for (const [reason, count] of Object.entries(dropped)) report(count, { reason });
   });
-  counter("spool_database_waits_given_up_total", "Statements that timed out waiting for a connection").addCallback(
-    (result) => result.observe(stats().pool!.timeouts),
+  counter(
+    "spool_database_waits_given_up_total",
+    "Statements that timed out waiting for a connection",
+    ({ timeouts }, report) => report(timeouts),
   );
-  gauge("spool_database_connections_max", "Maximum connections of the pool", (pool, result) =>
-    result.observe(pool.connectionsMax),
+  gauge("spool_database_connections_max", "Maximum connections of the pool", ({ connectionsMax }, report) =>
+    report(connectionsMax),
   );
-  gauge("spool_database_waiting", "Statements waiting for a connection", (pool, result) =>
-    result.observe(pool.waiting),
-  );
+  gauge("spool_database_waiting", "Statements waiting for a connection", ({ waiting }, report) => report(waiting));
 }
 
 type Pool = NonNullable<StoreStats["pool"]>;

@@ -82,8 +82,6 @@ const STATEMENTS: readonly string[] = [
 ];
 
 /**
- * Creates the tables of tasks, their tapes and sessions. Every primary key and unique index contains the key by which
- * its table would be sharded. There are no triggers, and no foreign keys between tape and task. So the same schema runs
- * on a distributed engine.
+ * Creates the tables of tasks, their tapes and sessions. There are no triggers, and no foreign keys between tape and task.
  */
 export const stages: readonly Stage[] = [{ type: "transaction", table: null, statements: STATEMENTS }];

@@ -43,7 +43,7 @@ const STATEMENTS: readonly string[] = [
  * Creates the tables of the kinds ingest and synth, which were once part of every server. The kinds are now a package
  * in examples/knowledge, whose first step takes the tables over.
  *
- * Every key begins with the namespace, by which a distributed engine would shard. Paths are compared byte by byte, so
+ * Every key begins with the namespace. Paths are compared byte by byte, so
  * the documents of a folder are a range of the primary key, in the same order on every server. The deletion of a
  * document deletes its chunks and its page.
  */

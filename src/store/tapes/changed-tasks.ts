@@ -31,7 +31,7 @@ const EVERYTHING: Snapshot = { ...NOTHING, xmin: 2n ** 63n - 1n, xmax: 2n ** 63n
 const CLOCKS_APART_MS = 5 * 60 * 1_000;
 
 /** Selects the tasks that changed between two snapshots, from a place on. */
-export interface ChangeQuery extends FollowCursor {
+export interface ChangeQuery extends Pick<FollowCursor, "seen" | "round"> {
   namespace: string;
   /** Empty: all. */
   kinds: readonly string[];

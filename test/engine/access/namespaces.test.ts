@@ -5,6 +5,7 @@ import { ALL_GRANTS } from "../../../src/domain/principal.ts";
 import { namespaceAdmin } from "../../../src/engine/access/namespaces.ts";
 import { createEnded, createRunning, createTask } from "../../support/new-tasks.ts";
 import { describeHeavyOnEachOwnStore } from "../../support/stores.ts";
+import { homeShard } from "../../support/all-engines.ts";
 import { LOG } from "../../support/engines.ts";
 
 const ROOT = { ...ALL_GRANTS, name: "root" };
@@ -18,7 +19,8 @@ describeHeavyOnEachOwnStore("the administration of namespaces", (store) => {
     let refreshed = 0;
     const engines = {
       defaultNamespace: "default",
-      namespaces: names,
+      shards: { all: [homeShard(store())] },
+      namespacesOn: () => names,
       refresh: () => Promise.resolve(void refreshed++),
     };
     return Object.assign(namespaceAdmin({ store: store(), engines, log: LOG }), { refreshed: () => refreshed });
@@ -67,9 +69,11 @@ describeHeavyOnEachOwnStore("the administration of namespaces", (store) => {
     }
     const states = new Map((await calls.listNamespaces(ROOT)).map((state) => [state.name, state]));
     const [ofLarge, ofSmall] = [states.get(large)!, states.get(small)!];
-    assert.deepEqual([ofLarge.pendingTasks, ofLarge.runningTasks], [0, 0]);
-    assert.deepEqual([ofSmall.pendingTasks, ofSmall.runningTasks], [1, 1]);
-    assert.ok(ofLarge.storedBytes > ofSmall.storedBytes && ofSmall.storedBytes > 0, JSON.stringify([ofLarge, ofSmall]));
+    const [usedByLarge, usedBySmall] = [ofLarge.usage!, ofSmall.usage!];
+    assert.deepEqual([usedByLarge.pendingTasks, usedByLarge.runningTasks], [0, 0]);
+    assert.deepEqual([usedBySmall.pendingTasks, usedBySmall.runningTasks], [1, 1]);
+    const sizes = [usedByLarge.storedBytes, usedBySmall.storedBytes] as const;
+    assert.ok(sizes[0] > sizes[1] && sizes[1] > 0, sizes.join());
   });
 
   it(`creates at most ${NAMESPACES_MAX} namespaces, and still changes those`, async () => {

@@ -84,7 +84,7 @@ describe("a follower of many tasks, only on Postgres,", () => {
     const followed = new Followed();
     await followed.follow(engine, () => true);
     const { seen } = followed.cursor!;
-    followed.cursor = { seen: { ...seen, xmin: 1n, xmax: 1n, running: [] }, round: null };
+    followed.cursor = { generation: 0, seen: { ...seen, xmin: 1n, xmax: 1n, running: [] }, round: null };
     const fresh = await start(engine);
     await followed.follow(engine, ({ ended }) => ended === 1);
     assert.deepEqual([...followed.tapes.keys()], [fresh]);

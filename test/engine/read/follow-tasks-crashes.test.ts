@@ -183,7 +183,7 @@ describe("a cursor over many tasks, across crashes of Postgres,", function () {
     await using engine = await startEngine(store, QUIET);
     const [cursor] = await pagesOf(engine, 1, {});
     const from = (origin: { timeline: number | null; isReplicated: boolean }) =>
-      pagesOf(engine, 1, { cursor: { seen: { ...cursor!.seen, ...origin }, round: null } });
+      pagesOf(engine, 1, { cursor: { generation: 0, seen: { ...cursor!.seen, ...origin }, round: null } });
     await from({ timeline: 0, isReplicated: true });
     await from({ timeline: null, isReplicated: false });
     await assert.rejects(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { sql } from "kysely";
-import { FROM_START } from "../../../src/domain/follow-cursor.ts";
+import { fromStart } from "../../../src/domain/follow-cursor.ts";
 import { SNAPSHOT_AGE_MAX } from "../../../src/domain/snapshot.ts";
 import { kindOf, start, startRunning, wholeTape } from "../../support/engine-tasks.ts";
 import { startEngine } from "../../support/engines.ts";
@@ -161,14 +161,17 @@ describeHeavyOnEachStore("a follower of many tasks", (store) => {
     const first = (cursor: Followed["cursor"]) =>
       engine.followTasks(followQuery({ cursor }), NEVER)[Symbol.asyncIterator]().next();
     const ahead = { ...seen, xmax: seen.xmax + 1_000_000n };
-    await assert.rejects(first({ seen: ahead, round: null }), /cursor: must be of this database/);
+    await assert.rejects(first({ generation: 0, seen: ahead, round: null }), /cursor: must be of this database/);
     const place = { endedXid: null, taskId: crypto.randomUUID(), seq: null };
-    await assert.rejects(first({ seen, round: { target: ahead, place } }), /cursor: must be of this database/);
+    await assert.rejects(
+      first({ generation: 0, seen, round: { target: ahead, place } }),
+      /cursor: must be of this database/,
+    );
     const old = { ...seen, xmin: 1n, xmax: 1n };
     await sql`select 1`.execute(store().db);
     assert.ok(seen.xmax < SNAPSHOT_AGE_MAX);
-    await first({ seen: old, round: null });
-    await first(FROM_START);
+    await first({ generation: 0, seen: old, round: null });
+    await first(fromStart(0));
   });
 
   it("throws the reason of its signal, in a wait and in a read", async () => {

@@ -8,6 +8,7 @@ import type { TaskStatus } from "../../../src/domain/task.ts";
 /** A task and its whole tape, as the database has them: read past the service, to check it. */
 export interface StoredTape {
   taskId: string;
+  namespace: string;
   kind: string;
   status: TaskStatus;
   attempt: number;
@@ -27,14 +28,16 @@ export interface StoredEvent {
   timeUs: number;
 }
 
-/** Every task of the database with its tape, of one snapshot, by id. */
+/** Every task of the database with its tape, of one snapshot, by id. The URL may name a schema, as a server's may. */
 export async function readTapes(url: string): Promise<Map<string, StoredTape>> {
   const client = new pg.Client(url);
   await client.connect();
+  const schema = new URL(url).searchParams.get("schema");
   try {
+    if (schema !== null) await client.query(`set search_path to "${schema}"`);
     await client.query("begin isolation level repeatable read");
     const tasks = await client.query<Omit<StoredTape, "events">>(
-      `select task_id "taskId", kind, status, attempt, max_attempts "maxAttempts", handovers, last_seq::float "lastSeq",
+      `select task_id "taskId", namespace, kind, status, attempt, max_attempts "maxAttempts", handovers, last_seq::float "lastSeq",
               request_id "requestId", exclusive_key "exclusiveKey" from tasks`,
     );
     const events = await client.query<StoredEvent & { taskId: string }>(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import type { FollowCursor } from "../../../src/domain/follow-cursor.ts";
-import { FROM_START } from "../../../src/domain/follow-cursor.ts";
+import { fromStart } from "../../../src/domain/follow-cursor.ts";
 import { CURSOR_CHARS_MAX } from "../../../src/domain/limits.ts";
 import type { Snapshot } from "../../../src/domain/snapshot.ts";
 import { decodeCursor, encodeCursor } from "../../../src/rpc/codec/follow-cursor.ts";
@@ -31,6 +31,7 @@ const snapshot: fc.Arbitrary<Snapshot> = fc
 
 const cursor: fc.Arbitrary<FollowCursor> = fc
   .record({
+    generation: fc.integer({ min: 0, max: 999_999_999 }),
     snapshots: fc.tuple(snapshot, snapshot),
     place: fc.option(
       fc.record({
@@ -40,9 +41,9 @@ const cursor: fc.Arbitrary<FollowCursor> = fc
       }),
     ),
   })
-  .map(({ snapshots: [one, other], place }) => {
+  .map(({ generation, snapshots: [one, other], place }) => {
     const [seen, target] = one.xmax <= other.xmax ? [one, other] : [other, one];
-    return { seen, round: place && { target, place: { ...place } } };
+    return { generation, seen, round: place && { target, place: { ...place } } };
   });
 
 describe("the cursor of a stream over many tasks", () => {
@@ -54,12 +55,15 @@ describe("the cursor of a stream over many tasks", () => {
         assert.deepEqual(decodeCursor(text, SCOPE), given);
       }),
     );
-    assert.deepEqual(decodeCursor(encodeCursor(FROM_START, SCOPE), SCOPE), FROM_START);
+    for (const generation of [0, 3]) {
+      const start = fromStart(generation);
+      assert.deepEqual(decodeCursor(encodeCursor(start, SCOPE), SCOPE), start);
+    }
   });
 
   it("is bound to its filter and view, in any order of kinds", () => {
-    const text = encodeCursor(FROM_START, SCOPE);
-    assert.deepEqual(decodeCursor(text, { ...SCOPE, kinds: ["a", "b"] }), FROM_START);
+    const text = encodeCursor(fromStart(0), SCOPE);
+    assert.deepEqual(decodeCursor(text, { ...SCOPE, kinds: ["a", "b"] }), fromStart(0));
     const others: Partial<FollowScope>[] = [
       { kinds: ["a"] },
       { labels: {} },
@@ -73,7 +77,7 @@ describe("the cursor of a stream over many tasks", () => {
     const at = new Date(1_000);
     const seen = { xmin: 5n, xmax: 9n, running: [5n, 7n], at, timeline: null, isReplicated: false };
     const place = { endedXid: 3n, taskId: "018f3a5c-7b1e-7c3d-9a2b-0123456789ab", seq: null };
-    const text = encodeCursor({ seen, round: { target: { ...seen, xmax: 10n }, place } }, SCOPE);
+    const text = encodeCursor({ generation: 0, seen, round: { target: { ...seen, xmax: 10n }, place } }, SCOPE);
     for (let end = 0; end < text.length; end++) {
       const cut = decodeCursor(text.slice(0, end), SCOPE);
       assert.ok(cut === null || cut.round === null, text.slice(0, end)); // A cursor without a round.
@@ -81,6 +85,8 @@ describe("the cursor of a stream over many tasks", () => {
     const [version, digest, first, second, third] = text.split(".") as [string, string, string, string, string];
     const refused = [
       ["2", digest, first],
+      ["1g0", digest, first],
+      ["1g1234567890", digest, first],
       [version, digest.toLowerCase(), first],
       [version, digest, first, second, third, third],
       [version, digest, first, second],

@@ -20,7 +20,8 @@ function aFollowed(events: TapeEvent[], taskId = TASK_ID): FollowedTask {
 }
 
 function pageOf(tasks: FollowedTask[]): FollowedPage {
-  return { seen: SEEN, target: TARGET, tasks, cursor: { seen: TARGET, round: null } };
+  const cursor = { generation: 0, seen: TARGET, round: null };
+  return { generation: 0, seen: SEEN, target: TARGET, tasks, cursor };
 }
 
 /** The frames of a page as a client decodes them, and the position of each cursor. */

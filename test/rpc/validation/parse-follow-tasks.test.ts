@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FROM_START } from "../../../src/domain/follow-cursor.ts";
+import { fromStart } from "../../../src/domain/follow-cursor.ts";
 import { FollowTasksRequestSchema, FollowView } from "../../../src/gen/spool/v1/task_service_pb.ts";
 import { encodeCursor } from "../../../src/rpc/codec/follow-cursor.ts";
 import { parseFollowTasks } from "../../../src/rpc/validation/parse-follow-tasks.ts";
@@ -37,10 +37,10 @@ describe("a FollowTasks request", () => {
   follow.refuses("a made-up cursor", { cursor: "there" }, "cursor", /next_cursor of a stream/);
 
   const scope = { kinds: ["a"], labels: {}, view: "events" } as const;
-  const cursor = encodeCursor(FROM_START, scope);
+  const cursor = encodeCursor(fromStart(0), scope);
 
   it("resumes from its cursor", () => {
-    assert.deepEqual(follow.parse({ cursor, kinds: ["a"] }).cursor, FROM_START);
+    assert.deepEqual(follow.parse({ cursor, kinds: ["a"] }).cursor, fromStart(0));
   });
 
   follow.refuses("the cursor of another filter", { cursor, kinds: ["b"] }, "cursor", /same filter and view/);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
-import { FROM_START } from "../../../src/domain/follow-cursor.ts";
+import { fromStart } from "../../../src/domain/follow-cursor.ts";
 import { SpoolError } from "../../../src/domain/errors.ts";
 import { matchesAny } from "../../../src/domain/principal.ts";
 import { readActivity } from "../../../src/store/reports/activity-queries.ts";
@@ -44,7 +44,7 @@ describeOnEachStore("a filter by patterns of kinds", (store) => {
 
   it("takes the same kinds in the streams over many tasks, in both views", () =>
     each(async (kinds) => {
-      const query = { ...FROM_START, namespace, kinds, labels: {}, limit: 100, mustBeDurable: false };
+      const query = { ...fromStart(0), namespace, kinds, labels: {}, limit: 100, mustBeDurable: false };
       assert.deepEqual(kindsOf((await readChangedTapes(store().db, query)).tasks), expected(kinds));
       const { tasks } = await readChangedTasks(store().db, query);
       assert.deepEqual(kindsOf(tasks.map(({ task }) => task)), expected(kinds));

@@ -1,0 +1,140 @@
+import { userInfo } from "node:os";
+import { pino } from "pino";
+import type { Act } from "../../domain/audit-event.ts";
+import { HOME_SHARD, SHARD_NAME } from "../../domain/shard.ts";
+import type { ShardState } from "../../domain/shard.ts";
+import { audited } from "../../engine/access/audited.ts";
+import {
+  countEarlierServers,
+  countNamespaces,
+  deleteShard,
+  lockPlacement,
+  readShards,
+  setShardState,
+  writeShard,
+} from "../../store/access/shards.ts";
+import { databasePlace, databaseUrlProblem } from "../../store/connection/database-url.ts";
+import { openDatabase } from "../../store/database.ts";
+import { migrate } from "../../store/migrate.ts";
+import { createOwnSchema, holdsData, readPlace } from "../../store/reports/database-place.ts";
+import { CONNECTIONS_MAX, withHomeDatabase } from "./home-database.ts";
+import { PlacementError } from "./placement-error.ts";
+
+type Flags = Readonly<Record<string, string | undefined>>;
+
+/** A shard as the command line shows it. */
+export interface ListedShard {
+  name: string;
+  /** Hosts, database and schema, without user and password; null: the database of the settings. */
+  place: string | null;
+  state: ShardState;
+  namespaces: number;
+  addedAt: Date | null;
+}
+
+/**
+ * Adds a shard to a service: creates its schema, migrates it, and stores its URL on the first shard. Servers open it
+ * within seconds. If the shard exists, changes its URL, for a database that has moved.
+ *
+ * @param url of a database that holds no data of Spool yet, or that of the existing shard
+ * @throws PlacementError, MigrationBlocked, and what withHomeDatabase throws
+ */
+export async function addShard(flags: Flags, { name, url }: { name: string; url: string }): Promise<ListedShard> {
+  requireOtherName(name);
+  const problem = databaseUrlProblem(url);
+  if (problem !== null) throw new PlacementError(`the URL of the shard ${problem}`);
+  return withHomeDatabase(flags, async (home) => {
+    const earlier = await countEarlierServers(home.db);
+    if (earlier > 0) throw new PlacementError(`${earlier} servers of an earlier version run: upgrade all of them first`);
+    const shards = await readShards(home.db);
+    const isKnown = shards.some((shard) => shard.name === name);
+    const store = await openDatabase({ url, connectionsMax: CONNECTIONS_MAX });
+    try {
+      await createOwnSchema(store.db, url);
+      await migrate(store.db);
+      const place = await readPlace(store.db);
+      if (place === (await readPlace(home.db))) throw new PlacementError("this is the first shard of the service");
+      if (!isKnown && (await holdsData(store.db))) {
+        throw new PlacementError(`${databasePlace(url)} holds data of a service: a new shard must be empty`);
+      }
+    } finally {
+      await store.close();
+    }
+    const details = { place: databasePlace(url) };
+    const entry = await audited({ db: home.db, log: SILENT }, async (trx, record) => {
+      await lockPlacement(trx);
+      record(actOf("shard.add", name, details));
+      return writeShard(trx, { name, url });
+    });
+    const namespaces = (await countNamespaces(home.db)).get(name) ?? 0;
+    return { name, place: databasePlace(url), state: entry.state, namespaces, addedAt: entry.addedAt };
+  });
+}
+
+/** Returns all shards, the first one first. */
+export async function listShards(flags: Flags): Promise<ListedShard[]> {
+  return withHomeDatabase(flags, async ({ db }) => {
+    const [shards, counts] = await Promise.all([readShards(db), countNamespaces(db)]);
+    const namespacesOn = (name: string) => counts.get(name) ?? 0;
+    const home = { name: HOME_SHARD, place: null, state: "open", addedAt: null } as const;
+    return [
+      { ...home, namespaces: namespacesOn(HOME_SHARD) },
+      ...shards.map(({ url, ...shard }) => ({
+        ...shard,
+        place: databasePlace(url),
+        namespaces: namespacesOn(shard.name),
+      })),
+    ];
+  });
+}
+
+/** Sets whether new namespaces are placed on a shard. @throws PlacementError, and what withHomeDatabase throws */
+export async function changeShardState(
+  flags: Flags,
+  { name, state }: { name: string; state: ShardState },
+): Promise<void> {
+  requireOtherName(name);
+  await withHomeDatabase(flags, async ({ db }) =>
+    audited({ db, log: SILENT }, async (trx, record) => {
+      await lockPlacement(trx);
+      if ((await setShardState(trx, { name, state })) === undefined) throw unknownShard(name);
+      record(actOf(`shard.${state === "open" ? "open" : "close"}`, name, {}));
+    }),
+  );
+}
+
+/**
+ * Removes a shard without namespaces from the service. Its database stays as it is.
+ *
+ * @throws PlacementError, and what withHomeDatabase throws
+ */
+export async function removeShard(flags: Flags, name: string): Promise<void> {
+  requireOtherName(name);
+  await withHomeDatabase(flags, async ({ db }) =>
+    audited({ db, log: SILENT }, async (trx, record) => {
+      await lockPlacement(trx);
+      if (!(await readShards(trx)).some((shard) => shard.name === name)) throw unknownShard(name);
+      if (!(await deleteShard(trx, name))) {
+        const count = (await countNamespaces(trx)).get(name) ?? 0;
+        throw new PlacementError(`${count} namespaces live on the shard ${name}: move them first`);
+      }
+      record(actOf("shard.remove", name, {}));
+    }),
+  );
+}
+
+function requireOtherName(name: string): void {
+  if (name === HOME_SHARD) throw new PlacementError(`${HOME_SHARD} is the first shard, which cannot be changed`);
+  if (!SHARD_NAME.test(name)) throw new PlacementError("the name of a shard must be 1 to 63 of [A-Za-z0-9._-]");
+}
+
+function unknownShard(name: string): PlacementError {
+  return new PlacementError(`there is no shard ${name}: spool shard list shows all`);
+}
+
+/** The commands run with the rights of the database. The audit log names the user of the machine. */
+function actOf(action: string, target: string, details: Act["details"]): Act {
+  return { actor: `operator ${userInfo().username}`, action, target, namespace: null, details };
+}
+
+const SILENT = pino({ level: "silent" });

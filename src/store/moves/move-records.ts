@@ -1,0 +1,78 @@
+import { sql } from "kysely";
+import type { Kysely, Transaction } from "kysely";
+import type { Snapshot } from "../../domain/snapshot.ts";
+import type { Database } from "../schema.ts";
+import { encodeStoredSnapshot } from "./stored-snapshot.ts";
+
+/**
+ * How far a move has come:
+ *
+ * - `copying`: servers serve the namespace from the old shard, while ended tasks are copied.
+ * - `closed`: no server serves it, and the rest is copied.
+ * - `moved`: servers serve it from the new shard. The old shard still has its rows, for followers of many tasks whose
+ *   cursors are of before the move.
+ */
+export type MovePhase = "copying" | "closed" | "moved";
+
+export interface Move {
+  namespace: string;
+  from: string;
+  to: string;
+  phase: MovePhase;
+}
+
+const COLUMNS = ["namespace", "from_shard as from", "to_shard as to", "phase"] as const;
+
+export function readMove(db: Kysely<Database>, namespace: string): Promise<Move | undefined> {
+  return db.selectFrom("namespace_moves").select(COLUMNS).where("namespace", "=", namespace).executeTakeFirst();
+}
+
+export function readMoves(db: Kysely<Database>): Promise<Move[]> {
+  return db.selectFrom("namespace_moves").select(COLUMNS).orderBy("started_at").execute();
+}
+
+export async function beginMove(
+  trx: Transaction<Database>,
+  { namespace, from, to }: Omit<Move, "phase">,
+): Promise<void> {
+  const row = { namespace, from_shard: from, to_shard: to, phase: "copying" as const };
+  await trx.insertInto("namespace_moves").values(row).execute();
+}
+
+/** Makes servers leave the namespace. */
+export async function closeForMove(trx: Transaction<Database>, namespace: string): Promise<void> {
+  await trx.updateTable("namespaces").set({ is_moving: true }).where("name", "=", namespace).execute();
+  await trx.updateTable("namespace_moves").set({ phase: "closed" }).where("namespace", "=", namespace).execute();
+}
+
+/** Makes servers serve the namespace from the new shard. @param opening a snapshot of the new shard that shows all rows */
+export async function finishMove(
+  trx: Transaction<Database>,
+  { namespace, from, to }: Move,
+  opening: Snapshot,
+): Promise<void> {
+  await trx
+    .updateTable("namespaces")
+    .set({
+      shard: to,
+      is_moving: false,
+      previous_shard: from,
+      generation: sql<number>`generation + 1`,
+      opening: encodeStoredSnapshot(opening),
+    })
+    .where("name", "=", namespace)
+    .execute();
+  await trx.updateTable("namespace_moves").set({ phase: "moved" }).where("namespace", "=", namespace).execute();
+}
+
+/** Makes servers serve the namespace from the old shard again. */
+export async function cancelMove(trx: Transaction<Database>, namespace: string): Promise<void> {
+  await trx.updateTable("namespaces").set({ is_moving: false }).where("name", "=", namespace).execute();
+  await trx.deleteFrom("namespace_moves").where("namespace", "=", namespace).execute();
+}
+
+/** Records that the old shard has no rows of the namespace any more. */
+export async function forgetMove(trx: Transaction<Database>, namespace: string): Promise<void> {
+  await trx.updateTable("namespaces").set({ previous_shard: null }).where("name", "=", namespace).execute();
+  await trx.deleteFrom("namespace_moves").where("namespace", "=", namespace).execute();
+}
