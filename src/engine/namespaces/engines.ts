@@ -30,9 +30,12 @@ export interface OpenedEngine {
 /** Opens the engine of a namespace on a shard. The engine has not started yet. */
 export type OpenEngine = (namespace: string, shard: Shard, origin: FollowOrigin) => Promise<OpenedEngine>;
 
-/** An engine, the shard that it runs on, and how often its namespace had been moved when it was opened. */
+/** An engine, with its place when it was opened. */
 interface Served extends OpenedEngine {
   shard: Shard;
+  /** The shard before, which followers of many tasks may still read. */
+  before: Shard | undefined;
+  /** How often the namespace had been moved. */
   generation: number;
 }
 
@@ -60,7 +63,8 @@ export class Engines {
     this.#open = open;
     this.#settings = settings;
     this.#log = log;
-    this.#served.set(defaultNamespace, { ...opened, shard: shards.home, generation: NEVER_MOVED.generation });
+    const { generation } = NEVER_MOVED;
+    this.#served.set(defaultNamespace, { ...opened, shard: shards.home, before: undefined, generation });
     const { priorityDb: db } = shards.home.parts.store;
     this.#directory = new NamespaceDirectory({ db, onRead: (entries) => this.#apply(entries), log });
   }
@@ -131,7 +135,9 @@ export class Engines {
   async #apply(entries: readonly ShardEntry[]): Promise<void> {
     await this.shards.update(entries);
     for (const namespace of new Set([this.defaultNamespace, ...this.#directory.names])) void this.#serve(namespace);
-    await this.shards.closeLeft((shard) => this.namespacesOn(shard).length > 0);
+    await this.shards.closeLeft((shard) =>
+      this.#all.some((served) => served.shard === shard || served.before === shard),
+    );
   }
 
   /** Serves a namespace from its shard. Never rejects: the next read of the directory tries again. */
@@ -169,19 +175,19 @@ export class Engines {
     this.#log.info({ of: namespace, shard: shard.name }, "namespaces: joined");
   }
 
-  async #join(namespace: string, shard: Shard, { generation, before }: Place): Promise<void> {
+  async #join(namespace: string, shard: Shard, { generation, before: left }: Place): Promise<void> {
     this.#stopped.signal.throwIfAborted();
     await shard.parts.prepare();
-    const left = before === null ? undefined : this.shards.get(before.shard);
+    const before = left === null ? undefined : this.shards.get(left.shard);
     const origin: FollowOrigin = {
       generation,
-      before: left === undefined ? null : { db: left.parts.store.db, opening: before!.opening },
+      before: before === undefined ? null : { db: before.parts.store.db, opening: left!.opening },
     };
     const opened = await this.#open(namespace, shard, origin);
     try {
       await opened.engine.start();
       this.#stopped.signal.throwIfAborted();
-      this.#served.set(namespace, { ...opened, shard, generation });
+      this.#served.set(namespace, { ...opened, shard, before, generation });
     } catch (error) {
       await opened.engine.stop({ drainMs: 0, halt: AbortSignal.timeout(LEAVE_MARGIN_MS) });
       await opened.close();
