@@ -26,6 +26,7 @@ import { openTapeSource } from "./read/tape-source.ts";
 import type { TapeSource } from "./read/tape-source.ts";
 import { followTasks, openFollowSource } from "./read/follow-tasks.ts";
 import type { FollowSource } from "./read/follow-tasks.ts";
+import { openFlushStore } from "./write/flush-store.ts";
 import { Journal } from "./write/journal.ts";
 import { KindDirectory } from "./cluster/kind-directory.ts";
 import { KindHost } from "./attempt/kind-host.ts";
@@ -108,7 +109,7 @@ export class Engine implements TaskEngine {
     this.#reporting = reporting;
     this.#source = openTapeSource({ feed, namespace, opened: () => this.#opened(), priorityDb });
     this.#followSource = openFollowSource({ db, namespace, feed, origin, withAvailability: this.#withAvailability });
-    this.#journal = new Journal({ db: priorityDb, feed, observer, log });
+    this.#journal = new Journal({ store: openFlushStore(priorityDb), feed, observer, log });
     this.#directory = new KindDirectory({
       own: this.#kinds,
       offerHere: (kind) => this.#runners.offerOf(kind),

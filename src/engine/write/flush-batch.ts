@@ -1,13 +1,9 @@
-import type { Kysely } from "kysely";
 import { RequestIdReused } from "../../domain/errors.ts";
 import { differencesOf } from "../../domain/request-digest.ts";
 import { isTerminal } from "../../domain/task.ts";
-import { writeFlush } from "../../store/tapes/journal-statement.ts";
 import type { FlushResult } from "../../store/tapes/journal-statement.ts";
-import { readTaskByRequest, readTaskStates } from "../../store/tasks/task-queries.ts";
-import { findRemoved } from "../../store/tasks/removed-tasks.ts";
-import type { Database } from "../../store/schema.ts";
 import type { Create } from "./create-queue.ts";
+import type { FlushStore } from "./flush-store.ts";
 import type { Feed } from "../read/feed.ts";
 import type { TakenEvents, TapeWriter } from "./tape-writer.ts";
 import type { EngineObserver } from "../api/engine-observer.ts";
@@ -51,12 +47,12 @@ export type InTurn = <Result>(work: () => Promise<Result>) => Promise<Result>;
 
 /** Writes batches, and settles each item by the stored state. */
 export class BatchWriter {
-  readonly #db: Kysely<Database>;
+  readonly #store: FlushStore;
   readonly #feed: Feed;
   readonly #observer: EngineObserver;
 
-  constructor({ db, feed, observer }: { db: Kysely<Database>; feed: Feed; observer: EngineObserver }) {
-    this.#db = db;
+  constructor({ store, feed, observer }: { store: FlushStore; feed: Feed; observer: EngineObserver }) {
+    this.#store = store;
     this.#feed = feed;
     this.#observer = observer;
   }
@@ -92,10 +88,7 @@ export class BatchWriter {
   async #settleRemovedCreates(batch: Batch): Promise<Batch> {
     const { creates } = batch;
     if (creates.length === 0) return batch;
-    const removed = await findRemoved(
-      this.#db,
-      creates.map(({ task }) => task.taskId),
-    );
+    const removed = await this.#store.findRemoved(creates.map(({ task }) => task.taskId));
     for (const { task, done } of creates) if (removed.has(task.taskId)) done.resolve({ created: true, at: new Date() });
     return { ...batch, creates: creates.filter(({ task }) => !removed.has(task.taskId)) };
   }
@@ -103,7 +96,7 @@ export class BatchWriter {
   /** Writes a batch, and settles the items that the commit has applied. @returns the other items */
   async #write(batch: Batch): Promise<Batch> {
     const sentAt = performance.now();
-    const result = await writeFlush(this.#db, {
+    const result = await this.#store.writeFlush({
       creates: batch.creates,
       appends: batch.appends.map(({ writer: { fence }, taken: { appended, events, end } }) => ({
         fence,
@@ -157,10 +150,7 @@ export class BatchWriter {
    */
   async #settleMissedAppends({ appends, isDoubtful }: Batch): Promise<void> {
     if (appends.length === 0) return;
-    const states = await readTaskStates(
-      this.#db,
-      appends.map(({ writer }) => writer.fence.taskId),
-    );
+    const states = await this.#store.readTaskStates(appends.map(({ writer }) => writer.fence.taskId));
     for (const { writer, taken } of appends) {
       const state = states.find(({ taskId }) => taskId === writer.fence.taskId);
       if (state?.attempt === writer.fence.attempt && state.appended > taken.appended) {
@@ -182,11 +172,11 @@ export class BatchWriter {
     };
     const { requestId } = request;
     if (requestId === null) {
-      const [state] = await readTaskStates(this.#db, [taskId]);
+      const [state] = await this.#store.readTaskStates([taskId]);
       if (state === undefined) throw new Error(`task ${taskId} was neither created nor found`);
       return written(new Date());
     }
-    const existing = await readTaskByRequest(this.#db, { namespace, requestId });
+    const existing = await this.#store.readTaskByRequest({ namespace, requestId });
     if (existing === undefined) throw new Error(`request_id ${requestId} is taken, but no task has it`);
     if (existing.taskId === taskId) return written(existing.createdAt);
     const differing = differencesOf(task, existing);

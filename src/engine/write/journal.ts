@@ -1,4 +1,3 @@
-import type { Kysely } from "kysely";
 import pLimit from "p-limit";
 import type { Logger } from "pino";
 import { StoreUnavailable } from "../../domain/errors.ts";
@@ -6,7 +5,6 @@ import type { NewEvent } from "../../domain/event.ts";
 import type { Fence } from "../../domain/task.ts";
 import { isContentError, isSerializationFailure, sqlstateOf } from "../../store/errors.ts";
 import type { NewTask } from "../../store/tasks/new-task.ts";
-import type { Database } from "../../store/schema.ts";
 import { outsideSpans } from "../../telemetry/trace-context.ts";
 import { backoff } from "../../async/backoff.ts";
 import { CreateQueue } from "./create-queue.ts";
@@ -14,6 +12,7 @@ import type { Create, CreateOutcome } from "./create-queue.ts";
 import type { Feed } from "../read/feed.ts";
 import { BatchWriter, EMPTY_BATCH, separate, sizeOf } from "./flush-batch.ts";
 import type { Batch, FlushFailure, InTurn, PendingAppend } from "./flush-batch.ts";
+import type { FlushStore } from "./flush-store.ts";
 import type { TapeQuota } from "./tape-quota.ts";
 import { TapeWriter } from "./tape-writer.ts";
 import { UNOBSERVED } from "../api/engine-observer.ts";
@@ -59,17 +58,17 @@ export class Journal {
   #idle: PromiseWithResolvers<void> | null = null;
 
   constructor({
-    db,
+    store,
     feed,
     observer = UNOBSERVED,
     log,
   }: {
-    db: Kysely<Database>;
+    store: FlushStore;
     feed: Feed;
     observer?: EngineObserver;
     log: Logger;
   }) {
-    this.#writer = new BatchWriter({ db, feed, observer });
+    this.#writer = new BatchWriter({ store, feed, observer });
     this.#log = log;
   }
 

@@ -7,6 +7,7 @@ import { AttemptFinalizer } from "../../../src/engine/attempt/attempt-finalizer.
 import type { FinalizedAttempt } from "../../../src/engine/attempt/attempt-finalizer.ts";
 import { TaskControl } from "../../../src/engine/attempt/task-control.ts";
 import { Feed } from "../../../src/engine/read/feed.ts";
+import { openFlushStore } from "../../../src/engine/write/flush-store.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
 import { UNOBSERVED } from "../../../src/engine/api/engine-observer.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
@@ -147,7 +148,7 @@ describe("the report of an attempt", () => {
     const parts = { db, namespace, feed: new Feed(), observer: UNOBSERVED, log: pino({ level: "silent" }) };
     const finalizer = new AttemptFinalizer({ control: new TaskControl(parts), halted: new AbortController().signal });
     const task = await readTask(db, { namespace, taskId: fence.taskId });
-    const journals = [new Journal(parts), new Journal(parts)];
+    const journals = [1, 2].map(() => new Journal({ ...parts, store: openFlushStore(db) }));
     const writers = journals.map((journal) => journal.open(fence, { onLost: () => {} }));
     const finalized: FinalizedAttempt[] = [];
     for (const writer of writers) {

@@ -9,6 +9,7 @@ import { TaskControl } from "../../../src/engine/attempt/task-control.ts";
 import { Executor } from "../../../src/engine/attempt/executor.ts";
 import { SlotBudget } from "../../../src/engine/attempt/slot-budget.ts";
 import { Feed } from "../../../src/engine/read/feed.ts";
+import { openFlushStore } from "../../../src/engine/write/flush-store.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
 import { KindHost } from "../../../src/engine/attempt/kind-host.ts";
 import { UNOBSERVED } from "../../../src/engine/api/engine-observer.ts";
@@ -47,7 +48,7 @@ describeHeavyOnEachStore("a claimer", (store) => {
     const executor = new Executor({
       budget: new SlotBudget(slots),
       graceMs: 1_000,
-      journal: new Journal({ db, feed, log }),
+      journal: new Journal({ store: openFlushStore(db), feed, log }),
       control: new TaskControl({ db, namespace, feed, observer, log }),
       namespace,
       observer,

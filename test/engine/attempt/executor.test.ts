@@ -6,6 +6,7 @@ import { Executor } from "../../../src/engine/attempt/executor.ts";
 import { SlotBudget } from "../../../src/engine/attempt/slot-budget.ts";
 import { Feed } from "../../../src/engine/read/feed.ts";
 import { KindHost } from "../../../src/engine/attempt/kind-host.ts";
+import { openFlushStore } from "../../../src/engine/write/flush-store.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
 import { UNOBSERVED } from "../../../src/engine/api/engine-observer.ts";
@@ -26,7 +27,7 @@ describeHeavyOnEachStore("the executor", (store) => {
     const namespace = randomUUID();
     const feed = new Feed();
     const control = new TaskControl({ db, namespace, feed, observer: UNOBSERVED, log });
-    const journal = new Journal({ db, feed, log });
+    const journal = new Journal({ store: openFlushStore(db), feed, log });
     let freed = 0;
     const executor = new Executor({
       budget: new SlotBudget(slots),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { Feed } from "../../../src/engine/read/feed.ts";
+import { openFlushStore } from "../../../src/engine/write/flush-store.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
 import { openDatabase } from "../../../src/store/database.ts";
 import type { Store } from "../../../src/store/database.ts";
@@ -43,7 +44,7 @@ describe("a journal whose database goes away", () => {
     await server.start();
     feed = new Feed();
     recorded = recordObserver();
-    journal = new Journal({ db: store.db, feed, observer: recorded.observer, log });
+    journal = new Journal({ store: openFlushStore(store.db), feed, observer: recorded.observer, log });
   });
 
   const tapeOf = async (taskId: string) => outline(await storedTape(store.db, { namespace, taskId }));

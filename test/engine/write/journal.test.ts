@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { Feed } from "../../../src/engine/read/feed.ts";
+import { openFlushStore } from "../../../src/engine/write/flush-store.ts";
 import { Journal } from "../../../src/engine/write/journal.ts";
 import type { NewTask } from "../../../src/store/tasks/new-task.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
@@ -19,7 +20,7 @@ describeHeavyOnEachStore("the journal", (store) => {
   beforeEach(() => {
     namespace = randomUUID();
     feed = new Feed();
-    journal = new Journal({ db: store().db, feed, log: pino({ level: "silent" }) });
+    journal = new Journal({ store: openFlushStore(store().db), feed, log: pino({ level: "silent" }) });
   });
   afterEach(() => journal.stop());
 
@@ -60,7 +61,7 @@ describeHeavyOnEachStore("the journal", (store) => {
   it("writes the events of an attempt once, even if two servers of the attempt write them at once", async () => {
     const fence = await createRunning(store().db, { namespace });
     const { observer, events } = recordObserver();
-    const parts = { db: store().db, observer, log: pino({ level: "silent" }) };
+    const parts = { store: openFlushStore(store().db), observer, log: pino({ level: "silent" }) };
     const journals = [new Journal({ ...parts, feed }), new Journal({ ...parts, feed: new Feed() })];
     const writers = journals.map((journal) => journal.open(fence, { onLost: () => {} }));
     // Both writers have the same events under the same numbers, and flush at different events.
