@@ -72,8 +72,14 @@ export class BatchWriter {
       remaining = missed;
       await inTurn(() => this.#settleMissedAppends(missed));
       remaining = { ...missed, appends: [] };
-      await Promise.all(missed.creates.map((create) => inTurn(() => this.#settleMissedCreate(create))));
-      return null;
+      const settled = await Promise.allSettled(
+        missed.creates.map((create) => inTurn(() => this.#settleMissedCreate(create))),
+      );
+      const failure = settled.find((outcome) => outcome.status === "rejected");
+      if (failure === undefined) return null;
+      // A create that is settled must not be reported again.
+      remaining = { ...remaining, creates: missed.creates.filter((_, index) => settled[index]!.status === "rejected") };
+      throw failure.reason;
     } catch (error) {
       return { remaining, error };
     }

@@ -4,6 +4,7 @@ import { UNOBSERVED } from "../../../src/engine/api/engine-observer.ts";
 import { Feed } from "../../../src/engine/read/feed.ts";
 import type { Create, CreateOutcome } from "../../../src/engine/write/create-queue.ts";
 import { BatchWriter } from "../../../src/engine/write/flush-batch.ts";
+import { openFlushStore } from "../../../src/engine/write/flush-store.ts";
 import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
 import { removeTask } from "../../../src/store/tasks/removed-tasks.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
@@ -30,7 +31,7 @@ describeOnEachStore("a start whose answer was lost", (store) => {
       });
       const again = createOf({ namespace, taskId, lease, requestId });
       const other = createOf({ namespace });
-      const writer = new BatchWriter({ db, feed: new Feed(), observer: UNOBSERVED });
+      const writer = new BatchWriter({ store: openFlushStore(db), feed: new Feed(), observer: UNOBSERVED });
       const batch = { creates: [again, other], appends: [], isDoubtful: true };
       assert.equal(await writer.flush(batch, (work) => work()), null);
       assert.equal((await again.done.promise).created, true);
