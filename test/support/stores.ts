@@ -1,10 +1,9 @@
-import { openDatabase } from "../../src/store/database.ts";
 import type { Store } from "../../src/store/database.ts";
-import { migrate } from "../../src/store/migrate.ts";
-import { createDatabase } from "./postgres.ts";
+import { openEmbedded, openPostgres } from "./open-stores.ts";
+import type { TestStore } from "./open-stores.ts";
 
-/** A migrated database of a test's own. Disposing closes it and leaves nothing behind. */
-export type TestStore = Store & AsyncDisposable;
+export { openPostgres } from "./open-stores.ts";
+export type { TestStore } from "./open-stores.ts";
 
 /** Both databases that Spool runs on. */
 const STORES = { Postgres: openPostgres, PGlite: openEmbedded };
@@ -71,24 +70,4 @@ function describeWith(open: () => Promise<TestStore>, title: string, body: (stor
     });
     body(() => store);
   });
-}
-
-/** A migrated database on a real server. */
-export async function openPostgres(): Promise<TestStore> {
-  const database = await createDatabase();
-  const store = await openDatabase({ url: database.url });
-  await migrate(store.db);
-  return {
-    ...store,
-    async [Symbol.asyncDispose]() {
-      await store.close();
-      await database[Symbol.asyncDispose]();
-    },
-  };
-}
-
-async function openEmbedded(): Promise<TestStore> {
-  const store = await openDatabase({ dataDir: null });
-  await migrate(store.db);
-  return { ...store, [Symbol.asyncDispose]: () => store.close() };
 }

@@ -13,7 +13,7 @@ async function run(...args: string[]): Promise<{ code: number | string; output: 
 }
 
 describe("the journal and the feed under a scheduler that a seed controls", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   it("keep their promises in every interleaving, with any fault of the store", async () => {
     const { code, output } = await run("--seconds", `${SECONDS}`);
