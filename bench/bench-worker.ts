@@ -1,11 +1,13 @@
 import { forkProgram } from "./children.ts";
-import type { Child } from "./children.ts";
+import type { Target } from "./load/load.ts";
 
-/** A worker of `@spooltape/client` in a process of its own. Resolves when it is connected. */
-export async function startWorker(address: string): Promise<Child> {
+/** Workers of `@spooltape/client`, each in a process of its own, one for each target. Resolves when they are connected. */
+export async function startWorkers(targets: readonly Target[]): Promise<AsyncDisposable> {
   await using starting = new AsyncDisposableStack();
-  const child = starting.use(forkProgram(import.meta.resolve("./worker-process.ts"), [address]));
-  await child.next<"connected">();
-  const started = starting.move();
-  return { pid: child.pid, failed: child.failed, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  for (const { address, namespace } of targets) {
+    const args = namespace === undefined ? [address] : [address, namespace];
+    const child = starting.use(forkProgram(import.meta.resolve("./worker-process.ts"), args));
+    await child.next<"connected">();
+  }
+  return starting.move();
 }

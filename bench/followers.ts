@@ -19,6 +19,7 @@ export interface Arrived {
 
 /** Followers whose work is not in the benchmark's own thread. Disposing ends their process. */
 export interface Followers extends AsyncDisposable {
+  readonly pid: number;
   /** Once all the streams have ended. @throws if one failed */
   arrived(): Promise<Arrived>;
   /** Stops the process: its streams stay open, and nobody reads them. A client that is not asked to read does all the same. */
@@ -34,6 +35,7 @@ export async function openFollowers(order: FollowOrder): Promise<Followers> {
   const opened = opening.move();
   let frozen = false;
   return {
+    pid: child.pid,
     arrived: () => child.next<Arrived>(),
     freeze() {
       frozen = process.kill(child.pid, "SIGSTOP");

@@ -57,14 +57,17 @@ function gateOf(name: string): PromiseWithResolvers<void> {
   return gate;
 }
 
-/** As a burst, once the gate is open: its followers are there before its events. */
+/** As a burst, or so many events a second, once the gate is open: its followers are there before its events. */
 export const gated = defineKind({
   name: "bench-gated",
-  params: v.strictObject({ gate, events }),
+  params: v.strictObject({ gate, events, per_second: v.optional(v.pipe(v.number(), v.minValue(1))) }),
   async run({ params, ...task }) {
     await Promise.race([gateOf(params.gate).promise, once(task.signal, "abort")]);
     task.signal.throwIfAborted();
-    for (let step = 1; step <= params.events; step++) await task.progress("burst", step, params.events);
+    const { events: total, per_second: perSecond } = params;
+    const emit = (step: number) => task.progress("burst", step, total);
+    if (perSecond === undefined) for (let step = 1; step <= total; step++) await emit(step);
+    else for await (const step of pace({ total, perSecond })) await emit(step);
   },
 });
 

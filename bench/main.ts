@@ -5,6 +5,7 @@
 
 import { writeFileSync } from "node:fs";
 import { inspect, styleText } from "node:util";
+import { cpuRowsOf, formatCpuTable } from "./cpu/rows.ts";
 import { drawChart } from "./chart.ts";
 import { formatFigure } from "./format.ts";
 import { describeMachine, loadNow } from "./machine.ts";
@@ -80,7 +81,9 @@ function tell(options: Options, report: Report, cut?: string): number {
   const { results, rounds, seconds, loadAfter, failures, small } = report;
   writeJson(options, report);
   if (options.json === STDOUT) console.log(JSON.stringify(report, null, 2));
-  say(`\n${formatTable(results)}\n`);
+  const [figures, times] = [results.filter(({ cpu }) => cpu === undefined), cpuRowsOf(results)];
+  if (figures.length > 0 || times.length === 0) say(`\n${formatTable(figures)}\n`);
+  if (times.length > 0) say(`\n${formatCpuTable(times)}\n`);
   say("spread: half the way from the lowest round to the highest   *: noted on another day and machine");
   say(`${rounds} rounds in ${seconds} s; load ${loadAfter} after`);
   if (small) say("The heavy ones were taken small: their figures mean nothing.");

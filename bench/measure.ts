@@ -1,4 +1,5 @@
 import type { Bar } from "./bar.ts";
+import type { CpuPlace } from "./cpu/figures.ts";
 import type { Servers } from "./servers.ts";
 
 /** What a figure is held against: another figure of the same run, or a peer's that was taken elsewhere. */
@@ -21,6 +22,8 @@ export interface Figure {
   comparisons?: readonly Comparison[];
   /** What the figure itself is meant to be, whatever it is compared with. */
   bar?: Bar;
+  /** Of a CPU time: its place in the table of CPU times. Left out: it is a figure of the other table. */
+  cpu?: CpuPlace;
 }
 
 /** When a measure is taken, and how often. */

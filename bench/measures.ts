@@ -1,6 +1,7 @@
 import type { Measure } from "./measure.ts";
 import { backlogDrain, graphileWorkerDrain, pgBossDrain } from "./measures/backlog-drain.ts";
 import { claimBacklog } from "./measures/claim-backlog.ts";
+import { cpu } from "./measures/cpu.ts";
 import { events1, events16, events16Worker, events1Worker } from "./measures/events.ts";
 import { expiry } from "./measures/expiry.ts";
 import { fanOut, fanOutBehind } from "./measures/fan-out.ts";
@@ -64,6 +65,7 @@ export const MEASURES: readonly Measure[] = [
   credentialsTasks,
   credentialsEvents,
   credentialsStarts,
+  cpu,
   million,
   claimBacklog,
   backlogDrain,

@@ -2,6 +2,9 @@ import { startServer } from "../test/support/postgres.ts";
 import { forkProgram } from "./children.ts";
 import { createDatabase, readVersion } from "./databases.ts";
 import type { OwnDatabase } from "./databases.ts";
+import type { Target } from "./load/load.ts";
+import { ONE_OF_EACH, startService } from "./service.ts";
+import type { ServiceSize } from "./service.ts";
 import { startSpool } from "./spool-server.ts";
 import type { SpoolOptions, SpoolServer } from "./spool-server.ts";
 
@@ -12,6 +15,10 @@ export interface Servers extends AsyncDisposable {
   readonly bareDatabaseUrl: string;
   /** A Spool server that the measures share, on the Postgres. */
   readonly spoolAddress: string;
+  /** What measures share of which the work may be spread over shards: one namespace on each, at each shared server. */
+  readonly targets: readonly Target[];
+  /** Shared by no other measure. */
+  startService: typeof startService;
   /** grpc-js with nothing behind it, shared too. */
   readonly bareAddress: string;
   /** An empty database, for a measure that fills one or has a peer use it. */
@@ -37,25 +44,57 @@ export interface BareServer extends AsyncDisposable {
   readonly pid: number;
 }
 
-/** @param profileDir where the shared Spool server leaves a CPU profile when it stops; undefined: it takes none */
-export async function startServers({ profileDir }: { profileDir?: string | undefined }): Promise<Servers> {
+/** What the measures share, all of it on one Postgres or on several. */
+interface Shared {
+  /** Where databases are created. */
+  postgresUrl: string;
+  spoolAddress: string;
+  targets: readonly Target[];
+}
+
+/**
+ * @param profileDir where the shared Spool servers leave a CPU profile when they stop; undefined: they take none
+ * @param size of the shared service
+ */
+export async function startServers({
+  profileDir,
+  size = ONE_OF_EACH,
+}: { profileDir?: string | undefined; size?: ServiceSize } = {}): Promise<Servers> {
   await using started = new AsyncDisposableStack();
-  const postgres = started.use(await startServer());
-  const spoolDatabase = started.use(await createDatabase(postgres.url));
-  const bareDatabase = started.use(await createDatabase(postgres.url));
-  const spool = started.use(await startSpool(spoolDatabase.url, { profileDir }));
+  const isOne = size.shards === 1 && size.servers === 1;
+  const { postgresUrl, ...shared } = isOne
+    ? await startOne(started, profileDir)
+    : await startSeveral(started, profileDir, size);
+  const bareDatabase = started.use(await createDatabase(postgresUrl));
   const bare = started.use(await startBare());
   const servers: Omit<Servers, keyof AsyncDisposable> = {
-    postgresVersion: await readVersion(postgres.url),
+    ...shared,
+    postgresVersion: await readVersion(postgresUrl),
     bareDatabaseUrl: bareDatabase.url,
-    spoolAddress: spool.address,
     bareAddress: bare.address,
-    createDatabase: () => createDatabase(postgres.url),
-    startSpool: (options) => startOwnSpool(postgres.url, options),
+    createDatabase: () => createDatabase(postgresUrl),
+    startSpool: (options) => startOwnSpool(postgresUrl, options),
+    startService,
     startBare,
   };
   const running = started.move();
   return { ...servers, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+async function startOne(started: AsyncDisposableStack, profileDir: string | undefined): Promise<Shared> {
+  const { url } = started.use(await startServer());
+  const database = started.use(await createDatabase(url));
+  const { address } = started.use(await startSpool(database.url, { profileDir }));
+  return { postgresUrl: url, spoolAddress: address, targets: [{ address }] };
+}
+
+async function startSeveral(
+  started: AsyncDisposableStack,
+  profileDir: string | undefined,
+  size: ServiceSize,
+): Promise<Shared> {
+  const { databases, servers, targets } = started.use(await startService(size, { profileDir }));
+  return { postgresUrl: databases[0]!.url, spoolAddress: servers[0]!.address, targets };
 }
 
 async function startOwnSpool(

@@ -13,6 +13,7 @@ export interface SpoolServer extends AsyncDisposable {
 }
 
 const START_TIMEOUT_MS = 60_000;
+const LOOPBACK = "127.0.0.1";
 
 export interface SpoolOptions {
   /** Where it leaves a CPU profile when it stops; undefined: it takes none. */
@@ -23,15 +24,17 @@ export interface SpoolOptions {
   logFile?: string | undefined;
   /** A token that the server accepts; undefined: it needs none. */
   token?: string | undefined;
+  /** The address that it listens on; undefined: 127.0.0.1. */
+  host?: string | undefined;
 }
 
 /** Starts the server as its users do, and with its defaults, but for a log of warnings alone and no HTTP endpoint. */
 export async function startSpool(
   databaseUrl: string,
-  { profileDir, settings = {}, logFile, token }: SpoolOptions = {},
+  { profileDir, settings = {}, logFile, token, host = LOOPBACK }: SpoolOptions = {},
 ): Promise<SpoolServer> {
   const port = await freePort();
-  const address = `127.0.0.1:${port}`;
+  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   const profiling = profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
   const kinds = fileURLToPath(import.meta.resolve("./kinds.ts"));
   const command = [fileURLToPath(import.meta.resolve("../bin/spool.js")), "serve", "--kinds", kinds];
@@ -44,6 +47,7 @@ export async function startSpool(
       SPOOL_PORT: `${port}`,
       SPOOL_HTTP_PORT: "off",
       SPOOL_LOG_LEVEL: "warn",
+      ...(host !== LOOPBACK && { SPOOL_HOST: host }),
       ...settings,
     },
   });
@@ -58,7 +62,7 @@ export async function startSpool(
 }
 
 /** What this shell says of another server must not reach the one that is measured. */
-function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+export function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(environment).filter(([name]) => !/^(SPOOL_|OTEL_|DATABASE_URL$)/.test(name));
   return Object.fromEntries(kept);
 }

@@ -1,23 +1,15 @@
 import { describeBar, holds } from "./bar.ts";
 import type { Bar } from "./bar.ts";
+import { setColumns } from "./columns.ts";
 import { formatFigure, formatRatio, formatSpread } from "./format.ts";
 import type { Result } from "./results.ts";
 
 const HEADS = ["figure", "value", "rounds", "spread", "unit", "against", "its value", "ratio", "bar"] as const;
 const TO_THE_RIGHT: ReadonlySet<number> = new Set([1, 2, 3, 6, 7]);
 
-/** The results as a table, each comparison on a line of its own. */
+/** The results as a table, each comparison on a line of its own. CPU times have a table of their own. */
 export function formatTable(results: readonly Result[]): string {
-  const rows = [[...HEADS], ...results.flatMap(rowsOf)];
-  const widths = HEADS.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => (TO_THE_RIGHT.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
-      .join("  ")
-      .trimEnd(),
-  );
-  const rule = widths.map((width) => "─".repeat(width)).join("──");
-  return [lines[0], rule, ...lines.slice(1)].join("\n");
+  return setColumns([[...HEADS], ...results.flatMap(rowsOf)], TO_THE_RIGHT);
 }
 
 function rowsOf({ name, unit, median, rounds, bar, comparisons }: Result): string[][] {

@@ -5,9 +5,10 @@ import { worker } from "../src/client/client.ts";
 import { remoteBurst } from "./remote-burst.ts";
 
 process.on("disconnect", () => process.exit());
-const [address] = process.argv.slice(2);
+const [address, namespace] = process.argv.slice(2);
 const running = worker({
   address,
+  namespace,
   kinds: [remoteBurst],
   concurrency: 64,
   drainMs: 0,

@@ -1,10 +1,10 @@
-import { connect } from "../../src/client/client.ts";
-import { startWorker } from "../bench-worker.ts";
+import { startWorkers } from "../bench-worker.ts";
 import { burst } from "../kinds.ts";
 import { single } from "../measure.ts";
 import type { Comparison, Measure } from "../measure.ts";
 import { perSecond } from "../rate.ts";
 import { remoteBurst } from "../remote-burst.ts";
+import { connectAll } from "../spread.ts";
 import { countTape } from "./tapes.ts";
 
 export const events16 = eventsEndToEnd({
@@ -66,12 +66,12 @@ function eventsEndToEnd({
         : `${tasks} tasks at once emit ${each} events each, and a client follows each from its start to its end`) +
       (byWorker ? ", where a TypeScript worker runs the tasks" : ""),
     comparisons,
-    async prepare({ spoolAddress }) {
-      const worker = byWorker ? await startWorker(spoolAddress) : null;
+    async prepare({ targets }) {
+      const workers = byWorker ? await startWorkers(targets) : null;
       const kind = byWorker ? remoteBurst.name : burst.name;
-      const client = connect({ address: spoolAddress });
+      const clients = connectAll(targets);
       const follow = async (emitted: number) => {
-        const run = await client.run({ kind, params: { events: emitted } });
+        const run = await clients.next().run({ kind, params: { events: emitted } });
         await countTape(run.events, emitted);
       };
       const all = (emitted: number) => Promise.all(Array.from({ length: tasks }, () => follow(emitted)));
@@ -83,8 +83,8 @@ function eventsEndToEnd({
           return perSecond(tasks * events, startedAt);
         },
         async close() {
-          client.close();
-          await worker?.[Symbol.asyncDispose]();
+          clients.close();
+          await workers?.[Symbol.asyncDispose]();
         },
       };
     },

@@ -6,13 +6,18 @@ import { gated, openGate } from "../kinds.ts";
 
 export const STREAM_EVENTS = "/spool.v1.TaskService/StreamEvents";
 
-/** Starts tasks that emit so many events each once `open` is called: who follows them is there before the first. */
+/**
+ * Starts tasks that emit so many events each once `open` is called: who follows them is there before the first.
+ *
+ * @param perSecond how fast they emit; undefined: as fast as there is room
+ */
 export async function startGated(
   client: SpoolClient,
-  { tasks, events }: { tasks: number; events: number },
+  { tasks, events, perSecond }: { tasks: number; events: number; perSecond?: number },
 ): Promise<{ taskIds: string[]; open(): Promise<unknown> }> {
   const gate = randomUUID();
-  const start = () => client.start({ kind: gated.name, params: { gate, events } });
+  const params = { gate, events, ...(perSecond !== undefined && { per_second: perSecond }) };
+  const start = () => client.start({ kind: gated.name, params });
   const started = await Promise.all(Array.from({ length: tasks }, start));
   return {
     taskIds: started.map(({ task }) => task.taskId),

@@ -1,10 +1,10 @@
-import { connect } from "../../src/client/client.ts";
-import { startWorker } from "../bench-worker.ts";
+import { startWorkers } from "../bench-worker.ts";
 import { burst } from "../kinds.ts";
 import { single } from "../measure.ts";
 import type { Comparison, Measure } from "../measure.ts";
 import { rateOf } from "../rate.ts";
 import { remoteBurst } from "../remote-burst.ts";
+import { connectAll } from "../spread.ts";
 import { countTape } from "./tapes.ts";
 
 const EVENTS = 10;
@@ -38,20 +38,20 @@ function short({
   return single({
     ...figure,
     unit: "tasks/s",
-    async prepare({ spoolAddress }) {
-      const worker = byWorker ? await startWorker(spoolAddress) : null;
+    async prepare({ targets }) {
+      const workers = byWorker ? await startWorkers(targets) : null;
       const kind = byWorker ? remoteBurst.name : burst.name;
-      const client = connect({ address: spoolAddress });
+      const clients = connectAll(targets);
       const work = async () => {
-        const { events } = await client.run({ kind, params: { events: EVENTS } });
+        const { events } = await clients.next().run({ kind, params: { events: EVENTS } });
         await countTape(events, EVENTS);
       };
       await rateOf(work, { times: 500, atOnce: 64 });
       return {
         run: () => rateOf(work, { times: 3_000, atOnce: 64 }),
         async close() {
-          client.close();
-          await worker?.[Symbol.asyncDispose]();
+          clients.close();
+          await workers?.[Symbol.asyncDispose]();
         },
       };
     },
