@@ -3,10 +3,12 @@
 // Figures of a machine drift by more than most changes are worth, so what counts is the ratios: every measure is taken
 // once a round, in turn with what it is compared with, and a ratio is the median of the rounds' own ratios.
 
+import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { inspect, styleText } from "node:util";
 import { cpuRowsOf, formatCpuTable } from "./cpu/rows.ts";
 import { drawChart } from "./chart.ts";
+import { clientsElsewhere } from "./elsewhere/clients-elsewhere.ts";
 import { formatFigure } from "./format.ts";
 import { describeMachine, loadNow } from "./machine.ts";
 import { parseOptions, STDOUT, USAGE } from "./options.ts";
@@ -24,6 +26,7 @@ import { formatTable } from "./table.ts";
 import { formatVerdicts, verdictsOf } from "./verdicts.ts";
 
 const SMALL = 1 / 50;
+const LOOPBACK = "127.0.0.1";
 
 const options = readOptions();
 if (options !== null) await bench(options);
@@ -44,10 +47,13 @@ function readOptions(): Options | null {
 async function bench(options: Options): Promise<void> {
   if (options.svg !== undefined) installPeers(); // What draws is among them; before the work, in case it is not to be had.
   const { rounds, small } = options;
-  const measures = selectMeasures(options);
+  const say = sayOf(options);
+  const { listen: host = LOOPBACK, size } = options;
+  const token = options.clientsElsewhere ? process.env["SPOOL_TOKEN"] || randomBytes(24).toString("base64url") : undefined;
+  const measures = token === undefined ? selectMeasures(options) : [clientsElsewhere({ host, token, say })];
   const startedAt = performance.now();
   const loadBefore = loadNow();
-  await using servers = await startServers({ profileDir: options.profile });
+  await using servers = await startServers({ profileDir: options.profile, size, host, token });
   const peers = measures.some(({ only }) => only === "peer") ? peerVersions() : {};
   const machine = describeMachine({ postgres: servers.postgresVersion, ...peers });
   const failures: Report["failures"][number][] = [];
@@ -55,7 +61,6 @@ async function bench(options: Options): Promise<void> {
   const report = () =>
     reportOf({ machine, rounds, small, loadBefore, startedAt, results: resultsOf(measures, taken), failures });
 
-  const say = sayOf(options);
   for (const line of describeRun({ machine })) say(line);
   say(`load ${loadBefore} before`);
   // A run that is ended from outside, or by what nobody caught, says and writes what it has.

@@ -53,6 +53,10 @@ export type Size = (full: number) => number;
 export interface Limits {
   minutes?: number | undefined;
   events?: number | undefined;
+  /** Of each kind of work of clients elsewhere. */
+  seconds?: number | undefined;
+  /** How many clients elsewhere there are. */
+  clients?: number | undefined;
 }
 
 /** A measure that can be taken, as often as there are rounds. */

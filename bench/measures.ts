@@ -19,6 +19,7 @@ import { postgres1024, postgres256 } from "./measures/postgres-batches.ts";
 import { postgresRead } from "./measures/postgres-read.ts";
 import { postgresInsert, postgresRows } from "./measures/postgres-rows.ts";
 import { replay } from "./measures/replay.ts";
+import { shards } from "./measures/shards.ts";
 import { shortTasks, shortTasksWorker } from "./measures/short-tasks.ts";
 import { startAndEnd } from "./measures/start-and-end.ts";
 import { startTask } from "./measures/start-task.ts";
@@ -66,6 +67,7 @@ export const MEASURES: readonly Measure[] = [
   credentialsEvents,
   credentialsStarts,
   cpu,
+  shards,
   million,
   claimBacklog,
   backlogDrain,

@@ -1,10 +1,9 @@
-import { startServer } from "../test/support/postgres.ts";
 import { forkProgram } from "./children.ts";
 import { createDatabase, readVersion } from "./databases.ts";
 import type { OwnDatabase } from "./databases.ts";
 import type { Target } from "./load/load.ts";
 import { ONE_OF_EACH, startService } from "./service.ts";
-import type { ServiceSize } from "./service.ts";
+import type { Service, ServiceSize } from "./service.ts";
 import { startSpool } from "./spool-server.ts";
 import type { SpoolOptions, SpoolServer } from "./spool-server.ts";
 
@@ -13,12 +12,12 @@ export interface Servers extends AsyncDisposable {
   readonly postgresVersion: string;
   /** A database without Spool, on the same Postgres. */
   readonly bareDatabaseUrl: string;
-  /** A Spool server that the measures share, on the Postgres. */
+  /** What the measures share: as the command line says, on one Postgres and one shard or on several. */
+  readonly service: Service;
+  /** One of its servers. */
   readonly spoolAddress: string;
-  /** What measures share of which the work may be spread over shards: one namespace on each, at each shared server. */
+  /** Its namespaces at its servers, for work that may be spread over them. */
   readonly targets: readonly Target[];
-  /** Shared by no other measure. */
-  startService: typeof startService;
   /** grpc-js with nothing behind it, shared too. */
   readonly bareAddress: string;
   /** An empty database, for a measure that fills one or has a peer use it. */
@@ -28,6 +27,8 @@ export interface Servers extends AsyncDisposable {
    * is given, as one of several servers.
    */
   startSpool(options?: OwnSpoolOptions): Promise<OwnSpool>;
+  /** A service that no other measure uses, with a Postgres of its own or several. */
+  startService: typeof startService;
   startBare(): Promise<BareServer>;
 }
 
@@ -44,57 +45,32 @@ export interface BareServer extends AsyncDisposable {
   readonly pid: number;
 }
 
-/** What the measures share, all of it on one Postgres or on several. */
-interface Shared {
-  /** Where databases are created. */
-  postgresUrl: string;
-  spoolAddress: string;
-  targets: readonly Target[];
+export interface ServersOptions extends Pick<SpoolOptions, "profileDir" | "host" | "token"> {
+  /** Of the shared service. */
+  size?: ServiceSize;
 }
 
-/**
- * @param profileDir where the shared Spool servers leave a CPU profile when they stop; undefined: they take none
- * @param size of the shared service
- */
-export async function startServers({
-  profileDir,
-  size = ONE_OF_EACH,
-}: { profileDir?: string | undefined; size?: ServiceSize } = {}): Promise<Servers> {
+/** @param profileDir where the shared Spool servers leave a CPU profile when they stop; undefined: they take none */
+export async function startServers({ size = ONE_OF_EACH, ...options }: ServersOptions = {}): Promise<Servers> {
   await using started = new AsyncDisposableStack();
-  const isOne = size.shards === 1 && size.servers === 1;
-  const { postgresUrl, ...shared } = isOne
-    ? await startOne(started, profileDir)
-    : await startSeveral(started, profileDir, size);
-  const bareDatabase = started.use(await createDatabase(postgresUrl));
+  const service = started.use(await startService(size, options));
+  const { url } = service.databases[0]!;
+  const bareDatabase = started.use(await createDatabase(url));
   const bare = started.use(await startBare());
   const servers: Omit<Servers, keyof AsyncDisposable> = {
-    ...shared,
-    postgresVersion: await readVersion(postgresUrl),
+    postgresVersion: await readVersion(url),
     bareDatabaseUrl: bareDatabase.url,
+    service,
+    spoolAddress: service.servers[0]!.address,
+    targets: service.targets,
     bareAddress: bare.address,
-    createDatabase: () => createDatabase(postgresUrl),
-    startSpool: (options) => startOwnSpool(postgresUrl, options),
+    createDatabase: () => createDatabase(url),
+    startSpool: (options) => startOwnSpool(url, options),
     startService,
     startBare,
   };
   const running = started.move();
   return { ...servers, [Symbol.asyncDispose]: () => running.disposeAsync() };
-}
-
-async function startOne(started: AsyncDisposableStack, profileDir: string | undefined): Promise<Shared> {
-  const { url } = started.use(await startServer());
-  const database = started.use(await createDatabase(url));
-  const { address } = started.use(await startSpool(database.url, { profileDir }));
-  return { postgresUrl: url, spoolAddress: address, targets: [{ address }] };
-}
-
-async function startSeveral(
-  started: AsyncDisposableStack,
-  profileDir: string | undefined,
-  size: ServiceSize,
-): Promise<Shared> {
-  const { databases, servers, targets } = started.use(await startService(size, { profileDir }));
-  return { postgresUrl: databases[0]!.url, spoolAddress: servers[0]!.address, targets };
 }
 
 async function startOwnSpool(

@@ -39,6 +39,8 @@ export interface PlacedNamespace {
 export interface Database {
   /** Of the database `postgres`, as a superuser. */
   readonly url: string;
+  /** Of the database that holds its shards. */
+  readonly spoolUrl: string;
   /** Of its first process. */
   readonly pid: number;
 }
@@ -61,6 +63,10 @@ interface ServiceOptions extends SpoolOptions {
 }
 
 const DEFAULT_NAMESPACE = "default";
+/** A pool for each shard, and a connection that listens. */
+const CONNECTIONS_PER_SERVER = 17;
+/** Of the measures that have databases of their own on the same Postgres. */
+const OTHER_CONNECTIONS = 200;
 const READY_MS_MAX = 60_000;
 
 export async function startService(
@@ -71,12 +77,14 @@ export async function startService(
   const { token } = given;
   const settings = { ...given.settings, ...(token !== undefined && { SPOOL_TOKEN: token }) };
   const options = { ...given, settings };
-  const databases: (Database & { spoolUrl: string })[] = [];
+  const needed = count * Math.ceil(shards / postgres) * CONNECTIONS_PER_SERVER;
+  const connections = { max_connections: `${OTHER_CONNECTIONS + needed}` };
+  const databases: Database[] = [];
   for (let number = 0; number < postgres; number++) {
-    const server = starting.use(await startServer({ settings: postgresSettings }));
+    const server = starting.use(await startServer({ settings: { ...connections, ...postgresSettings } }));
     const { url: spoolUrl } = starting.use(await createDatabase(server.url));
     const pid = Number((await readFile(join(server.data, "postmaster.pid"), "utf8")).split("\n")[0]);
-    databases.push({ url: server.url, pid, spoolUrl });
+    databases.push({ url: server.url, spoolUrl, pid });
   }
   const homeUrl = databases[0]!.spoolUrl;
   const home = await openDatabase({ url: homeUrl, connectionsMax: 1 });
@@ -89,7 +97,10 @@ export async function startService(
   for (let number = 0; number < count; number++) servers.push(starting.use(await startSpool(homeUrl, options)));
   const namespaces = await createNamespaces(servers[0]!.address, { token, shards, postgres });
   const targets = namespaces.flatMap((_, turn) =>
-    servers.map(({ address }, index) => ({ address, namespace: namespaces[(index + turn) % shards]!.name })),
+    servers.map(({ address }, index): Target => {
+      // A service with one shard is called as most are: without a namespace.
+      return shards === 1 ? { address } : { address, namespace: namespaces[(index + turn) % shards]!.name };
+    }),
   );
   await Promise.all(targets.map((target) => waitUntilServed(target, token)));
   const started = starting.move();
@@ -135,6 +146,6 @@ async function waitUntilServed(target: Target, token: string | undefined): Promi
   using client = connect({ ...target, token, retryMs: READY_MS_MAX });
   await eventually(() => client.start({ kind: burst.name, params: { events: 0 } }), {
     timeoutMs: READY_MS_MAX,
-    describe: `${target.namespace} is served at ${target.address}`,
+    describe: `${target.namespace ?? DEFAULT_NAMESPACE} is served at ${target.address}`,
   });
 }

@@ -10,21 +10,25 @@ export interface WaitingTasks {
   params?: string;
   /** As an SQL expression of the task's number n; left out: without keys. */
   exclusiveKey?: string;
+  /** When they fall due; left out: they are due since long ago. */
+  runAt?: Date;
 }
 
-/** Adds tasks `first` to `last`, due since long ago in the order of their numbers, to a database that has the schema. */
+/** Adds tasks `first` to `last`, due in the order of their numbers, to a database that has the schema. */
 export async function addWaitingTasks(
   databaseUrl: string,
   { first, last }: { first: number; last: number },
-  { kind, params = "{}", exclusiveKey = "null" }: WaitingTasks,
+  { kind, params = "{}", exclusiveKey = "null", runAt }: WaitingTasks,
 ): Promise<void> {
+  const due = runAt === undefined ? "null" : `'${runAt.toISOString()}'`;
   const statements: string[] = [];
   for (let from = first; from <= last; from += TASKS_AT_ONCE) {
     const to = Math.min(from + TASKS_AT_ONCE - 1, last);
     statements.push(`insert into tasks (task_id, namespace, kind, status, params, params_digest, labels, created_at,
-        max_attempts, exclusive_key)
+        max_attempts, exclusive_key, run_at)
       select ('00000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid, 'default', '${kind}', 'pending',
-        '${params}', 'waiting', '{}', now() - interval '1 day' + n * interval '1 ms', 1, ${exclusiveKey}
+        '${params}', 'waiting', '{}', now() - interval '1 day' + n * interval '1 ms', 1, ${exclusiveKey},
+        ${due}::timestamptz
       from generate_series(${from}, ${to}) n`);
   }
   await query(databaseUrl, ...statements);

@@ -3,8 +3,9 @@ import pg from "pg";
 import { query } from "../databases.ts";
 import { addWaitingTasks, settleTasks } from "../waiting-tasks.ts";
 
-/** When the tasks fall due: until then, they are made and the tables are cleaned. */
-const DUE_S = 5;
+/** When the tasks fall due: until then, they are made and the tables are cleaned, also on a slow machine. */
+const DUE_MS = 5_000;
+const DUE_MS_PER_TASK = 0.5;
 const EARLY_MS = 300;
 const POLL_MS = 50;
 
@@ -23,14 +24,9 @@ export async function drainWaiting<Result>(
   const first = last + 1;
   last += tasks;
   const params = JSON.stringify({ events: 0 });
-  // Of a kind that no server has until all are there.
-  await addWaitingTasks(databaseUrl, { first, last }, { kind: "none", params });
+  const runAt = new Date(Date.now() + DUE_MS + tasks * DUE_MS_PER_TASK);
+  await addWaitingTasks(databaseUrl, { first, last }, { kind, params, runAt });
   await settleTasks(databaseUrl);
-  await query(
-    databaseUrl,
-    `update tasks set kind = '${kind}', run_at = now() + interval '${DUE_S} s' where kind = 'none'`,
-    "vacuum (analyze) tasks",
-  );
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   const lastTask = `select extract(epoch from run_at - clock_timestamp())::float8 * 1000 as "dueMs", status
