@@ -1,5 +1,5 @@
-// `node bench/client-elsewhere.ts ADDRESS…`: loads Spool servers from another machine, and prints a line of JSON for each
-// load. The bench prints the whole command: npm run bench -- --clients-elsewhere. The token is read from SPOOL_TOKEN.
+// `npm run bench:client -- ADDRESS…`: loads Spool servers from another machine, and prints a line of JSON for each load.
+// `npm run bench -- --clients-elsewhere` prints the whole command. The token is read from SPOOL_TOKEN.
 
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -9,7 +9,7 @@ import type { Load, LoadDone, LoadOrder } from "./load/load.ts";
 import { WORK_NAMES } from "./load/works.ts";
 import type { Work } from "./load/works.ts";
 
-const USAGE = `node bench/client-elsewhere.ts [options] ADDRESS…
+const USAGE = `npm run bench:client -- [options] ADDRESS…
 
 Loads the Spool servers at the addresses, which serve the kinds of the benchmark (spool serve --kinds bench/kinds.ts).
 Sends the token SPOOL_TOKEN, if it is set. Prints a line of JSON for each load.
@@ -49,7 +49,7 @@ async function main(): Promise<void> {
   const targets = addresses.flatMap((address) => namespaces?.map((namespace) => ({ address, namespace })) ?? { address });
   using load = openLoad(targets);
   await load.run(WARM); // Also fails where the servers cannot be reached.
-  if (values.bench !== undefined) return obey(load, values.bench);
+  if (values.bench !== undefined) return await obey(load, values.bench); // Before the load is disposed.
   const atOnce = values["at-once"] === undefined ? {} : { atOnce: numberOf("--at-once", values["at-once"]) };
   const until = { seconds: numberOf("--seconds", values.seconds) };
   const order: LoadOrder = { work: workOf(values.work), until, ...atOnce };

@@ -1,12 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { cpus, loadavg, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem, type } from "node:os";
 
 /** Where and of what the figures were taken: without it they mean nothing to the next reader. */
 export interface Machine {
   processor: string;
   cores: number;
   memoryGib: number;
+  /** The operating system, its release and the architecture. */
+  system: string;
   /** Of Node, Postgres, and what else takes part. */
   versions: Record<string, string>;
   /** Of the checkout; with "+" where it holds more than was committed. */
@@ -22,6 +24,7 @@ export function describeMachine(versions: Readonly<Record<string, string>>): Mac
     processor: cpus()[0]?.model.trim() ?? process.arch,
     cores: cpus().length,
     memoryGib: Math.round(totalmem() / 1024 ** 3),
+    system: `${type()} ${release()} ${process.arch}`,
     versions: {
       spool: version,
       node: process.versions.node,

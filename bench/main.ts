@@ -8,6 +8,8 @@ import { writeFileSync } from "node:fs";
 import { inspect, styleText } from "node:util";
 import { cpuRowsOf, formatCpuTable } from "./cpu/rows.ts";
 import { drawChart } from "./chart.ts";
+import { compareDocuments } from "./compare.ts";
+import { documentOf, readDocument, writeDocument } from "./document.ts";
 import { clientsElsewhere } from "./elsewhere/clients-elsewhere.ts";
 import { formatFigure } from "./format.ts";
 import { describeMachine, loadNow } from "./machine.ts";
@@ -29,12 +31,13 @@ const SMALL = 1 / 50;
 const LOOPBACK = "127.0.0.1";
 
 const options = readOptions();
-if (options !== null) await bench(options);
+if (options !== null) await (options.compare.length === 2 ? compareBoth(options.compare) : bench(options));
 
 /** @returns null where all is said */
 function readOptions(): Options | null {
   try {
     const options = parseOptions(process.argv.slice(2));
+    for (const file of options.compare) readDocument(file); // Before the work, in case it is not to be had.
     if (!options.help) return options;
     console.log(USAGE);
   } catch (error) {
@@ -42,6 +45,11 @@ function readOptions(): Options | null {
     process.exitCode = 2;
   }
   return null;
+}
+
+/** Measures nothing. */
+function compareBoth([a, b]: readonly string[]): void {
+  console.log(compareDocuments(readDocument(a!), readDocument(b!)));
 }
 
 async function bench(options: Options): Promise<void> {
@@ -96,6 +104,8 @@ function tell(options: Options, report: Report, cut?: string): number {
   if (cut !== undefined) say(`✗ The run was cut off: ${cut}`);
   const verdicts = verdictsOf(results);
   if (options.check) say(`\n${verdicts.length === 0 ? "Nothing was compared with a bar." : formatVerdicts(verdicts)}`);
+  const [other] = options.compare;
+  if (other !== undefined) say(`\n${compareDocuments(documentOf(report, options), readDocument(other))}`);
   if (options.svg !== undefined) writeFileSync(options.svg, drawChart(report));
   if (failures.length > 0 || cut !== undefined) return 1;
   if (!options.check) return 0;
@@ -108,7 +118,9 @@ function sayOf({ json }: Options): (text: string) => void {
   return json === STDOUT ? () => {} : console.log;
 }
 
-function writeJson({ json }: Options, report: Report): void {
+function writeJson(options: Options, report: Report): void {
+  const { json, report: path } = options;
+  if (path !== undefined) writeDocument(path, documentOf(report, options));
   if (json !== undefined && json !== STDOUT) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
 }
 

@@ -56,7 +56,7 @@ function commandOf({ service, coordinator, token }: { service: Service; coordina
   const addresses = service.servers.map(({ address }) => address);
   const namespaces = service.namespaces.map(({ name }) => name).join(",");
   const options = `--namespaces ${namespaces} --bench ${coordinator.url}`;
-  return `SPOOL_TOKEN=${token} node bench/client-elsewhere.ts ${options} ${addresses.join(" ")}`;
+  return `SPOOL_TOKEN=${token} npm run --silent bench:client -- ${options} ${addresses.join(" ")}`;
 }
 
 function figuresOf(work: Work): Figure[] {
