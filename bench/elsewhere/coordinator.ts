@@ -4,12 +4,13 @@ import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
+import { setTimeout as pause } from "node:timers/promises";
 import type { LoadDone, LoadOrder } from "../load/load.ts";
 
 /** What a client gets when it asks what to do. */
 export type Instruction = { order: LoadOrder } | { wait: true } | { over: true };
 
-/** Has clients on other machines do work at the same time. Disposing tells them that it is over. */
+/** Has clients on other machines do work at the same time. Disposing sends them away. */
 export interface Coordinator extends AsyncDisposable {
   readonly url: string;
   /** Resolves when all clients ask for work. */
@@ -26,6 +27,7 @@ export interface Coordinator extends AsyncDisposable {
 const ANSWER_MS = 20_000;
 /** How much longer than its order a client may take, for what it has begun and for the way. */
 const LATE_MS = 120_000;
+const LEAVE_MS = 5_000;
 
 interface Asking {
   answer(instruction: Instruction): void;
@@ -45,7 +47,6 @@ export async function startCoordinator({
   let allAsk = Promise.withResolvers<void>();
   let done: LoadDone[] = [];
   let allDone = Promise.withResolvers<void>();
-  let isOver = false;
 
   function ask(response: ServerResponse): void {
     const answer = (instruction: Instruction) => {
@@ -59,7 +60,6 @@ export async function startCoordinator({
       clearTimeout(timer);
       asking.delete(one);
     });
-    if (isOver) return answer({ over: true });
     asking.add(one);
     if (asking.size === clients) allAsk.resolve();
   }
@@ -103,7 +103,8 @@ export async function startCoordinator({
       return done;
     },
     async [Symbol.asyncDispose]() {
-      isOver = true;
+      // A client that has just reported asks again. One that is gone does not.
+      await Promise.race([ready(), pause(LEAVE_MS)]);
       for (const one of [...asking]) one.answer({ over: true });
       server.close();
       server.closeIdleConnections();
