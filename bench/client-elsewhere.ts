@@ -46,7 +46,9 @@ async function main(): Promise<void> {
   if (values.help) return console.log(USAGE);
   if (addresses.length === 0) throw new TypeError("give the address of a server");
   const namespaces = values.namespaces?.split(",");
-  const targets = addresses.flatMap((address) => namespaces?.map((namespace) => ({ address, namespace })) ?? { address });
+  const targets = addresses.flatMap(
+    (address) => namespaces?.map((namespace) => ({ address, namespace })) ?? { address },
+  );
   using load = openLoad(targets);
   await load.run(WARM); // Also fails where the servers cannot be reached.
   if (values.bench !== undefined) return await obey(load, values.bench); // Before the load is disposed.
@@ -76,7 +78,8 @@ async function post(bench: string, path: string, body: object = {}): Promise<Res
       if (response.ok) return response;
       throw new Error(`the bench at ${bench} answered ${response.status}`);
     } catch (error) {
-      if (!(error instanceof TypeError) || performance.now() > until) throw new Error("the bench is gone", { cause: error });
+      if (!(error instanceof TypeError) || performance.now() > until)
+        throw new Error("the bench is gone", { cause: error });
     }
   }
 }

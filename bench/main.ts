@@ -57,7 +57,9 @@ async function bench(options: Options): Promise<void> {
   const { rounds, small } = options;
   const say = sayOf(options);
   const { listen: host = LOOPBACK, size } = options;
-  const token = options.clientsElsewhere ? process.env["SPOOL_TOKEN"] || randomBytes(24).toString("base64url") : undefined;
+  const token = options.clientsElsewhere
+    ? process.env["SPOOL_TOKEN"] || randomBytes(24).toString("base64url")
+    : undefined;
   const measures = token === undefined ? selectMeasures(options) : [clientsElsewhere({ host, token, say })];
   const startedAt = performance.now();
   const loadBefore = loadNow();

@@ -87,8 +87,7 @@ export async function startService(
     databases.push({ url: server.url, spoolUrl, pid });
   }
   const homeUrl = databases[0]!.spoolUrl;
-  const home = await openDatabase({ url: homeUrl, connectionsMax: 1 });
-  await migrate(home.db).finally(() => home.close());
+  await migrateHome(homeUrl);
   for (let number = 1; number < shards; number++) {
     const url = `${databases[number % postgres]!.spoolUrl}?schema=${shardName(number)}`;
     await addShard(homeUrl, { name: shardName(number), url });
@@ -109,6 +108,15 @@ export async function startService(
 
 function shardName(number: number): string {
   return `shard_${number + 1}`;
+}
+
+async function migrateHome(url: string): Promise<void> {
+  const home = await openDatabase({ url, connectionsMax: 1 });
+  try {
+    await migrate(home.db);
+  } finally {
+    await home.close();
+  }
 }
 
 /** As an operator does it. */

@@ -21,7 +21,8 @@ let tickUs: number | undefined;
  * @throws if the process is not there, or the system is not Linux
  */
 export function treeTimeUs(pid: number): number {
-  if (!existsSync("/proc/self/stat")) throw new Error("the CPU time of processes is read from /proc, which only Linux has");
+  if (!existsSync("/proc/self/stat"))
+    throw new Error("the CPU time of processes is read from /proc, which only Linux has");
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const before = readTime(pid);
     if (before === null) throw new Error(`there is no process ${pid}`);

@@ -43,7 +43,8 @@ export function clientsElsewhere({ host, token, say }: ElsewhereOptions): Measur
       return {
         async run() {
           const outcome: Record<string, number> = {};
-          for (const work of WORK_NAMES) Object.assign(outcome, await takeWork(work, { service, coordinator, seconds }));
+          for (const work of WORK_NAMES)
+            Object.assign(outcome, await takeWork(work, { service, coordinator, seconds }));
           return outcome;
         },
         close: () => prepared.disposeAsync(),
@@ -64,7 +65,7 @@ function figuresOf(work: Work): Figure[] {
   const times = `of ${work === "event" ? "a task with its events" : "one"}, by the clients' clocks`;
   return [
     { name: `elsewhere-${work}`, unit: `${counted}/s`, about: `by clients elsewhere: ${about}, at each client` },
-    { name: `elsewhere-${work}-p50`, unit: "ms", about: `the same: p50 ${times}` },
+    { name: `elsewhere-${work}-p50`, unit: "ms", about: `the same: p50 ${times}; the mean of the clients'` },
     { name: `elsewhere-${work}-p99`, unit: "ms", about: `the same: p99 ${times}; the highest of the clients'` },
   ];
 }

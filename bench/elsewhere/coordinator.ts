@@ -94,7 +94,7 @@ export async function startCoordinator({
       await ready();
       done = [];
       allDone = Promise.withResolvers();
-      for (const one of [...asking]) one.answer({ order });
+      for (const one of asking) one.answer({ order });
       const late = setTimeout(
         () => allDone.reject(new Error(`${done.length} of ${clients} clients have reported what they did`)),
         order.until.seconds * 1_000 + LATE_MS,
@@ -105,7 +105,7 @@ export async function startCoordinator({
     async [Symbol.asyncDispose]() {
       // A client that has just reported asks again. One that is gone does not.
       await Promise.race([ready(), pause(LEAVE_MS)]);
-      for (const one of [...asking]) one.answer({ over: true });
+      for (const one of asking) one.answer({ over: true });
       server.close();
       server.closeIdleConnections();
       await once(server, "close");

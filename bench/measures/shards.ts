@@ -22,6 +22,9 @@ const BAR = { atLeast: 1.8 };
 /** It would begin when it wants, in the turn of the one or of the other. Here, tables are cleaned between the turns. */
 const POSTGRES_SETTINGS = { autovacuum: "off" };
 
+/** A server that waits long for a core must not lose its tasks. */
+const SETTINGS = { SPOOL_LEASE_MS: "60000" };
+
 const CAPACITY =
   "Sum over the databases of the tasks that ended there, divided by the CPU seconds of all processes of its Postgres: " +
   "what each could do with its core to itself";
@@ -94,7 +97,7 @@ async function startPinned(
   const service = started.use(
     await startService(
       { shards: count, postgres: count, servers: SERVERS },
-      { postgresSettings: POSTGRES_SETTINGS },
+      { postgresSettings: POSTGRES_SETTINGS, settings: SETTINGS },
     ),
   );
   for (const [core, { pid }] of service.databases.entries()) pinTo(core, pid);
@@ -126,7 +129,9 @@ async function take(pinned: Pinned, turnsPerShard: number) {
   const cpuSeconds = databases.map((database, index) => (timeOf([database]) - before[index]!) / 1e6);
   const tasks = databases.map((_, index) =>
     namespaces
-      .map(({ postgres }, place) => (postgres === index ? done.reduce((sum, { counts }) => sum + counts[place]!, 0) : 0))
+      .map(({ postgres }, place) =>
+        postgres === index ? done.reduce((sum, { counts }) => sum + counts[place]!, 0) : 0,
+      )
       .reduce((sum, count) => sum + count, 0),
   );
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);

@@ -17,7 +17,9 @@ describe("the CPU time of the benchmark", function () {
   this.timeout(60_000);
 
   it("of a process includes that of its children, while they run and after their end", async () => {
-    const kept = spawn(process.execPath, ["-e", `${BURN}; process.stdin.resume()`], { stdio: ["pipe", "pipe", "inherit"] });
+    const kept = spawn(process.execPath, ["-e", `${BURN}; process.stdin.resume()`], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
     await once(kept.stdout, "data");
     assert.ok(treeTimeUs(kept.pid!) >= BURN_US - TICKS_US);
     // The shell has a child that ends, and then waits itself.
@@ -37,7 +39,12 @@ describe("the CPU time of the benchmark", function () {
 
   it("is a table with a total for each round and the share of each part", () => {
     const figures = cpuFigures("work", { about: "some work" });
-    const measure: Measure = { name: "cpu", about: "", figures, prepare: () => assert.fail("only its figures are used") };
+    const measure: Measure = {
+      name: "cpu",
+      about: "",
+      figures,
+      prepare: () => assert.fail("only its figures are used"),
+    };
     const results = resultsOf(
       [measure],
       new Map([

@@ -49,7 +49,10 @@ describe("a document of the benchmark", () => {
   });
 
   it("is set beside another one: figures, ratios within each run, and CPU times with their shares", () => {
-    const text = compareDocuments(documentFor({ work: [100, 300], database: 40 }), documentFor({ work: [50], database: 90 }));
+    const text = compareDocuments(
+      documentFor({ work: [100, 300], database: 40 }),
+      documentFor({ work: [50], database: 90 }),
+    );
     const line = (start: RegExp) => text.split("\n").find((one) => start.test(one));
     assert.match(line(/^work +tasks/)!, /^work +tasks\/s +200 +±50 % +50 +4$/);
     assert.match(line(/^ {2}\/ ceiling/)!, /^ {2}\/ ceiling +ratio +0\.2 +0\.05 +4$/);
