@@ -31,6 +31,8 @@ const SECONDS: Readonly<Record<string, number>> = {
   "test/engine/engine-outage.test.ts": 10,
   "test/engine/engine-ownership.test.ts": 10,
   "test/server/moved-database.test.ts": 10,
+  "test/engine/interleavings/interleavings.test.ts": 14,
+  "test/engine/programs/programs.test.ts": 25,
   "test/server/kind-packages.test.ts": 10,
 };
 const SECONDS_DEFAULT = 1.5;

@@ -1,7 +1,7 @@
 import { Choices } from "../../support/choices.ts";
 import { useScheduler } from "./controlled-clock.ts";
 import { planOf } from "./plan.ts";
-import type { Plan, PlannedReader } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 import { read } from "./readers.ts";
 import { Stuck } from "./scheduler.ts";
 import { tapeViolations } from "./violations.ts";
@@ -63,7 +63,7 @@ async function play(world: World): Promise<void> {
   for (const { journal } of servers) await journal.stop();
   // A start that was answered UNAVAILABLE may have created its task, or may create it late. A sweeper ends the task.
   while (world.late > 0) await scheduler.pause("before the sweep");
-  for (const taskId of [...tables.rows.keys()]) await endTask(world, taskId);
+  for (const taskId of tables.rows.keys()) await endTask(world, taskId);
   await Promise.all(reading);
 }
 

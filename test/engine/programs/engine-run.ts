@@ -179,7 +179,12 @@ export class EngineRun {
 
   async #followTasks(engine: Engine, { from }: Of<"follow tasks">, model: Model): Promise<Answer> {
     const cursor = from === "cursor" ? this.#cursor : null;
-    const query = followQuery({ labels: { program: this.#id }, heartbeatMs: FAR_MS, cursor, fromStart: from === "start" });
+    const query = followQuery({
+      labels: { program: this.#id },
+      heartbeatMs: FAR_MS,
+      cursor,
+      fromStart: from === "start",
+    });
     if (from === "cursor" && cursor === null) query.fromStart = true;
     const tapes: Record<string, unknown[]> = {};
     let left = model.followed;

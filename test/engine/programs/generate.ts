@@ -44,18 +44,7 @@ function sensible(choices: Choices, task: ModelTask): Call {
   return makeCall(choices, choices.of(calls), number, task.events.length);
 }
 
-const ON_TASKS = [
-  "emit",
-  "checkpoint",
-  "fail",
-  "end",
-  "cancel",
-  "delete",
-  "read",
-  "page",
-  "follow",
-  "result",
-] as const;
+const ON_TASKS = ["emit", "checkpoint", "fail", "end", "cancel", "delete", "read", "page", "follow", "result"] as const;
 
 function anyCall(choices: Choices, task: number, lastSeq: number): Call {
   return makeCall(choices, choices.of(ON_TASKS), task, lastSeq);

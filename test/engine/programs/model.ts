@@ -77,7 +77,9 @@ export class Model {
 
   #start(start: StartCall): Answer {
     const { requestId, runAt } = start;
-    const earlier = this.tasks.find((task) => requestId !== null && task.start.requestId === requestId && !task.isRemoved);
+    const earlier = this.tasks.find(
+      (task) => requestId !== null && task.start.requestId === requestId && !task.isRemoved,
+    );
     if (earlier !== undefined) {
       const differs = differences(earlier.start, start);
       if (differs === "") return { alreadyStarted: true, task: viewOf(earlier) };
@@ -238,7 +240,9 @@ function finishCancelled(task: ModelTask, reason: string): void {
 }
 
 function numbered({ events }: ModelTask, fromSeq: number, limit = Infinity): Answer[] {
-  return events.map(({ type, body }, index) => ({ seq: index + 1, type, body })).slice(fromSeq - 1, fromSeq - 1 + limit);
+  return events
+    .map(({ type, body }, index) => ({ seq: index + 1, type, body }))
+    .slice(fromSeq - 1, fromSeq - 1 + limit);
 }
 
 function contentOf({ number, start }: ModelTask): Answer {

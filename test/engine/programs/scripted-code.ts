@@ -40,7 +40,8 @@ export class ScriptedCode {
   /** Ends the code of a program, also what would begin later. */
   finish(program: string, taskIds: Iterable<string>): void {
     this.#over.add(program);
-    for (const taskId of taskIds) this.#running.get(taskId)?.done.reject(new TaskError("OVER", "the program is over", { retryable: false }));
+    for (const taskId of taskIds)
+      this.#running.get(taskId)?.done.reject(new TaskError("OVER", "the program is over", { retryable: false }));
   }
 
   async #run(task: TaskContext): Promise<JsonObject> {
