@@ -13,6 +13,7 @@ import type { LoadChild } from "../load/load-child.ts";
 import { WORKS } from "../load/works.ts";
 import type { Work } from "../load/works.ts";
 import type { Measure, Size } from "../measure.ts";
+import { rateOf } from "../rate.ts";
 import { ONE_OF_EACH } from "../service.ts";
 import type { Service } from "../service.ts";
 import { drainWaiting } from "./drain-waiting.ts";
@@ -32,6 +33,7 @@ const FOLLOWED_MS = 20_000;
 const QUIET_MS = 2_000;
 const WOKEN = { followers: 200, perSecond: 100, events: 500 };
 const CONNECTIONS = 20;
+const STARTS_AT_ONCE = 64;
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
 const NO_CLIENT: readonly Part[] = ["client"];
@@ -149,9 +151,12 @@ async function takeClaims(taking: Taking): Promise<CpuTime> {
 async function takeWaiting(taking: Taking, idle: CpuTime): Promise<CpuTime> {
   const { client, service, size } = taking;
   const runAt = new Date(Date.now() + DAY_MS);
-  const start = () => client.start({ kind: burst.name, params: { events: 0 }, runAt });
-  const tasks = await Promise.all(Array.from({ length: size(FOLLOWERS) }, start));
-  const requests = tasks.map(({ task }) => followRequest(task.taskId));
+  const requests: string[] = [];
+  const start = async () => {
+    const { task } = await client.start({ kind: burst.name, params: { events: 0 }, runAt });
+    requests.push(followRequest(task.taskId));
+  };
+  await rateOf(start, { times: size(FOLLOWERS), atOnce: STARTS_AT_ONCE });
   const { address } = service.targets[0]!;
   await using followers = await openFollowers({ address, path: STREAM_EVENTS, requests, connections: CONNECTIONS });
   await setTimeout(size(QUIET_MS));
@@ -159,9 +164,9 @@ async function takeWaiting(taking: Taking, idle: CpuTime): Promise<CpuTime> {
     const [startedAt, clientUs] = [performance.now(), treeTimeUs(followers.pid)];
     await setTimeout(size(FOLLOWED_MS));
     const seconds = (performance.now() - startedAt) / 1_000;
-    return { count: tasks.length * seconds, clientUs: treeTimeUs(followers.pid) - clientUs };
+    return { count: requests.length * seconds, clientUs: treeTimeUs(followers.pid) - clientUs };
   });
-  return without(idle, waiting.cost, 1 / tasks.length);
+  return without(idle, waiting.cost, 1 / requests.length);
 }
 
 /** @returns µs of each follower that is woken */
