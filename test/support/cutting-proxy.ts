@@ -17,6 +17,8 @@ export interface CuttingProxy extends AsyncDisposable {
   cutAnswerTo(text: string, skip?: number): Promise<void>;
   /** The same for the commit of the next transaction with such a statement in it. */
   cutCommitOf(text: string): Promise<void>;
+  /** Withdraws the order of a cut that has not been made yet. Its promise stays pending. */
+  disarm(): void;
 }
 
 interface Order {
@@ -78,6 +80,7 @@ export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
     url: proxied.href,
     cutAnswerTo: (text, skip = 0) => give({ text, skip, isCommit: false }),
     cutCommitOf: (text) => give({ text, skip: 0, isCommit: true }),
+    disarm: () => void (order = null),
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       server.close();

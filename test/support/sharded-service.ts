@@ -39,18 +39,9 @@ export async function openShardedDatabases(): Promise<ShardedDatabases> {
     ["c", inSchema(otherServer.url, "one")],
     ["d", inSchema(otherServer.url, "two")],
   ]);
-  for (const url of urls.values()) {
-    const store = await openDatabase({ url, connectionsMax: 1 });
-    await createOwnSchema(store.db, url);
-    await migrate(store.db);
-    await store.close();
-  }
   const homeUrl = urls.get(HOME_SHARD)!;
-  const home = await openDatabase({ url: homeUrl, connectionsMax: CONNECTIONS_MAX });
+  const home = await openShards(urls);
   opened.defer(() => home.close());
-  await home.db.transaction().execute(async (trx) => {
-    for (const [name, url] of urls) if (name !== HOME_SHARD) await writeShard(trx, { name, url });
-  });
   const rest = opened.move();
   return {
     home,
@@ -60,6 +51,26 @@ export async function openShardedDatabases(): Promise<ShardedDatabases> {
     urlOf: (name) => urls.get(name)!,
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
+}
+
+/**
+ * Creates the schema of each shard, migrates it, and records the shards on the first one.
+ *
+ * @param urls by the names of the shards, `HOME_SHARD` among them
+ * @returns the first shard
+ */
+export async function openShards(urls: ReadonlyMap<string, string>): Promise<Store> {
+  for (const url of urls.values()) {
+    const store = await openDatabase({ url, connectionsMax: 1 });
+    await createOwnSchema(store.db, url);
+    await migrate(store.db);
+    await store.close();
+  }
+  const home = await openDatabase({ url: urls.get(HOME_SHARD)!, connectionsMax: CONNECTIONS_MAX });
+  await home.db.transaction().execute(async (trx) => {
+    for (const [name, url] of urls) if (name !== HOME_SHARD) await writeShard(trx, { name, url });
+  });
+  return home;
 }
 
 /** Starts a server's engines on the shards. */

@@ -35,6 +35,7 @@ export type Replicas = readonly Replica[] & AsyncDisposable;
  *
  * @param root the folder of the checkout whose program to run. Default: this checkout
  * @param retryMs how long their clients try again; 0: each failure is the scenario's
+ * @param onLog receives what the servers write to their standard error. Default: this process prints it
  */
 export async function startReplicas({
   root = ROOT,
@@ -44,6 +45,7 @@ export async function startReplicas({
   kinds = [],
   retryMs,
   heartbeatMs,
+  onLog = (chunk) => void process.stderr.write(chunk),
 }: {
   root?: string;
   count: number;
@@ -52,6 +54,7 @@ export async function startReplicas({
   kinds?: readonly string[];
   retryMs?: number;
   heartbeatMs?: number;
+  onLog?: (chunk: Buffer) => void;
 }): Promise<Replicas> {
   const args = [join(root, KINDS), ...kinds].flatMap((file) => ["--kinds", file]);
   // Tapes are packed as soon as their tasks have ended: packing must stand every fault, too.
@@ -64,8 +67,7 @@ export async function startReplicas({
       const replica = new ServerReplica(
         port,
         { root, args, environment: { ...settings, SPOOL_PORT: `${port}`, SPOOL_HTTP_PORT: "off" } },
-        retryMs,
-        heartbeatMs,
+        { retryMs, heartbeatMs, onLog },
       );
       started.use(replica);
       await replica.restart();
@@ -92,6 +94,7 @@ class ServerReplica implements Replica, AsyncDisposable {
   readonly address: string;
   readonly client: SpoolClient;
   readonly #options: Parameters<typeof startServerProcess>[0];
+  readonly #onLog: (chunk: Buffer) => void;
   #server: ServerProcess | null = null;
   /** Nothing is left behind where there is no time to dispose. */
   readonly #onExit = () => this.#server?.child.kill("SIGKILL");
@@ -99,10 +102,14 @@ class ServerReplica implements Replica, AsyncDisposable {
   constructor(
     port: number,
     options: Parameters<typeof startServerProcess>[0],
-    retryMs: number | undefined,
-    heartbeatMs: number | undefined,
+    {
+      retryMs,
+      heartbeatMs,
+      onLog,
+    }: { retryMs: number | undefined; heartbeatMs: number | undefined; onLog: (chunk: Buffer) => void },
   ) {
     this.#options = options;
+    this.#onLog = onLog;
     this.address = `127.0.0.1:${port}`;
     this.client = connect({ address: this.address, retryMs, heartbeatMs });
     process.on("exit", this.#onExit);
@@ -114,7 +121,7 @@ class ServerReplica implements Replica, AsyncDisposable {
 
   async restart(): Promise<void> {
     this.#server = await startServerProcess(this.#options);
-    this.#server.child.stderr!.on("data", (chunk: Buffer) => process.stderr.write(chunk));
+    this.#server.child.stderr!.on("data", this.#onLog);
   }
 
   async kill(): Promise<void> {

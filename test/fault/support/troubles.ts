@@ -11,7 +11,7 @@ export const ROLE = "spool_app";
 const PASSWORD = "as it was";
 
 const TERMINATE_EVERY_MS = 100;
-const VOLUME_MIB = 96;
+const VOLUME_MIB_DEFAULT = 96;
 
 /** A database in a cluster of its own, and who can do anything to it. */
 export interface Scene {
@@ -174,10 +174,10 @@ export async function admitRole(server: PostgresServer): Promise<void> {
 }
 
 /** A small volume in memory, for the user that Postgres runs as; null where this process may mount none. */
-export function mountVolume(): { folder: string; unmount: () => void } | null {
+export function mountVolume(sizeMib = VOLUME_MIB_DEFAULT): { folder: string; unmount: () => void } | null {
   const folder = mkdtempSync(join(tmpdir(), "spool-volume-"));
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${VOLUME_MIB}m,mode=0700,uid=65534,gid=65534`, "tmpfs", folder], {
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMib}m,mode=0700,uid=65534,gid=65534`, "tmpfs", folder], {
       stdio: "ignore",
     });
   } catch {

@@ -6,11 +6,13 @@ import { createInterface } from "node:readline";
 import { PYTHON, PYTHON_PATH } from "./python-package.ts";
 
 /** What the workers of a crew are told. */
-interface CrewOptions {
+export interface CrewOptions {
   /** What the names of the workers begin with. */
   prefix?: string;
   /** The folder of the checkout whose worker to run, for workers in TypeScript. Default: this checkout. */
   root?: string;
+  /** The whole command of a worker. Default: the worker of the fault scenarios. */
+  commandOf?: (worker: CrewMember) => readonly [string, ...string[]];
   /** Where they connect. */
   address: string;
   /** Where they write their notes. */
@@ -72,9 +74,15 @@ export class CrewMember implements AsyncDisposable {
     return { exitCode: child.exitCode };
   }
 
+  /** Sends SIGSTOP or SIGCONT. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
   #start(): void {
-    const { root = ROOT, address, folder, concurrency, onPrinted, onDied } = this.#options;
-    const [program, ...args] = [...PROGRAMS[this.language](root), address, folder, `${concurrency}`] as const;
+    const { root = ROOT, commandOf, address, folder, concurrency, onPrinted, onDied } = this.#options;
+    const [program, ...args] =
+      commandOf?.(this) ?? ([...PROGRAMS[this.language](root), address, folder, `${concurrency}`] as const);
     // Its standard input ends with this process, however that ends.
     const env = { ...process.env, PYTHONPATH: PYTHON_PATH };
     const child = spawn(program, args, { env, stdio: ["pipe", "inherit", "pipe"] });
