@@ -10,7 +10,7 @@ import type { AddressInfo, Server, Socket } from "node:net";
 export const CUT_MANNERS = ["reset", "torn", "silent", "silent to the server", "silent to the worker"] as const;
 export type CutManner = (typeof CUT_MANNERS)[number];
 
-/** A way over TCP on 127.0.0.1 to one of several servers, another with each connection, whose connections can be cut. */
+/** A way over TCP from 127.0.0.1 to one of several servers, another with each connection, whose connections can be cut. */
 export class CuttingRelay implements AsyncDisposable {
   /** How long what is sent takes, in ms, either way. 0: it is passed on at once. */
   delayMs = 0;
@@ -60,8 +60,8 @@ export class CuttingRelay implements AsyncDisposable {
   }
 
   #relay(client: Socket): void {
-    const { port } = new URL(`tcp://${this.#pick(this.#addresses)}`);
-    const upstream = connect({ port: Number(port), host: "127.0.0.1", noDelay: true });
+    const { port, hostname: host } = new URL(`tcp://${this.#pick(this.#addresses)}`);
+    const upstream = connect({ port: Number(port), host, noDelay: true });
     const connection = new Connection(client, upstream, {
       onOver: () => this.#connections.delete(connection),
       delayMs: () => this.delayMs,

@@ -1,0 +1,22 @@
+import { nameOf } from "../target/workers.ts";
+import { choose } from "../workload/choices.ts";
+import { faultOfService } from "./fault.ts";
+
+/** A worker is stopped with SIGSTOP, for longer than its session at times, and continues. */
+export const workerPause = faultOfService({
+  name: "worker-pause",
+  lane: "workers",
+  async inject({ workers, guard }, { random, hold }) {
+    const worker = choose(random, workers);
+    const { pid } = worker.processes.at(-1)!;
+    guard.stopped(pid);
+    worker.signal("SIGSTOP");
+    try {
+      await hold(200, 12_000);
+    } finally {
+      worker.signal("SIGCONT");
+      guard.continued(pid);
+    }
+    return { target: nameOf(worker), pid };
+  },
+});

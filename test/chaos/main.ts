@@ -1,0 +1,52 @@
+// `npm run chaos`: attacks a Spool, and checks what it promises. See README.md.
+
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ALL_FAULTS } from "./faults/all-faults.ts";
+import { readOptions, USAGE } from "./options.ts";
+import type { Options } from "./options.ts";
+import { readHistory } from "./recorder.ts";
+import { describeRun } from "./report.ts";
+import { runChaos } from "./run.ts";
+import { Guard } from "./target/guard.ts";
+
+const USAGE_ERROR = 2;
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  let options: Options;
+  try {
+    options = readOptions(
+      process.argv.slice(2),
+      ALL_FAULTS.map(({ name }) => name),
+    );
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    return USAGE_ERROR;
+  }
+  const { seed, minutes } = options;
+  console.log(`seed: ${seed}; minutes: ${minutes}`);
+  const folder = mkdtempSync(join(tmpdir(), "spool-chaos-"));
+  await using guard = new Guard(folder);
+  const history = options.history ?? join(folder, "history.jsonl");
+  const startedAt = performance.now();
+  const notify = (progress: string) =>
+    console.log(`${((performance.now() - startedAt) / 1_000).toFixed(0)} s: ${progress}`);
+  const { gaps, problems } = await runChaos(options, { folder, history, guard, notify });
+  const lines = await readHistory(history);
+  console.log(describeRun(lines, gaps));
+  for (const problem of problems) console.log(`fault failed: ${problem}`);
+  const { check } = (await import("./checker/check.ts" as string)) as { check: (lines: unknown) => unknown[] };
+  const { report } = (await import("./checker/report.ts" as string)) as {
+    report: (lines: unknown, v: unknown[]) => string;
+  };
+  const violations = check(lines);
+  console.log(`violations: ${violations.length}`);
+  console.log(report(lines, violations));
+  if (violations.length === 0 && problems.length === 0) return 0;
+  guard.keepFolder();
+  console.log(`history: ${history}; logs: ${folder}`);
+  return 1;
+}
