@@ -3,6 +3,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { checkHistory } from "./check-history.ts";
 import { ALL_FAULTS } from "./faults/all-faults.ts";
 import { readOptions, USAGE } from "./options.ts";
 import type { Options } from "./options.ts";
@@ -38,14 +39,9 @@ async function main(): Promise<number> {
   const lines = await readHistory(history);
   console.log(describeRun(lines, gaps));
   for (const problem of problems) console.log(`fault failed: ${problem}`);
-  const { check } = (await import("./checker/check.ts" as string)) as { check: (lines: unknown) => unknown[] };
-  const { report } = (await import("./checker/report.ts" as string)) as {
-    report: (lines: unknown, v: unknown[]) => string;
-  };
-  const violations = check(lines);
-  console.log(`violations: ${violations.length}`);
-  console.log(report(lines, violations));
-  if (violations.length === 0 && problems.length === 0) return 0;
+  const { violations, text } = await checkHistory(lines);
+  console.log(`violations: ${violations}\n${text}`);
+  if (violations === 0 && problems.length === 0) return 0;
   guard.keepFolder();
   console.log(`history: ${history}; logs: ${folder}`);
   return 1;

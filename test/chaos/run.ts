@@ -52,12 +52,13 @@ export async function runChaos(
     over.signal,
   );
   const injecting = injectFaults({ target, recorder, seed, names: faults, onProblem, over: over.signal });
-  const failing = Promise.all([injecting, workload.stopped()]);
+  injecting.then(() => notify("all faults are healed")).catch(() => {});
+  const failing = Promise.all([injecting, workload.stopped().then(() => notify("all callers have stopped"))]);
   await Promise.race([setTimeout(minutes * 60_000), failing]); // A caller that throws ends the run at once.
   over.abort();
   notify("no further faults");
   await failing;
-  notify(`all faults are healed, ${recorder.tasks.size} tasks settle`);
+  notify(`${recorder.tasks.size} tasks settle`);
   await workload.settle();
   for (const note of readNotes(join(folder, "notes"), recorder.originMs)) recorder.add(note);
   return { gaps: target.gaps, problems };

@@ -55,6 +55,8 @@ async function runLane(
   /** Each fault once, in a random order, before any of them comes again. */
   let bag: Fault[] = [];
   for (;;) {
+    // On a busy machine, servers take long to connect again: without a pause in between, no task would run at all.
+    if (lane === "databases") await target.service?.untilServed();
     await wait(between(random, pauseMin, pauseMax));
     if (untilCalm(recorder.now()) === 0) await wait(PERIOD_MS - (recorder.now() % PERIOD_MS));
     if (over.aborted) return;
@@ -65,7 +67,7 @@ async function runLane(
       const details = await inject({ target, random, hold, over });
       if (details !== null) recorder.add({ type: "fault", name, at, until: recorder.now(), details });
     } catch (error) {
-      onProblem(`${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      onProblem(`${name}: ${String(error)}`);
     }
   }
 }

@@ -2,7 +2,7 @@ import { setNamespace } from "../../../src/client/admin/namespace-calls.ts";
 import { choose } from "../workload/choices.ts";
 import { faultOfService } from "./fault.ts";
 
-const RETRY_MS = 120_000;
+const RETRY_MS = 300_000;
 /** What callers of a busy namespace exceed at once. */
 const LIMITS = [
   { startsPerSecond: 1 },

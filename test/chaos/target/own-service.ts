@@ -20,6 +20,8 @@ const ROOT = join(import.meta.dirname, "..", "..", "..");
 const KINDS = join(ROOT, "test", "chaos", "workload", "server-kinds.ts");
 const SERVERS = 3;
 const NAMESPACES = 6;
+const SERVED_MS_MAX = 60_000;
+const ANSWER_MS_MAX = 5_000;
 const FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
 /** Short times, so that a run of minutes sees many leases expire. */
@@ -98,7 +100,10 @@ export async function startOwnService(
   const admin = openConnection({ address: servers[0]!.replica.address });
   opened.defer(() => admin.close());
   for (const { name } of namespaces) await setNamespace(admin, { name, limits: null });
-  await eventually(() => checkServed(servers, namespaces), { describe: "every server serves every namespace" });
+  await eventually(() => Promise.all(servers.map((server) => checkServed([server], namespaces))), {
+    timeoutMs: SERVED_MS_MAX,
+    describe: "every server serves every namespace",
+  });
   const workers = opened.use(
     startWorkers({
       address: workerLink.address,
@@ -122,6 +127,8 @@ export async function startOwnService(
       homeUrl,
       shards: [...shards.keys()],
       admin,
+      untilServed: () =>
+        eventually(() => checkServed(servers, namespaces), { timeoutMs: SERVED_MS_MAX }).catch(() => {}),
       clock: hasClock
         ? {
             server: servers.at(-1)!.name,
@@ -134,11 +141,11 @@ export async function startOwnService(
   };
 }
 
+/** Checks that each namespace is served by one of the servers. */
 async function checkServed(servers: readonly OwnServer[], namespaces: readonly TargetNamespace[]): Promise<void> {
-  for (const { replica } of servers) {
-    for (const { name } of namespaces) {
-      using client = connect({ address: replica.address, namespace: name, retryMs: 0 });
-      await client.listPage({ pageSize: 1 });
-    }
-  }
+  const check = async ({ replica }: OwnServer, namespace: string) => {
+    using client = connect({ address: replica.address, namespace, retryMs: 0 });
+    await client.listPage({ pageSize: 1 }, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+  };
+  await Promise.all(namespaces.map(({ name }) => Promise.any(servers.map((server) => check(server, name)))));
 }

@@ -54,6 +54,8 @@ export interface OwnService {
   readonly shards: readonly string[];
   /** Calls of an operator, over no link that is cut. */
   readonly admin: GrpcTransport;
+  /** Waits until some server serves each namespace, within a minute. */
+  untilServed(): Promise<void>;
   /** The server with a clock that can be stepped. null: no libfaketime on this machine. */
   readonly clock: { readonly server: string; step(ms: number): void } | null;
   readonly guard: Guard;

@@ -44,7 +44,7 @@ function seriesPart({
   series,
 }: Pick<PartialEvent, "kind" | "payload"> & Required<Pick<PartialEvent, "series">>): SeriesPart {
   const { name, mode } = series;
-  if (series.mode === "append") return { kind, name, mode, text: String(payload[series.field!] ?? "") };
+  if (series.mode === "append") return { kind, name, mode, text: payload[series.field!] as string };
   return { kind, name, mode, payload: digest(payload) };
 }
 
