@@ -7,6 +7,8 @@ import type { OwnPostgres } from "./target.ts";
 
 const NAME = "spool";
 const NAMES = ["postgres-1", "postgres-2"];
+/** Servers connect anew after most faults: a cheap login leaves the processors to the rest. */
+const SETTINGS = { scram_iterations: "1" };
 /** More than a run of ten minutes stores. */
 const VOLUME_MIB = 768;
 
@@ -27,7 +29,7 @@ export async function startDatabases({ guard, gaps }: { guard: Guard; gaps: stri
   }
   const all = await Promise.all(
     NAMES.map(async (name, index) => {
-      const server = opened.use(await startServer());
+      const server = opened.use(await startServer({ settings: SETTINGS }));
       await admitRole(server);
       const isOnVolume = volume !== null && index === NAMES.length - 1;
       if (isOnVolume) await runStatement(server.url, `create tablespace small location '${volume.folder}'`);

@@ -19,8 +19,10 @@ import type { OwnServer, Target, TargetNamespace } from "./target.ts";
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 const KINDS = join(ROOT, "test", "chaos", "workload", "server-kinds.ts");
 const SERVERS = 3;
-const NAMESPACES = 6;
+const NAMESPACES = 4;
 const SERVED_MS_MAX = 60_000;
+/** The first time, on a busy machine. */
+const FIRST_SERVED_MS_MAX = 300_000;
 const ANSWER_MS_MAX = 5_000;
 const FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
@@ -101,7 +103,7 @@ export async function startOwnService(
   opened.defer(() => admin.close());
   for (const { name } of namespaces) await setNamespace(admin, { name, limits: null });
   await eventually(() => Promise.all(servers.map((server) => checkServed([server], namespaces))), {
-    timeoutMs: SERVED_MS_MAX,
+    timeoutMs: FIRST_SERVED_MS_MAX,
     describe: "every server serves every namespace",
   });
   const workers = opened.use(

@@ -11,8 +11,8 @@ import { settleTasks } from "./settle.ts";
 import { followTape } from "./tape-follower.ts";
 import { TasksFollower } from "./tasks-follower.ts";
 
-const CALLERS = 2;
-const TAPE_FOLLOWERS_MAX = 8;
+const CALLERS = 3;
+const TAPE_FOLLOWERS_MAX = 10;
 /** Of a service with one namespace. */
 const SOLE_FACTOR = 4;
 const HEARTBEAT_MS = 2_000;
