@@ -114,7 +114,9 @@ export function readDocument(path: string): Document {
   try {
     return v.parse(document, JSON.parse(text));
   } catch (error) {
-    const why = v.isValiError(error) ? `${v.getDotPath(error.issues[0])}: ${error.issues[0].message}` : (error as Error).message;
+    const why = v.isValiError(error)
+      ? `${v.getDotPath(error.issues[0])}: ${error.issues[0].message}`
+      : (error as Error).message;
     throw new TypeError(`${path} is no document of npm run bench -- --report: ${why}`, { cause: error });
   }
 }

@@ -119,7 +119,7 @@ export async function withMutation<Result>(
 }
 
 /** @throws Error if the file does not have the text once, because the source has changed since */
-export function mutate(root: string, { file, from, to }: BuildMutation): void {
+function mutate(root: string, { file, from, to }: BuildMutation): void {
   const path = join(root, file);
   const parts = readFileSync(path, "utf8").split(from);
   if (parts.length !== 2) throw new Error(`${file} has the text of the mutation ${parts.length - 1} times, not once`);

@@ -45,7 +45,8 @@ export async function addShard(flags: Flags, { name, url }: { name: string; url:
   if (problem !== null) throw new PlacementError(`the URL of the shard ${problem}`);
   return withHomeDatabase(flags, async (home) => {
     const earlier = await countEarlierServers(home.db);
-    if (earlier > 0) throw new PlacementError(`${earlier} servers of an earlier version run: upgrade all of them first`);
+    if (earlier > 0)
+      throw new PlacementError(`${earlier} servers of an earlier version run: upgrade all of them first`);
     const shards = await readShards(home.db);
     const isKnown = shards.some((shard) => shard.name === name);
     const store = await openDatabase({ url, connectionsMax: CONNECTIONS_MAX });

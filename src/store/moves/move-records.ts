@@ -27,10 +27,6 @@ export function readMove(db: Kysely<Database>, namespace: string): Promise<Move 
   return db.selectFrom("namespace_moves").select(COLUMNS).where("namespace", "=", namespace).executeTakeFirst();
 }
 
-export function readMoves(db: Kysely<Database>): Promise<Move[]> {
-  return db.selectFrom("namespace_moves").select(COLUMNS).orderBy("started_at").execute();
-}
-
 export async function beginMove(
   trx: Transaction<Database>,
   { namespace, from, to }: Omit<Move, "phase">,

@@ -11,7 +11,7 @@ const LOCK_MS = 200;
 const RETRY_MS = 300;
 
 /** Error for a fence that cannot be set because other sessions use the table. */
-export class FenceBlocked extends Error {
+class FenceBlocked extends Error {
   constructor(table: string, waitMs: number) {
     super(`the table ${table} could not be locked within ${waitMs / 1_000} s: a long transaction uses it`);
     this.name = "FenceBlocked";

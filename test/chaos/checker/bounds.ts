@@ -7,7 +7,7 @@ export const DELIVERED_WITHIN_MS = 15_000;
 export const CANCELLED_WITHIN_MS = 10_000 + 5_000;
 
 /** Time after a fault within which ends are stored (30 s), and tasks of a dead process are taken over (15 s). */
-export const RECOVERED_WITHIN_MS = 30_000 + 15_000;
+const RECOVERED_WITHIN_MS = 30_000 + 15_000;
 
 /** Difference between the clocks of two processes on one machine. */
 export const CLOCK_SLACK_MS = 25;
