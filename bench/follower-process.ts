@@ -15,14 +15,14 @@ process.on("disconnect", () => process.exit());
 const [order] = (await once(process, "message")) as [FollowOrder];
 await follow(order);
 
-async function follow({ address, path, requests, connections }: FollowOrder): Promise<void> {
+async function follow({ address, path, requests, connections, openAtOnce }: FollowOrder): Promise<void> {
   // Its own pool of connections: clients of one address would share one.
   const clients = Array.from(
     { length: connections },
     () => new Client(address, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 }),
   );
   const arrived: Arrived = { events: 0, frames: 0 };
-  const streams = requests.map((request, index) => {
+  const open = (request: string, index: number) => {
     const client = clients[index % connections]!;
     const call = client.makeServerStreamRequest(path, asIs, asIs, Buffer.from(request, "base64"));
     const opened = once(call, "data");
@@ -31,9 +31,18 @@ async function follow({ address, path, requests, connections }: FollowOrder): Pr
       arrived.events += countEvents(frame);
     });
     return { opened, ended: once(call, "end") };
-  });
-  const ended = Promise.all(streams.map((stream) => stream.ended));
-  await Promise.all(streams.map((stream) => stream.opened));
+  };
+  const streams: Promise<unknown>[] = [];
+  const rest = requests.entries();
+  const openRest = async () => {
+    for (const [index, request] of rest) {
+      const { opened, ended } = open(request, index);
+      streams.push(ended);
+      await opened;
+    }
+  };
+  await Promise.all(Array.from({ length: openAtOnce ?? requests.length }, openRest));
+  const ended = Promise.all(streams);
   process.send!("opened");
   await ended;
   process.send!(arrived);

@@ -9,6 +9,8 @@ export interface FollowOrder {
   requests: readonly string[];
   /** How many connections the streams are spread over. */
   connections: number;
+  /** How many are opened at once; left out: all. Each that is at a tape of its own reads from the database. */
+  openAtOnce?: number;
 }
 
 /** What came on all the streams. */

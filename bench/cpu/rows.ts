@@ -10,13 +10,13 @@ export interface CpuRow {
   of: string;
   unit: string;
   /** Medians. Left out: the part has no share in this work. */
-  parts: Partial<Record<Part, number>>;
+  parts: Partial<Record<Part, number | undefined>>;
   /** The median of the rounds' sums: not the sum of the medians. */
   total: number;
   /** The sums, in the order of the rounds. */
   rounds: readonly number[];
   /** Of the sum of the parts' medians, from 0 to 1. */
-  shares: Partial<Record<Part, number>>;
+  shares: Partial<Record<Part, number | undefined>>;
 }
 
 /** Collects the figures that are CPU times, in the order of the results. */

@@ -34,6 +34,7 @@ const QUIET_MS = 2_000;
 const WOKEN = { followers: 200, perSecond: 100, events: 500 };
 const CONNECTIONS = 20;
 const STARTS_AT_ONCE = 64;
+const OPEN_AT_ONCE = 64;
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
 const NO_CLIENT: readonly Part[] = ["client"];
@@ -158,7 +159,13 @@ async function takeWaiting(taking: Taking, idle: CpuTime): Promise<CpuTime> {
   };
   await rateOf(start, { times: size(FOLLOWERS), atOnce: STARTS_AT_ONCE });
   const { address } = service.targets[0]!;
-  await using followers = await openFollowers({ address, path: STREAM_EVENTS, requests, connections: CONNECTIONS });
+  await using followers = await openFollowers({
+    address,
+    path: STREAM_EVENTS,
+    requests,
+    connections: CONNECTIONS,
+    openAtOnce: OPEN_AT_ONCE,
+  });
   await setTimeout(size(QUIET_MS));
   const waiting = await costOf(measuredOf(taking), async () => {
     const [startedAt, clientUs] = [performance.now(), treeTimeUs(followers.pid)];
