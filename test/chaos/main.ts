@@ -28,7 +28,7 @@ async function main(): Promise<number> {
     return USAGE_ERROR;
   }
   const { seed, minutes } = options;
-  console.log(`seed: ${seed}; minutes: ${minutes}`);
+  console.log(`seed: ${seed}`);
   const folder = mkdtempSync(join(tmpdir(), "spool-chaos-"));
   await using guard = new Guard(folder);
   const history = options.history ?? join(folder, "history.jsonl");
@@ -37,7 +37,7 @@ async function main(): Promise<number> {
     console.log(`${((performance.now() - startedAt) / 1_000).toFixed(0)} s: ${progress}`);
   const { gaps, problems } = await runChaos(options, { folder, history, guard, notify });
   const lines = await readHistory(history);
-  console.log(describeRun(lines, gaps));
+  console.log(`seed: ${seed}; minutes: ${minutes}\n${describeRun(lines, gaps)}`);
   for (const problem of problems) console.log(`fault failed: ${problem}`);
   const { violations, text } = await checkHistory(lines);
   console.log(`violations: ${violations}\n${text}`);

@@ -52,12 +52,20 @@ export async function runChaos(
     over.signal,
   );
   const injecting = injectFaults({ target, recorder, seed, names: faults, onProblem, over: over.signal });
-  injecting.then(() => notify("all faults are healed")).catch(() => {});
-  const failing = Promise.all([injecting, workload.stopped().then(() => notify("all callers have stopped"))]);
-  await Promise.race([setTimeout(minutes * 60_000), failing]); // A caller that throws ends the run at once.
-  over.abort();
-  notify("no further faults");
-  await failing;
+  const running = [
+    injecting.then(() => notify("all faults are healed")),
+    workload.stopped().then(() => notify("all callers have stopped")),
+  ];
+  try {
+    // A caller that throws ends the run at once.
+    const time = setTimeout(minutes * 60_000, undefined, { signal: over.signal }).catch(() => {});
+    await Promise.race([time, Promise.all(running)]);
+  } finally {
+    over.abort();
+    notify("no further faults");
+    await Promise.allSettled(running); // What is attacked must not go away while faults are healed.
+  }
+  await Promise.all(running);
   notify(`${recorder.tasks.size} tasks settle`);
   await workload.settle();
   for (const note of readNotes(join(folder, "notes"), recorder.originMs)) recorder.add(note);

@@ -46,17 +46,20 @@ export class Workload implements Disposable {
   readonly #crowds: Crowd[];
   readonly #leaving = new AbortController();
   readonly #all: SpoolClient[] = [];
+  /** Rejects with the first error of a follower of a tape that is none of a call. */
+  readonly #failed = Promise.withResolvers<never>();
   #tapeFollowers = 0;
 
   /** @param over fires when no further calls are to be made */
   constructor(parts: WorkloadParts, over: AbortSignal) {
+    this.#failed.promise.catch(() => {}); // Thrown by `stopped`.
     this.#parts = parts;
     this.#crowds = parts.target.namespaces.map((namespace) => this.#gather(namespace, over));
   }
 
   /** Resolves when all callers have stopped, each after its last call. */
   async stopped(): Promise<void> {
-    await Promise.all(this.#crowds.flatMap(({ callers }) => callers));
+    await Promise.race([Promise.all(this.#crowds.flatMap(({ callers }) => callers)), this.#failed.promise]);
   }
 
   /** After all faults are healed: waits for the end of all tasks, and reads them. Then the followers leave. */
@@ -70,7 +73,7 @@ export class Workload implements Disposable {
     const tapes = this.#crowds.flatMap((crowd) => [...crowd.tapes]);
     const timer = setTimeout(() => this.#leaving.abort(), FOLLOWERS_END_MS_MAX);
     await Promise.all([
-      Promise.all(tapes).finally(() => clearTimeout(timer)),
+      Promise.all(tapes).finally(() => clearTimeout(timer)), // Throws what a follower has thrown.
       ...this.#crowds.map(({ follower }) => follower.finish({ quietMs: QUIET_MS, timeoutMs: QUIET_MS_MAX })),
       this.#readFolded(),
     ]);
@@ -100,7 +103,7 @@ export class Workload implements Disposable {
       const parts = { name: follower, namespace: name, taskId, clients: followed, recorder };
       const following = followTape({ ...parts, random: randomOf(seed, follower), signal: this.#leaving.signal });
       tapes.add(following);
-      void following.finally(() => tapes.delete(following));
+      following.then(() => tapes.delete(following)).catch(this.#failed.reject);
     };
     const callers = Array.from({ length: CALLERS * factor }, (_, index) =>
       runCaller(this.#partsOf(`caller-${index}`, board, clients), { kinds: namespace.kinds, follow }, over),
