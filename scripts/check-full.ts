@@ -24,6 +24,7 @@ runSteps({
   ),
   "Interleavings of journal and feed": "npm run --silent interleavings -- --seconds 600",
   "Each planted bug is found by interleavings": "npm run --silent interleavings:mutations",
+  "Each planted bug is found by programs": "npm run --silent programs:mutations",
   "Programs beside the model, on Postgres": "npm run --silent programs -- --programs 100000 --seconds 1800",
   "Programs beside the model, on PGlite": "npm run --silent programs -- --programs 100000 --seconds 600 --store pglite",
   "Each measure of the benchmark works": "npm run --silent bench -- --all --peers --small --rounds 1",

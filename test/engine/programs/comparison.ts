@@ -38,9 +38,13 @@ async function compare(
       const answered = run.answer(call, model).catch((error: unknown) => ({ thrown: String(error) }));
       const actual = (await within(answered, CALL_MS_MAX)) ?? { noAnswer: `after ${CALL_MS_MAX} ms` };
       if (!isDeepStrictEqual(actual, expected)) return { program, index, expected, actual };
-      const settled = run.settle(call, expected, model).then(() => true);
-      if (!(await within(settled, CALL_MS_MAX))) {
-        const actual = { noEffect: `after ${CALL_MS_MAX} ms` };
+      const settled = run.settle(call, expected, model).then(
+        () => null,
+        (error: unknown) => ({ thrown: String(error) }),
+      );
+      const failure = await within(settled, CALL_MS_MAX);
+      if (failure !== null) {
+        const actual = failure ?? { noEffect: `after ${CALL_MS_MAX} ms` };
         return { program, index, expected: { tasks: model.tasks.map(({ status }) => status) }, actual };
       }
     }

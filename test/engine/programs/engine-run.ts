@@ -5,6 +5,7 @@ import type { FollowCursor } from "../../../src/domain/follow-cursor.ts";
 import { TaskError } from "../../../src/domain/kind.ts";
 import type { TaskStatus, TaskView } from "../../../src/domain/task.ts";
 import type { Engine } from "../../../src/engine/engine.ts";
+import { readForOpenStream } from "../../../src/engine/read/open-stream-read.ts";
 import { untilStopped } from "../../support/engine-tasks.ts";
 import { taskRequest } from "../../support/engines.ts";
 import { followQuery } from "../../support/followed-tasks.ts";
@@ -44,7 +45,8 @@ export class EngineRun {
   async answer(call: Call, model: Model): Promise<Answer> {
     const engine = this.#engines[this.#calls++ % this.#engines.length]!;
     try {
-      return await this.#answer(engine, call, model);
+      // A computer under load may refuse a call as overload. Then nothing has happened, and clients try again.
+      return await readForOpenStream(() => this.#answer(engine, call, model));
     } catch (error) {
       if (!(error instanceof SpoolError)) throw error;
       return { error: error.reason, ...this.#named(error.metadata) };
@@ -56,7 +58,8 @@ export class EngineRun {
     const [engine] = this.#engines;
     if ((call.call === "end" && "ended" in answer) || (call.call === "fail" && "failed" in answer)) {
       const lastSeq = BigInt(model.find(call.task)!.events.length);
-      await engine!.readEvents({ taskId: this.#idOf(call.task), fromSeq: lastSeq, limit: 1, waitMs: FAR_MS }, NEVER);
+      const query = { taskId: this.#idOf(call.task), fromSeq: lastSeq, limit: 1, waitMs: FAR_MS };
+      await readForOpenStream(() => engine!.readEvents(query, NEVER));
     }
     for (const { number, status, attempt, cancel } of model.tasks) {
       if (status !== "running") continue;

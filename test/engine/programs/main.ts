@@ -20,6 +20,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "Infinity" },
     store: { type: "string", default: "postgres" },
     "at-once": { type: "string" },
+    "until-difference": { type: "boolean" },
   },
 });
 const isEmbedded = values.store === "pglite";
@@ -46,13 +47,15 @@ await using store = await (isEmbedded ? openEmbedded() : openFastPostgres());
 const begin = performance.now();
 const until = begin + 1_000 * Number(values.seconds);
 let reported = begin;
+let hasDiffered = false;
 const { programs, calls, differences } = await comparePrograms(store, {
   seed,
   programs: Number(values.programs),
   servers,
   atOnce,
-  isOver: () => performance.now() >= until,
+  isOver: () => performance.now() >= until || (hasDiffered && values["until-difference"] === true),
   onProgram(done, differed) {
+    hasDiffered = differed > 0;
     if (performance.now() < reported + REPORT_MS) return;
     reported = performance.now();
     console.log(`${done} programs, ${differed} differed`);

@@ -4,11 +4,11 @@ import { comparePrograms, describeDifference, shrink } from "./comparison.ts";
 
 const STORES = [
   { name: "Postgres with two servers", open: openPostgres, programs: 300, servers: 2, atOnce: 50 },
-  { name: "PGlite", open: openEmbedded, programs: 60, servers: 1, atOnce: 20 },
+  { name: "PGlite", open: openEmbedded, programs: 40, servers: 1, atOnce: 20 },
 ];
 
 describe("random programs of calls", function () {
-  this.timeout(180_000);
+  this.timeout(300_000);
 
   for (const { name, open, programs, servers, atOnce } of STORES) {
     it(`get the answers of the model of guarantees.md, on ${name}`, async () => {
