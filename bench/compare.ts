@@ -26,8 +26,8 @@ export function compareDocuments(a: Document, b: Document): string {
 function describe(letter: string, document: Document): string {
   const { takenAt, seconds, loadBefore, loadAfter, options, machine, failures } = document;
   const { names, rounds, small, shards, postgres, servers, clients } = options;
-  const size = `${shards} shards on ${postgres} Postgres, ${servers} servers`;
-  const elsewhere = clients === null ? "" : `, ${clients} clients elsewhere`;
+  const size = `shards ${shards}, Postgres ${postgres}, Spool servers ${servers}`;
+  const elsewhere = clients === null ? "" : `, clients elsewhere ${clients}`;
   const lines = [
     `${letter}: ${takenAt.slice(0, 16).replace("T", " ")} UTC, ${rounds} rounds in ${seconds} s, load ${loadBefore} before and ${loadAfter} after`,
     ...describeRun({ machine }),

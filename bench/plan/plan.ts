@@ -26,8 +26,9 @@ export interface Plan {
   serverUs: number;
   databaseUs: number;
   clientUs: number;
-  /** CPU time of all waiting followers, in µs a second. */
-  followersUs: number;
+  /** CPU time of servers and of the database for all waiting followers, in µs a second. */
+  followersServerUs: number;
+  followersDatabaseUs: number;
   serverCores: number;
   servers: number;
   databaseCores: number;
@@ -54,18 +55,20 @@ export function planOf(rows: readonly Pick<CpuRow, "of" | "parts">[], load: Plan
   const serverUs = ofTask("server") + (followersPerEvent - 1) * events * us("woken-follower", "server");
   const databaseUs = ofTask("database") + us("upkeep", "database") + REMOVAL_US;
   const clientUs = us("short-task", "client") + more * us("event", "client");
-  const followersUs = followers * us("waiting-follower", "server");
+  const followersServerUs = followers * us("waiting-follower", "server");
+  const followersDatabaseUs = followers * us("waiting-follower", "database");
   const cores = (usPerSecond: number) => usPerSecond / 1e6 / busy;
-  const serverCores = cores(tasksPerSecond * serverUs + followersUs);
+  const serverCores = cores(tasksPerSecond * serverUs + followersServerUs);
   return {
     tasksPerSecond,
     serverUs,
     databaseUs,
     clientUs,
-    followersUs,
+    followersServerUs,
+    followersDatabaseUs,
     serverCores,
     servers: Math.ceil(serverCores) + 1, // A server uses about one core, and one may fail.
-    databaseCores: cores(tasksPerSecond * databaseUs),
+    databaseCores: cores(tasksPerSecond * databaseUs + followersDatabaseUs),
     clientCores: cores(tasksPerSecond * clientUs),
   };
 }

@@ -57,7 +57,7 @@ describe("a document of the benchmark", () => {
     assert.match(line(/^work +tasks/)!, /^work +tasks\/s +200 +±50 % +50 +4$/);
     assert.match(line(/^ {2}\/ ceiling/)!, /^ {2}\/ ceiling +ratio +0\.2 +0\.05 +4$/);
     assert.match(line(/^work +µs/)!, /^work +µs +50 +±0 % +100 +0\.5 +0 % \/ 20 % \/ 80 % +0 % \/ 10 % \/ 90 %$/);
-    assert.match(text, /^A: .*\n.*\n.*\n.*; 1 shards on 1 Postgres, 1 servers; measures: cpu$/m);
+    assert.match(text, /^A: .*\n.*\n.*\n.*; shards 1, Postgres 1, Spool servers 1; measures: cpu$/m);
   });
 });
 

@@ -6,7 +6,7 @@ const ROWS = [
   { of: "event", parts: { client: 1, server: 2, database: 3 } },
   { of: "claim", parts: { server: 100, database: 200 } },
   { of: "upkeep", parts: { database: 30 } },
-  { of: "waiting-follower", parts: { client: 1, server: 5, database: 0 } },
+  { of: "waiting-follower", parts: { client: 1, server: 5, database: 1 } },
   { of: "woken-follower", parts: { client: 5, server: 10, database: 0 } },
 ];
 const LOAD = {
@@ -27,9 +27,10 @@ describe("the plan of a load", () => {
       serverUs: 200 + 10 * 2 + 0.5 * 100 + 2 * 20 * 10,
       databaseUs: 300 + 10 * 3 + 0.5 * 200 + 30 + 120,
       clientUs: 110,
-      followersUs: 50_000,
+      followersServerUs: 50_000,
+      followersDatabaseUs: 10_000,
       servers: 2,
-      databaseCores: (200 * 580) / 1e6 / 0.5,
+      databaseCores: (200 * 580 + 10_000) / 1e6 / 0.5,
       clientCores: (200 * 110) / 1e6 / 0.5,
     });
     assert.equal(serverCores, (200 * 670 + 50_000) / 1e6 / 0.5);
