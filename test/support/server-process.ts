@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const DOOR = /^(gRPC|HTTP) +(\S+)$/;
-const START_MS = 60_000;
+const START_MS = 120_000;
 
 /** `spool serve` in a process of its own, on a port of 127.0.0.1. Disposing kills it. */
 export interface ServerProcess extends AsyncDisposable {

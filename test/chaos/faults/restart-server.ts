@@ -1,7 +1,7 @@
 import { eventually } from "../../support/eventually.ts";
 import type { OwnServer } from "../target/target.ts";
 
-const UP_MS_MAX = 120_000;
+const UP_MS_MAX = 300_000;
 
 /** Starts a server again. It may not come up while its database is down, so the start is repeated. */
 export async function restartServer({ name, replica }: OwnServer): Promise<void> {
