@@ -64,8 +64,22 @@ export const MUTATIONS = {
     what: "forgets that a task was removed",
     file: "src/store/tasks/removed-tasks.ts",
     from: "  return marker === undefined ? new TaskNotFound(taskId) : new TaskExpired(taskId, marker.removed_at);",
-    to: "  return marker === undefined || marker ? new TaskNotFound(taskId) : new TaskExpired(taskId, new Date());",
+    to: "  return new TaskNotFound(taskId);",
     promise: "acknowledged-start-exists",
+  },
+  "request-id-not-held": {
+    what: "starts another task for a request_id that has started one",
+    file: "src/store/tapes/journal-statement.ts",
+    from: "  where n.request_id is null or n.task_id in (select task_id from requested)",
+    to: "  where true",
+    promise: "one-task-per-request-id",
+  },
+  "cancel-not-recorded": {
+    what: "answers the cancel of a running task and does not record the cancel",
+    file: "src/domain/lifecycle.ts",
+    from: 'return task.cancelRequestedAt === null ? asked(reason, by) : { type: "unchanged" };',
+    to: 'return { type: "unchanged" };',
+    promise: "cancel-outcome-true",
   },
   "lost-tasks-not-swept": {
     what: "leaves the tasks of dead processes running",

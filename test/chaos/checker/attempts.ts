@@ -61,6 +61,10 @@ function* checkTape(task: TaskFacts): Generator<Violation> {
     } else if (!isRunning) {
       yield report("attempts-ascend", event, `${event.type} at seq ${seq} belongs to no attempt`);
       return;
+    } else if (event.attempt !== undefined && event.attempt !== attempt) {
+      const message = `${event.type} at seq ${seq} is of attempt ${event.attempt}, and attempt ${attempt} owns the task`;
+      yield report("one-attempt-at-a-time", event, message);
+      return;
     } else if (event.type === "retrying") {
       isRunning = false;
     }

@@ -5,7 +5,7 @@ import { check } from "./check.ts";
 import { legalHistory } from "./model/legal-history.ts";
 import { report } from "./report.ts";
 
-const RUNS = 2_000;
+const RUNS = 1_000;
 
 const SEED = fc.integer({ min: 0, max: 2 ** 31 - 1 });
 
@@ -28,7 +28,7 @@ describe("a legal history", () => {
         const cut = lines.slice(0, Math.floor(lines.length * part));
         assert.deepEqual(check(cut), []);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 

@@ -92,7 +92,9 @@ export class Worker implements Actor {
   #emit(task: ModelTask, step: number): void {
     const stage = this.#stage;
     if (task.kind !== "series") {
-      stage.spool.append(task, { type: stage.pick(["progress", "log", "partial"]) });
+      const type = stage.pick(["progress", "log", "partial"] as const);
+      // Some code says in its events which attempt emits them.
+      stage.spool.append(task, { type, ...(type === "progress" && { attempt: task.attempt }) });
       return;
     }
     for (let count = 1 + stage.below(4); count > 0; count--) {

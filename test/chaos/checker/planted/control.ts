@@ -199,6 +199,21 @@ export const CONTROL_BUGS: readonly PlantedBug[] = [
     },
   },
   {
+    name: "an attempt that has lost its task appends an event",
+    promise: "one-attempt-at-a-time",
+    linesMax: 3,
+    plant(draft) {
+      const found = Draft.first(draft.settledTasks, ({ taskId, tape }) => {
+        const second = [...tape.values()].find(({ event }) => event.attempt === 2)?.event.seq;
+        const next = second === undefined ? undefined : tape.get(second + 1)?.event;
+        return next?.type === "progress" ? { taskId, seq: next.seq } : null;
+      });
+      if (found === null) return false;
+      draft.mapEvents(found.taskId, (event) => (event.seq === found.seq ? { ...event, attempt: 1 } : event));
+      return true;
+    },
+  },
+  {
     name: "an attempt that has lost its task ends the task",
     promise: "one-attempt-at-a-time",
     linesMax: 2,
