@@ -75,16 +75,18 @@ function makeCall(choices: Choices, call: (typeof ON_TASKS)[number], task: numbe
 }
 
 function start(choices: Choices): StartCall {
+  const kind = choices.of(["plain", "plain", "exclusive"] as const);
   return {
     call: "start",
-    kind: choices.of(["plain", "plain", "exclusive"]),
+    kind,
     key: choices.of(["k0", "k0", "k1"]),
     value: choices.of([0, 0, 0, 1]),
     label: choices.of(["a", "a", "b"]),
     requestId: choices.of([null, "r0", "r1"]),
     runAt: choices.of(["none", "none", "none", "none", "past", "future"]),
     maxAttempts: choices.of([null, null, 1, 2, 3]),
-    backoff: choices.of(["short", "long", "long"]),
+    // After a short wait, a task of a key may be due again before the key is given to another task, or after that.
+    backoff: kind === "exclusive" ? "long" : choices.of(["short", "long"]),
   };
 }
 

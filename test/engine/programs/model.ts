@@ -10,8 +10,6 @@ export interface ModelTask {
   status: "pending" | "running" | "succeeded" | "failed" | "cancelled";
   /** What the task waits for. */
   runAt: "past" | "future" | "retry" | null;
-  /** Orders the tasks of an exclusive key: the task that has been due for longest comes first. */
-  due: number;
   attempt: number;
   hasStarted: boolean;
   /** The cancel that the running code was asked to heed. */
@@ -33,7 +31,6 @@ export class Model {
   #cursor: Map<number, number> | null = null;
   /** How many events the last stream over many tasks has. */
   followed = 0;
-  #clock = 0;
 
   run(program: Program): Answer[] {
     return program.map((call) => this.answer(call));
@@ -90,7 +87,6 @@ export class Model {
       start,
       status: "pending",
       runAt: runAt === "none" ? null : runAt,
-      due: runAt === "past" ? 0 : ++this.#clock,
       attempt: 0,
       hasStarted: false,
       cancel: null,
@@ -133,7 +129,6 @@ export class Model {
     else {
       task.status = "pending";
       task.runAt = "retry";
-      task.due = ++this.#clock;
       task.checkpoint = task.ownCheckpoint ?? task.checkpoint;
       task.ownCheckpoint = null;
       task.events.push({ type: "retrying", body: { error, next_attempt_at: "set" } });
@@ -203,7 +198,7 @@ export class Model {
     return { tapes };
   }
 
-  /** Runs each task that is due, and for each exclusive key the one that has been due for longest. */
+  /** Runs each task that is due, and for each exclusive key the oldest of them. */
   #runDueTasks(): void {
     const isDue = (task: ModelTask) =>
       task.status === "pending" &&
@@ -213,7 +208,7 @@ export class Model {
     for (const key of ["k0", "k1"]) {
       const ofKey = this.tasks.filter(({ start }) => start.kind === "exclusive" && start.key === key);
       if (ofKey.some(({ status }) => status === "running")) continue;
-      const [next] = ofKey.filter(isDue).toSorted((one, other) => one.due - other.due || one.number - other.number);
+      const next = ofKey.find(isDue);
       if (next !== undefined) this.#runTask(next);
     }
   }
