@@ -1,4 +1,5 @@
 import { cpus } from "node:os";
+import { setTimeout } from "node:timers/promises";
 import { timeOf } from "../cpu/meter.ts";
 import { query } from "../databases.ts";
 import { startLoad } from "../load/load-child.ts";
@@ -16,6 +17,7 @@ type Shards = (typeof SHARDS)[number];
 const SERVERS = 2;
 const CALLERS_PER_SHARD = WORKS["short-task"].atOnce;
 const TURNS_PER_SHARD = 6_000;
+const IDLE_MS = 5_000;
 const WARM_TURNS_PER_SHARD = 2_000;
 /** Two shards have nearly twice the capacity of one. */
 const BAR = { atLeast: 1.8 };
@@ -28,6 +30,9 @@ const SETTINGS = { SPOOL_LEASE_MS: "60000" };
 const CAPACITY =
   "Sum over the databases of the tasks that ended there, divided by the CPU seconds of all processes of its Postgres: " +
   "what each could do with its core to itself";
+const NET =
+  "the same of what is left of each core beside the idle service, whose CPU time is measured before and taken off the " +
+  "time of the tasks";
 const BOTH = "64 callers for each shard, two Spool servers and two clients at a lower priority";
 
 export const shards: Measure = {
@@ -47,6 +52,17 @@ export const shards: Measure = {
       unit: "tasks/CPU s",
       about: `two shards on two cores. ${CAPACITY}. ${BOTH}`,
       comparisons: [{ with: "shards-1-capacity", bar: BAR }],
+    },
+    {
+      name: "shards-1-net",
+      unit: "tasks/CPU s",
+      about: `one shard: ${NET}`,
+    },
+    {
+      name: "shards-2-net",
+      unit: "tasks/CPU s",
+      about: `two shards: ${NET}`,
+      comparisons: [{ with: "shards-1-net" }],
     },
     { name: "shards-1-rate", unit: "tasks/s", about: "one shard: what was done, by the clock" },
     {
@@ -72,7 +88,7 @@ export const shards: Measure = {
         const outcome: Record<string, number> = {};
         // Each is first as often as the other.
         for (const pinned of round++ % 2 === 0 ? pairs : pairs.toReversed()) {
-          const taken = await take(pinned, size(TURNS_PER_SHARD));
+          const taken = await take(pinned, { turnsPerShard: size(TURNS_PER_SHARD), idleMs: size(IDLE_MS) });
           for (const [name, value] of Object.entries(taken)) outcome[`shards-${pinned.count}-${name}`] = value;
         }
         return outcome;
@@ -119,14 +135,11 @@ function loadAll({ count, loads }: Pinned, turnsPerShard: number): Promise<LoadD
   return Promise.all(loads.map((load) => load.run({ work: "short-task", ...order })));
 }
 
-async function take(pinned: Pinned, turnsPerShard: number) {
+async function take(pinned: Pinned, { turnsPerShard, idleMs }: { turnsPerShard: number; idleMs: number }) {
   const { databases, namespaces } = pinned.service;
   for (const { spoolUrl } of databases) await query(spoolUrl, "vacuum (analyze)", "checkpoint");
-  const before = databases.map((database) => timeOf([database]));
-  const startedAt = performance.now();
-  const done = await loadAll(pinned, turnsPerShard);
-  const seconds = (performance.now() - startedAt) / 1_000;
-  const cpuSeconds = databases.map((database, index) => (timeOf([database]) - before[index]!) / 1e6);
+  const idle = await cpuDuring(databases, () => setTimeout(idleMs));
+  const { result: done, seconds, cpuSeconds } = await cpuDuring(databases, () => loadAll(pinned, turnsPerShard));
   const tasks = databases.map((_, index) =>
     namespaces
       .map(({ postgres }, place) =>
@@ -134,10 +147,29 @@ async function take(pinned: Pinned, turnsPerShard: number) {
       )
       .reduce((sum, count) => sum + count, 0),
   );
+  const idleShare = idle.cpuSeconds.map((cpu) => cpu / idle.seconds);
+  const net = tasks.map((count, index) => {
+    const cpuOfTasks = cpuSeconds[index]! - idleShare[index]! * seconds;
+    return cpuOfTasks > 0 ? ((1 - idleShare[index]!) * count) / cpuOfTasks : Number.NaN;
+  });
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   return {
     capacity: sum(tasks.map((count, index) => count / cpuSeconds[index]!)),
+    net: sum(net),
     rate: sum(tasks) / seconds,
     busy: (sum(cpuSeconds) / seconds / databases.length) * 100,
+  };
+}
+
+/** Does work, and measures the CPU time of each database meanwhile. */
+async function cpuDuring<Result>(databases: Service["databases"], work: () => Promise<Result>) {
+  const before = databases.map((database) => timeOf([database]));
+  const startedAt = performance.now();
+  const result = await work();
+  const seconds = (performance.now() - startedAt) / 1_000;
+  return {
+    result,
+    seconds,
+    cpuSeconds: databases.map((database, index) => (timeOf([database]) - before[index]!) / 1e6),
   };
 }
