@@ -4,6 +4,7 @@ import { Dialer } from "./connection/dialer.ts";
 import { ConnectionPool } from "./connection/pool.ts";
 import type { PoolStats, PoolWatch } from "./connection/pool-metrics.ts";
 import { PREPARE_EMBEDDED } from "./connection/session-check.ts";
+import type { ServerRole } from "./connection/session-check.ts";
 import { noErrors, translating } from "./connection/translating-driver.ts";
 import type { ErrorCounts } from "./connection/translating-driver.ts";
 import { lockDataDir } from "./connection/data-dir-lock.ts";
@@ -16,9 +17,11 @@ const INT8 = 20;
 /** The default for the most connections that a server opens. */
 export const CONNECTIONS_MAX_DEFAULT = 16;
 
-/** A Postgres server, or several. The first one that is a writable primary is used. */
+/** A Postgres server, or several. The first one that has the role is used. */
 export interface ServerLocation {
   url: string;
+  /** What the URL must lead to: a writable primary by default. */
+  role?: ServerRole;
   connectionsMax?: number;
   /** Whether to open a read-only database, or one with another encoding than UTF8, for inspection. */
   mayBeUnusable?: boolean;
@@ -51,7 +54,7 @@ export interface Store {
   readonly url: string | null;
   /** Whether no other process can use this database. If so, sessions of earlier processes can be ended at once. */
   readonly exclusive: boolean;
-  /** Resolves if the database answers and takes writes. @throws StoreUnavailable */
+  /** Resolves if the database answers and has its role: a primary takes writes. @throws StoreUnavailable */
   check(): Promise<void>;
   /** Returns the metrics of the store. */
   stats(): StoreStats;
@@ -79,8 +82,8 @@ export async function openDatabase(location: DatabaseLocation, watch = UNWATCHED
 }
 
 function openServer(location: ServerLocation, watch: PoolWatch): Store {
-  const { url, connectionsMax: max = CONNECTIONS_MAX_DEFAULT, mayBeUnusable = false } = location;
-  const dialer = new Dialer(url, { applicationName: "spool", mayBeUnusable });
+  const { url, role = "primary", connectionsMax: max = CONNECTIONS_MAX_DEFAULT, mayBeUnusable = false } = location;
+  const dialer = new Dialer(url, { applicationName: "spool", role, mayBeUnusable });
   const pool = new ConnectionPool({ dialer, max, watch, isChecked: !mayBeUnusable });
   const errors = noErrors();
   const open = (priority: boolean) => {

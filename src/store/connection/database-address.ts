@@ -1,3 +1,5 @@
+import type { ServerRole } from "./session-check.ts";
+
 /** The values of libpq's sslmode, and `no-verify` of node-pg. */
 export const TLS_MODES = ["disable", "allow", "prefer", "require", "no-verify", "verify-ca", "verify-full"] as const;
 export type TlsMode = (typeof TLS_MODES)[number];
@@ -48,16 +50,23 @@ const HOST_PARTS = /^(?<host>\[[^\]]+\]|[^:[\]]*)(?::(?<port>\d*))?$/;
 const PORT_MAX = 65_535;
 const IN_DOUBT = "must be a URL: in a user name or password, write characters such as # and / as %23 and %2F";
 const SCHEMA_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
-/** Spool connects only to servers that take writes, so all these values mean the same. */
-const SESSION_ATTRIBUTES = ["any", "read-write", "primary"];
+/** The role of a URL says where Spool connects to, so all these values of a role mean the same. */
+const SESSION_ATTRIBUTES = {
+  primary: ["any", "read-write", "primary"],
+  standby: ["any", "read-only", "standby", "prefer-standby"],
+} as const satisfies Record<ServerRole, string[]>;
 
 /**
  * Parses a URL as libpq does, with one or several hosts (`postgres://user@one:5432,two:5432/db`). sslmode has libpq's
  * meanings. Its default is the environment variable PGSSLMODE, then `disable`. The parameter `schema` is Spool's own.
  *
+ * @param options.role what the URL is for; null: unknown
  * @throws InvalidDatabaseUrl
  */
-export function parseDatabaseUrl(url: string, environment = process.env): DatabaseAddress {
+export function parseDatabaseUrl(
+  url: string,
+  { role = "primary", environment = process.env }: { role?: ServerRole | null; environment?: NodeJS.ProcessEnv } = {},
+): DatabaseAddress {
   const { scheme, authority, path, query } = URL_PARTS.exec(url)?.groups ?? {};
   if (authority === undefined || path === undefined || authority.includes("#")) throw new InvalidDatabaseUrl(IN_DOUBT);
   const parameters = new URLSearchParams(query);
@@ -67,7 +76,8 @@ export function parseDatabaseUrl(url: string, environment = process.env): Databa
     return value === "" ? null : value;
   };
   const tls = takeTls(take, environment);
-  requireOneOf("target_session_attrs", take("target_session_attrs") ?? "any", SESSION_ATTRIBUTES);
+  const attributes = role === null ? Object.values(SESSION_ATTRIBUTES).flat() : SESSION_ATTRIBUTES[role];
+  requireOneOf("target_session_attrs", take("target_session_attrs") ?? "any", attributes);
   requireOneOf("load_balance_hosts", take("load_balance_hosts") ?? "disable", ["disable"]);
   const schema = take("schema");
   if (schema !== null && !SCHEMA_NAME.test(schema))

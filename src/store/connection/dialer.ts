@@ -1,8 +1,15 @@
 import type { DatabaseAddress, Endpoint } from "./database-address.ts";
 import { parseDatabaseUrl } from "./database-address.ts";
 import { NamedClient } from "./named-client.ts";
-import { DatabaseMisconfigured, NotWritable, prepareSession, requireUsable } from "./session-check.ts";
-import type { SessionFacts } from "./session-check.ts";
+import {
+  checkRole,
+  DatabaseMisconfigured,
+  NotWritable,
+  prepareSession,
+  requireUsable,
+  WrongRole,
+} from "./session-check.ts";
+import type { ServerRole, SessionFacts } from "./session-check.ts";
 import { explainTls, tlsTries } from "./tls.ts";
 import type { TlsTry } from "./tls.ts";
 
@@ -20,33 +27,40 @@ const UNREACHED = /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|E
 const TOO_LATE = "timeout expired";
 
 /**
- * Opens connections to the database of a URL. If the URL has several hosts, the dialer takes the first one that is a
- * writable primary. Next time it tries this host first. Each connection is checked once when it is opened.
+ * Opens connections to the database of a URL. If the URL has several hosts, the dialer takes the first one that has the
+ * role of the URL. Next time it tries this host first. Each connection is checked once when it is opened.
  */
 export class Dialer {
   readonly #address: DatabaseAddress;
   readonly #applicationName: string;
   /** The statement that prepares a session. */
   readonly #prepare: string;
+  readonly #role: ServerRole;
   readonly #mayBeUnusable: boolean;
   /** The host of the latest connection. */
   #last: Endpoint | null = null;
 
   /**
+   * @param role what connections must lead to
    * @param mayBeUnusable whether to open a read-only database, or one with another encoding than UTF8, for inspection
    * @throws InvalidDatabaseUrl
    */
   constructor(
     url: string,
-    { applicationName, mayBeUnusable = false }: { applicationName: string; mayBeUnusable?: boolean },
+    {
+      applicationName,
+      role = "primary",
+      mayBeUnusable = false,
+    }: { applicationName: string; role?: ServerRole; mayBeUnusable?: boolean },
   ) {
-    this.#address = parseDatabaseUrl(url);
+    this.#address = parseDatabaseUrl(url, { role });
+    this.#role = role;
     this.#prepare = prepareSession(this.#address.schema);
     this.#applicationName = applicationName;
     this.#mayBeUnusable = mayBeUnusable;
   }
 
-  /** Opens a connection. @throws NotWritable, DatabaseMisconfigured, and errors of the driver */
+  /** Opens a connection. @throws NotWritable, NotStandby, DatabaseMisconfigured, and errors of the driver */
   async dial(): Promise<Dialed> {
     const { endpoints } = this.#address;
     const inOrder = this.#last === null ? endpoints : [this.#last, ...endpoints.filter((each) => each !== this.#last)];
@@ -62,7 +76,12 @@ export class Dialer {
     }
     const unusable = failures.findIndex(({ error }) => error instanceof NotWritable);
     if (this.#mayBeUnusable && unusable >= 0) return this.#dialOne(inOrder[unusable]!, true);
-    throw failureOf(failures);
+    throw failureOf(failures, this.#role);
+  }
+
+  /** Checks that an open connection still leads where it must. @throws NotWritable, NotStandby, errors of the driver */
+  check(client: NamedClient): Promise<void> {
+    return checkRole(client, this.#role);
   }
 
   async #dialOne(endpoint: Endpoint, mayBeUnusable: boolean): Promise<Dialed> {
@@ -100,7 +119,7 @@ export class Dialer {
       await client.connect();
       const { rows } = (await client.query(this.#prepare)) as { rows: [SessionFacts] };
       const [facts] = rows;
-      if (!mayBeUnusable) requireUsable(facts);
+      if (!mayBeUnusable) requireUsable(facts, this.#role);
       return { client, facts };
     } catch (error) {
       client.destroy();
@@ -112,17 +131,18 @@ export class Dialer {
 }
 
 function isFinal(error: Error & { code?: string }): boolean {
-  const isUnusable = error instanceof NotWritable || error instanceof DatabaseMisconfigured;
+  const isUnusable = error instanceof WrongRole || error instanceof DatabaseMisconfigured;
   return isUnusable || error.message === TOO_LATE || UNREACHED.test(error.code ?? "");
 }
 
 /** Returns the error of a single host, or one error with the messages of all hosts. */
-function failureOf(failures: readonly { label: string; error: Error }[]): Error {
+function failureOf(failures: readonly { label: string; error: Error }[], role: ServerRole): Error {
   const [first] = failures;
   if (failures.length === 1) return first!.error;
   const all = failures.map(({ label, error }) => `${label}: ${error.message || (error as { code?: string }).code}`);
-  const message = `no host of the database URL leads to a writable primary (${all.join("; ")})`;
+  const wanted = role === "standby" ? "standby" : "writable primary";
+  const message = `no host of the database URL leads to a ${wanted} (${all.join("; ")})`;
   const isMisconfigured = failures.every(({ error }) => error instanceof DatabaseMisconfigured);
-  const cause = failures.find(({ error }) => error instanceof NotWritable)?.error ?? first!.error;
+  const cause = failures.find(({ error }) => error instanceof WrongRole)?.error ?? first!.error;
   return isMisconfigured ? new DatabaseMisconfigured(message) : new Error(message, { cause });
 }

@@ -3,7 +3,7 @@ import type { Kysely } from "kysely";
 import pLimit from "p-limit";
 import pg from "pg";
 import { Dialer } from "./dialer.ts";
-import { checkWritable } from "./session-check.ts";
+import { checkRole } from "./session-check.ts";
 import type { Database } from "../schema.ts";
 
 /** The longest payload that is sent. Postgres accepts payloads below 8,000 bytes. */
@@ -41,7 +41,7 @@ export async function openListener(
   client.on("end", () => lost.resolve());
   client.on("notification", ({ channel, payload = "" }) => onPayload(channel, payload));
   // If the peer is lost without a sign, the listener would wait forever. A former primary gets no notifications.
-  const ping = setInterval(() => void checkWritable(client).catch(() => lost.resolve()), PING_MS);
+  const ping = setInterval(() => void checkRole(client, "primary").catch(() => lost.resolve()), PING_MS);
   void lost.promise.then(() => clearInterval(ping));
   const inTurn = pLimit(1);
   return {

@@ -1,7 +1,7 @@
 import { Overloaded, StoreUnavailable } from "../../domain/errors.ts";
 import type { Dialed, Dialer } from "./dialer.ts";
 import type { NamedClient } from "./named-client.ts";
-import { checkWritable, NotWritable } from "./session-check.ts";
+import { WrongRole } from "./session-check.ts";
 import { meaningOf } from "./failed-statement.ts";
 import type { DropReason, PoolStats, PoolWatch } from "./pool-metrics.ts";
 import { WaitingLine } from "./waiting-line.ts";
@@ -9,7 +9,7 @@ import type { Waiter } from "./waiting-line.ts";
 
 /** The longest time that a statement waits for a connection. */
 const POOL_WAIT_MS_MAX = 5_000;
-/** How often one of the open connections is checked: whether it still leads to a writable primary. */
+/** How often one of the open connections is checked: whether it still leads to a server of its role. */
 const CHECK_EVERY_MS = 500;
 const CHECK_TRIES = 2;
 /** The idle time after which a connection is closed. */
@@ -35,14 +35,14 @@ export type LentClient = NamedClient & { release(discard?: boolean): void };
 
 /**
  * The connections of a process to its database. Each connection is checked when it is opened, and one of them twice a
- * second. All are dropped if one leads to a server that takes no writes, or if a new connection leads to another server
- * than the earlier ones. So no statement reads from a server after a failover has replaced it.
+ * second. All are dropped if one leads to a server that does not have the role that it must have (a primary that takes
+ * writes, or a standby), or if a new connection leads to another server than the earlier ones. So no statement reads from a server after a failover has replaced it.
  *
  * Statements with priority overtake other waiting statements, and some connections are reserved for them. So reads do
  * not delay the statements that keep this process alive: its session, and the events and ends of its tasks.
  */
 export class ConnectionPool {
-  readonly #dialer: Pick<Dialer, "dial">;
+  readonly #dialer: Pick<Dialer, "dial" | "check">;
   readonly #max: number;
   readonly #ordinaryMax: number;
   readonly #watch: PoolWatch;
@@ -64,7 +64,7 @@ export class ConnectionPool {
 
   /**
    * @param max the most connections that are open at once
-   * @param isChecked whether the connections must lead to a writable primary
+   * @param isChecked whether the connections must lead to a server of the dialer's role
    */
   constructor({
     dialer,
@@ -72,7 +72,7 @@ export class ConnectionPool {
     watch,
     isChecked = true,
   }: {
-    dialer: Pick<Dialer, "dial">;
+    dialer: Pick<Dialer, "dial" | "check">;
     max: number;
     watch: PoolWatch;
     isChecked?: boolean;
@@ -102,14 +102,14 @@ export class ConnectionPool {
     return lent;
   }
 
-  /** Checks whether the database takes writes, and drops all connections if it does not. @throws StoreUnavailable */
+  /** Checks whether the server has its role, and drops all connections if it does not. @throws StoreUnavailable */
   async check(): Promise<void> {
     for (let triesLeft = CHECK_TRIES; ; triesLeft--) {
       const lent = await this.connect({ priority: true });
       try {
-        return await checkWritable(lent);
+        return await this.#dialer.check(lent);
       } catch (error) {
-        if (error instanceof NotWritable) this.#drop("read_only", error);
+        if (error instanceof WrongRole) this.#drop("read_only", error);
         // An idle connection may have been lost unnoticed, which says nothing about the database.
         else if (triesLeft > 1) continue;
         throw new StoreUnavailable(error);
@@ -191,7 +191,7 @@ export class ConnectionPool {
       this.#admit(await this.#dialer.dial(), generation);
     } catch (error) {
       // The open connections may lead to the same server, or still to the primary.
-      if (error instanceof NotWritable) this.#checkSoon();
+      if (error instanceof WrongRole) this.#checkSoon();
       // The connection was meant for the waiter that has waited longest.
       this.#line.next({ isOrdinaryLet: this.#ordinaryBusy < this.#ordinaryMax })?.reject(new StoreUnavailable(error));
     } finally {

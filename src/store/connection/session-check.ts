@@ -82,8 +82,14 @@ interface WritableFacts {
   isReadOnly: boolean;
 }
 
+/** What a URL must lead to: the writable primary, or a standby, which only answers reads. */
+export type ServerRole = "primary" | "standby";
+
+/** Error for a connection to a server that does not have the role that its URL is for. */
+export abstract class WrongRole extends Error {}
+
 /** Error for a connection to a server or a database that takes no writes. */
-export class NotWritable extends Error {
+export class NotWritable extends WrongRole {
   constructor({ isStandby }: WritableFacts) {
     super(
       isStandby
@@ -91,6 +97,14 @@ export class NotWritable extends Error {
         : "the database is read-only: default_transaction_read_only is on",
     );
     this.name = "NotWritable";
+  }
+}
+
+/** Error for a connection to a server that is no standby: it was promoted, or the URL leads to a primary. */
+export class NotStandby extends WrongRole {
+  constructor() {
+    super("the server is not a standby");
+    this.name = "NotStandby";
   }
 }
 
@@ -102,8 +116,8 @@ export class DatabaseMisconfigured extends Error {
   }
 }
 
-/** Checks that a session can be used. @throws DatabaseMisconfigured, NotWritable */
-export function requireUsable(facts: SessionFacts): void {
+/** Checks that a session can be used. @throws DatabaseMisconfigured, NotWritable, NotStandby */
+export function requireUsable(facts: SessionFacts, role: ServerRole): void {
   const { database, encoding } = facts;
   if (encoding !== "UTF8") {
     throw new DatabaseMisconfigured(
@@ -111,15 +125,23 @@ export function requireUsable(facts: SessionFacts): void {
         "`create database NAME encoding 'UTF8' template template0`",
     );
   }
-  requireWritable(facts);
+  requireRole(facts, role);
 }
 
-/** Checks that an open connection still leads to a writable server. @throws NotWritable, errors of the driver */
-export async function checkWritable(client: NamedClient): Promise<void> {
+/**
+ * Checks that an open connection still leads to a server of its role.
+ *
+ * @throws NotWritable, NotStandby, errors of the driver
+ */
+export async function checkRole(client: NamedClient, role: ServerRole): Promise<void> {
   const { rows } = (await client.query(`select ${WRITABLE}`)) as { rows: [WritableFacts] };
-  requireWritable(rows[0]);
+  requireRole(rows[0], role);
 }
 
-function requireWritable(facts: WritableFacts): void {
-  if (facts.isStandby || facts.isReadOnly) throw new NotWritable(facts);
+function requireRole(facts: WritableFacts, role: ServerRole): void {
+  if (role === "standby") {
+    if (!facts.isStandby) throw new NotStandby();
+  } else if (facts.isStandby || facts.isReadOnly) {
+    throw new NotWritable(facts);
+  }
 }

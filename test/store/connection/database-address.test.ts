@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { InvalidDatabaseUrl, parseDatabaseUrl } from "../../../src/store/connection/database-address.ts";
 
-const endpointsOf = (url: string) => parseDatabaseUrl(url, {}).endpoints.map(({ label, url: own }) => [label, own]);
-const modeOf = (query: string, environment = {}) => parseDatabaseUrl(`postgres://h/d${query}`, environment).tls.mode;
+const endpointsOf = (url: string) =>
+  parseDatabaseUrl(url, { environment: {} }).endpoints.map(({ label, url: own }) => [label, own]);
+const modeOf = (query: string, environment = {}) =>
+  parseDatabaseUrl(`postgres://h/d${query}`, { environment }).tls.mode;
 
 describe("a database URL", () => {
   it("with one host has one endpoint, without the TLS parameters", () => {
@@ -53,9 +55,16 @@ describe("a database URL", () => {
   ] as const) {
     it(`is refused: ${url}`, () => {
       assert.throws(
-        () => parseDatabaseUrl(url, {}),
+        () => parseDatabaseUrl(url, { environment: {} }),
         (error) => error instanceof InvalidDatabaseUrl && message.test(error.message),
       );
     });
   }
+
+  it("of a standby takes the session attributes of a standby", () => {
+    const attributesOf = (value: string) =>
+      parseDatabaseUrl(`postgres://h/d?target_session_attrs=${value}`, { role: "standby", environment: {} });
+    for (const value of ["any", "read-only", "standby", "prefer-standby"]) assert.ok(attributesOf(value));
+    assert.throws(() => attributesOf("primary"), /target_session_attrs: must be one of any, read-only, standby/);
+  });
 });
