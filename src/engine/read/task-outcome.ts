@@ -4,7 +4,7 @@ import { bodyOf } from "../../domain/event.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import { isTerminal } from "../../domain/task.ts";
 import type { Task } from "../../domain/task.ts";
-import { readEvent, readLastEvent } from "../../store/tapes/event-queries.ts";
+import { readEvent, readLastEvent } from "../../store/tapes/single-events.ts";
 import { missingTask } from "../../store/tasks/removed-tasks.ts";
 import type { Database } from "../../store/schema.ts";
 import type { TaskOutcome } from "../api/task-engine.ts";

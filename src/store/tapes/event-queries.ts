@@ -22,11 +22,19 @@ export interface StoredPage {
 /** The largest bigint. No tape gets this long, but a caller may ask for such a seq. */
 const SEQ_MAX = 2n ** 63n - 1n;
 
-interface PageQuery {
+export interface PageQuery {
   namespace: string;
   taskId: string;
   fromSeq: bigint;
   limit: number;
+}
+
+/** How a task has ended. From then on, its tape never changes, until the task is removed. */
+export interface TapeEnd {
+  status: TaskStatus;
+  lastSeq: bigint;
+  /** As text, with microseconds. */
+  finishedAt: string;
 }
 
 /** Events that are stored as rows, and before them events that are stored packed. */
@@ -36,7 +44,7 @@ interface PageRow extends EventColumns, PackedColumns {
 }
 
 /** The same, without a read of packs. */
-type RowsRow = Omit<PageRow, Exclude<keyof PackedColumns, "packed_seq">>;
+export type RowsRow = Omit<PageRow, Exclude<keyof PackedColumns, "packed_seq">>;
 
 /**
  * Tapes that were found packed, of all databases. Their next pages are read with packs at once. All other pages are read
@@ -58,8 +66,12 @@ export async function readPage(db: Kysely<Database>, query: PageQuery): Promise<
   return page;
 }
 
-/** Reads a page as readPage does; null: the namespace has no such task. */
-async function findPage(db: Kysely<Database>, query: PageQuery): Promise<StoredPage | null> {
+/**
+ * Reads a page as readPage does; null: the namespace has no such task.
+ *
+ * @param end the page is found only if the task has ended so
+ */
+export async function findPage(db: Kysely<Database>, query: PageQuery & { end?: TapeEnd }): Promise<StoredPage | null> {
   const { taskId } = query;
   if (!packedTapes.has(taskId)) {
     // Most events are so small that no page of them reaches the bound. Then no sum of sizes is needed.
@@ -69,7 +81,7 @@ async function findPage(db: Kysely<Database>, query: PageQuery): Promise<StoredP
   const row = await readPageRow<PageRow>(
     db,
     query,
-    sql`/* spool_packed_page */
+    sql`${nameOf("packed_page", query)}
 select t.status, t.last_seq, p.*, e.* from tasks t ${smallEvents(query).events} ${packsOf(query)}`,
   );
   if (row === undefined) return null;
@@ -84,14 +96,14 @@ select t.status, t.last_seq, p.*, e.* from tasks t ${smallEvents(query).events} 
 /** Reads a page of rows by the first of these parts that has every body. Returns `packed` if packs hold some of it. */
 async function findInRows(
   db: Kysely<Database>,
-  query: PageQuery,
+  query: PageQuery & { end?: TapeEnd },
   parts: readonly PagePart[],
 ): Promise<StoredPage | "packed" | null> {
   for (const part of parts) {
     const row = await readPageRow<RowsRow>(
       db,
       query,
-      sql`${part.name}
+      sql`${nameOf(part.name, query)}
 select t.status, t.last_seq, t.packed_seq, e.* from tasks t ${part.events}`,
     );
     if (row === undefined) return null;
@@ -106,21 +118,30 @@ function toPage(taskId: string, { status, last_seq: lastSeq }: RowsRow, events: 
   return { taskId, status, lastSeq, events };
 }
 
+/** Returns the comment by which a connection prepares a statement. */
+function nameOf(name: string, { end }: { end?: TapeEnd }): RawBuilder<unknown> {
+  return sql.raw(`/* spool_${end === undefined ? "" : "ended_"}${name} */`);
+}
+
 interface PagePart {
-  /** The comment by which a connection prepares the statement. */
-  name: RawBuilder<unknown>;
+  /** The name of the statement. */
+  name: string;
   /** A join of `tasks t` with the events of a page. */
   events: RawBuilder<unknown>;
 }
 
-/** Joins the events of a page, without the bodies that are larger than their share of PAGE_BYTES_MAX. */
-function smallEvents(query: PageQuery): PagePart {
+/**
+ * Joins the events of a page, without the bodies that are larger than their share of PAGE_BYTES_MAX.
+ *
+ * @param condition begins with `and`. Where it is false, no events are read
+ */
+export function smallEvents(query: PageQuery, condition = sql``): PagePart {
   const smallMax = Math.floor(PAGE_BYTES_MAX / query.limit);
   return {
-    name: sql`/* spool_page */`,
+    name: "page",
     events: sql`cross join lateral (
   select ${eventColumns(sql`case when pg_column_size(body) <= ${smallMax}::int then body::text end`)}
-  from task_events where ${inRange(query)}
+  from task_events where ${inRange(query)} ${condition}
 ) e`,
   };
 }
@@ -128,7 +149,7 @@ function smallEvents(query: PageQuery): PagePart {
 /** Joins events up to the one that brings the bodies to PAGE_BYTES_MAX. Sizes are known without a read of the body. */
 function eventsWithinBytes(query: PageQuery): PagePart {
   return {
-    name: sql`/* spool_large_page */`,
+    name: "large_page",
     events: sql`cross join lateral (
   select ${eventColumns(sql`body::text`)}
   from (
@@ -142,12 +163,17 @@ function eventsWithinBytes(query: PageQuery): PagePart {
   };
 }
 
-async function readPageRow<Row>(
+export async function readPageRow<Row>(
   db: Kysely<Database>,
-  { taskId, namespace }: PageQuery,
+  { taskId, namespace, end }: PageQuery & { end?: TapeEnd },
   page: RawBuilder<unknown>,
 ): Promise<Row | undefined> {
-  const { rows } = await sql<Row>`${page} where t.task_id = ${taskId}::uuid and t.namespace = ${namespace}`.execute(db);
+  const hasEnded =
+    end === undefined
+      ? sql``
+      : sql` and (t.status, t.last_seq, t.finished_at) = (${end.status}, ${end.lastSeq}::bigint, ${end.finishedAt}::timestamptz)`;
+  const { rows } = await sql<Row>`${page}
+where t.task_id = ${taskId}::uuid and t.namespace = ${namespace}${hasEnded}`.execute(db);
   return rows[0];
 }
 
@@ -249,28 +275,4 @@ function withinBytes(events: TapeEvent[]): TapeEvent[] {
   let bytes = 0;
   const end = events.findIndex(({ body }) => (bytes += body.length) >= PAGE_BYTES_MAX);
   return end === -1 ? events : events.slice(0, end + 1);
-}
-
-/** Reads one event of a task; undefined if the tape is shorter. */
-export async function readEvent(
-  db: Kysely<Database>,
-  { taskId, seq }: { taskId: string; seq: bigint },
-): Promise<TapeEvent | undefined> {
-  return db
-    .selectFrom("task_events")
-    .select(["seq", "time", "type", sql<string>`body::text`.as("body")])
-    .where("task_id", "=", taskId)
-    .where("seq", "=", seq)
-    .executeTakeFirst();
-}
-
-/** Reads the last event of a task, which is `final` if the task has ended; undefined if the tape is empty. */
-export async function readLastEvent(db: Kysely<Database>, taskId: string): Promise<TapeEvent | undefined> {
-  return db
-    .selectFrom("task_events")
-    .select(["seq", "time", "type", sql<string>`body::text`.as("body")])
-    .where("task_id", "=", taskId)
-    .orderBy("seq", "desc")
-    .limit(1)
-    .executeTakeFirst();
 }

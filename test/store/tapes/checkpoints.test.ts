@@ -6,7 +6,7 @@ import { stopAttempt } from "../../../src/domain/lifecycle.ts";
 import type { StopReason } from "../../../src/domain/lifecycle.ts";
 import type { Fence, TerminalStatus } from "../../../src/domain/task.ts";
 import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
-import { readEvent } from "../../../src/store/tapes/event-queries.ts";
+import { readEvent } from "../../../src/store/tapes/single-events.ts";
 import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
 import { lockTask } from "../../../src/store/tasks/transitions.ts";
