@@ -25,6 +25,8 @@ type CheckedStore = Pick<Store, "db" | "url">;
 export interface OtherShard {
   name: string;
   store: CheckedStore;
+  /** null: it has no standby. */
+  standbyUrl: string | null;
 }
 
 interface Examination {
@@ -50,10 +52,11 @@ export async function examineShards(
   await examineStore(directory, { ...examination, shard: { name: HOME_SHARD, directory } });
   if (findings.get("schema")?.status !== "ok") return;
   const examined = await Promise.all(
-    (await others().catch(() => [])).map(async ({ name, store }) => {
+    (await others().catch(() => [])).map(async ({ name, store, standbyUrl }) => {
       const ofShard = findings.another();
-      const context = contextOf(store, examination);
-      await examineStore(context, { ...examination, findings: ofShard, shard: { name, directory } });
+      const settings = { ...examination.settings, standbyUrl };
+      const context = contextOf(store, { ...examination, settings });
+      await examineStore(context, { ...examination, settings, findings: ofShard, shard: { name, directory } });
       return { where: name, findings: ofShard };
     }),
   );

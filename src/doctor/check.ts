@@ -10,6 +10,7 @@ export const CHECK_NAMES = [
   "clock",
   "sweeper",
   "wakeups",
+  "standby",
   "sessions",
   "running",
   "kinds",
@@ -32,6 +33,7 @@ export type Section =
   | "Spool doctor"
   | "What happens when something dies"
   | "Several servers"
+  | "Reads from a standby"
   | "Vacuum and bloat"
   | "Servers and workers"
   | "Retention"

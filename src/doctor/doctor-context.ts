@@ -13,6 +13,8 @@ import { RECHECK_MS, STATEMENT_MS_MAX } from "./thresholds.ts";
 export interface DoctorSettings extends RetentionSettings {
   namespace: string;
   databaseUrl: string | null;
+  /** The URL of a standby of the database; null or left out: there is none. */
+  standbyUrl?: string | null;
   dataDir: string;
   leaseMs: number;
   cancelGraceMs: number;

@@ -107,10 +107,10 @@ class Examination {
     const others = async () => {
       const entries = await readWithin(store.db, STATEMENT_MS_MAX, readShards);
       return Promise.all(
-        entries.map(async ({ name, url }) => {
+        entries.map(async ({ name, url, standbyUrl }) => {
           const ofShard = await openDatabase({ url, connectionsMax: CONNECTIONS_MAX, mayBeUnusable: true });
           opened.push(ofShard);
-          return { name, store: ofShard };
+          return { name, store: ofShard, standbyUrl };
         }),
       );
     };

@@ -81,7 +81,7 @@ export class Findings {
 }
 
 /** Returns the message of a driver's error with its causes. A connection error of several addresses has only a code. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause instanceof Error) return `${error.message}: ${reasonOf(error.cause)}`;
   return error.message || ("code" in error ? String(error.code) : error.name);

@@ -15,6 +15,13 @@ export function durationText(ms: number): string {
   return `${count < 10 ? Number(count.toFixed(1)) : Math.floor(count)} ${unit[0]}`;
 }
 
+/** Formats a size: `0 bytes`, `512 bytes`, `1.5 MiB`, `120 MiB`. */
+export function bytesText(bytes: number): string {
+  const mebibytes = bytes / (1024 * 1024);
+  if (mebibytes < 0.1) return countText(bytes, "byte");
+  return `${mebibytes < 10 ? Number(mebibytes.toFixed(1)) : Math.round(mebibytes)} MiB`;
+}
+
 /** Formats a count: `12,000`. */
 export function countOf(count: number): string {
   return count.toLocaleString("en-US");

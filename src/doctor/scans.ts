@@ -32,6 +32,7 @@ import type { SessionSnapshot } from "./evaluate-sessions.ts";
 import { evaluateKeys, evaluateRunning, evaluateSweeper, evaluateWaiting, evaluateWakeup } from "./evaluate-tasks.ts";
 import { evaluateHorizon, evaluateVacuum } from "./evaluate-vacuum.ts";
 import type { DoctorContext } from "./doctor-context.ts";
+import { scanStandby } from "./scan-standby.ts";
 import {
   HOOK_PENDING_MS,
   IDLE_TRANSACTION_MS,
@@ -89,6 +90,7 @@ export const SERVER_SCANS: readonly Scan[] = [
     },
   },
   { name: "wakeups", scan: scanWakeups },
+  { name: "standby", scan: scanStandby },
 ];
 
 /** The scans that need a schema that this version may run on. */

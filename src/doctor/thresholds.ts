@@ -43,6 +43,9 @@ export const DEAD_ROWS = 100_000;
  */
 export const UNFROZEN_XIDS = { warn: 500_000_000, fail: 1_500_000_000 };
 
+/** How much of the log a standby may have to replay, in bytes. At 5,500 bytes a task, 12,000 tasks. */
+export const STANDBY_LAG_BYTES = { warn: 64 * 1024 * 1024, fail: Infinity };
+
 /** How late a sweeper may be. `warn`: two sweeps. `fail`: the promised 15 s minus the default lease of 10 s. */
 export const SWEEP_LATE_MS = { warn: 2 * SWEEP_MS, fail: 5_000 };
 

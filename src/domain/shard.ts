@@ -17,6 +17,8 @@ export interface ShardEntry {
   name: string;
   /** The URL of its database, with the schema as the parameter `schema`. May hold a password. */
   url: string;
+  /** The URL of a standby of this database, which serves reads; null: there is none. */
+  standbyUrl: string | null;
   state: ShardState;
   addedAt: Date;
 }

@@ -11,7 +11,6 @@ import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
 import { countTapeBytes } from "../store/reports/task-counts.ts";
-import { readActivity } from "../store/reports/activity-queries.ts";
 import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
 import type { Store } from "../store/database.ts";
@@ -32,7 +31,7 @@ import { KindDirectory } from "./cluster/kind-directory.ts";
 import { KindHost } from "./attempt/kind-host.ts";
 import { Membership } from "./cluster/membership.ts";
 import { NamespaceUse } from "./cluster/namespace-use.ts";
-import { SharedActivity } from "./read/shared-activity.ts";
+import { countActivity, SharedActivity } from "./read/shared-activity.ts";
 import type { EngineSettings } from "./engine-settings.ts";
 import { EngineState } from "./engine-state.ts";
 import { Starter } from "./starter.ts";
@@ -95,6 +94,7 @@ export class Engine implements TaskEngine {
   }) {
     // Reads for callers may be refused when all connections are in use. Work on accepted tasks has priority over them.
     const { db, priorityDb } = store;
+    const { standby } = shared;
     const { namespace, crashesMax, limits, origin } = settings;
     const reporting: Reporting = { namespace, observer, log };
     const use = new NamespaceUse({ db: priorityDb, namespace, limits, shared, runningHere: () => this.#runners.busy });
@@ -107,7 +107,7 @@ export class Engine implements TaskEngine {
     this.#state = new EngineState(settings.mayMove);
     this.#shared = shared;
     this.#reporting = reporting;
-    this.#source = openTapeSource({ feed, namespace, opened: () => this.#opened(), priorityDb });
+    this.#source = openTapeSource({ feed, namespace, opened: () => this.#opened(), priorityDb, standby });
     this.#followSource = openFollowSource({ db, namespace, feed, origin, withAvailability: this.#withAvailability });
     this.#journal = new Journal({ store: openFlushStore(priorityDb), feed, observer, log });
     this.#directory = new KindDirectory({
@@ -116,7 +116,7 @@ export class Engine implements TaskEngine {
       unknownKinds: settings.unknownKinds,
       readOffer: async (kind) => findOffer(this.#opened(), { namespace, kind }),
     });
-    this.#activity = new SharedActivity((query) => readActivity(this.#db, { namespace, ...query }));
+    this.#activity = new SharedActivity((query) => countActivity({ db, standby, namespace }, query));
     const onFreeKey = (exclusiveKey: string) => this.#runners.onFreeKey(exclusiveKey);
     this.#control = new TaskControl({ db: priorityDb, feed, onFreeKey, ...reporting });
     this.#starter = new Starter({
@@ -218,7 +218,8 @@ export class Engine implements TaskEngine {
 
   async listTasks(filter: Parameters<TaskEngine["listTasks"]>[0]): ReturnType<TaskEngine["listTasks"]> {
     const { namespace } = this.#settings;
-    return listTasks({ db: this.#opened(), namespace, withAvailability: this.#withAvailability }, filter);
+    const { standby } = this.#shared;
+    return listTasks({ db: this.#opened(), standby, namespace, withAvailability: this.#withAvailability }, filter);
   }
 
   async getActivity(query: ActivityQuery): Promise<Activity> {

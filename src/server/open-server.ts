@@ -14,6 +14,7 @@ import type { Store } from "../store/database.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { databasePlace } from "../store/connection/database-url.ts";
 import { asConfigurationError } from "./database-watch.ts";
+import type { OtherShard } from "../doctor/check-store.ts";
 import { ServerChecks } from "../doctor/server-checks.ts";
 import { auditLogAdmin } from "../engine/access/audit-log.ts";
 import { auditSweeper } from "../engine/access/audit-sweeper.ts";
@@ -268,6 +269,8 @@ function databaseName({ databaseUrl, dataDir }: Configuration): string {
   return databaseUrl === null ? `embedded, in ${dataDir}` : databasePlace(databaseUrl);
 }
 
-function otherStores({ shards }: Engines): { name: string; store: Store }[] {
-  return shards.all.slice(1).map(({ name, parts }) => ({ name, store: parts.store }));
+function otherStores({ shards }: Engines): OtherShard[] {
+  return shards.all.slice(1).map(({ name, parts: { store, shared } }) => {
+    return { name, store, standbyUrl: shared.standby.url };
+  });
 }

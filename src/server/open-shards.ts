@@ -25,16 +25,23 @@ export function openShards(parts: {
   log: Logger;
 }): Shards {
   const { configuration, store, loaded, log } = parts;
-  const shared = openSharedParts({ store, settings: configuration, log });
+  const { standbyUrl } = configuration;
+  const shared = openSharedParts({ store, standbyUrl, settings: configuration, log });
   const { budget } = shared;
   const home: ShardParts = { store, shared, prepare: () => Promise.resolve() };
-  const open = async ({ name, url }: ShardEntry): Promise<ShardParts> => {
+  const open = async ({ name, url, ...entry }: ShardEntry): Promise<ShardParts> => {
     const ofShard = log.child({ shard: name });
     const opened = await openDatabase({ url }, databaseWatch(ofShard));
     let prepared: Promise<void> | null = null;
     return {
       store: opened,
-      shared: openSharedParts({ store: opened, settings: configuration, budget, log: ofShard }),
+      shared: openSharedParts({
+        store: opened,
+        standbyUrl: entry.standbyUrl,
+        settings: configuration,
+        budget,
+        log: ofShard,
+      }),
       prepare() {
         prepared ??= prepareSchema(opened, { configuration, loaded, log: ofShard }).catch((error: unknown) => {
           prepared = null;

@@ -43,6 +43,7 @@ export interface ShardTable {
   name: string;
   /** The URL of its database. */
   url: string;
+  standby_url: string | null;
   state: Generated<ShardState>;
   added_at: Generated<Date>;
 }

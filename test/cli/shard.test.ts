@@ -40,6 +40,8 @@ describe("spool shard, and spool namespace move", function () {
       listed.stdout,
       /^SHARD +STATE +NAMESPACES +DATABASE\nhome +open +0 +the database of the settings\nb +closed +0 +/,
     );
+    const replicated = await run(["shard", "add", "b", "--url", urlOf("b"), "--standby-url", "postgres://u:pw@s/d"]);
+    assert.match(replicated.stdout, /^shard b: .*, schema b, standby s\/d\n$/, replicated.stderr);
     assert.equal((await run(["shard", "open", "b"])).stdout, "shard b: open\n");
     assert.equal((await run(["shard", "remove", "b"])).stdout, "shard b: removed\n");
     assert.doesNotMatch((await run(["shard", "list"])).stdout, /^b /m);

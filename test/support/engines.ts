@@ -8,11 +8,12 @@ import type { EngineSettings } from "../../src/engine/engine-settings.ts";
 import { openSharedParts } from "../../src/engine/namespaces/shared-parts.ts";
 import type { SharedSettings } from "../../src/engine/namespaces/shared-parts.ts";
 import type { EngineObserver } from "../../src/engine/api/engine-observer.ts";
+import type { StandbyReads } from "../../src/engine/read/standby-reads.ts";
 import { echo } from "../../src/kinds/echo.ts";
 import type { Store } from "../../src/store/database.ts";
 
 /** An engine that runs, in a namespace of its own. Disposing stops it; the store stays open. */
-export type TestEngine = Engine & AsyncDisposable & { readonly namespace: string };
+export type TestEngine = Engine & AsyncDisposable & { readonly namespace: string; readonly standby: StandbyReads };
 
 /** The settings with which no ended task is removed. */
 export const FOREVER: RetentionSettings = { retention: null, retentionByKind: new Map() };
@@ -39,14 +40,15 @@ export async function startEngine(
     kinds = [],
     observer,
     log = LOG,
+    standbyUrl = null,
     ...settings
-  }: { kinds?: readonly Kind[]; observer?: EngineObserver; log?: Logger } & Partial<
+  }: { kinds?: readonly Kind[]; observer?: EngineObserver; log?: Logger; standbyUrl?: string | null } & Partial<
     EngineSettings & SharedSettings
   > = {},
 ): Promise<TestEngine> {
   const namespace = settings.namespace ?? crypto.randomUUID();
   const all = { ...TEST_SETTINGS, ...settings, namespace };
-  const shared = openSharedParts({ store, settings: all, log });
+  const shared = openSharedParts({ store, standbyUrl, settings: all, log });
   const engine = new Engine({
     store,
     kinds: [echo, ...kinds],
@@ -58,9 +60,11 @@ export async function startEngine(
   await engine.start();
   return Object.assign(engine, {
     namespace,
+    standby: shared.standby,
     async [Symbol.asyncDispose]() {
       await engine.stop({ drainMs: 0, halt: AbortSignal.timeout(STOP_MS) });
       await shared.upkeep.stop();
+      await shared.standby.close();
     },
   });
 }

@@ -21,14 +21,16 @@ export function addShard(program: Command): void {
     .description("Add, list and remove the shards of a service: databases that its namespaces are placed on.")
     .helpCommand(false);
   const add = (name: string, description: string) => addDatabaseOptions(shard.command(name).description(description));
-  add("add", "Add a shard, or change its URL. Servers open it within seconds.")
+  add("add", "Add a shard, or change its URLs. Servers open it within seconds.")
     .argument("<name>", "1 to 63 of [A-Za-z0-9._-]")
     .option("--url <url>", "Postgres URL, with ?schema=NAME for a schema. Prefer SPOOL_SHARD_URL: ps shows flags.")
-    .action((name: string, { url }: { url?: string }, command: Command) =>
+    .option("--standby-url <url>", "Postgres URL of a standby of it, for reads. Prefer SPOOL_SHARD_STANDBY_URL.")
+    .action((name: string, { url, standbyUrl: standby }: { url?: string; standbyUrl?: string }, command: Command) =>
       run(command, async (flags, json) => {
         const { addShard: addOne } = await import("../../server/placement/shard-commands.ts");
-        const added = await addOne(flags, { name: requireName(name), url: urlOf(url) });
-        await writeOut(`${json ? jsonText(shardJson(added)) : `shard ${added.name}: ${added.place}`}\n`);
+        const standbyUrl = (standby ?? process.env["SPOOL_SHARD_STANDBY_URL"]) || null;
+        const added = await addOne(flags, { name: requireName(name), url: urlOf(url), standbyUrl });
+        await writeOut(`${json ? jsonText(shardJson(added)) : `shard ${added.name}: ${placeOf(added)}`}\n`);
       }),
     );
   add("list", "List the shards, with the number of their namespaces").action((_options: object, command: Command) =>
@@ -88,10 +90,15 @@ function urlOf(flag: string | undefined): string {
   return url;
 }
 
-function cells({ name, state, namespaces, place }: ListedShard): string[] {
-  return [name, state, `${namespaces}`, place ?? "the database of the settings"].map(escapeText);
+function cells(shard: ListedShard): string[] {
+  return [shard.name, shard.state, `${shard.namespaces}`, placeOf(shard)].map(escapeText);
 }
 
-function shardJson({ addedAt, ...shard }: ListedShard): Record<string, unknown> {
-  return { ...shard, added_at: addedAt };
+function placeOf({ place, standbyPlace }: ListedShard): string {
+  const standby = standbyPlace === null ? "" : `, standby ${standbyPlace}`;
+  return `${place ?? "the database of the settings"}${standby}`;
+}
+
+function shardJson({ addedAt, standbyPlace, ...shard }: ListedShard): Record<string, unknown> {
+  return { ...shard, standby_place: standbyPlace, added_at: addedAt };
 }

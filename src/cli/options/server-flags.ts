@@ -38,6 +38,7 @@ export function addDatabaseOptions(command: Command): Command {
 /** Adds the settings that all servers of a service share. */
 export function addServiceOptions(command: Command): Command {
   return addDatabaseOptions(command)
+    .option("--standby-url <url>", "Postgres URL of a standby, for reads (default: none). Prefer SPOOL_STANDBY_URL.")
     .option("--no-notify", "Find other servers' commits by polling once a second instead of by NOTIFY")
     .option("--cancel-grace-ms <ms>", "How long a cancelled task has to end by itself, in ms (default: 5000)")
     .option(

@@ -69,7 +69,10 @@ export class Shards {
     return [this.home, ...this.#others.values()];
   }
 
-  /** Opens the shards that are new among the entries, and leaves those that are not among them. */
+  /**
+   * Opens the shards that are new among the entries, and leaves those that are not among them. Engines stay as they are
+   * if only the standby of a shard changes.
+   */
   update(entries: readonly ShardEntry[]): Promise<void> {
     return this.#oneUpdate(() => this.#update(entries));
   }
@@ -82,7 +85,9 @@ export class Shards {
       this.#left.add(shard);
     }
     for (const entry of entries) {
-      if (this.#others.has(entry.name)) continue;
+      const opened = this.#others.get(entry.name);
+      opened?.parts.shared.standby.use(entry.standbyUrl);
+      if (opened !== undefined) continue;
       try {
         this.#others.set(entry.name, new Shard(entry.name, entry.url, await this.#open(entry)));
         this.#log.info({ shard: entry.name }, "shards: opened");
@@ -99,13 +104,15 @@ export class Shards {
     await Promise.all(unused.map(closeShard));
   }
 
-  /** Closes all shards but the first one, whose store belongs to the server. */
+  /** Closes all shards. The store of the first one stays open: it belongs to the server. */
   async close(): Promise<void> {
-    await Promise.all([...this.#others.values(), ...this.#left].map(closeShard));
+    const others = [...this.#others.values(), ...this.#left].map(closeShard);
+    await Promise.all([this.home.parts.shared.standby.close(), ...others]);
   }
 }
 
 async function closeShard({ parts: { store, shared } }: Shard): Promise<void> {
   await shared.upkeep.stop();
+  await shared.standby.close();
   await store.close();
 }

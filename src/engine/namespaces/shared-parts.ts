@@ -4,6 +4,7 @@ import { SlotBudget } from "../attempt/slot-budget.ts";
 import { StoredBytes } from "../cluster/stored-bytes.ts";
 import { WakeupListener } from "../cluster/wakeup-listener.ts";
 import { StoreUpkeep } from "../maintenance/store-upkeep.ts";
+import { StandbyReads } from "../read/standby-reads.ts";
 
 /** What the engines of a process on one shard share. */
 export interface SharedParts {
@@ -13,6 +14,7 @@ export interface SharedParts {
   readonly listener: WakeupListener | null;
   readonly upkeep: StoreUpkeep;
   readonly storedBytes: StoredBytes;
+  readonly standby: StandbyReads;
 }
 
 export interface SharedSettings {
@@ -24,20 +26,26 @@ export interface SharedSettings {
 
 export function openSharedParts({
   store,
+  standbyUrl = null,
   settings: { slots, notify },
   budget = new SlotBudget(slots),
   log,
 }: {
   store: Store;
+  /** The URL of a standby of the store; null: there is none. */
+  standbyUrl?: string | null;
   settings: SharedSettings;
   /** The slots, if the engines of another shard use them, too. */
   budget?: SlotBudget;
   log: Logger;
 }): SharedParts {
+  const standby = new StandbyReads({ primary: store.priorityDb, log });
+  standby.use(standbyUrl);
   return {
     budget,
     listener: store.url === null || !notify ? null : new WakeupListener({ url: store.url, log }),
     upkeep: new StoreUpkeep({ store, log }),
     storedBytes: new StoredBytes(store.db),
+    standby,
   };
 }

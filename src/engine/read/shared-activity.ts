@@ -1,11 +1,17 @@
+import type { Kysely } from "kysely";
 import type { Activity, ActivityQuery } from "../../domain/activity.ts";
 import { Overloaded } from "../../domain/errors.ts";
 import { CachedQuery } from "../../async/cached-query.ts";
+import { COUNT_MS_MAX, readActivity } from "../../store/reports/activity-queries.ts";
+import type { Database } from "../../store/schema.ts";
+import type { StandbyReads } from "./standby-reads.ts";
 
 /** How long an answer is cached for callers that ask the same. */
 const CACHE_MS = 1_000;
 /** An answer is cached for this many times its query time if that is longer: counting uses a tenth of a connection. */
 const CACHE_FACTOR = 9;
+/** After this time, the primary is asked for a count that the standby has not returned. */
+const STANDBY_COUNT_MS_MAX = COUNT_MS_MAX + 1_000;
 /** The most different queries that are running or cached at once. */
 const QUERIES_MAX = 100;
 
@@ -42,4 +48,13 @@ export class SharedActivity {
     this.#turn = added.settled();
     return answer;
   }
+}
+
+/** Counts the activity, on the standby if possible. @throws Overloaded, StoreUnavailable */
+export async function countActivity(
+  { db, standby, namespace }: { db: Kysely<Database>; standby: StandbyReads; namespace: string },
+  query: ActivityQuery,
+): Promise<Activity> {
+  const count = (from: Kysely<Database>) => readActivity(from, { namespace, ...query });
+  return (await standby.readCurrent(count, STANDBY_COUNT_MS_MAX)) ?? count(db);
 }

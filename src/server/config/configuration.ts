@@ -19,7 +19,7 @@ import {
   WRITE_AHEAD_KIB_MAX,
 } from "../../domain/limits.ts";
 import { NAMESPACE_NAME } from "../../domain/namespace-name.ts";
-import { databasePasswords, databaseUrlProblem } from "../../store/connection/database-url.ts";
+import { databasePasswords } from "../../store/connection/database-url.ts";
 import { LOG_LEVELS } from "../log/log-level.ts";
 import type { LogLevel } from "../log/log-level.ts";
 import { CONSOLE_SETTINGS, consoleProblems, consoleSecrets } from "./console-settings.ts";
@@ -28,7 +28,7 @@ import { contradictions } from "./contradictions.ts";
 import { retention, retentionByKind } from "./retention-values.ts";
 import { setting } from "./setting.ts";
 import type { Setting } from "./setting.ts";
-import { durationOr, flag, host, integer, origins, path, portOrOff, text } from "./setting-values.ts";
+import { databaseUrl, durationOr, flag, host, integer, origins, path, portOrOff, text } from "./setting-values.ts";
 
 /** The settings of a server, with defaults filled in. Durations are in milliseconds. */
 export interface Configuration extends ConsoleSettings {
@@ -52,6 +52,8 @@ export interface Configuration extends ConsoleSettings {
   accessFile: string | null;
   /** null: Postgres runs in process, with its files in dataDir. */
   databaseUrl: string | null;
+  /** A standby of the database, which serves reads of what has ended, lists and counts. null: there is none. */
+  standbyUrl: string | null;
   dataDir: string;
   namespace: string;
   /** How many tasks the server runs at once. */
@@ -132,15 +134,10 @@ const SETTINGS: { readonly [Name in keyof Configuration]: Setting<Configuration[
   token: setting("SPOOL_TOKEN", text(/^[\x21-\x7e]{1,4096}$/, "1 to 4,096 visible ASCII characters"), null),
   databaseUrl: {
     variables: ["SPOOL_DATABASE_URL", "DATABASE_URL"],
-    schema: v.pipe(
-      text(/^postgres(ql)?:\/\/./, "a URL that begins with postgres:// or postgresql://"),
-      v.check(
-        (url) => databaseUrlProblem(url) === null,
-        ({ input }) => databaseUrlProblem(input) ?? "",
-      ),
-    ),
+    schema: databaseUrl("primary"),
     fallback: null,
   },
+  standbyUrl: setting("SPOOL_STANDBY_URL", databaseUrl("standby"), null),
   dataDir: setting("SPOOL_DATA_DIR", path(), "./.spool"),
   namespace: setting("SPOOL_NAMESPACE", text(NAMESPACE_NAME, "1 to 63 of [A-Za-z0-9._-]"), "default"),
   slots: setting("SPOOL_SLOTS", integer(1, 10_000), 64),
@@ -272,7 +269,8 @@ function flagName(name: string): string {
 
 /** Returns the secrets of a configuration, in every form in which a text could contain them. */
 export function secretsOf(configuration: Configuration): string[] {
-  const { token, modelApiKey, databaseUrl } = configuration;
-  const passwords = databaseUrl === null ? [] : databasePasswords(databaseUrl);
+  const { token, modelApiKey } = configuration;
+  const urls = [configuration.databaseUrl, configuration.standbyUrl].filter((url) => url !== null);
+  const passwords = urls.flatMap(databasePasswords);
   return [token, modelApiKey, ...consoleSecrets(configuration), ...passwords].filter((secret) => secret !== null);
 }

@@ -10,6 +10,8 @@ export interface AccessSettings {
 /** The settings that depend on each other. Undefined: the setting is invalid. */
 interface RelatedSettings extends AccessSettings {
   host?: string;
+  databaseUrl?: string | null;
+  standbyUrl?: string | null;
   tlsCert?: string | null;
   tlsKey?: string | null;
   tlsClientCa?: string | null;
@@ -29,6 +31,9 @@ export function contradictions(settings: RelatedSettings): string[] {
     problems.push(
       `SPOOL_TOKEN: must be set if SPOOL_HOST is not loopback, ${others}: other machines can reach the server`,
     );
+  }
+  if (typeof settings.standbyUrl === "string" && settings.databaseUrl === null) {
+    problems.push("SPOOL_STANDBY_URL: needs SPOOL_DATABASE_URL, because an embedded database has no standby");
   }
   if ((tlsCert === null) !== (tlsKey === null)) problems.push("SPOOL_TLS_CERT, SPOOL_TLS_KEY: must be set together");
   if (typeof tlsClientCa === "string" && tlsCert === null) {

@@ -1,5 +1,7 @@
 import * as v from "valibot";
 import { parseDurationMs } from "../../domain/duration.ts";
+import { databaseUrlProblem } from "../../store/connection/database-url.ts";
+import type { ServerRole } from "../../store/connection/session-check.ts";
 
 // The schemas of setting values, as flags, variables and files provide them.
 
@@ -53,6 +55,17 @@ export function portOrOff(): v.GenericSchema<unknown, number | null> {
 
 export function text(pattern: RegExp, what: string): v.GenericSchema<unknown, string> {
   return v.pipe(v.string(`must be ${what}`), v.regex(pattern, `must be ${what}`));
+}
+
+/** Accepts a Postgres URL, with one host or several. */
+export function databaseUrl(role: ServerRole): v.GenericSchema<unknown, string> {
+  return v.pipe(
+    text(/^postgres(ql)?:\/\/./, "a URL that begins with postgres:// or postgresql://"),
+    v.check(
+      (url) => databaseUrlProblem(url, role) === null,
+      ({ input }) => databaseUrlProblem(input, role) ?? "",
+    ),
+  );
 }
 
 export function path(): v.GenericSchema<unknown, string> {

@@ -27,6 +27,8 @@ export interface ListedShard {
   name: string;
   /** Hosts, database and schema, without user and password; null: the database of the settings. */
   place: string | null;
+  /** The same of its standby; null: it has none, or it is the first shard. */
+  standbyPlace: string | null;
   state: ShardState;
   namespaces: number;
   addedAt: Date | null;
@@ -34,15 +36,19 @@ export interface ListedShard {
 
 /**
  * Adds a shard to a service: creates its schema, migrates it, and stores its URL on the first shard. Servers open it
- * within seconds. If the shard exists, changes its URL, for a database that has moved.
+ * within seconds. If the shard exists, changes its URLs, for a database that has moved.
  *
- * @param url of a database that holds no data of Spool yet, or that of the existing shard
+ * @param shard.url of a database that holds no data of Spool yet, or that of the existing shard
+ * @param shard.standbyUrl of a standby of this database, which need not run yet; null: there is none
  * @throws PlacementError, MigrationBlocked, and what withHomeDatabase throws
  */
-export async function addShard(flags: Flags, { name, url }: { name: string; url: string }): Promise<ListedShard> {
+export async function addShard(
+  flags: Flags,
+  { name, url, standbyUrl }: { name: string; url: string; standbyUrl: string | null },
+): Promise<ListedShard> {
   requireOtherName(name);
-  const problem = databaseUrlProblem(url);
-  if (problem !== null) throw new PlacementError(`the URL of the shard ${problem}`);
+  requireSound("shard", databaseUrlProblem(url));
+  if (standbyUrl !== null) requireSound("standby", databaseUrlProblem(standbyUrl, "standby"));
   return withHomeDatabase(flags, async (home) => {
     const earlier = await countEarlierServers(home.db);
     if (earlier > 0)
@@ -61,14 +67,15 @@ export async function addShard(flags: Flags, { name, url }: { name: string; url:
     } finally {
       await store.close();
     }
-    const details = { place: databasePlace(url) };
+    const standbyPlace = standbyUrl === null ? null : databasePlace(standbyUrl);
+    const details = { place: databasePlace(url), ...(standbyPlace !== null && { standby: standbyPlace }) };
     const entry = await audited({ db: home.db, log: SILENT }, async (trx, record) => {
       await lockPlacement(trx);
       record(actOf("shard.add", name, details));
-      return writeShard(trx, { name, url });
+      return writeShard(trx, { name, url, standbyUrl });
     });
     const namespaces = (await countNamespaces(home.db)).get(name) ?? 0;
-    return { name, place: databasePlace(url), state: entry.state, namespaces, addedAt: entry.addedAt };
+    return { name, place: details.place, standbyPlace, state: entry.state, namespaces, addedAt: entry.addedAt };
   });
 }
 
@@ -77,12 +84,13 @@ export async function listShards(flags: Flags): Promise<ListedShard[]> {
   return withHomeDatabase(flags, async ({ db }) => {
     const [shards, counts] = await Promise.all([readShards(db), countNamespaces(db)]);
     const namespacesOn = (name: string) => counts.get(name) ?? 0;
-    const home = { name: HOME_SHARD, place: null, state: "open", addedAt: null } as const;
+    const home = { name: HOME_SHARD, place: null, standbyPlace: null, state: "open", addedAt: null } as const;
     return [
       { ...home, namespaces: namespacesOn(HOME_SHARD) },
-      ...shards.map(({ url, ...shard }) => ({
+      ...shards.map(({ url, standbyUrl, ...shard }) => ({
         ...shard,
         place: databasePlace(url),
+        standbyPlace: standbyUrl === null ? null : databasePlace(standbyUrl),
         namespaces: namespacesOn(shard.name),
       })),
     ];
@@ -127,6 +135,10 @@ export async function removeShard(flags: Flags, name: string): Promise<void> {
 function requireOtherName(name: string): void {
   if (name === HOME_SHARD) throw new PlacementError(`${HOME_SHARD} is the first shard, which cannot be changed`);
   if (!SHARD_NAME.test(name)) throw new PlacementError("the name of a shard must be 1 to 63 of [A-Za-z0-9._-]");
+}
+
+function requireSound(of: string, problem: string | null): void {
+  if (problem !== null) throw new PlacementError(`the URL of the ${of} ${problem}`);
 }
 
 function unknownShard(name: string): PlacementError {

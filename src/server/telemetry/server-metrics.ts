@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { EngineGauges, EngineObserver } from "../../engine/api/engine-observer.ts";
 import { UNOBSERVED } from "../../engine/api/engine-observer.ts";
+import { HOME_SHARD } from "../../domain/shard.ts";
 import type { Shard } from "../../engine/namespaces/shards.ts";
 import { readBacklog } from "../../store/reports/backlog.ts";
 import type { KindBacklog } from "../../store/reports/backlog.ts";
@@ -12,7 +13,7 @@ import { LabelledKinds } from "./labelled-kinds.ts";
 import { NO_METRICS, openMetrics } from "./metrics.ts";
 import type { Metrics } from "./metrics.ts";
 import { openOtlpReader } from "./otlp-metrics.ts";
-import { observeEngine, observeStores, observeUnserved } from "./standing-metrics.ts";
+import { observeEngine, observeStandbys, observeStores, observeUnserved } from "./standing-metrics.ts";
 import { logOtelDiagnostics } from "./otel-diagnostics.ts";
 import type { telemetryResource } from "./resource.ts";
 
@@ -67,6 +68,12 @@ export async function openServerMetrics(parts: {
       for (const kind of own) kinds.ofRun(kind);
       observeEngine(metrics.meter, kinds, () => observed.gauges());
       observeUnserved(metrics.meter, () => observed.unserved);
+      observeStandbys(metrics.meter, () =>
+        observed.shards.all.flatMap(({ name, parts: { shared } }) => {
+          const stats = shared.standby.stats();
+          return stats === null ? [] : [{ labels: name === HOME_SHARD ? {} : { shard: name }, stats }];
+        }),
+      );
     },
     async [Symbol.asyncDispose]() {
       await metrics[Symbol.asyncDispose]();

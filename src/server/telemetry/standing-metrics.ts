@@ -1,5 +1,6 @@
 import type { Meter, Observable, ObservableResult } from "@opentelemetry/api";
 import type { EngineGauges } from "../../engine/api/engine-observer.ts";
+import type { StandbyStats } from "../../engine/read/standby-reads.ts";
 import type { StoreStats } from "../../store/database.ts";
 import type { KindSeries } from "./engine-metrics.ts";
 import type { LabelledKinds } from "./labelled-kinds.ts";
@@ -46,6 +47,26 @@ export function observeUnserved(meter: Meter, unserved: () => number): void {
   const description = "Namespaces that this server cannot serve, because their shard cannot be reached";
   meter.createObservableGauge("spool_namespaces_unserved", { description }).addCallback((result) => {
     result.observe(unserved());
+  });
+}
+
+/** The reads of a standby, with the labels of its series: none for the standby of the first shard. */
+interface LabelledStandby {
+  labels: Readonly<Record<string, string>>;
+  stats: StandbyStats;
+}
+
+/** Creates the metrics of reads that standbys may serve. Without a standby, they have no series. */
+export function observeStandbys(meter: Meter, all: () => readonly LabelledStandby[]): void {
+  const reads = "Reads that a standby may serve, by who served them";
+  meter.createObservableCounter("spool_standby_reads_total", { description: reads }).addCallback((result) => {
+    for (const { labels, stats } of all()) {
+      for (const [outcome, count] of Object.entries(stats.reads)) result.observe(count, { outcome, ...labels });
+    }
+  });
+  const lag = "How much of the write-ahead log the standby has not replayed";
+  meter.createObservableGauge("spool_standby_lag_bytes", { description: lag }).addCallback((result) => {
+    for (const { labels, stats } of all()) if (stats.lagBytes !== null) result.observe(stats.lagBytes, labels);
   });
 }
 

@@ -8,7 +8,7 @@ import type { Database } from "../schema.ts";
 
 const STEP = "0018-shards";
 
-const COLUMNS = ["name", "url", "state", "added_at as addedAt"] as const;
+const COLUMNS = ["name", "url", "standby_url as standbyUrl", "state", "added_at as addedAt"] as const;
 
 /** Serializes changes of shards with the placement of namespaces, until the transaction ends. */
 export async function lockPlacement(trx: Transaction<Database>): Promise<void> {
@@ -32,17 +32,17 @@ export function readShards(db: Kysely<Database>): Promise<ShardEntry[]> {
   return db.selectFrom("shards").select(COLUMNS).orderBy("name").execute();
 }
 
-/** Adds a shard, or changes its URL. From the first shard on, programs that do not know shards must not start. */
+/** Adds a shard, or changes its URLs. From the first shard on, programs that do not know shards must not start. */
 export async function writeShard(
   trx: Transaction<Database>,
-  { name, url }: Pick<ShardEntry, "name" | "url">,
+  { name, url, standbyUrl = null }: Pick<ShardEntry, "name" | "url"> & Partial<Pick<ShardEntry, "standbyUrl">>,
 ): Promise<ShardEntry> {
   await sql`update spool_schema_compatibility set runs_from = ${STEP}
     where step = ${STEP} and runs_from <> ${STEP}`.execute(trx);
   return trx
     .insertInto("shards")
-    .values({ name, url })
-    .onConflict((conflict) => conflict.column("name").doUpdateSet({ url }))
+    .values({ name, url, standby_url: standbyUrl })
+    .onConflict((conflict) => conflict.column("name").doUpdateSet({ url, standby_url: standbyUrl }))
     .returning(COLUMNS)
     .executeTakeFirstOrThrow();
 }

@@ -13,6 +13,7 @@ export const stages: readonly Stage[] = [
       `create table if not exists shards (
         name text primary key check (name <> 'home'),
         url text not null,
+        standby_url text,
         state text not null default 'open' check (state in ('open', 'closed')),
         added_at timestamptz not null default now()
       )`,

@@ -16,7 +16,7 @@ import { executeWithin } from "../connection/time-limit.ts";
 import { isOfKinds } from "../tasks/kind-filter.ts";
 
 /** The time limit of the count. It is less than the deadline after which a connection is closed. */
-const COUNT_MS_MAX = 10_000;
+export const COUNT_MS_MAX = 10_000;
 
 /** A row of counts. `form` names what is counted. */
 type ActivityRow = { last_step: Date } & (

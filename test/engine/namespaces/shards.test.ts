@@ -106,11 +106,29 @@ describe("on four shards, the engines of a server", function () {
       assert.equal(outline(await wholeTape(late.of(here), await start(late.of(here)))).at(-1), "final");
       await on.otherServer.start();
       await eventually(() => late.of(there).getTask(taskId), { timeoutMs: 20_000 });
-      assert.equal(late.unserved, 0);
+      await eventually(() => assert.equal(late.unserved, 0), { timeoutMs: 20_000 });
     } finally {
       await on.otherServer.start();
     }
     await eventually(() => engines.of(there).cancelTask(taskId, { reason: "", by: null }), { timeoutMs: 20_000 });
+  });
+
+  it("stay on a shard of which only the standby changes, and read its primary while the standby is down", async () => {
+    const name = await createOn(on, engines, { shard: "b" });
+    const engine = engines.of(name);
+    const { standby } = engines.shards.get("b")!.parts.shared;
+    const set = (standbyUrl: string | null) =>
+      on.home.db.transaction().execute((trx) => writeShard(trx, { name: "b", url: on.urlOf("b"), standbyUrl }));
+    for (const standbyUrl of ["postgres://127.0.0.1:1/none", null]) {
+      await set(standbyUrl);
+      await eventually(() => assert.equal(standby.url, standbyUrl), { timeoutMs: 10_000 });
+      const { tasks } = await engines
+        .of(name)
+        .listTasks({ limit: 1, beforeTaskId: null, statuses: [], kinds: [], labels: {} });
+      assert.deepEqual(tasks, []);
+      assert.equal(standby.stats()?.reads.failed, standbyUrl === null ? undefined : 1);
+    }
+    assert.equal(engines.of(name), engine);
   });
 
   it("leave a namespace whose place has changed, end its streams, and serve it from the other shard", async () => {

@@ -43,6 +43,7 @@ describe("a configuration", () => {
       tlsKey: null,
       token: null,
       databaseUrl: null,
+      standbyUrl: null,
       dataDir: "./.spool",
       namespace: "default",
       notify: true,
@@ -243,6 +244,8 @@ describe("the secrets of a configuration", () => {
   it("include the password in plain and in URL encoding", () => {
     const environment = { SPOOL_TOKEN: "t", SPOOL_MODEL_API_KEY: "k", DATABASE_URL: "postgres://u:p%40ss@h/d" };
     assert.deepEqual(secretsOf(readConfiguration({ environment })), ["t", "k", "p%40ss", "p@ss"]);
+    const standby = { DATABASE_URL: "postgres://h/d", SPOOL_STANDBY_URL: "postgres://u:pw@s/d" };
+    assert.deepEqual(secretsOf(readConfiguration({ environment: standby })), ["pw", "pw"]);
     assert.deepEqual(secretsOf(readConfiguration({ environment: { DATABASE_URL: "postgres://h/d" } })), []);
   });
 

@@ -35,6 +35,20 @@ describe("a server that other machines can reach", () => {
   });
 });
 
+describe("a standby", () => {
+  const SPOOL_STANDBY_URL = "postgres://u:pw@s/d?target_session_attrs=prefer-standby";
+
+  it("needs a database on a server, and a sound URL", () => {
+    assert.deepEqual(problemsOf({ environment: { SPOOL_STANDBY_URL, SPOOL_DATABASE_URL: "postgres://p/d" } }), []);
+    assert.match(problemsOf({ environment: { SPOOL_STANDBY_URL } }).join(), /^SPOOL_STANDBY_URL: needs SPOOL_DATABASE/);
+    const environment = {
+      SPOOL_STANDBY_URL: "postgres://s/d?target_session_attrs=primary",
+      DATABASE_URL: "postgres://p",
+    };
+    assert.match(problemsOf({ environment }).join(), /^SPOOL_STANDBY_URL: target_session_attrs: must be one of/);
+  });
+});
+
 describe("an address without a token", () => {
   const LOOPBACK = ["127.0.0.1", "127.0.0.53", "127.255.255.255", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"];
   for (const host of [...LOOPBACK, "localhost", "LocalHost"]) {
