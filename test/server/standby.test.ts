@@ -15,7 +15,7 @@ describe("a server with SPOOL_STANDBY_URL", function () {
     const { task } = await spool.start({ kind: "echo", params: { count: 2_000 } });
     await spool.result({ taskId: task.taskId, waitMs: 30_000 });
     const served = async () => {
-      await spool.list({});
+      for await (const _ of spool.list({})) continue;
       for await (const _ of spool.follow({ taskId: task.taskId })) continue;
       const metrics = await (await fetch(`${server.url}/metrics`)).text();
       const count = /^spool_standby_reads_total\{outcome="standby"\} (\d+)/m.exec(metrics)?.[1] ?? "0";
