@@ -51,7 +51,7 @@ export const MUTATIONS = {
     file: "src/engine/read/change-scan.ts",
     from: "const seenSeq = given ?? tape.seenSeq ?? (await find(seen));",
     to: "const seenSeq = given ?? (tape.endedXid === null ? null : tape.lastSeq - 1n) ?? tape.seenSeq ?? (await find(seen));",
-    promise: "stream-over-many-order",
+    promise: "stream-over-many-complete",
   },
   "page-from-old-memory": {
     what: "answers reads from memory that may be older than the call",
