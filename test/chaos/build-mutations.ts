@@ -53,13 +53,6 @@ export const MUTATIONS = {
     to: "const seenSeq = given ?? (tape.endedXid === null ? null : tape.lastSeq - 1n) ?? tape.seenSeq ?? (await find(seen));",
     promise: "stream-over-many-complete",
   },
-  "page-from-old-memory": {
-    what: "answers reads from memory that may be older than the call",
-    file: "src/engine/read/feed.ts",
-    from: "tape.isRemoved || tape.lastSeq < seenSeq) return null;",
-    to: "tape.isRemoved) return null;",
-    promise: "reads-go-forward",
-  },
   "removed-without-marker": {
     what: "forgets that a task was removed",
     file: "src/store/tasks/removed-tasks.ts",
