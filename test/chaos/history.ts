@@ -54,7 +54,7 @@ export interface SeenEvent {
   type: string;
   /** Hash of the body and the time. The same event has the same digest in every answer. */
   digest: string;
-  /** Only of `started`. */
+  /** Of `started`, and of an event whose body names the attempt that emitted it. */
   attempt?: number;
   /** Only of `final`. */
   status?: Status;

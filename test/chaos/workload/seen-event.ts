@@ -29,6 +29,7 @@ export function seenEvent(event: SpoolEvent): SeenEvent {
   const { seq, type, ...body } = event;
   const seen: SeenEvent = { seq: Number(seq), type, digest: digest(body) };
   if (event.type === "started") seen.attempt = event.attempt;
+  if (event.type === "progress" && typeof event.detail?.["attempt"] === "number") seen.attempt = event.detail["attempt"];
   if (event.type === "partial" && event.series !== undefined)
     seen.series = seriesPart({ ...event, series: event.series });
   if (event.type === "final") {
@@ -57,7 +58,7 @@ export function outcomeDigest({ status, result, error }: FinalEvent | TaskResult
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof SpoolRpcError) {
     const { code, reason = null, message } = error;
-    return { code, reason, message, isLocal: reason === null && code === "UNAVAILABLE" && !isAnswered(error) };
+    return { code, reason, message, isLocal: reason === null && isOfLibrary(error) };
   }
   // The caller has lost its patience, or was told to leave.
   if (error instanceof DOMException) {
@@ -67,8 +68,8 @@ export function refusalOf(error: unknown): Refusal {
   throw error;
 }
 
-/** Whether a server sent the error. The library's own errors have no metadata. */
-function isAnswered({ cause }: SpoolRpcError): boolean {
+/** Whether no server sent the error. The errors that grpc-js makes by itself have no metadata. */
+function isOfLibrary({ code, cause }: SpoolRpcError): boolean {
   const { metadata } = (cause ?? {}) as { metadata?: { getMap(): object } };
-  return metadata !== undefined && Object.keys(metadata.getMap()).length > 0;
+  return metadata === undefined ? code === "UNAVAILABLE" : Object.keys(metadata.getMap()).length === 0;
 }
