@@ -29,7 +29,10 @@ export function seenEvent(event: SpoolEvent): SeenEvent {
   const { seq, type, ...body } = event;
   const seen: SeenEvent = { seq: Number(seq), type, digest: digest(body) };
   if (event.type === "started") seen.attempt = event.attempt;
-  if (event.type === "progress" && typeof event.detail?.["attempt"] === "number") seen.attempt = event.detail["attempt"];
+  if (event.type === "progress") {
+    const attempt = event.detail?.["attempt"];
+    if (typeof attempt === "number") seen.attempt = attempt;
+  }
   if (event.type === "partial" && event.series !== undefined)
     seen.series = seriesPart({ ...event, series: event.series });
   if (event.type === "final") {
