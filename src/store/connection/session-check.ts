@@ -101,7 +101,7 @@ export class NotWritable extends WrongRole {
 }
 
 /** Error for a connection to a server that is no standby: it was promoted, or the URL leads to a primary. */
-export class NotStandby extends WrongRole {
+class NotStandby extends WrongRole {
   constructor() {
     super("the server is not a standby");
     this.name = "NotStandby";

@@ -7,7 +7,7 @@ import { findPage, readPageRow, smallEvents } from "./event-queries.ts";
 import type { PageQuery, RowsRow, StoredPage, TapeEnd } from "./event-queries.ts";
 
 /** A page of fewer events is read with the state of its task: to read only the state takes as long. */
-export const ENDED_EVENTS_MIN = 32;
+const ENDED_EVENTS_MIN = 32;
 
 /**
  * Reads a page like readPage, unless the task has ended and the page has more events than are worth it. Then it returns
