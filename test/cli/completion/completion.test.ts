@@ -144,7 +144,7 @@ describe("spool completion", () => {
     assert.equal(optionOf("spool serve", "--kinds"), "files");
     assert.equal(optionOf("spool list", "--kind"), "kinds");
     for (const { path, arguments: values } of tree) {
-      if (/ (get|follow|events|result|cancel|open)$/.test(path)) assert.deepEqual(values, ["tasks"], path);
+      if (/^spool (get|follow|events|result|cancel|open)$/.test(path)) assert.deepEqual(values, ["tasks"], path);
       if (path === "spool delete") assert.ok(values.length > 1 && values.every((value) => value === "tasks"));
     }
   });
