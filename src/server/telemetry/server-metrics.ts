@@ -71,7 +71,8 @@ export async function openServerMetrics(parts: {
       observeStandbys(metrics.meter, () =>
         observed.shards.all.flatMap(({ name, parts: { shared } }) => {
           const stats = shared.standby.stats();
-          return stats === null ? [] : [{ labels: name === HOME_SHARD ? {} : { shard: name }, stats }];
+          const labels: Record<string, string> = name === HOME_SHARD ? {} : { shard: name };
+          return stats === null ? [] : [{ labels, stats }];
         }),
       );
     },
