@@ -11,7 +11,7 @@ import { WORK_NAMES } from "../../bench/load/works.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
-describe("npm run bench -- --clients-elsewhere", function () {
+describe("npm run bench -- --clients-elsewhere @slow", function () {
   this.timeout(180_000);
 
   it("has a client load two shards by the command that it prints, and reports the figures of both sides", async () => {

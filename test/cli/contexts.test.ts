@@ -37,7 +37,7 @@ async function serveTasks() {
   return { ...server, tokens, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
-describe("spool context", () => {
+describe("spool context @slow", () => {
   it("stores contexts in a file that only the user can read, and never prints a token", async () => {
     await using contexts = await openContexts();
     const { spool, file } = contexts;
