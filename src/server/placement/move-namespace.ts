@@ -1,10 +1,7 @@
-import { userInfo } from "node:os";
 import { sql } from "kysely";
 import type { Kysely, Transaction } from "kysely";
-import { pino } from "pino";
 import { pause } from "../../async/pause.ts";
 import { HOME_SHARD } from "../../domain/shard.ts";
-import { audited } from "../../engine/access/audited.ts";
 import { lockPlacement, readShards } from "../../store/access/shards.ts";
 import { writeNamespace } from "../../store/access/namespaces.ts";
 import { openDatabase } from "../../store/database.ts";
@@ -26,6 +23,7 @@ import { countLiveServers } from "../../store/session-queries.ts";
 import { readSnapshot } from "../../store/tapes/snapshots.ts";
 import type { Database } from "../../store/schema.ts";
 import { CONNECTIONS_MAX, withHomeDatabase } from "./home-database.ts";
+import { changeAsOperator, operatorName } from "./operator.ts";
 import { PlacementError } from "./placement-error.ts";
 
 type Flags = Readonly<Record<string, string | undefined>>;
@@ -139,7 +137,7 @@ class Moving {
       const row = await trx.selectFrom("namespaces").select("shard").where("name", "=", namespace).executeTakeFirst();
       // The namespace of the servers' settings needs no row until it is moved.
       if (row === undefined)
-        await writeNamespace(trx, { name: namespace, limits: null, by: operator(), shard: HOME_SHARD });
+        await writeNamespace(trx, { name: namespace, limits: null, by: operatorName(), shard: HOME_SHARD });
       const from = row?.shard ?? HOME_SHARD;
       if (from === to) throw new PlacementError(`${namespace} lives on ${to} already`);
       await beginMove(trx, { namespace, from, to });
@@ -229,16 +227,10 @@ class Moving {
     change: (trx: Transaction<Database>) => Promise<Result>,
   ): Promise<Result> {
     const target = this.#name;
-    return audited({ db: this.home.db, log: SILENT }, async (trx, record) => {
+    return changeAsOperator(this.home.db, async (trx, record) => {
       const result = await change(trx);
-      record({ actor: operator(), action, target, namespace: target, details });
+      record({ action, target, namespace: target, details });
       return result;
     });
   }
 }
-
-function operator(): string {
-  return `operator ${userInfo().username}`;
-}
-
-const SILENT = pino({ level: "silent" });

@@ -1,9 +1,6 @@
-import { userInfo } from "node:os";
-import { pino } from "pino";
 import type { Act } from "../../domain/audit-event.ts";
 import { HOME_SHARD, SHARD_NAME } from "../../domain/shard.ts";
 import type { ShardState } from "../../domain/shard.ts";
-import { audited } from "../../engine/access/audited.ts";
 import {
   countEarlierServers,
   countNamespaces,
@@ -18,6 +15,7 @@ import { openDatabase } from "../../store/database.ts";
 import { migrate } from "../../store/migrate.ts";
 import { createOwnSchema, holdsData, readPlace } from "../../store/reports/database-place.ts";
 import { CONNECTIONS_MAX, withHomeDatabase } from "./home-database.ts";
+import { changeAsOperator } from "./operator.ts";
 import { PlacementError } from "./placement-error.ts";
 
 type Flags = Readonly<Record<string, string | undefined>>;
@@ -69,7 +67,7 @@ export async function addShard(
     }
     const standbyPlace = standbyUrl === null ? null : databasePlace(standbyUrl);
     const details = { place: databasePlace(url), ...(standbyPlace !== null && { standby: standbyPlace }) };
-    const entry = await audited({ db: home.db, log: SILENT }, async (trx, record) => {
+    const entry = await changeAsOperator(home.db, async (trx, record) => {
       await lockPlacement(trx);
       record(actOf("shard.add", name, details));
       return writeShard(trx, { name, url, standbyUrl });
@@ -104,7 +102,7 @@ export async function changeShardState(
 ): Promise<void> {
   requireOtherName(name);
   await withHomeDatabase(flags, async ({ db }) =>
-    audited({ db, log: SILENT }, async (trx, record) => {
+    changeAsOperator(db, async (trx, record) => {
       await lockPlacement(trx);
       if ((await setShardState(trx, { name, state })) === undefined) throw unknownShard(name);
       record(actOf(`shard.${state === "open" ? "open" : "close"}`, name, {}));
@@ -120,7 +118,7 @@ export async function changeShardState(
 export async function removeShard(flags: Flags, name: string): Promise<void> {
   requireOtherName(name);
   await withHomeDatabase(flags, async ({ db }) =>
-    audited({ db, log: SILENT }, async (trx, record) => {
+    changeAsOperator(db, async (trx, record) => {
       await lockPlacement(trx);
       if (!(await readShards(trx)).some((shard) => shard.name === name)) throw unknownShard(name);
       if (!(await deleteShard(trx, name))) {
@@ -145,9 +143,6 @@ function unknownShard(name: string): PlacementError {
   return new PlacementError(`there is no shard ${name}: spool shard list shows all`);
 }
 
-/** The commands run with the rights of the database. The audit log names the user of the machine. */
-function actOf(action: string, target: string, details: Act["details"]): Act {
-  return { actor: `operator ${userInfo().username}`, action, target, namespace: null, details };
+function actOf(action: string, target: string, details: Act["details"]): Omit<Act, "actor"> {
+  return { action, target, namespace: null, details };
 }
-
-const SILENT = pino({ level: "silent" });
