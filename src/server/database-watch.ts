@@ -28,6 +28,16 @@ export function asConfigurationError(error: unknown): unknown {
   return new ConfigurationError([`SPOOL_DATABASE_URL: ${error.cause.message}`]);
 }
 
+/**
+ * Converts an error for the command line, which prints only its message: a ConfigurationError if only the operator of
+ * the database can fix it, else an error whose message includes that of the driver.
+ */
+export function asCommandError(error: unknown): unknown {
+  const known = asConfigurationError(error);
+  if (known !== error || !(error instanceof StoreUnavailable) || !(error.cause instanceof Error)) return known;
+  return new Error(`${error.message}: ${error.cause.message}`, { cause: error });
+}
+
 /** Returns why the database cannot be used, as a text for callers without a token. */
 export function unusableReason(error: unknown): string {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {

@@ -1,4 +1,3 @@
-import { StoreUnavailable } from "../domain/errors.ts";
 import { hasEmbedded } from "../store/connection/embedded.ts";
 import { databaseLocation, openDatabase } from "../store/database.ts";
 import type { Store } from "../store/database.ts";
@@ -8,7 +7,7 @@ import type { MigrationPlan } from "../store/stages/migration-plan.ts";
 import { readConfiguration } from "./config/configuration.ts";
 import { loadKinds } from "./config/load-kinds.ts";
 import type { LoadedKinds } from "./config/load-kinds.ts";
-import { asConfigurationError } from "./database-watch.ts";
+import { asCommandError } from "./database-watch.ts";
 import { migrationNotices } from "./migration-report.ts";
 import type { MigrationNotice } from "./migration-report.ts";
 import { migratePackages, planPackages } from "./served-kinds.ts";
@@ -69,7 +68,7 @@ export async function planDatabase(target: MigrationTarget): Promise<{ plan: Mig
 }
 
 async function openShard(url: string): Promise<Pick<Store, "db"> & AsyncDisposable> {
-  const { db, close } = await openDatabase({ url });
+  const { db, close } = await openDatabase({ url, isForSchema: true });
   return { db, [Symbol.asyncDispose]: close };
 }
 
@@ -83,10 +82,7 @@ async function withDatabase<Result>(
   try {
     return await work(store, loaded);
   } catch (error) {
-    // The command line prints only the message, so the message includes the driver's error.
-    const cause = error instanceof StoreUnavailable && error.cause instanceof Error ? `: ${error.cause.message}` : "";
-    const known = asConfigurationError(error);
-    throw known === error && cause !== "" ? new Error(`${(error as Error).message}${cause}`, { cause: error }) : known;
+    throw asCommandError(error);
   } finally {
     await store.close();
   }

@@ -1,13 +1,12 @@
 import { ArchiveParser } from "../../archive/archive-parser.ts";
 import { readLines } from "../../archive/archive-lines-reader.ts";
-import { StoreUnavailable } from "../../domain/errors.ts";
 import { findShardUrl } from "../../store/access/shards.ts";
 import { databaseLocation, openDatabase } from "../../store/database.ts";
 import type { Store } from "../../store/database.ts";
 import { requireCurrentSchema } from "../../store/migrate.ts";
 import { restartPacking } from "../../store/tapes/packing.ts";
 import { readConfiguration } from "../config/configuration.ts";
-import { asConfigurationError } from "../database-watch.ts";
+import { asCommandError } from "../database-watch.ts";
 import { TaskImporter } from "./task-importer.ts";
 import type { ImportCounts } from "./task-importer.ts";
 
@@ -44,9 +43,7 @@ export async function importArchives(
     for (const file of files) await importArchive(store, { file, namespace, counts, onProgress });
     return counts;
   } catch (error) {
-    const cause = error instanceof StoreUnavailable && error.cause instanceof Error ? `: ${error.cause.message}` : "";
-    const known = asConfigurationError(error);
-    throw known === error && cause !== "" ? new Error(`${(error as Error).message}${cause}`, { cause: error }) : known;
+    throw asCommandError(error);
   }
 }
 

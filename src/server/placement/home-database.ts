@@ -1,9 +1,8 @@
-import { StoreUnavailable } from "../../domain/errors.ts";
 import { openDatabase } from "../../store/database.ts";
 import type { Store } from "../../store/database.ts";
 import { requireCurrentSchema } from "../../store/migrate.ts";
 import { ConfigurationError, readConfiguration } from "../config/configuration.ts";
-import { asConfigurationError } from "../database-watch.ts";
+import { asCommandError } from "../database-watch.ts";
 
 /** Few: these commands run beside servers. */
 export const CONNECTIONS_MAX = 4;
@@ -27,10 +26,7 @@ export async function withHomeDatabase<Result>(
     await requireCurrentSchema(home.db);
     return await work(home);
   } catch (error) {
-    // The command line prints only the message, so the message includes the driver's error.
-    const cause = error instanceof StoreUnavailable && error.cause instanceof Error ? `: ${error.cause.message}` : "";
-    const known = asConfigurationError(error);
-    throw known === error && cause !== "" ? new Error(`${(error as Error).message}${cause}`, { cause: error }) : known;
+    throw asCommandError(error);
   } finally {
     await home.close();
   }
