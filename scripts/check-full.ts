@@ -10,6 +10,7 @@ const SCENARIOS = globSync("*.ts", { cwd: join(import.meta.dirname, "..", "test"
 runSteps({
   "The rights of every call, at every endpoint": "npm run --silent test:access",
   "Clients in other languages": "npm run --silent test:clients",
+  "The promises at every endpoint, on four shards": "npm run --silent test:shards",
   "The console, in Chromium": "npm run --silent test:browser",
   "The npm packages, installed": "npm run --silent test:packages",
   "Beside nginx, haproxy, pgbouncer and Prometheus, on the oldest Postgres": "npm run --silent test:neighbours",
@@ -22,6 +23,8 @@ runSteps({
       .toSorted()
       .map((name) => [`Under faults: ${name}`, `npm run --silent fault -- ${name}`]),
   ),
+  "Every promise under random faults": "npm run --silent chaos -- --minutes 10",
+  "Each mutated build is caught under random faults": "npm run --silent chaos:mutations",
   "Interleavings of journal and feed": "npm run --silent interleavings -- --seconds 600",
   "Each planted bug is found by interleavings": "npm run --silent interleavings:mutations",
   "Each planted bug is found by programs": "npm run --silent programs:mutations",

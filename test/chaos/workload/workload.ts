@@ -11,7 +11,7 @@ import { settleTasks } from "./settle.ts";
 import { followTape } from "./tape-follower.ts";
 import { TasksFollower } from "./tasks-follower.ts";
 
-const CALLERS = 3;
+const CALLERS = 5;
 const TAPE_FOLLOWERS_MAX = 10;
 /** Of a service with one namespace. */
 const SOLE_FACTOR = 4;
