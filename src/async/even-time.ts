@@ -8,7 +8,7 @@ const LATE_MS_MAX = 2;
  * Waits until a multiple of some time has passed since the beginning of a work. So its end does not tell how long it took,
  * except for the number of multiples.
  *
- * A timer fires some time after its start, so its end would tell when the work ended. The last of the wait looks at the
+ * A timer fires some time after its start, so its end would tell when the work ended. The last of the wait reads the
  * clock in each turn of the event loop, beside other work.
  *
  * @param begunAt by performance.now()

@@ -9,7 +9,7 @@ import { evaluateClock, evaluateRoundTrip } from "./evaluate-database.ts";
 import { mergeFindings } from "./merge-findings.ts";
 import { checkedNamespaces, scanNamespaces } from "./namespace-scans.ts";
 import type { ExaminedShard } from "./namespace-scans.ts";
-import { scanSchema, SERVER_SCANS, TASK_SCANS } from "./scans.ts";
+import { scanMoves, scanSchema, SERVER_SCANS, TASK_SCANS } from "./scans.ts";
 import type { Scan } from "./scans.ts";
 import { DoctorContext } from "./doctor-context.ts";
 import type { DoctorSettings } from "./doctor-context.ts";
@@ -89,9 +89,12 @@ async function examineStore(
       .then(async () => {
         if (findings.get("schema")?.status !== "ok") return;
         const contexts = checkedNamespaces(context, shard);
-        await Promise.all(
-          TASK_SCANS.map(({ name, scan }) => findings.record(name, async () => scanNamespaces(await contexts, scan))),
-        );
+        await Promise.all([
+          findings.record("moves", () => scanMoves(context)),
+          ...TASK_SCANS.map(({ name, scan }) =>
+            findings.record(name, async () => scanNamespaces(await contexts, scan)),
+          ),
+        ]);
       }),
   ]);
 }

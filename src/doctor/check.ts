@@ -7,6 +7,7 @@ export const CHECK_NAMES = [
   "horizon",
   "vacuum",
   "schema",
+  "moves",
   "clock",
   "sweeper",
   "wakeups",

@@ -1,4 +1,5 @@
 import type { Connections, LockHolder, ServerSettings } from "../store/reports/server-health.ts";
+import { unsupportedProduct } from "../store/connection/supported-products.ts";
 import { grade, graded, ok, worst } from "./check.ts";
 import type { Finding } from "./check.ts";
 import { countText, durationText } from "./format.ts";
@@ -30,6 +31,17 @@ export function evaluateSettings(
 ): Finding {
   const version = `PostgreSQL ${settings.version}`;
   const advice = (todo: string) => ({ todo, section: "Spool doctor" }) as const;
+  const unsupported = unsupportedProduct(settings.product);
+  if (unsupported !== null) {
+    return { status: "fail", found: unsupported, ...advice("set SPOOL_DATABASE_URL to a Postgres database") };
+  }
+  if (settings.distributionProblem !== null) {
+    return {
+      status: "fail",
+      found: settings.distributionProblem,
+      ...advice("undistribute the schema: see docs/shards.md"),
+    };
+  }
   if (settings.versionNumber < POSTGRES_VERSION_MIN) {
     const found = `${version} is older than ${POSTGRES_VERSION_MIN / 10_000}, the oldest supported version`;
     return { status: "fail", found, ...advice("upgrade the database server") };

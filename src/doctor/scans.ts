@@ -11,6 +11,7 @@ import {
 } from "../store/reports/server-health.ts";
 import { listStalledTasks } from "../store/session-queries.ts";
 import { countRunningElsewhere } from "../store/reports/shared-slots.ts";
+import { readAbandonedMoves } from "../store/moves/move-records.ts";
 import { readPendingHooks } from "../store/tasks/removal-hooks.ts";
 import { readOverdueTasks } from "../store/tasks/sweep-queries.ts";
 import type { OverdueReason, OverdueTask } from "../store/tasks/sweep-queries.ts";
@@ -26,6 +27,7 @@ import { readHorizonHolders, readTableHealth } from "../store/reports/vacuum-hea
 import { ok, skipped } from "./check.ts";
 import type { CheckName, Finding } from "./check.ts";
 import { evaluateHooks, evaluateRetention } from "./evaluate-retention.ts";
+import { evaluateMoves } from "./evaluate-moves.ts";
 import { evaluateConnections, evaluateSettings, evaluateTransactions } from "./evaluate-database.ts";
 import { isAlive, evaluateKinds, evaluateSessions, evaluateUnvalidated, ownedMax } from "./evaluate-sessions.ts";
 import type { SessionSnapshot } from "./evaluate-sessions.ts";
@@ -127,6 +129,11 @@ export const TASK_SCANS: readonly Scan[] = [
     },
   },
 ];
+
+/** Checks that every unfinished move of a namespace has a process that finishes it. */
+export async function scanMoves(context: DoctorContext): Promise<Finding> {
+  return evaluateMoves(await context.read(readAbandonedMoves));
+}
 
 /** Checks that this version may run on the schema. */
 export async function scanSchema(context: DoctorContext): Promise<Finding> {

@@ -68,7 +68,7 @@ export async function planDatabase(target: MigrationTarget): Promise<{ plan: Mig
 }
 
 async function openShard(url: string): Promise<Pick<Store, "db"> & AsyncDisposable> {
-  const { db, close } = await openDatabase({ url, isForSchema: true });
+  const { db, close } = await openDatabase({ url });
   return { db, [Symbol.asyncDispose]: close };
 }
 

@@ -19,8 +19,10 @@ import {
   evaluateWaiting,
   evaluateWakeup,
 } from "../../src/doctor/evaluate-tasks.ts";
+import { evaluateMoves } from "../../src/doctor/evaluate-moves.ts";
 import { evaluateHooks, evaluateRetention } from "../../src/doctor/evaluate-retention.ts";
 import type { SessionState } from "../../src/domain/session.ts";
+import type { AbandonedMove } from "../../src/store/moves/move-records.ts";
 import type { LockHolder, ServerSettings } from "../../src/store/reports/server-health.ts";
 
 const AT = new Date("2030-01-01T00:00:00Z");
@@ -31,10 +33,14 @@ const settings: ServerSettings = {
   versionNumber: 150_004,
   isReadOnly: false,
   encoding: "UTF8",
+  product: "PostgreSQL 18.4 on x86_64-pc-linux-gnu",
+  distributionProblem: null,
   fsync: "on",
   full_page_writes: "on",
   autovacuum: "on",
 };
+
+const move: AbandonedMove = { namespace: "team", from: "home", to: "b", phase: "closed", sinceMs: 60_000 };
 
 /** Creates a session with a lease of 10 s, last renewed `silentMs` ago. */
 function session(silentMs: number, parts: Partial<SessionState> = {}): SessionState {
@@ -89,12 +95,34 @@ const CASES: Record<string, readonly [Finding["status"], Finding, RegExp][]> = {
     ["warn", evaluateRoundTrip({ where: "h", roundTripMs: 999 }), /999 ms/],
     ["fail", evaluateRoundTrip({ where: "h", roundTripMs: 1_000 }), /1 s/],
   ],
+  "the moves of namespaces": [
+    ["ok", evaluateMoves([]), /left unfinished/],
+    [
+      "warn",
+      evaluateMoves([{ ...move, phase: "copying" }]),
+      /the move of team from home to b, begun 1 min ago, .* is served$/,
+    ],
+    [
+      "fail",
+      evaluateMoves([
+        { ...move, phase: "copying" },
+        { ...move, namespace: "n" },
+      ]),
+      /of n .* is unavailable, and 1 more$/,
+    ],
+  ],
   "the settings of a server": [
     ["ok", evaluateSettings(settings), /PostgreSQL 15.4$/],
     ["ok", evaluateSettings({ ...settings, versionNumber: 150_000 }), /PostgreSQL/],
     ["fail", evaluateSettings({ ...settings, versionNumber: 140_099 }), /older than 15,/],
     ["fail", evaluateSettings({ ...settings, isReadOnly: true }), /rejects writes/],
     ["fail", evaluateSettings({ ...settings, fsync: "off" }), /fsync off/],
+    ["fail", evaluateSettings({ ...settings, product: "PostgreSQL 15.2-YB-2.25" }), /the database is YugabyteDB/],
+    [
+      "fail",
+      evaluateSettings({ ...settings, distributionProblem: "Citus distributes tasks" }),
+      /Citus distributes tasks/,
+    ],
     ["fail", evaluateSettings({ ...settings, encoding: "LATIN1" }), /encoding LATIN1: Spool requires UTF8/],
     ["fail", evaluateSettings({ ...settings, full_page_writes: "off" }), /full_page_writes off/],
     ["ok", evaluateSettings({ ...settings, fsync: "off" }, { isEmbedded: true }), /in process/],

@@ -14,6 +14,7 @@ import {
   closeForMove,
   finishMove,
   forgetMove,
+  moveLock,
   readMove,
 } from "../../store/moves/move-records.ts";
 import type { Move } from "../../store/moves/move-records.ts";
@@ -104,7 +105,7 @@ function refusalOf({ namespace, from, to, phase }: Move, wanted: string): Placem
 function withMove(flags: Flags, name: string, work: (moving: Moving) => Promise<void>): Promise<void> {
   return withHomeDatabase(flags, (home) =>
     home.db.connection().execute(async (connection) => {
-      const lock = sql`hashtextextended(${`spool move ${name}`}, 0)`;
+      const lock = moveLock(name);
       const { rows } = await sql<{ locked: boolean }>`select pg_try_advisory_lock(${lock}) as locked`.execute(
         connection,
       );

@@ -1,5 +1,7 @@
 import type { DatabaseAddress, Endpoint } from "./database-address.ts";
 import { parseDatabaseUrl } from "./database-address.ts";
+import { DISTRIBUTED_TABLES, distributionProblem } from "./distributed-tables.ts";
+import type { DistributedTable } from "./distributed-tables.ts";
 import { NamedClient } from "./named-client.ts";
 import {
   checkRole,
@@ -10,6 +12,7 @@ import {
   WrongRole,
 } from "./session-check.ts";
 import type { ServerRole, SessionFacts } from "./session-check.ts";
+import { isUnknownToServer, refusedSession } from "./supported-products.ts";
 import { explainTls, tlsTries } from "./tls.ts";
 import type { TlsTry } from "./tls.ts";
 
@@ -117,9 +120,10 @@ export class Dialer {
     const timer = setTimeout(() => client.destroy(new Error(TOO_LATE)), withinMs);
     try {
       await client.connect();
-      const { rows } = (await client.query(this.#prepare)) as { rows: [SessionFacts] };
-      const [facts] = rows;
-      if (!mayBeUnusable) requireUsable(facts, this.#role);
+      const facts = await openSession(client, this.#prepare);
+      if (mayBeUnusable) return { client, facts };
+      requireUsable(facts, this.#role);
+      if (facts.hasCitus) await requireWhole(client);
       return { client, facts };
     } catch (error) {
       client.destroy();
@@ -128,6 +132,29 @@ export class Dialer {
       clearTimeout(timer);
     }
   }
+}
+
+/**
+ * Prepares a session. A server that answers, and does not understand the statement, is no Postgres.
+ *
+ * @throws DatabaseMisconfigured, errors of the driver
+ */
+async function openSession(client: NamedClient, prepare: string): Promise<SessionFacts> {
+  try {
+    const { rows } = (await client.query(prepare)) as { rows: [SessionFacts] };
+    return rows[0];
+  } catch (error) {
+    if (!isUnknownToServer(error)) throw error;
+    const { rows } = (await client.query("select version()")) as { rows: [Pick<SessionFacts, "version">] };
+    throw new DatabaseMisconfigured(refusedSession(rows[0].version, (error as Error).message), { cause: error });
+  }
+}
+
+/** Checks that Citus distributes no table of Spool. @throws DatabaseMisconfigured, errors of the driver */
+async function requireWhole(client: NamedClient): Promise<void> {
+  const { rows } = (await client.query(DISTRIBUTED_TABLES)) as { rows: DistributedTable[] };
+  const problem = distributionProblem(rows);
+  if (problem !== null) throw new DatabaseMisconfigured(problem);
 }
 
 function isFinal(error: Error & { code?: string }): boolean {

@@ -1,4 +1,5 @@
 import type { NamedClient } from "./named-client.ts";
+import { unsupportedProduct } from "./supported-products.ts";
 
 /**
  * The time after which Postgres ends an idle transaction. Its process is stalled, or lost without a sign. The rows that
@@ -37,6 +38,9 @@ const SEARCH_PATH = '"$user", public';
 
 const set = (name: string, value: string) => `set_config('${name}', '${value}', false)`;
 
+/** Whether the database has Citus: see distributed-tables.ts. */
+export const HAS_CITUS = "to_regclass('pg_catalog.pg_dist_partition') is not null";
+
 /** Columns that tell whether a server takes writes. The session's settings apply to each of its transactions. */
 const WRITABLE = `pg_is_in_recovery() as "isStandby", current_setting('transaction_read_only') = 'on' as "isReadOnly"`;
 
@@ -48,7 +52,8 @@ const WRITABLE = `pg_is_in_recovery() as "isStandby", current_setting('transacti
  * connections.
  */
 const preparing = (settings: Readonly<Record<string, string>>, searchPath: string) => `select ${WRITABLE},
-  current_database() as database, current_setting('server_encoding') as encoding,
+  current_database() as database, current_setting('server_encoding') as encoding, version(),
+  (select xmin from pg_class limit 1) is not null as "hasXmin", ${HAS_CITUS} as "hasCitus",
   extract(epoch from pg_postmaster_start_time())::text as instance,
   ${Object.entries(settings)
     .map(([name, value]) => set(name, value))
@@ -73,6 +78,9 @@ export interface SessionFacts extends WritableFacts {
   database: string;
   /** The encoding of the database, such as `UTF8`. */
   encoding: string;
+  /** What the server calls itself, such as `PostgreSQL 18.4 on x86_64…`. */
+  version: string;
+  hasCitus: boolean;
   /** The start time of the server. It differs between servers, and changes with a restart. */
   instance: string;
 }
@@ -118,7 +126,9 @@ export class DatabaseMisconfigured extends Error {
 
 /** Checks that a session can be used. @throws DatabaseMisconfigured, NotWritable, NotStandby */
 export function requireUsable(facts: SessionFacts, role: ServerRole): void {
-  const { database, encoding } = facts;
+  const { database, encoding, version } = facts;
+  const unsupported = unsupportedProduct(version);
+  if (unsupported !== null) throw new DatabaseMisconfigured(unsupported);
   if (encoding !== "UTF8") {
     throw new DatabaseMisconfigured(
       `the database ${JSON.stringify(database)} has the encoding ${encoding}, and Spool needs UTF8: create one with ` +

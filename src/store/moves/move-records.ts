@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Kysely, Transaction } from "kysely";
+import type { Kysely, RawBuilder, Transaction } from "kysely";
 import type { Snapshot } from "../../domain/snapshot.ts";
 import type { Database } from "../schema.ts";
 import { encodeStoredSnapshot } from "./stored-snapshot.ts";
@@ -22,6 +22,30 @@ export interface Move {
 }
 
 const COLUMNS = ["namespace", "from_shard as from", "to_shard as to", "phase"] as const;
+
+/** The key of the advisory lock of the process that moves a namespace. */
+export function moveLock(namespace: string | RawBuilder<string>): RawBuilder<bigint> {
+  return sql`hashtextextended('spool move ' || ${namespace}, 0)`;
+}
+
+/** An unfinished move that no process works on. */
+export type AbandonedMove = Move & { sinceMs: number };
+
+/** Reads the unfinished moves whose process has ended, the oldest first. Only the first shard has moves. */
+export async function readAbandonedMoves(db: Kysely<Database>): Promise<AbandonedMove[]> {
+  const key = sql`(select ${moveLock(sql.ref("m.namespace"))})`;
+  const { rows } = await sql<AbandonedMove>`
+    select m.namespace, m.from_shard as "from", m.to_shard as "to", m.phase,
+           (extract(epoch from clock_timestamp() - m.started_at) * 1000)::float8 as "sinceMs"
+    from namespace_moves m
+    where m.phase <> 'moved' and not exists (
+      select from pg_locks l
+      where l.locktype = 'advisory' and l.granted and l.database = (select oid from pg_database where datname = current_database())
+        and l.objsubid = 1 and ((l.classid::bigint << 32) | l.objid::bigint) = ${key}
+    )
+    order by m.started_at, m.namespace`.execute(db);
+  return rows;
+}
 
 export function readMove(db: Kysely<Database>, namespace: string): Promise<Move | undefined> {
   return db.selectFrom("namespace_moves").select(COLUMNS).where("namespace", "=", namespace).executeTakeFirst();

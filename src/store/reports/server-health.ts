@@ -1,5 +1,8 @@
 import { sql } from "kysely";
 import type { Kysely } from "kysely";
+import { DISTRIBUTED_TABLES, distributionProblem } from "../connection/distributed-tables.ts";
+import type { DistributedTable } from "../connection/distributed-tables.ts";
+import { HAS_CITUS } from "../connection/session-check.ts";
 import { SERVICE_TABLES } from "../schema.ts";
 import type { Database } from "../schema.ts";
 
@@ -14,6 +17,10 @@ export interface ServerSettings extends Record<(typeof SETTINGS)[number], string
   version: string;
   /** Such as 180004. */
   versionNumber: number;
+  /** What the server calls itself, such as `PostgreSQL 18.4 on x86_64…`. */
+  product: string;
+  /** Why Spool cannot use its tables as Citus has distributed them; null: it has not. */
+  distributionProblem: string | null;
   /** Whether the server is a standby, or is set to refuse writes. */
   isReadOnly: boolean;
   /** The encoding of the database, such as `UTF8`. */
@@ -23,13 +30,16 @@ export interface ServerSettings extends Record<(typeof SETTINGS)[number], string
 /** Reads the version and settings of the server. */
 export async function readServerSettings(db: Kysely<Database>): Promise<ServerSettings> {
   const settings = SETTINGS.map((name) => sql`current_setting(${sql.lit(name)}) as ${sql.ref(name)}`);
-  const { rows } = await sql<ServerSettings>`
+  const { rows } = await sql<Omit<ServerSettings, "distributionProblem"> & { hasCitus: boolean }>`
     select split_part(current_setting('server_version'), ' ', 1) as version,
            current_setting('server_version_num')::int as "versionNumber",
+           version() as product, ${sql.raw(HAS_CITUS)} as "hasCitus",
            current_setting('server_encoding') as encoding,
            pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
            ${sql.join(settings)}`.execute(db);
-  return rows[0]!;
+  const { hasCitus, ...found } = rows[0]!;
+  const distributed = hasCitus ? (await sql<DistributedTable>`${sql.raw(DISTRIBUTED_TABLES)}`.execute(db)).rows : [];
+  return { ...found, distributionProblem: distributionProblem(distributed) };
 }
 
 /** The number of reads per connection. A pooler may lend its connections in turn, and other clients may take some. */
