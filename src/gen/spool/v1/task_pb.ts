@@ -124,7 +124,7 @@ export type Task = Message<"spool.v1.Task"> & {
   maxAttempts: number;
 
   /**
-   * When a caller first asked to cancel the task.
+   * When a caller first asked to cancel the task while it ran. Unset if the task was cancelled before: it ended at once.
    *
    * @generated from field: google.protobuf.Timestamp cancel_requested_at = 16;
    */
