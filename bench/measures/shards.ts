@@ -1,5 +1,4 @@
 import { cpus } from "node:os";
-import { setTimeout } from "node:timers/promises";
 import { timeOf } from "../cpu/meter.ts";
 import { query } from "../databases.ts";
 import { startLoad } from "../load/load-child.ts";
@@ -17,7 +16,8 @@ type Shards = (typeof SHARDS)[number];
 const SERVERS = 2;
 const CALLERS_PER_SHARD = WORKS["short-task"].atOnce;
 const TURNS_PER_SHARD = 6_000;
-const IDLE_MS = 5_000;
+/** Below what two shards can do on two cores beside servers and clients, so that each shard gets as much as a single one. */
+const RATE_PER_SHARD = 400;
 const WARM_TURNS_PER_SHARD = 2_000;
 /** Two shards have nearly twice the capacity of one. */
 const BAR = { atLeast: 1.8 };
@@ -28,12 +28,9 @@ const POSTGRES_SETTINGS = { autovacuum: "off" };
 const SETTINGS = { SPOOL_LEASE_MS: "60000" };
 
 const CAPACITY =
-  "Sum over the databases of the tasks that ended there, divided by the CPU seconds of all processes of its Postgres: " +
-  "what each could do with its core to itself";
-const NET =
-  "the same of what is left of each core beside the idle service, whose CPU time is measured before and taken off the " +
-  "time of the tasks";
-const BOTH = "64 callers for each shard, two Spool servers and two clients at a lower priority";
+  `${RATE_PER_SHARD} tasks a second for each shard. Sum over the databases of the tasks that ended there, divided by ` +
+  "the CPU seconds of all processes of its Postgres: what each could do with its core to itself";
+const FULL = "as many tasks as can be, by 64 callers for each shard: what was done, by the clock";
 
 export const shards: Measure = {
   name: "shards",
@@ -45,36 +42,25 @@ export const shards: Measure = {
     {
       name: "shards-1-capacity",
       unit: "tasks/CPU s",
-      about: `one shard on one core. ${CAPACITY}. ${BOTH}`,
+      about: `one shard on one core. ${CAPACITY}`,
     },
     {
       name: "shards-2-capacity",
       unit: "tasks/CPU s",
-      about: `two shards on two cores. ${CAPACITY}. ${BOTH}`,
+      about: `two shards on two cores. ${CAPACITY}`,
       comparisons: [{ with: "shards-1-capacity", bar: BAR }],
     },
-    {
-      name: "shards-1-net",
-      unit: "tasks/CPU s",
-      about: `one shard: ${NET}`,
-    },
-    {
-      name: "shards-2-net",
-      unit: "tasks/CPU s",
-      about: `two shards: ${NET}`,
-      comparisons: [{ with: "shards-1-net" }],
-    },
-    { name: "shards-1-rate", unit: "tasks/s", about: "one shard: what was done, by the clock" },
+    { name: "shards-1-busy", unit: "%", about: "one shard, the same load: the share of its core that Postgres used" },
+    { name: "shards-2-busy", unit: "%", about: "two shards, the same load: the share of two cores that they used" },
+    { name: "shards-1-rate", unit: "tasks/s", about: `one shard, ${FULL}` },
     {
       name: "shards-2-rate",
       unit: "tasks/s",
       about:
-        "two shards: what was done, by the clock. It can only reach twice the rate on a machine that has cores for " +
-        "servers and clients besides the two of the databases",
+        `two shards, ${FULL}. It can only reach twice the rate on a machine that has cores for servers and clients ` +
+        "besides the two of the databases",
       comparisons: [{ with: "shards-1-rate" }],
     },
-    { name: "shards-1-busy", unit: "%", about: "one shard: the share of its core that Postgres used" },
-    { name: "shards-2-busy", unit: "%", about: "two shards: the share of their two cores that both Postgres used" },
   ],
   async prepare({ startService }, size) {
     if (cpus().length < 2) throw new Error("shards needs two cores, one for each Postgres");
@@ -88,7 +74,7 @@ export const shards: Measure = {
         const outcome: Record<string, number> = {};
         // Each is first as often as the other.
         for (const pinned of round++ % 2 === 0 ? pairs : pairs.toReversed()) {
-          const taken = await take(pinned, { turnsPerShard: size(TURNS_PER_SHARD), idleMs: size(IDLE_MS) });
+          const taken = await take(pinned, size(TURNS_PER_SHARD));
           for (const [name, value] of Object.entries(taken)) outcome[`shards-${pinned.count}-${name}`] = value;
         }
         return outcome;
@@ -128,18 +114,30 @@ async function startPinned(
   return pinned;
 }
 
-/** Loads all shards at once, until there are so many turns for each shard. */
-function loadAll({ count, loads }: Pinned, turnsPerShard: number): Promise<LoadDone[]> {
+/** Loads all shards at once, until there are so many turns for each shard. @param rate a second, for each shard */
+function loadAll({ count, loads }: Pinned, turnsPerShard: number, rate?: number): Promise<LoadDone[]> {
   const share = (perShard: number) => Math.ceil((perShard * count) / loads.length);
   const order = { until: { turns: share(turnsPerShard) }, atOnce: share(CALLERS_PER_SHARD) };
-  return Promise.all(loads.map((load) => load.run({ work: "short-task", ...order })));
+  const paced = rate === undefined ? {} : { perSecond: (rate * count) / loads.length };
+  return Promise.all(loads.map((load) => load.run({ work: "short-task", ...order, ...paced })));
 }
 
-async function take(pinned: Pinned, { turnsPerShard, idleMs }: { turnsPerShard: number; idleMs: number }) {
+async function take(pinned: Pinned, turnsPerShard: number) {
+  const even = await loadMeasured(pinned, turnsPerShard, RATE_PER_SHARD);
+  const full = await loadMeasured(pinned, turnsPerShard);
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  return {
+    capacity: sum(even.tasks.map((count, index) => count / even.cpuSeconds[index]!)),
+    busy: (sum(even.cpuSeconds) / even.seconds / even.tasks.length) * 100,
+    rate: sum(full.tasks) / full.seconds,
+  };
+}
+
+/** Loads all shards. @returns the tasks and the CPU seconds of each database */
+async function loadMeasured(pinned: Pinned, turnsPerShard: number, rate?: number) {
   const { databases, namespaces } = pinned.service;
   for (const { spoolUrl } of databases) await query(spoolUrl, "vacuum (analyze)", "checkpoint");
-  const idle = await cpuDuring(databases, () => setTimeout(idleMs));
-  const { result: done, seconds, cpuSeconds } = await cpuDuring(databases, () => loadAll(pinned, turnsPerShard));
+  const { result: done, seconds, cpuSeconds } = await cpuDuring(databases, () => loadAll(pinned, turnsPerShard, rate));
   const tasks = databases.map((_, index) =>
     namespaces
       .map(({ postgres }, place) =>
@@ -147,18 +145,7 @@ async function take(pinned: Pinned, { turnsPerShard, idleMs }: { turnsPerShard: 
       )
       .reduce((sum, count) => sum + count, 0),
   );
-  const idleShare = idle.cpuSeconds.map((cpu) => cpu / idle.seconds);
-  const net = tasks.map((count, index) => {
-    const cpuOfTasks = cpuSeconds[index]! - idleShare[index]! * seconds;
-    return cpuOfTasks > 0 ? ((1 - idleShare[index]!) * count) / cpuOfTasks : Number.NaN;
-  });
-  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-  return {
-    capacity: sum(tasks.map((count, index) => count / cpuSeconds[index]!)),
-    net: sum(net),
-    rate: sum(tasks) / seconds,
-    busy: (sum(cpuSeconds) / seconds / databases.length) * 100,
-  };
+  return { tasks, seconds, cpuSeconds };
 }
 
 /** Does work, and measures the CPU time of each database meanwhile. */
