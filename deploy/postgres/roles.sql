@@ -71,7 +71,7 @@ begin
       ('namespaces',                'select, insert, update',                 'select'),
       -- The URLs of shards may hold passwords. Shards and moves are changed by the owner.
       ('shards',                    'select',                                 'select (name, state, added_at)'),
-      ('namespace_moves',           null,                                     'select'),
+      ('namespace_moves',           'select',                                 'select'),
       ('moved_namespaces',          'select',                                 'select'),
       ('tokens',                    'select, insert, update (revoked_at, revoked_by, changed_at)',
         'select (token_id, name, grants, created_at, created_by, expires_at, revoked_at, revoked_by, changed_at)'),

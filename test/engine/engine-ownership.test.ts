@@ -87,6 +87,7 @@ describe("engines that share a database", () => {
     );
     const [held, ...others] = fences.map(({ taskId }) => taskId);
     await store.db.transaction().execute(async (trx) => {
+      await sql`set local idle_in_transaction_session_timeout = 0`.execute(trx); // On a busy machine.
       await lockTask(trx, { namespace, taskId: held! });
       await using one = await startEngine(store, { namespace, leaseMs: 1_000 });
       await using two = await startEngine(store, { namespace, leaseMs: 1_000 });

@@ -15,6 +15,7 @@ describe("an engine whose session was not renewed in time", () => {
       await using engine = await startEngine(store, { leaseMs: 1_000, mayMove: () => mayMove });
       const { task } = await engine.startTask(taskRequest({ kind: "echo" }));
       await store.db.transaction().execute(async (trx) => {
+        await sql`set local idle_in_transaction_session_timeout = 0`.execute(trx); // On a busy machine.
         await sql`select from sessions for update`.execute(trx); // The renewals wait.
         await eventually(() => assert.rejects(engine.startTask(taskRequest({ kind: "echo" })), StoreUnavailable));
         const read = engine.getTask(task.taskId);

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { sql } from "kysely";
-import pg from "pg";
 import { Overloaded, StoreUnavailable } from "../../../src/domain/errors.ts";
 import { DatabaseMisconfigured, NotWritable } from "../../../src/store/connection/session-check.ts";
 import { openDatabase } from "../../../src/store/database.ts";
 import type { Store } from "../../../src/store/database.ts";
-import { readServerSettings } from "../../../src/store/reports/server-health.ts";
 import { notify, openListener } from "../../../src/store/connection/notifications.ts";
+import { administer } from "../../support/administer.ts";
 import { eventually } from "../../support/eventually.ts";
+import { isUnavailableFor } from "../../support/unavailable.ts";
 import { createDatabase, startServer } from "../../support/postgres.ts";
 import type { TestDatabase } from "../../support/postgres.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
@@ -18,26 +18,8 @@ const SERVER_MS = 60_000;
 const look = ({ db }: Pick<Store, "db">) => sql`select 1`.execute(db);
 const nameOf = ({ url }: TestDatabase) => new URL(url).pathname.slice(1);
 
-/** Changes a database as its operator would, past the service. */
-async function administer({ url }: TestDatabase, ...statements: string[]): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  // Else it could not set back what it has set.
-  for (const statement of ["set default_transaction_read_only = off", ...statements]) await client.query(statement);
-  await client.end();
-}
-
 const terminateOthers = `select pg_terminate_backend(pid) from pg_stat_activity
   where datname = current_database() and pid <> pg_backend_pid()`;
-
-function isUnavailableFor(Cause: typeof NotWritable | typeof DatabaseMisconfigured, message: RegExp) {
-  return (error: unknown) => {
-    assert.ok(error instanceof StoreUnavailable);
-    assert.ok(error.cause instanceof Cause, String(error.cause));
-    assert.match(error.cause.message, message);
-    return true;
-  };
-}
 
 describe("a connection", () => {
   let database: TestDatabase;
@@ -128,66 +110,6 @@ describe("a connection", () => {
     await look(store);
     await store.check();
   });
-
-  for (const [what, version, refusal, expected] of [
-    [
-      "to a product that only looks like Postgres is refused by its name",
-      "PostgreSQL 15.2-YB-2.25.0.0",
-      "",
-      /^the database is YugabyteDB: Spool needs Postgres 15/,
-    ],
-    [
-      "to a product without a setting of Postgres, too",
-      "CockroachDB CCL v25.1.0",
-      "42704",
-      /^the database is CockroachDB: /,
-    ],
-    [
-      "to an unknown product without a part of Postgres says what it refused",
-      "Elephant 1",
-      "0A000",
-      /^the database refuses what Spool needs \(no such setting; Elephant 1\): /,
-    ],
-  ] as const) {
-    it(what, async () => {
-      const dressed = ["create schema dressed", `create function dressed.version() returns text return '${version}'`];
-      if (refusal !== "")
-        dressed.push(`create function dressed.set_config(text, text, boolean) returns text language plpgsql as $$
-          begin raise exception 'no such setting' using errcode = '${refusal}'; end $$`);
-      await administer(database, ...dressed);
-      await alter("set search_path = dressed, pg_catalog");
-      await assert.rejects(look(store), isUnavailableFor(DatabaseMisconfigured, expected));
-    });
-  }
-
-  for (const [method, how] of [
-    ["h", "by rows"],
-    ["n", "with its schema"],
-  ] as const) {
-    it(`to tables that Citus distributes ${how} is refused, and the doctor says so`, async () => {
-      // Without the extension, which is not built for every version: its catalogue of tables, and a table in it.
-      const distributed = [
-        "set allow_system_table_mods = on",
-        "create table pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod char)",
-        "grant select on pg_catalog.pg_dist_partition to public",
-      ];
-      await administer(database, ...distributed, "create table other ()");
-      await administer(database, "insert into pg_dist_partition values ('other', 'h')");
-      await look(store);
-      await administer(
-        database,
-        "create table tasks ()",
-        `insert into pg_dist_partition values ('tasks', '${method}')`,
-      );
-      const later = await openDatabase({ url: database.url });
-      const expected = new RegExp(`^Citus distributes the table tasks ${how}, and refuses statements of Spool: `);
-      await assert.rejects(look(later), isUnavailableFor(DatabaseMisconfigured, expected));
-      await later.close();
-      const inspected = await openDatabase({ url: database.url, mayBeUnusable: true });
-      assert.match((await readServerSettings(inspected.db)).distributionProblem!, expected);
-      await inspected.close();
-    });
-  }
 
   it("to a database in another encoding is refused, and the error says what to do", async () => {
     const name = `${nameOf(database)}_latin1`;
