@@ -1,4 +1,3 @@
-import { setTimeout } from "node:timers/promises";
 import { connect } from "../../src/client/client.ts";
 import type { Worked } from "../cpu/meter.ts";
 import { quantile } from "../statistics.ts";
@@ -19,8 +18,6 @@ export interface LoadOrder {
   until: { turns: number } | { seconds: number };
   /** How many turns are under way at once, spread evenly over the targets. Left out: as the work says. */
   atOnce?: number;
-  /** How many turns begin a second, while fewer than `atOnce` are under way. Left out: as many as can. */
-  perSecond?: number;
 }
 
 /** What a client has done. */
@@ -49,19 +46,16 @@ export function openLoad(targets: readonly Target[], token?: string): Load {
 
 async function run(clients: readonly ReturnType<typeof connect>[], order: LoadOrder): Promise<LoadDone> {
   const { turn, each, atOnce: usual } = WORKS[order.work];
-  const { until, atOnce = Math.max(usual, clients.length), perSecond = Infinity } = order;
+  const { until, atOnce = Math.max(usual, clients.length) } = order;
   const counts = clients.map(() => 0);
   const tookMs: number[] = [];
   let left = "turns" in until ? until.turns : Infinity;
-  let begun = 0;
   const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
   const endsAt = "seconds" in until ? startedAt + until.seconds * 1_000 : Infinity;
   const worker = async (index: number) => {
     const place = index % clients.length;
     while (left-- > 0 && performance.now() < endsAt) {
-      const waitMs = startedAt + (begun++ * 1_000) / perSecond - performance.now();
-      if (waitMs > 0) await setTimeout(waitMs);
       const turnAt = performance.now();
       await turn(clients[place]!);
       tookMs.push(performance.now() - turnAt);
