@@ -78,7 +78,7 @@ describe("spool doctor", function () {
       );
     });
 
-    it("asks the server at --address for its checks if no database is configured", async () => {
+    it("asks the server at --address for its checks if no database is configured @slow", async () => {
       await using other = await createDatabase();
       const token = "s3cret-token";
       await using server = await startServerProcess({

@@ -64,7 +64,7 @@ describe("spool serve", function () {
     assert.equal((await ended).code, 143);
   });
 
-  it("accepts a database URL with the host in its query, and logs the location without the password", async () => {
+  it("accepts a database URL with the host in its query, and logs the location without the password @slow", async () => {
     await using database = await createDatabase();
     const { hostname, port, pathname, username } = new URL(database.url);
     const url = `postgres://${username}:s3cret-s3cret@${pathname}?host=${hostname}&port=${port}`;
@@ -139,7 +139,7 @@ describe("spool serve", function () {
     assert.match(JSON.parse(stderr).error.problems[0], /SPOOL_TOKEN/);
   });
 
-  it("exits with 1 if it cannot listen", async () => {
+  it("exits with 1 if it cannot listen @slow", async () => {
     const { code, stderr } = await runSpool([
       "serve",
       "--port",

@@ -46,7 +46,7 @@ describe("spool serve with a package of kinds", function () {
     }
   });
 
-  it("gives the package the database's URL, and with SPOOL_MIGRATE=off waits for spool migrate --kinds", async () => {
+  it("gives the package the database's URL, and with SPOOL_MIGRATE=off waits for spool migrate --kinds @slow", async () => {
     await using database = await createDatabase();
     const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_MIGRATE: "off", SPOOL_SOURCES_DIR: folder.path };
     assert.equal((await runSpool(["migrate", "--database-url", database.url])).code, 0);

@@ -56,7 +56,7 @@ describe("spool serve", () => {
     await eventually(async () => assert.equal(await echo(client), "succeeded"), WITHIN);
   }).timeout(SERVER_MS);
 
-  it("runs and lists tasks on a database with another date style", async () => {
+  it("runs and lists tasks on a database with another date style @slow", async () => {
     await using database = await createDatabase();
     const name = new URL(database.url).pathname.slice(1);
     await administer(database, `alter database ${name} set datestyle = 'German'`);
@@ -70,7 +70,7 @@ describe("spool serve", () => {
     );
   }).timeout(SERVER_MS);
 
-  it("refuses to start on a database not encoded in UTF8, with exit code 2 and advice", async () => {
+  it("refuses to start on a database not encoded in UTF8, with exit code 2 and advice @slow", async () => {
     await using database = await createDatabase();
     const name = `${new URL(database.url).pathname.slice(1)}_latin1`;
     await administer(database, `create database ${name} encoding 'LATIN1' template template0 locale 'C'`);

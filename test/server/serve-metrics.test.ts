@@ -50,7 +50,7 @@ describe("the metrics of spool serve", () => {
     assert.deepEqual(series(after).toSorted(), series(before).toSorted());
   }).timeout(SERVER_MS);
 
-  it("contain no pool with an embedded database", async () => {
+  it("contain no pool with an embedded database @slow", async () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), "spool-metrics-"));
     await using server = await startServerProcess({ environment: { SPOOL_DATA_DIR: folder.path } });
     const text = await scrape(server.url);
@@ -84,7 +84,7 @@ describe("the metrics of spool serve", () => {
     await eventually(waiting, counted);
   }).timeout(SERVER_MS);
 
-  it("are neither served, counted nor sent if switched off", async () => {
+  it("are neither served, counted nor sent if switched off @slow", async () => {
     await using receiver = await openReceiver();
     const environment = { SPOOL_DATABASE_URL: database.url, SPOOL_METRICS: "off", ...receiver.environment };
     await using server = await startServerProcess({ environment });

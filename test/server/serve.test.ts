@@ -99,7 +99,7 @@ describe("spool serve", () => {
     assert.deepEqual(await Array.fromAsync(client.follow({ taskId: task.taskId })), [...seen, ...rest]);
   }).timeout(SERVER_MS);
 
-  it("refuses a database with a newer schema and names both versions", async () => {
+  it("refuses a database with a newer schema and names both versions @slow", async () => {
     await using database = await createDatabase();
     const environment = { SPOOL_DATABASE_URL: database.url };
     await (await startServerProcess({ environment })).end("SIGTERM");

@@ -223,7 +223,7 @@ describe("spool export and spool import", function () {
     assert.match(stderr, /20 tasks that had not ended by \S+ were left out\n10 tasks and 50 events exported\n$/);
   });
 
-  it("moves tasks through an embedded database", async () => {
+  it("moves tasks through an embedded database @slow", async () => {
     const few = path("few.jsonl.zst");
     assert.equal((await spoolExport("--output", few, "--kind", "medium")).code, 0);
     const environment = { SPOOL_DATA_DIR: path("data") };

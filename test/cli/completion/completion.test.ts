@@ -38,7 +38,7 @@ const CASES: readonly (readonly [line: string, ...words: string[]])[] = [
 ];
 
 for (const shell of SHELLS) {
-  describe(`the completion script of ${shell}`, function () {
+  describe(`the completion script of ${shell}${shell === "fish" ? " @slow" : ""}`, function () {
     this.timeout(TIMEOUT_MS);
     let opened: CompletingShell;
     before(async function () {

@@ -58,7 +58,7 @@ describeHeavyOnEachStore("the sweeper of removed tasks", (store) => {
     }
   }
 
-  it("deletes 100,000 events in batches of at most 5,000", async () => {
+  it("deletes 100,000 events in batches of at most 5,000 @slow", async () => {
     const taskId = await createRemoved(100_000);
     assert.deepEqual(await left(), { events: 100_000, unfinished: 1 });
     await whileSweeping(1, async () => {

@@ -3,8 +3,8 @@ import { openEmbedded, openPostgres } from "../../support/open-stores.ts";
 import { comparePrograms, describeDifference, shrink } from "./comparison.ts";
 
 const STORES = [
-  { name: "Postgres with two servers", open: openPostgres, programs: 300, servers: 2, atOnce: 50 },
-  { name: "PGlite", open: openEmbedded, programs: 40, servers: 1, atOnce: 20 },
+  { name: "Postgres with two servers", open: openPostgres, programs: 120, servers: 2, atOnce: 50 },
+  { name: "PGlite", open: openEmbedded, programs: 20, servers: 1, atOnce: 20 },
 ];
 
 describe("random programs of calls", function () {

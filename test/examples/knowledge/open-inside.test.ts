@@ -61,7 +61,7 @@ for (const [how, descriptors] of Object.entries(SYSTEMS)) {
 }
 
 describe("sources in which a folder is repeatedly replaced by a link", () => {
-  it("expose no outside file to the walk or to a read", async () => {
+  it("expose no outside file to the walk or to a read @slow", async () => {
     await using tree = await makeSourceTree({ "docs/b/a.md": "mine" });
     await tree.write("../outside/b/a.md", "secret");
     await tree.write("../outside/b/secret.md", "secret");
