@@ -28,9 +28,13 @@ interface Order {
   done: PromiseWithResolvers<void>;
 }
 
-/** Starts a proxy on 127.0.0.1 before the database at `url`. */
-export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
-  const { hostname, port } = new URL(url);
+/**
+ * Starts a proxy on 127.0.0.1 before a database.
+ *
+ * @param url of the database, or what returns it for each new connection: only host and port may change
+ */
+export async function startCuttingProxy(url: string | (() => string)): Promise<CuttingProxy> {
+  const urlNow = typeof url === "string" ? () => url : url;
   const sockets = new Set<Socket>();
   let order: Order | null = null;
   const give = (wanted: Omit<Order, "done">) => {
@@ -40,6 +44,7 @@ export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
   };
 
   const server = createServer((client) => {
+    const { hostname, port } = new URL(urlNow());
     const upstream = connect(Number(port), hostname);
     let committing: Order | null = null;
     let cut: PromiseWithResolvers<void> | null = null;
@@ -74,7 +79,7 @@ export async function startCuttingProxy(url: string): Promise<CuttingProxy> {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const proxied = new URL(url);
+  const proxied = new URL(urlNow());
   proxied.port = String((server.address() as AddressInfo).port);
   return {
     url: proxied.href,

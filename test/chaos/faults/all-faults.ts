@@ -12,6 +12,7 @@ import { namespaceMove } from "./namespace-move.ts";
 import { passwordChange } from "./password-change.ts";
 import { postgresKill } from "./postgres-kill.ts";
 import { postgresRestart } from "./postgres-restart.ts";
+import { promotion } from "./promotion.ts";
 import { readOnlyDatabase } from "./read-only-database.ts";
 import { roleTimeout } from "./role-timeout.ts";
 import { rollingRestart } from "./rolling-restart.ts";
@@ -32,6 +33,7 @@ export const ALL_FAULTS: readonly Fault[] = [
   workerPause,
   postgresKill,
   postgresRestart,
+  promotion,
   fullDisk,
   readOnlyDatabase,
   passwordChange,

@@ -1,8 +1,8 @@
-import { startServer } from "../../support/postgres.ts";
 import { startCuttingProxy } from "../../support/cutting-proxy.ts";
 import { admitRole, mountVolume, ROLE, runStatement, urlOf } from "../../fault/support/troubles.ts";
 import type { Scene } from "../../fault/support/troubles.ts";
 import type { Guard } from "./guard.ts";
+import { PromotableServer } from "./promotable-server.ts";
 import type { OwnPostgres } from "./target.ts";
 
 const NAME = "spool";
@@ -29,13 +29,13 @@ export async function startDatabases({ guard, gaps }: { guard: Guard; gaps: stri
   }
   const all = await Promise.all(
     NAMES.map(async (name, index) => {
-      const server = opened.use(await startServer({ settings: SETTINGS }));
+      const server = opened.use(await PromotableServer.start(SETTINGS));
       await admitRole(server);
       const isOnVolume = volume !== null && index === NAMES.length - 1;
       if (isOnVolume) await runStatement(server.url, `create tablespace small location '${volume.folder}'`);
       const tablespace = isOnVolume ? " tablespace small" : "";
       await runStatement(server.url, `create database ${NAME} owner ${ROLE}${tablespace}`);
-      const proxy = opened.use(await startCuttingProxy(urlOf(server, NAME, ROLE)));
+      const proxy = opened.use(await startCuttingProxy(() => urlOf(server, NAME, ROLE)));
       const scene: Scene = {
         server,
         name: NAME,
@@ -43,7 +43,7 @@ export async function startDatabases({ guard, gaps }: { guard: Guard; gaps: stri
         operate: (sql) => runStatement(server.url, sql),
         operateInside: (sql) => runStatement(urlOf(server, NAME), sql),
       };
-      return { name, scene, proxy, url: proxy.url };
+      return { name, promotable: isOnVolume ? null : server, scene, proxy, url: proxy.url };
     }),
   );
   const rest = opened.move();

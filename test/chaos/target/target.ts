@@ -7,6 +7,7 @@ import type { GrpcTransport } from "../../../src/client/transport/grpc-transport
 import type { Store } from "../../../src/store/database.ts";
 import type { KindsOfNamespace } from "../workload/planned-start.ts";
 import type { Guard } from "./guard.ts";
+import type { PromotableServer } from "./promotable-server.ts";
 
 /** What a run attacks. */
 export interface Target extends AsyncDisposable {
@@ -36,6 +37,8 @@ export interface OwnServer {
 /** A Postgres server of the service. */
 export interface OwnPostgres {
   readonly name: string;
+  /** null: its tables are on a volume that a standby would not have. */
+  readonly promotable: PromotableServer | null;
   /** How the troubles of the fault scenarios see it. */
   readonly scene: Scene;
   /** The way of all servers to it. */

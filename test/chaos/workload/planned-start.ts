@@ -9,6 +9,7 @@ export const BRIEF_RETENTION_MS = 8_000;
 export const BRIEF = "server.brief";
 /** More attempts than faults can cost a task. */
 const ATTEMPTS_MANY = 40;
+const ATTEMPTS_TIMED_OUT = 3;
 
 /** The label of all tasks of a run. */
 export const RUN_LABEL = "chaos-run";
@@ -44,7 +45,10 @@ export function planStart(random: SeededRandom, kinds: KindsOfNamespace, run: st
   };
   if (chance(random, 0.06)) planned.runInMs = between(random, 500, 8_000);
   if (chance(random, 0.04)) planned.deadlineInMs = (planned.runInMs ?? 0) + between(random, 200, 5_000);
-  if (chance(random, 0.03)) planned.request.timeoutMs = Math.round(between(random, 300, 3_000));
+  if (chance(random, 0.03)) {
+    planned.request.timeoutMs = Math.round(between(random, 300, 3_000));
+    planned.request.maxAttempts = ATTEMPTS_TIMED_OUT; // Each attempt may take its timeout and its grace.
+  }
   if (chance(random, 0.05))
     planned.retentionMs = planned.request.retentionMs = Math.round(between(random, 1_000, 10_000));
   else if (request.kind === BRIEF) planned.retentionMs = BRIEF_RETENTION_MS;
