@@ -34,8 +34,9 @@ export function asConfigurationError(error: unknown): unknown {
  */
 export function asCommandError(error: unknown): unknown {
   const known = asConfigurationError(error);
-  if (known !== error || !(error instanceof StoreUnavailable) || !(error.cause instanceof Error)) return known;
-  return new Error(`${error.message}: ${error.cause.message}`, { cause: error });
+  const cause = error instanceof StoreUnavailable && error.cause instanceof Error ? error.cause.message : "";
+  if (known !== error || cause === "") return known;
+  return new Error(`${(error as Error).message}: ${cause}`, { cause: error });
 }
 
 /** Returns why the database cannot be used, as a text for callers without a token. */
