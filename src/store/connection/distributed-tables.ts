@@ -1,12 +1,12 @@
+import { SERVICE_TABLES } from "../schema.ts";
+
 // Citus distributes tables by rows or by schemas, and then plans every statement itself, on every node: it refuses claims
 // and flushes, and snapshots are those of the node that was asked.
 
 /** Tables of Spool: which of them Citus distributes, on a database that has Citus. */
 export const DISTRIBUTED_TABLES = `select c.relname as "table", p.partmethod = 'n' as "isWhole"
 from pg_dist_partition p join pg_class c on c.oid = p.logicalrelid
-where c.oid in (${["tasks", "task_events", "task_requests", "task_exclusives", "sessions"]
-  .map((table) => `to_regclass('${table}')`)
-  .join(", ")})
+where c.oid in (${SERVICE_TABLES.map((table) => `to_regclass('${table}')`).join(", ")})
 order by c.relname`;
 
 /** A row of DISTRIBUTED_TABLES. */

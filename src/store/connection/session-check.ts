@@ -50,6 +50,8 @@ const WRITABLE = `pg_is_in_recovery() as "isStandby", current_setting('transacti
  * An acknowledged write must be durable, so synchronous_commit `off` becomes `on`. Its other values are the operator's
  * choice. They are set in the session as well, so a later change of the server's setting does not affect open
  * connections.
+ *
+ * The statement reads an xmin, so that a product without it is refused.
  */
 const preparing = (settings: Readonly<Record<string, string>>, searchPath: string) => `select ${WRITABLE},
   current_database() as database, current_setting('server_encoding') as encoding, version(),

@@ -1,3 +1,5 @@
+import { sqlstateOf } from "../errors.ts";
+
 const LACKS =
   "Spool needs Postgres 15 or newer, with row locks across a table, the transaction numbers of rows (xmin), " +
   "and LISTEN";
@@ -27,6 +29,5 @@ const UNKNOWN_CLASSES = ["0A", "42"];
 
 /** Whether a server has answered that it does not know something in a statement. */
 export function isUnknownToServer(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" && code.length === 5 && UNKNOWN_CLASSES.includes(code.slice(0, 2));
+  return UNKNOWN_CLASSES.includes(sqlstateOf(error)?.slice(0, 2) ?? "");
 }
