@@ -1,6 +1,5 @@
 // `npm run chaos:mutations [-- NAME…] [--minutes N]`: attacks one mutated build after the other, and requires that the
-// checker reports the promise that each of them breaks. A run that does not report it is repeated with
-// another seed.
+// checker reports the promise that each of them breaks. A run that does not report it is repeated with another seed.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -41,29 +41,26 @@ export class PromotableServer implements PostgresServer {
    */
   async promoteStandby(hold: () => Promise<void>): Promise<void> {
     const primary = this.#current;
+    await using failed = new AsyncDisposableStack();
+    failed.defer(() => withoutStandby(primary));
     await primary.stop();
     const { hostname, port } = new URL(primary.url);
     const conninfo = `host=${hostname} port=${port} user=postgres application_name=${STANDBY}`;
-    const standby = await startServer({
-      copyOf: primary.data,
-      files: { "standby.signal": "" },
-      settings: { ...this.#settings, primary_conninfo: conninfo },
-    });
-    try {
-      await primary.start();
-      await ask(primary.url, `alter system set synchronous_standby_names = '${STANDBY}'`);
-      await ask(primary.url, "select pg_reload_conf()");
-      await eventually(() => requireInSync(primary.url), {
-        timeoutMs: STREAMS_MS_MAX,
-        describe: "the standby follows",
-      });
-      await hold();
-      await primary.kill();
-      await ask(standby.url, "select pg_promote()");
-    } catch (error) {
-      await standby[Symbol.asyncDispose]();
-      throw error;
-    }
+    const standby = failed.use(
+      await startServer({
+        copyOf: primary.data,
+        files: { "standby.signal": "" },
+        settings: { ...this.#settings, primary_conninfo: conninfo },
+      }),
+    );
+    await primary.start();
+    await ask(primary.url, `alter system set synchronous_standby_names = '${STANDBY}'`);
+    await ask(primary.url, "select pg_reload_conf()");
+    await eventually(() => requireInSync(primary.url), { timeoutMs: STREAMS_MS_MAX, describe: "the standby follows" });
+    await hold();
+    await primary.kill();
+    await ask(standby.url, "select pg_promote()");
+    failed.move();
     this.#current = standby;
     await primary[Symbol.asyncDispose]();
   }
@@ -71,6 +68,13 @@ export class PromotableServer implements PostgresServer {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#current[Symbol.asyncDispose]();
   }
+}
+
+/** Starts a server whose standby could not take its place. Its commits must not wait for the standby any more. */
+async function withoutStandby(primary: PostgresServer): Promise<void> {
+  await primary.start();
+  await ask(primary.url, "alter system reset synchronous_standby_names");
+  await ask(primary.url, "select pg_reload_conf()");
 }
 
 /** Checks that the standby has all that was committed before commits waited for it. */
