@@ -1,5 +1,5 @@
-// `npm run check:full`: what CI runs, and what takes too long for it and breaks rarely. About three hours, on a machine that
-// does nothing else: the scenarios are held to times.
+// `npm run check:full`: what CI runs, and what takes too long for it and breaks rarely. About three hours, on a
+// machine that does nothing else: the scenarios are held to times.
 
 import { globSync } from "node:fs";
 import { basename, join } from "node:path";

@@ -17,9 +17,8 @@ const SERVERS = 2;
 const CALLERS_PER_SHARD = WORKS["short-task"].atOnce;
 const TURNS_PER_SHARD = 6_000;
 /**
- * The share of its core that a database may use. Servers and clients need more of the two cores than databases do. So
- * with whole cores, two databases would wait for servers, each with half the work of a single one, in smaller commits.
- * With this share, the databases are the limit, as they are where servers and clients have cores of their own.
+ * The share of its core that a database may use. Servers and clients need more of the two cores than databases do, and
+ * would be the limit. With this share, the databases are, as they are where servers and clients have cores of their own.
  */
 const SHARE = 0.15;
 const WARM_TURNS_PER_SHARD = 2_000;
