@@ -39,6 +39,7 @@ describe("spool shard, and spool namespace move", function () {
     assert.match(
       listed.stdout,
       /^SHARD +STATE +NAMESPACES +DATABASE\nhome +open +0 +the database of the settings\nb +closed +0 +/,
+      listed.stderr,
     );
     const replicated = await run(["shard", "add", "b", "--url", urlOf("b"), "--standby-url", "postgres://u:pw@s/d"]);
     assert.match(replicated.stdout, /^shard b: .*, schema b, standby s\/d\n$/, replicated.stderr);
