@@ -43,6 +43,17 @@ export class NamespaceCounts {
     return ({ name, shard }) => usages.get(shard)?.(name) ?? null;
   }
 
+  /** Returns the names of the shards that cannot be reached, without the first one. */
+  async unreachable(): Promise<Set<string>> {
+    const [, ...others] = this.#places.shards.all;
+    const counted = await Promise.allSettled(others.map((shard) => this.#countOn(shard).read()));
+    const isUnreachable = (index: number) => {
+      const outcome = counted[index]!;
+      return outcome.status === "rejected" && !isStatementTimeout(outcome.reason);
+    };
+    return new Set(others.filter((_shard, index) => isUnreachable(index)).map(({ name }) => name));
+  }
+
   #countOn(shard: Shard): CachedQuery<UsageOf> {
     let query = this.#counts.get(shard);
     if (query === undefined) {

@@ -43,8 +43,9 @@ export function namespaceAdmin({
         const what = `${by.name} may not use the namespace ${JSON.stringify(name)}`;
         throw new PermissionDenied(what, { principal: by.name, namespace: name });
       }
+      const avoid = await counts.unreachable();
       const row = await audited({ db, log }, async (trx, record) => {
-        const written = await writeNamespace(trx, { name, limits, by: by.name });
+        const written = await writeNamespace(trx, { name, limits, by: by.name, avoid });
         if (written === undefined) {
           const description = `cannot be created: the service has ${NAMESPACES_MAX.toLocaleString("en-US")} namespaces`;
           throw new InvalidArgument([{ field: "name", description }]);

@@ -54,13 +54,20 @@ function toNamespace({ previousShard, opening, ...row }: SelectedRow): Namespace
  *
  * @param wanted.limits null: they stay as they are
  * @param wanted.shard where a new namespace is placed; default: see placeNamespace
+ * @param wanted.avoid shards where a new namespace is not placed
  * @returns undefined if it does not exist, and there are NAMESPACES_MAX
  */
 export async function writeNamespace(
   trx: Transaction<Database>,
-  { name, limits, by, shard: wanted }: { name: string; limits: Limits | null; by: string; shard?: string },
+  {
+    name,
+    limits,
+    by,
+    shard: wanted,
+    avoid,
+  }: { name: string; limits: Limits | null; by: string; shard?: string; avoid?: ReadonlySet<string> },
 ): Promise<{ row: NamespaceRow; isNew: boolean } | undefined> {
-  const placed = await placeNamespace(trx);
+  const placed = await placeNamespace(trx, avoid);
   const shard = wanted ?? placed;
   const changed = await trx
     .updateTable("namespaces")

@@ -92,13 +92,19 @@ export async function countNamespaces(db: Kysely<Database>): Promise<Map<string,
 /**
  * Returns the shard for a new namespace: the open one with the fewest namespaces, the first shard before others. Takes
  * the lock of lockPlacement.
+ *
+ * @param avoid shards, besides the first one, that do not count as open
  */
-export async function placeNamespace(trx: Transaction<Database>): Promise<string> {
+export async function placeNamespace(
+  trx: Transaction<Database>,
+  avoid: ReadonlySet<string> = new Set(),
+): Promise<string> {
   await lockPlacement(trx);
   const shards = await readShards(trx);
   if (shards.length === 0) return HOME_SHARD;
   const counts = await countNamespaces(trx);
-  const open = [HOME_SHARD, ...shards.filter(({ state }) => state === "open").map(({ name }) => name)];
+  const isOpen = ({ name, state }: ShardEntry) => state === "open" && !avoid.has(name);
+  const open = [HOME_SHARD, ...shards.filter(isOpen).map(({ name }) => name)];
   const countOf = (name: string) => counts.get(name) ?? 0;
   return open.reduce((best, name) => (countOf(name) < countOf(best) ? name : best));
 }

@@ -79,7 +79,7 @@ describe("on four shards, the engines of a server", function () {
     const { db } = on.home;
     const write = (url: string) => db.transaction().execute((trx) => writeShard(trx, { name: "e", url }));
     await write(on.urlOf("d"));
-    await eventually(() => assert.ok(engines.shards.get("e")), { timeoutMs: 10_000 });
+    await eventually(() => assert.ok(engines.shards.get("e")));
     const name = await createOn(on, engines, { shard: "e" });
     const taskId = await start(engines.of(name));
     assert.equal(outline(await wholeTape(engines.of(name), taskId)).at(-1), "final");
@@ -99,18 +99,22 @@ describe("on four shards, the engines of a server", function () {
       const states = await adminOf(engines).listNamespaces(ROOT);
       assert.equal(states.find(({ name }) => name === there)!.usage, null);
       assert.notEqual(states.find(({ name }) => name === here)!.usage, null);
+      const placed = await Promise.all(
+        on.names.map(() => adminOf(engines).setNamespace(ROOT, { name: randomUUID(), limits: null })),
+      );
+      assert.deepEqual([...new Set(placed.map(({ shard }) => shard))].toSorted(), ["b", HOME_SHARD]);
       // A server that starts now serves what it can reach.
       await using late = await startShardedEngines(on);
       assert.throws(() => late.of(there), UNAVAILABLE);
       assert.ok(late.unserved > 0);
       assert.equal(outline(await wholeTape(late.of(here), await start(late.of(here)))).at(-1), "final");
       await on.otherServer.start();
-      await eventually(() => late.of(there).getTask(taskId), { timeoutMs: 20_000 });
-      await eventually(() => assert.equal(late.unserved, 0), { timeoutMs: 20_000 });
+      await eventually(() => late.of(there).getTask(taskId));
+      await eventually(() => assert.equal(late.unserved, 0));
     } finally {
       await on.otherServer.start();
     }
-    await eventually(() => engines.of(there).cancelTask(taskId, { reason: "", by: null }), { timeoutMs: 20_000 });
+    await eventually(() => engines.of(there).cancelTask(taskId, { reason: "", by: null }));
   });
 
   it("stay on a shard of which only the standby changes, and read its primary while the standby is down", async () => {
@@ -121,7 +125,7 @@ describe("on four shards, the engines of a server", function () {
       on.home.db.transaction().execute((trx) => writeShard(trx, { name: "b", url: on.urlOf("b"), standbyUrl }));
     for (const standbyUrl of ["postgres://127.0.0.1:1/none", null]) {
       await set(standbyUrl);
-      await eventually(() => assert.equal(standby.url, standbyUrl), { timeoutMs: 10_000 });
+      await eventually(() => assert.equal(standby.url, standbyUrl));
       const { tasks } = await engines
         .of(name)
         .listTasks({ limit: 1, beforeTaskId: null, statuses: [], kinds: [], labels: {} });
@@ -138,7 +142,7 @@ describe("on four shards, the engines of a server", function () {
     const ended = assert.rejects(wholeTape(engine, taskId), UNAVAILABLE);
     await on.home.db.updateTable("namespaces").set({ shard: HOME_SHARD }).where("name", "=", name).execute();
     await ended;
-    await eventually(() => assert.notEqual(engines.of(name), engine), { timeoutMs: 10_000 });
+    await eventually(() => assert.notEqual(engines.of(name), engine));
     await assert.rejects(engines.of(name).getTask(taskId), { reason: "TASK_NOT_FOUND" });
     const other = await start(engines.of(name));
     assert.equal(outline(await wholeTape(engines.of(name), other)).at(-1), "final");
