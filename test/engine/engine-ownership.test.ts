@@ -19,6 +19,7 @@ import {
   wholeTape,
 } from "../support/engine-tasks.ts";
 import { startEngine } from "../support/engines.ts";
+import { inHeldTransaction } from "../support/held-transaction.ts";
 import { createRunning, outline, storedTape } from "../support/new-tasks.ts";
 import { createDatabase } from "../support/postgres.ts";
 import type { TestDatabase } from "../support/postgres.ts";
@@ -86,8 +87,7 @@ describe("engines that share a database", () => {
       Array.from({ length: 250 }, () => createRunning(store.db, { namespace, kind: "wait", lease })),
     );
     const [held, ...others] = fences.map(({ taskId }) => taskId);
-    await store.db.transaction().execute(async (trx) => {
-      await sql`set local idle_in_transaction_session_timeout = 0`.execute(trx); // On a busy machine.
+    await inHeldTransaction(store.db, async (trx) => {
       await lockTask(trx, { namespace, taskId: held! });
       await using one = await startEngine(store, { namespace, leaseMs: 1_000 });
       await using two = await startEngine(store, { namespace, leaseMs: 1_000 });

@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import { StoreUnavailable } from "../../src/domain/errors.ts";
 import { eventually } from "../support/eventually.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
+import { inHeldTransaction } from "../support/held-transaction.ts";
 import { openPostgres } from "../support/open-stores.ts";
 
 describe("an engine whose session was not renewed in time", () => {
@@ -14,8 +15,7 @@ describe("an engine whose session was not renewed in time", () => {
       await using store = await openPostgres();
       await using engine = await startEngine(store, { leaseMs: 1_000, mayMove: () => mayMove });
       const { task } = await engine.startTask(taskRequest({ kind: "echo" }));
-      await store.db.transaction().execute(async (trx) => {
-        await sql`set local idle_in_transaction_session_timeout = 0`.execute(trx); // On a busy machine.
+      await inHeldTransaction(store.db, async (trx) => {
         await sql`select from sessions for update`.execute(trx); // The renewals wait.
         await eventually(() => assert.rejects(engine.startTask(taskRequest({ kind: "echo" })), StoreUnavailable));
         const read = engine.getTask(task.taskId);

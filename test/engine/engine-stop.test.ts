@@ -13,6 +13,7 @@ import {
 } from "../support/engine-tasks.ts";
 import { startEngine, taskRequest } from "../support/engines.ts";
 import { eventually } from "../support/eventually.ts";
+import { inHeldTransaction } from "../support/held-transaction.ts";
 import { outline } from "../support/new-tasks.ts";
 import { describeHeavyOnEachStore, openPostgres } from "../support/stores.ts";
 
@@ -27,7 +28,7 @@ describeHeavyOnEachStore("a stopping engine", (store) => {
       await gate.promise;
       await task.log("INFO", "done");
     });
-    const engine = await startEngine(store(), { kinds: [kind] });
+    await using engine = await startEngine(store(), { kinds: [kind] });
     const taskId = await startRunning(engine, { kind: "gated" });
     const stopped = engine.stop({ drainMs: 60_000, halt });
     await assert.rejects(start(engine), { reason: "DRAINING" });
@@ -38,7 +39,7 @@ describeHeavyOnEachStore("a stopping engine", (store) => {
   });
 
   it("ends tasks that do not end in time, or requeues them if attempts are left", async () => {
-    const engine = await startEngine(store(), { kinds: [wait], slots: 2 });
+    await using engine = await startEngine(store(), { kinds: [wait], slots: 2 });
     const [last, first] = [
       await startRunning(engine, { kind: "wait" }),
       await startRunning(engine, { kind: "wait", maxAttempts: 2 }),
@@ -70,14 +71,14 @@ describeHeavyOnEachStore("a stopping engine", (store) => {
       return untilStopped(task.signal);
     };
     const kinds = [kindOf("steps", steps, { resumable: true })];
-    const first = await startEngine(store(), { kinds });
+    await using first = await startEngine(store(), { kinds });
     const taskId = await startRunning(first, { kind: "steps" });
     await untilEvent(first, taskId, "partial");
     await first.stop({ drainMs: 0, halt });
     const waiting = await first.getTask(taskId);
     assert.deepEqual([waiting.status, waiting.attempt, waiting.handovers, waiting.maxAttempts], ["pending", 1, 1, 1]);
     const { namespace } = first;
-    const second = await startEngine(store(), { kinds, namespace });
+    await using second = await startEngine(store(), { kinds, namespace });
     await eventually(async () => assert.equal((await second.getTask(taskId)).lastSeq, 5n));
     await second.stop({ drainMs: 0, halt });
     await using third = await startEngine(store(), { kinds, namespace });
@@ -96,7 +97,7 @@ describeHeavyOnEachStore("a stopping engine", (store) => {
   it("does not hand over a cancelled task", async () => {
     const release = Promise.withResolvers<void>();
     const kind = kindOf("deaf", () => release.promise, { resumable: true });
-    const engine = await startEngine(store(), { kinds: [kind], cancelGraceMs: 100 });
+    await using engine = await startEngine(store(), { kinds: [kind], cancelGraceMs: 100 });
     const taskId = await startRunning(engine, { kind: "deaf" });
     await engine.cancelTask(taskId, { reason: "enough", by: null });
     await engine.stop({ drainMs: 0, halt });
@@ -107,7 +108,7 @@ describeHeavyOnEachStore("a stopping engine", (store) => {
   it("takes tasks from code that ignores the stop", async () => {
     const release = Promise.withResolvers<void>();
     const kind = kindOf("deaf", () => release.promise);
-    const engine = await startEngine(store(), { kinds: [kind], cancelGraceMs: 50 });
+    await using engine = await startEngine(store(), { kinds: [kind], cancelGraceMs: 50 });
     const taskId = await startRunning(engine, { kind: "deaf" });
     await engine.stop({ drainMs: 0, halt });
     assert.equal((await outcomeOf(engine, taskId)).error?.reason, "SERVER_SHUTDOWN");
@@ -121,7 +122,7 @@ describeHeavyOnEachStore("a stopping engine", (store) => {
         running++;
         await untilStopped(signal).finally(() => running--);
       });
-      const engine = await startEngine(store(), { kinds: [kind] });
+      await using engine = await startEngine(store(), { kinds: [kind] });
       await outcomeOf(engine, await start(engine, { params: { count: 0 } }));
       const starts = Array.from({ length: 20 }, () => engine.startTask(taskRequest({ kind: "counted" })));
       await engine.stop({ drainMs: 0, halt });
@@ -136,10 +137,10 @@ describe("an engine whose statements are blocked", () => {
   it("stops when its halt signal fires", async () => {
     await using store = await openPostgres();
     const wait = kindOf("wait", ({ signal }) => untilStopped(signal));
-    const engine = await startEngine(store, { kinds: [wait] });
+    await using engine = await startEngine(store, { kinds: [wait] });
     await startRunning(engine, { kind: "wait" });
     const halting = new AbortController();
-    await store.db.transaction().execute(async (trx) => {
+    await inHeldTransaction(store.db, async (trx) => {
       await sql`lock table tasks in access exclusive mode`.execute(trx);
       const stopped = engine.stop({ drainMs: 0, halt: halting.signal });
       await eventually(async () => {

@@ -5,6 +5,7 @@ import { lockTask, writeTransitions } from "../../../src/store/tasks/transitions
 import { kindOf, start, startRunning, untilStopped, wholeTape } from "../../support/engine-tasks.ts";
 import { startEngine } from "../../support/engines.ts";
 import { Followed } from "../../support/followed-tasks.ts";
+import { inHeldTransaction } from "../../support/held-transaction.ts";
 import { outline } from "../../support/new-tasks.ts";
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
@@ -20,7 +21,7 @@ describe("a follower of many tasks, only on Postgres,", () => {
   async function appendLate(taskId: string): Promise<{ end(how: "commit" | "rollback"): Promise<void> }> {
     const written = Promise.withResolvers<void>();
     const how = Promise.withResolvers<"commit" | "rollback">();
-    const over = store.db.transaction().execute(async (trx) => {
+    const over = inHeldTransaction(store.db, async (trx) => {
       const { tasks, at } = await lockTask(trx, { namespace: await namespaceOf(store, taskId), taskId });
       const event = newEvent("cancel_requested", { reason: "late" });
       const transition = { type: "ask", reason: "late", cancelledBy: null, event } as const;

@@ -19,6 +19,7 @@ import { readTask } from "../../../src/store/tasks/task-queries.ts";
 import { lockTask } from "../../../src/store/tasks/transitions.ts";
 import { startEngine } from "../../support/engines.ts";
 import { eventually } from "../../support/eventually.ts";
+import { inHeldTransaction } from "../../support/held-transaction.ts";
 import { createEnded, storedTape } from "../../support/new-tasks.ts";
 import { createDatabase } from "../../support/postgres.ts";
 import { describeHeavyOnEachStore, openPostgres } from "../../support/stores.ts";
@@ -244,7 +245,7 @@ describe("on Postgres, retention with an archive", function () {
   it("exports a locked task once, and removes it after the lock", async () => {
     const held = await createEnded(store.db, { namespace, agoMs: AGO_MS });
     const free = await createEnded(store.db, { namespace, agoMs: AGO_MS });
-    await using engine = await store.db.transaction().execute(async (trx) => {
+    await using engine = await inHeldTransaction(store.db, async (trx) => {
       await lockTask(trx, { namespace, taskId: held });
       const started = await startEngine(store, { namespace, ...RETAINED, removalArchive: archive() });
       await eventually(() => areRemoved(store, [free]), PATIENT);

@@ -7,6 +7,7 @@ import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
 import { lockTask } from "../../../src/store/tasks/transitions.ts";
 import { eventually } from "../../support/eventually.ts";
+import { inHeldTransaction } from "../../support/held-transaction.ts";
 import { createRunning, newTask, outline, steps, storedTape, SUCCEEDED } from "../../support/new-tasks.ts";
 import { openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
@@ -37,7 +38,7 @@ describe("on Postgres, a flush that waits for another transaction", () => {
 
   /** Holds the row, lets a flush run into it, then makes the transition and commits. */
   async function race(fence: Fence, decide: Decide, ends = false) {
-    const held = await store.db.transaction().execute(async (trx) => {
+    const held = await inHeldTransaction(store.db, async (trx) => {
       const locked = await lockTask(trx, { namespace, taskId: fence.taskId });
       const events = ends ? [...steps(1), SUCCEEDED] : steps(1);
       const flush = writeFlush(store.db, {
@@ -87,7 +88,7 @@ describe("on Postgres, a flush that waits for another transaction", () => {
       const flush = (db: typeof store.db, task: typeof first) =>
         writeFlush(db, { creates: [{ task, events: [] }], appends: [] });
       let late: ReturnType<typeof flush> | undefined;
-      const early = store.db.transaction().execute(async (trx) => {
+      const early = inHeldTransaction(store.db, async (trx) => {
         await flush(trx, first);
         late = flush(store.db, second);
         await waiting(1);

@@ -16,6 +16,7 @@ import { packNextTapes } from "../../../src/store/tapes/packing.ts";
 import { deleteRemovedEvents, findRemoved, removeTask } from "../../../src/store/tasks/removed-tasks.ts";
 import { readTask, readTaskByRequest } from "../../../src/store/tasks/task-queries.ts";
 import { lockTask } from "../../../src/store/tasks/transitions.ts";
+import { inHeldTransaction } from "../../support/held-transaction.ts";
 import { createEnded as storeEnded, createRunning, createTask, newTask } from "../../support/new-tasks.ts";
 import { describeOnEachStore, openPostgres } from "../../support/stores.ts";
 import type { TestStore } from "../../support/stores.ts";
@@ -213,7 +214,7 @@ describe("on Postgres, concurrent removals of due tasks", () => {
   it("skip a locked task without waiting, and come back to it", async () => {
     const held = await createEnded(store, { agoMs: 3 * HOUR_MS });
     const free = await createEnded(store, { agoMs: 2 * HOUR_MS });
-    const { next } = await store.db.transaction().execute(async (trx) => {
+    const { next } = await inHeldTransaction(store.db, async (trx) => {
       await lockTask(trx, { namespace, taskId: held });
       const removals = await removeDue(store);
       assert.deepEqual(idsOf(removals.removed), [free]);

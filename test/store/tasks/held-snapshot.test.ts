@@ -8,6 +8,7 @@ import { writeFlush } from "../../../src/store/tapes/journal-statement.ts";
 import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { findOwnedAmong, findOwnedTasks } from "../../../src/store/tasks/owned-tasks.ts";
 import { lockOverdueTasks } from "../../../src/store/tasks/sweep-queries.ts";
+import { allowIdle } from "../../support/held-transaction.ts";
 import { newSession } from "../../support/new-sessions.ts";
 import { createRunning, createTask, newTask, startedOf, steps, SUCCEEDED } from "../../support/new-tasks.ts";
 import { openPostgres } from "../../support/stores.ts";
@@ -31,6 +32,7 @@ describe("on Postgres, while a transaction holds an old snapshot and many tasks 
     const { db } = store;
     await openSession(db, newSession({ sessionId: lease, namespace }));
     holder = await db.startTransaction().setIsolationLevel("repeatable read").execute();
+    await allowIdle(holder);
     await sql`select from tasks`.execute(holder);
     // Each task waits, is claimed, runs and ends: so it leaves entries of all these states.
     for (let ended = 0; ended < ENDED; ended += AT_ONCE) {

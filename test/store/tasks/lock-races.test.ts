@@ -9,6 +9,7 @@ import { openSession } from "../../../src/store/session-queries.ts";
 import { lockOverdueTasks } from "../../../src/store/tasks/sweep-queries.ts";
 import { readTask } from "../../../src/store/tasks/task-queries.ts";
 import { lockTask } from "../../../src/store/tasks/transitions.ts";
+import { inHeldTransaction } from "../../support/held-transaction.ts";
 import { newSession } from "../../support/new-sessions.ts";
 import { eventually } from "../../support/eventually.ts";
 import { createRunning, createTask } from "../../support/new-tasks.ts";
@@ -28,8 +29,7 @@ describe("on Postgres, rows that another transaction has locked", () => {
   });
   after(() => store?.[Symbol.asyncDispose]());
 
-  const transact = <Result>(work: (trx: Transaction<Database>) => Promise<Result>) =>
-    store.db.transaction().execute(work);
+  const transact = <Result>(work: (trx: Transaction<Database>) => Promise<Result>) => inHeldTransaction(store.db, work);
   const running = (options = {}) => createRunning(store.db, { namespace, ...options });
   const lockLost = (trx: Transaction<Database>, limit: number) =>
     lockOverdueTasks(trx, { namespace, reason: "lost", graceMs: 0, limit });
@@ -148,7 +148,7 @@ async function closeGate({ db }: TestStore) {
   await sql`create view gate.sessions as select * from public.sessions where gate.pass()`.execute(db);
   const closed = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<void>();
-  const keeper = db.transaction().execute(async (trx) => {
+  const keeper = inHeldTransaction(db, async (trx) => {
     await sql`select pg_advisory_xact_lock(${GATE}::bigint)`.execute(trx);
     closed.resolve();
     await opened.promise;
