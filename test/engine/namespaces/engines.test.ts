@@ -13,7 +13,7 @@ import { eventually } from "../../support/eventually.ts";
 import { outline } from "../../support/new-tasks.ts";
 import { ScriptedWorker } from "../../support/scripted-worker.ts";
 import { Stage } from "../../support/stage.ts";
-import { describeHeavyOnEachOwnStore } from "../../support/stores.ts";
+import { describeHeavyOnEachOwnStore, openPostgres } from "../../support/stores.ts";
 
 const ROOT = { ...ALL_GRANTS, name: "root" };
 const NO_FILTER = { limit: 100, beforeTaskId: null, statuses: [], kinds: [], labels: {} };
@@ -158,17 +158,18 @@ describeHeavyOnEachOwnStore("the engines of a server", function (store) {
   });
 });
 
-describeHeavyOnEachOwnStore("the listener of a server", (store) => {
-  it("is one connection for all namespaces, and wakes each of them", async function () {
-    if (store().url === null) return this.skip();
-    const { db } = store();
-    await using one = await startEngines(store());
-    const admin = namespaceAdmin({ store: store(), engines: one, log: LOG });
+/** Only a server is listened to. */
+describe("on Postgres, the listener of a server", () => {
+  it("is one connection for all namespaces, and wakes each of them", async () => {
+    await using store = await openPostgres();
+    const { db } = store;
+    await using one = await startEngines(store);
+    const admin = namespaceAdmin({ store, engines: one, log: LOG });
     const names = Array.from({ length: 3 }, () => randomUUID());
     for (const name of names) await admin.setNamespace(ROOT, { name, limits: null });
     const listeners = async () => (await sql<{ count: number }>`${sql.raw(LISTENERS)}`.execute(db)).rows[0]!.count;
     await eventually(async () => assert.equal(await listeners(), 1));
-    await using other = await startEngines(store(), { defaultNamespace: one.defaultNamespace });
+    await using other = await startEngines(store, { defaultNamespace: one.defaultNamespace });
     for (const name of [one.defaultNamespace, ...names]) {
       const taskId = await start(one.of(name), { runAt: new Date(Date.now() + 60_000) });
       const ended = wholeTape(other.of(name), taskId);
