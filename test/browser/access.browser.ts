@@ -26,8 +26,8 @@ describe("the console", () => {
     const { task: retried } = await stage.client.start({ kind: "flaky", labels: { team: "search" } });
     await stage.client.start({ kind: "steady", params: { delay_ms: 1_000 }, labels: { team: "search", env: "dev" } });
     await stage.client.start({ kind: LONG, labels: { team: "search" } });
-    await stage.client.waitFinal({ taskId: done.taskId, timeoutMs: 20_000 });
-    await stage.client.waitFinal({ taskId: retried.taskId, timeoutMs: 10_000 });
+    await stage.client.waitFinal({ taskId: done.taskId, timeoutMs: 30_000 });
+    await stage.client.waitFinal({ taskId: retried.taskId, timeoutMs: 30_000 });
     pages = {
       list: "#/tasks?label=team%3Dsearch",
       task: `#/tasks/${done.taskId}?seq=3`,
@@ -117,7 +117,7 @@ describe("the console", () => {
     await page.keyboard.type("by hand");
     await tabTo(page, "Cancel the task");
     await page.keyboard.press("Enter");
-    assert.equal((await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 })).status, "cancelled");
+    assert.equal((await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 })).status, "cancelled");
     await tabTo(page, "Tasks", { backwards: true });
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { level: 1, name: "Tasks" }).waitFor();

@@ -134,7 +134,7 @@ describe("the console on a lost connection", () => {
     await untilShown(page, 20);
     await setHidden(page, true);
     await eventually(() => assert.deepEqual(visited.streams(), []));
-    await client.waitFinal({ taskId: task.taskId, timeoutMs: 15_000 });
+    await client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
     await setHidden(page, false);
     await page.getByRole("heading", { name: "Result" }).waitFor();
     await assertWholeTape(page, 402);

@@ -47,7 +47,7 @@ describe("an EventSource of a browser", () => {
         assert.ok(opened === cut + 1 && seen > before + 10);
         before = seen;
       };
-      await eventually(isUnderWay, { timeoutMs: 15_000 });
+      await eventually(isUnderWay);
       assert.ok(proxy.cut() > 0);
     }
     await page.waitForFunction(() => window.isOver, undefined, { timeout: 60_000 });

@@ -10,7 +10,7 @@ describe("the overview of the console", () => {
     this.timeout(60_000);
     stage = await sharedStage();
     const { task } = await stage.client.start({ kind: "flaky" });
-    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
+    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
   });
 
   it("shows counts of each kind and the servers and workers, and polls without a stream", async () => {
@@ -25,7 +25,7 @@ describe("the overview of the console", () => {
     const { task } = await stage.client.start({ kind: "steady" });
     const before = Number(cells[2]);
     const { task: again } = await stage.client.start({ kind: "flaky" });
-    await stage.client.waitFinal({ taskId: again.taskId, timeoutMs: 10_000 });
+    await stage.client.waitFinal({ taskId: again.taskId, timeoutMs: 30_000 });
     await eventually(async () => {
       assert.equal(Number((await row.getByRole("cell").allInnerTexts())[2]), before + 1);
       assert.equal(await page.locator(".total.running dd").innerText(), "1");

@@ -23,7 +23,7 @@ describe("the content of a task", () => {
         labels: { first: IMAGE, second: SCRIPT },
         requestId: `${IMAGE} ${fails}`,
       });
-      const { result, error } = await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
+      const { result, error } = await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
       assert.ok(fails ? error : result);
       await using visited = await visit(`${stage.server.url}/#/tasks?label=${encodeURIComponent(`first=${IMAGE}`)}`);
       const { page } = visited;

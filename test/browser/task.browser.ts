@@ -35,7 +35,7 @@ describe("the page of a task", () => {
 
   it("shows an event in full, opens and closes a nested payload, and has a link to the event", async () => {
     const { task } = await stage.client.start({ kind: "loud", params: { events: 40 } });
-    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
+    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
     await using visited = await visit(urlOf(stage, task.taskId));
     const { page } = visited;
     await tapeList(page).getByRole("option").filter({ hasText: "item" }).first().click();
@@ -51,7 +51,7 @@ describe("the page of a task", () => {
 
   it("opens at the event of its URL", async () => {
     const { task } = await stage.client.start({ kind: "loud", params: { events: 3_000 } });
-    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
+    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
     await using visited = await visit(urlOf(stage, task.taskId, 2_004));
     const { page } = visited;
     await page.getByRole("region", { name: "Event 2,004 log" }).getByText("warning 2003").waitFor();
@@ -67,7 +67,7 @@ describe("the page of a task", () => {
 
   it("filters events by level, by sort and by text", async () => {
     const { task } = await stage.client.start({ kind: "loud", params: { events: 2_500 } });
-    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
+    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
     await using visited = await visit(urlOf(stage, task.taskId));
     const { page } = visited;
     await page.getByLabel("Show").selectOption("Logs: errors");
@@ -118,7 +118,7 @@ describe("the page of a task", () => {
   it("deletes an ended task, and returns to the list, which does not show it", async () => {
     const { task: kept } = await stage.client.start({ kind: "loud", params: { events: 3 } });
     const { task } = await stage.client.start({ kind: "loud", params: { events: 3 } });
-    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
+    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
     await using visited = await visit(urlOf(stage, task.taskId));
     const { page } = visited;
     await page.getByRole("button", { name: "Delete", exact: true }).click();
@@ -154,7 +154,7 @@ describe("the page of a task", () => {
 
   it("shows each attempt with its time, the error of the first, and the phases of the last", async () => {
     const { task } = await stage.client.start({ kind: "flaky" });
-    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
+    await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
     await using visited = await visit(urlOf(stage, task.taskId));
     const { page } = visited;
     const spans = page.getByRole("list", { name: "Attempts and phases" }).getByRole("listitem");

@@ -100,7 +100,7 @@ describe("the list of tasks", () => {
     const started = await Promise.all(
       Array.from({ length: count }, () => stage.client.start({ kind: "echo", params: { count: 0 }, labels })),
     );
-    await Promise.all(started.map(({ task }) => stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 })));
+    await Promise.all(started.map(({ task }) => stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 })));
     await using visited = await visit(`${stage.server.url}/#/tasks?label=test%3Dpages`);
     const { page } = visited;
     const seen: string[] = [];
@@ -177,5 +177,5 @@ async function idsOf(page: Page): Promise<string[]> {
 
 async function ended(stage: Stage, request: Parameters<Stage["client"]["start"]>[0]): Promise<void> {
   const { task } = await stage.client.start(request);
-  await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
+  await stage.client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
 }

@@ -17,7 +17,7 @@ describe("spool audit", () => {
   const deleteTask = async () => {
     using root = connect({ address: server.address, token: TOKEN });
     const { taskId } = (await root.start({ kind: "echo" })).task;
-    await root.waitFinal({ taskId, timeoutMs: 10_000 });
+    await root.waitFinal({ taskId, timeoutMs: 30_000 });
     await root.delete({ taskId });
     return taskId;
   };

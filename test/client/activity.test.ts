@@ -22,7 +22,7 @@ describe("the activity of a server", () => {
     await runs.enter();
     done.leave();
     failed.fail(new Error("no"));
-    for (const { taskId } of [task, other.task]) await client.waitFinal({ taskId, timeoutMs: 10_000 });
+    for (const { taskId } of [task, other.task]) await client.waitFinal({ taskId, timeoutMs: 30_000 });
     await client.start({ kind: "echo", runAt: new Date(Date.now() + 60_000) });
 
     const { steps, stepMs, kinds } = await client.activity({ windowMs: 600_000, stepMs: 1_500 });

@@ -80,7 +80,7 @@ describe("deploy/postgres/roles.sql", function () {
     const { task: lasting } = await client.start({ kind: "at-a-worker" });
     await eventually(async () => assert.equal((await client.get({ taskId: lasting.taskId })).status, "running"));
     await client.cancel({ taskId: lasting.taskId });
-    const final = await client.waitFinal({ taskId: lasting.taskId, timeoutMs: 20_000 });
+    const final = await client.waitFinal({ taskId: lasting.taskId, timeoutMs: 30_000 });
     assert.equal(final.status, "cancelled");
 
     const file = join(folder.path, "tasks.jsonl");
@@ -125,7 +125,7 @@ describe("deploy/postgres/roles.sql", function () {
     );
     const page = await engine.readEvents({ taskId: first.task.taskId, fromSeq: 1n, limit: 100, waitMs: 0 }, NEVER);
     assert.equal(page.events.length, 62);
-    await eventually(() => assert.deepEqual(removed, [due.task.taskId]), { timeoutMs: 30_000 });
+    await eventually(() => assert.deepEqual(removed, [due.task.taskId]));
     await engine[Symbol.asyncDispose]();
     await store.close();
   });

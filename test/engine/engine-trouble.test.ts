@@ -107,7 +107,7 @@ describe("an engine whose database is in trouble", function () {
   }
 
   const unstored = (engine: TestEngine, count: number) =>
-    eventually(() => assert.equal(engine.gauges().unstoredEnds, count), { timeoutMs: 20_000 });
+    eventually(() => assert.equal(engine.gauges().unstoredEnds, count));
 
   for (const [name, trouble] of Object.entries(TROUBLES)) {
     it(`ends each task as its code ended, with all events, after ${name}`, async () => {

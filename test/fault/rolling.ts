@@ -180,7 +180,7 @@ async function stopTwice({ url, findings }: Scene, survivor: Replica): Promise<v
   findings.expect(tookMs <= IMPATIENT_EXIT_MS_MAX, `a second SIGTERM took ${tookMs.toFixed(0)} ms`);
   findings.expect(exitCode === EXIT.terminated, `it exited with ${exitCode}`);
   const { client } = survivor;
-  const { error } = await client.waitFinal({ taskId: ending.taskId, timeoutMs: 10_000 });
+  const { error } = await client.waitFinal({ taskId: ending.taskId, timeoutMs: 30_000 });
   findings.expect(error?.reason === "WORKER_LOST", "its task with one attempt did not end as lost", error);
   for await (const event of client.follow(retried)) {
     if (event.type === "started" && event.attempt === 2) break;
@@ -191,7 +191,7 @@ async function stopTwice({ url, findings }: Scene, survivor: Replica): Promise<v
     ((performance.now() - signalledAt) / 1_000).toFixed(1),
   );
   await client.cancel(retried);
-  await client.waitFinal({ taskId: retried.taskId, timeoutMs: 10_000 });
+  await client.waitFinal({ taskId: retried.taskId, timeoutMs: 30_000 });
 }
 
 async function checkAll({ url, findings }: Scene): Promise<void> {

@@ -107,7 +107,7 @@ describe("a task that crashes its server", function () {
 });
 
 function ended(servers: { address: () => Promise<string> }, taskId: string) {
-  return atAnyServer(servers, (client) => client.waitFinal({ taskId, timeoutMs: 5_000 }));
+  return atAnyServer(servers, (client) => client.waitFinal({ taskId, timeoutMs: 30_000 }));
 }
 
 async function untilAttempt(client: SpoolClient, taskId: string, attempt: number): Promise<void> {

@@ -24,7 +24,7 @@ describe("spool serve with a package of kinds", function () {
   async function run(address: string, kind: string, params = {}) {
     using client = connect({ address });
     const { task } = await client.start({ kind, params });
-    return (await client.waitFinal({ taskId: task.taskId, timeoutMs: 20_000 })).result;
+    return (await client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 })).result;
   }
 
   it("makes the package's tables, gives it the settings, and closes it when the server stops", async () => {

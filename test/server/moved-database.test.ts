@@ -20,7 +20,7 @@ async function administer({ url }: TestDatabase, ...statements: string[]): Promi
 
 async function echo(client: SpoolClient): Promise<string> {
   const { task } = await client.start({ kind: "echo" });
-  return (await client.waitFinal({ taskId: task.taskId, timeoutMs: 20_000 })).status;
+  return (await client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 })).status;
 }
 
 describe("spool serve", () => {

@@ -40,7 +40,7 @@ describe("a server of two namespaces", function () {
       using ofTeam = open("team-a");
       using ofServer = open(undefined);
       const { task } = await ofTeam.start({ kind: "echo" });
-      assert.equal((await ofTeam.waitFinal({ taskId: task.taskId, timeoutMs: 20_000 })).status, "succeeded");
+      assert.equal((await ofTeam.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 })).status, "succeeded");
       const hidden = { reason: "TASK_NOT_FOUND" };
       await assert.rejects(ofServer.get({ taskId: task.taskId }), hidden);
       using ofOthers = open("team-b");
@@ -64,7 +64,7 @@ describe("a server of two namespaces", function () {
     await using running = worker({ address: server.address, namespace: "team-a", kinds: [whose], signals: false });
     using ofTeam = connect({ address: server.address, namespace: "team-a" });
     const { task } = await ofTeam.start({ kind: "whose" });
-    assert.deepEqual((await ofTeam.waitFinal({ taskId: task.taskId, timeoutMs: 20_000 })).result, { by: "team-a" });
+    assert.deepEqual((await ofTeam.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 })).result, { by: "team-a" });
     assert.ok(running.stopped);
   });
 

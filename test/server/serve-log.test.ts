@@ -90,7 +90,7 @@ describe("the log of a server", function () {
     const { server, closed, text, lines } = await start({ SPOOL_LOG_LEVEL: "trace", SPOOL_TOKEN: token });
     using client = connect({ address: server.address, token });
     const { task } = await client.start({ kind: "confide", params: { secret: "s3cret" } });
-    assert.equal((await client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 })).status, "succeeded");
+    assert.equal((await client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 })).status, "succeeded");
     await client.start({ kind: "confide", params: { secret: ["s3cret"] } }).catch(() => {});
     await fetch(`${server.url}/metrics?token=${token}`, { headers: { authorization: `Bearer ${token}` } });
     assert.equal(await server.end("SIGTERM"), 0);
@@ -151,7 +151,7 @@ describe("the log of a server", function () {
     const [, address] = /^gRPC +(\S+)$/m.exec(printed)!;
     using client = connect({ address: address! });
     const { task } = await client.start({ kind: "echo", params: { count: 1 } });
-    assert.equal((await client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 })).status, "succeeded");
+    assert.equal((await client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 })).status, "succeeded");
     child.kill("SIGTERM");
     assert.deepEqual(await ended, [0, null]);
   });

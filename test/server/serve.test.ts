@@ -29,7 +29,7 @@ describe("spool serve", () => {
     const first = await startServerProcess({ environment });
     const before = connect({ address: first.address });
     const { task: done } = await before.start({ kind: "echo", params: { count: 3 } });
-    await before.waitFinal({ taskId: done.taskId, timeoutMs: 10_000 });
+    await before.waitFinal({ taskId: done.taskId, timeoutMs: 30_000 });
     const tape = await Array.fromAsync(before.follow({ taskId: done.taskId }));
     const { task: cut } = await before.start(LONG);
     const seen = await readUntil(before, cut.taskId, 3);
@@ -41,7 +41,7 @@ describe("spool serve", () => {
     assert.equal((await after.get({ taskId: done.taskId })).status, "succeeded");
     assert.deepEqual(await Array.fromAsync(after.follow({ taskId: done.taskId })), tape);
     assert.deepEqual((await after.result({ taskId: done.taskId })).result, { echoed: 3 });
-    const final = await after.waitFinal({ taskId: cut.taskId, timeoutMs: 10_000 });
+    const final = await after.waitFinal({ taskId: cut.taskId, timeoutMs: 30_000 });
     assert.deepEqual([final.status, final.error?.reason], ["failed", "WORKER_LOST"]);
     const events = await Array.fromAsync(after.follow({ taskId: cut.taskId }));
     assert.deepEqual(events.slice(0, seen.length), seen);
@@ -77,8 +77,8 @@ describe("spool serve", () => {
     assert.deepEqual([error.code, error.reason], ["UNAVAILABLE", "STORE_UNAVAILABLE"]);
     assert.ok(error.retryAfterMs! > 0);
     await postgres.start();
-    const { task } = await eventually(() => client.start({ kind: "echo" }), { timeoutMs: 20_000 });
-    assert.equal((await client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 })).status, "succeeded");
+    const { task } = await eventually(() => client.start({ kind: "echo" }));
+    assert.equal((await client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 })).status, "succeeded");
   }).timeout(SERVER_MS);
 
   it("continues after a kill of the database without lost or duplicate events", async () => {
@@ -151,7 +151,7 @@ describe("spool serve", () => {
     await using server = await startServerProcess({ environment, args: ["--kinds", file] });
     using client = connect({ address: server.address });
     const { task } = await client.start({ kind: "count-words", params: { files: [file] } });
-    assert.equal((await client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 })).status, "succeeded");
+    assert.equal((await client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 })).status, "succeeded");
   }).timeout(SERVER_MS);
 });
 

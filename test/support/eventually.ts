@@ -4,7 +4,7 @@ const POLL_MS = 25;
 
 /** How long to wait, and for what. */
 export interface EventuallyOptions {
-  /** How long the check may go on failing. 10,000 by default. */
+  /** How long the check may go on failing. 30,000 by default. */
   timeoutMs?: number;
   /** What is waited for, as a sentence that the error can end with: "the task is running". */
   describe?: string;
@@ -16,7 +16,7 @@ export interface EventuallyOptions {
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
-  { timeoutMs = 10_000, describe = "the check holds" }: EventuallyOptions = {},
+  { timeoutMs = 30_000, describe = "the check holds" }: EventuallyOptions = {},
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

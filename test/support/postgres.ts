@@ -19,7 +19,7 @@ import pg from "pg";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
 
-const START_TIMEOUT_MS = 15_000;
+const START_TIMEOUT_MS = 60_000;
 
 /** PostgreSQL refuses to run as root; this is `nobody`. */
 const UNPRIVILEGED = { uid: 65_534, gid: 65_534 };

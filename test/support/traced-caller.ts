@@ -10,7 +10,7 @@ sdk.start();
 using client = connect({ address });
 const taskId = await trace.getTracer("caller").startActiveSpan("order a cake", async (span) => {
   const { task } = await client.start({ kind: "echo", params: { count: 1 } });
-  await client.waitFinal({ taskId: task.taskId, timeoutMs: 10_000 });
+  await client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
   span.end();
   return task.taskId;
 });

@@ -46,7 +46,7 @@ describe("the audit log of a server", () => {
 
   const startEnded = async (client: SpoolClient) => {
     const { taskId } = (await client.start({ kind: "echo" })).task;
-    await client.waitFinal({ taskId, timeoutMs: 10_000 });
+    await client.waitFinal({ taskId, timeoutMs: 30_000 });
     return taskId;
   };
   const actsOn = async (target: string) =>
@@ -140,7 +140,7 @@ describe("the audit log of a server without authentication", () => {
     await using server = await openGuarded({ token: null });
     using client = connect({ address: server.address });
     const { taskId } = (await client.start({ kind: "echo" })).task;
-    await client.waitFinal({ taskId, timeoutMs: 10_000 });
+    await client.waitFinal({ taskId, timeoutMs: 30_000 });
     await client.delete({ taskId });
     assert.deepEqual(await actsOver(server), []);
   });

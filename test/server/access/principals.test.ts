@@ -59,7 +59,7 @@ describe("tasks of authenticated callers", () => {
         await client.cancel({ taskId, reason: "again" });
         assert.deepEqual(fieldsOf(task), ["root", "root"]);
         actor.leave();
-        await client.waitFinal({ taskId, timeoutMs: 10_000 });
+        await client.waitFinal({ taskId, timeoutMs: 30_000 });
         const { events } = await client.events({ taskId });
         const asked = events.filter((event) => event.type === "cancel_requested");
         assert.deepEqual(
@@ -82,7 +82,7 @@ describe("tasks of a server without authentication", () => {
     const { task } = await client.cancel({ taskId });
     assert.deepEqual(fieldsOf(task), [null, null]);
     actor.leave();
-    await client.waitFinal({ taskId, timeoutMs: 10_000 });
+    await client.waitFinal({ taskId, timeoutMs: 30_000 });
     const { events } = await client.events({ taskId });
     const asked = events.find((event) => event.type === "cancel_requested")!;
     assert.equal(Object.hasOwn(asked, "cancelledBy"), false);

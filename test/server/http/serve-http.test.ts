@@ -42,10 +42,10 @@ describe("the HTTP endpoint of spool serve", () => {
     assert.equal((await fetch(`${server.url}/healthz`)).status, 200);
     await postgres.start();
     const up = { ready: true, database: true, schema: true, engine: true, draining: false };
-    await eventually(async () => assert.deepEqual(await ready(), [200, up]), { timeoutMs: 20_000 });
+    await eventually(async () => assert.deepEqual(await ready(), [200, up]));
     await postgres.stop();
     const lost = { ...up, ready: false, database: false, reason };
-    await eventually(async () => assert.deepEqual(await ready(), [503, lost]), { timeoutMs: 20_000 });
+    await eventually(async () => assert.deepEqual(await ready(), [503, lost]));
   }).timeout(SERVER_MS);
 
   it("is not ready from the start of a stop and sends the ends of tasks to followers", async () => {

@@ -68,7 +68,7 @@ describe("the metrics of servers that share a database", () => {
     texts.reduce((total, text) => total + (text.sum(...of) ?? 0), 0);
   const startAndWait = async (client: SpoolClient, request: StartRequest) => {
     const { task } = await client.start(request);
-    return client.waitFinal({ taskId: task.taskId, timeoutMs: 20_000 });
+    return client.waitFinal({ taskId: task.taskId, timeoutMs: 30_000 });
   };
   const startRunning = async (client: SpoolClient, request: StartRequest) => {
     const { task } = await client.start(request);
@@ -93,7 +93,7 @@ describe("the metrics of servers that share a database", () => {
     // Asked to cancel where it does not run.
     const cancelled = await startRunning(a, LASTING);
     assert.equal((await b.cancel({ taskId: cancelled })).outcome, "requested");
-    await a.waitFinal({ taskId: cancelled, timeoutMs: 20_000 });
+    await a.waitFinal({ taskId: cancelled, timeoutMs: 30_000 });
     assert.equal((await a.cancel({ taskId: cancelled })).outcome, "already_terminal");
     await startRunning(a, LASTING);
     await startRunning(b, LASTING);
@@ -215,7 +215,7 @@ describe("the metrics of servers that share a database", () => {
   it("count a deleted task once, at the server that removed it", async () => {
     const [client] = clients as [SpoolClient];
     const { taskId } = (await client.start({ kind: "echo" })).task;
-    await client.waitFinal({ taskId, timeoutMs: 20_000 });
+    await client.waitFinal({ taskId, timeoutMs: 30_000 });
     assert.equal((await client.delete({ taskId })).alreadyDeleted, false);
     assert.equal((await client.delete({ taskId })).alreadyDeleted, true);
     await eventually(async () => assert.equal(sum(await scrapeBoth(), "spool_tasks_removed_total"), 1));
