@@ -236,7 +236,7 @@ describeHeavyOnEachStore("a worker", (store) => {
   });
 
   it("can drain and disconnect while the server shuts down, and does not delay the shutdown", async () => {
-    const engine = await engineOf();
+    await using engine = await engineOf();
     const worker = await ScriptedWorker.connect(engine);
     await start(engine, { kind: "remote" });
     await worker.next("assign");
