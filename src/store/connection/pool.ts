@@ -36,7 +36,8 @@ export type LentClient = NamedClient & { release(discard?: boolean): void };
 /**
  * The connections of a process to its database. Each connection is checked when it is opened, and one of them twice a
  * second. All are dropped if one leads to a server that does not have the role that it must have (a primary that takes
- * writes, or a standby), or if a new connection leads to another server than the earlier ones. So no statement reads from a server after a failover has replaced it.
+ * writes, or a standby), or if a new connection leads to another server than the earlier ones. So no statement reads from
+ * a server after a failover has replaced it.
  *
  * Statements with priority overtake other waiting statements, and some connections are reserved for them. So reads do
  * not delay the statements that keep this process alive: its session, and the events and ends of its tasks.
