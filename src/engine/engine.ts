@@ -10,6 +10,8 @@ import type { VisibleTasks } from "../domain/principal.ts";
 import type { SessionState } from "../domain/session.ts";
 import { isTerminal } from "../domain/task.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
+import { NO_LIMITS } from "../domain/tenant-limits.ts";
+import type { Limits } from "../domain/tenant-limits.ts";
 import { countTapeBytes } from "../store/reports/task-counts.ts";
 import type { Database } from "../store/schema.ts";
 import { findOffer, listSessions } from "../store/session-queries.ts";
@@ -202,9 +204,9 @@ export class Engine implements TaskEngine {
     await orHalt(membership.leave());
   }
 
-  async startTask(request: TaskRequest): ReturnType<TaskEngine["startTask"]> {
+  async startTask(request: TaskRequest, limits: Limits = NO_LIMITS): ReturnType<TaskEngine["startTask"]> {
     this.#state.assertJoined();
-    const { task, alreadyStarted } = await this.#starter.start(request);
+    const { task, alreadyStarted } = await this.#starter.start(request, limits);
     return { task: await this.#withAvailability(task), alreadyStarted };
   }
 

@@ -4,12 +4,13 @@ import { exclusiveKeyOf } from "../domain/kind.ts";
 import { digestRequest } from "../domain/request-digest.ts";
 import { resolveRetry } from "../domain/retry.ts";
 import type { Task, TaskRequest } from "../domain/task.ts";
+import type { Limits } from "../domain/tenant-limits.ts";
 import { asCreated } from "../store/tasks/new-task.ts";
 import type { NewTask } from "../store/tasks/new-task.ts";
 import type { Feed } from "./read/feed.ts";
 import type { Journal } from "./write/journal.ts";
 import type { KindDirectory } from "./cluster/kind-directory.ts";
-import type { NamespaceUse } from "./cluster/namespace-use.ts";
+import type { NamespaceUse, Starting } from "./cluster/namespace-use.ts";
 import type { Runners } from "./cluster/runners.ts";
 import { newTaskId } from "./write/task-id.ts";
 import type { EngineObserver } from "./api/engine-observer.ts";
@@ -24,9 +25,12 @@ export class Starter {
     this.#parts = parts;
   }
 
-  /** @throws KindUnknown, InvalidArgument (params.*), RequestIdReused, StoreUnavailable, Overloaded */
-  async start(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
-    const start = this.#start(request);
+  /**
+   * @param limits of the caller
+   * @throws KindUnknown, InvalidArgument (params.*), RequestIdReused, LimitExceeded, StoreUnavailable, Overloaded
+   */
+  async start(request: TaskRequest, limits: Limits): Promise<{ task: Task; alreadyStarted: boolean }> {
+    const start = this.#start(request, { startedBy: request.startedBy, limits });
     this.#starts.add(start);
     try {
       return await start;
@@ -40,11 +44,11 @@ export class Starter {
     await Promise.allSettled(this.#starts);
   }
 
-  async #start(request: TaskRequest): Promise<{ task: Task; alreadyStarted: boolean }> {
+  async #start(request: TaskRequest, by: Starting): Promise<{ task: Task; alreadyStarted: boolean }> {
     const { namespace, directory, runners, use, journal, feed, observer } = this.#parts;
     const { kind, retry, isUnvalidated } = await directory.find(request.kind);
     const params = JSON.stringify(request.params);
-    await use.refresh();
+    await use.refresh(by);
     const exclusiveKey = kind === null ? null : exclusiveKeyOf(kind, request.params);
     const isDue = request.runAt === null && (request.deadlineAt === null || request.deadlineAt.getTime() > Date.now());
     const slot = isDue && exclusiveKey === null && !isUnvalidated ? runners.reserve(request.kind) : null;
@@ -63,7 +67,7 @@ export class Starter {
       lease,
     };
     try {
-      use.admitStart({ params, isPending: slot === null });
+      use.admitStart({ params, isPending: slot === null, by });
       const started = lease === null ? [] : [newEvent("started", { kind: request.kind, attempt: 1 })];
       const outcome = await journal.create(newTask, started);
       if (!outcome.created) return { task: outcome.task, alreadyStarted: true };

@@ -16,6 +16,7 @@ import { stages as storageSettings } from "./migrations/0015-storage-settings.ts
 import { stages as access } from "./migrations/0016-access.ts";
 import { stages as overdueTasks } from "./migrations/0017-overdue-tasks.ts";
 import { stages as shards } from "./migrations/0018-shards.ts";
+import { stages as starters } from "./migrations/0019-starters.ts";
 import type { Database } from "./schema.ts";
 import { applySteps, newestStep, readSchema, requireSteps } from "./schema-steps.ts";
 import type { CompleteSchema, SchemaSteps } from "./schema-steps.ts";
@@ -47,6 +48,7 @@ export const MIGRATIONS = {
   "0017-overdue-tasks": { stages: overdueTasks, runsFrom: "0010-stalled-tasks" },
   // An older program would serve every namespace from the first shard: see refuseEarlierServers in access/shards.ts.
   "0018-shards": { stages: shards, runsFrom: "0010-stalled-tasks" },
+  "0019-starters": { stages: starters, runsFrom: "0010-stalled-tasks" },
 } satisfies SchemaSteps;
 
 /** The newest step that this program knows. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { LimitExceeded } from "../../src/domain/errors.ts";
 import type { Limits } from "../../src/domain/tenant-limits.ts";
 import { kindOf, outcomeOf, start } from "../support/engine-tasks.ts";
-import { startEngine } from "../support/engines.ts";
+import { startEngine, taskRequest } from "../support/engines.ts";
 import { eventually } from "../support/eventually.ts";
 import { outline } from "../support/new-tasks.ts";
 import { describeHeavyOnEachStore } from "../support/stores.ts";
@@ -34,6 +34,27 @@ describeHeavyOnEachStore("a namespace with limits", (store) => {
     await engine.cancelTask(first, { reason: "", by: null });
     await eventually(async () => void (await start(engine, waiting)));
     await refusalOf(start(engine, waiting));
+  });
+
+  it("refuses starts past the limits of their caller, and counts the waiting tasks of each caller apart", async () => {
+    await using engine = await startEngine(store(), { limits: () => ({ pendingTasks: 9, paramsBytes: 30 }) });
+    const startBy = async (startedBy: string | null, limits: Limits, params = {}) =>
+      (await engine.startTask(taskRequest({ kind: "nowhere", startedBy, params }), limits)).task.taskId;
+    const [limited, other] = [{ pendingTasks: 2, paramsBytes: 11 }, { pendingTasks: 2 }];
+    const first = await startBy("limited", limited, { text: "" });
+    const long = await refusalOf(startBy("limited", limited, { text: "!" }));
+    assert.deepEqual(long, { limit: "params_bytes", max: "11", of: "principal" });
+    await startBy("limited", limited);
+    const third = await refusalOf(startBy("limited", limited));
+    assert.deepEqual(third, { limit: "pending_tasks", max: "2", of: "principal" });
+    await startBy("other", other, { text: "!" });
+    await startBy(null, {});
+    await engine.cancelTask(first, { reason: "", by: null });
+    await eventually(async () => void (await startBy("limited", limited)));
+    // A credential with the same name has limits of its own, on the same tasks.
+    assert.equal((await refusalOf(startBy("limited", { pendingTasks: 2 })))["of"], "principal");
+    const most = await refusalOf(startBy("other", {}, { text: "of more than 30 bytes" }));
+    assert.deepEqual(most, { limit: "params_bytes", max: "30", of: "namespace" });
   });
 
   it("refuses starts past the limit of stored bytes, and counts only its own tasks", async () => {

@@ -4,8 +4,10 @@ import type { Interceptor } from "@connectrpc/connect";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { connect } from "../../src/client/client.ts";
 import type { SpoolClient } from "../../src/client/client.ts";
+import { toLimitsMessage } from "../../src/codec/limits.ts";
 import { toScopeValue } from "../../src/codec/scope.ts";
 import type { Scope } from "../../src/domain/principal.ts";
+import type { Limits } from "../../src/domain/tenant-limits.ts";
 import { AdminService } from "../../src/gen/spool/v1/admin_service_pb.ts";
 
 /** A client of AdminService, over Connect. */
@@ -28,7 +30,7 @@ export async function callerWith(
     name: string;
     scopes: readonly Scope[];
     labels?: Readonly<Record<string, string>>;
-    limits?: { startsPerSecond?: number; streams?: number };
+    limits?: Limits;
     expiresAt?: Date;
   },
 ): Promise<SpoolClient> {
@@ -36,7 +38,7 @@ export async function callerWith(
   const { token } = await adminOf(server, root).createToken({
     name,
     grants: { namespaces: ["*"], scopes: scopes.map(toScopeValue), labels: { ...labels } },
-    limits,
+    limits: toLimitsMessage(limits),
     ...(expiresAt && { expiresAt: timestampFromDate(expiresAt) }),
   });
   return connect({ address: server.address, token });

@@ -3,6 +3,7 @@ import { createToken, listTokens, revokeToken } from "../../client/admin/token-c
 import type { StoredToken } from "../../client/admin/token-calls.ts";
 import { ANY } from "../../domain/principal.ts";
 import type { Scope } from "../../domain/principal.ts";
+import { PRINCIPAL_LIMITS } from "../../domain/tenant-limits.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 import { CALL_RETRY_MS, runAdminCommand } from "../command-context.ts";
 import type { AdminContext } from "../command-context.ts";
@@ -17,10 +18,7 @@ import { tableLine } from "../output/table-line.ts";
 const HEADINGS = ["ID", "NAME", "STATE", "EXPIRES", "CREATED BY", "RIGHTS"];
 const WIDTHS = [36, 20, 7, 24, 16, 0];
 
-/** The limits that a token can have. */
-const TOKEN_LIMITS = ["startsPerSecond", "streams"] as const;
-
-interface CreateOptions extends Pick<Limits, (typeof TOKEN_LIMITS)[number]> {
+interface CreateOptions extends Pick<Limits, (typeof PRINCIPAL_LIMITS)[number]> {
   name: string;
   scope: Scope[];
   namespaces: string[];
@@ -55,7 +53,7 @@ export function addToken(program: Command): void {
       "When the token expires: 90d from now, or an ISO 8601 time (default: never)",
       parseExpiry,
     );
-  addLimits(created, TOKEN_LIMITS);
+  addLimits(created, PRINCIPAL_LIMITS);
   created.action((options: CreateOptions, command: Command) =>
     runAdminCommand(command, (context) => create(context, options)),
   );
@@ -75,11 +73,9 @@ export function addToken(program: Command): void {
 async function create({ transport, json }: AdminContext, options: CreateOptions): Promise<number> {
   const { name, scope: scopes, namespaces, kind: kinds = [ANY], label: labels = {} } = options;
   const grants = { namespaces, scopes, kinds, labels, taskId: null };
-  const { expires: expiresAt = null, startsPerSecond, streams } = options;
-  const limits = {
-    ...(startsPerSecond !== undefined && { startsPerSecond }),
-    ...(streams !== undefined && { streams }),
-  };
+  const { expires: expiresAt = null } = options;
+  const set = PRINCIPAL_LIMITS.filter((limit) => options[limit] !== undefined);
+  const limits = Object.fromEntries(set.map((limit) => [limit, options[limit]]));
   const { token, created } = await createToken(transport, { name, grants, limits, expiresAt });
   if (json) {
     await writeOut(`${jsonText({ token, ...tokenJson(created) })}\n`);

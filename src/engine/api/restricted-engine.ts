@@ -44,9 +44,9 @@ export function restrictEngine(engine: TaskEngine, principal: Principal): TaskEn
   }
 
   return {
-    async startTask(request) {
+    async startTask(request, limits) {
       const allowed = labelled(request, principal);
-      return engine.startTask(allowed).catch(async (error: unknown) => {
+      return engine.startTask(allowed, limits).catch(async (error: unknown) => {
         if (error instanceof KindUnknown) {
           const known = error.known.filter((kind) => matchesAny(principal.kinds, kind));
           throw new KindUnknown(request.kind, known);

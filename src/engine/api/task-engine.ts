@@ -9,6 +9,7 @@ import type { SessionState } from "../../domain/session.ts";
 import type { EventView } from "../../domain/series.ts";
 import type { Snapshot } from "../../domain/snapshot.ts";
 import type { Task, TaskRequest, TaskStatus, TerminalStatus } from "../../domain/task.ts";
+import type { Limits } from "../../domain/tenant-limits.ts";
 import type { AttemptRef, Send, WorkerAppend, WorkerChecked, WorkerFinish, WorkerHello } from "./worker-protocol.ts";
 
 /** A range of a tape. All fields come from one snapshot. */
@@ -123,10 +124,11 @@ export interface TaskEngine {
   /**
    * Stores a task. When the call resolves, the task is durable, and pending or already running.
    *
-   * @throws KindUnknown (if unknown kinds are refused), InvalidArgument (params.*), RequestIdReused, StoreUnavailable,
-   *   Overloaded, Draining
+   * @param limits those of the caller's credential, always the same object; default: none
+   * @throws KindUnknown (if unknown kinds are refused), InvalidArgument (params.*), RequestIdReused, LimitExceeded,
+   *   StoreUnavailable, Overloaded, Draining
    */
-  startTask(request: TaskRequest): Promise<{ task: TaskView; alreadyStarted: boolean }>;
+  startTask(request: TaskRequest, limits?: Limits): Promise<{ task: TaskView; alreadyStarted: boolean }>;
 
   /**
    * Returns a task.

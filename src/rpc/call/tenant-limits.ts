@@ -1,13 +1,13 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { LimitExceeded } from "../../domain/errors.ts";
-import type { Limits } from "../../domain/tenant-limits.ts";
+import type { Limits, LimitsOf } from "../../domain/tenant-limits.ts";
 import { TaskService } from "../../gen/spool/v1/task_service_pb.ts";
 import { remembered } from "./remembered.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** Whose limits are checked. */
 export interface Tenant {
-  of: "namespace" | "principal";
+  of: LimitsOf;
   name: string;
   /** Of a principal: those of its credential, always the same object. */
   limits: Limits;

@@ -71,7 +71,7 @@ export function taskService(
   return {
     async startTask(request, context) {
       const wanted = parseStartTask(request, startContext(context));
-      const { task, alreadyStarted } = await engine.startTask(wanted);
+      const { task, alreadyStarted } = await engine.startTask(wanted, context.identity?.limits);
       return create(StartTaskResponseSchema, { task: toTaskMessage(task), alreadyStarted });
     },
 
@@ -83,9 +83,11 @@ export function taskService(
     async *runTask(request, context) {
       const { signal } = context;
       const { task: wanted, heartbeatMs, view } = parseRunTask(request, startContext(context));
-      const { task, alreadyStarted } = await engine.startTask(wanted).catch((error: unknown) => {
-        throw violatedWithin("start", error);
-      });
+      const { task, alreadyStarted } = await engine
+        .startTask(wanted, context.identity?.limits)
+        .catch((error: unknown) => {
+          throw violatedWithin("start", error);
+        });
       yield toRunTaskStart(task, alreadyStarted);
       let opening = true; // An empty first page would only repeat the frame above.
       // The commit that has just stored a new task is no older than this call.

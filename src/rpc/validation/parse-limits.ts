@@ -1,5 +1,6 @@
 import { fromLimitsMessage } from "../../codec/limits.ts";
 import { TENANT_LIMITS } from "../../domain/limits.ts";
+import { PRINCIPAL_LIMITS } from "../../domain/tenant-limits.ts";
 import type { Limits } from "../../domain/tenant-limits.ts";
 import type { Limits as LimitsMessage } from "../../gen/spool/v1/admin_service_pb.ts";
 import type { Checks } from "./checks.ts";
@@ -16,8 +17,7 @@ const FIELDS: { readonly [Name in keyof Limits]-?: string } = {
   storedBytes: "stored_bytes",
 };
 
-/** The limits of tokens. All others are of namespaces only. */
-const OF_TOKENS: ReadonlySet<string> = new Set<keyof Limits>(["startsPerSecond", "streams"]);
+const OF_TOKENS: ReadonlySet<string> = new Set<keyof Limits>(PRINCIPAL_LIMITS);
 
 /** Returns the limits of a token. @param checks of the message */
 export function parseTokenLimits(checks: Checks, message: LimitsMessage | undefined): Limits {

@@ -15,6 +15,19 @@ select count(*)::int as count from (
   return rows[0]!.count;
 }
 
+/** Counts the waiting tasks of a namespace that a caller has started, in the same way. */
+export async function countWaitingOf(
+  db: Kysely<Database>,
+  { namespace, startedBy, max }: { namespace: string; startedBy: string; max: number },
+): Promise<number> {
+  const { rows } = await sql<{ count: number }>`/* spool_count_waiting */
+select count(*)::int as count from (
+  select from tasks where namespace = ${namespace} and status = 'pending' and started_by = ${startedBy}
+  limit ${max}::bigint
+) t`.execute(db);
+  return rows[0]!.count;
+}
+
 /** Returns how many bytes the events of a task have, as JSON. */
 export async function countTapeBytes(db: Kysely<Database>, taskId: string): Promise<number> {
   const { rows } = await sql<{ bytes: number }>`/* spool_tape_bytes */

@@ -27,6 +27,23 @@ describe("a token with limits", () => {
     await root.start({ kind: "echo" });
   });
 
+  it("has no more waiting tasks than its limit, and no larger params", async () => {
+    const scopes = ["tasks:start"] as const;
+    const limits = { pendingTasks: 1, paramsBytes: 10 };
+    using limited = await callerWith(server, { root: TOKEN, name: "queueing", scopes, limits });
+    using root = connect({ address: server.address, token: TOKEN });
+    const runAt = new Date(Date.now() + 60_000);
+    await limited.start({ kind: "echo", runAt });
+    const refusal = (limit: string, max: string) => ({
+      reason: "LIMIT_EXCEEDED",
+      metadata: { limit, max, of: "principal" },
+    });
+    await assert.rejects(limited.start({ kind: "echo", runAt }), refusal("pending_tasks", "1"));
+    await assert.rejects(limited.start({ kind: "echo", params: { count: 0 } }), refusal("params_bytes", "10"));
+    await limited.start({ kind: "echo" }); // It does not wait.
+    await root.start({ kind: "echo", runAt });
+  });
+
   it("has no more streams than its limit, until one ends", async () => {
     const scopes = ["tasks:start", "tasks:read"] as const;
     using limited = await callerWith(server, { root: TOKEN, name: "reader", scopes, limits: { streams: 1 } });

@@ -9,6 +9,7 @@ import { claimTasks } from "../../../src/store/tasks/claim-statement.ts";
 import { findOwnedAmong, findOwnedTasks } from "../../../src/store/tasks/owned-tasks.ts";
 import { lockOverdueTasks } from "../../../src/store/tasks/sweep-queries.ts";
 import { allowIdle } from "../../support/held-transaction.ts";
+import { readEntries } from "../../support/index-entries.ts";
 import { newSession } from "../../support/new-sessions.ts";
 import { createRunning, createTask, newTask, startedOf, steps, SUCCEEDED } from "../../support/new-tasks.ts";
 import { openPostgres } from "../../support/stores.ts";
@@ -62,20 +63,7 @@ describe("on Postgres, while a transaction holds an old snapshot and many tasks 
   const claim = (limit: number, dueFrom: ReadonlyMap<string, Date> | null = null) =>
     claimTasks(store.db, { namespace, kinds: ["echo"], lease, limit, dueFrom });
 
-  /** Counts the index entries of tasks that a statement reads. */
-  async function entriesOf(statement: (trx: Transaction<Database>) => Promise<unknown>): Promise<number> {
-    return store.db.transaction().execute(async (trx) => {
-      const count = async () => {
-        const { rows } = await sql<{ entries: number }>`
-          select sum(pg_stat_get_xact_tuples_returned(indexrelid))::int as entries
-          from pg_index where indrelid = 'tasks'::regclass`.execute(trx);
-        return rows[0]!.entries;
-      };
-      const before = await count();
-      await statement(trx);
-      return (await count()) - before;
-    });
-  }
+  const entriesOf = (statement: (trx: Transaction<Database>) => Promise<unknown>) => readEntries(store.db, statement);
 
   it("a scan of all running tasks of a session reads the entries of the ended tasks", async () => {
     assert.ok((await entriesOf((trx) => findOwnedTasks(trx, lease))) >= ENDED);

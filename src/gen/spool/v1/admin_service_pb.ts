@@ -152,7 +152,7 @@ export const GrantsSchema: GenMessage<Grants> = /*@__PURE__*/
 
 /**
  * Limits of a namespace, or of all callers with one token together. Unset: no limit. What is over a limit is refused
- * with RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
+ * with RESOURCE_EXHAUSTED, LIMIT_EXCEEDED. A token can have starts_per_second, streams, pending_tasks and params_bytes.
  *
  * @generated from message spool.v1.Limits
  */
@@ -172,7 +172,8 @@ export type Limits = Message<"spool.v1.Limits"> & {
   streams?: number | undefined;
 
   /**
-   * Tasks that wait. Counted about once a second. This limit and all that follow are for namespaces only.
+   * Tasks that wait. Counted about once a second. Of a token: those of a namespace that callers with the token's name
+   * have started.
    *
    * @generated from field: optional int64 pending_tasks = 3;
    */
