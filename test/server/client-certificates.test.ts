@@ -18,6 +18,7 @@ import { openTestListener } from "./http/open-http-listener.ts";
 
 const TOKEN = "a-token";
 const READS = { ...ALL_GRANTS, scopes: ["tasks:read" as const] };
+const RULE = { match: "URI:spiffe://example.org/ns/team-a/*", name: null, grants: READS, limits: { streams: 2 } };
 const ENGINE = {
   getTask: async (taskId: string) => aTask({ taskId }),
   startTask: async () => assert.fail("not allowed"),
@@ -61,10 +62,7 @@ describe("client certificates", () => {
 
   function rules() {
     const certificates = new CertificateRules();
-    certificates.replace([
-      { match: "URI:spiffe://example.org/ns/team-a/*", name: null, grants: READS },
-      { match: "CN:worker", name: "the-worker", grants: READS },
-    ]);
+    certificates.replace([RULE, { match: "CN:worker", name: "the-worker", grants: READS, limits: {} }]);
     return certificates;
   }
 
@@ -134,12 +132,27 @@ describe("client certificates", () => {
     assert.match(await listener.whoAmI(unknown), /not allowed|internal/i);
   });
 
+  it("have limits for each name, which an unchanged file keeps", () => {
+    const certificates = rules();
+    const limitsOf = (service: string) => {
+      const alternativeNames = [`URI:spiffe://example.org/ns/team-a/${service}`];
+      return certificates.findCertificate({ commonName: "", alternativeNames })!.limits;
+    };
+    const ingest = limitsOf("ingest");
+    assert.deepEqual([ingest, limitsOf("synth")], [{ streams: 2 }, { streams: 2 }]);
+    assert.notEqual(limitsOf("synth"), ingest);
+    certificates.replace([RULE]);
+    assert.equal(limitsOf("ingest"), ingest);
+    certificates.replace([{ ...RULE, limits: { streams: 3 } }]);
+    assert.deepEqual(limitsOf("ingest"), { streams: 3 });
+  });
+
   it("end open calls of a rule that vanishes, and no others", () => {
     const certificates = rules();
     const find = (commonName: string) => certificates.findCertificate({ commonName, alternativeNames: [] });
     const ends: string[] = [];
     find("worker")!.onInvalid(({ metadata }) => ends.push(metadata["token"]!));
-    certificates.replace([{ match: "CN:worker", name: "renamed", grants: ALL_GRANTS }]);
+    certificates.replace([{ match: "CN:worker", name: "renamed", grants: ALL_GRANTS, limits: {} }]);
     assert.deepEqual([ends, find("worker")!.principal.name], [[], "renamed"]);
     certificates.replace([]);
     assert.deepEqual([ends, find("worker")], [["revoked"], null]);

@@ -7,10 +7,13 @@ import {
   LABEL_KEY_CHARS_MAX,
   LABEL_VALUE_CHARS_MAX,
   NAMESPACE_CHARS_MAX,
+  TENANT_LIMITS,
   TOKEN_NAME_CHARS_MAX,
 } from "../../domain/limits.ts";
 import { ANY, SCOPES } from "../../domain/principal.ts";
 import type { Grants } from "../../domain/principal.ts";
+import { NO_LIMITS } from "../../domain/tenant-limits.ts";
+import type { Limits, PRINCIPAL_LIMITS } from "../../domain/tenant-limits.ts";
 
 /** A token whose digest is in the file. */
 export interface FileToken {
@@ -18,6 +21,7 @@ export interface FileToken {
   /** SHA-256, as base64url. */
   digest: string;
   grants: Grants;
+  limits: Limits;
   expiresAt: Date | null;
 }
 
@@ -28,6 +32,8 @@ export interface CertificateRule {
   /** null: the matched name. */
   name: string | null;
   grants: Grants;
+  /** Of each certificate that matches. */
+  limits: Limits;
 }
 
 /** An issuer of JSON Web Tokens. */
@@ -39,6 +45,8 @@ export interface JwtIssuer {
   algorithms: readonly string[];
   /** The most that a token of the issuer may have. */
   grants: Grants;
+  /** Of each subject of the issuer. */
+  limits: Limits;
 }
 
 /** The callers that are configured by a file. */
@@ -147,6 +155,25 @@ const GRANTS = v.pipe(
   v.transform((grants): Grants => ({ ...grants, taskId: null })),
 );
 
+function limit(name: (typeof PRINCIPAL_LIMITS)[number]) {
+  const [min, max] = TENANT_LIMITS[name];
+  const isWhole = min >= 1;
+  const bounds = [min, max].map((bound) => bound.toLocaleString("en-US")).join(" to ");
+  const what = `must be a ${isWhole ? "whole number" : "number"} of ${bounds}`;
+  const isInBounds = (value: number) => value >= min && value <= max && (!isWhole || Number.isInteger(value));
+  return v.exactOptional(v.pipe(v.number(what), v.check(isInBounds, what)));
+}
+
+const LIMITS = v.optional(
+  record({
+    startsPerSecond: limit("startsPerSecond"),
+    streams: limit("streams"),
+    pendingTasks: limit("pendingTasks"),
+    paramsBytes: limit("paramsBytes"),
+  } satisfies Record<(typeof PRINCIPAL_LIMITS)[number], unknown>),
+  NO_LIMITS,
+);
+
 const NAME = text(TOKEN_NAME, `1 to ${TOKEN_NAME_CHARS_MAX} characters of [A-Za-z0-9._@/-]`);
 
 const TOKEN = v.pipe(
@@ -154,6 +181,7 @@ const TOKEN = v.pipe(
     name: NAME,
     sha256: text(/^[0-9a-fA-F]{64}$/, "the SHA-256 of the token, as 64 hexadecimal digits"),
     grants: GRANTS,
+    limits: LIMITS,
     expiresAt: v.optional(
       v.pipe(v.string("must be a time"), v.isoTimestamp("must be a time, such as 2027-01-31T08:00:00Z")),
     ),
@@ -173,6 +201,7 @@ const CERTIFICATE = v.pipe(
     ),
     name: v.optional(NAME),
     grants: GRANTS,
+    limits: LIMITS,
   }),
   v.transform((rule): CertificateRule => ({ ...rule, name: rule.name ?? null })),
 );
@@ -185,6 +214,7 @@ const JWT = record({
     ...ALGORITHMS,
   ]),
   grants: GRANTS,
+  limits: LIMITS,
 });
 
 const FILE = record({

@@ -6,6 +6,7 @@ import { replaceEntries } from "./access-entries.ts";
 import type { AccessEntry } from "./access-entries.ts";
 import type { CertificateRule } from "./access-file.ts";
 import type { CertificateSource } from "./authenticate.ts";
+import { CallerLimits } from "./caller-limits.ts";
 
 /** How many callers are cached. */
 const CALLERS_MAX = 10_000;
@@ -14,6 +15,7 @@ const CALLERS_MAX = 10_000;
 export class CertificateRules implements CertificateSource {
   #entries = new Map<string, AccessEntry<CertificateRule>>();
   readonly #callers = new LRUCache<string, Identity>({ max: CALLERS_MAX });
+  readonly #limits = new CallerLimits();
 
   /** Takes over the rules of a new file. */
   replace(rules: readonly CertificateRule[]): void {
@@ -30,7 +32,8 @@ export class CertificateRules implements CertificateSource {
       let identity = this.#callers.get(key);
       if (identity === undefined) {
         const principal = { ...value.grants, name: value.name ?? withoutType(name) };
-        identity = { principal, onInvalid: (listener) => validity.onInvalid(listener) };
+        const limits = this.#limits.of(value.limits, name);
+        identity = { principal, limits, onInvalid: (listener) => validity.onInvalid(listener) };
         this.#callers.set(key, identity);
       }
       return identity;

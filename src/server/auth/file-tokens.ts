@@ -24,10 +24,11 @@ export class FileTokens implements TokenSource {
   }
 }
 
-function known({ value: { name, grants, expiresAt }, validity: parent }: AccessEntry<FileToken>) {
+function known({ value: { name, grants, limits, expiresAt }, validity: parent }: AccessEntry<FileToken>) {
   const validity = new Validity({ expiresAt, parent });
   const identity: Identity = {
     principal: { ...grants, name },
+    limits,
     expiresAt: validity.expiresAt,
     onInvalid: (listener) => validity.onInvalid(listener),
   };

@@ -9,6 +9,7 @@ import { replaceEntries } from "./access-entries.ts";
 import type { AccessEntry } from "./access-entries.ts";
 import type { JwtIssuer } from "./access-file.ts";
 import type { PresentedToken, TokenSource } from "./bearer.ts";
+import { CallerLimits } from "./caller-limits.ts";
 import { principalOf } from "./claims.ts";
 import { openKeySet } from "./key-sets.ts";
 import type { KeySet } from "./key-sets.ts";
@@ -46,6 +47,7 @@ export class JsonWebTokens implements TokenSource, AsyncDisposable {
   readonly #verified = new LRUCache<string, Verified>({ max: VERIFIED_MAX });
   readonly #checks = new Map<string, Promise<Identity>>();
   readonly #turns = pLimit(CHECKS_MAX);
+  readonly #limits = new CallerLimits();
   #issuers = new Map<string, Issuer>();
 
   constructor(log: Logger) {
@@ -113,7 +115,7 @@ export class JsonWebTokens implements TokenSource, AsyncDisposable {
       if (issuer === undefined) throw new errors.JWTInvalid("no entry has the issuer and audience");
       const { entry, keys } = issuer;
       const { version } = keys;
-      const { algorithms, issuer: iss, audience, grants } = entry.value;
+      const { algorithms, issuer: iss, audience, grants, limits } = entry.value;
       const options = { algorithms: [...algorithms], issuer: iss, audience, clockTolerance: TOLERANCE_S };
       const payload = await verifyBy(keys, text, { ...options, requiredClaims: ["exp", "sub"] });
       const principal = principalOf(payload, grants);
@@ -127,6 +129,7 @@ export class JsonWebTokens implements TokenSource, AsyncDisposable {
       const validity = new Validity({ expiresAt, parent: entry.validity });
       const identity: Identity = {
         principal,
+        limits: this.#limits.of(limits, principal.name),
         expiresAt: validity.expiresAt,
         onInvalid: (listener) => validity.onInvalid(listener),
       };

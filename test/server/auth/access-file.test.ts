@@ -7,23 +7,36 @@ const GRANTS = { namespaces: ["team-*"], scopes: ["tasks:read"] };
 const SHA256 = Buffer.from(digestToken("a token"), "base64url").toString("hex");
 const JWT = { issuer: "https://issuer.example", audience: "spool", jwks: "keys.json", grants: GRANTS };
 
+const LIMITS = { startsPerSecond: 0.5, streams: 10, pendingTasks: 100, paramsBytes: 1_024 };
+
 const parse = (file: unknown) => parseAccessFile(JSON.stringify(file));
+const withLimits = (limits: object) => ({ jwt: [{ ...JWT, limits }] });
 const withGrants = (grants: object) => ({ certificates: [{ match: "CN:a", grants: { ...GRANTS, ...grants } }] });
 
 describe("an access file", () => {
   it("has tokens, certificates and issuers, each with defaults", () => {
     const file = {
       tokens: [{ name: "ingest", sha256: SHA256, grants: GRANTS, expiresAt: "2027-01-31T08:00:00Z" }],
-      certificates: [{ match: "URI:spiffe://example.org/*", grants: { ...GRANTS, labels: { team: "a" } } }],
+      certificates: [
+        { match: "URI:spiffe://example.org/*", grants: { ...GRANTS, labels: { team: "a" } }, limits: LIMITS },
+      ],
       jwt: [JWT],
     };
     const grants = { ...GRANTS, kinds: ["*"], labels: {}, taskId: null };
     const { tokens, certificates, jwt } = parse(file);
     assert.deepEqual(tokens, [
-      { name: "ingest", digest: digestToken("a token"), grants, expiresAt: new Date("2027-01-31T08:00:00Z") },
+      {
+        name: "ingest",
+        digest: digestToken("a token"),
+        grants,
+        limits: {},
+        expiresAt: new Date("2027-01-31T08:00:00Z"),
+      },
     ]);
     const { match } = file.certificates[0]!;
-    assert.deepEqual(certificates, [{ match, name: null, grants: { ...grants, labels: { team: "a" } } }]);
+    assert.deepEqual(certificates, [
+      { match, name: null, grants: { ...grants, labels: { team: "a" } }, limits: LIMITS },
+    ]);
     assert.deepEqual(jwt[0]!.grants, grants);
     assert.ok(jwt[0]!.algorithms.includes("ES256") && jwt[0]!.algorithms.every((name) => !/^HS|none/.test(name)));
     assert.deepEqual(parse({}), { tokens: [], certificates: [], jwt: [] });
@@ -66,6 +79,26 @@ describe("an access file", () => {
       /^jwt\.0\.algorithms\.0: must be one of RS256/,
     ],
     ["without an audience", { jwt: [{ ...JWT, audience: undefined }] }, /^jwt\.0\.audience: is required$/],
+    [
+      "with a limit of 0",
+      withLimits({ streams: 0 }),
+      /^jwt\.0\.limits\.streams: must be a whole number of 1 to 1,000,000$/,
+    ],
+    [
+      "with half a task",
+      withLimits({ pendingTasks: 1.5 }),
+      /^jwt\.0\.limits\.pendingTasks: must be a whole number of 1/,
+    ],
+    [
+      "with a limit as a text",
+      withLimits({ startsPerSecond: "9" }),
+      /^jwt\.0\.limits\.startsPerSecond: must be a number/,
+    ],
+    [
+      "with a limit of namespaces",
+      withLimits({ runningTasks: 1 }),
+      /^jwt\.0\.limits\.runningTasks: is unknown; known are/,
+    ],
     ["with an unknown scope", withGrants({ scopes: ["all"] }), /grants\.scopes\.0: must be one of tasks:read/],
     [
       "without a scope",

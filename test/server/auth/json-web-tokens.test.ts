@@ -3,6 +3,7 @@ import { mkdtempDisposable, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
+import type { JWTPayload } from "jose";
 import { pino } from "pino";
 import { ALL_GRANTS } from "../../../src/domain/principal.ts";
 import type { Grants } from "../../../src/domain/principal.ts";
@@ -27,7 +28,7 @@ async function open(entry: Pick<TokenIssuer, "issuer" | "audience">, jwks: strin
   const tokens = new JsonWebTokens(pino({ level: "debug" }, { write: (line) => lines.push(line) }));
   const { issuer, audience } = entry;
   const replace = (changed: object = {}) =>
-    tokens.replace([{ issuer, audience, jwks, algorithms: ["ES256"], grants, ...changed }]);
+    tokens.replace([{ issuer, audience, jwks, algorithms: ["ES256"], grants, limits: {}, ...changed }]);
   await replace();
   return {
     find: async (text: string) => tokens.find({ text, digest: digestToken(text) }),
@@ -66,6 +67,20 @@ describe("JSON Web Tokens", () => {
       labels: { tier: "1", tenant: "acme" },
       taskId: null,
     });
+  });
+
+  it("have limits for each subject, which a new token and an unchanged file keep", async () => {
+    await using jwts = await open(issuer, issuer.url);
+    await jwts.replace({ limits: { streams: 2 } });
+    const limitsOf = async (claims: JWTPayload) => (await jwts.find(await issuer.sign(claims)))!.limits;
+    const bob = await limitsOf({ sub: "bob" });
+    assert.deepEqual(bob, { streams: 2 });
+    assert.equal(await limitsOf({ sub: "bob", exp: now() + 999 }), bob);
+    assert.notEqual(await limitsOf({ sub: "eve" }), bob);
+    await jwts.replace({ limits: { streams: 2 } });
+    assert.equal(await limitsOf({ sub: "bob" }), bob);
+    await jwts.replace({ limits: { streams: 3 } });
+    assert.deepEqual(await limitsOf({ sub: "bob" }), { streams: 3 });
   });
 
   it("are admitted without waiting once they were verified", async () => {
