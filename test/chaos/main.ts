@@ -7,7 +7,7 @@ import { checkHistory } from "./check-history.ts";
 import { ALL_FAULTS } from "./faults/all-faults.ts";
 import { readOptions, USAGE } from "./options.ts";
 import type { Options } from "./options.ts";
-import { readHistory } from "./recorder.ts";
+import { writeHistory } from "./recorder.ts";
 import { describeRun } from "./report.ts";
 import { runChaos } from "./run.ts";
 import { Guard } from "./target/guard.ts";
@@ -35,8 +35,8 @@ async function main(): Promise<number> {
   const startedAt = performance.now();
   const notify = (progress: string) =>
     console.log(`${((performance.now() - startedAt) / 1_000).toFixed(0)} s: ${progress}`);
-  const { gaps, problems } = await runChaos(options, { folder, history, guard, notify });
-  const lines = await readHistory(history);
+  const { lines, gaps, problems } = await runChaos(options, { folder, guard, notify });
+  await writeHistory(history, lines);
   console.log(`seed: ${seed}; minutes: ${minutes}\n${describeRun(lines, gaps)}`);
   for (const problem of problems) console.log(`fault failed: ${problem}`);
   const { violations, text } = checkHistory(lines);

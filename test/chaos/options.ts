@@ -10,7 +10,7 @@ Attacks a Spool and checks what it promises. Without --against, starts a service
   --history FILE      where to keep the history (default: kept only if a promise was broken)
   --fault NAME        inject only this fault; may be repeated (default all that are possible)
   --against ADDRESS   gRPC endpoint without TLS of a running service, host:port; may be repeated. The token is SPOOL_TOKEN.
-                      Runs only tasks of kind echo, and attacks only the network`;
+                      Runs only tasks of kind echo, and attacks only its own callers and the network`;
 
 export interface Options {
   minutes: number;

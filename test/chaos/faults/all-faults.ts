@@ -1,3 +1,5 @@
+import { callersKill } from "./callers-kill.ts";
+import { callersPause } from "./callers-pause.ts";
 import { clockStep } from "./clock-step.ts";
 import type { Fault } from "./fault.ts";
 import { fullDisk } from "./full-disk.ts";
@@ -31,6 +33,8 @@ export const ALL_FAULTS: readonly Fault[] = [
   workerKill,
   workerStop,
   workerPause,
+  callersKill,
+  callersPause,
   postgresKill,
   postgresRestart,
   promotion,

@@ -1,14 +1,19 @@
 import type { SeededRandom } from "../../fault/support/random.ts";
 import type { FaultLine } from "../history.ts";
+import type { Guard } from "../target/guard.ts";
 import type { OwnService, Target } from "../target/target.ts";
+import type { CrowdProcesses } from "../workload/crowd-processes.ts";
 
 /** Faults of one lane never overlap: they could undo each other. */
-export const LANES = ["servers", "workers", "databases", "links", "commits", "namespaces"] as const;
+export const LANES = ["servers", "workers", "callers", "databases", "links", "commits", "namespaces"] as const;
 export type Lane = (typeof LANES)[number];
 
 /** What a fault needs while it lasts. */
 export interface FaultContext {
   readonly target: Target;
+  /** The processes of the callers and followers. */
+  readonly crowds: readonly CrowdProcesses[];
+  readonly guard: Guard;
   readonly random: SeededRandom;
   /** Waits for a random time, in ms. Returns early at the end of the run. */
   hold(minMs: number, maxMs: number): Promise<void>;

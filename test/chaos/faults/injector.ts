@@ -1,7 +1,9 @@
 import { setTimeout } from "node:timers/promises";
 import type { Recorder } from "../recorder.ts";
+import type { Guard } from "../target/guard.ts";
 import type { Target } from "../target/target.ts";
 import { between, randomOf } from "../workload/choices.ts";
+import type { CrowdProcesses } from "../workload/crowd-processes.ts";
 import { ALL_FAULTS } from "./all-faults.ts";
 import { LANES } from "./fault.ts";
 import type { Fault, Lane } from "./fault.ts";
@@ -10,6 +12,7 @@ import type { Fault, Lane } from "./fault.ts";
 const PAUSES_MS: Readonly<Record<Lane, readonly [number, number]>> = {
   servers: [2_000, 6_000],
   workers: [2_000, 6_000],
+  callers: [4_000, 10_000],
   databases: [2_500, 6_000],
   links: [500, 2_500],
   commits: [500, 3_000],
@@ -22,6 +25,8 @@ const CALM_MS = 15_000;
 
 export interface InjectorParts {
   target: Target;
+  crowds: readonly CrowdProcesses[];
+  guard: Guard;
   recorder: Recorder;
   seed: number;
   /** Only these faults. Empty: all. */
@@ -45,7 +50,7 @@ export async function injectFaults(parts: InjectorParts): Promise<void> {
 async function runLane(
   lane: Lane,
   faults: readonly Fault[],
-  { target, recorder, seed, onProblem, over }: InjectorParts,
+  { target, crowds, guard, recorder, seed, onProblem, over }: InjectorParts,
 ): Promise<void> {
   if (faults.length === 0) return;
   const random = randomOf(seed, `faults of ${lane}`);
@@ -64,7 +69,7 @@ async function runLane(
     const { name, inject } = bag.pop()!;
     const at = recorder.now();
     try {
-      const details = await inject({ target, random, hold, over });
+      const details = await inject({ target, crowds, guard, random, hold, over });
       if (details !== null) recorder.add({ type: "fault", name, at, until: recorder.now(), details });
     } catch (error) {
       onProblem(`${name}: ${String(error)}`);

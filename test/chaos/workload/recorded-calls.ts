@@ -129,7 +129,6 @@ export class RecordedCalls {
         const page = await client.listPage(filter, { signal: this.#patience(0) });
         for (const task of page.tasks) {
           taskIds.push(task.taskId);
-          recorder.name(task.taskId, this.#namespace);
           board.add(task.taskId, task.kind);
         }
         pageToken = page.nextPageToken;
@@ -183,7 +182,6 @@ export class RecordedCalls {
     try {
       const [fields, result] = describe(await make(used, { signal }));
       record(`${name}_answered`, fields);
-      if ("taskId" in fields) recorder.name(String(fields.taskId), this.#namespace);
       return result;
     } catch (error) {
       record(`${name}_answered`, { ...refused, ...refusalOf(error) });

@@ -6,7 +6,8 @@ import type { HistoryLine, Json } from "../history.ts";
 import type { Recorder } from "../recorder.ts";
 import { outcomeDigest, refusalOf, seenEvent } from "./seen-event.ts";
 
-const AT_ONCE = 16;
+/** Of a namespace. */
+const AT_ONCE = 4;
 const WAIT_MS = 5_000;
 const RETRY_MS = 200;
 const PAGE = 1_000;
@@ -14,19 +15,22 @@ const PAGE = 1_000;
 type Settled = Extract<HistoryLine, { type: "settled" }>;
 
 /**
- * Waits until every task that an answer named has ended, within a time, and writes what the service then says of it.
+ * Waits until all these tasks of a namespace have ended, within a time, and writes what the service then says of each.
  *
- * @param clientOf a client of the namespace, which retries
+ * @param client of the namespace, which retries
  */
 export async function settleTasks(
   recorder: Recorder,
-  { clientOf, endMsMax }: { clientOf: (namespace: string) => SpoolClient; endMsMax: number },
+  {
+    namespace,
+    taskIds,
+    client,
+    endMsMax,
+  }: { namespace: string; taskIds: readonly string[]; client: SpoolClient; endMsMax: number },
 ): Promise<void> {
-  const tasks = [...recorder.tasks];
   const deadline = recorder.now() + endMsMax;
-  await inParallel({ total: tasks.length, atOnce: AT_ONCE }, async (index) => {
-    const [taskId, namespace] = tasks[index]!;
-    const client = clientOf(namespace);
+  await inParallel({ total: taskIds.length, atOnce: AT_ONCE }, async (index) => {
+    const taskId = taskIds[index]!;
     const line = { type: "settled", taskId, namespace } as const;
     try {
       await untilEnded(client, taskId, () => recorder.now() < deadline);

@@ -106,7 +106,6 @@ export class TasksFollower {
   #record({ tasks }: TasksFrame, cursor: string): void {
     const { name: follower, namespace, recorder } = this.#parts;
     for (const { taskId, events } of tasks) {
-      recorder.name(taskId, namespace);
       for (const event of events) {
         const { type: eventType, ...seen } = seenEvent(event);
         recorder.write({ type: "news", follower, namespace, taskId, cursor, eventType, ...seen });
