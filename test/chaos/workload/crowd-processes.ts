@@ -1,6 +1,7 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { endsOfStreams, mergeHistories } from "../merge-histories.ts";
 import { readHistory } from "../recorder.ts";
@@ -121,6 +122,7 @@ export class CrowdProcesses implements AsyncDisposable {
   #start(): void {
     const name = `${this.namespace}.${this.#lives.length + 1}`;
     const history = join(this.#folder, `${name}.jsonl`);
+    writeFileSync(history, ""); // The process may be killed before it has opened it.
     const child = fork(PROGRAM, [JSON.stringify({ ...this.#settings, name, history })], { silent: true });
     const [stopped, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const life: Life = { child, history, wasKilled: false, stopped, left };
