@@ -32,7 +32,7 @@ export interface CertificateRule {
   /** null: the matched name. */
   name: string | null;
   grants: Grants;
-  /** Of each certificate that matches. */
+  /** Of each caller. Certificates of one caller name are one caller. */
   limits: Limits;
 }
 

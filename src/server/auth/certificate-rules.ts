@@ -32,7 +32,7 @@ export class CertificateRules implements CertificateSource {
       let identity = this.#callers.get(key);
       if (identity === undefined) {
         const principal = { ...value.grants, name: value.name ?? withoutType(name) };
-        const limits = this.#limits.of(value.limits, name);
+        const limits = this.#limits.of(value.limits, principal.name);
         identity = { principal, limits, onInvalid: (listener) => validity.onInvalid(listener) };
         this.#callers.set(key, identity);
       }
