@@ -1,5 +1,6 @@
 import { choose } from "../workload/choices.ts";
 import type { Fault } from "./fault.ts";
+import { pause } from "./pause.ts";
 
 /** The callers and followers of a namespace are stopped with SIGSTOP: they read nothing of their streams for a while. */
 export const callersPause: Fault = {
@@ -9,14 +10,7 @@ export const callersPause: Fault = {
   async inject({ crowds, guard, random, hold }) {
     const crowd = choose(random, crowds);
     const { pid } = crowd;
-    guard.stopped(pid);
-    crowd.signal("SIGSTOP");
-    try {
-      await hold(200, 12_000);
-    } finally {
-      crowd.signal("SIGCONT");
-      guard.continued(pid);
-    }
+    await pause({ pid, signal: (name) => crowd.signal(name) }, guard, () => hold(200, 12_000));
     return { target: `callers of ${crowd.namespace}`, pid };
   },
 };

@@ -1,6 +1,7 @@
 import { nameOf } from "../target/workers.ts";
 import { choose } from "../workload/choices.ts";
 import { faultOfService } from "./fault.ts";
+import { pause } from "./pause.ts";
 
 /** A worker is stopped with SIGSTOP, for longer than its session at times, and continues. */
 export const workerPause = faultOfService({
@@ -9,14 +10,7 @@ export const workerPause = faultOfService({
   async inject({ workers, guard }, { random, hold }) {
     const worker = choose(random, workers);
     const { pid } = worker.processes.at(-1)!;
-    guard.stopped(pid);
-    worker.signal("SIGSTOP");
-    try {
-      await hold(200, 12_000);
-    } finally {
-      worker.signal("SIGCONT");
-      guard.continued(pid);
-    }
+    await pause({ pid, signal: (name) => worker.signal(name) }, guard, () => hold(200, 12_000));
     return { target: nameOf(worker), pid };
   },
 });
