@@ -80,7 +80,8 @@ export async function addShard(
 /** Returns all shards, the first one first. */
 export async function listShards(flags: Flags): Promise<ListedShard[]> {
   return withHomeDatabase(flags, async ({ db }) => {
-    const [shards, counts] = await Promise.all([readShards(db), countNamespaces(db)]);
+    const shards = await readShards(db);
+    const counts = await countNamespaces(db);
     const namespacesOn = (name: string) => counts.get(name) ?? 0;
     const home = { name: HOME_SHARD, place: null, standbyPlace: null, state: "open", addedAt: null } as const;
     return [
