@@ -8,14 +8,23 @@ export function run(command: string, args: readonly string[]): void {
   if (status !== 0) throw new Error(`${command} ended with ${status}`, { cause: error });
 }
 
-/** Runs a command beside others. Its output is part of the error if it fails. */
+/** No command takes nearly as long. */
+const TIMEOUT_MS = 5 * 60_000;
+
+/** Runs a command beside others. Its output is part of the error if it fails, or does not end. */
 export async function runQuietly(
   command: string,
   args: readonly string[],
   environment: Record<string, string> = {},
 ): Promise<void> {
   const env = { ...process.env, ...environment };
-  const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, args, {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: TIMEOUT_MS,
+    killSignal: "SIGKILL",
+  });
   const [out, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
-  if (child.exitCode !== 0) throw new Error(`${command} ended with ${child.exitCode}\n${out}${errors}`);
+  if (child.exitCode !== 0)
+    throw new Error(`${command} ended with ${child.exitCode ?? child.signalCode}\n${out}${errors}`);
 }

@@ -110,7 +110,7 @@ KINDS = [in_thread, on_loop, returns, raises, waits, waits_async, exclusive]
 class RunningWorker:
     def __init__(self, **options: Any) -> None:
         self.worker = Worker(KINDS, address=ADDRESS, **options)
-        self.thread = threading.Thread(target=self.worker.run)
+        self.thread = threading.Thread(target=self.worker.run, daemon=True)
         self.thread.start()
 
     def stop(self) -> None:
@@ -232,7 +232,7 @@ class StandaloneTest(unittest.TestCase):
 
         over, ended = threading.Event(), threading.Event()
         worker = Worker([ignores], address=ADDRESS, drain=0, grace=0)
-        thread = threading.Thread(target=worker.run)
+        thread = threading.Thread(target=worker.run, daemon=True)
         thread.start()
         with Client(ADDRESS) as client:
             task_id = client.start("test-ignores").task.task_id

@@ -66,7 +66,7 @@ def working(server: ScriptedServer, *kinds: Kind, **options: Any) -> Iterator[Li
     """Runs a worker in a thread. It must stop by itself when it is asked to."""
     notices: List[WorkerNotice] = []
     worker = Worker(kinds, address=server.address, on_notice=notices.append, **options)
-    thread = threading.Thread(target=worker.run)
+    thread = threading.Thread(target=worker.run, daemon=True)
     thread.start()
     try:
         yield notices
@@ -240,7 +240,7 @@ class WorkerProtocolTest(unittest.TestCase):
             pass
 
         worker = Worker([one], address="127.0.0.1:1", drain=60)
-        thread = threading.Thread(target=worker.run)
+        thread = threading.Thread(target=worker.run, daemon=True)
         thread.start()
         worker.stop()
         thread.join(10)

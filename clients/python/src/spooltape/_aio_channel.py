@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 
 from . import _messages as pb
+from ._cancellable import LocallyCancelled, cancellable
 from ._connection import ANSWER_S_MAX, CHANNEL_OPTIONS, Endpoint, closed, read_rpc_error, silent
 from ._decode import decode
 from ._errors import SpoolError
@@ -45,10 +46,12 @@ class AioTransport:
         channel = self._enter()
         try:
             call = channel.grpc.unary_unary(path)
-            data = await call(request.SerializeToString(), timeout=timeout, metadata=self._endpoint.metadata)
+            data = await cancellable(
+                call(request.SerializeToString(), timeout=timeout, metadata=self._endpoint.metadata)
+            )
         except grpc.aio.AioRpcError as error:
             raise self._failed(channel, error, timeout) from error
-        except (grpc.aio.UsageError, asyncio.CancelledError) as error:
+        except (grpc.aio.UsageError, LocallyCancelled) as error:
             if self._is_closed:
                 raise closed() from error
             raise
@@ -76,7 +79,7 @@ class AioTransport:
                 # Only while the reader waits: a slow reader does not make a server silent.
                 timer = loop.call_later(silence, give_up)
                 try:
-                    data = await call.read()
+                    data = await cancellable(call.read())
                 finally:
                     timer.cancel()
                 if data is grpc.aio.EOF:
@@ -84,7 +87,7 @@ class AioTransport:
                 yield decode(answer, data)
         except grpc.aio.AioRpcError as error:
             raise self._failed(channel, error, None) from error
-        except (grpc.aio.UsageError, asyncio.CancelledError) as error:
+        except (grpc.aio.UsageError, LocallyCancelled) as error:
             if is_silent:
                 self._leave(channel)
                 raise silent(self._endpoint.target, silence) from error

@@ -12,6 +12,7 @@ import grpc.aio
 
 from .. import _messages as pb
 from .._aio_channel import open_channel
+from .._cancellable import LocallyCancelled, cancellable
 from .._connection import Endpoint, read_rpc_error, silent
 from .._decode import decode
 from .._errors import broken
@@ -70,7 +71,7 @@ class WorkerStream:
         helpers = [asyncio.ensure_future(self._send()), asyncio.ensure_future(self._beat())]
         try:
             while True:
-                data = await self._call.read()
+                data = await cancellable(self._call.read())
                 if data is grpc.aio.EOF:
                     break
                 self._alive_at = time.monotonic()
@@ -84,7 +85,7 @@ class WorkerStream:
         except grpc.aio.AioRpcError as error:
             target = self._endpoint.target
             raise read_rpc_error(error.code(), error.details(), error.trailing_metadata(), target) from error
-        except asyncio.CancelledError as error:
+        except LocallyCancelled as error:
             if self._is_silent:
                 raise silent(self._endpoint.target, self._silence) from error
             raise
@@ -108,9 +109,9 @@ class WorkerStream:
                 request = self._next()
                 if request is None:
                     break
-                await self._call.write(request.SerializeToString())
+                await cancellable(self._call.write(request.SerializeToString()))
             if self._has_left:
-                await self._call.done_writing()
+                await cancellable(self._call.done_writing())
                 return
 
     def _next(self) -> Optional[pb.WorkRequest]:

@@ -36,9 +36,9 @@ class Worker:
     any server of the service and keeps its running tasks. Events that the server confirmed as stored are neither lost
     nor stored twice.
 
-    A worker runs once. A stop has three steps. The worker takes no more tasks, and running tasks may continue for ``drain`` seconds. Then
-    their code must stop, and has ``grace`` seconds. Then unfinished tasks are released: a task of a resumable kind
-    continues in another process.
+    A worker runs once. A stop has three steps. The worker takes no more tasks, and running tasks may continue for
+    ``drain`` seconds. Then their code must stop, and has ``grace`` seconds. Then unfinished tasks are released: a task
+    of a resumable kind continues in another process.
 
     :param kinds: the kinds to run, 1 to 100.
     :param address: as for Client.
@@ -169,14 +169,13 @@ class _WorkerRun:
         self._is_halted = False
 
     async def serve(self) -> None:
-        self._serving = asyncio.ensure_future(self._reconnect())
+        serving = self._serving = asyncio.ensure_future(self._reconnect())
         try:
-            await self._serving
-        except asyncio.CancelledError:
-            if not self._is_halted:
-                raise
+            await asyncio.wait([serving])
+            if not (serving.cancelled() and self._is_halted):
+                serving.result()
         finally:
-            self._serving.cancel()
+            serving.cancel()
             if self._stopping is not None:
                 self._stopping.cancel()
             self._attempts.close_all()
