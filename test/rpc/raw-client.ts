@@ -15,7 +15,6 @@ import { StatusSchema } from "../../src/gen/google/rpc/status_pb.ts";
 
 export interface CallOptions {
   metadata?: Record<string, string>;
-  deadlineMs?: number;
   signal?: AbortSignal;
 }
 
@@ -42,7 +41,6 @@ export class RawClient implements Disposable {
         (bytes) => fromBinary(method.output, bytes),
         request,
         toMetadata(options),
-        toOptions(options),
         (error, response) => (error ? reject(error) : resolve(response!)),
       );
       options.signal?.addEventListener("abort", () => call.cancel(), { once: true });
@@ -60,7 +58,6 @@ export class RawClient implements Disposable {
       (bytes) => fromBinary(method.output, bytes),
       request,
       toMetadata(options),
-      toOptions(options),
     );
     call.on("error", () => {}); // Whoever reads the stream sees it; nobody else has to.
     return call;
@@ -69,7 +66,7 @@ export class RawClient implements Disposable {
   /** One message of bytes to a path, and what comes back, also of a service whose descriptor is not at hand. */
   bytes(path: string, request: Buffer, options: CallOptions = {}): ClientReadableStream<Buffer> {
     const asIs = (bytes: Buffer) => bytes;
-    return this.#client.makeServerStreamRequest(path, asIs, asIs, request, toMetadata(options), toOptions(options));
+    return this.#client.makeServerStreamRequest(path, asIs, asIs, request, toMetadata(options));
   }
 
   [Symbol.dispose](): void {
@@ -132,8 +129,4 @@ function toMetadata({ metadata = {} }: CallOptions): Metadata {
   const result = new Metadata();
   for (const [key, value] of Object.entries(metadata)) result.set(key, value);
   return result;
-}
-
-function toOptions({ deadlineMs }: CallOptions): { deadline?: number } {
-  return deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
 }

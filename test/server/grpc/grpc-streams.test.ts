@@ -172,7 +172,9 @@ describe("a stream over the gRPC binding", () => {
         }
       },
     });
-    const failure = await failureOf(server.client.stream(streamEvents, {}, { deadlineMs: 50 }));
+    // Without a deadline at the client, which would cancel the call at about the same time.
+    const metadata = { "grpc-timeout": "50m" };
+    const failure = await failureOf(server.client.stream(streamEvents, {}, { metadata }));
     assert.equal(failure.code, Code.DeadlineExceeded);
     assert.equal(((await closed.promise) as SpoolError).reason, "CALL_DEADLINE_EXCEEDED");
   });
