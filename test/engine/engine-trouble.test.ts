@@ -87,6 +87,24 @@ describe("an engine whose database is in trouble", function () {
     for (const statement of statements) await operator.query(statement);
   };
 
+  /** Does work during trouble, which is over afterwards, also for later tests. */
+  async function during<Result>(trouble: Trouble, work: () => Promise<Result>): Promise<Result> {
+    await run(trouble.begin);
+    try {
+      return await work();
+    } finally {
+      await run(trouble.end);
+    }
+  }
+
+  /** Starts a task, which is refused; or it waits, without an event yet, if a claim may take all free slots. */
+  async function startIsRefused(engine: TestEngine): Promise<void> {
+    const starting = start(engine);
+    const taskId = await starting.catch(() => null);
+    if (taskId === null) await assert.rejects(starting, { reason: "STORE_UNAVAILABLE", retryAfterMs: 1_000 });
+    else assert.equal((await engine.getTask(taskId)).status, "pending");
+  }
+
   /** Returns kinds whose code waits for the gate, and then ends in different ways. */
   function gatedKinds() {
     const gate = Promise.withResolvers<void>();
@@ -116,13 +134,10 @@ describe("an engine whose database is in trouble", function () {
       await using engine = await startEngine(store, { kinds });
       const ids = await Promise.all(kinds.map((kind) => startRunning(engine, { kind: kind.name, maxAttempts: 2 })));
       await engine.cancelTask(ids[4]!, { reason: "not wanted", by: null });
-      await run(trouble.begin);
-      gate.resolve();
-      await Promise.all([
-        unstored(engine, kinds.length),
-        assert.rejects(start(engine), { reason: "STORE_UNAVAILABLE", retryAfterMs: 1_000 }),
-      ]);
-      await run(trouble.end);
+      await during(trouble, async () => {
+        gate.resolve();
+        await Promise.all([unstored(engine, kinds.length), startIsRefused(engine)]);
+      });
       const outcomes = await Promise.all(ids.map((taskId) => outcomeOf(engine, taskId)));
       assert.deepEqual(
         outcomes.map(({ status, result, error }) => [status, result ?? error?.reason]),
@@ -146,22 +161,21 @@ describe("an engine whose database is in trouble", function () {
     await using engine = await startEngine(store, { kinds, slots: 1 });
     const { namespace } = engine;
     const held = await startRunning(engine, { kind: "returns" });
-    const trouble = refusing("ZZ999", `new.task_id = '${held}' and new.type = 'final'`);
-    await run(trouble.begin);
-    gate.resolve();
-    const others = await Promise.all(["emits", "returns"].map((kind) => start(engine, { kind })));
-    const outcomes = await Promise.all(others.map((taskId) => outcomeOf(engine, taskId)));
-    assert.deepEqual(
-      outcomes.map(({ status }) => status),
-      ["succeeded", "succeeded"],
-    );
-    const [stalled, ...more] = await eventually(async () => {
-      const found = await listStalledTasks(store.db, namespace);
-      assert.ok(found[0]!.forMs > UNSTORED_HOLD_MS);
-      return found;
+    await during(refusing("ZZ999", `new.task_id = '${held}' and new.type = 'final'`), async () => {
+      gate.resolve();
+      const others = await Promise.all(["emits", "returns"].map((kind) => start(engine, { kind })));
+      const outcomes = await Promise.all(others.map((taskId) => outcomeOf(engine, taskId)));
+      assert.deepEqual(
+        outcomes.map(({ status }) => status),
+        ["succeeded", "succeeded"],
+      );
+      const [stalled, ...more] = await eventually(async () => {
+        const found = await listStalledTasks(store.db, namespace);
+        assert.ok(found[0]!.forMs > UNSTORED_HOLD_MS);
+        return found;
+      });
+      assert.deepEqual([stalled!.taskId, stalled!.attempt, stalled!.pid, more], [held, 1, process.pid, []]);
     });
-    assert.deepEqual([stalled!.taskId, stalled!.attempt, stalled!.pid, more], [held, 1, process.pid, []]);
-    await run(trouble.end);
     assert.equal((await outcomeOf(engine, held)).status, "succeeded");
     await eventually(async () => assert.deepEqual(await listStalledTasks(store.db, namespace), []));
   });
@@ -172,10 +186,10 @@ describe("an engine whose database is in trouble", function () {
     await using engine = await startEngine(store, { kinds });
     const ids = await Promise.all(["emits", "emits", "returns"].map((kind) => startRunning(engine, { kind })));
     const trouble = refusing("23514", `new.task_id = '${ids[0]}' and new.type = 'progress'`);
-    await run(trouble.begin);
-    gate.resolve();
-    const outcomes = await Promise.all(ids.map((taskId) => outcomeOf(engine, taskId)));
-    await run(trouble.end);
+    const outcomes = await during(trouble, () => {
+      gate.resolve();
+      return Promise.all(ids.map((taskId) => outcomeOf(engine, taskId)));
+    });
     assert.deepEqual(
       outcomes.map(({ status, error }) => [status, error?.reason]),
       [
@@ -191,9 +205,9 @@ describe("an engine whose database is in trouble", function () {
     await using store = await openServed();
     await using engine = await startEngine(store, { kinds: [kind] });
     const trouble = refusing("22P05", "new.body::text like '%poison%'");
-    await run(trouble.begin);
-    const { status, error } = await outcomeOf(engine, await start(engine, { kind: "fails" }));
-    await run(trouble.end);
+    const { status, error } = await during(trouble, async () =>
+      outcomeOf(engine, await start(engine, { kind: "fails" })),
+    );
     assert.deepEqual([status, error?.reason], ["failed", "KIND_FAILED"]);
   });
 
@@ -204,12 +218,13 @@ describe("an engine whose database is in trouble", function () {
     const { namespace } = dead;
     const ids = [await startRunning(dead, { kind: "returns" }), await startRunning(dead, { kind: "returns" })];
     const trouble = refusing("ZZ999", `new.task_id = '${ids[0]}'`);
-    await run(trouble.begin);
-    await operator.query("delete from sessions where namespace = $1", [namespace]);
-    await using engine = await startEngine(store, { namespace });
-    assert.equal((await outcomeOf(engine, ids[1]!)).error?.reason, "WORKER_LOST");
-    assert.equal((await engine.getTask(ids[0]!)).status, "running");
-    await run(trouble.end);
+    await using engine = await during(trouble, async () => {
+      await operator.query("delete from sessions where namespace = $1", [namespace]);
+      const alive = await startEngine(store, { namespace });
+      assert.equal((await outcomeOf(alive, ids[1]!)).error?.reason, "WORKER_LOST");
+      assert.equal((await alive.getTask(ids[0]!)).status, "running");
+      return alive;
+    });
     assert.equal((await outcomeOf(engine, ids[0]!)).error?.reason, "WORKER_LOST");
     await dead.stop({ drainMs: 0, halt: AbortSignal.abort() });
   });
@@ -231,12 +246,12 @@ describe("an engine whose database is in trouble", function () {
     await using store = await openServed();
     const engine = await startEngine(store, { kinds });
     const taskId = await startRunning(engine, { kind: "returns" });
-    const trouble = refusing("53100");
-    await run(trouble.begin);
-    gate.resolve();
-    await unstored(engine, 1);
-    const stopped = engine.stop({ drainMs: 0, halt: new AbortController().signal });
-    await run(trouble.end);
+    const { stopped } = await during(refusing("53100"), async () => {
+      gate.resolve();
+      await unstored(engine, 1);
+      // Not awaited here: it ends when the trouble has passed.
+      return { stopped: engine.stop({ drainMs: 0, halt: new AbortController().signal }) };
+    });
     await stopped;
     assert.equal((await engine.getTask(taskId)).status, "succeeded");
   });
