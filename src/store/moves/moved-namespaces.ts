@@ -37,7 +37,13 @@ export function closeNamespace(db: Kysely<Database>, namespace: string, waitMs: 
 
 /** Lets a shard accept writes of a namespace again. @throws as closeNamespace */
 export async function openNamespace(db: Kysely<Database>, namespace: string, waitMs: number): Promise<void> {
-  const { rows } = await sql`select from moved_namespaces where namespace = ${namespace}`.execute(db);
+  // A call that died may have deleted the row, and left the constraints.
+  const { rows } = await sql`
+    select from moved_namespaces where namespace = ${namespace}
+    union all
+    select from pg_constraint where conname = ${MOVED_CONSTRAINT} and conrelid in (${sql.join(
+      FENCED_TABLES.map((table) => sql`to_regclass(${table})`),
+    )})`.execute(db);
   if (rows.length === 0) return;
   await changeFence(db, waitMs, async (trx) => {
     await sql`delete from moved_namespaces where namespace = ${namespace}`.execute(trx);
