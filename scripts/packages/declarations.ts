@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
-import { entryPoints, packageOf, ROOT } from "./manifests.ts";
+import { entryPoints, exportedSources, packageOf, ROOT } from "./manifests.ts";
 
 /** Imports, re-exports and type imports of a declaration file. */
 const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*)["']([^"']+)["']/g;
@@ -25,6 +25,9 @@ export function emitDeclarations(folder: string, target: string): Set<string> {
       outDir: types,
       types: ["node"],
       stripInternal: true,
+      // The compiler emits nothing for a file that it finds through node_modules, where npm links the packages of the
+      // checkout. It resolves imports in parallel: without this, chance decides for files that are imported both ways.
+      paths: exportedSources(),
     },
     include: [],
     files: Object.values(entryPoints(folder)),

@@ -35,6 +35,16 @@ export function entryPoints(folder: string): Record<string, string> {
   return Object.fromEntries(sources.map((path) => [path.slice(2, -3), join(ROOT, folder, path)]));
 }
 
+/** Returns the sources of what the packages export, under the names that imports have for it. */
+export function exportedSources(): Record<string, readonly string[]> {
+  const exported = Object.values(PACKAGES).flatMap((folder) => {
+    const { name, exports } = readManifest(folder);
+    const sources = Object.entries(exports).filter(([, path]) => path.endsWith(".ts"));
+    return sources.map(([subpath, path]) => [name + subpath.slice(1), [join(ROOT, folder, path)]] as const);
+  });
+  return Object.fromEntries(exported);
+}
+
 /** Returns the package that an import names; null for a module of Node. */
 export function packageOf(specifier: string): string | null {
   if (isBuiltin(specifier)) return null;
