@@ -32,14 +32,15 @@ export async function callerWith(
     labels?: Readonly<Record<string, string>>;
     limits?: Limits;
     expiresAt?: Date;
+    retryMs?: number;
   },
 ): Promise<SpoolClient> {
-  const { root, name, scopes, labels = {}, limits = {}, expiresAt } = wanted;
+  const { root, name, scopes, labels = {}, limits = {}, expiresAt, retryMs } = wanted;
   const { token } = await adminOf(server, root).createToken({
     name,
     grants: { namespaces: ["*"], scopes: scopes.map(toScopeValue), labels: { ...labels } },
     limits: toLimitsMessage(limits),
     ...(expiresAt && { expiresAt: timestampFromDate(expiresAt) }),
   });
-  return connect({ address: server.address, token });
+  return connect({ address: server.address, token, ...(retryMs !== undefined && { retryMs }) });
 }

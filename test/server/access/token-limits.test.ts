@@ -30,7 +30,7 @@ describe("a token with limits", () => {
   it("has no more waiting tasks than its limit, and no larger params", async () => {
     const scopes = ["tasks:start"] as const;
     const limits = { pendingTasks: 1, paramsBytes: 10 };
-    using limited = await callerWith(server, { root: TOKEN, name: "queueing", scopes, limits });
+    using limited = await callerWith(server, { root: TOKEN, name: "queueing", scopes, limits, retryMs: 0 });
     using root = connect({ address: server.address, token: TOKEN });
     const runAt = new Date(Date.now() + 60_000);
     await limited.start({ kind: "echo", runAt });
