@@ -233,7 +233,7 @@ export class Unauthenticated extends SpoolError {
 
 /** The caller is known, and its rights do not include the call. */
 export class PermissionDenied extends SpoolError {
-  /** @param denied the name of the `principal`, and what it lacks: the `scope`, `namespace`, `kind` or `label` */
+  /** @param denied the name of the `principal`, and what it lacks: the `scope`, `namespace`, `kind`, `label` or `limit` */
   constructor(what: string, denied: Readonly<Record<string, string>>) {
     super("PERMISSION_DENIED", what, { metadata: denied });
   }

@@ -5,6 +5,7 @@ import { toNamespaceMessage } from "../../codec/namespace.ts";
 import { toAuditEventMessage } from "../../codec/audit-event.ts";
 import { toTokenMessage } from "../../codec/token.ts";
 import type { Principal } from "../../domain/principal.ts";
+import { givenLimits, NO_LIMITS } from "../../domain/tenant-limits.ts";
 import type { ServiceAdmin } from "../../engine/api/service-admin.ts";
 import {
   CreateTokenResponseSchema,
@@ -76,7 +77,9 @@ export function adminService(
 
     async createToken(request, context) {
       const wanted = parseCreateToken(request, Date.now());
-      const { token, created } = await calls().createToken(principalOf(context), wanted);
+      const by = principalOf(context);
+      const limits = givenLimits({ name: by.name, limits: context.identity?.limits ?? NO_LIMITS }, wanted.limits);
+      const { token, created } = await calls().createToken(by, { ...wanted, limits });
       return create(CreateTokenResponseSchema, { token, created: toTokenMessage(created) });
     },
 

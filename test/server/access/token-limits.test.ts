@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { fromLimitsMessage } from "../../../src/codec/limits.ts";
 import { connect } from "../../../src/client/client.ts";
-import { callerWith } from "../../support/admin-callers.ts";
+import { Scope } from "../../../src/gen/spool/v1/access_pb.ts";
+import { adminOf, callerWith } from "../../support/admin-callers.ts";
 import { openGuarded } from "../../support/guarded-server.ts";
 import type { GuardedServer } from "../../support/guarded-server.ts";
 
@@ -57,5 +60,24 @@ describe("a token with limits", () => {
     actor.leave();
     while ((await open.next()).done !== true);
     assert.equal((await Array.fromAsync(limited.follow({ taskId }))).at(-1)?.type, "final");
+  });
+
+  it("creates tokens with its own limits or lower ones", async () => {
+    const grants = { namespaces: ["*"], scopes: [Scope.ADMIN, Scope.TASKS_START] };
+    const limited = { name: "limited-admin", grants, limits: { streams: 5, startsPerSecond: 0.001 } };
+    const { token: ofAdmin } = await adminOf(server, TOKEN).createToken(limited);
+    const create = (limits: { streams?: number; startsPerSecond?: number }) =>
+      adminOf(server, ofAdmin).createToken({ name: "made", grants, limits });
+    await assert.rejects(create({ streams: 6 }), (error) => {
+      assert.ok(error instanceof ConnectError);
+      assert.equal(error.code, Code.PermissionDenied);
+      assert.match(error.message, /cannot give the limit streams 6: its own is 5/);
+      return true;
+    });
+    const { token, created } = await create({ streams: 4 });
+    assert.deepEqual(fromLimitsMessage(created?.limits), { streams: 4, startsPerSecond: 0.001 });
+    using made = connect({ address: server.address, token });
+    await made.start({ kind: "echo" });
+    await assert.rejects(made.start({ kind: "echo" }), { reason: "LIMIT_EXCEEDED" });
   });
 });

@@ -246,6 +246,8 @@ export type CreateTokenRequest = Message<"spool.v1.CreateTokenRequest"> & {
   expiresAt?: Timestamp | undefined;
 
   /**
+   * What is unset is as for the creator. At most the creator's own limits: PERMISSION_DENIED otherwise.
+   *
    * @generated from field: spool.v1.Limits limits = 4;
    */
   limits?: Limits | undefined;

@@ -182,7 +182,8 @@ export const ErrorReason = {
 
   /**
    * PERMISSION_DENIED. The caller's rights do not include this call. Metadata: principal, and what is missing or not
-   * allowed: scope, namespace, kind or label. A task that the caller may not see is TASK_NOT_FOUND instead.
+   * allowed: scope, namespace, kind, label, or limit with its max. A task that the caller may not see is TASK_NOT_FOUND
+   * instead.
    *
    * @generated from enum value: ERROR_REASON_PERMISSION_DENIED = 22;
    */
