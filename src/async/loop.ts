@@ -9,16 +9,25 @@ export class Loop {
   readonly #name: string;
   readonly #everyMs: number;
   readonly #log: Logger;
+  readonly #isIdle: () => boolean;
   readonly #turn: (signal: AbortSignal) => Promise<void>;
   readonly #stopped = new AbortController();
   #kicked = false;
   #wake: (() => void) | null = null;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(parts: { name: string; everyMs: number; log: Logger; turn: (signal: AbortSignal) => Promise<void> }) {
+  /** @param parts.isIdle whether a run that nothing has kicked would find nothing to do, and is left out */
+  constructor(parts: {
+    name: string;
+    everyMs: number;
+    log: Logger;
+    isIdle?: () => boolean;
+    turn: (signal: AbortSignal) => Promise<void>;
+  }) {
     this.#name = parts.name;
     this.#everyMs = parts.everyMs;
     this.#log = parts.log;
+    this.#isIdle = parts.isIdle ?? (() => false);
     this.#turn = parts.turn;
   }
 
@@ -41,8 +50,12 @@ export class Loop {
   async #run(): Promise<void> {
     let isDown = false;
     while (!this.#stopped.signal.aborted) {
-      await this.#pause();
+      const isKicked = await this.#pause();
       if (this.#stopped.signal.aborted) return;
+      if (!isKicked && this.#isIdle()) {
+        isDown = false;
+        continue;
+      }
       try {
         await this.#turn(this.#stopped.signal);
         isDown = false;
@@ -55,7 +68,8 @@ export class Loop {
     }
   }
 
-  async #pause(): Promise<void> {
+  /** @returns whether the loop was kicked */
+  async #pause(): Promise<boolean> {
     if (!this.#kicked) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
@@ -64,6 +78,8 @@ export class Loop {
       clearTimeout(timer);
       this.#wake = null;
     }
+    const isKicked = this.#kicked;
     this.#kicked = false;
+    return isKicked;
   }
 }

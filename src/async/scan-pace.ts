@@ -14,12 +14,19 @@ const PAUSE_MS_MAX = 2_000;
  */
 export class ScanPace {
   readonly #clock: () => number;
+  readonly #freeMs: number;
+  readonly #pauseMsMax: number;
   #lastMs = 0;
   #dueAt = -Infinity;
 
-  /** @param clock in ms, never set back */
-  constructor(clock = () => performance.now()) {
+  /**
+   * @param clock in ms, never set back
+   * @param bounds.pauseMsMax Infinity: nothing relies on the scan
+   */
+  constructor(clock = () => performance.now(), { freeMs = FREE_MS, pauseMsMax = PAUSE_MS_MAX } = {}) {
     this.#clock = clock;
+    this.#freeMs = freeMs;
+    this.#pauseMsMax = pauseMsMax;
   }
 
   /** Whether the scan may run now. */
@@ -46,6 +53,6 @@ export class ScanPace {
     const tookMs = endedAt - begunAt;
     const costMs = Math.min(tookMs, this.#lastMs);
     this.#lastMs = tookMs;
-    this.#dueAt = costMs <= FREE_MS ? endedAt : endedAt + Math.min(PAUSE_FACTOR * costMs, PAUSE_MS_MAX);
+    this.#dueAt = costMs <= this.#freeMs ? endedAt : endedAt + Math.min(PAUSE_FACTOR * costMs, this.#pauseMsMax);
   }
 }

@@ -139,6 +139,7 @@ export class Engine implements TaskEngine {
       graceMs: settings.cancelGraceMs,
       crashesMax,
       room: () => use.room,
+      isIdle: () => this.#state.membership?.isIdle ?? false,
       limits,
       readCheckpoint: (task) => readCheckpoint(priorityDb, task),
       readTapeBytes: (taskId) => countTapeBytes(priorityDb, taskId),
@@ -161,6 +162,7 @@ export class Engine implements TaskEngine {
     this.#state.membership = await Membership.join({
       store: this.#store,
       listener: this.#shared.listener,
+      idle: this.#shared.idle,
       settings: this.#settings,
       kinds: this.#runner.offers,
       ownKinds: this.#kinds,

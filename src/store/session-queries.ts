@@ -253,22 +253,13 @@ export async function awaitWorkers(
     .execute();
 }
 
+/** The condition for a session to have expired and to own no running tasks. */
+export const REMOVABLE_SESSION = sql<boolean>`sessions.expires_at <= now() and not exists (
+  select from tasks where tasks.lease = sessions.session_id and tasks.status = 'running')`;
+
 /** Deletes expired sessions that own no running tasks. */
 export async function removeExpiredSessions(db: Kysely<Database>): Promise<void> {
-  await db
-    .deleteFrom("sessions")
-    .where(sql<boolean>`expires_at <= now()`)
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom("tasks")
-            .select("task_id")
-            .whereRef("tasks.lease", "=", "sessions.session_id")
-            .where("status", "=", "running"),
-        ),
-      ),
-    )
-    .execute();
+  await db.deleteFrom("sessions").where(REMOVABLE_SESSION).execute();
 }
 
 /** Counts the servers with a live session in a namespace. */

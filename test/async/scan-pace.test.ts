@@ -68,4 +68,12 @@ describe("the pace of a scan", () => {
     );
     assert.equal(pauseMs(), 2_000);
   });
+
+  it("has bounds of its own for a scan that nothing relies on", async () => {
+    pace = new ScanPace(() => nowMs, { freeMs: 100, pauseMsMax: Infinity });
+    for (const ms of [100, 100]) await take(ms);
+    assert.equal(pauseMs(), 0);
+    for (const ms of [200, 200]) await take(ms);
+    assert.equal(pauseMs(), 49 * 200);
+  });
 });

@@ -18,7 +18,8 @@ const WAITING_KEYS_MAX = 20_000;
  * Claims waiting tasks for free slots: from each kind in turn, and the oldest first within a kind. Claims when:
  * - a task was stored as pending
  * - a slot or an exclusive key became free while tasks were known to wait
- * - every second, for tasks that other processes stored and for tasks whose delay has passed
+ * - every second, for tasks that other processes stored and for tasks whose delay has passed, unless the namespace is
+ *   idle
  */
 export class Claimer {
   readonly #claim: (claim: Claim) => Promise<Claimed>;
@@ -61,6 +62,8 @@ export class Claimer {
     feed: Feed;
     observer: EngineObserver;
     log: Logger;
+    /** Whether the last check has found no task that waits. */
+    isIdle?: () => boolean;
     /** Of claims that read all tasks. */
     pace?: ScanPace;
   }) {
@@ -75,7 +78,12 @@ export class Claimer {
     this.#feed = parts.feed;
     this.#observer = parts.observer;
     this.#pace = parts.pace ?? new ScanPace();
-    this.#loop = new Loop({ name: "claimer", everyMs: POLL_MS, log: parts.log, turn: (signal) => this.#fill(signal) });
+    const { log } = parts;
+    // A limit of running tasks is counted with the polls.
+    const isSettled = () => !this.#hasBacklog && this.#keys.size === 0 && this.#room() === Infinity;
+    const isIdle = () => isSettled() && (parts.isIdle?.() ?? false);
+    const turn = (signal: AbortSignal) => this.#fill(signal);
+    this.#loop = new Loop({ name: "claimer", everyMs: POLL_MS, log, isIdle, turn });
   }
 
   /** Whether older tasks may wait for a slot. A new task must not overtake them. */

@@ -8,6 +8,7 @@ import { registerHookedKinds } from "../../store/tasks/removal-hooks.ts";
 import type { TaskControl } from "../attempt/task-control.ts";
 import type { Feed } from "../read/feed.ts";
 import { TapePoller } from "./tape-poller.ts";
+import type { IdleNamespaces, IdleWatch } from "./idle-namespaces.ts";
 import type { Runner } from "./runner.ts";
 import type { Runners } from "./runners.ts";
 import { RENEWALS, Session } from "./session.ts";
@@ -40,6 +41,7 @@ interface MembershipParts {
   store: Store;
   /** null: servers do not notify each other. */
   listener: WakeupListener | null;
+  idle: IdleNamespaces;
   settings: MembershipSettings;
   kinds: readonly KindOffer[];
   /** The kinds of this process, by their names. */
@@ -65,6 +67,8 @@ export class Membership {
   readonly #runner: Runner;
   readonly #runners: Runners;
   readonly #sweeper: Sweeper;
+  readonly #idle: IdleNamespaces;
+  readonly #watch: IdleWatch;
   readonly #loops: readonly { start(): void; stop(): Promise<void> }[];
 
   private constructor(session: Session, parts: MembershipParts) {
@@ -73,6 +77,12 @@ export class Membership {
     const { namespace } = settings;
     const hasPeers = () => session.hasPeers;
     const maySweep = () => session.maySweep;
+    this.#idle = parts.idle;
+    this.#watch = parts.idle.watch(namespace, () => {
+      runners.poll();
+      sweeper.kick();
+    });
+    const hasNo = (work: "removals" | "retained") => () => !this.#watch.mayHave(work);
     const sweeper = new Sweeper({
       db,
       namespace,
@@ -81,17 +91,27 @@ export class Membership {
       crashesMax: settings.crashesMax,
       maySweep,
       onUnblocked: (kinds) => kinds.forEach((kind) => runners.onWaiting(kind)),
+      isIdle: () => this.isIdle && !this.#watch.mayHave("sessions"),
       log,
     });
     const isRunningHere = (taskId: string) => runners.has(taskId);
     const poller = new TapePoller({ db, feed, isRunningHere, hasPeers, log });
     this.session = session;
-    this.removals = new RemovalSweeper({ db, namespace, log });
+    this.removals = new RemovalSweeper({ db, namespace, log, isIdle: hasNo("removals") });
     const isEmbedded = url === null;
     const { removalArchive: archive = null } = settings;
     this.retention =
       archive === null
-        ? new RetentionSweeper({ db, namespace, isEmbedded, settings, feed, observer, log })
+        ? new RetentionSweeper({
+            db,
+            namespace,
+            isEmbedded,
+            settings,
+            hasNoRetained: hasNo("retained"),
+            feed,
+            observer,
+            log,
+          })
         : new ExportingSweeper({ store, namespace, settings, archive, feed, observer, log });
     this.#sweeper = sweeper;
     this.#runner = runner;
@@ -107,14 +127,16 @@ export class Membership {
             log,
             hasPeers,
             onPeer: () => session.onPeer(),
-            onStates(states) {
+            onStates: (states) => {
               for (const { status, ...position } of states) {
                 if (status === "removed") feed.observeRemoval(position.taskId);
                 else feed.observe({ ...position, status });
               }
               feed.notifyAll();
               runners.onTouchedTasks(states.map(({ taskId }) => taskId));
-              if (states.some(({ status }) => status === "pending")) runners.onWaiting();
+              if (!states.some(({ status }) => status === "pending")) return;
+              if (this.isIdle) runners.poll();
+              else runners.onWaiting();
             },
             onCaughtUp() {
               poller.kick();
@@ -161,10 +183,16 @@ export class Membership {
     return membership;
   }
 
+  /** Whether the last check has found no task that waits or runs. */
+  get isIdle(): boolean {
+    return !this.#watch.mayHave("tasks");
+  }
+
   /** Stops the loops and closes the session. Takes the tasks that it still owned: there may be no other server. */
   async leave(): Promise<void> {
     this.#runners.remove(this.#runner);
-    await Promise.all([this.#runner.stop(), ...this.#loops.map((loop) => loop.stop())]);
+    const watched = this.#idle.leave(this.#watch);
+    await Promise.all([this.#runner.stop(), watched, ...this.#loops.map((loop) => loop.stop())]);
     const { id } = this.session;
     await this.session.close();
     await this.#sweeper.takeLeftBy(id);

@@ -24,6 +24,8 @@ export interface RunnerSurroundings extends Omit<ExecutorParts, "host" | "budget
   crashesMax: number;
   /** How many more tasks may run in this process, by the limits of the namespace. */
   room: () => number;
+  /** Whether the last check of the namespace has found no task that waits or runs. */
+  isIdle: () => boolean;
 }
 
 /**
@@ -71,7 +73,7 @@ export class Runner {
   /** Starts to claim tasks under an open session. */
   start(session: Session): void {
     const { executor } = this;
-    const { db, namespace, crashesMax, room, feed, control, observer, log } = this.#parts;
+    const { db, namespace, crashesMax, room, isIdle, feed, control, observer, log } = this.#parts;
     const kinds = [...this.#kinds.keys()];
     const suspectedFrom = Math.max(1, crashesMax - 1);
     const lease = () => session.id;
@@ -89,13 +91,14 @@ export class Runner {
       feed,
       observer,
       log,
+      isIdle,
     });
     const onUnstartedTask = (unstarted: OwnedTask) => this.#runOrRelease(unstarted, session);
     const onStalled = (stalled: readonly StalledTask[]) => session.reportStalled(stalled);
-    const reconciler = new Reconciler({ db, executor, lease, isFresh, onUnstartedTask, onStalled, log });
+    const reconciler = new Reconciler({ db, executor, lease, isFresh, onUnstartedTask, onStalled, isIdle, log });
     const onReleased = (exclusiveKey: string | null) =>
       exclusiveKey === null ? claimer.onWaiting() : this.onFreeKey(exclusiveKey);
-    const validator = new TaskValidator({ db, namespace, kinds, host: this.#host, control, log, onReleased });
+    const validator = new TaskValidator({ db, namespace, kinds, host: this.#host, control, log, onReleased, isIdle });
     this.#joined = { session, claimer, reconciler, validator };
     this.#isClaiming = true;
     for (const loop of [claimer, reconciler, validator]) loop.start();
@@ -147,6 +150,12 @@ export class Runner {
     if (exclusiveKey !== null) this.onFreeKey(exclusiveKey);
     else if (kind === undefined) this.#joined?.claimer.onPossibleTask();
     else if (this.#kinds.has(kind)) this.#joined?.claimer.onWaiting();
+  }
+
+  /** Polls now for tasks that wait and for tasks to validate. */
+  poll(): void {
+    this.#joined?.claimer.onPossibleTask();
+    this.#joined?.validator.onUnvalidated();
   }
 
   /** Called when an exclusive key may have become free. Claims or unblocks the next task of the key. */

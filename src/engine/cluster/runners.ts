@@ -94,6 +94,11 @@ export class Runners {
     }
   }
 
+  /** Polls now for tasks that wait and for tasks to validate. */
+  poll(): void {
+    for (const runner of this.#runners) runner.poll();
+  }
+
   /** Called when an exclusive key may have become free. One runner is enough: it unblocks the next task for all. */
   onFreeKey(exclusiveKey: string): void {
     for (const runner of this.#runners) return runner.onFreeKey(exclusiveKey);

@@ -40,6 +40,8 @@ export class Reconciler {
   readonly #pace = new ScanPace();
   /** Tasks that this process seems not to run, by id. */
   #suspects = new Map<string, Suspect>();
+  /** How many tasks were reported last. */
+  #stalled = 0;
   /** Why an unstarted task could not be run or released, by its id. */
   readonly #failures = new Map<string, string>();
 
@@ -53,6 +55,8 @@ export class Reconciler {
     onUnstartedTask: (unstarted: OwnedTask) => Promise<void>;
     /** Called with each comparison, with the tasks that are stored as running and do not run. */
     onStalled: (stalled: readonly StalledTask[]) => void;
+    /** Whether the last check has found no task that runs. */
+    isIdle: () => boolean;
     log: Logger;
   }) {
     this.#db = parts.db;
@@ -62,7 +66,14 @@ export class Reconciler {
     this.#onUnstartedTask = parts.onUnstartedTask;
     this.#onStalled = parts.onStalled;
     this.#log = parts.log;
-    this.#loop = new Loop({ name: "reconciler", everyMs: RECONCILE_MS, log: parts.log, turn: () => this.#reconcile() });
+    const isIdle = () => this.#isSettled && parts.isIdle();
+    const turn = () => this.#reconcile();
+    this.#loop = new Loop({ name: "reconciler", everyMs: RECONCILE_MS, log: parts.log, isIdle, turn });
+  }
+
+  /** Whether the last comparison has left nothing to follow up, and no task runs here. */
+  get #isSettled(): boolean {
+    return this.#executor.busy === 0 && this.#suspects.size === 0 && this.#stalled === 0;
   }
 
   start(): void {
@@ -139,6 +150,7 @@ export class Reconciler {
       const because = this.#failures.get(taskId) ?? "the session was not renewed in time, or its worker is silent";
       stalled.push({ taskId, attempt, forMs, reason: `the process that owns it does not run it: ${because}` });
     }
+    this.#stalled = stalled.length;
     this.#onStalled(stalled.slice(0, SESSION_STALLED_TASKS_MAX));
   }
 }

@@ -27,11 +27,13 @@ export class RemovalSweeper {
   readonly #namespace: string;
   readonly #loop: Loop;
 
-  constructor(parts: { db: Kysely<Database>; namespace: string; log: Logger }) {
+  /** @param parts.isIdle whether the last check has found nothing to delete */
+  constructor(parts: { db: Kysely<Database>; namespace: string; log: Logger; isIdle?: () => boolean }) {
     this.#db = parts.db;
     this.#namespace = parts.namespace;
+    const { log, isIdle = () => false } = parts;
     const turn = (signal: AbortSignal) => this.#sweep(signal);
-    this.#loop = new Loop({ name: "removal-sweeper", everyMs: SWEEP_MS, log: parts.log, turn });
+    this.#loop = new Loop({ name: "removal-sweeper", everyMs: SWEEP_MS, log, isIdle, turn });
   }
 
   start(): void {

@@ -27,6 +27,8 @@ export const LOG_MS = 60_000;
 
 /** Removes one batch of due tasks. */
 interface Scan {
+  /** Whether the last check has found nothing that may be removed. */
+  isIdle(): boolean;
   /** Prepares a new sweep. */
   begin(): void;
   remove(): Promise<DueRemovals>;
@@ -66,18 +68,20 @@ export class RetentionSweeper {
     /** Whether Postgres runs in this process. */
     isEmbedded: boolean;
     settings: RetentionSettings;
+    /** Whether the last check has found no ended task with a retention of its own. */
+    hasNoRetained: () => boolean;
     feed: Feed;
     observer: EngineObserver;
     log: Logger;
   }) {
-    const { db, namespace } = parts;
+    const { db, namespace, hasNoRetained } = parts;
     const bounds = parts.isEmbedded ? EMBEDDED_REMOVAL_BOUNDS : REMOVAL_BOUNDS;
     const removals = { db, namespace, bounds };
     this.#observer = parts.observer;
     this.#feed = parts.feed;
     this.#log = parts.log;
     this.#scans = [
-      retainedScan(removals),
+      retainedScan(removals, hasNoRetained),
       ...retainedKinds(parts.settings).map((retained) => kindsScan(removals, retained)),
     ];
     const turn = (signal: AbortSignal) => this.#sweep(signal);
@@ -101,7 +105,7 @@ export class RetentionSweeper {
   /** Removes all due tasks. The scans take turns, so that none waits for the backlog of another one. */
   async #sweep(signal: AbortSignal): Promise<void> {
     const failures: unknown[] = [];
-    let scans = this.#scans.filter(({ nextAt }) => nextAt <= performance.now());
+    let scans = this.#scans.filter((scan) => isDue(scan, performance.now()));
     for (const scan of scans) scan.begin();
     while (scans.length > 0) {
       const unfinished: Scan[] = [];
@@ -147,6 +151,15 @@ export class RetentionSweeper {
   }
 }
 
+/** Whether a sweep of the scan is due. One without anything to remove counts as made. */
+function isDue(scan: Scan, now: number): boolean {
+  if (scan.nextAt > now) return false;
+  if (!scan.isIdle()) return true;
+  scan.dueSince = null;
+  scan.completeAt = now;
+  return false;
+}
+
 interface Removals {
   db: Kysely<Database>;
   namespace: string;
@@ -154,10 +167,11 @@ interface Removals {
 }
 
 /** Scans the tasks with a retention of their own. */
-function retainedScan({ db, ...query }: Removals): Scan {
+function retainedScan({ db, ...query }: Removals, hasNone: () => boolean): Scan {
   let after: number | null = null;
   return {
     ...fresh(SWEEP_MS),
+    isIdle: hasNone,
     begin() {},
     async remove() {
       const removals = await removeDueRetained(db, { ...query, after, retentions: RETENTIONS_MAX });
@@ -174,6 +188,7 @@ function kindsScan({ db, ...query }: Removals, retained: RetainedKinds): Scan {
   let from: EndedPlace = settled;
   return {
     ...fresh(checkEveryMs(retained.retentionMs)),
+    isIdle: () => false,
     begin() {
       if (performance.now() > resumedUntil) {
         settled = FIRST_ENDED;
@@ -190,7 +205,7 @@ function kindsScan({ db, ...query }: Removals, retained: RetainedKinds): Scan {
   };
 }
 
-function fresh(everyMs: number): Omit<Scan, "begin" | "remove"> {
+function fresh(everyMs: number): Omit<Scan, "isIdle" | "begin" | "remove"> {
   const now = performance.now();
   return { everyMs, nextAt: now, dueSince: null, completeAt: now, pace: firstPace(now) };
 }

@@ -59,6 +59,8 @@ export class Sweeper {
     maySweep: () => boolean;
     /** Called with the kinds of tasks that can be claimed now. */
     onUnblocked: (kinds: readonly string[]) => void;
+    /** Whether the last check has found no task that waits or runs, and no session to remove. */
+    isIdle: () => boolean;
     log: Logger;
   }) {
     this.#db = parts.db;
@@ -69,11 +71,17 @@ export class Sweeper {
     this.#crashesMax = parts.crashesMax;
     this.#maySweep = parts.maySweep;
     this.#onUnblocked = parts.onUnblocked;
-    this.#loop = new Loop({ name: "sweeper", everyMs: SWEEP_MS, log: parts.log, turn: () => this.#sweep() });
+    const { isIdle } = parts;
+    this.#loop = new Loop({ name: "sweeper", everyMs: SWEEP_MS, log: parts.log, isIdle, turn: () => this.#sweep() });
   }
 
   start(): void {
     this.#loop.start();
+    this.#loop.kick();
+  }
+
+  /** Sweeps now. */
+  kick(): void {
     this.#loop.kick();
   }
 

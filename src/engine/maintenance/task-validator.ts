@@ -36,6 +36,8 @@ export class TaskValidator {
     log: Logger;
     /** Called when a task has become claimable, with its exclusive key; null if it has none. */
     onReleased: (exclusiveKey: string | null) => void;
+    /** Whether the last check has found no task that waits. */
+    isIdle: () => boolean;
   }) {
     this.#db = parts.db;
     this.#query = { namespace: parts.namespace, kinds: parts.kinds };
@@ -47,6 +49,7 @@ export class TaskValidator {
       name: "task-validator",
       everyMs: VALIDATE_MS,
       log: parts.log,
+      isIdle: parts.isIdle,
       turn: () => this.#validateAll(),
     });
   }

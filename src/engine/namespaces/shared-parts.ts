@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Store } from "../../store/database.ts";
 import { SlotBudget } from "../attempt/slot-budget.ts";
+import { IdleNamespaces } from "../cluster/idle-namespaces.ts";
 import { StoredBytes } from "../cluster/stored-bytes.ts";
 import { WakeupListener } from "../cluster/wakeup-listener.ts";
 import { StoreUpkeep } from "../maintenance/store-upkeep.ts";
@@ -12,6 +13,7 @@ export interface SharedParts {
   readonly budget: SlotBudget;
   /** null: servers do not notify each other. */
   readonly listener: WakeupListener | null;
+  readonly idle: IdleNamespaces;
   readonly upkeep: StoreUpkeep;
   readonly storedBytes: StoredBytes;
   readonly standby: StandbyReads;
@@ -44,6 +46,7 @@ export function openSharedParts({
   return {
     budget,
     listener: store.url === null || !notify ? null : new WakeupListener({ url: store.url, log }),
+    idle: new IdleNamespaces({ db: store.priorityDb, log }),
     upkeep: new StoreUpkeep({ store, log }),
     storedBytes: new StoredBytes(store.db),
     standby,

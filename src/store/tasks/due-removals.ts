@@ -249,7 +249,10 @@ remaining as materialized (
 }
 
 /** Returns the query for the smallest retention of an ended task above another one. Its value is null: there is none. */
-export function retentionAfter(namespace: string, after: RawBuilder<unknown>): RawBuilder<unknown> {
+export function retentionAfter(
+  namespace: string | RawBuilder<string>,
+  after: RawBuilder<unknown>,
+): RawBuilder<unknown> {
   return sql`select t.retention_ms from tasks t
     where t.namespace = ${namespace} and t.retention_ms is not null and t.finished_at is not null
       and t.retention_ms > ${after}

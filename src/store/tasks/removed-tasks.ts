@@ -56,13 +56,17 @@ export async function findRemoved(db: Kysely<Database>, taskIds: readonly string
   return new Set(rows.map((row) => row.task_id));
 }
 
+/** The condition for a removed task to have events left, and for its marker to be of no more use. */
+export const EVENTS_LEFT = sql<boolean>`events_left`;
+export const EXPIRED_MARKER = sql<boolean>`not events_left and removed_at < now() - ${REMOVED_MS}::bigint * interval '1 millisecond'`;
+
 /** A pack takes about as many rows of storage as this many events, with the parts of its bodies. */
 export const EVENTS_A_PACK = 25;
 
 /**
  * Deletes up to `limit` events of one removed task of the namespace, the first ones, in one short transaction. A pack
- * counts as EVENTS_A_PACK events. Leaves out tasks whose events another process is deleting. The lock on the marker keeps any two processes from the events of
- * the same task. Events of a task that has a row stay.
+ * counts as EVENTS_A_PACK events. Leaves out tasks whose events another process is deleting. The lock on the marker
+ * keeps any two processes from the events of the same task. Events of a task that has a row stay.
  *
  * @returns how many events and packs were deleted; null: no task has events left
  */
@@ -74,7 +78,7 @@ export async function deleteRemovedEvents(
     .selectFrom("removed_tasks")
     .select("task_id")
     .where("namespace", "=", namespace)
-    .where("events_left", "=", true)
+    .where(EVENTS_LEFT)
     .orderBy("removed_at")
     .limit(1);
   // Most often there is nothing to do, which needs no transaction.
@@ -132,7 +136,7 @@ export async function deleteExpiredMarkers(
   const { rows } = await sql<{ count: number }>`/* spool_expire_markers */
 with expired as (
   select task_id from removed_tasks
-  where namespace = ${namespace} and not events_left and removed_at < now() - ${REMOVED_MS}::bigint * interval '1 millisecond'
+  where namespace = ${namespace} and ${EXPIRED_MARKER}
   order by removed_at limit ${limit}::int
   for update skip locked
 ),
