@@ -26,7 +26,7 @@ import { openListeners } from "./listeners.ts";
 import type { Listeners } from "./listeners.ts";
 import type { LoadedKinds } from "./config/load-kinds.ts";
 import type { LastWords } from "./log/fatal-errors.ts";
-import { namespaceLog } from "./log/namespace-log.ts";
+import { NamespaceLogs } from "./log/namespace-logs.ts";
 import { openRemovalArchives } from "./export/removal-archive.ts";
 import { openShards, prepareSchema } from "./open-shards.ts";
 import { Readiness } from "./readiness.ts";
@@ -87,6 +87,7 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
   const shards = openShards({ configuration, store, loaded, log });
   let kindNames: readonly string[] = [];
   const { namespace: defaultNamespace } = configuration;
+  const logs = opened.use(new NamespaceLogs(log));
   const open: OpenEngine = async (namespace, { parts: on }, origin) => {
     const { meter } = metrics;
     const { kinds, close } = await openKinds({ loaded, configuration, namespace, store: on.store, meter, log });
@@ -99,7 +100,7 @@ export async function openServer(parts: ServerInputs): Promise<RunningServer> {
       mayMove: () => shards.all.length > 1,
       origin,
     };
-    const ofNamespace = namespace === defaultNamespace ? log : namespaceLog(log, namespace);
+    const ofNamespace = namespace === defaultNamespace ? log : logs.of(namespace);
     const { observer } = metrics;
     return { engine: new Engine({ ...on, kinds, settings, observer, log: ofNamespace }), close };
   };
