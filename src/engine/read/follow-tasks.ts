@@ -4,6 +4,7 @@ import { fromStart, refuseGeneration, requireComparable } from "../../domain/fol
 import type { FollowCursor } from "../../domain/follow-cursor.ts";
 import { hasMovedRows } from "../../store/moves/moved-namespaces.ts";
 import { readSnapshot } from "../../store/tapes/snapshots.ts";
+import { readStates } from "../../store/tasks/task-queries.ts";
 import type { Feed } from "./feed.ts";
 import { readForOpenStream } from "./open-stream-read.ts";
 import { scanChanges } from "./change-scan.ts";
@@ -89,10 +90,23 @@ async function* finishBefore(
     for await (const page of scanChanges(left, query, cursor, { mustBeDurable: false })) {
       signal.throwIfAborted();
       cursor = page.cursor;
-      if (page.tasks.length > 0) yield page;
+      const tasks = await withoutRemoved(source, page.tasks);
+      if (tasks.length > 0) yield { ...page, tasks };
     }
   }
   await requireRows(); // Else rows may have been deleted before they were read.
+}
+
+/** Leaves out tasks that were removed after the move: the shard before still has them. */
+async function withoutRemoved(
+  { db, namespace, turn }: FollowSource,
+  tasks: FollowedPage["tasks"],
+): Promise<FollowedPage["tasks"]> {
+  if (tasks.length === 0) return tasks;
+  const taskIds = tasks.map(({ taskId }) => taskId);
+  const states = await turn(() => readStates(db, { namespace, taskIds }));
+  const left = new Set(states.map(({ taskId }) => taskId));
+  return tasks.filter(({ taskId }) => left.has(taskId));
 }
 
 async function* followHere(

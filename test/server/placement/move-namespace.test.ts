@@ -135,6 +135,32 @@ describe("a move of a namespace to another shard", function () {
     await cleanMove(flags(), name, { onNotice() {} });
   });
 
+  for (const view of ["events", "tasks"] as const) {
+    it(`gives a follower of many tasks nothing of a task that was deleted after the move, as ${view}`, async () => {
+      const name = await createOn(on, engines, { shard: "b" });
+      const followed = new Followed();
+      const first = await start(engines.of(name));
+      await followed.follow(engines.of(name), () => hasWhole(followed, first), { fromStart: true });
+      const { cursor } = followed;
+      const [kept, deleted] = [await start(engines.of(name)), await start(engines.of(name))];
+      for (const id of [kept, deleted]) await wholeTape(engines.of(name), id);
+      await move(name, "c");
+      await engines.of(name).deleteTask(deleted, null);
+      const last = await start(engines.of(name));
+      const found = new Set<string>();
+      const signal = AbortSignal.timeout(WAIT_MS);
+      for await (const { tasks } of engines.of(name).followTasks(followQuery({ cursor, view }), signal)) {
+        for (const { taskId } of tasks) found.add(taskId);
+        if (found.has(last)) break;
+      }
+      assert.deepEqual(
+        [kept, deleted].map((id) => found.has(id)),
+        [true, false],
+      );
+      await cleanMove(flags(), name, { onNotice() {} });
+    });
+  }
+
   it("refuses a cursor of before the move when the old rows are gone, and says how to begin again", async () => {
     const name = await createOn(on, engines, { shard: "b" });
     const followed = new Followed();
