@@ -272,3 +272,10 @@ export type HistoryLine =
   | ListedLine
   | AttemptLine
   | SettledLine;
+
+/** The answer to a call about one task. */
+type AnsweredLine = Extract<HistoryLine, { type: `${string}_answered` }>;
+
+export function isAnswered(line: HistoryLine): line is AnsweredLine {
+  return line.type.endsWith("_answered");
+}

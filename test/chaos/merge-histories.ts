@@ -1,3 +1,4 @@
+import { isAnswered } from "./history.ts";
 import type { HistoryLine } from "./history.ts";
 
 /** When the harness saw a line: a fault is written when it is over, and has the time at which it began. */
@@ -34,14 +35,8 @@ export function namedTasks(lines: readonly HistoryLine[]): Set<string> {
 }
 
 function namedBy(line: HistoryLine): readonly string[] {
+  if (isAnswered(line)) return line.code === undefined ? [line.taskId] : [];
   switch (line.type) {
-    case "start_answered":
-    case "cancel_answered":
-    case "delete_answered":
-    case "read_answered":
-    case "page_answered":
-    case "result_answered":
-      return line.code === undefined ? [line.taskId] : [];
     case "listed":
       return line.code === undefined ? line.taskIds : [];
     case "news":

@@ -1,3 +1,4 @@
+import { isAnswered } from "./history.ts";
 import type { HistoryLine } from "./history.ts";
 
 /** What a run did, as text for people. @param gaps what this machine left out, and why */
@@ -38,15 +39,10 @@ export function describeRun(lines: readonly HistoryLine[], gaps: readonly string
           line.reason === "failed" ? outcomeOf(line.error) : line.reason,
         );
         break;
-      case "start_answered":
-      case "cancel_answered":
-      case "delete_answered":
-      case "read_answered":
-      case "page_answered":
-      case "result_answered":
       case "listed":
-        call(line.type === "listed" ? "list" : line.type.replace("_answered", ""), outcomeOf(line));
+        call("list", outcomeOf(line));
     }
+    if (isAnswered(line)) call(line.type.replace("_answered", ""), outcomeOf(line));
   }
   const text = [
     `tasks: ${total(counts.tasks)} (${listed(counts.tasks)})`,
