@@ -135,6 +135,7 @@ export class Membership {
               feed.notifyAll();
               runners.onTouchedTasks(states.map(({ taskId }) => taskId));
               if (!states.some(({ status }) => status === "pending")) return;
+              // In an idle namespace, no poll finds the tasks to validate.
               if (this.isIdle) runners.poll();
               else runners.onWaiting();
             },
